@@ -1,0 +1,71 @@
+# The front door. `./justw` lists what there is; `./justw demo` and `./justw test` are the two to know.
+
+cache := env("XDG_CACHE_HOME", home_directory() / ".cache") / "tcr-assistant"
+
+# Intermediate files live outside the checkout, so that a second clone rebuilds only what differs.
+export CARGO_BUILD_BUILD_DIR := cache / "cargo"
+
+_list:
+    @just --list --unsorted
+
+# The main job on artifacts/samples, without a cluster: a credential, a Secret, and the policy's answers
+demo:
+    @tests/demo
+
+# Everything that can be tested here; ends with "N passed, N failed, N skipped"
+test *LEVELS:
+    @tests/run {{ LEVELS }}
+
+# What CI runs: format, licences and generated files, then every level of test, all of them required
+ci: _fmt _deny (_build "tcr-assistant")
+    @tests/check-generated
+    @CI=true tests/run
+
+## Parts
+
+# Build and annotate target/policy.wasm
+policy: (_build "harness")
+    @policy/build-wasm policy wasm32-unknown-unknown target/policy-raw.wasm
+    @target/debug/harness annotate target/policy-raw.wasm -m policy/metadata.yml -o target/policy.wasm
+
+# Build the second, independent policy that the harness's tests run
+sdk-policy:
+    @policy/build-wasm harness/tests/sdk-policy wasm32-wasip1 target/sdk-policy.wasm
+
+# Write what the code and the chart print: the CRD and the rendered manifests
+generate: (_build "tcr-assistant")
+    @mkdir -p artifacts/crd
+    @target/debug/tcr-assistant crd > target/crd.yaml && mv target/crd.yaml artifacts/crd/imagepullsecrets.yaml
+    @artifacts/render
+
+## Clusters
+
+# A real control plane for a developer: `cluster up`, `cluster down`, `cluster env`, `cluster status`
+cluster COMMAND *ARGS: (_build "cluster")
+    @target/debug/cluster {{ COMMAND }} {{ ARGS }}
+
+## Checks
+
+# Format, lints, licences and sources, generated files
+check: _fmt _clippy _deny (_build "tcr-assistant")
+    @tests/check-generated
+
+_fmt:
+    @cargo fmt --all --check
+
+_clippy:
+    @cargo clippy --locked --quiet --workspace --all-targets --test control_plane -- -D warnings
+
+_deny:
+    @tests/deny
+
+_build +PROGRAMS:
+    @tests/build {{ PROGRAMS }}
+
+# Run a benchmark: `bench policy`, with --check (fail where a limit is missed) or --smoke (short, unoptimised: proves that it runs)
+bench NAME *ARGS: policy
+    @tests/bench/run {{ NAME }} {{ ARGS }}
+
+# Prove `demo` or `test` on a fresh machine: a new clone, an empty home, empty caches
+fresh WHAT:
+    @tests/fresh {{ WHAT }}
