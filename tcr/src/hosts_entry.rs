@@ -1,0 +1,304 @@
+//! One line that a node's hosts file is to have, and the list of them in the key `hosts.yaml` of
+//! the ConfigMap `updater-config`: what the controller writes and hosts-updater reads.
+
+use std::fmt::{self, Write as _};
+use std::net::IpAddr;
+
+use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::quoted::quoted;
+
+/// Key of the ConfigMap that holds the list.
+pub const HOSTS_KEY: &str = "hosts.yaml";
+/// Longest list there may be: every lookup on the node reads every line.
+pub const MAX_ENTRIES: usize = 256;
+
+/// A domain and the address that nodes resolve it to. In YAML: `domain`, `ip`, and `disabled`
+/// (default false), the fields of the original's ConfigMap.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct HostsEntry {
+    domain: String,
+    ip: IpAddr,
+    disabled: bool,
+}
+
+/// Why a domain and an address are no entry. Displays as the field, the value and the reason.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HostsEntryError {
+    /// The domain cannot stand in a hosts file, or must not.
+    #[error("domain: {} {reason}", quoted(domain))]
+    Domain {
+        /// The domain as written.
+        domain: String,
+        /// What is wrong with it.
+        reason: DomainProblem,
+    },
+    /// The address cannot be that of a registry.
+    #[error("ip: {} {reason}", quoted(ip))]
+    Address {
+        /// The address as written.
+        ip: String,
+        /// What is wrong with it.
+        reason: AddressProblem,
+    },
+}
+
+/// What is wrong with a domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DomainProblem {
+    /// Nothing is there.
+    #[error("is empty")]
+    Empty,
+    /// A wildcard: hosts files have none.
+    #[error("has a wildcard, which hosts files do not know: list each name")]
+    Wildcard,
+    /// A character that is in no host name.
+    #[error("has the character {0:?}: use letters, digits, hyphens and dots")]
+    Character(char),
+    /// Two dots in a row, or one at an end.
+    #[error("has nothing before or after one of its dots")]
+    EmptyLabel,
+    /// A label begins or ends with a hyphen.
+    #[error("has a part that begins or ends with a hyphen")]
+    Hyphen,
+    /// A label is longer than DNS allows.
+    #[error("has a part of more than 63 characters")]
+    LongLabel,
+    /// The name is longer than DNS allows.
+    #[error("has more than 253 characters")]
+    Long,
+    /// The last label has digits only, so the name is, or looks like, an address.
+    #[error("is not a name: its last part is a number")]
+    Number,
+    /// A name of the machine itself.
+    #[error("is the machine's own: it must keep its loopback address")]
+    Localhost,
+}
+
+/// What is wrong with an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddressProblem {
+    /// Not an IPv4 or IPv6 address in its usual form.
+    #[error("is not a literal address such as 10.0.0.2 or fd00::2")]
+    NotLiteral,
+    /// `0.0.0.0/8` or `::`.
+    #[error("is the unspecified address")]
+    Unspecified,
+    /// `127.0.0.0/8` or `::1`.
+    #[error("is a loopback address")]
+    Loopback,
+    /// More than one machine: multicast or broadcast.
+    #[error("is a multicast or broadcast address")]
+    Multicast,
+    /// `169.254.0.0/16` (where instance metadata lives) or `fe80::/10`.
+    #[error("is a link-local address")]
+    LinkLocal,
+    /// `::ffff:a.b.c.d`: resolvers disagree on what it means.
+    #[error("is an IPv4 address in IPv6 form: write it as IPv4")]
+    Mapped,
+}
+
+impl HostsEntry {
+    /// An entry of `domain`, in any case, and the literal address `ip`.
+    pub fn new(domain: &str, ip: &str, disabled: bool) -> Result<Self, HostsEntryError> {
+        if let Some(reason) = domain_problem(domain) {
+            return Err(HostsEntryError::Domain { domain: domain.to_owned(), reason });
+        }
+        let refused = |reason| HostsEntryError::Address { ip: ip.to_owned(), reason };
+        let address: IpAddr = ip.parse().map_err(|_| refused(AddressProblem::NotLiteral))?;
+        if let Some(reason) = address_problem(address) {
+            return Err(refused(reason));
+        }
+        Ok(Self { domain: domain.to_ascii_lowercase(), ip: address, disabled })
+    }
+
+    /// The name, in lower case and without a final dot.
+    pub fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    /// The address.
+    pub fn ip(&self) -> IpAddr {
+        self.ip
+    }
+
+    /// Whether the entry is kept in the list but not on the nodes.
+    pub fn disabled(&self) -> bool {
+        self.disabled
+    }
+}
+
+/// The list of `hosts.yaml`: at most [`MAX_ENTRIES`], in the order written. Reads from any serde
+/// format; one bad entry, named by its number from 1, makes the whole list bad.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct HostsList(Vec<HostsEntry>);
+
+/// A list of more than [`MAX_ENTRIES`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the list has more than {MAX_ENTRIES} entries")]
+pub struct TooManyEntries;
+
+impl HostsList {
+    /// A list of `entries`.
+    pub fn new(entries: Vec<HostsEntry>) -> Result<Self, TooManyEntries> {
+        if entries.len() > MAX_ENTRIES { Err(TooManyEntries) } else { Ok(Self(entries)) }
+    }
+
+    /// All entries, disabled ones included, in the order written.
+    pub fn entries(&self) -> &[HostsEntry] {
+        &self.0
+    }
+
+    /// What a node's hosts file gets: the entries that are not disabled, each once.
+    pub fn enabled(&self) -> Vec<&HostsEntry> {
+        let mut enabled: Vec<&HostsEntry> = Vec::new();
+        for entry in self.0.iter().filter(|entry| !entry.disabled) {
+            if !enabled.contains(&entry) {
+                enabled.push(entry);
+            }
+        }
+        enabled
+    }
+
+    /// The list as YAML, as the original's ConfigMap has it; `[]` when there is none. Reading it
+    /// gives the list back.
+    pub fn to_yaml(&self) -> String {
+        if self.0.is_empty() {
+            return "[]\n".to_owned();
+        }
+        let mut yaml = String::new();
+        for HostsEntry { domain, ip, disabled } in &self.0 {
+            // Without quotes YAML would read "no", "1.5e3" or an address's final colon as its own.
+            let is_plain = domain
+                .rsplit_once('.')
+                .is_some_and(|(_, last)| last.bytes().all(|byte| byte.is_ascii_alphabetic()));
+            let quote = if is_plain { "" } else { "\"" };
+            let _ = writeln!(yaml, "- domain: {quote}{domain}{quote}");
+            let quote = if ip.is_ipv4() { "" } else { "\"" };
+            let _ = writeln!(yaml, "  ip: {quote}{ip}{quote}\n  disabled: {disabled}");
+        }
+        yaml
+    }
+
+    /// Sixteen hexadecimal digits that stand for this list: the controller compares them with what
+    /// each node says it carries. FNV-1a over [`HostsList::to_yaml`]; equal lists have equal
+    /// generations in every version of the program.
+    pub fn generation(&self) -> String {
+        format!("{:016x}", fnv1a(self.to_yaml().as_bytes()))
+    }
+}
+
+/// The 64-bit FNV-1a checksum: finds accidents, not attacks, and never changes between versions.
+pub fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
+}
+
+impl<'de> Deserialize<'de> for HostsList {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(ListVisitor)
+    }
+}
+
+/// An entry before its rules were looked at. An unknown field is an error, because a misspelt
+/// `disabled` would switch an entry on.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    domain: String,
+    ip: String,
+    #[serde(default)]
+    disabled: bool,
+}
+
+struct ListVisitor;
+
+impl<'de> Visitor<'de> for ListVisitor {
+    type Value = HostsList;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of entries with the fields domain, ip and disabled, or []")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<HostsList, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(Written { domain, ip, disabled }) = list.next_element()? {
+            // Counted while reading, so that a hostile list costs no memory.
+            if entries.len() == MAX_ENTRIES {
+                return Err(A::Error::custom(TooManyEntries));
+            }
+            let entry = HostsEntry::new(&domain, &ip, disabled)
+                .map_err(|error| A::Error::custom(format_args!("entry {}: {error}", entries.len() + 1)))?;
+            entries.push(entry);
+        }
+        Ok(HostsList(entries))
+    }
+}
+
+fn domain_problem(domain: &str) -> Option<DomainProblem> {
+    use DomainProblem as Problem;
+    if domain.is_empty() {
+        return Some(Problem::Empty);
+    }
+    if domain.contains('*') {
+        return Some(Problem::Wildcard);
+    }
+    if let Some(character) = domain.chars().find(|&c| !c.is_ascii_alphanumeric() && c != '-' && c != '.') {
+        return Some(Problem::Character(character));
+    }
+    if domain.len() > 253 {
+        return Some(Problem::Long);
+    }
+    for label in domain.split('.') {
+        if label.is_empty() {
+            return Some(Problem::EmptyLabel);
+        }
+        if label.starts_with('-') || label.ends_with('-') {
+            return Some(Problem::Hyphen);
+        }
+        if label.len() > 63 {
+            return Some(Problem::LongLabel);
+        }
+    }
+    let (first, last) = (domain.split('.').next().unwrap_or(""), domain.rsplit('.').next().unwrap_or(""));
+    if last.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(Problem::Number);
+    }
+    // localhost and all under it (RFC 6761), localhost.localdomain, and the names that Debian and
+    // Red Hat give to ::1.
+    let is_local = last.eq_ignore_ascii_case("localhost")
+        || last.eq_ignore_ascii_case("localdomain")
+        || [first, last].iter().all(|label| {
+            ["localhost", "localhost4", "localhost6", "localdomain4", "localdomain6"]
+                .iter()
+                .any(|own| label.eq_ignore_ascii_case(own))
+        })
+        || ["ip6-localhost", "ip6-loopback"].iter().any(|own| domain.eq_ignore_ascii_case(own));
+    is_local.then_some(Problem::Localhost)
+}
+
+fn address_problem(address: IpAddr) -> Option<AddressProblem> {
+    use AddressProblem as Problem;
+    let problems = match address {
+        IpAddr::V4(ip) => [
+            (ip.octets()[0] == 0, Problem::Unspecified),
+            (ip.is_loopback(), Problem::Loopback),
+            (ip.is_multicast() || ip.is_broadcast(), Problem::Multicast),
+            (ip.is_link_local(), Problem::LinkLocal),
+        ],
+        IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some() => return Some(Problem::Mapped),
+        IpAddr::V6(ip) => [
+            (ip.is_unspecified(), Problem::Unspecified),
+            (ip.is_loopback(), Problem::Loopback),
+            (ip.is_multicast(), Problem::Multicast),
+            (ip.is_unicast_link_local(), Problem::LinkLocal),
+        ],
+    };
+    problems.into_iter().find_map(|(is, problem)| is.then_some(problem))
+}
+
+#[cfg(test)]
+mod tests;

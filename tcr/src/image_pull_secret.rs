@@ -1,0 +1,261 @@
+//! The custom resource `imagepullsecrets.tcr.tencentcloudcr.com` as plain values.
+//!
+//! A drop-in for Tencent's own resource: every object that one accepts reads here and means the
+//! same. Types are lenient on purpose (an unknown field or an impossible combination still
+//! reads), because the controller must be able to report on an object; [`crate::rules`] refuses.
+
+use serde::{Deserialize, Serialize};
+
+use crate::label_selector::LabelSelector;
+use crate::registry_host::RegistryHost;
+use crate::sensitive::Sensitive;
+
+/// What a cluster wants: which namespaces and ServiceAccounts may pull from which registry.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(transform = crate::schema::object, extend("x-kubernetes-validations" = [
+    { "rule": "has(self.docker) != has(self.tcr)", "message": "exactly one of docker and tcr must be set" },
+])))]
+pub struct ImagePullSecretSpec {
+    /// Namespaces that get the Secret: `*` or empty for all, future ones too; else names and
+    /// globs joined by commas, `!name` to exclude.
+    pub namespaces: String,
+    /// ServiceAccounts that refer to the Secret, in the same grammar as `namespaces`.
+    pub service_accounts: String,
+    /// Limits `namespaces` further, by the labels of the Namespace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace_selector: Option<LabelSelector>,
+    /// What to do with a Secret of our name that is not ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conflict_policy: Option<ConflictPolicy>,
+    /// A static credential. Exactly one of `docker` and `tcr` is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub docker: Option<Docker>,
+    /// A TCR Enterprise instance whose credential the controller obtains.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tcr: Option<Tcr>,
+}
+
+/// What to do with a Secret of our name that is not ours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(inline, transform = crate::schema::choice))]
+pub enum ConflictPolicy {
+    /// Leave it alone and report it.
+    #[default]
+    Never,
+    /// Take over a Secret that holds a credential for the same registry, and keep its name and uid.
+    Adopt,
+    /// Take over whatever has the name.
+    Overwrite,
+}
+
+/// A static credential for one registry host.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(transform = crate::schema::object, extend("required" = ["server", "username"]), extend("x-kubernetes-validations" = [
+    {
+        "rule": "(has(self.password) && self.password != '') != has(self.passwordSecretRef)",
+        "message": "exactly one of password and passwordSecretRef must be set",
+    },
+])))]
+pub struct Docker {
+    /// The registry's host, without scheme or path.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 259)))]
+    pub server: String,
+    /// The user name.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 1024)))]
+    pub username: String,
+    /// The password in plain text. Prefer `passwordSecretRef`: who may read the object reads it.
+    #[serde(skip_serializing_if = "Sensitive::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(extend("maxLength" = 65536)))]
+    pub password: Sensitive,
+    /// A Secret of tcr-assistant-system that holds the password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_secret_ref: Option<SecretKeyRef>,
+}
+
+/// One key of a Secret in tcr-assistant-system.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(transform = crate::schema::object, extend("required" = ["name", "key"])))]
+pub struct SecretKeyRef {
+    /// Name of the Secret.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 253)))]
+    pub name: String,
+    /// Key in its data.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 253), extend("pattern" = "^[-._a-zA-Z0-9]+$")))]
+    pub key: String,
+}
+
+/// A TCR Enterprise instance and how its credential is kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(transform = crate::schema::object, extend("required" = ["instanceId", "region"])))]
+pub struct Tcr {
+    /// The instance's id, `tcr-` and letters or digits.
+    #[cfg_attr(feature = "schema", schemars(length(min = 5, max = 36), extend("pattern" = "^tcr-[a-z0-9]{1,32}$")))]
+    pub instance_id: String,
+    /// The instance's region, such as `ap-guangzhou`.
+    #[cfg_attr(feature = "schema", schemars(length(min = 4, max = 32), extend("pattern" = "^[a-z]{2}(-[a-z]+)+$")))]
+    pub region: String,
+    /// How the credential is made, renewed and removed.
+    pub credential: CredentialSpec,
+    /// Domains that the Secret holds the credential for: `default`, `vpc`, or full custom names.
+    #[cfg_attr(feature = "schema", schemars(length(max = 32), inner(length(min = 1, max = 259)), extend("x-kubernetes-list-type" = "set")))]
+    pub domains: Vec<String>,
+    /// Resolution of the instance's domains to its private address on every node.
+    pub private_network: PrivateNetwork,
+}
+
+/// How the credential of an instance is made, renewed and removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(transform = crate::schema::object, extend("x-kubernetes-validations" = [
+    {
+        "rule": "!has(self.rotateAfter) || !has(self.type) || self.type == 'longterm'",
+        "message": "rotateAfter is for longterm credentials: a temp one is renewed at half its life",
+        "fieldPath": ".rotateAfter",
+    },
+    {
+        "rule": "!has(self.rotateAfter) || duration(self.rotateAfter) >= duration('1h')",
+        "message": "rotateAfter must be at least 1h",
+        "fieldPath": ".rotateAfter",
+    },
+])))]
+pub struct CredentialSpec {
+    /// Long-term (the default) or temporary.
+    #[serde(rename = "type")]
+    pub kind: CredentialKind,
+    /// Renew a long-term credential after this long, such as `2160h`; never when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(extend("maxLength" = 64, "pattern" = "^([0-9]+(\\.[0-9]*)?(ns|us|µs|ms|s|m|h))+$")))]
+    pub rotate_after: Option<String>,
+    /// The credential's description in TCR; by default it names the cluster's id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(extend("maxLength" = 1024)))]
+    pub description: Option<String>,
+    /// What becomes of the credential in TCR when the object is deleted.
+    pub on_delete: OnDelete,
+}
+
+/// The life of a credential.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(inline, transform = crate::schema::choice))]
+pub enum CredentialKind {
+    /// Valid until it is revoked; can be listed and revoked.
+    #[default]
+    Longterm,
+    /// Valid for an hour, renewed at half its life; cannot be listed or revoked.
+    Temp,
+}
+
+/// What becomes of the credential in TCR when the object is deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(inline, transform = crate::schema::choice))]
+pub enum OnDelete {
+    /// It stays until somebody removes it in the console.
+    #[default]
+    Retain,
+    /// It is revoked with the last object that uses it.
+    Revoke,
+}
+
+/// Resolution of the instance's domains to its private address on every node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(transform = crate::schema::object))]
+pub struct PrivateNetwork {
+    /// Whether nodes resolve the domains to the private address.
+    pub resolve: bool,
+    /// The cluster's VPC; by default the nodes' own, from instance metadata.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(extend("minLength" = 5, "maxLength" = 36, "pattern" = "^vpc-[a-z0-9]{1,32}$")))]
+    pub vpc_id: Option<String>,
+    /// Domains to resolve privately: `default`, `vpc`, or full custom names.
+    #[cfg_attr(feature = "schema", schemars(length(max = 32), inner(length(min = 1, max = 259)), extend("x-kubernetes-list-type" = "set")))]
+    pub domains: Vec<String>,
+    /// What to do with the entries when the link is down.
+    pub when_link_down: WhenLinkDown,
+}
+
+/// What to do with the private entries when the link is down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(inline, transform = crate::schema::choice))]
+pub enum WhenLinkDown {
+    /// Keep them: pulls fail until the link is back, and never leave the private network.
+    #[default]
+    Keep,
+    /// Remove them: pulls go to whatever the public name resolves to.
+    Remove,
+}
+
+impl Default for Tcr {
+    fn default() -> Self {
+        Self {
+            instance_id: String::new(),
+            region: String::new(),
+            credential: CredentialSpec::default(),
+            domains: default_domains(),
+            private_network: PrivateNetwork::default(),
+        }
+    }
+}
+
+impl Default for PrivateNetwork {
+    fn default() -> Self {
+        Self {
+            resolve: false,
+            vpc_id: None,
+            domains: default_domains(),
+            when_link_down: WhenLinkDown::default(),
+        }
+    }
+}
+
+impl ImagePullSecretSpec {
+    /// The registry hosts that the object itself names: `docker.server`, and the custom ones of
+    /// `tcr.domains`. What `default` and `vpc` stand for only the instance's API knows. A value
+    /// that is no host is left out; [`crate::rules::check`] reports it.
+    pub fn hosts(&self) -> Vec<RegistryHost> {
+        let server = self.docker.iter().map(|docker| &docker.server);
+        let domains = self.tcr.iter().flat_map(|tcr| &tcr.domains);
+        let custom = domains.filter(|domain| !STANDARD_DOMAINS.contains(&domain.as_str()));
+        server.chain(custom).filter_map(|host| host.parse().ok()).collect()
+    }
+}
+
+impl CredentialSpec {
+    /// The description that the credential gets in TCR: the object's own, or the default with the
+    /// cluster's id (`cls-...`); None when there is neither.
+    pub fn description_in(&self, cluster_id: Option<&str>) -> Option<String> {
+        match (self.description.as_deref(), cluster_id) {
+            (Some(own), _) if !own.trim().is_empty() => Some(own.to_owned()),
+            (_, Some(id)) => Some(format!("TKE cluster ({id}) dedicated access credential")),
+            (_, None) => None,
+        }
+    }
+}
+
+/// What `domains` may name besides full host names: the instance's default domain and its private
+/// one.
+pub const STANDARD_DOMAINS: [&str; 2] = ["default", "vpc"];
+
+/// `default` and `vpc`: every domain that an instance has from the start.
+pub fn default_domains() -> Vec<String> {
+    STANDARD_DOMAINS.map(str::to_owned).to_vec()
+}
+
+#[cfg(test)]
+mod tests;

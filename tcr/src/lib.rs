@@ -1,0 +1,24 @@
+//! The domain of tcr-assistant: image references, registry hosts, selection, the rules an
+//! ImagePullSecret must obey, and the Secret it leads to.
+//!
+//! Everything here is a synchronous function over values. There is no client, clock, file,
+//! environment or log in this crate, and it builds for wasm32 as well as for the host, so the
+//! admission policy and the controller decide with the same code.
+
+pub mod docker_config;
+pub mod go_duration;
+pub mod hosts_entry;
+pub mod image_pull_secret;
+pub mod image_ref;
+pub mod label_selector;
+pub mod name_list;
+pub mod names;
+pub mod registry_host;
+pub mod rules;
+pub mod selection;
+pub mod sensitive;
+
+mod object_name;
+mod quoted;
+#[cfg(feature = "schema")]
+mod schema;

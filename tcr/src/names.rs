@@ -1,0 +1,95 @@
+//! Every name, label and annotation that tcr-assistant reads or writes, in one list.
+
+/// API group of the custom resource.
+pub const API_GROUP: &str = "tcr.tencentcloudcr.com";
+/// API version of the custom resource.
+pub const API_VERSION: &str = "v1";
+/// Kind of the custom resource.
+pub const IMAGE_PULL_SECRET_KIND: &str = "ImagePullSecret";
+/// Plural name of the custom resource.
+pub const IMAGE_PULL_SECRET_PLURAL: &str = "imagepullsecrets";
+
+/// Namespace of everything that belongs to the add-on itself.
+pub const SYSTEM_NAMESPACE: &str = "tcr-assistant-system";
+/// User name of the controller's ServiceAccount as the API server sees it.
+pub const CONTROLLER_USERNAME: &str = "system:serviceaccount:tcr-assistant-system:tcr-assistant-manager";
+
+/// Prefix of a derived Secret's name; the ImagePullSecret's name follows without a separator.
+pub const SECRET_PREFIX: &str = "tcr.ips";
+/// Type of a derived Secret.
+pub const SECRET_TYPE: &str = "kubernetes.io/dockerconfigjson";
+/// The one key of a derived Secret's data.
+pub const SECRET_KEY: &str = ".dockerconfigjson";
+
+/// Label that marks an object as ours, together with [`MANAGED_BY`].
+pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
+/// Value of [`MANAGED_BY_LABEL`] on what is ours.
+pub const MANAGED_BY: &str = "tcr-assistant";
+/// Label on a derived Secret that names its ImagePullSecret.
+pub const IMAGE_PULL_SECRET_LABEL: &str = "tcr.tencentcloudcr.com/image-pull-secret";
+
+/// Label, with the value `true`, on a Secret of [`SYSTEM_NAMESPACE`] whose values may be named by
+/// `spec.docker.passwordSecretRef`. No other Secret is ever read for it.
+pub const PASSWORD_LABEL: &str = "tcr.tencentcloudcr.com/password";
+/// Label on a Secret of [`SYSTEM_NAMESPACE`] that keeps a credential of an instance; the value is the
+/// instance's id.
+pub const CREDENTIAL_LABEL: &str = "tcr.tencentcloudcr.com/credential";
+/// Finalizer on an ImagePullSecret: what it led to is removed before the object is.
+pub const FINALIZER: &str = "tcr.tencentcloudcr.com/cleanup";
+/// Lease by which one of several controllers leads.
+pub const LEADER_LEASE: &str = "tcr-assistant-leader";
+/// ConfigMap with the entries for the nodes' hosts files.
+pub const UPDATER_CONFIG: &str = "updater-config";
+/// Secret with the webhook's certificate.
+pub const WEBHOOK_CERTIFICATE: &str = "tcr-assistant-webhook-server-cert";
+/// The ValidatingWebhookConfiguration.
+pub const VALIDATING_WEBHOOK: &str = "tcr-assistant-validating-webhook-configuration";
+/// The MutatingWebhookConfiguration.
+pub const MUTATING_WEBHOOK: &str = "tcr-assistant-mutating-webhook-configuration";
+
+/// Annotation on a Pod: `"false"` keeps the policy's hands off it.
+pub const INJECT_ANNOTATION: &str = "tcr.tencentcloudcr.com/inject";
+/// Annotation by which the kubelet marks the mirror of a static Pod.
+pub const MIRROR_POD_ANNOTATION: &str = "kubernetes.io/config.mirror";
+/// Annotation on a ServiceAccount that limits its Pods to the Secrets it lists.
+pub const ENFORCE_MOUNTABLE_SECRETS_ANNOTATION: &str = "kubernetes.io/enforce-mountable-secrets";
+
+/// Root domain of every TCR Enterprise instance.
+pub const TCR_ROOT_DOMAIN: &str = "tencentcloudcr.com";
+
+/// The name of the Secret that the ImagePullSecret `name` leads to.
+pub fn derived_secret_name(name: &str) -> String {
+    format!("{SECRET_PREFIX}{name}")
+}
+
+/// The value of [`IMAGE_PULL_SECRET_LABEL`] on what the ImagePullSecret `name` leads to: the name
+/// itself, or, because a label's value has at most 63 characters and an object's name may have
+/// more, its beginning and a checksum of the whole.
+pub fn image_pull_secret_label(name: &str) -> String {
+    const VALUE_MAX: usize = 63;
+    if name.len() <= VALUE_MAX {
+        return name.to_owned();
+    }
+    // FNV-1a: stable for ever, which the standard library's hashers do not promise.
+    let sum = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {
+        (sum ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    let beginning: String = name.chars().take(VALUE_MAX - 17).collect();
+    format!("{beginning}-{sum:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_name_leads_to_a_label_value_that_kubernetes_accepts() {
+        let long = format!("{}a", "a".repeat(99));
+        let other = format!("{}b", "a".repeat(99));
+        assert_eq!(image_pull_secret_label("demo"), "demo");
+        assert_eq!(image_pull_secret_label(&"a".repeat(63)), "a".repeat(63));
+        assert_eq!(image_pull_secret_label(&long).len(), 63);
+        assert_ne!(image_pull_secret_label(&long), image_pull_secret_label(&other));
+        assert_eq!(crate::object_name::label_value_problem(&image_pull_secret_label(&long)), None);
+    }
+}

@@ -1,0 +1,187 @@
+//! The rules that an ImagePullSecret obeys. Admission refuses what breaks them, and the controller
+//! reports the same object with the same words, because both ask here.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::image_pull_secret::ImagePullSecretSpec;
+use crate::name_list::NameList;
+use crate::names::{SECRET_PREFIX, derived_secret_name};
+use crate::object_name::subdomain_problem;
+use crate::quoted::quoted;
+
+mod docker;
+mod instance;
+mod nearest;
+mod reading;
+
+pub use nearest::nearest;
+pub use reading::read;
+
+/// What the rules need to know besides the object.
+#[derive(Clone, Copy, Debug)]
+pub struct RuleContext<'a> {
+    /// Root domains that registry hosts must be under, such as `tencentcloudcr.com`.
+    pub allowed_roots: &'a [String],
+    /// The cluster's id (`cls-...`), which the default description of a credential names.
+    pub cluster_id: Option<&'a str>,
+    /// Whether a missing cluster id makes a description necessary; false when the caller cannot
+    /// know the id.
+    pub description_required: bool,
+}
+
+/// Everything that is wrong or worth a warning, each in the order of the object's fields.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Findings {
+    /// What must be corrected.
+    pub errors: Vec<Finding>,
+    /// What works, and should be known.
+    pub warnings: Vec<Finding>,
+}
+
+/// One mistake or warning. Never holds a password, whatever the object holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Path of the field, such as `spec.tcr.instanceId` or `spec.tcr.domains[1]`.
+    pub field: String,
+    /// What is wrong with its value and what to do.
+    pub message: String,
+}
+
+impl Findings {
+    /// Whether nothing must be corrected; there may be warnings.
+    pub fn is_ok(&self) -> bool {
+        self.errors.is_empty()
+    }
+
+    fn error(&mut self, field: impl Into<String>, message: impl Into<String>) {
+        self.errors.push(Finding { field: field.into(), message: message.into() });
+    }
+
+    fn warning(&mut self, field: impl Into<String>, message: impl Into<String>) {
+        self.warnings.push(Finding { field: field.into(), message: message.into() });
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.message)
+    }
+}
+
+impl fmt::Display for Findings {
+    /// The errors, joined by semicolons.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, finding) in self.errors.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            write!(f, "{separator}{finding}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Findings {}
+
+/// Finds every mistake of the ImagePullSecret `name` at once.
+pub fn check(name: &str, spec: &ImagePullSecretSpec, context: &RuleContext) -> Findings {
+    let mut findings = Findings::default();
+    check_name(name, &mut findings);
+    check_namespaces(&spec.namespaces, &mut findings);
+    check_list("spec.serviceAccounts", &spec.service_accounts, &mut findings);
+    for (field, message) in spec.namespace_selector.iter().flat_map(|selector| selector.problems()) {
+        findings.error(format!("spec.namespaceSelector.{field}"), message);
+    }
+    match (&spec.docker, &spec.tcr) {
+        (None, None) => findings.error(
+            "spec",
+            "neither docker nor tcr is set; set tcr for an instance whose credential is obtained, or docker for \
+             a credential of your own",
+        ),
+        (Some(_), Some(_)) => findings.error("spec", "both docker and tcr are set; keep one of them"),
+        _ => {}
+    }
+    if let Some(docker) = &spec.docker {
+        docker::check(docker, context, &mut findings);
+    }
+    if let Some(tcr) = &spec.tcr {
+        instance::check(tcr, context, &mut findings);
+    }
+    findings
+}
+
+fn check_name(name: &str, findings: &mut Findings) {
+    let longest = 253 - SECRET_PREFIX.len();
+    if name.is_empty() {
+        findings.error("metadata.name", "is empty; the Secret is named after it");
+    } else if name.len() > longest {
+        let message = format!(
+            "has {} characters, and {longest} are allowed, because the Secret's name begins with {SECRET_PREFIX}",
+            name.len()
+        );
+        findings.error("metadata.name", message);
+    } else if let Some(problem) = subdomain_problem(name).or(subdomain_problem(&derived_secret_name(name))) {
+        findings.error("metadata.name", format!("{} {problem}", quoted(name)));
+    }
+}
+
+fn check_namespaces(text: &str, findings: &mut Findings) {
+    let field = "spec.namespaces";
+    let Some(list) = check_list(field, text, findings) else { return };
+    for pattern in list.patterns() {
+        let longest = pattern.bytes().filter(|&byte| byte != b'*').count();
+        if pattern.contains('.') {
+            findings.warning(
+                field,
+                format!("{} matches no namespace, because their names have no dots", quoted(pattern)),
+            );
+        } else if longest > 63 {
+            let message = format!(
+                "{} matches no namespace, because their names have at most 63 characters",
+                quoted(pattern)
+            );
+            findings.warning(field, message);
+        }
+    }
+}
+
+fn check_list(field: &str, text: &str, findings: &mut Findings) -> Option<NameList> {
+    match text.parse::<NameList>() {
+        Ok(list) => {
+            if list.uses_underscore() {
+                findings.warning(field, "\"_\" is read as \"*\", which means all; write \"*\"");
+            }
+            if list.is_none() {
+                findings
+                    .warning(field, format!("{} excludes everything, so nothing is selected", quoted(text)));
+            }
+            Some(list)
+        }
+        Err(error) => {
+            findings.error(field, error.to_string());
+            None
+        }
+    }
+}
+
+/// Adds what is wrong with a registry host that must be under one of the allowed roots.
+fn check_host(field: &str, host: &str, context: &RuleContext, findings: &mut Findings) {
+    match host.parse::<crate::registry_host::RegistryHost>() {
+        Err(error) => findings.error(field, error.to_string()),
+        Ok(parsed) if !context.allowed_roots.iter().any(|root| parsed.is_under(root)) => {
+            let message = match context.allowed_roots {
+                [] => format!("{} is not allowed, because no root domain is (allowedRoots)", quoted(host)),
+                roots => format!(
+                    "{} is not under {}; correct it, or allow its root domain (allowedRoots)",
+                    quoted(host),
+                    roots.join(" or ")
+                ),
+            };
+            findings.error(field, message);
+        }
+        Ok(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests;

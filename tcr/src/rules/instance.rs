@@ -1,0 +1,177 @@
+//! Rules of `spec.tcr`, the instance whose credential is obtained.
+
+use core::time::Duration;
+
+use super::{Findings, RuleContext, check_host};
+use crate::go_duration;
+use crate::image_pull_secret::{
+    CredentialKind, CredentialSpec, OnDelete, PrivateNetwork, STANDARD_DOMAINS, Tcr,
+};
+use crate::quoted::{quoted, without_user_information};
+use crate::registry_host::RegistryHost;
+
+/// Renewing more often only fills the instance's list of credentials.
+const SHORTEST_ROTATION: Duration = Duration::from_secs(3600);
+/// How long TCR's long-term credentials last: 3650 days, as their expiry says.
+const LONGTERM_LIFE: Duration = Duration::from_secs(3650 * 24 * 3600);
+/// Longest part after `tcr-` or `vpc-`: ids have eight characters, and nothing promises that.
+const ID_MAX: usize = 32;
+
+pub(super) fn check(tcr: &Tcr, context: &RuleContext, findings: &mut Findings) {
+    check_id("spec.tcr.instanceId", "tcr-", "an instance id", &tcr.instance_id, findings);
+    check_region(&tcr.region, findings);
+    check_credential(&tcr.credential, context, findings);
+    check_domains("spec.tcr.domains", &tcr.domains, Ports::Allowed, context, findings);
+    check_private_network(&tcr.private_network, context, findings);
+}
+
+fn check_id(field: &str, prefix: &str, kind: &str, id: &str, findings: &mut Findings) {
+    let legal = id.strip_prefix(prefix).is_some_and(|rest| {
+        (1..=ID_MAX).contains(&rest.len())
+            && rest.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    });
+    if id.is_empty() {
+        findings.error(field, format!("is empty; set {kind} such as {prefix}dg284imq"));
+    } else if !legal {
+        let message = format!(
+            "{} is not {kind}: {prefix} and lower-case letters or digits, such as {prefix}dg284imq",
+            quoted(id)
+        );
+        findings.error(field, message);
+    }
+}
+
+fn check_region(region: &str, findings: &mut Findings) {
+    let field = "spec.tcr.region";
+    if region.is_empty() {
+        findings.error(field, "is empty; set the instance's region, such as ap-guangzhou");
+    } else if let Some((region_of_zone, _)) = zone(region) {
+        let message = format!("{} is an availability zone; its region is {region_of_zone}", quoted(region));
+        findings.error(field, message);
+    } else if !is_region(region) {
+        let message = format!("{} is not a region such as ap-guangzhou or ap-shanghai-fsi", quoted(region));
+        findings.error(field, message);
+    }
+}
+
+fn is_region(region: &str) -> bool {
+    let mut parts = region.split('-');
+    let is_word = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
+    region.len() <= 32
+        && parts.next().is_some_and(|area| area.len() == 2 && is_word(area))
+        && parts.clone().next().is_some()
+        && parts.all(is_word)
+}
+
+/// A region followed by a hyphen and a number.
+fn zone(text: &str) -> Option<(&str, &str)> {
+    let (region, number) = text.rsplit_once('-')?;
+    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    (is_number && is_region(region)).then_some((region, number))
+}
+
+fn check_credential(credential: &CredentialSpec, context: &RuleContext, findings: &mut Findings) {
+    let described = credential.description.as_ref().is_some_and(|text| !text.trim().is_empty());
+    match credential.kind {
+        CredentialKind::Longterm => {
+            if let Some(text) = &credential.rotate_after {
+                check_rotation(text, findings);
+            }
+            if !described && context.description_required && context.cluster_id.is_none() {
+                findings.error(
+                    "spec.tcr.credential.description",
+                    "is not set, and the default needs the cluster's id, which is unknown; set a description, or \
+                     the chart's global.cluster.id",
+                );
+            }
+        }
+        CredentialKind::Temp => {
+            if let Some(text) = &credential.rotate_after {
+                let message = format!(
+                    "{} is for longterm credentials only, a temp one is renewed at half its life; leave it out, or \
+                     set type to longterm",
+                    quoted(text)
+                );
+                findings.error("spec.tcr.credential.rotateAfter", message);
+            }
+            if described {
+                findings.warning(
+                    "spec.tcr.credential.description",
+                    "has no effect: TCR keeps none for a temp credential",
+                );
+            }
+            if credential.on_delete == OnDelete::Revoke {
+                findings.warning(
+                    "spec.tcr.credential.onDelete",
+                    "Revoke has no effect: a temp credential cannot be revoked and expires within the hour",
+                );
+            }
+        }
+    }
+}
+
+fn check_rotation(text: &str, findings: &mut Findings) {
+    let field = "spec.tcr.credential.rotateAfter";
+    match go_duration::parse(text) {
+        Err(error) => findings.error(field, error.to_string()),
+        Ok(after) if after < SHORTEST_ROTATION => {
+            findings.error(field, format!("{} is too short; the shortest is 1h", quoted(text)));
+        }
+        Ok(after) if after >= LONGTERM_LIFE => {
+            let message = format!("{} is not shorter than the credential's own life of 87600h", quoted(text));
+            findings.warning(field, message);
+        }
+        Ok(_) => {}
+    }
+}
+
+fn check_private_network(network: &PrivateNetwork, context: &RuleContext, findings: &mut Findings) {
+    let field = "spec.tcr.privateNetwork";
+    if network.resolve {
+        findings.warning(
+            format!("{field}.resolve"),
+            "while true, the domains lead to the private address on every node and cannot be reached publicly from there",
+        );
+    }
+    if let Some(id) = &network.vpc_id {
+        check_id(&format!("{field}.vpcId"), "vpc-", "a VPC's id", id, findings);
+    }
+    check_domains(&format!("{field}.domains"), &network.domains, Ports::Refused, context, findings);
+}
+
+/// Whether domains may have ports: a registry does, and an entry of a hosts file has none.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ports {
+    Allowed,
+    Refused,
+}
+
+/// `default`, `vpc`, or a host under an allowed root, each once.
+fn check_domains(
+    field: &str,
+    domains: &[String],
+    ports: Ports,
+    context: &RuleContext,
+    findings: &mut Findings,
+) {
+    if domains.is_empty() {
+        findings.error(field, "is empty; name a domain, or leave the field out for default and vpc");
+    }
+    for (index, domain) in domains.iter().enumerate() {
+        let item = format!("{field}[{index}]");
+        if domains[..index].iter().any(|earlier| earlier.eq_ignore_ascii_case(domain)) {
+            findings.error(
+                item,
+                format!("{} is there twice; keep one", quoted(&without_user_information(domain))),
+            );
+        } else if !STANDARD_DOMAINS.contains(&domain.as_str()) {
+            check_host(&item, domain, context, findings);
+            let has_port = domain.parse::<RegistryHost>().is_ok_and(|host| host.port().is_some());
+            if ports == Ports::Refused && has_port {
+                let message =
+                    format!("{} has a port, and name resolution knows none; leave it out", quoted(domain));
+                findings.error(item, message);
+            }
+        }
+    }
+}

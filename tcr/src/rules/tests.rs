@@ -1,0 +1,523 @@
+use expect_test::{Expect, expect};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+
+mod reading;
+
+/// Everything that is found in the ImagePullSecret `demo` with this spec.
+fn check_spec(spec: Value, expect: Expect) {
+    expect.assert_eq(&findings("demo", spec));
+}
+
+fn findings(name: &str, spec: Value) -> String {
+    let roots = ["tencentcloudcr.com".to_owned()];
+    let context = RuleContext { allowed_roots: &roots, cluster_id: None, description_required: true };
+    let spec = serde_json::from_value(spec).unwrap();
+    let found = super::check(name, &spec, &context);
+    let errors = found.errors.iter().map(|finding| format!("error {finding}\n"));
+    let warnings = found.warnings.iter().map(|finding| format!("warning {finding}\n"));
+    errors.chain(warnings).collect()
+}
+
+/// A spec.tcr without mistakes, changed by `changes` (a JSON merge patch of one level).
+fn tcr(changes: Value) -> Value {
+    let mut tcr = json!({
+        "instanceId": "tcr-dg284imq",
+        "region": "ap-guangzhou",
+        "credential": { "description": "of a test" },
+    });
+    for (name, value) in changes.as_object().unwrap() {
+        tcr[name] = value.clone();
+    }
+    json!({ "tcr": tcr })
+}
+
+fn docker(changes: Value) -> Value {
+    let mut docker = json!({
+        "server": "demo.tencentcloudcr.com",
+        "username": "100012345678",
+        "passwordSecretRef": { "name": "demo-password", "key": "password" },
+    });
+    for (name, value) in changes.as_object().unwrap() {
+        docker[name] = value.clone();
+    }
+    json!({ "docker": docker })
+}
+
+#[test]
+fn specs_without_mistakes_have_no_findings() {
+    for spec in [
+        tcr(json!({})),
+        docker(json!({})),
+        tcr(json!({ "instanceId": "tcr-x", "region": "ap-shanghai-fsi" })),
+        tcr(json!({ "credential": { "type": "temp" } })),
+        tcr(json!({ "credential": { "description": "d", "rotateAfter": "1h", "onDelete": "Revoke" } })),
+        tcr(
+            json!({ "domains": ["vpc", "images.tencentcloudcr.com"], "privateNetwork": { "vpcId": "vpc-a1b2c3d4" } }),
+        ),
+        docker(
+            json!({ "server": "demo.tencentcloudcr.com:5000", "passwordSecretRef": { "name": "a.b", "key": ".c_D-1" } }),
+        ),
+    ] {
+        assert_eq!(findings("demo", spec.clone()), "", "{spec}");
+    }
+}
+
+#[test]
+fn an_object_of_the_original_is_accepted_with_a_warning() {
+    let found = |lists: Value| {
+        let mut spec = docker(json!({ "password": "tcr.jwt.token", "passwordSecretRef": null }));
+        spec.as_object_mut().unwrap().extend(lists.as_object().unwrap().clone());
+        findings("demo", spec)
+    };
+    let all = found(json!({ "namespaces": "*", "serviceAccounts": "*" }));
+    expect![[r#"
+        warning spec.docker.password: is readable by everyone who may read the object; put it into a Secret of tcr-assistant-system and name that in passwordSecretRef
+    "#]].assert_eq(&all);
+    assert_eq!(found(json!({ "namespaces": "", "serviceAccounts": "" })), all);
+    assert_eq!(found(json!({ "namespaces": "default,kube-system" })), all);
+    assert_eq!(found(json!({})), all);
+}
+
+#[test]
+fn exactly_one_source_is_named() {
+    check_spec(
+        json!({}),
+        expect![[r#"
+        error spec: neither docker nor tcr is set; set tcr for an instance whose credential is obtained, or docker for a credential of your own
+    "#]],
+    );
+    let mut both = tcr(json!({}));
+    both["docker"] = docker(json!({}))["docker"].clone();
+    check_spec(
+        both,
+        expect![[r#"
+        error spec: both docker and tcr are set; keep one of them
+    "#]],
+    );
+}
+
+#[test]
+fn the_name_leaves_room_for_the_secrets_prefix() {
+    assert_eq!(findings(&"a".repeat(246), tcr(json!({}))), "");
+    expect![[r#"
+        error metadata.name: has 247 characters, and 246 are allowed, because the Secret's name begins with tcr.ips
+    "#]].assert_eq(&findings(&"a".repeat(247), tcr(json!({}))));
+    expect![[r#"
+        error metadata.name: "Demo" must be lower-case letters, digits, hyphens and dots, each part between dots beginning and ending with a letter or digit
+    "#]].assert_eq(&findings("Demo", tcr(json!({}))));
+    expect![[r#"
+        error metadata.name: ".demo" must be lower-case letters, digits, hyphens and dots, each part between dots beginning and ending with a letter or digit
+    "#]].assert_eq(&findings(".demo", tcr(json!({}))));
+    expect![[r#"
+        error metadata.name: is empty; the Secret is named after it
+    "#]]
+    .assert_eq(&findings("", tcr(json!({}))));
+}
+
+#[test]
+fn lists_and_selectors_name_the_bad_element() {
+    let mut spec = tcr(json!({}));
+    spec["namespaces"] = json!("default,Team");
+    spec["serviceAccounts"] = json!("a b");
+    spec["namespaceSelector"] = json!({ "matchExpressions": [{ "key": "env", "operator": "in" }] });
+    check_spec(
+        spec,
+        expect![[r#"
+        error spec.namespaces: "Team" is not a name, a glob or an exclusion: names are lower case
+        error spec.serviceAccounts: "a b" is not a name, a glob or an exclusion: it contains a blank; separate names with commas
+        error spec.namespaceSelector.matchExpressions[0].operator: "in" is not one of In, NotIn, Exists, DoesNotExist
+    "#]],
+    );
+}
+
+#[test]
+fn lists_that_work_but_surprise_are_warned_of() {
+    let mut spec = tcr(json!({}));
+    spec["namespaces"] = json!(format!("a.b,{},!*", "n".repeat(64)));
+    spec["serviceAccounts"] = json!("_");
+    check_spec(
+        spec,
+        expect![[r#"
+        warning spec.namespaces: "a.b,nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn,!*" excludes everything, so nothing is selected
+        warning spec.namespaces: "a.b" matches no namespace, because their names have no dots
+        warning spec.namespaces: "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn" matches no namespace, because their names have at most 63 characters
+        warning spec.serviceAccounts: "_" is read as "*", which means all; write "*"
+    "#]],
+    );
+}
+
+#[test]
+fn the_server_is_a_bare_host_under_an_allowed_root() {
+    for (server, expect) in [
+        (
+            "",
+            expect![[r#"
+            error spec.docker.server: is empty; name the registry's host, such as demo.tencentcloudcr.com
+        "#]],
+        ),
+        (
+            "https://demo.tencentcloudcr.com",
+            expect![[r#"
+            error spec.docker.server: "https://demo.tencentcloudcr.com" is not a registry host: leave out the scheme and its ://
+        "#]],
+        ),
+        (
+            "demo.tencentcloudcr.com/team",
+            expect![[r#"
+            error spec.docker.server: "demo.tencentcloudcr.com/team" is not a registry host: leave out the / and what follows
+        "#]],
+        ),
+        (
+            "demo.tencentcloudcr.com ",
+            expect![[r#"
+            error spec.docker.server: "demo.tencentcloudcr.com " is not a registry host: it contains a blank
+        "#]],
+        ),
+        (
+            "eviltencentcloudcr.com",
+            expect![[r#"
+            error spec.docker.server: "eviltencentcloudcr.com" is not under tencentcloudcr.com; correct it, or allow its root domain (allowedRoots)
+        "#]],
+        ),
+        (
+            "demo.tencentcloudcr.com.evil.org",
+            expect![[r#"
+            error spec.docker.server: "demo.tencentcloudcr.com.evil.org" is not under tencentcloudcr.com; correct it, or allow its root domain (allowedRoots)
+        "#]],
+        ),
+    ] {
+        check_spec(docker(json!({ "server": server })), expect);
+    }
+}
+
+#[test]
+fn no_allowed_root_allows_nothing() {
+    let context = RuleContext { allowed_roots: &[], cluster_id: None, description_required: false };
+    let spec = serde_json::from_value(docker(json!({}))).unwrap();
+    expect![[r#"spec.docker.server: "demo.tencentcloudcr.com" is not allowed, because no root domain is (allowedRoots)"#]].assert_eq(&super::check("demo", &spec, &context).to_string());
+}
+
+#[test]
+fn the_username_stands_alone() {
+    for (username, expect) in [
+        (
+            "",
+            expect![[r#"
+            error spec.docker.username: is empty; name the user that the password belongs to
+        "#]],
+        ),
+        (
+            " ",
+            expect![[r#"
+            error spec.docker.username: is empty; name the user that the password belongs to
+        "#]],
+        ),
+        (
+            "user:hunter2",
+            expect![[r#"
+            error spec.docker.username: contains a colon, which separates it from the password; give the user name alone
+        "#]],
+        ),
+        (
+            "user\n",
+            expect![[r#"
+            error spec.docker.username: "user\n" contains a control character
+        "#]],
+        ),
+        (
+            "user ",
+            expect![[r#"
+            warning spec.docker.username: "user " begins or ends with a blank
+        "#]],
+        ),
+    ] {
+        check_spec(docker(json!({ "username": username })), expect);
+    }
+}
+
+#[test]
+fn exactly_one_password_is_named() {
+    check_spec(
+        docker(json!({ "passwordSecretRef": null })),
+        expect![[r#"
+        error spec.docker: neither password nor passwordSecretRef is set; set passwordSecretRef to a Secret that holds the password
+    "#]],
+    );
+    check_spec(
+        docker(json!({ "password": "hunter2" })),
+        expect![[r#"
+        error spec.docker: both password and passwordSecretRef are set; keep passwordSecretRef
+    "#]],
+    );
+    check_spec(
+        docker(json!({ "password": "hunter2\n", "passwordSecretRef": null })),
+        expect![[r#"
+        warning spec.docker.password: is readable by everyone who may read the object; put it into a Secret of tcr-assistant-system and name that in passwordSecretRef
+        warning spec.docker.password: begins or ends with a blank or a line break
+    "#]],
+    );
+}
+
+#[test]
+fn the_password_reference_has_a_name_and_a_key() {
+    check_spec(
+        docker(json!({ "passwordSecretRef": {} })),
+        expect![[r#"
+        error spec.docker.passwordSecretRef.name: is empty
+        error spec.docker.passwordSecretRef.key: is empty
+    "#]],
+    );
+    check_spec(
+        docker(json!({ "passwordSecretRef": { "name": "Demo", "key": "a/b" } })),
+        expect![[r#"
+        error spec.docker.passwordSecretRef.name: "Demo" must be lower-case letters, digits, hyphens and dots, each part between dots beginning and ending with a letter or digit
+        error spec.docker.passwordSecretRef.key: "a/b" must be letters, digits, hyphens, underscores and dots
+    "#]],
+    );
+    check_spec(
+        docker(json!({ "passwordSecretRef": { "name": "a_b", "key": "..a" } })),
+        expect![[r#"
+        error spec.docker.passwordSecretRef.name: "a_b" must be lower-case letters, digits, hyphens and dots, each part between dots beginning and ending with a letter or digit
+        error spec.docker.passwordSecretRef.key: "..a" must not be "." or begin with ".."
+    "#]],
+    );
+}
+
+#[test]
+fn the_instance_id_has_its_form() {
+    for (id, expect) in [
+        (
+            "",
+            expect![[r#"
+            error spec.tcr.instanceId: is empty; set an instance id such as tcr-dg284imq
+        "#]],
+        ),
+        (
+            "tcr_x",
+            expect![[r#"
+            error spec.tcr.instanceId: "tcr_x" is not an instance id: tcr- and lower-case letters or digits, such as tcr-dg284imq
+        "#]],
+        ),
+        (
+            "tcr-",
+            expect![[r#"
+            error spec.tcr.instanceId: "tcr-" is not an instance id: tcr- and lower-case letters or digits, such as tcr-dg284imq
+        "#]],
+        ),
+        (
+            "tcr-DG284IMQ",
+            expect![[r#"
+            error spec.tcr.instanceId: "tcr-DG284IMQ" is not an instance id: tcr- and lower-case letters or digits, such as tcr-dg284imq
+        "#]],
+        ),
+        (
+            "dg284imq",
+            expect![[r#"
+            error spec.tcr.instanceId: "dg284imq" is not an instance id: tcr- and lower-case letters or digits, such as tcr-dg284imq
+        "#]],
+        ),
+    ] {
+        check_spec(tcr(json!({ "instanceId": id })), expect);
+    }
+}
+
+#[test]
+fn the_region_has_its_form() {
+    for (region, expect) in [
+        (
+            "",
+            expect![[r#"
+            error spec.tcr.region: is empty; set the instance's region, such as ap-guangzhou
+        "#]],
+        ),
+        (
+            "guangzhou",
+            expect![[r#"
+            error spec.tcr.region: "guangzhou" is not a region such as ap-guangzhou or ap-shanghai-fsi
+        "#]],
+        ),
+        (
+            "gz",
+            expect![[r#"
+            error spec.tcr.region: "gz" is not a region such as ap-guangzhou or ap-shanghai-fsi
+        "#]],
+        ),
+        (
+            "ap-guangzhou-3",
+            expect![[r#"
+            error spec.tcr.region: "ap-guangzhou-3" is an availability zone; its region is ap-guangzhou
+        "#]],
+        ),
+        (
+            "AP-guangzhou",
+            expect![[r#"
+            error spec.tcr.region: "AP-guangzhou" is not a region such as ap-guangzhou or ap-shanghai-fsi
+        "#]],
+        ),
+        (
+            "ap-",
+            expect![[r#"
+            error spec.tcr.region: "ap-" is not a region such as ap-guangzhou or ap-shanghai-fsi
+        "#]],
+        ),
+    ] {
+        check_spec(tcr(json!({ "region": region })), expect);
+    }
+}
+
+#[test]
+fn a_rotation_is_a_duration_for_longterm_credentials() {
+    for (rotation, expect) in [
+        (
+            "90d",
+            expect![[r#"
+            error spec.tcr.credential.rotateAfter: "90d" is not a duration: it has no days or longer units; write 2160h
+        "#]],
+        ),
+        (
+            "59m",
+            expect![[r#"
+            error spec.tcr.credential.rotateAfter: "59m" is too short; the shortest is 1h
+        "#]],
+        ),
+        (
+            "87600h",
+            expect![[r#"
+            warning spec.tcr.credential.rotateAfter: "87600h" is not shorter than the credential's own life of 87600h
+        "#]],
+        ),
+        (
+            "soon",
+            expect![[r#"
+            error spec.tcr.credential.rotateAfter: "soon" is not a duration: write numbers with units, such as 2160h or 1h30m
+        "#]],
+        ),
+    ] {
+        check_spec(tcr(json!({ "credential": { "description": "d", "rotateAfter": rotation } })), expect);
+    }
+}
+
+#[test]
+fn a_temp_credential_has_no_longterm_settings() {
+    let credential =
+        json!({ "type": "temp", "rotateAfter": "2160h", "description": "d", "onDelete": "Revoke" });
+    check_spec(
+        tcr(json!({ "credential": credential })),
+        expect![[r#"
+        error spec.tcr.credential.rotateAfter: "2160h" is for longterm credentials only, a temp one is renewed at half its life; leave it out, or set type to longterm
+        warning spec.tcr.credential.description: has no effect: TCR keeps none for a temp credential
+        warning spec.tcr.credential.onDelete: Revoke has no effect: a temp credential cannot be revoked and expires within the hour
+    "#]],
+    );
+}
+
+#[test]
+fn a_description_is_required_when_the_default_has_no_cluster_id() {
+    check_spec(
+        tcr(json!({ "credential": {} })),
+        expect![[r#"
+        error spec.tcr.credential.description: is not set, and the default needs the cluster's id, which is unknown; set a description, or the chart's global.cluster.id
+    "#]],
+    );
+    let spec = serde_json::from_value(tcr(json!({ "credential": {} }))).unwrap();
+    let found = |cluster_id, description_required| {
+        super::check("demo", &spec, &RuleContext { allowed_roots: &[], cluster_id, description_required })
+    };
+    assert!(found(Some("cls-12345678"), true).is_ok());
+    assert!(found(None, false).is_ok());
+}
+
+#[test]
+fn domains_are_standard_or_hosts_under_an_allowed_root() {
+    let domains = json!([
+        "default",
+        "vpc",
+        "public",
+        "https://a.tencentcloudcr.com",
+        "a.tencentcloudcr.com",
+        "A.tencentcloudcr.com",
+        "a.example.com",
+        "",
+        "vpc",
+    ]);
+    check_spec(
+        tcr(json!({ "domains": domains })),
+        expect![[r#"
+        error spec.tcr.domains[2]: "public" is not under tencentcloudcr.com; correct it, or allow its root domain (allowedRoots)
+        error spec.tcr.domains[3]: "https://a.tencentcloudcr.com" is not a registry host: leave out the scheme and its ://
+        error spec.tcr.domains[5]: "A.tencentcloudcr.com" is there twice; keep one
+        error spec.tcr.domains[6]: "a.example.com" is not under tencentcloudcr.com; correct it, or allow its root domain (allowedRoots)
+        error spec.tcr.domains[7]: "" is not a registry host: it is empty
+        error spec.tcr.domains[8]: "vpc" is there twice; keep one
+    "#]],
+    );
+    check_spec(
+        tcr(json!({ "domains": [] })),
+        expect![[r#"
+        error spec.tcr.domains: is empty; name a domain, or leave the field out for default and vpc
+    "#]],
+    );
+}
+
+#[test]
+fn a_private_network_has_domains_without_ports_and_a_vpc() {
+    check_spec(
+        tcr(json!({ "privateNetwork": {
+            "resolve": true, "vpcId": "subnet-1", "domains": ["default", "a.tencentcloudcr.com:443", "a.example.com"],
+        } })),
+        expect![[r#"
+            error spec.tcr.privateNetwork.vpcId: "subnet-1" is not a VPC's id: vpc- and lower-case letters or digits, such as vpc-dg284imq
+            error spec.tcr.privateNetwork.domains[1]: "a.tencentcloudcr.com:443" has a port, and name resolution knows none; leave it out
+            error spec.tcr.privateNetwork.domains[2]: "a.example.com" is not under tencentcloudcr.com; correct it, or allow its root domain (allowedRoots)
+            warning spec.tcr.privateNetwork.resolve: while true, the domains lead to the private address on every node and cannot be reached publicly from there
+        "#]],
+    );
+}
+
+#[test]
+fn every_mistake_is_found_at_once_in_the_order_of_the_fields() {
+    let spec = json!({
+        "namespaces": "A",
+        "serviceAccounts": "B",
+        "namespaceSelector": { "matchLabels": { "a b": "" } },
+        "docker": { "password": "hunter2" },
+        "tcr": { "domains": ["x"], "privateNetwork": { "vpcId": "x" } },
+    });
+    expect![[r#"
+        error metadata.name: "Demo" must be lower-case letters, digits, hyphens and dots, each part between dots beginning and ending with a letter or digit
+        error spec.namespaces: "A" is not a name, a glob or an exclusion: names are lower case
+        error spec.serviceAccounts: "B" is not a name, a glob or an exclusion: names are lower case
+        error spec.namespaceSelector.matchLabels: the key "a b" must be letters, digits, hyphens, underscores and dots, beginning and ending with a letter or digit
+        error spec: both docker and tcr are set; keep one of them
+        error spec.docker.server: is empty; name the registry's host, such as demo.tencentcloudcr.com
+        error spec.docker.username: is empty; name the user that the password belongs to
+        error spec.tcr.instanceId: is empty; set an instance id such as tcr-dg284imq
+        error spec.tcr.region: is empty; set the instance's region, such as ap-guangzhou
+        error spec.tcr.credential.description: is not set, and the default needs the cluster's id, which is unknown; set a description, or the chart's global.cluster.id
+        error spec.tcr.domains[0]: "x" is not under tencentcloudcr.com; correct it, or allow its root domain (allowedRoots)
+        error spec.tcr.privateNetwork.vpcId: "x" is not a VPC's id: vpc- and lower-case letters or digits, such as vpc-dg284imq
+        warning spec.docker.password: is readable by everyone who may read the object; put it into a Secret of tcr-assistant-system and name that in passwordSecretRef
+    "#]].assert_eq(&findings("Demo", spec));
+}
+
+#[test]
+fn the_nearest_name_is_one_that_could_be_meant() {
+    let known = ["namespaces", "serviceAccounts", "namespaceSelector", "docker", "tcr"];
+    let cases = [
+        ("namespace", Some("namespaces")),
+        ("serviceaccounts", Some("serviceAccounts")),
+        ("service_accounts", Some("serviceAccounts")),
+        ("dokcer", Some("docker")),
+        ("tcr ", Some("tcr")),
+        ("trc", Some("tcr")),
+        ("registry", None),
+        ("", None),
+    ];
+    for (unknown, expected) in cases {
+        assert_eq!(nearest(unknown, &known), expected, "{unknown}");
+    }
+    assert_eq!(nearest(&"n".repeat(1_000_000), &known), None);
+}

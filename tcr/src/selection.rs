@@ -1,0 +1,62 @@
+//! Which namespaces and ServiceAccounts an ImagePullSecret is for. Policy and controller both
+//! select with this, and so select the same.
+
+use std::collections::BTreeMap;
+
+use crate::image_pull_secret::ImagePullSecretSpec;
+use crate::label_selector::LabelSelector;
+use crate::name_list::{NameList, NameListError};
+
+/// The namespaces and ServiceAccounts of an ImagePullSecret. The default selects everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// Names of namespaces.
+    pub namespaces: NameList,
+    /// Names of ServiceAccounts.
+    pub service_accounts: NameList,
+    /// Limits `namespaces` further, by the labels of the Namespace.
+    pub namespace_selector: Option<LabelSelector>,
+}
+
+/// Which field holds a list that is none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {source}")]
+pub struct SelectionError {
+    /// `spec.namespaces` or `spec.serviceAccounts`.
+    pub field: &'static str,
+    /// The bad element and what is wrong with it.
+    pub source: NameListError,
+}
+
+impl Selection {
+    /// What `spec` selects, or its first list that does not parse. Whether the label selector is
+    /// valid is for [`crate::rules::check`]; an invalid one selects nothing.
+    pub fn of(spec: &ImagePullSecretSpec) -> Result<Selection, SelectionError> {
+        let list = |field, text: &str| text.parse().map_err(|source| SelectionError { field, source });
+        Ok(Selection {
+            namespaces: list("spec.namespaces", &spec.namespaces)?,
+            service_accounts: list("spec.serviceAccounts", &spec.service_accounts)?,
+            namespace_selector: spec.namespace_selector.clone(),
+        })
+    }
+
+    /// Whether the namespace with this name and these labels is selected. The labels do not
+    /// matter unless [`Selection::needs_namespace_labels`] says so.
+    pub fn selects_namespace(&self, name: &str, labels: &BTreeMap<String, String>) -> bool {
+        self.namespaces.selects(name)
+            && self.namespace_selector.as_ref().is_none_or(|selector| selector.matches(labels))
+    }
+
+    /// Whether ServiceAccounts of this name are selected, in selected namespaces.
+    pub fn selects_service_account(&self, name: &str) -> bool {
+        self.service_accounts.selects(name)
+    }
+
+    /// Whether a namespace's labels decide, so that somebody has to read them.
+    pub fn needs_namespace_labels(&self) -> bool {
+        self.namespace_selector.as_ref().is_some_and(|selector| !selector.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests;
