@@ -1,0 +1,156 @@
+//! ImagePullSecrets: refused when the controller could not carry them out, by the controller's
+//! own rules.
+
+use serde_json::Value;
+use tcr::image_pull_secret::{CredentialKind, ImagePullSecretSpec, OnDelete};
+use tcr::name_list::NameList;
+use tcr::rules::{self, RuleContext};
+
+use crate::error::Error;
+use crate::json::{self, Span};
+use crate::registry::{Registry, Wanted};
+use crate::request::Operation;
+use crate::review::Review;
+use crate::settings::Settings;
+use crate::verdict::Answer;
+
+#[cfg(test)]
+mod tests;
+
+/// Decides about an ImagePullSecret.
+pub(crate) fn decide(review: &Review<'_>) -> Result<Answer, Error> {
+    let request = &review.request;
+    if !request.sub_resource.is_empty() {
+        return Ok(Answer::accept());
+    }
+    match (request.operation, request.object, request.old_object) {
+        (Operation::Create | Operation::Update, Some(object), old) => validate(review, object, old),
+        (Operation::Delete, _, Some(old)) => Ok(delete(review.payload, old)),
+        _ => Ok(Answer::accept()),
+    }
+}
+
+fn validate(review: &Review<'_>, object: Span, old: Option<Span>) -> Result<Answer, Error> {
+    let mut answer = Answer::accept();
+    let object: Value = match json::value(object.of(review.payload)) {
+        Ok(object) => object,
+        Err(error) => return Ok(Answer::reject(422, format!("cannot read the ImagePullSecret: {error}"))),
+    };
+    // Whatever is wrong with it, its finalizer must be removable.
+    if !object["metadata"]["deletionTimestamp"].is_null() {
+        return Ok(answer);
+    }
+    let old: Option<Value> = old.and_then(|old| json::value(old.of(review.payload)).ok());
+    // What was admitted before these rules must not block changes of labels and finalizers.
+    let unchanged = old.as_ref().is_some_and(|old| old.get("spec") == object.get("spec"));
+    let name = object["metadata"]["name"].as_str().unwrap_or(&review.request.name).to_owned();
+    let mut errors = Vec::new();
+    match rules::read(&object) {
+        Err(findings) => {
+            errors.extend(findings.errors.iter().map(ToString::to_string));
+            findings.warnings.iter().for_each(|warning| answer.warn(warning.to_string()));
+        }
+        Ok((name, spec)) => {
+            check(review, &name, &spec, &mut errors, &mut answer)?;
+            warn_of_switched_instance(old.as_ref(), &spec, &mut answer);
+        }
+    }
+    if errors.is_empty() {
+        return Ok(answer);
+    }
+    if unchanged {
+        errors.into_iter().for_each(|error| answer.warn(error));
+    } else {
+        answer.refuse(422, format!("ImagePullSecret {name:?}: {}", errors.join("; ")));
+    }
+    Ok(answer)
+}
+
+fn check(
+    review: &Review<'_>,
+    name: &str,
+    spec: &ImagePullSecretSpec,
+    errors: &mut Vec<String>,
+    answer: &mut Answer,
+) -> Result<(), Error> {
+    let hosts = hosts(spec);
+    let instance = spec.tcr.as_ref().map(|tcr| tcr.instance_id.as_str()).filter(|id| !id.is_empty());
+    let wanted = Wanted { hosts: &hosts, instance, ..Wanted::default() };
+    let settings = review.settings(&wanted, answer)?;
+    let allowed_roots: Vec<String> =
+        settings.allowed_roots.iter().map(|root| root.clone().into_owned()).collect();
+    let findings = rules::check(name, spec, &context(&allowed_roots, &settings));
+    errors.extend(findings.errors.iter().map(ToString::to_string));
+    findings.warnings.iter().for_each(|warning| answer.warn(warning.to_string()));
+    for other in settings.registries.iter().filter(|other| other.name != name) {
+        let what = match (other.hosts.first(), instance) {
+            (Some(host), _) => format!("registry host {host:?}"),
+            (None, Some(instance)) => format!("instance {instance:?}"),
+            (None, None) => continue,
+        };
+        if !other.discovered {
+            answer.warn(format!("spec: the {what} also belongs to the policy's registry {:?}", other.name));
+        } else if !are_disjoint(spec, other) {
+            errors.push(format!(
+                "spec: the {what} already belongs to the ImagePullSecret {:?}; change that one, or give both \
+                 namespaces by name, without overlap",
+                other.name
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn context<'a>(allowed_roots: &'a [String], settings: &'a Settings<'_>) -> RuleContext<'a> {
+    RuleContext {
+        allowed_roots,
+        cluster_id: settings.cluster_id.as_deref().filter(|id| !id.is_empty()),
+        description_required: settings.cluster_id.is_some(),
+    }
+}
+
+/// Both name their namespaces one by one, and none twice. What globs and selectors overlap in
+/// only the controller can tell.
+fn are_disjoint(spec: &ImagePullSecretSpec, other: &Registry) -> bool {
+    let Ok(own) = spec.namespaces.parse::<NameList>() else { return false };
+    match (own.exact_names(), other.selection.namespaces.exact_names()) {
+        (Some(own), Some(others)) => own.iter().all(|name| !others.contains(name)),
+        _ => false,
+    }
+}
+
+fn hosts(spec: &ImagePullSecretSpec) -> Vec<&str> {
+    let server = spec.docker.iter().map(|docker| docker.server.as_str());
+    let domains = spec.tcr.iter().flat_map(|tcr| tcr.domains.iter().map(String::as_str));
+    server.chain(domains.filter(|domain| !matches!(*domain, "default" | "vpc"))).collect()
+}
+
+fn warn_of_switched_instance(old: Option<&Value>, spec: &ImagePullSecretSpec, answer: &mut Answer) {
+    let Some(Ok((_, ImagePullSecretSpec { tcr: Some(old), .. }))) = old.map(rules::read) else { return };
+    let new = spec.tcr.as_ref().map(|tcr| tcr.instance_id.as_str());
+    if new == Some(old.instance_id.as_str()) || old.credential.kind != CredentialKind::Longterm {
+        return;
+    }
+    let to = new.map_or("a static credential".to_owned(), |id| format!("{id:?}"));
+    answer.warn(format!(
+        "spec.tcr.instanceId: changes from {:?} to {to}, and the long-term credential of {:?} stays valid; delete it \
+         in the TCR console when no Pod uses it any more",
+        old.instance_id, old.instance_id
+    ));
+}
+
+fn delete(payload: &[u8], old: Span) -> Answer {
+    let mut answer = Answer::accept();
+    let Ok(object) = json::value(old.of(payload)) else { return answer };
+    let Ok((name, ImagePullSecretSpec { tcr: Some(tcr), .. })) = rules::read(&object) else { return answer };
+    if tcr.credential.kind == CredentialKind::Longterm && tcr.credential.on_delete == OnDelete::Retain {
+        let token = object["status"]["tokenId"].as_str();
+        let token = token.map(|id| format!(" {id:?}")).unwrap_or_default();
+        answer.warn(format!(
+            "the ImagePullSecret {name:?} is deleted, and its credential{token} stays valid in {:?}; delete it in the \
+             TCR console, or next time set spec.tcr.credential.onDelete to Revoke first",
+            tcr.instance_id
+        ));
+    }
+    answer
+}

@@ -1,0 +1,104 @@
+//! The Kubewarden policy of tcr-assistant: puts references to TCR pull secrets on the Pods and
+//! ServiceAccounts that need them, and refuses or warns of what would break.
+//!
+//! [`validate`] is the whole policy: bytes of a request in, bytes of a response out, with
+//! [`Cluster`] as its only way to ask for more. The rest is a waPC shell around it. A mutated
+//! object differs from the object of the request by one inserted span, whatever its fields are:
+//! the policy scans and edits text and never builds typed objects of it.
+//!
+//! Compiled for wasm32 it imports from the module `wapc` only: no clock, no files, no randomness.
+
+use kubewarden_policy_sdk::protocol_version_guest;
+use wapc_guest::{CallResult, register_function};
+
+mod cluster;
+mod error;
+mod image_pull_secret;
+mod inject;
+pub mod json;
+mod managed_secret;
+mod pod;
+mod pod_spec;
+mod registry;
+mod request;
+mod review;
+mod selector;
+mod service_account;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod verdict;
+mod workload;
+
+pub use cluster::Cluster;
+pub use error::Error;
+pub use settings::validate_settings;
+
+use json::Scanner;
+use request::{Kind, Request};
+use review::Review;
+use verdict::Answer;
+
+/// Registers the policy's operations. The host calls it once, before any operation.
+#[expect(unsafe_code, reason = "waPC finds the guest's initialiser by its exported name")]
+#[unsafe(no_mangle)]
+pub extern "C" fn wapc_init() {
+    register_function("protocol_version", protocol_version_guest);
+    register_function("validate_settings", |payload| Ok(validate_settings(payload)));
+    register_function("validate", validate_for_host);
+}
+
+fn validate_for_host(payload: &[u8]) -> CallResult {
+    Ok(validate(payload, &cluster::Host)?)
+}
+
+/// Decides about a request: `{"request": ..., "settings": ...}` as a Kubewarden host sends it, to
+/// a Kubewarden `ValidationResponse`.
+///
+/// # Errors
+///
+/// The payload cannot be followed, has no request, or has settings that [`validate_settings`]
+/// refuses. An answer that says why is preferred wherever there is one.
+pub fn validate(payload: &[u8], cluster: &impl Cluster) -> Result<Vec<u8>, Error> {
+    let (request, settings_at) = open(payload)?;
+    let review = Review::new(payload, request, settings_at, cluster);
+    let answer = match decide(&review) {
+        Err(Error::Undecided(what)) => Answer::reject(503, what),
+        decided => decided?,
+    };
+    Ok(answer.into_response(payload))
+}
+
+fn decide(review: &Review<'_>) -> Result<Answer, Error> {
+    match review.request.kind {
+        Kind::Pod => pod::decide(review),
+        Kind::ServiceAccount => service_account::decide(review),
+        Kind::Secret => managed_secret::decide(review),
+        Kind::ImagePullSecret => image_pull_secret::decide(review),
+        Kind::Workload(template) => workload::decide(review, template),
+        Kind::Other => Ok(Answer::accept()),
+    }
+}
+
+/// Reads the request and finds the settings. Settings that follow the request, as hosts send
+/// them, are not read before a rule needs them: there may be a thousand registries.
+fn open(payload: &[u8]) -> Result<(Request<'_>, Option<usize>), Error> {
+    let mut request = None;
+    let mut settings_at = None;
+    let mut scanner = Scanner::new(payload, 0);
+    scanner.members(|key, value| {
+        match key {
+            b"request" => request = Some(Request::read(payload, value)?),
+            b"settings" => {
+                settings_at = Some(value.position());
+                if request.is_some() {
+                    return Ok(json::Walk::Stop);
+                }
+                value.pass()?;
+            }
+            _ => value.pass()?,
+        }
+        Ok(json::Walk::On)
+    })?;
+    Ok((request.ok_or(Error::NoRequest)?, settings_at))
+}

@@ -1,0 +1,164 @@
+//! Pods: at their creation they get the references they need; later the list cannot change, and
+//! the policy can only warn.
+
+use tcr::names::INJECT_ANNOTATION;
+
+use crate::error::Error;
+use crate::json::Scanner;
+use crate::pod_spec::{Pod, PodSpec};
+use crate::registry::{Registry, Wanted, hosts_of};
+use crate::request::Operation;
+use crate::review::{Review, Selected};
+use crate::settings::Settings;
+use crate::verdict::{Answer, Verdict, short};
+
+#[cfg(test)]
+mod tests;
+
+/// Decides about a Pod, or about its ephemeral containers.
+pub(crate) fn decide(review: &Review<'_>) -> Result<Answer, Error> {
+    let request = &review.request;
+    let Some(pod) = &request.pod else { return Ok(Answer::accept()) };
+    match (request.operation, request.sub_resource.as_ref()) {
+        (Operation::Create, "") => create(review, pod),
+        (Operation::Update, "" | "ephemeralcontainers") => update(review, pod),
+        _ => Ok(Answer::accept()),
+    }
+}
+
+fn create(review: &Review<'_>, pod: &Pod<'_>) -> Result<Answer, Error> {
+    let mut answer = Answer::accept();
+    let Some(spec) = &pod.spec else { return Ok(answer) };
+    if pod.metadata.mirror {
+        answer.note("skipped", "the Pod mirrors a static Pod".to_owned());
+        return Ok(answer);
+    }
+    if pod.metadata.opted_out {
+        answer.note("skipped", format!("the annotation {INJECT_ANNOTATION} is \"false\""));
+        return Ok(answer);
+    }
+    let hosts = hosts_of(&spec.images);
+    if hosts.is_empty() {
+        return Ok(answer);
+    }
+    let wanted = Wanted { hosts: &hosts, ..Wanted::default() };
+    let settings = review.settings(&wanted, &mut answer)?;
+    let mut missing = missing(review, &settings, spec, &mut answer)?;
+    leave_what_the_service_account_forbids(review, spec, &mut missing, &mut answer);
+    if let Some(edit) = spec.pull_secrets.slot.add(missing.iter().map(|registry| registry.secret.as_str())) {
+        for registry in &missing {
+            answer.note("injected", format!("{} ({})", registry.secret, some_images(registry, spec)));
+        }
+        answer.verdict = Verdict::Patch { object: pod.span, edit };
+    }
+    // Whoever made a Pod through a workload was warned about the workload's template.
+    if !pod.metadata.owned {
+        review.warn_of_unknown_hosts(&spec.images, &settings, &mut answer)?;
+    }
+    Ok(answer)
+}
+
+/// The registries whose Secret is for the Pod and which it does not list.
+fn missing<'s>(
+    review: &Review<'_>,
+    settings: &'s Settings<'_>,
+    spec: &PodSpec<'_>,
+    answer: &mut Answer,
+) -> Result<Vec<&'s Registry>, Error> {
+    let mut missing = Vec::new();
+    for registry in &settings.registries {
+        if spec.pull_secrets.has(&registry.secret) {
+            answer.note("listed", registry.secret.clone());
+            continue;
+        }
+        match review.selects(registry, &spec.service_account, settings, answer)? {
+            Selected::Yes => missing.push(registry),
+            Selected::No(reason) => answer.note("skipped", reason),
+        }
+    }
+    Ok(missing)
+}
+
+/// A ServiceAccount that enforces mountable secrets makes the API server refuse Pods that refer
+/// to a Secret it does not list. If it cannot be read the reference is added: the annotation is
+/// rare, and ServiceAccounts list our Secrets as a rule.
+fn leave_what_the_service_account_forbids(
+    review: &Review<'_>,
+    spec: &PodSpec<'_>,
+    missing: &mut Vec<&Registry>,
+    answer: &mut Answer,
+) {
+    if missing.is_empty() {
+        return;
+    }
+    let name = &spec.service_account;
+    let Some(account) = review.service_account(name).filter(|account| account.enforces) else { return };
+    missing.retain(|registry| {
+        let secret = &registry.secret;
+        let listed = account.pull_secrets.iter().any(|listed| listed == secret);
+        if !listed {
+            answer.note("skipped", format!("the ServiceAccount {name:?} enforces its secrets and lacks {secret}"));
+            answer.warn(format!(
+                "image {:?} gets no pull secret: the ServiceAccount {name:?} enforces mountable secrets and does \
+                 not list {secret:?}; add it to the ServiceAccount's imagePullSecrets",
+                first_image(registry, spec)
+            ));
+        }
+        listed
+    });
+}
+
+/// A running Pod gets a new image, but no new reference.
+fn update(review: &Review<'_>, pod: &Pod<'_>) -> Result<Answer, Error> {
+    let mut answer = Answer::accept();
+    let (Some(spec), Some(old)) = (&pod.spec, review.request.old_object) else { return Ok(answer) };
+    let metadata = &pod.metadata;
+    if metadata.mirror || metadata.opted_out || metadata.deleting {
+        return Ok(answer);
+    }
+    let old = Pod::read(&mut Scanner::new(review.payload, old.start))?;
+    let old_images = old.spec.iter().flat_map(|spec| spec.images.iter().chain(&spec.ephemeral_images));
+    let old_images: Vec<_> = old_images.collect();
+    let all = spec.images.iter().chain(&spec.ephemeral_images);
+    let images: Vec<_> = all.filter(|image| !old_images.contains(image)).cloned().collect();
+    if images.is_empty() {
+        return Ok(answer);
+    }
+    let hosts = hosts_of(&images);
+    let settings = review.settings(&Wanted { hosts: &hosts, ..Wanted::default() }, &mut answer)?;
+    for registry in &settings.registries {
+        if spec.pull_secrets.has(&registry.secret) {
+            continue;
+        }
+        match review.selects(registry, &spec.service_account, &settings, &mut answer)? {
+            Selected::No(_) => {}
+            Selected::Yes => answer.warn(format!(
+                "image {:?} needs the pull secret {:?}, which a running Pod cannot get any more; create the Pod anew",
+                short(registry.images(&images).next().unwrap_or_default()),
+                registry.secret
+            )),
+        }
+    }
+    review.warn_of_unknown_hosts(&images, &settings, &mut answer)?;
+    Ok(answer)
+}
+
+fn first_image(registry: &Registry, spec: &PodSpec<'_>) -> String {
+    short(registry.images(&spec.images).next().unwrap_or_default())
+}
+
+/// Up to three images, for the audit log.
+fn some_images(registry: &Registry, spec: &PodSpec<'_>) -> String {
+    const SHOWN: usize = 3;
+    let mut distinct: Vec<&str> = Vec::new();
+    for image in registry.images(&spec.images) {
+        if !distinct.contains(&image) {
+            distinct.push(image);
+        }
+    }
+    let mut text: String = distinct[..distinct.len().min(SHOWN)].join(", ");
+    if distinct.len() > SHOWN {
+        text.push_str(&format!(" and {} more", distinct.len() - SHOWN));
+    }
+    text
+}

@@ -1,0 +1,280 @@
+//! Registries: whose Secret goes to whom. An entry of the settings and an ImagePullSecret of the
+//! cluster say the same thing, and only those that a request is about are read in full.
+
+use std::borrow::Cow;
+
+use tcr::image_ref::host_of;
+use tcr::label_selector::LabelSelector;
+use tcr::name_list::{NameList, NameListError};
+use tcr::names::{SECRET_PREFIX, derived_secret_name};
+use tcr::selection::Selection;
+
+use crate::json::{self, Malformed, Scanner, Span};
+use crate::request::text;
+use crate::selector;
+
+#[cfg(test)]
+mod tests;
+
+/// A registry that the request is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Registry {
+    /// Name of the ImagePullSecret.
+    pub(crate) name: String,
+    /// Name of the Secret.
+    pub(crate) secret: String,
+    /// Whether it is an ImagePullSecret of the cluster; else it is an entry of the settings.
+    pub(crate) discovered: bool,
+    /// The wanted hosts that are this registry's.
+    pub(crate) hosts: Vec<String>,
+    /// Whom the Secret is for.
+    pub(crate) selection: Selection,
+}
+
+/// Which registries a request is about: those with one of the hosts or one of the Secrets.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Wanted<'w> {
+    /// Hosts of the request's images, as they are written.
+    pub(crate) hosts: &'w [&'w str],
+    /// Names of Secrets that the request mentions.
+    pub(crate) secrets: &'w [&'w str],
+    /// Id of a TCR instance that the request is about.
+    pub(crate) instance: Option<&'w str>,
+    /// All of them.
+    pub(crate) all: bool,
+}
+
+/// A registry as it is written: an entry of the settings, or an ImagePullSecret.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Entry<'a> {
+    /// Its place in the list.
+    pub(crate) index: usize,
+    name: Cow<'a, str>,
+    /// Which of the wanted hosts are this registry's.
+    hosts: Vec<String>,
+    /// Whether it names any host at all.
+    names_host: bool,
+    namespaces: Cow<'a, str>,
+    service_accounts: Cow<'a, str>,
+    namespace_selector: Option<Span>,
+    instance: Cow<'a, str>,
+    deleting: bool,
+    discovered: bool,
+}
+
+/// A field of an entry that cannot be used, and why.
+pub(crate) type Unusable = (&'static str, String);
+
+impl Registry {
+    /// The first of `images` that are of this registry, for sentences and notes.
+    pub(crate) fn images<'i>(&self, images: &'i [Cow<'_, str>]) -> impl Iterator<Item = &'i str> {
+        images.iter().map(AsRef::as_ref).filter(|image| {
+            let host = host_of(image);
+            self.hosts.iter().any(|own| own.eq_ignore_ascii_case(host))
+        })
+    }
+}
+
+impl Wanted<'_> {
+    fn matching(&self, host: &str, matched: &mut Vec<String>) {
+        if self.hosts.iter().any(|wanted| wanted.eq_ignore_ascii_case(host)) {
+            matched.push(host.to_ascii_lowercase());
+        }
+    }
+
+    fn takes(&self, entry: &Entry<'_>) -> bool {
+        let secret = |secret: &&str| secret.strip_prefix(SECRET_PREFIX) == Some(&entry.name);
+        !entry.deleting
+            && !entry.name.is_empty()
+            && (self.all
+                || !entry.hosts.is_empty()
+                || self.secrets.iter().any(secret)
+                || self.instance.is_some_and(|wanted| entry.instance == wanted))
+    }
+}
+
+impl<'a> Entry<'a> {
+    /// Reads the list of the setting `registries` and keeps what is wanted.
+    pub(crate) fn in_settings(
+        scanner: &mut Scanner<'a>,
+        wanted: &Wanted<'_>,
+    ) -> Result<Vec<Self>, Malformed> {
+        let mut entries = Vec::new();
+        let mut index = 0;
+        scanner.array(|element| {
+            let mut entry = Entry { index, ..Entry::default() };
+            element.object(|key, value| {
+                match key {
+                    b"name" => entry.name = text(value)?,
+                    b"hosts" => {
+                        entry.hosts.clear();
+                        value.array(|host| {
+                            if let Some(host) = host.string()? {
+                                wanted.matching(&host, &mut entry.hosts);
+                            }
+                            Ok(())
+                        })?;
+                    }
+                    _ => entry.read_selection(key, value)?,
+                }
+                Ok(())
+            })?;
+            index += 1;
+            if wanted.takes(&entry) {
+                entries.push(entry);
+            }
+            Ok(())
+        })?;
+        Ok(entries)
+    }
+
+    /// Reads a list of ImagePullSecrets and keeps what is wanted. `each_host` gets every host of
+    /// every object that is not being deleted, and `None` for an object whose hosts nobody knows
+    /// yet.
+    pub(crate) fn in_cluster(
+        scanner: &mut Scanner<'a>,
+        wanted: &Wanted<'_>,
+        mut each_host: impl FnMut(Option<&str>),
+    ) -> Result<Vec<Self>, Malformed> {
+        let mut entries = Vec::new();
+        let mut index = 0;
+        scanner.at_path(&["items"], |items| {
+            entries.clear();
+            items.array(|item| {
+                let (entry, hosts) = Self::of_object(index, item, wanted)?;
+                index += 1;
+                if !entry.deleting {
+                    hosts.iter().for_each(|host| each_host(Some(host)));
+                    if !entry.names_host {
+                        each_host(None);
+                    }
+                }
+                if wanted.takes(&entry) {
+                    entries.push(entry);
+                }
+                Ok(())
+            })
+        })?;
+        Ok(entries)
+    }
+
+    fn of_object(
+        index: usize,
+        scanner: &mut Scanner<'a>,
+        wanted: &Wanted<'_>,
+    ) -> Result<(Self, Vec<Cow<'a, str>>), Malformed> {
+        let mut entry = Entry { index, discovered: true, ..Entry::default() };
+        let (mut server, mut domains, mut resolved) = (Cow::default(), Vec::new(), Vec::new());
+        scanner.object(|key, value| {
+            match key {
+                b"metadata" => {
+                    value.object(|key, value| {
+                        match key {
+                            b"name" => entry.name = text(value)?,
+                            b"deletionTimestamp" => entry.deleting = value.string()?.is_some(),
+                            _ => value.pass()?,
+                        }
+                        Ok(())
+                    })?;
+                }
+                b"spec" => {
+                    value.object(|key, value| {
+                        match key {
+                            b"docker" => server = value.at_path(&["server"], text)?.unwrap_or_default(),
+                            b"tcr" => {
+                                value.object(|key, value| {
+                                    match key {
+                                        b"instanceId" => entry.instance = text(value)?,
+                                        b"domains" => domains = strings(value)?,
+                                        _ => value.pass()?,
+                                    }
+                                    Ok(())
+                                })?;
+                            }
+                            _ => entry.read_selection(key, value)?,
+                        }
+                        Ok(())
+                    })?;
+                }
+                // What `default` and `vpc` mean for an instance only the controller finds out.
+                b"status" => resolved = value.at_path(&["hosts"], strings)?.unwrap_or_default(),
+                _ => value.pass()?,
+            }
+            Ok(())
+        })?;
+        entry.names_host = !server.is_empty() || !resolved.is_empty();
+        let mut hosts = resolved;
+        hosts.extend(domains.into_iter().filter(|domain| domain != "default" && domain != "vpc"));
+        hosts.extend((!server.is_empty()).then_some(server));
+        for host in &hosts {
+            wanted.matching(host, &mut entry.hosts);
+        }
+        Ok((entry, hosts))
+    }
+
+    fn read_selection(&mut self, key: &[u8], value: &mut Scanner<'a>) -> Result<(), Malformed> {
+        match key {
+            b"namespaces" => self.namespaces = text(value)?,
+            b"serviceAccounts" => self.service_accounts = text(value)?,
+            b"namespaceSelector" => {
+                let is_object = value.peek() == Some(b'{');
+                let span = value.skip()?;
+                self.namespace_selector = is_object.then_some(span);
+            }
+            _ => value.pass()?,
+        }
+        Ok(())
+    }
+
+    /// The registry, with its lists and selector parsed. `source` is the scanned text.
+    pub(crate) fn into_registry(self, source: &[u8]) -> Result<Registry, Unusable> {
+        let namespaces = names("namespaces", &self.namespaces)?;
+        let service_accounts = names("serviceAccounts", &self.service_accounts)?;
+        let namespace_selector = match self.namespace_selector {
+            Some(span) => Some(selector(span.of(source)).map_err(|problem| ("namespaceSelector", problem))?),
+            None => None,
+        };
+        Ok(Registry {
+            secret: derived_secret_name(&self.name),
+            name: self.name.into_owned(),
+            discovered: self.discovered,
+            hosts: self.hosts,
+            selection: Selection { namespaces, service_accounts, namespace_selector },
+        })
+    }
+}
+
+fn selector(text: &[u8]) -> Result<LabelSelector, String> {
+    let value = json::value(text).map_err(|malformed| malformed.to_string())?;
+    let (selector, problems) = selector::read(&value);
+    match problems.into_iter().next() {
+        None => Ok(selector),
+        Some((field, problem)) => Err(format!("{} {problem}", field.trim_start_matches('.'))),
+    }
+}
+
+fn names(field: &'static str, text: &str) -> Result<NameList, Unusable> {
+    text.parse().map_err(|error: NameListError| (field, error.to_string()))
+}
+
+/// The distinct hosts of images, as they are written.
+pub(crate) fn hosts_of<'i>(images: &'i [Cow<'_, str>]) -> Vec<&'i str> {
+    let mut hosts = Vec::new();
+    for image in images {
+        let host = host_of(image);
+        if !hosts.contains(&host) {
+            hosts.push(host);
+        }
+    }
+    hosts
+}
+
+/// The strings of a list.
+pub(crate) fn strings<'a>(scanner: &mut Scanner<'a>) -> Result<Vec<Cow<'a, str>>, Malformed> {
+    let mut strings = Vec::new();
+    scanner.array(|element| {
+        strings.extend(element.string()?);
+        Ok(())
+    })?;
+    Ok(strings)
+}

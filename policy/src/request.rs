@@ -1,0 +1,157 @@
+//! The admission request, as far as the policy looks at it.
+
+use std::borrow::Cow;
+
+use tcr::names::{API_GROUP, IMAGE_PULL_SECRET_KIND};
+
+use crate::json::{Malformed, Scanner, Span};
+use crate::pod_spec::Pod;
+
+#[cfg(test)]
+mod tests;
+
+/// What somebody wants to do with an object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Operation {
+    Create,
+    Update,
+    Delete,
+    /// Connect, or one that is yet to be invented.
+    #[default]
+    Other,
+}
+
+/// The kinds that the policy has rules for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Pod,
+    ServiceAccount,
+    Secret,
+    ImagePullSecret,
+    /// A workload, with the path of its Pod template.
+    Workload(&'static [&'static str]),
+    #[default]
+    Other,
+}
+
+/// An admission request. Members that it does not have are empty, as Kubernetes means it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Request<'a> {
+    pub(crate) operation: Operation,
+    pub(crate) kind: Kind,
+    /// The kind as it is written, for sentences.
+    pub(crate) kind_name: Cow<'a, str>,
+    pub(crate) sub_resource: Cow<'a, str>,
+    pub(crate) namespace: Cow<'a, str>,
+    /// Empty at the creation of an object whose name is generated.
+    pub(crate) name: Cow<'a, str>,
+    pub(crate) username: Cow<'a, str>,
+    pub(crate) object: Option<Span>,
+    pub(crate) old_object: Option<Span>,
+    /// The object, if it is a Pod: read in the same pass, because this is the hot path.
+    pub(crate) pod: Option<Pod<'a>>,
+}
+
+impl<'a> Request<'a> {
+    /// Reads the request that the scanner stands before. `payload` is the scanned text.
+    pub(crate) fn read(payload: &'a [u8], scanner: &mut Scanner<'a>) -> Result<Self, Malformed> {
+        let mut request = Request::default();
+        let mut group = Cow::default();
+        scanner.object(|key, value| {
+            match key {
+                b"kind" => {
+                    (group, request.kind_name) = group_and_kind(value)?;
+                    request.kind = kind_of(&group, &request.kind_name);
+                }
+                b"operation" => request.operation = operation_of(&text(value)?),
+                b"subResource" => request.sub_resource = text(value)?,
+                b"namespace" => request.namespace = text(value)?,
+                b"name" => request.name = text(value)?,
+                b"userInfo" => request.username = username(value)?,
+                b"object" => {
+                    request.pod = None;
+                    if request.kind == Kind::Pod && value.peek() == Some(b'{') {
+                        let pod = Pod::read(value)?;
+                        request.object = Some(pod.span);
+                        request.pod = Some(pod);
+                    } else {
+                        request.object = object_span(value)?;
+                    }
+                }
+                b"oldObject" => request.old_object = object_span(value)?,
+                _ => {
+                    value.pass()?;
+                }
+            }
+            Ok(())
+        })?;
+        // Whoever writes the object before the kind gets it read in a second pass.
+        if request.kind != Kind::Pod {
+            request.pod = None;
+        } else if let (None, Some(span)) = (&request.pod, request.object) {
+            request.pod = Some(Pod::read(&mut Scanner::new(payload, span.start))?);
+        }
+        Ok(request)
+    }
+}
+
+fn kind_of(group: &str, kind: &str) -> Kind {
+    match (group, kind) {
+        ("", "Pod") => Kind::Pod,
+        ("", "ServiceAccount") => Kind::ServiceAccount,
+        ("", "Secret") => Kind::Secret,
+        ("", "ReplicationController") => Kind::Workload(&["spec", "template"]),
+        ("", "PodTemplate") => Kind::Workload(&["template"]),
+        ("apps", "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet") | ("batch", "Job") => {
+            Kind::Workload(&["spec", "template"])
+        }
+        ("batch", "CronJob") => Kind::Workload(&["spec", "jobTemplate", "spec", "template"]),
+        (API_GROUP, IMAGE_PULL_SECRET_KIND) => Kind::ImagePullSecret,
+        _ => Kind::Other,
+    }
+}
+
+fn operation_of(name: &str) -> Operation {
+    match name {
+        "CREATE" => Operation::Create,
+        "UPDATE" => Operation::Update,
+        "DELETE" => Operation::Delete,
+        _ => Operation::Other,
+    }
+}
+
+fn group_and_kind<'a>(scanner: &mut Scanner<'a>) -> Result<(Cow<'a, str>, Cow<'a, str>), Malformed> {
+    let (mut group, mut kind) = (Cow::default(), Cow::default());
+    scanner.object(|key, value| {
+        match key {
+            b"group" => group = text(value)?,
+            b"kind" => kind = text(value)?,
+            _ => value.pass()?,
+        }
+        Ok(())
+    })?;
+    Ok((group, kind))
+}
+
+fn username<'a>(scanner: &mut Scanner<'a>) -> Result<Cow<'a, str>, Malformed> {
+    let mut username = Cow::default();
+    scanner.object(|key, value| {
+        match key {
+            b"username" => username = text(value)?,
+            _ => value.pass()?,
+        }
+        Ok(())
+    })?;
+    Ok(username)
+}
+
+/// A string's value; empty for everything else, `null` included.
+pub(crate) fn text<'a>(scanner: &mut Scanner<'a>) -> Result<Cow<'a, str>, Malformed> {
+    Ok(scanner.string()?.unwrap_or_default())
+}
+
+fn object_span(scanner: &mut Scanner<'_>) -> Result<Option<Span>, Malformed> {
+    let is_object = scanner.peek() == Some(b'{');
+    let span = scanner.skip()?;
+    Ok(is_object.then_some(span))
+}

@@ -1,0 +1,196 @@
+//! One request under review: what it says, what the settings say about it, and what the cluster
+//! has to add. Each question to the cluster is asked at most once.
+
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+
+use tcr::image_ref::host_of;
+use tcr::registry_host::RegistryHost;
+use tcr::rules::nearest;
+
+use crate::cluster::{self, Cluster};
+use crate::error::Error;
+use crate::json::Scanner;
+use crate::registry::{Entry, Registry, Wanted};
+use crate::request::Request;
+use crate::settings::{self, Settings};
+use crate::verdict::{Answer, short};
+
+/// A request under review.
+pub(crate) struct Review<'a> {
+    /// The text that all offsets are into.
+    pub(crate) payload: &'a [u8],
+    pub(crate) request: Request<'a>,
+    /// Where the settings start.
+    pub(crate) settings_at: Option<usize>,
+    cluster: &'a dyn Cluster,
+    labels: OnceCell<Result<BTreeMap<String, String>, String>>,
+    listing: OnceCell<Result<Vec<u8>, String>>,
+}
+
+/// Whether a registry's Secret is for a Pod or a ServiceAccount.
+pub(crate) enum Selected {
+    Yes,
+    /// With the reason.
+    No(String),
+}
+
+impl<'a> Review<'a> {
+    pub(crate) fn new(
+        payload: &'a [u8],
+        request: Request<'a>,
+        settings_at: Option<usize>,
+        cluster: &'a dyn Cluster,
+    ) -> Self {
+        Self { payload, request, settings_at, cluster, labels: OnceCell::new(), listing: OnceCell::new() }
+    }
+
+    /// The settings with the registries that are wanted: those of the settings in their order,
+    /// then those that the cluster adds.
+    pub(crate) fn settings(&self, wanted: &Wanted<'_>, answer: &mut Answer) -> Result<Settings<'a>, Error> {
+        let mut settings = Settings::read(self.payload, self.settings_at, wanted)?;
+        if settings.discover && may_be_discovered(wanted, &settings) {
+            match self.listing() {
+                Ok(listing) => add_discovered(listing, wanted, &mut settings)?,
+                Err(cause) => {
+                    let what = format!("cannot list the ImagePullSecrets: {}", short(cause));
+                    undecided(&settings, answer, what, "what they say is not applied to this request")?;
+                }
+            }
+        }
+        Ok(settings)
+    }
+
+    /// Whether a registry's Secret is for a ServiceAccount of the request's namespace. When the
+    /// Namespace cannot be read and that may be, the answer is yes: a reference to a Secret that
+    /// is not there is harmless, and a Pod without a reference never gets one.
+    pub(crate) fn selects(
+        &self,
+        registry: &Registry,
+        service_account: &str,
+        settings: &Settings<'_>,
+        answer: &mut Answer,
+    ) -> Result<Selected, Error> {
+        let (namespace, secret) = (&self.request.namespace, &registry.secret);
+        let selection = &registry.selection;
+        if !selection.namespaces.selects(namespace) {
+            return Ok(Selected::No(format!("{secret} is not for the namespace {namespace:?}")));
+        }
+        if !selection.selects_service_account(service_account) {
+            return Ok(Selected::No(format!("{secret} is not for the ServiceAccount {service_account:?}")));
+        }
+        if !selection.needs_namespace_labels() {
+            return Ok(Selected::Yes);
+        }
+        match self.labels.get_or_init(|| cluster::namespace_labels(self.cluster, namespace)) {
+            Ok(labels) if selection.selects_namespace(namespace, labels) => Ok(Selected::Yes),
+            Ok(_) => {
+                Ok(Selected::No(format!("{secret} is not for the labels of the namespace {namespace:?}")))
+            }
+            Err(cause) => {
+                let what = format!("cannot read the labels of the namespace {namespace:?}: {}", short(cause));
+                undecided(
+                    settings,
+                    answer,
+                    what,
+                    &format!("{secret:?}, which selects by them, is taken as if they matched"),
+                )?;
+                Ok(Selected::Yes)
+            }
+        }
+    }
+
+    /// What the Pod's ServiceAccount says about pull secrets, if it can be read.
+    pub(crate) fn service_account(&self, name: &str) -> Option<cluster::ServiceAccountView> {
+        cluster::service_account(self.cluster, &self.request.namespace, name).ok()
+    }
+
+    /// The cluster's ImagePullSecrets.
+    pub(crate) fn listing(&self) -> Result<&[u8], &str> {
+        let listing = self.listing.get_or_init(|| cluster::image_pull_secrets(self.cluster));
+        listing.as_deref().map_err(String::as_str)
+    }
+
+    /// Warns of images that look like TCR but belong to no registry that anybody named.
+    pub(crate) fn warn_of_unknown_hosts(
+        &self,
+        images: &[std::borrow::Cow<'_, str>],
+        settings: &Settings<'_>,
+        answer: &mut Answer,
+    ) -> Result<(), Error> {
+        let candidates: Vec<&str> = images
+            .iter()
+            .map(AsRef::as_ref)
+            .filter(|image| is_under_a_root(host_of(image), settings))
+            .collect();
+        if candidates.is_empty() {
+            return Ok(());
+        }
+        let mut known = Vec::new();
+        settings::each_host(self.payload, self.settings_at, |host| known.push(host.to_ascii_lowercase()))?;
+        let mut complete = true;
+        if settings.discover {
+            let Ok(listing) = self.listing() else { return Ok(()) };
+            Entry::in_cluster(&mut Scanner::new(listing, 0), &Wanted::default(), |host| match host {
+                Some(host) => known.push(host.to_ascii_lowercase()),
+                None => complete = false,
+            })?;
+        }
+        // Where nothing is configured, or an instance's hosts are still to be found out, an
+        // unknown host is no mistake.
+        if known.is_empty() || !complete {
+            return Ok(());
+        }
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        for image in candidates {
+            let host = host_of(image).to_ascii_lowercase();
+            if known.contains(&host.as_str()) {
+                continue;
+            }
+            let hint = match nearest(&host, &known) {
+                Some(near) => format!("did you mean {near}?"),
+                None => "add the registry, or correct the image".to_owned(),
+            };
+            let image = short(image);
+            answer.warn(format!(
+                "image {image:?} gets no pull secret, because no registry has its host; {hint}"
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Whether the cluster may add one of the wanted registries. The hosts of ImagePullSecrets are
+/// under the allowed roots, so most images need no question.
+fn may_be_discovered(wanted: &Wanted<'_>, settings: &Settings<'_>) -> bool {
+    wanted.all
+        || wanted.instance.is_some()
+        || !wanted.secrets.is_empty()
+        || wanted.hosts.iter().any(|host| is_under_a_root(host, settings))
+}
+
+fn is_under_a_root(host: &str, settings: &Settings<'_>) -> bool {
+    host.parse::<RegistryHost>()
+        .is_ok_and(|host| settings.allowed_roots.iter().any(|root| host.is_under(root)))
+}
+
+fn add_discovered(listing: &[u8], wanted: &Wanted<'_>, settings: &mut Settings<'_>) -> Result<(), Error> {
+    for entry in Entry::in_cluster(&mut Scanner::new(listing, 0), wanted, |_| {})? {
+        // An object that cannot be carried out selects nothing; its own conditions say why.
+        let Ok(registry) = entry.into_registry(listing) else { continue };
+        if settings.registries.iter().all(|known| known.name != registry.name) {
+            settings.registries.push(registry);
+        }
+    }
+    Ok(())
+}
+
+/// Warns, or ends the review, as the settings want it.
+fn undecided(settings: &Settings<'_>, answer: &mut Answer, what: String, so: &str) -> Result<(), Error> {
+    if settings.refuse_undecided {
+        return Err(Error::Undecided(format!("{what}; try again, or ask the cluster's administrator")));
+    }
+    answer.warn(format!("{what}; {so}"));
+    answer.note("undecided", what);
+    Ok(())
+}

@@ -1,0 +1,189 @@
+//! The policy's settings. They come with every request, and a list of a thousand registries must
+//! not cost more than reading over it, so a request reads only what it is about.
+
+use std::borrow::Cow;
+
+use tcr::names::{CONTROLLER_USERNAME, TCR_ROOT_DOMAIN};
+
+use crate::error::Error;
+use crate::json::{self, Malformed, Scanner};
+use crate::registry::{Entry, Registry, Wanted, strings};
+use crate::verdict::write_string;
+
+mod check;
+#[cfg(test)]
+mod tests;
+
+/// The settings' names, in the order of the README's table.
+pub(crate) const FIELDS: &[&str] = &[
+    "registries",
+    "discover",
+    "onDiscoveryFailure",
+    "declared",
+    "protect",
+    "allowedRoots",
+    "controllerUsernames",
+    "clusterId",
+];
+
+/// The names of an entry of `registries`.
+pub(crate) const REGISTRY_FIELDS: &[&str] =
+    &["name", "hosts", "namespaces", "serviceAccounts", "namespaceSelector"];
+
+/// How strictly a rule is applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// Not at all.
+    Off,
+    /// By a warning.
+    Warn,
+    /// By refusing the request.
+    Reject,
+}
+
+/// What the settings say about a request.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings<'a> {
+    /// The registries that the request is about, in the order of the settings.
+    pub(crate) registries: Vec<Registry>,
+    /// Whether the cluster's ImagePullSecrets are registries too.
+    pub(crate) discover: bool,
+    /// Whether a request is refused when the cluster cannot be asked.
+    pub(crate) refuse_undecided: bool,
+    /// Templates that repeat a managed Secret or bring their own.
+    pub(crate) declared: Level,
+    /// Changes to managed Secrets and references by others.
+    pub(crate) protect: Level,
+    /// Root domains of registries.
+    pub(crate) allowed_roots: Vec<Cow<'a, str>>,
+    /// Who may change what is managed.
+    pub(crate) controller_usernames: Vec<Cow<'a, str>>,
+    /// The cluster's id: `None` when the settings do not speak of it, empty when they say that
+    /// nobody knows it.
+    pub(crate) cluster_id: Option<Cow<'a, str>>,
+}
+
+/// Checks settings as the host passes them (the bare object) and answers with every mistake.
+pub fn validate_settings(payload: &[u8]) -> Vec<u8> {
+    let mistakes = match json::value(payload) {
+        Ok(settings) => check::mistakes(&settings),
+        Err(error) => vec![format!("cannot read the settings: {error}")],
+    };
+    if mistakes.is_empty() {
+        return b"{\"valid\":true,\"message\":null}".to_vec();
+    }
+    let mut response = b"{\"valid\":false,\"message\":".to_vec();
+    write_string(&mistakes.join("; "), &mut response);
+    response.push(b'}');
+    response
+}
+
+/// The settings as they are written, before anything is parsed.
+#[derive(Default)]
+struct Written<'a> {
+    registries: Vec<Entry<'a>>,
+    discover: Option<bool>,
+    on_discovery_failure: Option<Cow<'a, str>>,
+    declared: Option<Cow<'a, str>>,
+    protect: Option<Cow<'a, str>>,
+    allowed_roots: Option<Vec<Cow<'a, str>>>,
+    controller_usernames: Option<Vec<Cow<'a, str>>>,
+    cluster_id: Option<Cow<'a, str>>,
+}
+
+impl<'a> Settings<'a> {
+    /// Reads the settings that start at the offset `at` of `payload`; `None` stands for `{}`.
+    pub(crate) fn read(payload: &'a [u8], at: Option<usize>, wanted: &Wanted<'_>) -> Result<Self, Error> {
+        let written = match at {
+            Some(at) => Written::read(&mut Scanner::new(payload, at), wanted)?,
+            None => Written::default(),
+        };
+        let mut registries = Vec::with_capacity(written.registries.len());
+        for entry in written.registries {
+            let index = entry.index;
+            let registry = entry.into_registry(payload).map_err(|(field, problem)| {
+                Error::settings(format!("registries[{index}].{field}"), problem)
+            })?;
+            registries.push(registry);
+        }
+        let refuse_undecided = match written.on_discovery_failure.as_deref() {
+            None | Some("allow") => false,
+            Some("reject") => true,
+            Some(other) => {
+                return Err(Error::settings("onDiscoveryFailure", not_one_of(other, &["allow", "reject"])));
+            }
+        };
+        Ok(Settings {
+            registries,
+            discover: written.discover.unwrap_or(false),
+            refuse_undecided,
+            declared: level("declared", written.declared, "ignore")?,
+            protect: level("protect", written.protect, "off")?,
+            allowed_roots: written.allowed_roots.unwrap_or_else(|| vec![Cow::Borrowed(TCR_ROOT_DOMAIN)]),
+            controller_usernames: written
+                .controller_usernames
+                .unwrap_or_else(|| vec![Cow::Borrowed(CONTROLLER_USERNAME)]),
+            cluster_id: written.cluster_id,
+        })
+    }
+}
+
+impl<'a> Written<'a> {
+    fn read(scanner: &mut Scanner<'a>, wanted: &Wanted<'_>) -> Result<Self, Malformed> {
+        let mut written = Written::default();
+        scanner.object(|key, value| {
+            match key {
+                b"registries" => written.registries = Entry::in_settings(value, wanted)?,
+                b"discover" => written.discover = value.boolean()?,
+                b"onDiscoveryFailure" => written.on_discovery_failure = value.string()?,
+                b"declared" => written.declared = value.string()?,
+                b"protect" => written.protect = value.string()?,
+                b"allowedRoots" => written.allowed_roots = list(value)?,
+                b"controllerUsernames" => written.controller_usernames = list(value)?,
+                b"clusterId" => written.cluster_id = value.string()?,
+                _ => value.pass()?,
+            }
+            Ok(())
+        })?;
+        Ok(written)
+    }
+}
+
+fn list<'a>(scanner: &mut Scanner<'a>) -> Result<Option<Vec<Cow<'a, str>>>, Malformed> {
+    let is_list = scanner.peek() == Some(b'[');
+    let strings = strings(scanner)?;
+    Ok(is_list.then_some(strings))
+}
+
+fn level(field: &str, written: Option<Cow<'_, str>>, off: &str) -> Result<Level, Error> {
+    match written.as_deref() {
+        None | Some("warn") => Ok(Level::Warn),
+        Some("reject") => Ok(Level::Reject),
+        Some(word) if word == off => Ok(Level::Off),
+        Some(other) => Err(Error::settings(field, not_one_of(other, &[off, "warn", "reject"]))),
+    }
+}
+
+/// `"wran" is not one of ignore, warn, reject`
+fn not_one_of(written: &str, words: &[&str]) -> String {
+    format!("{written:?} is not one of {}", words.join(", "))
+}
+
+/// Every host of every registry of the settings.
+pub(crate) fn each_host(
+    payload: &[u8],
+    at: Option<usize>,
+    mut host: impl FnMut(&str),
+) -> Result<(), Malformed> {
+    let Some(at) = at else { return Ok(()) };
+    Scanner::new(payload, at).at_path(&["registries"], |registries| {
+        registries.array(|registry| {
+            registry.at_path(&["hosts"], |hosts| {
+                strings(hosts)?.iter().for_each(|text| host(text));
+                Ok(())
+            })?;
+            Ok(())
+        })
+    })?;
+    Ok(())
+}

@@ -1,0 +1,178 @@
+use expect_test::{Expect, expect};
+use serde_json::{Value, json};
+
+use super::*;
+
+#[track_caller]
+fn check(settings: Value, expected: Expect) {
+    let response: Value =
+        serde_json::from_slice(&validate_settings(settings.to_string().as_bytes())).expect("JSON");
+    let lines = match (response["valid"].as_bool(), response["message"].as_str()) {
+        (Some(true), None) => "valid".to_owned(),
+        (Some(false), Some(message)) => message.replace("; ", "\n") + "\n",
+        _ => panic!("neither valid nor a message: {response}"),
+    };
+    expected.assert_eq(&lines);
+}
+
+#[test]
+fn good_settings_are_valid() {
+    check(json!({}), expect!["valid"]);
+    check(Value::Null, expect!["valid"]);
+    check(json!({"registries": null, "discover": null, "declared": null}), expect!["valid"]);
+    check(
+        json!({
+            "registries": [
+                {"name": "demo", "hosts": ["demo.tencentcloudcr.com", "demo-vpc.tencentcloudcr.com"], "namespaces": "*",
+                 "serviceAccounts": "a,!b*", "namespaceSelector": {}},
+                {"name": "again", "hosts": ["demo.tencentcloudcr.com:443"], "namespaces": "_",
+                 "namespaceSelector": {"matchLabels": {"team": "x"}, "matchExpressions": [{"key": "tier", "operator": "Exists"}]}},
+            ],
+            "discover": true, "onDiscoveryFailure": "reject", "declared": "ignore", "protect": "off",
+            "allowedRoots": ["tencentcloudcr.com", "registry.example.com"],
+            "controllerUsernames": ["system:serviceaccount:other:manager"], "clusterId": "cls-1a2b3c4d",
+        }),
+        expect!["valid"],
+    );
+}
+
+#[test]
+fn every_mistake_is_found_at_once() {
+    check(
+        json!({
+            "registry": [],
+            "registries": [
+                {"name": "demo", "hosts": ["https://demo.tencentcloudcr.com", 7], "namespace": "*"},
+                {"name": "demo", "hosts": [], "namespaces": "a b", "serviceAccounts": 1},
+                {"name": "Demo_1", "hosts": "demo.tencentcloudcr.com"},
+                {"hosts": ["demo.tencentcloudcr.com"], "namespaceSelector": {"matchExpressions": [{"key": "k", "operator": "Is"}]}},
+                "demo",
+                {"name": "x", "hosts": ["x.tencentcloudcr.com"], "namespaceSelector": {"matchLabels": 1}},
+            ],
+            "discover": "yes", "onDiscoveryFailure": "deny", "declared": "wran", "protect": 1,
+            "allowedRoots": ["*.tencentcloudcr.com", "a.example.com:1", 2], "controllerUsernames": [""], "clusterId": "tke",
+        }),
+        expect![[r#"
+            registry: unknown field
+            did you mean "registries"?
+            registries[0].namespace: unknown field
+            did you mean "namespaces"?
+            registries[0].hosts[0]: "https://demo.tencentcloudcr.com" is not a registry host: leave out the scheme and its ://
+            registries[0].hosts[1]: 7 is not a string
+            registries[1].name: "demo" is already the name of registries[0]
+            registries[1].hosts: names no host
+            list the registry's hosts, such as demo.tencentcloudcr.com
+            registries[1].serviceAccounts: 1 is not a string
+            registries[1].namespaces: "a b" is not a name, a glob or an exclusion: it contains a blank
+            separate names with commas
+            registries[2].hosts: "demo.tencentcloudcr.com" is not a list
+            registries[2].name: "Demo_1" must be lower-case letters, digits, hyphens and dots, each part between dots beginning and ending with a letter or digit
+            registries[3].name: is empty
+            the Secret is named after it
+            registries[3].namespaceSelector.matchExpressions[0].operator: "Is" is not one of In, NotIn, Exists, DoesNotExist
+            registries[4]: "demo" is not an object
+            registries[5].namespaceSelector.matchLabels: is not an object
+            discover: "yes" is not true or false
+            onDiscoveryFailure: "deny" is not one of allow, reject
+            declared: "wran" is not one of ignore, warn, reject
+            protect: 1 is not one of off, warn, reject
+            allowedRoots[2]: 2 is not a string
+            allowedRoots[0]: "*.tencentcloudcr.com" is not a domain: '*' is not allowed in a host
+            use letters, digits, hyphens and dots
+            allowedRoots[1]: "a.example.com:1" has a port, and a root domain has none
+            controllerUsernames[0]: "" is not a user name
+            clusterId: "tke" is not a cluster's id, such as "cls-1a2b3c4d"
+        "#]],
+    );
+    check(
+        json!({"registries": {"name": "demo"}, "allowedRoots": "tencentcloudcr.com"}),
+        expect![[r#"
+        registries: an object is not a list
+        allowedRoots: "tencentcloudcr.com" is not a list
+    "#]],
+    );
+}
+
+#[test]
+fn unknown_fields_are_refused_with_the_nearest_name() {
+    check(
+        json!({"Registries": []}),
+        expect![[r#"
+        Registries: unknown field
+        did you mean "registries"?
+    "#]],
+    );
+    check(
+        json!({"protekt": "off"}),
+        expect![[r#"
+        protekt: unknown field
+        did you mean "protect"?
+    "#]],
+    );
+    check(
+        json!({"somethingElse": 1}),
+        expect![[r#"
+        somethingElse: unknown field
+        the fields are registries, discover, onDiscoveryFailure, declared, protect, allowedRoots, controllerUsernames, clusterId
+    "#]],
+    );
+    check(
+        json!({"registries": [{"name": "demo", "hosts": ["a.example.com"], "serviceAccount": "x"}]}),
+        expect![[r#"
+            registries[0].serviceAccount: unknown field
+            did you mean "serviceAccounts"?
+        "#]],
+    );
+}
+
+#[test]
+fn what_is_no_object_is_refused() {
+    check(
+        json!([]),
+        expect![[r#"
+        settings: a list is not an object
+    "#]],
+    );
+    let response = validate_settings(b"{\"registries\":");
+    expect![[
+        r#"{"valid":false,"message":"cannot read the settings: malformed JSON at byte 14: expected a value"}"#
+    ]]
+    .assert_eq(&String::from_utf8_lossy(&response));
+}
+
+#[test]
+fn the_readmes_table_has_every_setting() {
+    let readme = include_str!("../../README.md");
+    let rows: Vec<&str> =
+        readme.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let mut fields = Vec::new();
+    for field in FIELDS {
+        fields.push((*field).to_owned());
+        if *field == "registries" {
+            fields.extend(REGISTRY_FIELDS.iter().map(|field| format!("registries[].{field}")));
+        }
+    }
+    assert_eq!(rows, fields);
+}
+
+#[test]
+fn only_wanted_registries_are_read() {
+    // The second one could not be read; nobody asks for it.
+    let payload = json!({"registries": [
+        {"name": "a", "hosts": ["a.example.com"]},
+        {"name": "b", "hosts": ["b.example.com"], "namespaces": "??!"},
+    ]})
+    .to_string();
+    let names = |hosts: &[&str], secrets: &[&str], all| {
+        let wanted = Wanted { hosts, secrets, all, ..Wanted::default() };
+        let settings = Settings::read(payload.as_bytes(), Some(0), &wanted);
+        settings.map(|settings| {
+            settings.registries.iter().map(|registry| registry.secret.clone()).collect::<Vec<_>>()
+        })
+    };
+    assert_eq!(names(&["a.example.com", "docker.io"], &[], false).ok(), Some(vec!["tcr.ipsa".to_owned()]));
+    assert_eq!(names(&[], &["tcr.ipsa", "mine"], false).ok(), Some(vec!["tcr.ipsa".to_owned()]));
+    assert_eq!(names(&["docker.io"], &[], false).ok(), Some(vec![]));
+    assert!(names(&["B.example.com"], &[], false).is_err());
+    assert!(names(&[], &[], true).is_err());
+}
