@@ -1,0 +1,143 @@
+//! The command line: one struct for each subcommand, with its arguments and `execute`.
+
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use anyhow::Context as _;
+use clap::{ArgAction, Parser, Subcommand};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+mod annotate;
+mod input;
+mod inspect;
+mod pull;
+mod push;
+mod report;
+mod run;
+mod source;
+
+#[cfg(test)]
+mod tests;
+
+pub use annotate::Annotate;
+pub use inspect::Inspect;
+pub use pull::Pull;
+pub use push::Push;
+pub use run::Run;
+
+const EXAMPLES: &str = "\
+Examples:
+  harness run policy.wasm -r pod.yaml -s settings.yml -o diff     what would happen to these objects
+  harness run policy.wasm -r review.json                          one AdmissionResponse, as kwctl prints it
+  harness annotate raw.wasm -m metadata.yml -o policy.wasm        write the metadata into the module
+  harness inspect policy.wasm
+  harness push policy.wasm registry://registry.example.com/policies/tcr:v1
+
+Exit codes: 0 done (also when the policy refuses), 1 bad input or settings, 2 wrong usage.";
+
+/// Runs, packages and inspects Kubewarden policies (wasm modules with a waPC interface)
+#[derive(Debug, Parser)]
+#[command(name = "harness", version, after_help = EXAMPLES)]
+pub struct Cli {
+    /// Log more: -v what happens and what the policy says, -vv details, -vvv everything
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
+
+    /// Never colour the output (also: NO_COLOR in the environment)
+    #[arg(long, global = true)]
+    no_color: bool,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(Run),
+    Annotate(Annotate),
+    Inspect(Inspect),
+    Push(Push),
+    Pull(Pull),
+}
+
+impl Cli {
+    /// Sends the log to standard error: warnings, and more with `-v`.
+    pub fn set_up_logging(&self) {
+        let level = match self.verbose {
+            0 => LevelFilter::WARN,
+            1 => LevelFilter::INFO,
+            2 => LevelFilter::DEBUG,
+            _ => LevelFilter::TRACE,
+        };
+        let mut filter = Targets::new().with_default(level);
+        if self.verbose == 0 {
+            // What this run's flags keep from the policy is no news to whoever gave them.
+            filter = filter.with_target("harness::host_capabilities", LevelFilter::ERROR);
+        }
+        let ansi = self.colour(&io::stderr());
+        let output = tracing_subscriber::fmt::layer().without_time().with_writer(io::stderr).with_ansi(ansi);
+        if tracing_subscriber::registry().with(output.with_filter(filter)).try_init().is_err() {
+            tracing::debug!("logging is set up already");
+        }
+    }
+
+    /// Does what was asked.
+    ///
+    /// # Errors
+    /// What went wrong, with the file, field or value it was about.
+    pub fn execute(self) -> anyhow::Result<()> {
+        let colour = self.colour(&io::stdout());
+        match self.command {
+            Command::Run(run) => run.execute(colour),
+            Command::Annotate(annotate) => annotate.execute(),
+            Command::Inspect(inspect) => inspect.execute(),
+            Command::Push(push) => push.execute(),
+            Command::Pull(pull) => pull.execute(),
+        }
+    }
+
+    fn colour(&self, stream: &impl io::IsTerminal) -> bool {
+        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        wanted && !self.no_color && stream.is_terminal()
+    }
+}
+
+/// Writes to standard output. A reader that has gone (`harness … | head`) is not an error.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.context("cannot write to standard output"),
+    }
+}
+
+/// Reads a file, or standard input for `-`.
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    if path == Path::new("-") {
+        let mut bytes = Vec::new();
+        io::Read::read_to_end(&mut io::stdin().lock(), &mut bytes).context("cannot read standard input")?;
+        return Ok(bytes);
+    }
+    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+fn read_text(path: &Path) -> anyhow::Result<String> {
+    String::from_utf8(read(path)?).with_context(|| format!("cannot read {}: not UTF-8", path.display()))
+}
+
+/// Replaces a file as a whole: readers see the old one or the new one.
+fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let failed = || format!("cannot write {}", path.display());
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = Path::new(&beside);
+    std::fs::write(beside, bytes).with_context(failed)?;
+    std::fs::rename(beside, path)
+        .inspect_err(|_| {
+            let _ = std::fs::remove_file(beside);
+        })
+        .with_context(failed)
+}

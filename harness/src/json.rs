@@ -1,0 +1,312 @@
+//! A JSON scanner that finds where values lie in a text without building anything from them.
+//!
+//! An admission review is passed on as the bytes it came in, so that reading it means finding the
+//! spans of a few members. The scanner checks the grammar of what it passes over (RFC 8259), does
+//! not recurse, and allocates one byte for each level of nesting.
+
+use std::borrow::Cow;
+use std::fmt;
+
+#[cfg(test)]
+mod tests;
+
+/// Why a text is not the JSON that was expected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JsonError {
+    /// Offset into the text, in bytes.
+    pub at: usize,
+    /// What should have stood there.
+    pub expected: Cow<'static, str>,
+}
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "not the expected JSON at byte {}: expected {}", self.at, self.expected)
+    }
+}
+
+impl std::error::Error for JsonError {}
+
+/// Where in a text the scan is.
+pub(crate) struct Scanner<'a> {
+    text: &'a str,
+    at: usize,
+    /// The open brackets of the value being skipped; kept to use its allocation again.
+    open: Vec<u8>,
+}
+
+impl<'a> Scanner<'a> {
+    pub(crate) fn new(text: &'a str) -> Self {
+        Self { text, at: 0, open: Vec::new() }
+    }
+
+    /// Starts in the middle of a text, at the beginning of a token.
+    pub(crate) fn from(text: &'a str, at: usize) -> Self {
+        Self { text, at, open: Vec::new() }
+    }
+
+    pub(crate) fn position(&self) -> usize {
+        self.at
+    }
+
+    /// The next byte that is not white space, which stays where it is.
+    pub(crate) fn peek(&mut self) -> Option<u8> {
+        loop {
+            let byte = *self.text.as_bytes().get(self.at)?;
+            // Between tokens there is mostly nothing: one comparison tells.
+            if byte > b' ' || !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+                return Some(byte);
+            }
+            self.at += 1;
+        }
+    }
+
+    /// Takes `byte` if it is next.
+    pub(crate) fn take(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    pub(crate) fn error(&self, expected: impl Into<Cow<'static, str>>) -> JsonError {
+        JsonError { at: self.at, expected: expected.into() }
+    }
+
+    /// The end of the text: nothing but white space may be left.
+    pub(crate) fn end(&mut self) -> Result<(), JsonError> {
+        match self.peek() {
+            None => Ok(()),
+            Some(_) => Err(self.error("the end of the text")),
+        }
+    }
+
+    /// Passes over an object and calls `member` with each key; `member` must pass over the value.
+    pub(crate) fn object(
+        &mut self,
+        mut member: impl FnMut(&str, &mut Self) -> Result<(), JsonError>,
+    ) -> Result<(), JsonError> {
+        if !self.take(b'{') {
+            return Err(self.error("an object"));
+        }
+        if self.take(b'}') {
+            return Ok(());
+        }
+        loop {
+            let key = unescape(self.key()?).map_err(|_| self.error("a key"))?;
+            member(&key, self)?;
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                Some(b'}') => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                _ => return Err(self.error("\",\" or \"}\"")),
+            }
+        }
+    }
+
+    /// Passes over a key and its colon; the key as written, with its quotes.
+    pub(crate) fn key(&mut self) -> Result<&'a str, JsonError> {
+        self.peek();
+        let start = self.at;
+        let end = self.skip_key()?;
+        Ok(&self.text[start..end])
+    }
+
+    /// Passes over a key and its colon; the offset behind the key.
+    fn skip_key(&mut self) -> Result<usize, JsonError> {
+        if self.peek() != Some(b'"') {
+            return Err(self.error("a key"));
+        }
+        self.string()?;
+        let end = self.at;
+        match self.take(b':') {
+            true => Ok(end),
+            false => Err(self.error("\":\"")),
+        }
+    }
+
+    /// Passes over a value of any kind; the value as written.
+    pub(crate) fn value(&mut self) -> Result<&'a str, JsonError> {
+        self.peek();
+        let start = self.at;
+        self.skip()?;
+        Ok(&self.text[start..self.at])
+    }
+
+    fn skip(&mut self) -> Result<(), JsonError> {
+        self.open.clear();
+        loop {
+            // A value begins here.
+            match self.peek() {
+                Some(b'{') => {
+                    self.at += 1;
+                    if !self.take(b'}') {
+                        self.open.push(b'{');
+                        self.skip_key()?;
+                        continue;
+                    }
+                }
+                Some(b'[') => {
+                    self.at += 1;
+                    if !self.take(b']') {
+                        self.open.push(b'[');
+                        continue;
+                    }
+                }
+                Some(b'"') => self.string()?,
+                Some(b'-' | b'0'..=b'9') => self.number()?,
+                Some(b't') => self.literal("true")?,
+                Some(b'f') => self.literal("false")?,
+                Some(b'n') => self.literal("null")?,
+                _ => return Err(self.error("a value")),
+            }
+            // A value ended here.
+            loop {
+                let Some(bracket) = self.open.last().copied() else { return Ok(()) };
+                match (bracket, self.peek()) {
+                    (b'{', Some(b',')) => {
+                        self.at += 1;
+                        self.skip_key()?;
+                        break;
+                    }
+                    (b'[', Some(b',')) => {
+                        self.at += 1;
+                        break;
+                    }
+                    (b'{', Some(b'}')) | (b'[', Some(b']')) => {
+                        self.at += 1;
+                        self.open.pop();
+                    }
+                    (b'{', _) => return Err(self.error("\",\" or \"}\"")),
+                    _ => return Err(self.error("\",\" or \"]\"")),
+                }
+            }
+        }
+    }
+
+    fn string(&mut self) -> Result<(), JsonError> {
+        let bytes = self.text.as_bytes();
+        self.at += 1;
+        loop {
+            self.at = plain_end(bytes, self.at);
+            match bytes.get(self.at) {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                Some(b'\\') => {
+                    let length = match bytes.get(self.at + 1) {
+                        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 2,
+                        Some(b'u')
+                            if bytes
+                                .get(self.at + 2..self.at + 6)
+                                .is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) =>
+                        {
+                            6
+                        }
+                        _ => return Err(self.error("an escape")),
+                    };
+                    self.at += length;
+                }
+                Some(_) => return Err(self.error("no control character in a string")),
+                None => return Err(self.error("the end of a string")),
+            }
+        }
+    }
+
+    fn number(&mut self) -> Result<(), JsonError> {
+        let bytes = self.text.as_bytes();
+        if bytes[self.at] == b'-' {
+            self.at += 1;
+        }
+        match bytes.get(self.at) {
+            Some(b'0') => self.at += 1,
+            _ => self.digits()?,
+        }
+        if bytes.get(self.at) == Some(&b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = bytes.get(self.at) {
+            self.at += 1;
+            if let Some(b'+' | b'-') = bytes.get(self.at) {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Result<(), JsonError> {
+        let bytes = self.text.as_bytes();
+        let start = self.at;
+        while bytes.get(self.at).is_some_and(u8::is_ascii_digit) {
+            self.at += 1;
+        }
+        match self.at > start {
+            true => Ok(()),
+            false => Err(self.error("a digit")),
+        }
+    }
+
+    fn literal(&mut self, word: &'static str) -> Result<(), JsonError> {
+        match self.text.as_bytes()[self.at..].starts_with(word.as_bytes()) {
+            true => {
+                self.at += word.len();
+                Ok(())
+            }
+            false => Err(self.error(word)),
+        }
+    }
+}
+
+/// Where the run of plain characters from `at` on ends: at a quote, a backslash, a control
+/// character, or the end of the text. Strings are most of a review, so eight bytes go at a time.
+fn plain_end(bytes: &[u8], mut at: usize) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    while let Some(chunk) = bytes.get(at..at + 8) {
+        let word = u64::from_le_bytes([
+            chunk[0], chunk[1], chunk[2], chunk[3], chunk[4], chunk[5], chunk[6], chunk[7],
+        ]);
+        let zero_where = |pattern: u64| {
+            let mixed = word ^ (ONES * pattern);
+            mixed.wrapping_sub(ONES) & !mixed
+        };
+        // "Less than 0x20" needs the same trick: a borrow into the high bit of a byte without one.
+        let control = word.wrapping_sub(ONES * 0x20) & !word;
+        let special = (zero_where(u64::from(b'"')) | zero_where(u64::from(b'\\')) | control) & HIGHS;
+        if special != 0 {
+            // The lowest marked byte is exact; a borrow can only mark bytes above it.
+            return at + (special.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    while bytes.get(at).is_some_and(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)) {
+        at += 1;
+    }
+    at
+}
+
+/// Where the string that begins at `at` ends, in a text that is known to be JSON.
+pub(crate) fn string_end(bytes: &[u8], mut at: usize) -> usize {
+    at += 1;
+    loop {
+        at = plain_end(bytes, at);
+        match bytes.get(at) {
+            Some(b'"') => return at + 1,
+            Some(b'\\') => at += 2,
+            Some(_) => at += 1,
+            None => return bytes.len(),
+        }
+    }
+}
+
+/// The value of a JSON string as written, quotes included.
+pub(crate) fn unescape(written: &str) -> Result<Cow<'_, str>, serde_json::Error> {
+    match written.len() >= 2 && written.starts_with('"') && !written.contains('\\') {
+        true => Ok(Cow::Borrowed(&written[1..written.len() - 1])),
+        false => serde_json::from_str::<String>(written).map(Cow::Owned),
+    }
+}

@@ -1,0 +1,49 @@
+//! A wasmtime host for Kubewarden waPC policies.
+//!
+//! It knows a policy only as bytes. A [`Host`] holds the engine and the limits, a [`Policy`] is a
+//! compiled module, and each question runs in an instance of its own:
+//!
+//! ```no_run
+//! use harness::{Host, HostOptions, Policy, Settings};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let host = Host::new(HostOptions::default())?;
+//! let policy = Policy::load(&host, &std::fs::read("policy.wasm")?)?;
+//! let settings = Settings::parse("registries: []")?;
+//! policy.validate_settings(&settings)?;
+//! let answer: Vec<u8> = policy.review(&std::fs::read("review.json")?, &settings)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The conventions are Kubewarden's throughout: the interface between host and guest, the metadata
+//! inside the module, the texts and codes of answers, the layout in a registry, kwctl's flags.
+
+pub mod call;
+pub mod cli;
+pub mod document;
+mod host;
+pub mod host_capabilities;
+pub mod json;
+pub mod manifest;
+pub mod metadata;
+mod module_cache;
+pub mod patch;
+mod policy;
+pub mod registry;
+mod request;
+mod response;
+mod settings;
+mod slots;
+mod ticker;
+mod wapc;
+mod wasi;
+pub mod wasm_section;
+
+pub use call::Outcome;
+pub use host::{Host, HostError, HostOptions};
+pub use module_cache::ModuleCache;
+pub use policy::{LoadError, Policy, SettingsError};
+pub use request::{Request, RequestError};
+pub use response::{AdmissionResponse, Evaluation, Status};
+pub use settings::{Settings, SettingsFormatError};

@@ -1,0 +1,202 @@
+//! A policy's metadata: what it is for, what it may ask, and how it is described.
+//!
+//! It travels inside the module, as JSON in the custom section `io.kubewarden.metadata`, where
+//! Kubewarden's tools look for it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::document;
+use crate::wasm_section::{self, SectionError};
+
+mod rules;
+#[cfg(test)]
+mod tests;
+
+/// The custom section that holds the metadata.
+pub const SECTION: &str = "io.kubewarden.metadata";
+/// The annotation that holds the policy's manual.
+pub const USAGE_ANNOTATION: &str = "io.kubewarden.policy.usage";
+/// The annotation that says where the policy's sources are.
+pub const SOURCE_ANNOTATION: &str = "io.kubewarden.policy.source";
+
+/// What a policy says about itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Metadata {
+    /// The version of the protocol between host and guest, `v1`; the guest itself is asked for it.
+    #[serde(default)]
+    pub protocol_version: Option<String>,
+    /// The requests it wants to see.
+    #[serde(default)]
+    pub rules: Vec<Rule>,
+    /// Title, author, licence and the like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub annotations: Option<BTreeMap<String, String>>,
+    /// Whether it may change objects.
+    pub mutating: bool,
+    /// Whether the audit scanner may put existing objects to it.
+    #[serde(default = "yes")]
+    pub background_audit: bool,
+    /// The Kubernetes objects it reads.
+    #[serde(default)]
+    pub context_aware_resources: Vec<ContextAwareResource>,
+    /// The host capabilities it uses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_capabilities: Option<Vec<String>>,
+    /// The runtime it is for.
+    #[serde(default = "wapc")]
+    pub execution_mode: String,
+    /// `kubernetes`, or `raw` for what is not a Kubernetes request.
+    #[serde(default)]
+    pub policy_type: PolicyType,
+    /// The oldest Kubewarden that can run it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minimum_kubewarden_version: Option<String>,
+}
+
+/// The execution mode of waPC guests, the only one that this host runs.
+pub const EXECUTION_MODE: &str = "kubewarden-wapc";
+
+fn yes() -> bool {
+    true
+}
+
+fn wapc() -> String {
+    EXECUTION_MODE.to_owned()
+}
+
+/// What kind of requests a policy judges.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PolicyType {
+    /// Kubernetes admission requests.
+    #[default]
+    Kubernetes,
+    /// Any JSON.
+    Raw,
+}
+
+/// A set of requests, in the words of Kubernetes' webhook configurations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rule {
+    /// `""` is the core group, `*` is all.
+    pub api_groups: Vec<String>,
+    /// Such as `v1`, or `*`.
+    pub api_versions: Vec<String>,
+    /// Plural names, with subresources such as `pods/status`, or `*`.
+    pub resources: Vec<String>,
+    /// `CREATE`, `UPDATE`, `DELETE`, `CONNECT`, or `*`.
+    pub operations: Vec<Operation>,
+}
+
+/// An operation in a [`Rule`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Operation {
+    /// An object is made.
+    Create,
+    /// An object is changed.
+    Update,
+    /// An object is deleted.
+    Delete,
+    /// A connection through the API server, such as `kubectl exec`.
+    Connect,
+    /// All of them.
+    #[serde(rename = "*")]
+    All,
+}
+
+/// A kind of Kubernetes objects that a policy may read.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ContextAwareResource {
+    /// Such as `v1` or `apps/v1`.
+    pub api_version: String,
+    /// Such as `Secret`.
+    pub kind: String,
+}
+
+/// Why a module's or a file's metadata cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MetadataError {
+    /// The module itself.
+    #[error(transparent)]
+    Module(#[from] SectionError),
+    /// The section or file has another form.
+    #[error("not a policy's metadata: {0}")]
+    NotMetadata(String),
+    /// A field breaks a rule.
+    #[error("{field}: {reason}")]
+    Field {
+        /// Its path, such as `rules[0].resources`.
+        field: String,
+        /// What is wrong, with the value.
+        reason: String,
+    },
+}
+
+impl Metadata {
+    /// The metadata inside a module; `None` when it was never annotated.
+    ///
+    /// # Errors
+    /// When the module is damaged or its section is not metadata.
+    pub fn of_module(wasm: &[u8]) -> Result<Option<Self>, MetadataError> {
+        wasm_section::read(wasm, SECTION)?
+            .map(|json| {
+                serde_json::from_slice(json).map_err(|error| MetadataError::NotMetadata(error.to_string()))
+            })
+            .transpose()
+    }
+
+    /// The module with this metadata inside, in the place of what it had.
+    ///
+    /// # Errors
+    /// When the module is damaged.
+    pub fn write_into(&self, wasm: &[u8]) -> Result<Vec<u8>, MetadataError> {
+        let json = serde_json::to_vec(self).map_err(|error| MetadataError::NotMetadata(error.to_string()))?;
+        Ok(wasm_section::replace(wasm, SECTION, &json)?)
+    }
+
+    /// Reads a `metadata.yml`.
+    ///
+    /// # Errors
+    /// When it is not YAML of that form.
+    pub fn parse(text: &str) -> Result<Self, MetadataError> {
+        document::from_yaml(text).map_err(MetadataError::NotMetadata)
+    }
+
+    /// Checks what Kubewarden checks: the rules, the protocol's version, the names.
+    ///
+    /// # Errors
+    /// The first field that breaks a rule, and how.
+    pub fn check(&self) -> Result<(), MetadataError> {
+        let bad = |field: &str, reason: String| Err(MetadataError::Field { field: field.into(), reason });
+        match self.protocol_version.as_deref() {
+            Some("v1") => {}
+            Some(other) => return bad("protocolVersion", format!("\"{other}\" is not v1")),
+            None => return bad("protocolVersion", "it is missing".into()),
+        }
+        if self.execution_mode != EXECUTION_MODE {
+            let mode = &self.execution_mode;
+            return bad(
+                "executionMode",
+                format!("\"{mode}\" is not {EXECUTION_MODE}, which is all this host runs"),
+            );
+        }
+        for (at, rule) in self.rules.iter().enumerate() {
+            rules::check(rule).map_err(|(field, reason)| MetadataError::Field {
+                field: format!("rules[{at}].{field}"),
+                reason,
+            })?;
+        }
+        for (at, capability) in self.host_capabilities.iter().flatten().enumerate() {
+            if let Err(error) = capability.parse::<crate::host_capabilities::GrantPattern>() {
+                return bad(&format!("hostCapabilities[{at}]"), error.to_string());
+            }
+        }
+        Ok(())
+    }
+}

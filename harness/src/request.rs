@@ -1,0 +1,277 @@
+//! What a policy is asked: an AdmissionReview's request, found in the bytes and passed on as it came.
+
+use std::borrow::Cow;
+
+use crate::json::{JsonError, Scanner, unescape};
+
+#[cfg(test)]
+mod tests;
+
+/// Why a text is not an admission request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// The text is not UTF-8; the offset of the first bad byte.
+    #[error("not UTF-8 at byte {0}")]
+    NotUtf8(usize),
+    /// The text is not JSON.
+    #[error(transparent)]
+    NotJson(#[from] JsonError),
+    /// A field that every request has is not there.
+    #[error("\"{0}\" is missing")]
+    Missing(&'static str),
+    /// A field is there twice: host and policy might not believe the same one.
+    #[error("\"{0}\" is given twice")]
+    Twice(String),
+    /// A field that must be a string is something else.
+    #[error("\"{field}\" must be a string, not {found}")]
+    NotAString {
+        /// The field's path.
+        field: &'static str,
+        /// The value, as written.
+        found: String,
+    },
+}
+
+/// An admission request (`admission.k8s.io/v1`): where it lies in the text it came in, and the few
+/// members that a host needs. What a host does not know is passed on to the policy untouched.
+#[derive(Debug, Clone)]
+pub struct Request<'a> {
+    text: &'a str,
+    uid: Cow<'a, str>,
+    operation: Cow<'a, str>,
+    kind: Cow<'a, str>,
+    name: Cow<'a, str>,
+    namespace: Cow<'a, str>,
+    object: Option<&'a str>,
+}
+
+impl<'a> Request<'a> {
+    /// Reads an AdmissionReview.
+    ///
+    /// # Errors
+    /// When it is not JSON, or lacks one of the fields that Kubernetes always sends: `uid`, `kind`,
+    /// `resource`, `operation` and `userInfo` (the same that Kubewarden's host insists on).
+    pub fn from_review(review: &'a [u8]) -> Result<Self, RequestError> {
+        let text = utf8(review)?;
+        let mut scanner = Scanner::new(text);
+        let mut request = None;
+        let mut failure = None;
+        let scanned = scanner.object(|key, scanner| match key {
+            "request" => {
+                once(&request, "request", &mut failure);
+                request = Some(Self::scan(text, scanner, &mut failure)?);
+                Ok(())
+            }
+            _ => scanner.value().map(drop),
+        });
+        finished(scanned.and_then(|()| scanner.end()), failure)?;
+        request.ok_or(RequestError::Missing("request"))?.complete()
+    }
+
+    /// Reads a request without its AdmissionReview.
+    ///
+    /// # Errors
+    /// As for [`Request::from_review`].
+    pub fn from_request(request: &'a [u8]) -> Result<Self, RequestError> {
+        let text = utf8(request)?;
+        let mut scanner = Scanner::new(text);
+        let mut failure = None;
+        let scanned = Self::scan(text, &mut scanner, &mut failure);
+        let request = finished(scanned.and_then(|request| scanner.end().map(|()| request)), failure)?;
+        request.complete()
+    }
+
+    /// Takes any JSON as the request of a raw policy: one that judges something else than
+    /// Kubernetes objects. The whole of it is what the policy may change.
+    ///
+    /// # Errors
+    /// When it is not JSON.
+    pub fn raw(request: &'a [u8]) -> Result<Self, RequestError> {
+        let text = utf8(request)?;
+        let mut scanner = Scanner::new(text);
+        let text = scanner.value()?;
+        scanner.end()?;
+        let mut uid = Cow::Borrowed("");
+        if text.starts_with('{') {
+            Scanner::new(text).object(|key, scanner| {
+                let value = scanner.value()?;
+                if key == "uid" && value.starts_with('"') {
+                    uid = unescape(value).unwrap_or_default();
+                }
+                Ok(())
+            })?;
+        }
+        let none = || Cow::Borrowed("");
+        Ok(Self {
+            text,
+            uid,
+            operation: none(),
+            kind: none(),
+            name: none(),
+            namespace: none(),
+            object: Some(text),
+        })
+    }
+
+    /// The request as it came.
+    pub fn text(&self) -> &'a str {
+        self.text
+    }
+
+    /// The identifier that the answer repeats.
+    pub fn uid(&self) -> &str {
+        &self.uid
+    }
+
+    /// `CREATE`, `UPDATE`, `DELETE` or `CONNECT`; empty for a raw request.
+    pub fn operation(&self) -> &str {
+        &self.operation
+    }
+
+    /// The object's kind, such as `Pod`; empty for a raw request.
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// The object's name; empty when the API server has yet to generate it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The object's namespace; empty for what is not in one.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The object that a policy may change, as it came; `None` when it is null or absent.
+    pub fn object(&self) -> Option<&'a str> {
+        self.object
+    }
+
+    /// What the guest reads: `{"request":…,"settings":…}`.
+    pub(crate) fn payload(&self, settings: &str) -> Vec<u8> {
+        [r#"{"request":"#, self.text, r#","settings":"#, settings, "}"].concat().into_bytes()
+    }
+
+    /// Reads the request that begins at the scanner. What is wrong with its fields goes to
+    /// `failure`, so that the rest is still checked to be JSON.
+    fn scan(
+        text: &'a str,
+        scanner: &mut Scanner<'a>,
+        failure: &mut Option<RequestError>,
+    ) -> Result<Parts<'a>, JsonError> {
+        scanner.peek();
+        let start = scanner.position();
+        let mut parts = Parts::default();
+        scanner.object(|key, scanner| {
+            let value = scanner.value()?;
+            let (field, place) = match key {
+                "uid" => ("request.uid", &mut parts.uid),
+                "operation" => ("request.operation", &mut parts.operation),
+                "kind" => ("request.kind", &mut parts.kind),
+                "resource" => ("request.resource", &mut parts.resource),
+                "name" => ("request.name", &mut parts.name),
+                "namespace" => ("request.namespace", &mut parts.namespace),
+                "userInfo" => ("request.userInfo", &mut parts.user_info),
+                "object" => ("request.object", &mut parts.object),
+                _ => return Ok(()),
+            };
+            once(place, field, failure);
+            *place = Some(value);
+            Ok(())
+        })?;
+        parts.text = &text[start..scanner.position()];
+        Ok(parts)
+    }
+}
+
+/// The members of a request as written.
+#[derive(Default)]
+struct Parts<'a> {
+    text: &'a str,
+    uid: Option<&'a str>,
+    operation: Option<&'a str>,
+    kind: Option<&'a str>,
+    resource: Option<&'a str>,
+    name: Option<&'a str>,
+    namespace: Option<&'a str>,
+    user_info: Option<&'a str>,
+    object: Option<&'a str>,
+}
+
+impl<'a> Parts<'a> {
+    fn complete(self) -> Result<Request<'a>, RequestError> {
+        let kind = triple(self.kind, ["request.kind.group", "request.kind.version", "request.kind.kind"])?;
+        triple(
+            self.resource,
+            ["request.resource.group", "request.resource.version", "request.resource.resource"],
+        )?;
+        if self.user_info.is_none_or(|value| !value.starts_with('{')) {
+            return Err(RequestError::Missing("request.userInfo"));
+        }
+        Ok(Request {
+            text: self.text,
+            uid: string("request.uid", self.uid)?,
+            operation: string("request.operation", self.operation)?,
+            kind,
+            name: optional_string("request.name", self.name)?,
+            namespace: optional_string("request.namespace", self.namespace)?,
+            object: self.object.filter(|object| *object != "null"),
+        })
+    }
+}
+
+/// Checks that a group-version-kind (or -resource) has its three members; the last one's value.
+fn triple<'a>(written: Option<&'a str>, fields: [&'static str; 3]) -> Result<Cow<'a, str>, RequestError> {
+    let mut found = [None; 3];
+    if let Some(text) = written.filter(|text| text.starts_with('{')) {
+        Scanner::new(text).object(|key, scanner| {
+            let value = scanner.value()?;
+            for (field, place) in fields.iter().zip(&mut found) {
+                if field.rsplit('.').next() == Some(key) {
+                    *place = Some(value);
+                }
+            }
+            Ok(())
+        })?;
+    }
+    string(fields[0], found[0])?;
+    string(fields[1], found[1])?;
+    string(fields[2], found[2])
+}
+
+fn string<'a>(field: &'static str, written: Option<&'a str>) -> Result<Cow<'a, str>, RequestError> {
+    let written = written.ok_or(RequestError::Missing(field))?;
+    let value = if written.starts_with('"') { unescape(written).ok() } else { None };
+    value.ok_or_else(|| RequestError::NotAString { field, found: excerpt(written) })
+}
+
+fn optional_string<'a>(field: &'static str, written: Option<&'a str>) -> Result<Cow<'a, str>, RequestError> {
+    match written {
+        None | Some("null") => Ok(Cow::Borrowed("")),
+        written => string(field, written),
+    }
+}
+
+/// The beginning of a value, for a message.
+fn excerpt(written: &str) -> String {
+    match written.char_indices().nth(40) {
+        Some((end, _)) => format!("{}…", &written[..end]),
+        None => written.to_owned(),
+    }
+}
+
+fn once<T>(place: &Option<T>, field: &str, failure: &mut Option<RequestError>) {
+    if place.is_some() {
+        failure.get_or_insert_with(|| RequestError::Twice(field.to_owned()));
+    }
+}
+
+fn finished<T>(scanned: Result<T, JsonError>, failure: Option<RequestError>) -> Result<T, RequestError> {
+    let value = scanned?;
+    failure.map_or(Ok(value), Err)
+}
+
+fn utf8(bytes: &[u8]) -> Result<&str, RequestError> {
+    std::str::from_utf8(bytes).map_err(|error| RequestError::NotUtf8(error.valid_up_to()))
+}

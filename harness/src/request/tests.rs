@@ -1,0 +1,77 @@
+use expect_test::{Expect, expect};
+
+use super::*;
+
+const REQUEST: &str = r#"{ "uid":"u-1","kind":{"group":"","version":"v1","kind":"Pod"},
+  "resource":{"group":"","version":"v1","resource":"pods"}, "operation":"CREATE","name":"p","namespace":"shop",
+  "userInfo":{"username":"bob"}, "object" : {"kind":"Pod","x":1e400} ,"newField":[1, 2] }"#;
+
+fn review(request: &str) -> String {
+    format!(r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request": {request} }}"#)
+}
+
+#[track_caller]
+fn refused(request: &str, expected: Expect) {
+    expected.assert_eq(&Request::from_review(review(request).as_bytes()).unwrap_err().to_string());
+}
+
+#[test]
+fn the_request_is_passed_on_as_it_came() {
+    let review = review(REQUEST);
+    let request = Request::from_review(review.as_bytes()).unwrap();
+    assert_eq!(request.text(), REQUEST);
+    assert_eq!(request.object(), Some(r#"{"kind":"Pod","x":1e400}"#));
+    assert_eq!(
+        (request.uid(), request.operation(), request.kind(), request.name(), request.namespace()),
+        ("u-1", "CREATE", "Pod", "p", "shop")
+    );
+    let payload = String::from_utf8(request.payload(r#"{"a":1}"#)).unwrap();
+    assert_eq!(payload, format!(r#"{{"request":{REQUEST},"settings":{{"a":1}}}}"#));
+}
+
+#[test]
+fn a_bare_request_reads_the_same() {
+    let request = Request::from_request(REQUEST.as_bytes()).unwrap();
+    assert_eq!((request.text(), request.uid()), (REQUEST, "u-1"));
+}
+
+#[test]
+fn a_deletion_has_no_object() {
+    for object in ["null", " null "] {
+        let text = REQUEST.replace(r#"{"kind":"Pod","x":1e400}"#, object);
+        assert_eq!(Request::from_request(text.as_bytes()).unwrap().object(), None);
+    }
+}
+
+#[test]
+fn names_what_is_missing_or_wrong() {
+    refused("{}", expect![[r#""request.kind.group" is missing"#]]);
+    refused("[]", expect!["not the expected JSON at byte 72: expected an object"]);
+    refused(&REQUEST.replace(r#""uid":"u-1","#, ""), expect![[r#""request.uid" is missing"#]]);
+    refused(&REQUEST.replace(r#""u-1""#, "17"), expect![[r#""request.uid" must be a string, not 17"#]]);
+    refused(
+        &REQUEST.replace(r#""resource":"pods""#, r#""kind":"Pod""#),
+        expect![[r#""request.resource.resource" is missing"#]],
+    );
+    refused(&REQUEST.replace("userInfo", "user"), expect![[r#""request.userInfo" is missing"#]]);
+    refused(&REQUEST.replace("newField", "\\u006fbject"), expect![[r#""request.object" is given twice"#]]);
+    refused(
+        &REQUEST.replace("[1, 2]", "[1, 2"),
+        expect![[r#"not the expected JSON at byte 334: expected "," or "]""#]],
+    );
+}
+
+#[test]
+fn a_review_without_a_request_is_refused() {
+    let error = Request::from_review(br#"{"kind":"AdmissionReview"}"#).unwrap_err();
+    assert_eq!(error, RequestError::Missing("request"));
+    assert_eq!(Request::from_review(b"\xff").unwrap_err(), RequestError::NotUtf8(0));
+}
+
+#[test]
+fn a_raw_request_may_be_any_json() {
+    let request = Request::raw(br#" {"uid":"r","user":"tom"} "#).unwrap();
+    assert_eq!((request.uid(), request.object()), ("r", Some(r#"{"uid":"r","user":"tom"}"#)));
+    assert_eq!(Request::raw(b"[1]").unwrap().uid(), "");
+    assert!(Request::raw(b"[1").is_err());
+}

@@ -1,0 +1,212 @@
+//! What comes back: a policy's verdict, and the AdmissionResponse that Kubernetes gets for it.
+//!
+//! Field names, texts and codes are Kubewarden's, so that a policy and whoever reads its answers
+//! see no difference between the hosts.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+use crate::call::Outcome;
+use crate::json::Scanner;
+use crate::patch;
+use crate::request::Request;
+
+#[cfg(test)]
+mod tests;
+
+const DEADLINE_EXCEEDED: &str = "Policy execution interrupted because it exceeded the allowed execution time";
+const MUTATION_WITHOUT_OBJECT: &str = "Incoming object is null, which happens only with DELETE operations, but the policy is attempting a mutation. This is not allowed";
+
+/// An answer to an admission request (`admission.k8s.io/v1`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AdmissionResponse {
+    /// The request's identifier.
+    pub uid: String,
+    /// Whether the request may go on.
+    pub allowed: bool,
+    /// `JSONPatch` when there is a patch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patch_type: Option<String>,
+    /// The JSON patch, in base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patch: Option<String>,
+    /// Why it was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
+    /// What the API server adds to its audit log; `null` when the policy has nothing to say.
+    pub audit_annotations: Option<BTreeMap<String, String>>,
+    /// What the user is told besides; `null` when there is nothing.
+    pub warnings: Option<Vec<String>>,
+}
+
+/// The reason in an [`AdmissionResponse`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The sentence for the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// The HTTP status code the API server answers with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<u16>,
+}
+
+/// One evaluation: the answer, and the object as the policy wants it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evaluation {
+    /// What Kubernetes is told.
+    pub response: AdmissionResponse,
+    /// The changed object as JSON, when there is a patch.
+    pub mutated_object: Option<String>,
+}
+
+impl AdmissionResponse {
+    /// A refusal with a reason and a code.
+    pub fn refusal(uid: &str, message: impl Into<String>, code: Option<u16>) -> Self {
+        Self {
+            uid: uid.to_owned(),
+            status: Some(Status { message: Some(message.into()), code }),
+            ..Self::default()
+        }
+    }
+
+    /// The whole AdmissionReview that carries this answer.
+    pub fn to_review(&self) -> Vec<u8> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Review<'a> {
+            api_version: &'static str,
+            kind: &'static str,
+            response: &'a AdmissionResponse,
+        }
+        let review = Review { api_version: "admission.k8s.io/v1", kind: "AdmissionReview", response: self };
+        // Strings, numbers and maps of strings always serialise.
+        serde_json::to_vec(&review).unwrap_or_default()
+    }
+
+    /// The patch as text, where there is one.
+    pub fn patch_json(&self) -> Option<String> {
+        let bytes = STANDARD.decode(self.patch.as_ref()?).ok()?;
+        String::from_utf8(bytes).ok()
+    }
+}
+
+impl Evaluation {
+    /// What an outcome of the guest's `validate` means for a request.
+    pub(crate) fn of(request: &Request<'_>, outcome: Outcome) -> Self {
+        let failure = match outcome {
+            Outcome::Answer(answer) => match Verdict::read(&answer) {
+                Ok(verdict) => return Self::of_verdict(request, verdict),
+                Err(reason) => format!("cannot understand the policy's answer: {reason}"),
+            },
+            Outcome::DeadlineExceeded => {
+                return Self::unchanged(AdmissionResponse::refusal(
+                    request.uid(),
+                    DEADLINE_EXCEEDED,
+                    Some(500),
+                ));
+            }
+            Outcome::GuestError(message) | Outcome::Trap(message) => {
+                format!("Guest call failure: {message}")
+            }
+            Outcome::MemoryLimit { limit } => format!(
+                "Guest call failure: the policy asked for more than its limit of {} MiB of memory",
+                limit >> 20
+            ),
+        };
+        let message = format!("internal server error: {failure}");
+        Self::unchanged(AdmissionResponse::refusal(request.uid(), message, Some(500)))
+    }
+
+    fn of_verdict(request: &Request<'_>, verdict: Verdict<'_>) -> Self {
+        let patch = match (verdict.mutated_object, request.object()) {
+            (None, _) => None,
+            (Some(_), None) => {
+                return Self::unchanged(AdmissionResponse::refusal(
+                    request.uid(),
+                    MUTATION_WITHOUT_OBJECT,
+                    None,
+                ));
+            }
+            (Some(mutated), Some(object)) => match patch::diff(object, mutated) {
+                Ok(patch) => patch,
+                Err(error) => {
+                    let message = format!("internal server error: cannot compare the objects: {error}");
+                    return Self::unchanged(AdmissionResponse::refusal(request.uid(), message, Some(500)));
+                }
+            },
+        };
+        let status = (verdict.message.is_some() || verdict.code.is_some())
+            .then_some(Status { message: verdict.message, code: verdict.code });
+        Self {
+            mutated_object: patch.as_ref().and(verdict.mutated_object).map(str::to_owned),
+            response: AdmissionResponse {
+                uid: request.uid().to_owned(),
+                allowed: verdict.accepted,
+                patch_type: patch.as_ref().map(|_| "JSONPatch".to_owned()),
+                patch: patch.map(|patch| STANDARD.encode(patch)),
+                status,
+                audit_annotations: verdict.audit_annotations,
+                warnings: verdict.warnings,
+            },
+        }
+    }
+
+    fn unchanged(response: AdmissionResponse) -> Self {
+        Self { response, mutated_object: None }
+    }
+}
+
+/// A guest's ValidationResponse.
+#[derive(Debug, Default)]
+struct Verdict<'a> {
+    accepted: bool,
+    message: Option<String>,
+    code: Option<u16>,
+    mutated_object: Option<&'a str>,
+    audit_annotations: Option<BTreeMap<String, String>>,
+    warnings: Option<Vec<String>>,
+}
+
+impl<'a> Verdict<'a> {
+    fn read(answer: &'a [u8]) -> Result<Self, String> {
+        fn set<'a, T: Deserialize<'a>>(
+            place: &mut T,
+            key: &str,
+            value: &'a str,
+            failure: &mut Option<String>,
+        ) {
+            match serde_json::from_str(value) {
+                Ok(value) => *place = value,
+                Err(error) => *failure = Some(format!("\"{key}\": {error}")),
+            }
+        }
+        let text = std::str::from_utf8(answer).map_err(|error| error.to_string())?;
+        let mut verdict = Self::default();
+        let mut accepted = None;
+        let mut failure = None;
+        let mut scanner = Scanner::new(text);
+        let scanned = scanner.object(|key, scanner| {
+            let value = scanner.value()?;
+            match key {
+                "accepted" => set(&mut accepted, key, value, &mut failure),
+                "message" => set(&mut verdict.message, key, value, &mut failure),
+                "code" => set(&mut verdict.code, key, value, &mut failure),
+                "audit_annotations" => set(&mut verdict.audit_annotations, key, value, &mut failure),
+                "warnings" => set(&mut verdict.warnings, key, value, &mut failure),
+                "mutated_object" => verdict.mutated_object = (value != "null").then_some(value),
+                _ => {}
+            }
+            Ok(())
+        });
+        scanned.and_then(|()| scanner.end()).map_err(|error| error.to_string())?;
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        verdict.accepted = accepted.ok_or("\"accepted\" is missing")?;
+        Ok(verdict)
+    }
+}

@@ -1,0 +1,116 @@
+use expect_test::{Expect, expect};
+
+use super::*;
+
+const CREATE: &str = r#"{"uid":"u","kind":{"group":"","version":"v1","kind":"Pod"},"resource":{"group":"","version":"v1","resource":"pods"},"operation":"CREATE","userInfo":{},"object":{"a":1}}"#;
+
+#[track_caller]
+fn check(request: &str, outcome: Outcome, expected: Expect) {
+    let request = Request::from_request(request.as_bytes()).unwrap();
+    let evaluation = Evaluation::of(&request, outcome);
+    assert_eq!(evaluation.mutated_object.is_some(), evaluation.response.patch.is_some());
+    let mut text = serde_json::to_string(&evaluation.response).unwrap();
+    if let Some(patch) = evaluation.response.patch_json() {
+        text = format!("{text}\n{patch}");
+    }
+    expected.assert_eq(&text);
+}
+
+fn answer(text: &str) -> Outcome {
+    Outcome::Answer(text.as_bytes().to_vec())
+}
+
+#[test]
+fn an_accepted_object_has_both_nulls() {
+    let accepted = r#"{"accepted":true,"message":null,"code":null,"mutated_object":null,"audit_annotations":null,"warnings":null}"#;
+    check(
+        CREATE,
+        answer(accepted),
+        expect![[r#"{"uid":"u","allowed":true,"auditAnnotations":null,"warnings":null}"#]],
+    );
+    check(
+        CREATE,
+        answer(r#"{"accepted":true}"#),
+        expect![[r#"{"uid":"u","allowed":true,"auditAnnotations":null,"warnings":null}"#]],
+    );
+}
+
+#[test]
+fn an_unchanged_object_gives_no_patch() {
+    let same = r#"{"accepted":true,"mutated_object":{"a":1}}"#;
+    check(
+        CREATE,
+        answer(same),
+        expect![[r#"{"uid":"u","allowed":true,"auditAnnotations":null,"warnings":null}"#]],
+    );
+}
+
+#[test]
+fn a_refusal_carries_everything_the_policy_said() {
+    let refused = r#"{"accepted":false,"message":"no \"x\"","code":403,"mutated_object":{"a":1,"b":[]},"audit_annotations":{"k":"v"},"warnings":["w"]}"#;
+    check(
+        CREATE,
+        answer(refused),
+        expect![[r#"
+        {"uid":"u","allowed":false,"patchType":"JSONPatch","patch":"W3sib3AiOiJhZGQiLCJwYXRoIjoiL2IiLCJ2YWx1ZSI6W119XQ==","status":{"message":"no \"x\"","code":403},"auditAnnotations":{"k":"v"},"warnings":["w"]}
+        [{"op":"add","path":"/b","value":[]}]"#]],
+    );
+}
+
+#[test]
+fn a_deletion_cannot_be_mutated() {
+    let delete = CREATE.replace(r#"{"a":1}"#, "null");
+    check(
+        &delete,
+        answer(r#"{"accepted":true,"mutated_object":{}}"#),
+        expect![[
+            r#"{"uid":"u","allowed":false,"status":{"message":"Incoming object is null, which happens only with DELETE operations, but the policy is attempting a mutation. This is not allowed"},"auditAnnotations":null,"warnings":null}"#
+        ]],
+    );
+}
+
+#[test]
+fn failures_are_refusals_with_code_500() {
+    check(
+        CREATE,
+        Outcome::GuestError("boom".into()),
+        expect![[
+            r#"{"uid":"u","allowed":false,"status":{"message":"internal server error: Guest call failure: boom","code":500},"auditAnnotations":null,"warnings":null}"#
+        ]],
+    );
+    check(
+        CREATE,
+        Outcome::DeadlineExceeded,
+        expect![[
+            r#"{"uid":"u","allowed":false,"status":{"message":"Policy execution interrupted because it exceeded the allowed execution time","code":500},"auditAnnotations":null,"warnings":null}"#
+        ]],
+    );
+    check(
+        CREATE,
+        Outcome::MemoryLimit { limit: 64 << 20 },
+        expect![[
+            r#"{"uid":"u","allowed":false,"status":{"message":"internal server error: Guest call failure: the policy asked for more than its limit of 64 MiB of memory","code":500},"auditAnnotations":null,"warnings":null}"#
+        ]],
+    );
+    check(
+        CREATE,
+        answer(r#"{"message":"x"}"#),
+        expect![[
+            r#"{"uid":"u","allowed":false,"status":{"message":"internal server error: cannot understand the policy's answer: \"accepted\" is missing","code":500},"auditAnnotations":null,"warnings":null}"#
+        ]],
+    );
+    check(
+        CREATE,
+        answer(r#"{"accepted":true,"code":70000}"#),
+        expect![[
+            r#"{"uid":"u","allowed":false,"status":{"message":"internal server error: cannot understand the policy's answer: \"code\": invalid value: integer `70000`, expected u16 at line 1 column 5","code":500},"auditAnnotations":null,"warnings":null}"#
+        ]],
+    );
+}
+
+#[test]
+fn the_review_is_always_of_version_one() {
+    let review = AdmissionResponse { uid: "u".into(), allowed: true, ..Default::default() }.to_review();
+    expect![[r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"u","allowed":true,"auditAnnotations":null,"warnings":null}}"#]]
+        .assert_eq(&String::from_utf8(review).unwrap());
+}

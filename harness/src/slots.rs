@@ -1,0 +1,58 @@
+//! How many instances exist at once: calls beyond the limit wait their turn, within their time.
+
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Instant;
+
+pub(crate) struct Slots {
+    free: Mutex<usize>,
+    freed: Condvar,
+}
+
+/// One instance's place; giving it up lets the next call in.
+pub(crate) struct Slot<'a> {
+    slots: &'a Slots,
+}
+
+impl Slots {
+    pub(crate) fn new(count: usize) -> Self {
+        Self { free: Mutex::new(count.max(1)), freed: Condvar::new() }
+    }
+
+    /// Waits for a place; `None` when there is none until `deadline`.
+    pub(crate) fn take(&self, deadline: Instant) -> Option<Slot<'_>> {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        while *free == 0 {
+            let left = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
+            free = self.freed.wait_timeout(free, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        *free -= 1;
+        Some(Slot { slots: self })
+    }
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        *self.slots.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.slots.freed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_place_given_up_lets_a_waiting_call_in() {
+        let slots = Slots::new(1);
+        let first = slots.take(Instant::now()).unwrap();
+        assert!(slots.take(Instant::now()).is_none());
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| slots.take(Instant::now() + Duration::from_secs(60)).is_some());
+            drop(first);
+            assert!(waiting.join().unwrap());
+        });
+        assert!(slots.take(Instant::now()).is_some());
+    }
+}

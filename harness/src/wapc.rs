@@ -1,0 +1,192 @@
+//! The nine functions of waPC that a guest may import: how requests, answers, logs and host calls
+//! cross the boundary. See <https://wapc.io/docs/spec/>.
+//!
+//! Every pointer and length comes from the guest, so each is checked against the guest's memory;
+//! one that lies outside is the guest's fault and traps.
+
+use std::fmt;
+
+use wasmtime::{Caller, Extern, Linker, Memory};
+
+use crate::call::Call;
+use crate::host_capabilities;
+
+/// The module that guests import waPC's functions from.
+pub(crate) const MODULE: &str = "wapc";
+
+/// What this host offers under that name.
+pub(crate) const FUNCTIONS: [&str; 9] = [
+    "__guest_request",
+    "__guest_response",
+    "__guest_error",
+    "__host_call",
+    "__host_response_len",
+    "__host_response",
+    "__host_error_len",
+    "__host_error",
+    "__console_log",
+];
+
+/// The guest pointed outside of its memory.
+#[derive(Debug)]
+pub(crate) struct OutOfBounds {
+    pub(crate) import: &'static str,
+    pub(crate) pointer: u32,
+    pub(crate) length: usize,
+    pub(crate) memory: usize,
+}
+
+impl fmt::Display for OutOfBounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { import, pointer, length, memory } = self;
+        write!(
+            f,
+            "{import}: pointer {pointer} with length {length} lies outside of the guest's {memory} bytes of memory"
+        )
+    }
+}
+
+impl std::error::Error for OutOfBounds {}
+
+pub(crate) fn add_to_linker(linker: &mut Linker<Call>) -> wasmtime::Result<()> {
+    linker.func_wrap(MODULE, "__guest_request", guest_request)?;
+    linker.func_wrap(MODULE, "__guest_response", guest_response)?;
+    linker.func_wrap(MODULE, "__guest_error", guest_error)?;
+    linker.func_wrap(MODULE, "__host_call", host_call)?;
+    linker.func_wrap(MODULE, "__host_response_len", |caller: Caller<'_, Call>| {
+        length(caller.data().host_response.as_deref().unwrap_or_default())
+    })?;
+    linker.func_wrap(MODULE, "__host_response", |mut caller: Caller<'_, Call>, pointer: u32| {
+        let response = caller.data_mut().host_response.take().unwrap_or_default();
+        let written = write(&mut caller, "__host_response", pointer, &response);
+        caller.data_mut().host_response = Some(response);
+        written
+    })?;
+    linker.func_wrap(MODULE, "__host_error_len", |caller: Caller<'_, Call>| {
+        length(caller.data().host_error.as_deref().unwrap_or_default().as_bytes())
+    })?;
+    linker.func_wrap(MODULE, "__host_error", |mut caller: Caller<'_, Call>, pointer: u32| {
+        let error = caller.data_mut().host_error.take().unwrap_or_default();
+        let written = write(&mut caller, "__host_error", pointer, error.as_bytes());
+        caller.data_mut().host_error = Some(error);
+        written
+    })?;
+    linker.func_wrap(
+        MODULE,
+        "__console_log",
+        |mut caller: Caller<'_, Call>, pointer: u32, length: u32| -> wasmtime::Result<()> {
+            let line = read_text(&mut caller, "__console_log", pointer, length)?;
+            tracing::info!(target: "policy", policy = &*caller.data().context.name, "{line}");
+            Ok(())
+        },
+    )?;
+    Ok(())
+}
+
+fn guest_request(
+    mut caller: Caller<'_, Call>,
+    operation_pointer: u32,
+    payload_pointer: u32,
+) -> wasmtime::Result<()> {
+    let payload = std::mem::take(&mut caller.data_mut().payload);
+    write(&mut caller, "__guest_request", payload_pointer, &payload)?;
+    caller.data_mut().payload = payload;
+    let operation = caller.data().operation;
+    write(&mut caller, "__guest_request", operation_pointer, operation.as_bytes())
+}
+
+fn guest_response(mut caller: Caller<'_, Call>, pointer: u32, length: u32) -> wasmtime::Result<()> {
+    let response = read(&mut caller, "__guest_response", pointer, length)?.to_vec();
+    caller.data_mut().response = Some(response);
+    Ok(())
+}
+
+fn guest_error(mut caller: Caller<'_, Call>, pointer: u32, length: u32) -> wasmtime::Result<()> {
+    let error = read_text(&mut caller, "__guest_error", pointer, length)?;
+    caller.data_mut().guest_error = Some(error);
+    Ok(())
+}
+
+#[expect(clippy::too_many_arguments, reason = "waPC's signature: four pairs of pointer and length")]
+fn host_call(
+    mut caller: Caller<'_, Call>,
+    binding_pointer: u32,
+    binding_length: u32,
+    namespace_pointer: u32,
+    namespace_length: u32,
+    operation_pointer: u32,
+    operation_length: u32,
+    payload_pointer: u32,
+    payload_length: u32,
+) -> wasmtime::Result<i32> {
+    const IMPORT: &str = "__host_call";
+    let binding = read_text(&mut caller, IMPORT, binding_pointer, binding_length)?;
+    let namespace = read_text(&mut caller, IMPORT, namespace_pointer, namespace_length)?;
+    let operation = read_text(&mut caller, IMPORT, operation_pointer, operation_length)?;
+    let payload = read(&mut caller, IMPORT, payload_pointer, payload_length)?.to_vec();
+    let call = caller.data_mut();
+    let answer =
+        host_capabilities::answer(&call.context, call.deadline, &binding, &namespace, &operation, &payload);
+    (call.host_response, call.host_error) = match answer {
+        Ok(response) => (Some(response), None),
+        Err(error) => (None, Some(error)),
+    };
+    Ok(i32::from(call.host_error.is_none()))
+}
+
+fn length(bytes: &[u8]) -> u32 {
+    u32::try_from(bytes.len()).unwrap_or(u32::MAX)
+}
+
+/// The bytes a guest points at.
+pub(crate) fn read<'a>(
+    caller: &'a mut Caller<'_, Call>,
+    import: &'static str,
+    pointer: u32,
+    length: u32,
+) -> wasmtime::Result<&'a [u8]> {
+    let memory = memory(caller)?.data(&*caller);
+    let size = memory.len();
+    let length = length as usize;
+    let bytes = (pointer as usize).checked_add(length).and_then(|end| memory.get(pointer as usize..end));
+    bytes.ok_or_else(|| wasmtime::Error::new(OutOfBounds { import, pointer, length, memory: size }))
+}
+
+fn read_text(
+    caller: &mut Caller<'_, Call>,
+    import: &'static str,
+    pointer: u32,
+    length: u32,
+) -> wasmtime::Result<String> {
+    Ok(String::from_utf8_lossy(read(caller, import, pointer, length)?).into_owned())
+}
+
+/// Copies bytes to where the guest points.
+pub(crate) fn write(
+    caller: &mut Caller<'_, Call>,
+    import: &'static str,
+    pointer: u32,
+    bytes: &[u8],
+) -> wasmtime::Result<()> {
+    let memory = memory(caller)?.data_mut(&mut *caller);
+    let size = memory.len();
+    let end = (pointer as usize).checked_add(bytes.len());
+    match end.and_then(|end| memory.get_mut(pointer as usize..end)) {
+        Some(place) => {
+            place.copy_from_slice(bytes);
+            Ok(())
+        }
+        None => Err(wasmtime::Error::new(OutOfBounds { import, pointer, length: bytes.len(), memory: size })),
+    }
+}
+
+/// The guest's memory; looked up by name only while the instance is still being made.
+fn memory(caller: &mut Caller<'_, Call>) -> wasmtime::Result<Memory> {
+    match caller.data().memory {
+        Some(memory) => Ok(memory),
+        None => match caller.get_export("memory") {
+            Some(Extern::Memory(memory)) => Ok(memory),
+            _ => Err(wasmtime::Error::msg("the guest exports no memory")),
+        },
+    }
+}

@@ -1,0 +1,271 @@
+//! WASI preview 1 with nothing in it: no arguments, no environment, no files, no sockets.
+//!
+//! Ordinary Kubewarden policies are built for `wasm32-wasip1` and import some of it, though they
+//! use little. What they print goes to the log (a host's own output is its user's), `proc_exit`
+//! ends the call with its code, random bytes are real, and the clocks are the machine's.
+//!
+//! This is written here because the ready-made implementation for wasmtime brings the component
+//! model and an async runtime along, for a dozen functions that answer "there is none".
+
+use std::fmt;
+use std::sync::OnceLock;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use wasmtime::{Caller, Linker, Val, ValType};
+
+use crate::call::Call;
+use crate::wapc::{read, write};
+
+/// The module that guests import these functions from.
+pub(crate) const MODULE: &str = "wasi_snapshot_preview1";
+
+const SUCCESS: i32 = 0;
+const BADF: i32 = 8;
+const INVAL: i32 = 28;
+const NOSYS: i32 = 52;
+
+/// The longest line of a guest's output that is logged in one piece, in bytes.
+const LONGEST_LINE: usize = 16 << 10;
+
+/// The guest left by `proc_exit` with this code.
+#[derive(Debug)]
+pub(crate) struct Exit(pub(crate) i32);
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the guest exited with code {}", self.0)
+    }
+}
+
+impl std::error::Error for Exit {}
+
+/// One of the guest's output streams, cut into lines for the log.
+pub(crate) struct Output {
+    name: &'static str,
+    line: Vec<u8>,
+}
+
+impl Output {
+    pub(crate) fn stdout() -> Self {
+        Self { name: "stdout", line: Vec::new() }
+    }
+
+    pub(crate) fn stderr() -> Self {
+        Self { name: "stderr", line: Vec::new() }
+    }
+
+    fn write(&mut self, bytes: &[u8], policy: &str) {
+        for byte in bytes {
+            match byte {
+                b'\n' => self.flush(policy),
+                byte => {
+                    self.line.push(*byte);
+                    if self.line.len() >= LONGEST_LINE {
+                        self.flush(policy);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Logs what has not ended with a line break.
+    pub(crate) fn flush(&mut self, policy: &str) {
+        if !self.line.is_empty() {
+            let line = String::from_utf8_lossy(&self.line);
+            tracing::info!(target: "policy", policy, stream = self.name, "{line}");
+            self.line.clear();
+        }
+    }
+}
+
+pub(crate) fn add_to_linker(linker: &mut Linker<Call>) -> wasmtime::Result<()> {
+    linker.func_wrap(MODULE, "args_get", |_: u32, _: u32| SUCCESS)?;
+    linker.func_wrap(MODULE, "args_sizes_get", nothing)?;
+    linker.func_wrap(MODULE, "environ_get", |_: u32, _: u32| SUCCESS)?;
+    linker.func_wrap(MODULE, "environ_sizes_get", nothing)?;
+    linker.func_wrap(MODULE, "clock_res_get", clock_resolution)?;
+    linker.func_wrap(MODULE, "clock_time_get", clock_time)?;
+    linker.func_wrap(MODULE, "fd_write", fd_write)?;
+    linker.func_wrap(MODULE, "fd_read", fd_read)?;
+    linker.func_wrap(MODULE, "fd_fdstat_get", fd_status)?;
+    linker.func_wrap(MODULE, "random_get", random)?;
+    linker.func_wrap(MODULE, "sched_yield", || SUCCESS)?;
+    linker.func_wrap(MODULE, "proc_exit", |code: i32| -> wasmtime::Result<()> {
+        Err(wasmtime::Error::new(Exit(code)))
+    })?;
+    for (name, parameters, answer) in UNSUPPORTED {
+        let parameters = parameters.chars().map(|letter| match letter {
+            'l' => ValType::I64,
+            _ => ValType::I32,
+        });
+        let function = wasmtime::FuncType::new(linker.engine(), parameters, [ValType::I32]);
+        linker.func_new(MODULE, name, function, move |_, _, results| {
+            results[0] = Val::I32(*answer);
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+/// What this host does more for than answer an error.
+const SUPPORTED: [&str; 12] = [
+    "args_get",
+    "args_sizes_get",
+    "environ_get",
+    "environ_sizes_get",
+    "clock_res_get",
+    "clock_time_get",
+    "fd_write",
+    "fd_read",
+    "fd_fdstat_get",
+    "random_get",
+    "sched_yield",
+    "proc_exit",
+];
+
+/// Whether `name` is a function of WASI preview 1.
+pub(crate) fn offers(name: &str) -> bool {
+    SUPPORTED.contains(&name) || UNSUPPORTED.iter().any(|(known, ..)| *known == name)
+}
+
+/// What there is no file, socket, signal or timer for: name, parameters (`i` 32 bits, `l` 64 bits),
+/// and the error it answers. A descriptor that was never given out is bad; the rest is not there.
+const UNSUPPORTED: &[(&str, &str, i32)] = &[
+    ("fd_advise", "illi", BADF),
+    ("fd_allocate", "ill", BADF),
+    ("fd_close", "i", BADF),
+    ("fd_datasync", "i", BADF),
+    ("fd_fdstat_set_flags", "ii", BADF),
+    ("fd_fdstat_set_rights", "ill", BADF),
+    ("fd_filestat_get", "ii", BADF),
+    ("fd_filestat_set_size", "il", BADF),
+    ("fd_filestat_set_times", "illi", BADF),
+    ("fd_pread", "iiili", BADF),
+    ("fd_prestat_dir_name", "iii", BADF),
+    ("fd_prestat_get", "ii", BADF),
+    ("fd_pwrite", "iiili", BADF),
+    ("fd_readdir", "iiili", BADF),
+    ("fd_renumber", "ii", BADF),
+    ("fd_seek", "ilii", BADF),
+    ("fd_sync", "i", BADF),
+    ("fd_tell", "ii", BADF),
+    ("path_create_directory", "iii", BADF),
+    ("path_filestat_get", "iiiii", BADF),
+    ("path_filestat_set_times", "iiiilli", BADF),
+    ("path_link", "iiiiiii", BADF),
+    ("path_open", "iiiiillii", BADF),
+    ("path_readlink", "iiiiii", BADF),
+    ("path_remove_directory", "iii", BADF),
+    ("path_rename", "iiiiii", BADF),
+    ("path_symlink", "iiiii", BADF),
+    ("path_unlink_file", "iii", BADF),
+    ("poll_oneoff", "iiii", NOSYS),
+    ("proc_raise", "i", NOSYS),
+    ("sock_accept", "iii", BADF),
+    ("sock_recv", "iiiiii", BADF),
+    ("sock_send", "iiiii", BADF),
+    ("sock_shutdown", "ii", BADF),
+];
+
+/// No arguments and no environment: a count of zero and no bytes.
+fn nothing(mut caller: Caller<'_, Call>, count: u32, size: u32) -> wasmtime::Result<i32> {
+    write(&mut caller, "sizes_get", count, &0u32.to_le_bytes())?;
+    write(&mut caller, "sizes_get", size, &0u32.to_le_bytes())?;
+    Ok(SUCCESS)
+}
+
+fn clock_resolution(mut caller: Caller<'_, Call>, clock: u32, result: u32) -> wasmtime::Result<i32> {
+    if clock > 3 {
+        return Ok(INVAL);
+    }
+    write(&mut caller, "clock_res_get", result, &1u64.to_le_bytes())?;
+    Ok(SUCCESS)
+}
+
+/// Clock 0 is the time of day; the others run from an arbitrary start.
+fn clock_time(
+    mut caller: Caller<'_, Call>,
+    clock: u32,
+    _precision: u64,
+    result: u32,
+) -> wasmtime::Result<i32> {
+    static START: OnceLock<Instant> = OnceLock::new();
+    let elapsed = match clock {
+        0 => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
+        1..=3 => START.get_or_init(Instant::now).elapsed(),
+        _ => return Ok(INVAL),
+    };
+    let nanoseconds = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
+    write(&mut caller, "clock_time_get", result, &nanoseconds.to_le_bytes())?;
+    Ok(SUCCESS)
+}
+
+fn random(mut caller: Caller<'_, Call>, pointer: u32, length: u32) -> wasmtime::Result<i32> {
+    // Bounds first: a length beyond the guest's memory must not become the host's allocation.
+    read(&mut caller, "random_get", pointer, length)?;
+    let mut bytes = vec![0; length as usize];
+    let provider = rustls::crypto::ring::default_provider();
+    provider
+        .secure_random
+        .fill(&mut bytes)
+        .map_err(|_| wasmtime::Error::msg("the machine has no random bytes"))?;
+    write(&mut caller, "random_get", pointer, &bytes)?;
+    Ok(SUCCESS)
+}
+
+fn fd_write(
+    mut caller: Caller<'_, Call>,
+    descriptor: u32,
+    vectors: u32,
+    count: u32,
+    written: u32,
+) -> wasmtime::Result<i32> {
+    const IMPORT: &str = "fd_write";
+    if !matches!(descriptor, 1 | 2) {
+        return Ok(BADF);
+    }
+    let mut total = 0u32;
+    for index in 0..count {
+        let at = vectors.wrapping_add(index.wrapping_mul(8));
+        let vector = read(&mut caller, IMPORT, at, 8)?;
+        let pointer = u32::from_le_bytes([vector[0], vector[1], vector[2], vector[3]]);
+        let length = u32::from_le_bytes([vector[4], vector[5], vector[6], vector[7]]);
+        let bytes = read(&mut caller, IMPORT, pointer, length)?.to_vec();
+        let call = caller.data_mut();
+        call.output[descriptor as usize - 1].write(&bytes, &call.context.name);
+        total = total.saturating_add(length);
+        // Each vector may be as large as the memory, and there may be millions: time counts here too.
+        if Instant::now() >= call.deadline {
+            return Err(wasmtime::Error::from(wasmtime::Trap::Interrupt));
+        }
+    }
+    write(&mut caller, IMPORT, written, &total.to_le_bytes())?;
+    Ok(SUCCESS)
+}
+
+/// Standard input is empty.
+fn fd_read(
+    mut caller: Caller<'_, Call>,
+    descriptor: u32,
+    _vectors: u32,
+    _count: u32,
+    read: u32,
+) -> wasmtime::Result<i32> {
+    if descriptor != 0 {
+        return Ok(BADF);
+    }
+    write(&mut caller, "fd_read", read, &0u32.to_le_bytes())?;
+    Ok(SUCCESS)
+}
+
+/// The three standard streams are character devices.
+fn fd_status(mut caller: Caller<'_, Call>, descriptor: u32, result: u32) -> wasmtime::Result<i32> {
+    if descriptor > 2 {
+        return Ok(BADF);
+    }
+    let mut status = [0u8; 24];
+    status[0] = 2;
+    status[8..16].copy_from_slice(&u64::MAX.to_le_bytes());
+    write(&mut caller, "fd_fdstat_get", result, &status)?;
+    Ok(SUCCESS)
+}

@@ -1,0 +1,12 @@
+//! The harness as its users meet it: guests of every sort, the command line, registries.
+
+mod bad_guests;
+mod bad_input;
+mod host_calls;
+mod library;
+mod packaging;
+mod registries;
+mod run;
+mod sdk_policy;
+mod support;
+mod wasi;
