@@ -1,0 +1,18 @@
+//! Tencent Cloud's API for TCR, version 2019-09-24: signed calls, typed answers, classed errors.
+//!
+//! `client` is the only module here that does I/O, besides the reading of a profile file in
+//! `api_credential`. The others turn values into values, so each rule of the protocol has a test
+//! without a network.
+
+pub mod action;
+pub mod api_credential;
+pub mod client;
+pub mod endpoint;
+pub mod envelope;
+pub mod error;
+pub mod instance;
+pub mod instance_token;
+pub mod internal_endpoint;
+pub(crate) mod jwt;
+pub mod retry;
+pub mod signature;

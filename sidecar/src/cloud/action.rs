@@ -1,0 +1,75 @@
+//! The actions of TCR's API that the controller uses.
+
+use std::fmt;
+
+/// Version of TCR's API, sent as `X-TC-Version`.
+pub const API_VERSION: &str = "2019-09-24";
+/// The product's name in signatures.
+pub const SERVICE: &str = "tcr";
+
+/// One action of the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Makes a credential. Not idempotent: a repeated call makes a second one.
+    CreateInstanceToken,
+    /// Lists long-term credentials, without their secrets.
+    DescribeInstanceToken,
+    /// Switches a long-term credential on or off, or changes its description.
+    ModifyInstanceToken,
+    /// Deletes a long-term credential.
+    DeleteInstanceToken,
+    /// Lists instances.
+    DescribeInstances,
+    /// Lists an instance's private links.
+    DescribeInternalEndpoints,
+}
+
+/// What it takes to send a call once more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    /// Sending it twice does the same as sending it once.
+    Safe,
+    /// Only when the first one has certainly done nothing.
+    OnlyIfNotDone,
+}
+
+impl Action {
+    /// The name as sent in `X-TC-Action`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CreateInstanceToken => "CreateInstanceToken",
+            Self::DescribeInstanceToken => "DescribeInstanceToken",
+            Self::ModifyInstanceToken => "ModifyInstanceToken",
+            Self::DeleteInstanceToken => "DeleteInstanceToken",
+            Self::DescribeInstances => "DescribeInstances",
+            Self::DescribeInternalEndpoints => "DescribeInternalEndpoints",
+        }
+    }
+
+    /// Whether a call whose outcome is unknown may be sent again.
+    pub fn repeat(self) -> Repeat {
+        match self {
+            Self::CreateInstanceToken => Repeat::OnlyIfNotDone,
+            // Deleting or setting twice ends in the same state.
+            Self::ModifyInstanceToken | Self::DeleteInstanceToken => Repeat::Safe,
+            Self::DescribeInstanceToken | Self::DescribeInstances | Self::DescribeInternalEndpoints => {
+                Repeat::Safe
+            }
+        }
+    }
+
+    /// The CAM resource that a policy statement for this action needs, for one instance.
+    pub fn cam_resource(self, instance: &str) -> String {
+        match self {
+            // Not known to be checked per instance; a narrower statement might silently not grant it.
+            Self::DescribeInternalEndpoints => "*".to_owned(),
+            _ => format!("qcs::tcr:::instance/{instance}"),
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

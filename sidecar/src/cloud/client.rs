@@ -1,0 +1,354 @@
+//! Sends signed calls. The only part that opens connections to Tencent Cloud.
+//!
+//! Expected flow of one call: sign with the credential in use and the corrected clock, send, read
+//! at most [`LARGEST_ANSWER`], open the envelope, and on a failure do what [`retry`] decides.
+//!
+//! Guarantees: HTTPS unless the endpoint is on this machine; no redirect is followed; every call
+//! ends by its deadline, waits included; an action that is not idempotent is sent again only when
+//! the first one certainly did nothing; neither keys nor answers reach a log or an error.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HOST, HeaderMap, HeaderValue};
+use serde_json::Value;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::action::{API_VERSION, Action, Repeat, SERVICE};
+use super::api_credential::{ApiCredential, ApiCredentials, Chain};
+use super::endpoint::{Endpoint, EndpointError};
+use super::envelope::{self, Reply};
+use super::error::{CloudError, Failure};
+use super::retry::{History, Next, Policy};
+use super::signature;
+
+/// More than the longest documented answer, 100 instances; what is longer is no answer.
+pub const LARGEST_ANSWER: usize = 1024 * 1024;
+
+/// Exactly what is sent and signed; the Go SDK uses the same.
+const JSON: &str = "application/json";
+/// Tells the cloud's logs who called.
+const REQUEST_CLIENT: &str = concat!("tcr-assistant-", env!("CARGO_PKG_VERSION"));
+/// The longest that one exchange of a repeatable action may take of the call's time.
+const EXCHANGE: Duration = Duration::from_secs(10);
+/// Correcting the clock by less changes nothing for a service that tolerates 5 minutes.
+const SMALLEST_CORRECTION: i64 = 30;
+
+/// How to reach the API.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where calls go; by default the public endpoint of each call's region.
+    pub endpoint: Option<Endpoint>,
+    /// PEM certificates to trust instead of the system's.
+    pub ca: Option<Vec<u8>>,
+    /// The longest that a call may take, repeats included.
+    pub deadline: Duration,
+    /// How calls are repeated.
+    pub retry: Policy,
+    /// This machine's clock, in UTC.
+    pub clock: fn() -> Timestamp,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            endpoint: None,
+            ca: None,
+            deadline: Duration::from_secs(30),
+            retry: Policy::default(),
+            clock: Timestamp::now,
+        }
+    }
+}
+
+/// Why no client can be made.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The file for `ca` holds no certificate.
+    #[error("cannot use the CA certificates: {0}")]
+    Ca(String),
+    /// TLS cannot be set up.
+    #[error("cannot set up HTTPS: {0}")]
+    Http(String),
+}
+
+/// A connection pool, a credential and a clock.
+#[derive(Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    settings: Settings,
+    credentials: ApiCredentials,
+    /// Seconds to add to this machine's clock, learnt from the cloud.
+    clock_offset: AtomicI64,
+}
+
+/// One call of an action.
+pub(crate) struct Call<'a> {
+    pub(crate) action: Action,
+    pub(crate) region: &'a str,
+    pub(crate) instance: &'a str,
+    pub(crate) body: Value,
+}
+
+/// One exchange that failed, with the time at the cloud when it said so.
+struct Failed {
+    failure: Failure,
+    date: Option<Timestamp>,
+}
+
+impl Client {
+    /// A client that signs with the first credential of `chain`. Connects to nothing yet.
+    pub fn new(settings: Settings, chain: Chain) -> Result<Self, SettingsError> {
+        let https_only = settings.endpoint.as_ref().is_none_or(Endpoint::is_https);
+        let mut builder = reqwest::Client::builder()
+            .https_only(https_only)
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .user_agent(REQUEST_CLIENT);
+        if let Some(pem) = &settings.ca {
+            let certificates = reqwest::Certificate::from_pem_bundle(pem)
+                .map_err(|error| SettingsError::Ca(innermost(&error)))?;
+            if certificates.is_empty() {
+                return Err(SettingsError::Ca("there is no PEM certificate in the file".to_owned()));
+            }
+            builder = builder.tls_certs_only(certificates);
+        }
+        let http = builder.build().map_err(|error| SettingsError::Http(innermost(&error)))?;
+        let credentials = ApiCredentials::new(chain);
+        Ok(Self { http, settings, credentials, clock_offset: AtomicI64::new(0) })
+    }
+
+    /// The cloud's time, as far as it is known: this machine's until a call was refused for it.
+    pub fn now(&self) -> Timestamp {
+        let now = (self.settings.clock)();
+        now.checked_add(self.clock_offset()).unwrap_or(now)
+    }
+
+    /// How far this machine's clock is behind the cloud's (negative: ahead). Zero while no call
+    /// was refused for it.
+    pub fn clock_offset(&self) -> SignedDuration {
+        SignedDuration::from_secs(self.clock_offset.load(Ordering::Relaxed))
+    }
+
+    /// Carries out a call: its fields, or why not.
+    pub(crate) async fn call(&self, call: &Call<'_>) -> Result<Reply, CloudError> {
+        let endpoint = match self.endpoint(call.region) {
+            Ok(endpoint) => endpoint,
+            Err(error) => return Err(self.error(call, None, error.into())),
+        };
+        let ends = Instant::now() + self.settings.deadline;
+        let mut history = History::default();
+        let mut credential = match self.credentials.current().await {
+            Ok(credential) => credential,
+            Err(error) => return Err(self.error(call, None, error.into())),
+        };
+        loop {
+            let failed = match self.timed_exchange(call, &endpoint, &credential, ends).await {
+                Ok(reply) => return Ok(reply),
+                Err(failed) => failed,
+            };
+            let next = history.next(&failed.failure, call.action, &self.settings.retry, random());
+            let again = match next {
+                Next::Stop => false,
+                Next::Wait(wait) if Instant::now() + wait >= ends => false,
+                Next::Wait(wait) => {
+                    sleep(wait).await;
+                    true
+                }
+                Next::CorrectClock => self.correct_clock(failed.date),
+                Next::RenewCredential => match self.credentials.renewed(&credential).await {
+                    Ok(Some(renewed)) => {
+                        credential = renewed;
+                        true
+                    }
+                    // The refusal says more than that the source has nothing else.
+                    Ok(None) => false,
+                    Err(error) => return Err(self.error(call, Some(&credential), error.into())),
+                },
+            };
+            if !again {
+                return Err(self.error(call, Some(&credential), failed.failure));
+            }
+        }
+    }
+
+    /// An error about this call, with every secret of the credential cut out of the cloud's words.
+    fn error(
+        &self,
+        call: &Call<'_>,
+        credential: Option<&Arc<ApiCredential>>,
+        mut failure: Failure,
+    ) -> CloudError {
+        if let (Failure::Refused { message, .. }, Some(credential)) = (&mut failure, credential) {
+            for secret in [Some(&credential.secret_key), credential.token.as_ref()].into_iter().flatten() {
+                *message = message.replace(secret.expose(), "[redacted]");
+            }
+        }
+        CloudError {
+            action: call.action,
+            instance: call.instance.to_owned(),
+            region: call.region.to_owned(),
+            endpoint: self.endpoint(call.region).map(|endpoint| endpoint.to_string()).unwrap_or_default(),
+            identity: credential.map(|used| format!("secret id {} from {}", used.secret_id, used.origin)),
+            failure,
+        }
+    }
+
+    /// An error about the content of an answer that arrived well.
+    pub(crate) fn content_error(&self, call: &Call<'_>, failure: Failure) -> CloudError {
+        self.error(call, None, failure)
+    }
+
+    fn endpoint(&self, region: &str) -> Result<Endpoint, EndpointError> {
+        self.settings.endpoint.clone().map_or_else(|| Endpoint::of_region(region), Ok)
+    }
+
+    /// Whether the answer's date moves the clock enough for another try.
+    fn correct_clock(&self, date: Option<Timestamp>) -> bool {
+        let Some(date) = date else { return false };
+        let offset = date.as_second() - (self.settings.clock)().as_second();
+        let before = self.clock_offset.swap(offset, Ordering::Relaxed);
+        tracing::warn!(offset_seconds = offset, "this machine's clock is wrong; using the cloud's");
+        (offset - before).abs() >= SMALLEST_CORRECTION
+    }
+
+    async fn timed_exchange(
+        &self,
+        call: &Call<'_>,
+        endpoint: &Endpoint,
+        credential: &ApiCredential,
+        ends: Instant,
+    ) -> Result<Reply, Failed> {
+        let left = ends.saturating_duration_since(Instant::now());
+        let limit = match call.action.repeat() {
+            Repeat::Safe => left.min(EXCHANGE),
+            // Cutting it short would only leave a credential behind that nobody knows.
+            Repeat::OnlyIfNotDone => left,
+        };
+        let started = Instant::now();
+        let result = timeout(limit, self.exchange(call, endpoint, credential))
+            .await
+            .unwrap_or(Err(Failed { failure: Failure::Deadline { after: limit }, date: None }));
+        tracing::debug!(
+            action = call.action.name(),
+            instance = call.instance,
+            region = call.region,
+            code = result.as_ref().err().map_or("ok", |failed| failed.failure.code()),
+            request_id = match &result {
+                Ok(reply) => reply.request_id(),
+                Err(failed) => failed.failure.request_id(),
+            },
+            milliseconds = started.elapsed().as_millis() as u64,
+            "called the cloud"
+        );
+        result
+    }
+
+    async fn exchange(
+        &self,
+        call: &Call<'_>,
+        endpoint: &Endpoint,
+        credential: &ApiCredential,
+    ) -> Result<Reply, Failed> {
+        let undated = |failure| Failed { failure, date: None };
+        let body = call.body.to_string();
+        let headers = self.headers(call, endpoint, credential, &body).map_err(undated)?;
+        let sent = self.http.post(endpoint.url().clone()).headers(headers).body(body).send().await;
+        let mut response = sent.map_err(|error| undated(transport_failure(&error)))?;
+        let date = response.headers().get(DATE).and_then(http_date);
+        let status = response.status().as_u16();
+        let mut answer = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| undated(transport_failure(&error)))? {
+            if answer.len() + chunk.len() > LARGEST_ANSWER {
+                let reason = format!("the body is longer than {LARGEST_ANSWER} bytes");
+                return Err(Failed { failure: Failure::Unreadable { reason, request_id: None }, date });
+            }
+            answer.extend_from_slice(&chunk);
+        }
+        envelope::parse(status, &answer).map_err(|failure| Failed { failure, date })
+    }
+
+    /// Signs content-type, host and the action. The first two are mandatory; the action as well,
+    /// as the current documentation does, because otherwise the same signed body could be sent as
+    /// another action (`DeleteInstanceToken` and `ModifyInstanceToken` share theirs).
+    fn headers(
+        &self,
+        call: &Call<'_>,
+        endpoint: &Endpoint,
+        credential: &ApiCredential,
+        body: &str,
+    ) -> Result<HeaderMap, Failure> {
+        let timestamp = self.now();
+        let signed = signature::sign(
+            &signature::Request {
+                service: SERVICE,
+                headers: &[
+                    ("content-type", JSON),
+                    ("host", endpoint.host()),
+                    ("x-tc-action", call.action.name()),
+                ],
+                body: body.as_bytes(),
+                timestamp,
+            },
+            &credential.secret_key,
+        );
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
+        headers.insert(HOST, plain(endpoint.host())?);
+        headers.insert(AUTHORIZATION, hidden(&signed.authorization(&credential.secret_id))?);
+        headers.insert("x-tc-action", HeaderValue::from_static(call.action.name()));
+        headers.insert("x-tc-version", HeaderValue::from_static(API_VERSION));
+        headers.insert("x-tc-region", plain(call.region)?);
+        headers.insert("x-tc-timestamp", plain(&timestamp.as_second().to_string())?);
+        headers.insert("x-tc-language", HeaderValue::from_static("en-US"));
+        headers.insert("x-tc-requestclient", HeaderValue::from_static(REQUEST_CLIENT));
+        if let Some(token) = &credential.token {
+            headers.insert("x-tc-token", hidden(token.expose())?);
+        }
+        Ok(headers)
+    }
+}
+
+fn plain(value: &str) -> Result<HeaderValue, Failure> {
+    HeaderValue::from_str(value)
+        .map_err(|_| Failure::Unreachable { reason: format!("{value:?} cannot be sent in a header") })
+}
+
+/// A header that no Debug output shows.
+fn hidden(value: &str) -> Result<HeaderValue, Failure> {
+    let mut value = HeaderValue::from_str(value).map_err(|_| Failure::Unreachable {
+        reason: "the API credential cannot be sent in a header".to_owned(),
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn http_date(value: &HeaderValue) -> Option<Timestamp> {
+    let date = jiff::fmt::rfc2822::parse(value.to_str().ok()?).ok()?;
+    Some(date.timestamp())
+}
+
+fn transport_failure(error: &reqwest::Error) -> Failure {
+    let reason = innermost(error);
+    match error.is_connect() || error.is_builder() {
+        true => Failure::Unreachable { reason },
+        false => Failure::Interrupted { reason },
+    }
+}
+
+/// The end of an error's chain: the outer ones only say that a request failed.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
+
+/// Good enough to spread callers, from the standard library's seed for hash maps.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}

@@ -1,0 +1,56 @@
+//! The two claims of a TCR token that help to check the answer it came in. The signature is the
+//! registry's business and is not verified.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
+use serde_json::Value;
+use tcr::sensitive::Sensitive;
+
+/// Claims of a token, as far as they are there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Claims {
+    /// `exp`: when the token ends.
+    pub(crate) expires_at: Option<Timestamp>,
+    /// `tokenId`: the id of a long-term token.
+    pub(crate) token_id: Option<String>,
+}
+
+/// Reads the claims; a token that is not a JWT has none.
+pub(crate) fn claims(token: &Sensitive) -> Claims {
+    let payload = token.expose().split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
+    let Some(Value::Object(payload)) = payload.and_then(|bytes| serde_json::from_slice(&bytes).ok()) else {
+        return Claims::default();
+    };
+    Claims {
+        expires_at: payload
+            .get("exp")
+            .and_then(Value::as_i64)
+            .and_then(|seconds| Timestamp::from_second(seconds).ok()),
+        token_id: payload.get("tokenId").and_then(Value::as_str).map(str::to_owned),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(payload: &str) -> Sensitive {
+        Sensitive::new(format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(payload)))
+    }
+
+    #[test]
+    fn claims_of_the_documented_long_term_token() {
+        let claims =
+            claims(&token(r#"{"ownerUin":"3321337994","exp":2051237057,"tokenId":"ctrm3g86h7cp1kb7el2g"}"#));
+        assert_eq!(claims.expires_at, Timestamp::from_second(2051237057).ok());
+        assert_eq!(claims.token_id.as_deref(), Some("ctrm3g86h7cp1kb7el2g"));
+    }
+
+    #[test]
+    fn what_is_not_a_jwt_has_no_claims() {
+        for text in ["", "abc", "a.b.c", "a.bnVsbA.c", ".."] {
+            assert_eq!(claims(&Sensitive::new(text)), Claims::default(), "{text:?}");
+        }
+    }
+}

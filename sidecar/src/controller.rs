@@ -1,0 +1,159 @@
+//! `tcr-assistant run`: keeps the cluster as its ImagePullSecrets say.
+//!
+//! ```text
+//!   watches ──► core (one task: state, queue) ──► writers ──► API server
+//!   keepers of credentials ──►  │  └──► reports (status, finalizer, Events)
+//!   private links          ──►  ┘
+//! ```
+//!
+//! Decisions are pure and elsewhere: [`crate::distribution`], [`crate::credential::plan`],
+//! [`crate::private_link`], [`status`], [`queue`], [`lease::decide`]. Only the leader does any of this.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use kube::Client as Kube;
+use tcr::hosts_entry::HostsEntry;
+use tcr::rules::RuleContext;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+
+use crate::cloud::client::Client;
+use crate::webhook_certificate;
+
+pub mod announce;
+pub mod api_calls;
+pub mod api_error;
+pub mod execute;
+pub mod http;
+pub mod lease;
+pub mod object;
+pub mod password;
+pub mod queue;
+pub mod seen;
+pub mod state;
+pub mod status;
+pub mod watch_streams;
+
+mod core;
+mod item;
+mod keepers;
+mod links;
+mod numbers;
+mod report;
+
+/// Sightings that wait to be taken in.
+const MOST_SIGHTINGS: usize = 2048;
+
+/// What differs between clusters.
+#[derive(Debug)]
+pub struct Settings {
+    /// Tencent Cloud.
+    pub cloud: Arc<Client>,
+    /// The cluster's id, `cls-...`.
+    pub cluster_id: Option<String>,
+    /// The cluster's region.
+    pub region: Option<String>,
+    /// Root domains that registries may be under.
+    pub allowed_roots: Vec<String>,
+    /// The administrator's own entries for the nodes' hosts files.
+    pub static_hosts: Vec<HostsEntry>,
+    /// The Service in front of the webhook; without one the certificate is not ours to make.
+    pub webhook_service: Option<String>,
+    /// Whether another controller may run.
+    pub leader_elect: bool,
+}
+
+impl Settings {
+    fn rules(&self) -> RuleContext<'_> {
+        RuleContext {
+            allowed_roots: &self.allowed_roots,
+            cluster_id: self.cluster_id.as_deref(),
+            description_required: true,
+        }
+    }
+}
+
+/// Serves on `listener` and, while it leads, works; until `stop` turns true.
+///
+/// # Errors
+/// The lease was lost: the process has to end, so that nothing that was begun goes on.
+pub async fn run(
+    kube: Kube,
+    calls: Arc<api_calls::ApiCalls>,
+    settings: Settings,
+    listener: TcpListener,
+    mut stop: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let settings = Arc::new(settings);
+    let (leading, is_leading) = watch::channel(false);
+    let (ready, is_ready) = watch::channel(false);
+    let (ask, asked) = mpsc::channel(4);
+    let state = http::Served { leading: is_leading, ready: is_ready, ask, calls };
+    let served = tokio::spawn(http::serve(listener, state));
+    let identity = identity();
+    let mut leadership = lease::Leadership::new(kube.clone(), identity.clone());
+    if settings.leader_elect {
+        tracing::info!(identity, "waiting to lead");
+        tokio::select! {
+            () = leadership.acquire() => {}
+            _ = stop.wait_for(|stop| *stop) => return Ok(()),
+        }
+    }
+    tracing::info!(identity, "leading");
+    leading.send_replace(true);
+    let work = lead(kube, settings.clone(), ready, asked, stop);
+    tokio::pin!(work);
+    let result = match settings.leader_elect {
+        false => work.await,
+        true => tokio::select! {
+            result = &mut work => {
+                leadership.release().await;
+                result
+            }
+            lost = leadership.hold() => Err(lost.into()),
+        },
+    };
+    served.abort();
+    result
+}
+
+async fn lead(
+    kube: Kube,
+    settings: Arc<Settings>,
+    ready: watch::Sender<bool>,
+    asked: mpsc::Receiver<tokio::sync::oneshot::Sender<String>>,
+    stop: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let (see, sightings) = mpsc::channel(MOST_SIGHTINGS);
+    let (tell, news) = mpsc::channel(64);
+    let (link, links) = mpsc::channel(16);
+    if let Some(service) = settings.webhook_service.clone() {
+        tokio::spawn(webhook_certificate::keeper::keep(kube.clone(), service));
+    }
+    let keepers = keepers::Keepers::new(tell);
+    let poller = links::Links::start(&kube, &settings, link);
+    watch_streams::start(&kube, &see);
+    drop(see);
+    let inputs = core::Inputs { sightings, news, links, asked, stop };
+    core::Core::new(kube, settings, keepers, poller, ready).run(inputs).await;
+    Ok(())
+}
+
+/// The Pod's name, and something of this process alone.
+fn identity() -> String {
+    use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "tcr-assistant".to_owned());
+    format!("{host}_{:016x}", RandomState::new().build_hasher().finish())
+}
+
+/// A client by kubeconfig or from inside a Pod, that counts its calls.
+///
+/// # Errors
+/// There is no kubeconfig and no Pod around, or one of them cannot be used.
+pub async fn client() -> anyhow::Result<(Kube, Arc<api_calls::ApiCalls>)> {
+    let config = kube::Config::infer().await.context("cannot find out how to reach the API server")?;
+    let calls = Arc::new(api_calls::ApiCalls::default());
+    let client = api_calls::counted(config, &calls).context("cannot make a client of the API server")?;
+    Ok((client, calls))
+}

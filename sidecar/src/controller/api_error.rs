@@ -1,0 +1,142 @@
+//! What the API server's errors mean to us, and how they read.
+
+use std::time::Duration;
+
+use kube::core::Status;
+
+/// Why a call to the API server did not do what it should.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The API server refused.
+    #[error("{}", .0.message)]
+    Refused(Box<Status>),
+    /// What was read is no longer what there is.
+    #[error("somebody else changed it at the same time")]
+    Overtaken,
+    /// There was no answer in time.
+    #[error("the API server did not answer within {} s", .0.as_secs())]
+    Deadline(Duration),
+    /// Anything else, such as a connection that broke.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl From<kube::Error> for ApiError {
+    fn from(error: kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => Self::Refused(status),
+            // The innermost: the outer ones only say that a request failed.
+            other => Self::Other(innermost(&other)),
+        }
+    }
+}
+
+impl ApiError {
+    /// There is no such object.
+    pub fn is_not_found(&self) -> bool {
+        self.is("NotFound")
+    }
+
+    /// There is an object of that name.
+    pub fn is_already_exists(&self) -> bool {
+        self.is("AlreadyExists")
+    }
+
+    /// A precondition does not hold.
+    pub fn is_conflict(&self) -> bool {
+        self.is("Conflict")
+    }
+
+    /// A patch's test failed, or the object would be none.
+    pub fn is_invalid(&self) -> bool {
+        self.is("Invalid") || matches!(self, Self::Refused(status) if status.code == 422)
+    }
+
+    /// The namespace is being deleted, so that nothing can be made in it, or it is gone.
+    pub fn is_namespace_going(&self) -> bool {
+        let Self::Refused(status) = self else { return false };
+        let details = status.details.as_ref();
+        let cause =
+            details.is_some_and(|it| it.causes.iter().any(|cause| cause.reason == "NamespaceTerminating"));
+        let gone = status.code == 404 && details.is_some_and(|it| it.kind == "namespaces");
+        cause || gone || status.message.contains("because it is being terminated")
+    }
+
+    /// The HTTP status, when the API server answered.
+    pub fn code(&self) -> Option<u16> {
+        match self {
+            Self::Refused(status) => Some(status.code),
+            _ => None,
+        }
+    }
+
+    fn is(&self, reason: &str) -> bool {
+        matches!(self, Self::Refused(status) if status.reason == reason)
+    }
+}
+
+/// The call's result, or [`ApiError::Deadline`]: a connection that died silently must not hold a
+/// namespace for ever.
+pub async fn within<T>(
+    deadline: Duration,
+    call: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, ApiError> {
+    match tokio::time::timeout(deadline, call).await {
+        Ok(result) => result.map_err(ApiError::from),
+        Err(_) => Err(ApiError::Deadline(deadline)),
+    }
+}
+
+/// The end of an error's chain.
+pub fn innermost(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::response::{StatusCause, StatusDetails};
+
+    use super::*;
+
+    fn refused(code: u16, reason: &str, message: &str, cause: Option<&str>) -> ApiError {
+        let causes = cause.map(|reason| StatusCause {
+            reason: reason.to_owned(),
+            message: String::new(),
+            field: String::new(),
+        });
+        let details = StatusDetails {
+            name: String::new(),
+            group: String::new(),
+            kind: String::new(),
+            uid: String::new(),
+            causes: causes.into_iter().collect(),
+            retry_after_seconds: 0,
+        };
+        let status = Status {
+            code,
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+            details: Some(details),
+            ..Status::default()
+        };
+        kube::Error::Api(status.boxed()).into()
+    }
+
+    #[test]
+    fn a_namespace_that_is_going_is_told_from_a_refusal() {
+        assert!(refused(403, "Forbidden", "secrets ...", Some("NamespaceTerminating")).is_namespace_going());
+        assert!(
+            !refused(403, "Forbidden", "secrets is forbidden: User ... cannot create", None)
+                .is_namespace_going()
+        );
+    }
+
+    #[test]
+    fn the_words_are_the_api_servers() {
+        assert_eq!(refused(403, "Forbidden", "exceeded quota", None).to_string(), "exceeded quota");
+    }
+}

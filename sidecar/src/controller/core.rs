@@ -1,0 +1,456 @@
+//! The one task that keeps the state: takes what watches and keepers tell, hands jobs to writers, and
+//! reports how far each ImagePullSecret is.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kube::Client;
+use kube::runtime::watcher::Event;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+
+use super::Settings;
+use super::announce::{Announcement, Announcer};
+use super::execute::{Ended, FailedWrite, Job, Report, Written, carry_out};
+use super::item::Item;
+use super::keepers::Keepers;
+use super::links::Links;
+use super::numbers::Numbers;
+use super::object::Object;
+use super::password::Passwords;
+use super::queue::{End, Lane, Queue};
+use super::report::Reported;
+use super::state::{Kind, State};
+use super::watch_streams::Sighting;
+use crate::credential::Key;
+use crate::credential::keeper::News;
+use crate::distribution::{Change, Content, SeenSecret, plan};
+use tcr::names::derived_secret_name;
+
+/// Writers at a time.
+const WRITERS: usize = 32;
+/// Of them, those that bulk work may take: somebody waits for the rest.
+const BULK_WRITERS: usize = 28;
+/// Sightings taken in before writers are looked at again.
+const BATCH: usize = 512;
+/// How often a Secret of somebody else that is in the way is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_secs(300);
+/// Failed writes that are remembered.
+const MOST_FAILURES: usize = 1000;
+
+/// What the core takes in.
+#[derive(Debug)]
+pub(super) struct Inputs {
+    /// From watches.
+    pub(super) sightings: mpsc::Receiver<Sighting>,
+    /// From keepers of credentials.
+    pub(super) news: mpsc::Receiver<(Key, News)>,
+    /// From the poller of private links.
+    pub(super) links: mpsc::Receiver<super::links::LinkNews>,
+    /// Requests for the numbers of `/metrics`.
+    pub(super) asked: mpsc::Receiver<oneshot::Sender<String>>,
+    /// Turns true when the process shall end.
+    pub(super) stop: watch::Receiver<bool>,
+}
+
+/// The state and what works on it.
+pub(super) struct Core {
+    pub(super) client: Client,
+    pub(super) settings: Arc<Settings>,
+    pub(super) announcer: Announcer,
+    pub(super) state: State,
+    pub(super) items: BTreeMap<String, Item>,
+    pub(super) keepers: Keepers,
+    pub(super) links: Links,
+    pub(super) passwords: Passwords,
+    pub(super) failures: HashMap<Arc<str>, FailedWrite>,
+    pub(super) reports: JoinSet<Reported>,
+    pub(super) queue: Queue,
+    pub(super) numbers: Numbers,
+    pub(super) swept: bool,
+    pub(super) listings: Listings,
+    writers: JoinSet<Report>,
+    looked: HashMap<Arc<str>, Instant>,
+    listed: BTreeSet<String>,
+    ready: watch::Sender<bool>,
+}
+
+/// Which first lists are complete.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Listings {
+    objects: bool,
+    namespaces: bool,
+    accounts: bool,
+    secrets: bool,
+    passwords: bool,
+}
+
+impl Listings {
+    /// Before everything is known, what is missing might only not have been seen yet.
+    pub(super) fn are_complete(self) -> bool {
+        self.objects && self.namespaces && self.accounts && self.secrets && self.passwords
+    }
+}
+
+impl Core {
+    pub(super) fn new(
+        client: Client,
+        settings: Arc<Settings>,
+        keepers: Keepers,
+        links: Links,
+        ready: watch::Sender<bool>,
+    ) -> Self {
+        Self {
+            announcer: Announcer::start(client.clone()),
+            client,
+            settings,
+            state: State::default(),
+            items: BTreeMap::new(),
+            keepers,
+            links,
+            passwords: Passwords::default(),
+            failures: HashMap::new(),
+            reports: JoinSet::new(),
+            queue: Queue::default(),
+            numbers: Numbers::default(),
+            swept: false,
+            listings: Listings::default(),
+            writers: JoinSet::new(),
+            looked: HashMap::new(),
+            listed: BTreeSet::new(),
+            ready,
+        }
+    }
+
+    /// Works until told to stop; then lets the writers end.
+    pub(super) async fn run(mut self, mut inputs: Inputs) {
+        loop {
+            self.start_writers();
+            let report_at = self.report(Instant::now());
+            let wake = [self.queue.next(), report_at].into_iter().flatten().min();
+            let wake = wake.unwrap_or_else(|| Instant::now() + Duration::from_secs(60));
+            tokio::select! {
+                _ = inputs.stop.wait_for(|stop| *stop) => break,
+                Some(report) = self.writers.join_next() => self.take_report(report),
+                Some(reported) = self.reports.join_next() => if let Ok(reported) = reported { self.take_reported(reported) },
+                Some((key, news)) = inputs.news.recv() => self.take_news(&key, news),
+                Some(news) = inputs.links.recv() => self.take_link(news),
+                Some(asked) = inputs.asked.recv() => drop(asked.send(self.metrics())),
+                Some(sighting) = inputs.sightings.recv() => {
+                    self.take(sighting);
+                    for _ in 0..BATCH {
+                        match inputs.sightings.try_recv() {
+                            Ok(sighting) => self.take(sighting),
+                            Err(_) => break,
+                        }
+                    }
+                }
+                () = tokio::time::sleep_until(wake.into()) => {}
+            }
+        }
+        // Writes that were begun end; nothing new begins.
+        while self.writers.join_next().await.is_some() {}
+        while self.reports.join_next().await.is_some() {}
+    }
+
+    fn take(&mut self, sighting: Sighting) {
+        match sighting {
+            Sighting::ImagePullSecret(event) => self.take_object(event),
+            Sighting::Namespace(event) => match event {
+                Event::Apply(seen) | Event::InitApply(seen) => {
+                    let name: Arc<str> = (*seen.name).into();
+                    self.listed_namespace(&name);
+                    if self.state.see_namespace(seen) {
+                        self.queue.push(&name, Lane::Urgent);
+                    }
+                }
+                Event::Delete(seen) => self.lose_namespace(&seen.name),
+                Event::Init => self.listed = BTreeSet::new(),
+                Event::InitDone => {
+                    if self.listings.namespaces {
+                        let listed = std::mem::take(&mut self.listed);
+                        let gone: Vec<Arc<str>> = self
+                            .state
+                            .observed()
+                            .names()
+                            .filter(|name| !listed.contains(&***name))
+                            .cloned()
+                            .collect();
+                        gone.iter().for_each(|name| self.lose_namespace(name));
+                    }
+                    self.listings.namespaces = true;
+                    self.listing_done();
+                }
+            },
+            Sighting::Account(event) => match event {
+                Event::Apply(placed) | Event::InitApply(placed) => {
+                    let namespace: Arc<str> = (*placed.namespace).into();
+                    if self.state.see_account(placed) {
+                        self.queue.push(&namespace, Lane::Urgent);
+                    }
+                }
+                Event::Delete(placed) => self.state.lose_account(&placed.namespace, &placed.name),
+                Event::Init => self.state.begin_listing(Kind::Accounts),
+                Event::InitDone => {
+                    self.state.end_listing(Kind::Accounts);
+                    self.listings.accounts = true;
+                    self.listing_done();
+                }
+            },
+            Sighting::Secret(event) => match event {
+                Event::Apply(Some(placed)) | Event::InitApply(Some(placed)) => {
+                    let namespace: Arc<str> = (*placed.namespace).into();
+                    if self.state.see_secret(placed) {
+                        self.queue.push(&namespace, Lane::Urgent);
+                    }
+                }
+                Event::Delete(Some(placed)) => {
+                    if let SeenSecret::Ours { uid, .. } = &placed.seen
+                        && self.state.lose_secret(&placed.namespace, &placed.name, uid)
+                    {
+                        self.queue.push(&(*placed.namespace).into(), Lane::Urgent);
+                    }
+                }
+                Event::Apply(None) | Event::InitApply(None) | Event::Delete(None) => {}
+                Event::Init => self.state.begin_listing(Kind::Secrets),
+                Event::InitDone => {
+                    let news = self.state.end_listing(Kind::Secrets);
+                    news.iter().for_each(|name| self.queue.push(name, Lane::Urgent));
+                    self.listings.secrets = true;
+                    self.listing_done();
+                }
+            },
+            Sighting::Password(event) => {
+                match event {
+                    Event::Apply(password) | Event::InitApply(password) => self.passwords.set(password),
+                    Event::Delete(password) => self.passwords.remove(&password.name),
+                    Event::Init => return self.passwords.clear(),
+                    Event::InitDone => {
+                        self.listings.passwords = true;
+                        self.listing_done();
+                    }
+                }
+                if self.listings.passwords {
+                    self.refresh_all();
+                }
+            }
+        }
+    }
+
+    fn take_object(&mut self, event: Event<Box<kube::api::DynamicObject>>) {
+        match event {
+            Event::Apply(object) | Event::InitApply(object) => {
+                let object = Object::read(*object, &self.settings.rules());
+                let name = object.name.clone();
+                match self.items.get_mut(&name) {
+                    Some(item) if item.object.uid == object.uid => item.see(object),
+                    _ => drop(self.items.insert(name.clone(), Item::new(object))),
+                }
+                self.refresh(&name);
+            }
+            Event::Delete(object) => self.lose_object(&object.metadata.name.unwrap_or_default()),
+            Event::Init => self.items.values_mut().for_each(|item| item.listed = false),
+            Event::InitDone => {
+                let gone: Vec<String> = self
+                    .items
+                    .values()
+                    .filter(|item| !item.listed)
+                    .map(|item| item.object.name.clone())
+                    .collect();
+                gone.iter().for_each(|name| self.lose_object(name));
+                self.listings.objects = true;
+                self.listing_done();
+            }
+        }
+    }
+
+    fn lose_object(&mut self, name: &str) {
+        self.items.remove(name);
+        self.state.forget(name);
+        self.keepers.settle(&self.items, &self.settings, &self.client);
+        self.links.settle(&self.items, &self.settings);
+        // It had our finalizer, so nothing is left, unless somebody took that off.
+        let left: Vec<Arc<str>> =
+            self.state.observed().holding(&derived_secret_name(name)).into_iter().map(Arc::from).collect();
+        left.iter().for_each(|namespace| self.queue.push(namespace, Lane::Bulk));
+    }
+
+    fn lose_namespace(&mut self, name: &str) {
+        self.state.lose_namespace(name);
+        self.queue.forget(name);
+        self.failures.remove(name);
+        self.looked.remove(name);
+    }
+
+    fn listed_namespace(&mut self, name: &Arc<str>) {
+        // The first list has nothing to compare with.
+        if self.listings.namespaces {
+            self.listed.insert(name.to_string());
+        }
+    }
+
+    fn listing_done(&mut self) {
+        if !self.listings.are_complete() || *self.ready.borrow() {
+            return;
+        }
+        self.refresh_all();
+        let names: Vec<Arc<str>> = self.state.observed().names().cloned().collect();
+        names.iter().for_each(|name| self.queue.push(name, Lane::Bulk));
+        tracing::info!(
+            namespaces = names.len(),
+            image_pull_secrets = self.items.len(),
+            "everything was listed"
+        );
+        // Nobody listening means that nobody asks.
+        let _ = self.ready.send(true);
+    }
+
+    fn refresh_all(&mut self) {
+        let names: Vec<String> = self.items.keys().cloned().collect();
+        names.iter().for_each(|name| self.refresh(name));
+    }
+
+    /// Brings what an ImagePullSecret asks for up to date after its spec, a password or a credential
+    /// changed.
+    pub(super) fn refresh(&mut self, name: &str) {
+        self.keepers.settle(&self.items, &self.settings, &self.client);
+        self.links.settle(&self.items, &self.settings);
+        let Some(item) = self.items.get_mut(name) else { return };
+        let held = item.object.key().and_then(|key| self.keepers.held(&key));
+        item.fill(&self.passwords, held, &self.settings.allowed_roots);
+        let distribution = item.object.distribution(item.content.clone());
+        item.dirty = true;
+        if self.state.ask(name, distribution) && *self.ready.borrow() {
+            let names: Vec<Arc<str>> = self.state.observed().names().cloned().collect();
+            names.iter().for_each(|name| self.queue.push(name, Lane::Bulk));
+        }
+    }
+
+    fn start_writers(&mut self) {
+        if !*self.ready.borrow() {
+            return;
+        }
+        let now = Instant::now();
+        while self.writers.len() < WRITERS {
+            let Some(namespace) = self.queue.pop(now, self.writers.len() < BULK_WRITERS) else { return };
+            match self.job(&namespace, now) {
+                Some(job) => drop(self.writers.spawn(carry_out(self.client.clone(), job))),
+                None => self.finish(&namespace, End::Done, now),
+            }
+        }
+    }
+
+    /// What is to be done in a namespace, if anything.
+    fn job(&mut self, namespace: &Arc<str>, now: Instant) -> Option<Job> {
+        let seen = self.state.observed().get(namespace)?;
+        let look_again = self.look_again(namespace, now);
+        let changes: Vec<_> = plan(namespace, seen, self.state.desired())
+            .into_iter()
+            .map(|change| {
+                let known = match &change {
+                    Change::CreateSecret { name, .. } => {
+                        self.state.lost(namespace, &derived_secret_name(name))
+                    }
+                    _ => None,
+                };
+                let known = known.map(Box::from);
+                (change, known)
+            })
+            .collect();
+        if look_again.is_empty() && changes.is_empty() {
+            return None;
+        }
+        if !look_again.is_empty() {
+            self.looked.insert(namespace.clone(), now);
+        }
+        Some(Job { namespace: namespace.clone(), look_again, changes })
+    }
+
+    fn look_again(&self, namespace: &Arc<str>, now: Instant) -> Vec<(String, Content)> {
+        if self.looked.get(namespace).is_none_or(|at| now.duration_since(*at) < LOOK_AGAIN) {
+            return Vec::new();
+        }
+        let Some(seen) = self.state.observed().get(namespace) else { return Vec::new() };
+        let foreign = seen.secrets.iter().filter(|(_, secret)| !secret.is_ours());
+        let again = |(name, _): (&str, &SeenSecret)| {
+            let (_, distribution) = self.state.desired().of_secret(name)?;
+            Some((name.to_owned(), distribution.content.clone()?))
+        };
+        foreign.filter_map(again).collect()
+    }
+
+    fn take_report(&mut self, report: Result<Report, tokio::task::JoinError>) {
+        let Ok(Report { namespace, written, ended, took }) = report else {
+            // A writer that panicked is a bug; without its report the namespace would be stuck.
+            tracing::error!("a writer ended without a report; the process ends to start anew");
+            std::process::abort();
+        };
+        let now = Instant::now();
+        self.numbers.took(took);
+        self.numbers.wrote(written.len());
+        for one in &written {
+            if let Written::Secret { name, seen: Some(SeenSecret::Foreign { .. }) } = one {
+                self.looked.insert(namespace.clone(), now);
+                self.announce_conflict(&namespace, name);
+            }
+        }
+        self.state.written(&namespace, written);
+        let end = match ended {
+            Ended::Done => {
+                self.failures.remove(&namespace);
+                End::Done
+            }
+            Ended::Overtaken => End::Overtaken,
+            Ended::Failed(failed) => {
+                self.numbers.failed();
+                tracing::warn!(%namespace, kind = failed.kind, name = failed.name, message = failed.message, "a write failed; trying again");
+                if self.failures.len() < MOST_FAILURES || self.failures.contains_key(&namespace) {
+                    self.failures.insert(namespace.clone(), failed);
+                }
+                End::Failed
+            }
+        };
+        self.finish(&namespace, end, now);
+        self.items.values_mut().for_each(|item| item.dirty = true);
+    }
+
+    fn finish(&mut self, namespace: &Arc<str>, end: End, now: Instant) {
+        self.queue.finish(namespace, end, now, random());
+        let Some(looked) = self.looked.get(namespace).copied() else { return };
+        let seen = self.state.observed().get(namespace);
+        match seen.is_some_and(|seen| seen.secrets.values().any(|secret| !secret.is_ours())) {
+            true => self.queue.push_at(namespace, looked + LOOK_AGAIN),
+            false => drop(self.looked.remove(namespace)),
+        }
+    }
+
+    fn announce_conflict(&self, namespace: &str, secret: &str) {
+        let Some((name, _)) = self.state.desired().of_secret(secret) else { return };
+        let Some(item) = self.items.get(name) else { return };
+        // The first one is news; how many there are, the condition tells.
+        if self.state.sum(name).conflicts > 0 {
+            return;
+        }
+        self.announcer.say(Announcement {
+            name: name.to_owned(),
+            uid: item.object.uid.clone(),
+            warning: true,
+            reason: "Conflict",
+            message: format!(
+                "the Secret {namespace}/{secret} is somebody else's and is left alone; delete it, or set \
+                 spec.conflictPolicy to adopt or overwrite"
+            ),
+        });
+    }
+
+    /// Whether nothing is left to write now.
+    pub(super) fn is_settled(&self) -> bool {
+        *self.ready.borrow() && self.queue.is_idle() && self.writers.is_empty()
+    }
+}
+
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}

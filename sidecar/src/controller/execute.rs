@@ -1,0 +1,313 @@
+//! Carries out the plan of one namespace, in order, and stops at the first write that does not
+//! succeed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+use tcr::names::{IMAGE_PULL_SECRET_LABEL, MANAGED_BY_LABEL, SECRET_KEY, SECRET_PREFIX, derived_secret_name};
+
+use super::api_error::{ApiError, within};
+use super::seen::{self, Placed};
+use crate::distribution::{Account, Change, Content, SeenSecret};
+use crate::secret;
+
+/// Longest time for one write.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// What there is after a write, from the API server's answer.
+#[derive(Clone, Debug)]
+pub enum Written {
+    /// A Secret.
+    Secret {
+        /// Its name.
+        name: String,
+        /// What it is; none when it is gone.
+        seen: Option<SeenSecret>,
+    },
+    /// A ServiceAccount.
+    Account(Placed<Account>),
+    /// A ServiceAccount that is gone.
+    AccountGone {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// How the work on a namespace ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// Everything was carried out, or the namespace is going.
+    Done,
+    /// Somebody else was faster.
+    Overtaken,
+    /// A write failed.
+    Failed(FailedWrite),
+}
+
+/// A write that failed.
+#[derive(Clone, Debug)]
+pub struct FailedWrite {
+    /// The ImagePullSecret it was for; none when it was for several.
+    pub image_pull_secret: Option<String>,
+    /// `Secret` or `ServiceAccount`.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
+    /// Why.
+    pub message: String,
+}
+
+/// What came of the work on a namespace.
+#[derive(Debug)]
+pub struct Report {
+    /// The namespace.
+    pub namespace: Arc<str>,
+    /// What was written.
+    pub written: Vec<Written>,
+    /// How it ended.
+    pub ended: Ended,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// A plan, with what is known of Secrets that went out of sight.
+#[derive(Debug)]
+pub struct Job {
+    /// The namespace.
+    pub namespace: Arc<str>,
+    /// Secrets of others to look at again: their names, and what ours would hold.
+    pub look_again: Vec<(String, Content)>,
+    /// The writes in order; with the uid, for a Secret to be created, of the one that was there.
+    pub changes: Vec<(Change, Option<Box<str>>)>,
+}
+
+/// Carries out a job.
+pub async fn carry_out(client: Client, job: Job) -> Report {
+    let started = std::time::Instant::now();
+    let Job { namespace, look_again, changes } = job;
+    let api = Apis {
+        secrets: Api::namespaced(client.clone(), &namespace),
+        accounts: Api::namespaced(client, &namespace),
+        namespace: namespace.clone(),
+    };
+    let mut written = Vec::new();
+    let ended = api.all(look_again, changes, &mut written).await;
+    Report { namespace, written, ended, took: started.elapsed() }
+}
+
+struct Apis {
+    secrets: Api<Secret>,
+    accounts: Api<ServiceAccount>,
+    namespace: Arc<str>,
+}
+
+impl Apis {
+    async fn all(
+        &self,
+        look_again: Vec<(String, Content)>,
+        changes: Vec<(Change, Option<Box<str>>)>,
+        written: &mut Vec<Written>,
+    ) -> Ended {
+        for (secret, content) in look_again {
+            match self.look(&secret, None, &content).await {
+                Ok(seen) => written.push(Written::Secret { name: secret, seen }),
+                Err(error) => return ended(error, None, "Secret", &secret),
+            }
+        }
+        for (change, known) in changes {
+            let (result, ips, kind, name) = match change {
+                Change::CreateSecret { name, content } => {
+                    let secret = derived_secret_name(&name);
+                    (
+                        self.create(&name, known.as_deref(), &content, written).await,
+                        Some(name),
+                        "Secret",
+                        secret,
+                    )
+                }
+                Change::UpdateSecret { name, uid, content } => {
+                    let secret = derived_secret_name(&name);
+                    (self.update(&name, &uid, &content, written).await, Some(name), "Secret", secret)
+                }
+                Change::ReplaceSecret { name, uid, content } => {
+                    let secret = derived_secret_name(&name);
+                    let result = match self.delete(&secret, &uid, written).await {
+                        Ok(()) => self.create(&name, None, &content, written).await,
+                        Err(error) => Err(error),
+                    };
+                    (result, Some(name), "Secret", secret)
+                }
+                Change::DeleteSecret { secret, uid } => {
+                    let ips = secret.strip_prefix(SECRET_PREFIX).map(str::to_owned);
+                    (self.delete(&secret, &uid, written).await, ips, "Secret", secret)
+                }
+                Change::EditReferences { account, patch } => {
+                    (self.edit(&account, patch, written).await, None, "ServiceAccount", account)
+                }
+            };
+            if let Err(error) = result {
+                return ended(error, ips, kind, &name);
+            }
+        }
+        Ended::Done
+    }
+
+    async fn create(
+        &self,
+        ips: &str,
+        known: Option<&str>,
+        content: &Content,
+        written: &mut Vec<Written>,
+    ) -> Result<(), ApiError> {
+        let secret = secret::of_bytes(ips, &self.namespace, content.bytes());
+        match within(DEADLINE, self.secrets.create(&PostParams::default(), &secret)).await {
+            Ok(made) => {
+                push(&made, written);
+                Ok(())
+            }
+            Err(error) if error.is_already_exists() => {
+                let name = derived_secret_name(ips);
+                let seen = self.look(&name, known, content).await?;
+                written.push(Written::Secret { name, seen });
+                Err(ApiError::Overtaken)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// In place, so that the uid stays: kubelets then know that the credential may use the images
+    /// that it pulled before (KEP-2535).
+    async fn update(
+        &self,
+        ips: &str,
+        uid: &str,
+        content: &Content,
+        written: &mut Vec<Written>,
+    ) -> Result<(), ApiError> {
+        let wanted = secret::of_bytes(ips, &self.namespace, content.bytes());
+        let name = derived_secret_name(ips);
+        let labels = wanted.metadata.labels.unwrap_or_default();
+        let mut operations = vec![
+            json!({"op": "test", "path": "/metadata/uid", "value": uid}),
+            json!({"op": "add", "path": "/data", "value": wanted.data}),
+        ];
+        operations.extend([MANAGED_BY_LABEL, IMAGE_PULL_SECRET_LABEL].map(|label| {
+            let path = format!("/metadata/labels/{}", label.replace('/', "~1"));
+            json!({"op": "add", "path": path, "value": labels.get(label)})
+        }));
+        match within(DEADLINE, self.secrets.patch(&name, &PatchParams::default(), &json_patch(operations)?))
+            .await
+        {
+            Ok(made) => {
+                push(&made, written);
+                Ok(())
+            }
+            Err(error) if error.is_not_found() => {
+                written.push(Written::Secret { name, seen: None });
+                Err(ApiError::Overtaken)
+            }
+            // Another Secret, or one without any label: a patch cannot tell these apart.
+            Err(error) if error.is_invalid() => self.put(&name, uid, &labels, content, written).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn put(
+        &self,
+        name: &str,
+        uid: &str,
+        labels: &std::collections::BTreeMap<String, String>,
+        content: &Content,
+        written: &mut Vec<Written>,
+    ) -> Result<(), ApiError> {
+        let Some(mut object) = within(DEADLINE, self.secrets.get_opt(name)).await? else {
+            written.push(Written::Secret { name: name.to_owned(), seen: None });
+            return Err(ApiError::Overtaken);
+        };
+        if object.metadata.uid.as_deref() != Some(uid) {
+            let seen = Some(seen::in_the_way(&object, None, content));
+            written.push(Written::Secret { name: name.to_owned(), seen });
+            return Err(ApiError::Overtaken);
+        }
+        let data = [(SECRET_KEY.to_owned(), k8s_openapi::ByteString(content.bytes().to_vec()))];
+        object.data = Some(data.into());
+        object.metadata.labels.get_or_insert_default().extend(labels.clone());
+        // The managed fields are not ours to send.
+        object.metadata.managed_fields = None;
+        let made = within(DEADLINE, self.secrets.replace(name, &PostParams::default(), &object)).await?;
+        push(&made, written);
+        Ok(())
+    }
+
+    async fn delete(&self, name: &str, uid: &str, written: &mut Vec<Written>) -> Result<(), ApiError> {
+        let only_this = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
+        let params = DeleteParams { preconditions: Some(only_this), ..DeleteParams::default() };
+        match within(DEADLINE, self.secrets.delete(name, &params)).await {
+            Ok(_) => {}
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error),
+        }
+        written.push(Written::Secret { name: name.to_owned(), seen: None });
+        Ok(())
+    }
+
+    async fn edit(&self, account: &str, patch: Value, written: &mut Vec<Written>) -> Result<(), ApiError> {
+        let operations = match patch {
+            Value::Array(operations) => operations,
+            other => vec![other],
+        };
+        let (params, patch) = (PatchParams::default(), json_patch(operations)?);
+        match within(DEADLINE, self.accounts.patch(account, &params, &patch)).await {
+            Ok(made) => {
+                written.push(Written::Account(seen::account(made)));
+                Ok(())
+            }
+            Err(error) if error.is_not_found() => {
+                written.push(Written::AccountGone { name: account.to_owned() });
+                Ok(())
+            }
+            // The test of the version failed.
+            Err(error) if error.is_invalid() => Err(ApiError::Overtaken),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn look(
+        &self,
+        name: &str,
+        known: Option<&str>,
+        content: &Content,
+    ) -> Result<Option<SeenSecret>, ApiError> {
+        let found = within(DEADLINE, self.secrets.get_opt(name)).await?;
+        Ok(found.map(|object| seen::in_the_way(&object, known, content)))
+    }
+}
+
+fn push(made: &Secret, written: &mut Vec<Written>) {
+    let name = made.metadata.name.clone().unwrap_or_default();
+    written.push(Written::Secret { seen: seen::ours(made), name });
+}
+
+/// The operations come from our own code: that they are none is a bug, and said instead of hidden.
+fn json_patch(operations: Vec<Value>) -> Result<Patch<()>, ApiError> {
+    let patch = serde_json::from_value(Value::Array(operations));
+    patch.map(Patch::Json).map_err(|error| ApiError::Other(format!("cannot write the patch: {error}")))
+}
+
+fn ended(error: ApiError, image_pull_secret: Option<String>, kind: &'static str, name: &str) -> Ended {
+    match error {
+        ApiError::Overtaken => Ended::Overtaken,
+        error if error.is_conflict() => Ended::Overtaken,
+        error if error.is_namespace_going() => Ended::Done,
+        error => Ended::Failed(FailedWrite {
+            image_pull_secret,
+            kind,
+            name: name.to_owned(),
+            message: error.to_string(),
+        }),
+    }
+}

@@ -1,0 +1,130 @@
+//! Numbers for `/metrics` that only the core knows, in Prometheus' text format.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// Upper bounds of the latency's buckets, in seconds.
+const BUCKETS: [f64; 8] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 10.0];
+
+/// Counters.
+#[derive(Debug, Default)]
+pub(super) struct Numbers {
+    buckets: [u64; BUCKETS.len()],
+    jobs: u64,
+    seconds: f64,
+    writes: u64,
+    failures: u64,
+}
+
+/// What is true of one ImagePullSecret.
+#[derive(Debug)]
+pub(super) struct Line<'a> {
+    pub(super) name: &'a str,
+    pub(super) sum: crate::distribution::Tally,
+    /// Seconds since 1970 when its credential ends.
+    pub(super) expires: Option<i64>,
+}
+
+impl Numbers {
+    /// A namespace's job took so long.
+    pub(super) fn took(&mut self, took: Duration) {
+        let seconds = took.as_secs_f64();
+        self.jobs += 1;
+        self.seconds += seconds;
+        for (bucket, bound) in self.buckets.iter_mut().zip(BUCKETS) {
+            *bucket += u64::from(seconds <= bound);
+        }
+    }
+
+    pub(super) fn wrote(&mut self, count: usize) {
+        self.writes += count as u64;
+    }
+
+    pub(super) fn failed(&mut self) {
+        self.failures += 1;
+    }
+
+    /// The text; `depth` is the queue's.
+    pub(super) fn text(&self, depth: usize, namespaces: usize, lines: &[Line<'_>]) -> String {
+        let mut text = String::new();
+        let mut put = |name: &str, help: &str, kind: &str, samples: &[(String, f64)]| {
+            // Writing to a String does not fail.
+            let _ = writeln!(text, "# HELP tcr_assistant_{name} {help}\n# TYPE tcr_assistant_{name} {kind}");
+            for (labels, value) in samples {
+                let _ = writeln!(text, "tcr_assistant_{labels} {value}");
+            }
+        };
+        let one = |name: &str, value: f64| vec![(name.to_owned(), value)];
+        put(
+            "queue_depth",
+            "Namespaces with work to do, now or later.",
+            "gauge",
+            &one("queue_depth", depth as f64),
+        );
+        put("namespaces", "Namespaces that are known.", "gauge", &one("namespaces", namespaces as f64));
+        put(
+            "writes_total",
+            "Objects written in namespaces.",
+            "counter",
+            &one("writes_total", self.writes as f64),
+        );
+        put(
+            "write_failures_total",
+            "Writes in namespaces that failed.",
+            "counter",
+            &one("write_failures_total", self.failures as f64),
+        );
+        let gauge = |metric: &str, value: fn(&Line<'_>) -> Option<f64>| -> Vec<(String, f64)> {
+            let sample = |line: &Line<'_>| {
+                Some((format!("{metric}{{image_pull_secret=\"{}\"}}", line.name), value(line)?))
+            };
+            lines.iter().filter_map(sample).collect()
+        };
+        put(
+            "secrets_desired",
+            "Namespaces that shall have the Secret.",
+            "gauge",
+            &gauge("secrets_desired", |it| Some(it.sum.secrets_desired as f64)),
+        );
+        put(
+            "secrets",
+            "Namespaces that have the Secret.",
+            "gauge",
+            &gauge("secrets", |it| Some(it.sum.secrets_success as f64)),
+        );
+        put(
+            "service_accounts_desired",
+            "ServiceAccounts that shall refer to the Secret.",
+            "gauge",
+            &gauge("service_accounts_desired", |it| Some(it.sum.accounts_desired as f64)),
+        );
+        put(
+            "service_accounts",
+            "ServiceAccounts that refer to the Secret.",
+            "gauge",
+            &gauge("service_accounts", |it| Some(it.sum.accounts_success as f64)),
+        );
+        put(
+            "conflicts",
+            "Namespaces with somebody else's Secret in the way.",
+            "gauge",
+            &gauge("conflicts", |it| Some(it.sum.conflicts as f64)),
+        );
+        put(
+            "credential_expiry_seconds",
+            "When the credential ends, in seconds since 1970.",
+            "gauge",
+            &gauge("credential_expiry_seconds", |it| it.expires.map(|at| at as f64)),
+        );
+        let mut samples: Vec<(String, f64)> = BUCKETS
+            .iter()
+            .zip(self.buckets)
+            .map(|(bound, count)| (format!("job_seconds_bucket{{le=\"{bound}\"}}"), count as f64))
+            .collect();
+        samples.push(("job_seconds_bucket{le=\"+Inf\"}".to_owned(), self.jobs as f64));
+        samples.push(("job_seconds_sum".to_owned(), self.seconds));
+        samples.push(("job_seconds_count".to_owned(), self.jobs as f64));
+        put("job_seconds", "Time to bring a namespace up to date.", "histogram", &samples);
+        text
+    }
+}

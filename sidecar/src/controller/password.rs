@@ -1,0 +1,88 @@
+//! Passwords for `spec.docker.passwordSecretRef`, from Secrets of tcr-assistant-system that are
+//! labelled for it.
+//!
+//! The label keeps an author of ImagePullSecrets from having the controller distribute any other
+//! Secret of that namespace, such as the key that signs API calls.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::Secret;
+use tcr::image_pull_secret::SecretKeyRef;
+use tcr::names::{PASSWORD_LABEL, SYSTEM_NAMESPACE};
+use tcr::sensitive::Sensitive;
+
+/// A Secret that holds passwords.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Password {
+    /// Its name.
+    pub name: String,
+    /// The values that are text, by key. One line end after a value is not part of it: files have it.
+    pub values: BTreeMap<String, Sensitive>,
+}
+
+impl Password {
+    /// What the Secret holds.
+    pub fn of(secret: Secret) -> Self {
+        let text = |(key, value): (String, k8s_openapi::ByteString)| {
+            let text = String::from_utf8(value.0).ok()?;
+            let text = text.strip_suffix('\n').map_or(&*text, |rest| rest.strip_suffix('\r').unwrap_or(rest));
+            Some((key, Sensitive::new(text)))
+        };
+        Self {
+            name: secret.metadata.name.unwrap_or_default(),
+            values: secret.data.unwrap_or_default().into_iter().filter_map(text).collect(),
+        }
+    }
+}
+
+/// All of them.
+#[derive(Clone, Debug, Default)]
+pub struct Passwords {
+    by_name: BTreeMap<String, Password>,
+}
+
+/// Why there is no password.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoPassword {
+    /// The Secret is not there, or without the label.
+    #[error(
+        "spec.docker.passwordSecretRef: there is no Secret {name:?} with the label {PASSWORD_LABEL}=true in {SYSTEM_NAMESPACE}"
+    )]
+    NoSecret {
+        /// The Secret's name.
+        name: String,
+    },
+    /// The Secret has no such key, or nothing that is text in it.
+    #[error("spec.docker.passwordSecretRef: the Secret {name:?} has no text under the key {key:?}")]
+    NoKey {
+        /// The Secret's name.
+        name: String,
+        /// The key.
+        key: String,
+    },
+}
+
+impl Passwords {
+    /// Puts one in.
+    pub fn set(&mut self, password: Password) {
+        self.by_name.insert(password.name.clone(), password);
+    }
+
+    /// Forgets one.
+    pub fn remove(&mut self, name: &str) {
+        self.by_name.remove(name);
+    }
+
+    /// Forgets all.
+    pub fn clear(&mut self) {
+        self.by_name.clear();
+    }
+
+    /// The password that the reference leads to.
+    pub fn get(&self, reference: &SecretKeyRef) -> Result<&Sensitive, NoPassword> {
+        let SecretKeyRef { name, key } = reference;
+        let found = self.by_name.get(name).ok_or_else(|| NoPassword::NoSecret { name: name.clone() })?;
+        let value = found.values.get(key).filter(|value| !value.is_empty());
+        value.ok_or_else(|| NoPassword::NoKey { name: name.clone(), key: key.clone() })
+    }
+}

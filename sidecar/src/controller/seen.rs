@@ -1,0 +1,218 @@
+//! What Kubernetes' objects are reduced to as soon as they arrive.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
+use kube::ResourceExt as _;
+use kube::core::PartialObjectMeta;
+use tcr::docker_config::DockerConfig;
+use tcr::names::{
+    IMAGE_PULL_SECRET_LABEL, MANAGED_BY, MANAGED_BY_LABEL, SECRET_KEY, SECRET_PREFIX, SECRET_TYPE,
+    image_pull_secret_label,
+};
+
+use crate::distribution::desired::Digest;
+use crate::distribution::{Account, Content, Labels, SeenSecret, Version};
+
+/// A namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenNamespace {
+    /// Its name.
+    pub name: Box<str>,
+    /// It is being deleted.
+    pub terminating: bool,
+    /// Its labels.
+    pub labels: Labels,
+}
+
+/// A ServiceAccount or a Secret in its namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed<T> {
+    /// The namespace.
+    pub namespace: Box<str>,
+    /// The name.
+    pub name: Arc<str>,
+    /// The object.
+    pub seen: T,
+}
+
+/// What matters of a namespace.
+pub fn namespace(object: PartialObjectMeta<Namespace>) -> SeenNamespace {
+    let name = object.metadata.name.unwrap_or_default();
+    SeenNamespace {
+        terminating: object.metadata.deletion_timestamp.is_some(),
+        labels: Labels::of(&name, object.metadata.labels.unwrap_or_default()),
+        name: name.into(),
+    }
+}
+
+/// What matters of a ServiceAccount.
+pub fn account(object: ServiceAccount) -> Placed<Account> {
+    let has_list = object.image_pull_secrets.is_some();
+    let references =
+        object.image_pull_secrets.unwrap_or_default().into_iter().map(|it| it.name.into()).collect();
+    Placed {
+        namespace: object.metadata.namespace.unwrap_or_default().into(),
+        name: object.metadata.name.unwrap_or_default().into(),
+        seen: Account {
+            resource_version: object.metadata.resource_version.unwrap_or_default().into(),
+            references,
+            has_list,
+        },
+    }
+}
+
+/// What matters of a Secret that carries our label; none when its name is not one of ours, such as
+/// a copy that somebody made with all labels.
+pub fn secret(object: &Secret) -> Option<Placed<SeenSecret>> {
+    let name = object.name_any();
+    let seen = ours(object)?;
+    Some(Placed { namespace: object.namespace().unwrap_or_default().into(), name: name.into(), seen })
+}
+
+/// A Secret as one of ours, whatever its labels say.
+pub fn ours(object: &Secret) -> Option<SeenSecret> {
+    let image_pull_secret = object.metadata.name.as_deref()?.strip_prefix(SECRET_PREFIX)?;
+    let label =
+        |key: &str| object.metadata.labels.as_ref().and_then(|labels| labels.get(key)).map(String::as_str);
+    let labelled = label(MANAGED_BY_LABEL) == Some(MANAGED_BY)
+        && label(IMAGE_PULL_SECRET_LABEL) == Some(&image_pull_secret_label(image_pull_secret));
+    Some(SeenSecret::Ours {
+        uid: uid(object),
+        version: Version::of(object.metadata.resource_version.as_deref().unwrap_or_default()),
+        digest: only_key(object).map(Digest::of),
+        labelled,
+        mendable: is_mendable(object),
+    })
+}
+
+/// A Secret of a name of ours that stands in our way: ours that lost its label when it is the one
+/// that we knew or holds exactly what ours holds, else somebody else's.
+pub fn in_the_way(object: &Secret, known: Option<&str>, content: &Content) -> SeenSecret {
+    let uid = uid(object);
+    let has_label = object
+        .metadata
+        .labels
+        .as_ref()
+        .and_then(|it| it.get(MANAGED_BY_LABEL))
+        .is_some_and(|it| it == MANAGED_BY)
+        && object.metadata.labels.as_ref().is_some_and(|it| it.contains_key(IMAGE_PULL_SECRET_LABEL));
+    let same_bytes = only_key(object).is_some_and(|bytes| bytes == content.bytes());
+    if (has_label || known == Some(&*uid) || same_bytes)
+        && let Some(ours) = ours(object)
+    {
+        return ours;
+    }
+    SeenSecret::Foreign { uid, same_registry: shares_a_host(object, content), mendable: is_mendable(object) }
+}
+
+fn uid(object: &Secret) -> Box<str> {
+    object.metadata.uid.as_deref().unwrap_or_default().into()
+}
+
+fn is_mendable(object: &Secret) -> bool {
+    object.type_.as_deref() == Some(SECRET_TYPE) && object.immutable != Some(true)
+}
+
+fn only_key(object: &Secret) -> Option<&[u8]> {
+    let data = object.data.as_ref().filter(|data| data.len() == 1)?;
+    data.get(SECRET_KEY).map(|bytes| &*bytes.0)
+}
+
+fn shares_a_host(object: &Secret, content: &Content) -> bool {
+    let theirs =
+        object.data.as_ref().and_then(|data| data.get(SECRET_KEY)).map(|bytes| DockerConfig::hosts(&bytes.0));
+    match (theirs, DockerConfig::hosts(content.bytes())) {
+        (Some(Ok(theirs)), Ok(ours)) => theirs.iter().any(|host| ours.contains(host)),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::ByteString;
+    use tcr::sensitive::Sensitive;
+
+    use super::*;
+    use crate::secret;
+
+    fn content(password: &str) -> Content {
+        let hosts = ["demo.tencentcloudcr.com".parse().unwrap()];
+        Content::new(DockerConfig::new(hosts, "100", &Sensitive::new(password)).to_bytes())
+    }
+
+    fn stored(content: &Content) -> Secret {
+        let mut stored = secret::of_bytes("demo", "shop", content.bytes());
+        stored.metadata.uid = Some("u1".to_owned());
+        stored.metadata.resource_version = Some("12".to_owned());
+        stored
+    }
+
+    #[test]
+    fn what_we_write_is_seen_as_whole() {
+        let content = content("a");
+        let seen = super::secret(&stored(&content)).unwrap().seen;
+        let digest = Some(content.digest());
+        assert_eq!(
+            seen,
+            SeenSecret::Ours {
+                uid: "u1".into(),
+                version: Version(12),
+                digest,
+                labelled: true,
+                mendable: true
+            }
+        );
+    }
+
+    #[test]
+    fn each_way_to_break_it_is_seen() {
+        let content = content("a");
+        let broken = |change: fn(&mut Secret)| {
+            let mut object = stored(&content);
+            change(&mut object);
+            match super::secret(&object).unwrap().seen {
+                SeenSecret::Ours { digest, labelled, mendable, .. } => {
+                    (digest == Some(content.digest()), labelled, mendable)
+                }
+                SeenSecret::Foreign { .. } => panic!("it carries our label"),
+            }
+        };
+        assert_eq!(
+            broken(|it| drop(it.data.as_mut().unwrap().insert("x".into(), ByteString(vec![])))),
+            (false, true, true)
+        );
+        assert_eq!(broken(|it| it.data = None), (false, true, true));
+        assert_eq!(
+            broken(|it| drop(it.metadata.labels.as_mut().unwrap().remove(IMAGE_PULL_SECRET_LABEL))),
+            (true, false, true)
+        );
+        assert_eq!(broken(|it| it.type_ = Some("Opaque".into())), (true, true, false));
+        assert_eq!(broken(|it| it.immutable = Some(true)), (true, true, false));
+    }
+
+    #[test]
+    fn a_copy_under_another_name_is_nothing_to_us() {
+        let mut copy = stored(&content("a"));
+        copy.metadata.name = Some("my-copy".to_owned());
+        assert_eq!(super::secret(&copy), None);
+    }
+
+    #[test]
+    fn a_secret_in_the_way_is_ours_only_when_it_can_be_nothing_else() {
+        let (a, b) = (content("a"), content("b"));
+        let mut bare = stored(&a);
+        bare.metadata.labels = None;
+        assert!(in_the_way(&bare, None, &a).is_ours(), "the same bytes");
+        assert!(in_the_way(&bare, Some("u1"), &b).is_ours(), "the one that we knew");
+        assert_eq!(
+            in_the_way(&bare, Some("u2"), &b),
+            SeenSecret::Foreign { uid: "u1".into(), same_registry: true, mendable: true }
+        );
+        bare.data = None;
+        assert_eq!(
+            in_the_way(&bare, None, &b),
+            SeenSecret::Foreign { uid: "u1".into(), same_registry: false, mendable: true }
+        );
+    }
+}

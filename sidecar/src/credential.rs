@@ -1,0 +1,19 @@
+//! The credential of an instance: obtained once, kept in one Secret of tcr-assistant-system, renewed
+//! in time, and revoked or left behind with its last user.
+//!
+//! ```text
+//!   stored Secret, clock, cloud's list ──► plan::decide ──► Step ──► keeper (cloud and API server)
+//! ```
+//!
+//! # Guarantees
+//! CreateInstanceToken is not idempotent, so an intent is written before it, under the Secret's
+//! resource version: whoever finds an intent that is not its own takes it over by another write, so
+//! that the first one's result can no longer be stored, and deletes what carries the marker and is
+//! not stored. A process killed at any point leaves one live credential after the next run.
+
+pub mod keeper;
+pub mod key;
+pub mod plan;
+pub mod store;
+
+pub use key::Key;

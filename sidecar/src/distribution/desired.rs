@@ -1,0 +1,147 @@
+//! What the ImagePullSecrets of the cluster ask for.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+use tcr::image_pull_secret::ConflictPolicy;
+use tcr::names::{SECRET_PREFIX, derived_secret_name};
+use tcr::selection::Selection;
+
+use super::observed::Namespace;
+
+/// Every ImagePullSecret by its name.
+#[derive(Clone, Debug, Default)]
+pub struct Desired {
+    by_name: BTreeMap<String, Distribution>,
+}
+
+/// What one ImagePullSecret asks for.
+#[derive(Clone, Debug)]
+pub struct Distribution {
+    /// Where it is wanted.
+    pub selection: Selection,
+    /// What to do with a Secret of its name that is not ours.
+    pub conflict_policy: ConflictPolicy,
+    /// The Secret's bytes; none until there is a credential. Without it nothing new is written,
+    /// and what was distributed stays: the last good credential is better than none.
+    pub content: Option<Content>,
+    /// The object is being deleted: nobody is selected any more.
+    pub withdrawn: bool,
+    /// The object says something impossible: what it led to before stays as it is, until it is mended
+    /// or deleted.
+    pub frozen: bool,
+}
+
+/// The bytes of a derived Secret, the same in every namespace.
+#[derive(Clone)]
+pub struct Content {
+    bytes: Arc<[u8]>,
+    digest: Digest,
+}
+
+/// What stands for a Secret's bytes where only equality matters: it is no secret, and it is short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Digest([u8; 16]);
+
+impl Digest {
+    /// The digest of a Secret's bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut short = [0; 16];
+        short.copy_from_slice(&Sha256::digest(bytes)[..16]);
+        Self(short)
+    }
+}
+
+impl Content {
+    /// Wraps the bytes of the Secret's one key.
+    pub fn new(bytes: impl Into<Arc<[u8]>>) -> Self {
+        let bytes = bytes.into();
+        Self { digest: Digest::of(&bytes), bytes }
+    }
+
+    /// The bytes themselves.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// What they are compared by.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Content({:?})", self.digest)
+    }
+}
+
+impl Desired {
+    /// Puts in what an ImagePullSecret asks for now.
+    pub fn set(&mut self, name: &str, distribution: Distribution) {
+        self.by_name.insert(name.to_owned(), distribution);
+    }
+
+    /// Forgets an ImagePullSecret that is gone.
+    pub fn remove(&mut self, name: &str) {
+        self.by_name.remove(name);
+    }
+
+    /// What the ImagePullSecret `name` asks for.
+    pub fn get(&self, name: &str) -> Option<&Distribution> {
+        self.by_name.get(name)
+    }
+
+    /// Every ImagePullSecret in the order of names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Distribution)> {
+        self.by_name.iter().map(|(name, distribution)| (name.as_str(), distribution))
+    }
+
+    /// The ImagePullSecret whose derived Secret has this name.
+    pub fn of_secret(&self, secret: &str) -> Option<(&str, &Distribution)> {
+        let (name, distribution) = self.by_name.get_key_value(secret.strip_prefix(SECRET_PREFIX)?)?;
+        Some((name, distribution))
+    }
+}
+
+impl Distribution {
+    /// Whether the namespace shall have the Secret.
+    pub fn wants(&self, name: &str, namespace: &Namespace) -> bool {
+        if self.withdrawn {
+            return false;
+        }
+        match self.selection.needs_namespace_labels() {
+            // The name first: it is cheap, and most often says no.
+            true => {
+                self.selection.namespaces.selects(name)
+                    && self.selection.selects_namespace(name, &namespace.labels.to_map(name))
+            }
+            false => self.selection.selects_namespace(name, &BTreeMap::new()),
+        }
+    }
+
+    /// Whether a ServiceAccount of a namespace that has the Secret shall refer to it.
+    pub fn wants_account(&self, account: &str) -> bool {
+        !self.withdrawn && self.selection.selects_service_account(account)
+    }
+
+    /// Whether nothing is to be changed for now.
+    pub fn is_on_hold(&self) -> bool {
+        self.frozen && !self.withdrawn
+    }
+
+    /// Whether both lead to the same plans.
+    pub fn plans_like(&self, other: &Self) -> bool {
+        let digest = |it: &Self| it.content.as_ref().map(Content::digest);
+        let Self { selection, conflict_policy, content: _, withdrawn, frozen } = self;
+        (selection, conflict_policy, withdrawn, frozen, digest(self))
+            == (&other.selection, &other.conflict_policy, &other.withdrawn, &other.frozen, digest(other))
+    }
+}
+
+/// The name of the Secret in every namespace.
+pub(super) fn secret_name(image_pull_secret: &str) -> String {
+    derived_secret_name(image_pull_secret)
+}

@@ -1,0 +1,203 @@
+//! What the cluster has, as far as distribution cares: kept from watch events, small at any size.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::desired::Digest;
+use super::name_map::NameMap;
+
+/// Every namespace that was seen.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    namespaces: HashMap<Arc<str>, Namespace>,
+}
+
+/// What one namespace has.
+#[derive(Clone, Debug, Default)]
+pub struct Namespace {
+    /// Whether the Namespace object itself was seen. Its Secrets and ServiceAccounts may be seen
+    /// first, because each kind has a watch of its own.
+    pub exists: bool,
+    /// It is being deleted: left alone, everything in it goes with it.
+    pub terminating: bool,
+    /// Labels of the Namespace.
+    pub labels: Labels,
+    /// Secrets that are ours, or that stand in our way, by name.
+    pub secrets: NameMap<SeenSecret>,
+    /// ServiceAccounts by name.
+    pub accounts: NameMap<Account>,
+}
+
+/// Labels of a Namespace, but for the one that repeats its name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Labels(Box<[(Box<str>, Box<str>)]>);
+
+/// A Secret that is ours, or that stands in our way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SeenSecret {
+    /// It carries our label.
+    Ours {
+        /// Its uid, which an update keeps.
+        uid: Box<str>,
+        /// How new this view of it is.
+        version: Version,
+        /// The digest of its one key's bytes; none where it has other keys, or not this one.
+        digest: Option<Digest>,
+        /// Its labels are what they shall be.
+        labelled: bool,
+        /// It has the right type and may be changed. Neither can be mended in place.
+        mendable: bool,
+    },
+    /// Somebody else's, found when we tried to write ours.
+    Foreign {
+        /// Its uid.
+        uid: Box<str>,
+        /// It holds a credential for one of the registry's hosts.
+        same_registry: bool,
+        /// It has the right type and may be changed.
+        mendable: bool,
+    },
+}
+
+/// A resource version as a number, which tells the newer of two views of one object: the answer to
+/// our write and the watch event of it arrive in any order. Kubernetes promises the order from 1.35
+/// on and has always kept it; a version that is no number counts as the oldest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version(pub u64);
+
+impl Version {
+    /// The version that an object states.
+    pub fn of(resource_version: &str) -> Self {
+        Self(resource_version.parse().unwrap_or(0))
+    }
+}
+
+/// A ServiceAccount and its list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    /// The version that the list was read from: a patch tests it, because the list is atomic.
+    pub resource_version: Box<str>,
+    /// Names in `imagePullSecrets`, in order. An entry without a name is an empty string.
+    pub references: Vec<Arc<str>>,
+    /// Whether the object has the list at all, be it empty.
+    pub has_list: bool,
+}
+
+impl Labels {
+    /// The labels of the namespace `name`. `kubernetes.io/metadata.name` is left out: the API server
+    /// sees to it that it is the name, and 10,000 copies of it are worth a megabyte.
+    pub fn of(name: &str, labels: impl IntoIterator<Item = (String, String)>) -> Self {
+        let others = labels.into_iter().filter(|(key, value)| !(key == NAME_LABEL && value == name));
+        Self(others.map(|(key, value)| (key.into(), value.into())).collect())
+    }
+
+    /// All labels of the namespace `name`.
+    pub fn to_map(&self, name: &str) -> BTreeMap<String, String> {
+        let others = self.0.iter().map(|(key, value)| (key.to_string(), value.to_string()));
+        std::iter::once((NAME_LABEL.to_owned(), name.to_owned())).chain(others).collect()
+    }
+}
+
+const NAME_LABEL: &str = "kubernetes.io/metadata.name";
+
+impl SeenSecret {
+    /// Whether it carries our label.
+    pub fn is_ours(&self) -> bool {
+        matches!(self, Self::Ours { .. })
+    }
+
+    /// How new this view is; what is not watched has no version.
+    pub fn version(&self) -> Version {
+        match self {
+            Self::Ours { version, .. } => *version,
+            Self::Foreign { .. } => Version(0),
+        }
+    }
+
+    /// Whether both views mean the same for planning.
+    pub fn plans_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Ours { uid, version: _, digest, labelled, mendable },
+                Self::Ours {
+                    uid: uid2,
+                    version: _,
+                    digest: digest2,
+                    labelled: labelled2,
+                    mendable: mendable2,
+                },
+            ) => (uid, digest, labelled, mendable) == (uid2, digest2, labelled2, mendable2),
+            _ => self == other,
+        }
+    }
+}
+
+impl Account {
+    /// Whether its list names the Secret.
+    pub fn refers_to(&self, secret: &str) -> bool {
+        self.references.iter().any(|name| &**name == secret)
+    }
+
+    /// How new this view of it is.
+    pub fn version(&self) -> Version {
+        Version::of(&self.resource_version)
+    }
+}
+
+impl Namespace {
+    /// Whether anything is to be done here at all.
+    pub fn is_live(&self) -> bool {
+        self.exists && !self.terminating
+    }
+}
+
+impl Observed {
+    /// What the namespace has, if anything of it was seen.
+    pub fn get(&self, namespace: &str) -> Option<&Namespace> {
+        self.namespaces.get(namespace)
+    }
+
+    /// What the namespace has, to be changed, if anything of it was seen.
+    pub fn get_mut(&mut self, namespace: &str) -> Option<&mut Namespace> {
+        self.namespaces.get_mut(namespace)
+    }
+
+    /// The namespace's entry, made where it is new.
+    pub fn entry(&mut self, namespace: &str) -> &mut Namespace {
+        if !self.namespaces.contains_key(namespace) {
+            self.namespaces.insert(namespace.into(), Namespace::default());
+        }
+        self.namespaces.entry(namespace.into()).or_default()
+    }
+
+    /// Forgets a namespace that is gone.
+    pub fn remove(&mut self, namespace: &str) {
+        self.namespaces.remove(namespace);
+    }
+
+    /// Names of every namespace that was seen.
+    pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.namespaces.keys()
+    }
+
+    /// Every namespace that was seen.
+    pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Namespace)> {
+        self.namespaces.iter()
+    }
+
+    /// Every namespace that was seen, to be changed.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&Arc<str>, &mut Namespace)> {
+        self.namespaces.iter_mut()
+    }
+
+    /// Namespaces in which something of the Secret `name` is left: the Secret, or a reference.
+    /// Those that are being deleted take it with them.
+    pub fn holding(&self, name: &str) -> BTreeSet<&str> {
+        let holds = |namespace: &Namespace| {
+            namespace.is_live()
+                && (namespace.secrets.get(name).is_some_and(SeenSecret::is_ours)
+                    || namespace.accounts.values().any(|account| account.refers_to(name)))
+        };
+        self.namespaces.iter().filter(|(_, namespace)| holds(namespace)).map(|(name, _)| &**name).collect()
+    }
+}

@@ -1,0 +1,176 @@
+//! The writes that bring one namespace to what is desired.
+
+use std::collections::BTreeSet;
+
+use tcr::image_pull_secret::ConflictPolicy;
+use tcr::names::SECRET_PREFIX;
+
+use super::desired::{Content, Desired, Distribution, secret_name};
+use super::observed::{Account, Namespace, SeenSecret};
+use super::reference;
+
+/// One write. A plan's writes are carried out in order, and the first that fails ends it: a
+/// reference is never written before its Secret, and a Secret is never deleted before its references.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// Create the Secret of the ImagePullSecret `name`.
+    CreateSecret {
+        /// The ImagePullSecret.
+        name: String,
+        /// The bytes.
+        content: Content,
+    },
+    /// Write bytes and labels in place, so that the uid stays.
+    UpdateSecret {
+        /// The ImagePullSecret.
+        name: String,
+        /// The Secret that was seen; another one of the name is not touched.
+        uid: Box<str>,
+        /// The bytes.
+        content: Content,
+    },
+    /// Delete and create: it is immutable or of another type, which no update mends.
+    ReplaceSecret {
+        /// The ImagePullSecret.
+        name: String,
+        /// The Secret that was seen.
+        uid: Box<str>,
+        /// The bytes.
+        content: Content,
+    },
+    /// Add and remove our references of one ServiceAccount, in one patch.
+    EditReferences {
+        /// The ServiceAccount.
+        account: String,
+        /// The patch, which tests the version that the list was read from.
+        patch: serde_json::Value,
+    },
+    /// Delete a Secret of ours.
+    DeleteSecret {
+        /// The Secret's own name.
+        secret: String,
+        /// The Secret that was seen.
+        uid: Box<str>,
+    },
+}
+
+/// The writes that bring the namespace to what is desired; empty when there is nothing to do.
+pub fn plan(namespace: &str, seen: &Namespace, desired: &Desired) -> Vec<Change> {
+    if !seen.is_live() {
+        return Vec::new();
+    }
+    let mut changes = Vec::new();
+    for (name, distribution) in desired.iter().filter(|(_, it)| !it.is_on_hold() && it.wants(namespace, seen))
+    {
+        let secret = seen.secrets.get(&secret_name(name));
+        changes.extend(
+            distribution.content.clone().and_then(|content| write(name, secret, content, distribution)),
+        );
+    }
+    for (account_name, account) in seen.accounts.iter() {
+        let edit = edit(account_name, account, namespace, seen, desired);
+        changes.extend(edit.map(|patch| Change::EditReferences { account: account_name.to_owned(), patch }));
+    }
+    for (secret, found) in seen.secrets.iter() {
+        if let SeenSecret::Ours { uid, .. } = found
+            && !wanted(secret, namespace, seen, desired)
+        {
+            changes.push(Change::DeleteSecret { secret: secret.to_owned(), uid: uid.clone() });
+        }
+    }
+    changes
+}
+
+/// Whether the Secret of this name stands in the way of ours and may not be taken over.
+pub(super) fn is_conflict(found: Option<&SeenSecret>, policy: ConflictPolicy) -> bool {
+    match found {
+        Some(SeenSecret::Foreign { same_registry, .. }) => match policy {
+            ConflictPolicy::Never => true,
+            ConflictPolicy::Adopt => !same_registry,
+            ConflictPolicy::Overwrite => false,
+        },
+        _ => false,
+    }
+}
+
+fn write(
+    name: &str,
+    found: Option<&SeenSecret>,
+    content: Content,
+    distribution: &Distribution,
+) -> Option<Change> {
+    let name = name.to_owned();
+    let (uid, mendable) = match found {
+        None => return Some(Change::CreateSecret { name, content }),
+        Some(_) if is_conflict(found, distribution.conflict_policy) => return None,
+        Some(SeenSecret::Ours { digest, labelled: true, mendable: true, .. })
+            if *digest == Some(content.digest()) =>
+        {
+            return None;
+        }
+        Some(SeenSecret::Ours { uid, mendable, .. } | SeenSecret::Foreign { uid, mendable, .. }) => {
+            (uid.clone(), *mendable)
+        }
+    };
+    Some(match mendable {
+        true => Change::UpdateSecret { name, uid, content },
+        false => Change::ReplaceSecret { name, uid, content },
+    })
+}
+
+/// Whether the Secret `secret` shall be, or stay, in the namespace.
+fn wanted(secret: &str, namespace: &str, seen: &Namespace, desired: &Desired) -> bool {
+    let stays = |it: &Distribution| it.is_on_hold() || it.wants(namespace, seen);
+    desired.of_secret(secret).is_some_and(|(_, distribution)| stays(distribution))
+}
+
+/// Whether ServiceAccounts may refer to the Secret: it is there and ours, or this plan writes it.
+pub(super) fn is_delivered(found: Option<&SeenSecret>, distribution: &Distribution) -> bool {
+    match found {
+        Some(SeenSecret::Ours { .. }) => true,
+        None | Some(SeenSecret::Foreign { .. }) => {
+            distribution.content.is_some() && !is_conflict(found, distribution.conflict_policy)
+        }
+    }
+}
+
+fn edit(
+    account_name: &str,
+    account: &Account,
+    namespace: &str,
+    seen: &Namespace,
+    desired: &Desired,
+) -> Option<serde_json::Value> {
+    let wants = |name: &str, distribution: &Distribution| {
+        !distribution.is_on_hold()
+            && distribution.wants(namespace, seen)
+            && distribution.wants_account(account_name)
+            && is_delivered(seen.secrets.get(&secret_name(name)), distribution)
+    };
+    let add: Vec<String> = desired
+        .iter()
+        .filter(|(name, distribution)| wants(name, distribution))
+        .map(|(name, _)| secret_name(name))
+        .filter(|secret| !account.refers_to(secret))
+        .collect();
+    // A reference is ours when its ImagePullSecret exists, or when the Secret that it names is ours
+    // (of an ImagePullSecret that went away unseen). Where a foreign Secret has the name, the
+    // reference may be its owner's, and stays.
+    let remove: BTreeSet<usize> = (0..account.references.len())
+        .filter(|index| {
+            let secret = &*account.references[*index];
+            let found = seen.secrets.get(secret);
+            match desired.of_secret(secret) {
+                _ if !secret.starts_with(SECRET_PREFIX) => false,
+                Some(_) if matches!(found, Some(SeenSecret::Foreign { .. })) => false,
+                Some((_, it)) if it.is_on_hold() => false,
+                Some((_, it)) => !(it.wants(namespace, seen) && it.wants_account(account_name)),
+                None => found.is_some_and(SeenSecret::is_ours),
+            }
+        })
+        .collect();
+    reference::patch(account, &remove, &add)
+}
+
+#[cfg(test)]
+mod tests;

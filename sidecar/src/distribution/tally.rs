@@ -1,0 +1,87 @@
+//! How far one namespace is, in numbers that add up to an ImagePullSecret's status.
+
+use std::collections::BTreeMap;
+use std::ops::{AddAssign, SubAssign};
+
+use super::desired::{Desired, Distribution, secret_name};
+use super::observed::{Namespace, SeenSecret};
+use super::plan::is_conflict;
+
+/// Counts for one ImagePullSecret, of one namespace or summed over all. Sums are kept by
+/// subtracting a namespace's old tally and adding its new one, so a change costs one namespace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Namespaces that shall have the Secret.
+    pub secrets_desired: i64,
+    /// Namespaces that have it, with the right bytes.
+    pub secrets_success: i64,
+    /// ServiceAccounts that shall refer to it.
+    pub accounts_desired: i64,
+    /// ServiceAccounts that do.
+    pub accounts_success: i64,
+    /// Namespaces where a Secret of the name is somebody else's.
+    pub conflicts: i64,
+    /// Secrets and references that shall not be there, but still are.
+    pub leftovers: i64,
+}
+
+/// What one namespace adds to each ImagePullSecret; entries that are all zero are left out.
+pub fn tally(namespace: &str, seen: &Namespace, desired: &Desired) -> BTreeMap<String, Tally> {
+    let of = |(name, distribution): (&str, &Distribution)| {
+        (name.to_owned(), tally_one(namespace, seen, name, distribution))
+    };
+    desired.iter().map(of).filter(|(_, tally)| *tally != Tally::default()).collect()
+}
+
+/// What one namespace adds to the ImagePullSecret `name`.
+pub fn tally_one(namespace: &str, seen: &Namespace, name: &str, distribution: &Distribution) -> Tally {
+    let mut tally = Tally::default();
+    if !seen.is_live() {
+        return tally;
+    }
+    let secret = secret_name(name);
+    let found = seen.secrets.get(&secret);
+    let wanted = distribution.wants(namespace, seen);
+    if wanted {
+        tally.secrets_desired = 1;
+        tally.conflicts = i64::from(is_conflict(found, distribution.conflict_policy));
+        let digest = distribution.content.as_ref().map(|content| content.digest());
+        let right = matches!(found, Some(SeenSecret::Ours { digest: Some(found), labelled: true, mendable: true, .. })
+            if Some(*found) == digest);
+        tally.secrets_success = i64::from(right);
+    } else {
+        tally.leftovers += i64::from(found.is_some_and(SeenSecret::is_ours));
+    }
+    for (account, seen_account) in seen.accounts.iter() {
+        let refers = seen_account.refers_to(&secret);
+        if wanted && distribution.wants_account(account) {
+            tally.accounts_desired += 1;
+            tally.accounts_success += i64::from(refers);
+        } else if refers && !matches!(found, Some(SeenSecret::Foreign { .. })) {
+            tally.leftovers += 1;
+        }
+    }
+    tally
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.secrets_desired += other.secrets_desired;
+        self.secrets_success += other.secrets_success;
+        self.accounts_desired += other.accounts_desired;
+        self.accounts_success += other.accounts_success;
+        self.conflicts += other.conflicts;
+        self.leftovers += other.leftovers;
+    }
+}
+
+impl SubAssign for Tally {
+    fn sub_assign(&mut self, other: Self) {
+        self.secrets_desired -= other.secrets_desired;
+        self.secrets_success -= other.secrets_success;
+        self.accounts_desired -= other.accounts_desired;
+        self.accounts_success -= other.accounts_success;
+        self.conflicts -= other.conflicts;
+        self.leftovers -= other.leftovers;
+    }
+}

@@ -1,0 +1,19 @@
+//! The controller of tcr-assistant: obtains TCR credentials, keeps them valid and distributes them.
+//!
+//! Arrows go one way: `args` -> `controller`, `render` -> `cloud` (the adapter that talks to Tencent
+//! Cloud) -> pure values (`distribution`, `credential::plan`, `private_link`, `crd`, `secret`,
+//! `domains`, and the crate `tcr`). Decisions are functions over values; only `args` knows the
+//! command line.
+
+pub mod args;
+pub mod cloud;
+pub mod controller;
+pub mod crd;
+pub mod credential;
+pub mod distribution;
+pub mod domains;
+pub mod private_link;
+pub mod render;
+pub mod secret;
+pub mod webhook_certificate;
+pub mod yaml;

@@ -1,0 +1,12 @@
+//! The built controller on a real control plane, with exactly the roles of the committed manifests.
+
+#[path = "control_plane/cluster.rs"]
+mod cluster;
+#[path = "control_plane/credential.rs"]
+mod credential;
+#[path = "control_plane/distribution.rs"]
+mod distribution;
+#[path = "control_plane/ownership.rs"]
+mod ownership;
+#[path = "control_plane/webhook.rs"]
+mod webhook;

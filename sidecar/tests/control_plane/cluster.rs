@@ -1,0 +1,252 @@
+//! A control plane with the add-on's roles, and the controller as a process in it.
+
+use std::collections::BTreeSet;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::{Api, Client, ResourceExt};
+use serde_json::{Value, json};
+use sidecar::crd::{self, ImagePullSecret};
+use support::{ControlPlane, Identity, Options, Process, eventually};
+use tcr_cloud::{Cloud, Config};
+
+/// Longer than anything here takes on a busy machine.
+pub(crate) const SOON: Duration = Duration::from_secs(30);
+/// Objects of the manifests that the controller needs.
+const NEEDED: [&str; 6] =
+    ["Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"];
+
+pub(crate) struct Cluster {
+    pub(crate) plane: ControlPlane,
+    pub(crate) client: Client,
+    pub(crate) cloud: Cloud,
+    controller: Option<Process>,
+    starts: usize,
+    port: u16,
+}
+
+impl Cluster {
+    /// A control plane with the custom resource and the roles; no controller yet.
+    pub(crate) async fn start() -> Result<Self> {
+        let plane = ControlPlane::start(Options { audit: true, ..Options::default() }).await?;
+        let client = plane.client().await?;
+        plane.apply(&crd::yaml()?).await?;
+        let manifests = concat!(env!("CARGO_MANIFEST_DIR"), "/../artifacts/manifests/tcr-assistant.yaml");
+        let manifests = std::fs::read_to_string(manifests).context("cannot read the manifests")?;
+        let kind =
+            |document: &str| document.lines().find_map(|line| line.strip_prefix("kind: ").map(str::to_owned));
+        let needed: Vec<&str> = manifests
+            .split("\n---\n")
+            .filter(|document| kind(document).is_some_and(|kind| NEEDED.contains(&kind.as_str())))
+            .collect();
+        ensure!(needed.len() >= NEEDED.len(), "the manifests lack some of {NEEDED:?}");
+        plane.apply(&needed.join("\n---\n")).await?;
+        let cloud = Cloud::start(Config::demo())?;
+        let mut cluster = Self { plane, client, cloud, controller: None, starts: 0, port: 0 };
+        cluster.wait_for_resource().await?;
+        Ok(cluster)
+    }
+
+    /// The same, with a controller that is ready.
+    pub(crate) async fn with_controller() -> Result<Self> {
+        let mut cluster = Self::start().await?;
+        cluster.run().await?;
+        Ok(cluster)
+    }
+
+    async fn wait_for_resource(&mut self) -> Result<()> {
+        let objects: Api<ImagePullSecret> = Api::all(self.client.clone());
+        eventually("the custom resource", SOON, async || Ok(objects.list(&ListParams::default()).await?))
+            .await?;
+        Ok(())
+    }
+
+    /// Applies the webhook configurations, which nobody serves: they are for ServiceAccounts and Pods
+    /// to pass by.
+    pub(crate) async fn webhooks(&self) -> Result<()> {
+        let manifests = concat!(env!("CARGO_MANIFEST_DIR"), "/../artifacts/manifests/tcr-assistant.yaml");
+        let manifests = std::fs::read_to_string(manifests).context("cannot read the manifests")?;
+        let wanted: Vec<&str> = manifests
+            .split("\n---\n")
+            .filter(|document| {
+                document.contains("\nkind: ValidatingWebhook") || document.contains("\nkind: MutatingWebhook")
+            })
+            .collect();
+        ensure!(wanted.len() == 2, "the manifests have {} webhook configurations", wanted.len());
+        self.plane.apply(&wanted.join("\n---\n")).await?;
+        Ok(())
+    }
+
+    /// Starts a controller, and waits until it is ready.
+    pub(crate) async fn run(&mut self) -> Result<()> {
+        self.run_with("--webhook-service=").await
+    }
+
+    /// The same, with another argument.
+    pub(crate) async fn run_with(&mut self, argument: &str) -> Result<()> {
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let identity = Identity::service_account("tcr-assistant-system", "tcr-assistant-manager");
+        let kubeconfig = self.plane.kubeconfig_for(&identity).await?;
+        let account = &Config::demo().accounts[0];
+        let mut command = self.plane.run().command(env!("CARGO_BIN_EXE_tcr-assistant"));
+        command
+            .args(["run", "--leader-elect", argument, "--cluster-id=cls-test0001", "--region=ap-guangzhou"])
+            .arg(format!("--address=127.0.0.1:{port}"))
+            .arg(format!("--tcr-endpoint={}", self.cloud.url()))
+            .env("KUBECONFIG", kubeconfig)
+            .env("RUST_LOG", "info,sidecar=debug")
+            .env("TENCENTCLOUD_SECRET_ID", &account.secret_id)
+            .env("TENCENTCLOUD_SECRET_KEY", account.secret_key.expose());
+        self.starts += 1;
+        self.port = port;
+        self.controller = Some(self.plane.run().start(&format!("controller-{}", self.starts), command)?);
+        eventually("the controller to lead with everything listed", SOON * 2, async || {
+            ensure!(self.get("/readyz").await? == "ok", "not ready");
+            let metrics = self.get("/metrics").await?;
+            ensure!(metrics.contains("tcr_assistant_leading 1"), "it does not lead");
+            Ok(())
+        })
+        .await
+    }
+
+    /// Ends the controller as `kill -9` does.
+    pub(crate) fn kill(&mut self) {
+        if let Some(controller) = self.controller.take() {
+            controller.kill();
+        }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Result<String> {
+        let url = format!("http://127.0.0.1:{}{path}", self.port);
+        Ok(reqwest::get(url).await?.error_for_status()?.text().await?)
+    }
+
+    /// Calls that RBAC did not allow, and secrets in the log: a test ends with this.
+    pub(crate) fn finish(self, secrets: &[&str]) -> Result<()> {
+        let identity = Identity::service_account("tcr-assistant-system", "tcr-assistant-manager");
+        let denied = self.plane.denied(&identity)?;
+        // A new binding counts a moment after it was made.
+        let denied: Vec<_> = denied
+            .into_iter()
+            .filter(|it| !it.message.contains("clusterrole.rbac.authorization.k8s.io"))
+            .collect();
+        ensure!(denied.is_empty(), "denied: {denied:?}");
+        if let Some(controller) = &self.controller {
+            let log = controller.log()?;
+            let account = &Config::demo().accounts[0];
+            for secret in secrets.iter().copied().chain([account.secret_key.expose()]) {
+                ensure!(!log.contains(secret), "a secret is in the log");
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn secrets(&self, namespace: &str) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    pub(crate) fn accounts(&self, namespace: &str) -> Api<ServiceAccount> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    pub(crate) fn objects(&self) -> Api<ImagePullSecret> {
+        Api::all(self.client.clone())
+    }
+
+    /// Makes a namespace with labels.
+    pub(crate) async fn namespace(&self, name: &str, labels: &[(&str, &str)]) -> Result<()> {
+        let mut namespace = Namespace::default();
+        namespace.metadata.name = Some(name.to_owned());
+        namespace.metadata.labels =
+            Some(labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect());
+        Api::<Namespace>::all(self.client.clone()).create(&PostParams::default(), &namespace).await?;
+        Ok(())
+    }
+
+    /// Makes an ImagePullSecret.
+    pub(crate) async fn ask(&self, name: &str, spec: Value) -> Result<()> {
+        let object: ImagePullSecret =
+            serde_json::from_value(json!({"metadata": {"name": name}, "spec": spec}))?;
+        self.objects().create(&PostParams::default(), &object).await?;
+        Ok(())
+    }
+
+    /// Changes the spec of one.
+    pub(crate) async fn change(&self, name: &str, spec: Value) -> Result<()> {
+        let patch = Patch::Merge(json!({"spec": spec}));
+        self.objects().patch(name, &PatchParams::default(), &patch).await?;
+        Ok(())
+    }
+
+    /// Deletes one and waits until it is gone.
+    pub(crate) async fn delete(&self, name: &str) -> Result<()> {
+        self.objects().delete(name, &DeleteParams::default()).await?;
+        eventually(&format!("ImagePullSecret {name} to be gone"), SOON, async || {
+            ensure!(self.objects().get_opt(name).await?.is_none(), "it is still there");
+            Ok(())
+        })
+        .await
+    }
+
+    /// Waits until exactly these namespaces, of those made by tests, have the Secret and refer to it.
+    pub(crate) async fn expect_in(&self, name: &str, namespaces: &[&str]) -> Result<()> {
+        let secret = format!("tcr.ips{name}");
+        let wanted: BTreeSet<String> = namespaces.iter().map(|name| (*name).to_owned()).collect();
+        eventually(&format!("{secret} to be in exactly {namespaces:?}"), SOON, async || {
+            let field = ListParams::default().fields(&format!("metadata.name={secret}"));
+            let found = Api::<Secret>::all(self.client.clone()).list(&field).await?;
+            let found: BTreeSet<String> =
+                found.iter().filter_map(ResourceExt::namespace).filter(|it| !is_system(it)).collect();
+            ensure!(found == wanted, "the Secret is in {found:?}");
+            let accounts =
+                Api::<ServiceAccount>::all(self.client.clone()).list(&ListParams::default()).await?;
+            let refers = |account: &&ServiceAccount| references(account).contains(&secret);
+            let referring: BTreeSet<String> = accounts
+                .iter()
+                .filter(refers)
+                .filter_map(ResourceExt::namespace)
+                .filter(|it| !is_system(it))
+                .collect();
+            ensure!(referring == wanted, "ServiceAccounts refer to it in {referring:?}");
+            Ok(())
+        })
+        .await
+    }
+
+    /// Waits until the status says that the condition has this status and reason.
+    pub(crate) async fn expect_condition(
+        &self,
+        name: &str,
+        kind: &str,
+        status: &str,
+        reason: &str,
+    ) -> Result<ImagePullSecret> {
+        eventually(&format!("{kind}={status} ({reason}) of {name}"), SOON, async || {
+            let object = self.objects().get(name).await?;
+            let told = object.status.clone().unwrap_or_default();
+            ensure!(told.observed_generation == object.metadata.generation, "it is about another generation");
+            let condition = told.conditions.iter().find(|it| it.type_ == kind).context("there is none")?;
+            ensure!(condition.status == status && condition.reason == reason, "{condition:?}");
+            Ok(object)
+        })
+        .await
+    }
+}
+
+/// Namespaces that the control plane brings along.
+fn is_system(namespace: &str) -> bool {
+    namespace == "default" || namespace.starts_with("kube-") || namespace == "tcr-assistant-system"
+}
+
+/// Names in the list of a ServiceAccount.
+pub(crate) fn references(account: &ServiceAccount) -> Vec<String> {
+    account.image_pull_secrets.iter().flatten().map(|it| it.name.clone()).collect()
+}
+
+/// `spec.docker` with this password.
+pub(crate) fn docker(password: &str) -> Value {
+    json!({"server": "demo.tencentcloudcr.com", "username": "100012345678", "password": password})
+}

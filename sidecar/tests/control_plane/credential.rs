@@ -1,0 +1,136 @@
+//! The credential of an instance: one, whatever happens.
+
+use anyhow::{Result, ensure};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::Api;
+use kube::api::ListParams;
+use serde_json::json;
+use support::eventually;
+use tcr_cloud::Fault;
+
+use crate::cluster::{Cluster, SOON};
+
+fn demo(credential: serde_json::Value) -> serde_json::Value {
+    json!({"namespaces": "shop", "tcr": {"instanceId": "tcr-demo0001", "region": "ap-guangzhou", "credential": credential}})
+}
+
+fn created(cluster: &Cluster) -> usize {
+    cluster.cloud.calls().iter().filter(|call| call.action == "CreateInstanceToken").count()
+}
+
+#[tokio::test]
+async fn a_credential_is_made_once_shared_and_used_again_after_a_restart() -> Result<()> {
+    let mut cluster = Cluster::with_controller().await?;
+    cluster.namespace("shop", &[]).await?;
+    cluster.ask("demo", demo(json!({}))).await?;
+    cluster.ask("twin", demo(json!({"onDelete": "Revoke"}))).await?;
+    cluster.expect_in("demo", &["shop"]).await?;
+    cluster.expect_in("twin", &["shop"]).await?;
+    let object = cluster.expect_condition("demo", "Ready", "True", "Ready").await?;
+    let live = cluster.cloud.live_tokens();
+    assert_eq!(live.len(), 1);
+    assert!(
+        live[0].description.starts_with("TKE cluster (cls-test0001) dedicated access credential ["),
+        "{:?}",
+        live[0]
+    );
+    let status = object.status.unwrap_or_default();
+    assert_eq!(status.token_id.as_ref(), Some(&live[0].id));
+    assert_eq!(status.hosts, ["demo-vpc.tencentcloudcr.com", "demo.tencentcloudcr.com"]);
+
+    cluster.kill();
+    cluster.run().await?;
+    cluster.namespace("later", &[]).await?;
+    cluster.change("demo", json!({"namespaces": "shop,later"})).await?;
+    cluster.expect_in("demo", &["later", "shop"]).await?;
+    assert_eq!(created(&cluster), 1);
+
+    // The first user leaves, the last one revokes.
+    cluster.delete("demo").await?;
+    assert_eq!(cluster.cloud.live_tokens().len(), 1);
+    cluster.delete("twin").await?;
+    assert_eq!(cluster.cloud.live_tokens().len(), 0);
+    let stored = cluster
+        .secrets("tcr-assistant-system")
+        .list(&ListParams::default().labels("tcr.tencentcloudcr.com/credential"))
+        .await?;
+    assert!(stored.items.is_empty(), "{stored:?}");
+    let secret = live[0].secret.expose().to_owned();
+    cluster.finish(&[&secret])
+}
+
+#[tokio::test]
+async fn a_credential_whose_answer_was_lost_is_found_and_removed() -> Result<()> {
+    let cluster = Cluster::with_controller().await?;
+    cluster.namespace("shop", &[]).await?;
+    cluster.cloud.inject(Fault::dropped().on("CreateInstanceToken").after_effect().times(2));
+    cluster.ask("demo", demo(json!({}))).await?;
+    cluster.expect_in("demo", &["shop"]).await?;
+    assert_eq!(cluster.cloud.tokens().len(), 3);
+    eventually("one live credential", SOON, async || {
+        let live = cluster.cloud.live_tokens().len();
+        ensure!(live == 1, "there are {live}");
+        Ok(())
+    })
+    .await?;
+    cluster.finish(&[])
+}
+
+#[tokio::test]
+async fn a_retained_credential_stays_and_an_event_says_how_to_remove_it() -> Result<()> {
+    let cluster = Cluster::with_controller().await?;
+    cluster.namespace("shop", &[]).await?;
+    cluster.ask("demo", demo(json!({}))).await?;
+    cluster.expect_in("demo", &["shop"]).await?;
+    let id = cluster.cloud.live_tokens().remove(0).id;
+    cluster.delete("demo").await?;
+    assert_eq!(cluster.cloud.live_tokens().len(), 1);
+    eventually("the Event", SOON, async || {
+        let events: Api<k8s_openapi::api::events::v1::Event> =
+            Api::namespaced(cluster.client.clone(), "default");
+        let events = events.list(&ListParams::default()).await?;
+        let note = events
+            .iter()
+            .filter(|it| it.reason.as_deref() == Some("CredentialRetained"))
+            .find_map(|it| it.note.clone());
+        ensure!(note.as_ref().is_some_and(|note| note.contains(&format!("--TokenId {id}"))), "{note:?}");
+        Ok(())
+    })
+    .await?;
+    cluster.finish(&[])
+}
+
+#[tokio::test]
+async fn the_private_link_becomes_hosts_entries_and_goes_with_its_object() -> Result<()> {
+    let cluster = Cluster::with_controller().await?;
+    cluster.namespace("shop", &[]).await?;
+    cluster.cloud.update_instance("tcr-demo0001", |instance| {
+        for link in instance.links.iter_mut().flatten() {
+            link.pending_polls = 1;
+        }
+    });
+    let mut spec = demo(json!({}));
+    spec["tcr"]["privateNetwork"] = json!({"resolve": true});
+    cluster.ask("demo", spec).await?;
+    cluster.expect_condition("demo", "PrivateLink", "False", "VpcUnknown").await?;
+    cluster.change("demo", json!({"tcr": {"privateNetwork": {"vpcId": "vpc-demo0001"}}})).await?;
+    cluster.expect_condition("demo", "PrivateLink", "True", "Resolved").await?;
+    let maps: Api<ConfigMap> = Api::namespaced(cluster.client.clone(), "tcr-assistant-system");
+    let hosts = async || {
+        Ok::<_, anyhow::Error>(
+            maps.get("updater-config")
+                .await?
+                .data
+                .unwrap_or_default()
+                .remove("hosts.yaml")
+                .unwrap_or_default(),
+        )
+    };
+    let text = hosts().await?;
+    for domain in ["demo.tencentcloudcr.com", "demo-vpc.tencentcloudcr.com"] {
+        assert!(text.contains(&format!("- domain: {domain}\n  ip: 10.0.0.2\n")), "{text}");
+    }
+    cluster.delete("demo").await?;
+    assert_eq!(hosts().await?, "[]\n");
+    cluster.finish(&[])
+}

@@ -1,0 +1,115 @@
+//! What is ours is mended; what is somebody else's is left alone.
+
+use anyhow::{Result, ensure};
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::{Api, ResourceExt};
+use serde_json::json;
+use support::eventually;
+
+use crate::cluster::{Cluster, SOON, docker};
+
+const NAME: &str = "tcr.ipsdemo";
+
+#[tokio::test]
+async fn a_secret_of_ours_comes_back_whatever_is_done_to_it() -> Result<()> {
+    let cluster = Cluster::with_controller().await?;
+    cluster.namespace("shop", &[]).await?;
+    cluster.ask("demo", json!({"namespaces": "shop", "docker": docker("p-1")})).await?;
+    cluster.expect_in("demo", &["shop"]).await?;
+    let secrets = cluster.secrets("shop");
+    let good = secrets.get(NAME).await?;
+    let mended = async |what: &str, same_uid: bool| {
+        eventually(&format!("the Secret to be mended after it was {what}"), SOON, async || {
+            let now = secrets.get(NAME).await?;
+            ensure!(now.data == good.data && now.type_ == good.type_, "its content differs");
+            ensure!(now.immutable != Some(true), "it is immutable");
+            ensure!(now.metadata.labels == good.metadata.labels, "labels: {:?}", now.metadata.labels);
+            ensure!(now.uid() == good.uid() || !same_uid, "it was made anew");
+            Ok(())
+        })
+        .await
+    };
+    let merge = async |patch: serde_json::Value| {
+        secrets.patch(NAME, &PatchParams::default(), &Patch::Merge(patch)).await
+    };
+    merge(json!({"data": {".dockerconfigjson": "e30="}})).await?;
+    mended("edited", true).await?;
+    merge(json!({"data": {"extra": "eA=="}})).await?;
+    mended("given another key", true).await?;
+    merge(json!({"metadata": {"labels": {"tcr.tencentcloudcr.com/image-pull-secret": "other"}}})).await?;
+    mended("relabelled", true).await?;
+    merge(json!({"metadata": {"labels": null}, "data": {".dockerconfigjson": "e30="}})).await?;
+    mended("stripped of its labels and edited", true).await?;
+    secrets.delete(NAME, &DeleteParams::default()).await?;
+    mended("deleted", false).await?;
+    merge(json!({"immutable": true})).await?;
+    mended("made immutable", false).await?;
+    cluster.finish(&["p-1"])
+}
+
+#[tokio::test]
+async fn a_users_own_secret_of_the_name_survives_until_the_policy_says_otherwise() -> Result<()> {
+    let cluster = Cluster::with_controller().await?;
+    for name in ["shop", "team"] {
+        cluster.namespace(name, &[]).await?;
+    }
+    let theirs: Secret = serde_json::from_value(json!({
+        "metadata": {"name": NAME, "labels": {"owner": "somebody"}}, "type": "Opaque", "stringData": {"a": "b"},
+    }))?;
+    let secrets = cluster.secrets("shop");
+    let made = secrets.create(&PostParams::default(), &theirs).await?;
+    cluster.ask("demo", json!({"namespaces": "shop,team", "docker": docker("p-1")})).await?;
+    let object = cluster.expect_condition("demo", "Conflicts", "True", "ForeignSecret").await?;
+    let status = object.status.unwrap_or_default();
+    assert_eq!((status.secrets_desired, status.secrets_success), (Some(2), Some(1)));
+    assert_eq!(secrets.get(NAME).await?, made);
+    assert!(crate::cluster::references(&cluster.accounts("shop").get("default").await?).is_empty());
+    eventually("an Event about the conflict", SOON, async || {
+        let events: Api<k8s_openapi::api::events::v1::Event> =
+            Api::namespaced(cluster.client.clone(), "default");
+        let events = events.list(&ListParams::default()).await?;
+        let about = |it: &&k8s_openapi::api::events::v1::Event| it.reason.as_deref() == Some("Conflict");
+        ensure!(events.iter().filter(about).count() == 1, "there is none, or too many");
+        Ok(())
+    })
+    .await?;
+
+    cluster.change("demo", json!({"conflictPolicy": "overwrite"})).await?;
+    cluster.expect_in("demo", &["shop", "team"]).await?;
+    cluster.expect_condition("demo", "Ready", "True", "Ready").await?;
+    cluster.finish(&["p-1"])
+}
+
+#[tokio::test]
+async fn a_password_is_read_from_labelled_secrets_only_and_followed() -> Result<()> {
+    let cluster = Cluster::with_controller().await?;
+    cluster.namespace("shop", &[]).await?;
+    let store = cluster.secrets("tcr-assistant-system");
+    let password: Secret =
+        serde_json::from_value(json!({"metadata": {"name": "robot"}, "stringData": {"password": "p-old"}}))?;
+    store.create(&PostParams::default(), &password).await?;
+    let by_reference = json!({
+        "server": "demo.tencentcloudcr.com", "username": "100", "passwordSecretRef": {"name": "robot", "key": "password"},
+    });
+    cluster.ask("demo", json!({"namespaces": "shop", "docker": by_reference})).await?;
+    cluster.expect_condition("demo", "CredentialValid", "False", "NoPassword").await?;
+    let label = json!({"metadata": {"labels": {"tcr.tencentcloudcr.com/password": "true"}}});
+    store.patch("robot", &PatchParams::default(), &Patch::Merge(label)).await?;
+    cluster.expect_in("demo", &["shop"]).await?;
+    let uid = cluster.secrets("shop").get(NAME).await?.uid();
+
+    store
+        .patch("robot", &PatchParams::default(), &Patch::Merge(json!({"stringData": {"password": "p-new"}})))
+        .await?;
+    eventually("the new password in the Secret", SOON, async || {
+        let now = cluster.secrets("shop").get(NAME).await?;
+        let bytes =
+            now.data.unwrap_or_default().remove(".dockerconfigjson").map(|it| it.0).unwrap_or_default();
+        ensure!(String::from_utf8(bytes)?.contains("p-new"), "it has the old one");
+        ensure!(now.metadata.uid == uid, "it was made anew");
+        Ok(())
+    })
+    .await?;
+    cluster.finish(&["p-old", "p-new"])
+}

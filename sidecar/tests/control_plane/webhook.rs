@@ -1,0 +1,84 @@
+//! The webhook's certificate and who trusts it.
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use kube::api::{Patch, PatchParams, PostParams};
+use serde_json::json;
+use sidecar::webhook_certificate::make;
+use support::eventually;
+
+use crate::cluster::{Cluster, SOON};
+
+const SECRET: &str = "tcr-assistant-webhook-server-cert";
+const CONFIGURATIONS: [&str; 2] =
+    ["tcr-assistant-validating-webhook-configuration", "tcr-assistant-mutating-webhook-configuration"];
+
+async fn text(cluster: &Cluster, key: &str) -> Result<String> {
+    let secret: Secret = cluster.secrets("tcr-assistant-system").get(SECRET).await?;
+    let data = secret.data.context("it is empty")?;
+    Ok(String::from_utf8(data.get(key).with_context(|| format!("it has no {key}"))?.0.clone())?)
+}
+
+/// Waits until every webhook trusts what the Secret says.
+async fn trusted(cluster: &Cluster) -> Result<()> {
+    eventually("every webhook to trust the CA", SOON, async || {
+        let ca = text(cluster, "ca.crt").await?;
+        for kind in ["validatingwebhookconfiguration", "mutatingwebhookconfiguration"] {
+            let name = CONFIGURATIONS[usize::from(kind.starts_with("mutating"))];
+            let path = "jsonpath={range .webhooks[*]}{.clientConfig.caBundle}{\"\\n\"}{end}";
+            let bundles = cluster.plane.kubectl(&["get", kind, name, "-o", path]).await?.checked()?;
+            let wanted = serde_json::to_value(k8s_openapi::ByteString(ca.clone().into_bytes()))?;
+            ensure!(bundles.lines().count() > 0, "{name} has no webhook");
+            ensure!(bundles.lines().all(|bundle| wanted == bundle), "{name} trusts something else");
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_webhooks_certificate_is_made_trusted_and_renewed_with_an_overlap() -> Result<()> {
+    let mut cluster = Cluster::start().await?;
+    cluster.webhooks().await?;
+    // One that is past two thirds of its life.
+    let old = jiff::Timestamp::now().checked_sub(jiff::SignedDuration::from_hours(300 * 24))?;
+    let (pair, ca) = make("tcr-assistant-webhook-service", old)?;
+    let secret: Secret = serde_json::from_value(json!({
+        "metadata": {"name": SECRET}, "type": "kubernetes.io/tls",
+        "stringData": {"tls.crt": pair.certificate, "tls.key": pair.key.expose(), "ca.crt": ca},
+    }))?;
+    cluster.secrets("tcr-assistant-system").create(&PostParams::default(), &secret).await?;
+    cluster.run_with("--webhook-service=tcr-assistant-webhook-service").await?;
+    trusted(&cluster).await?;
+    eventually("a new certificate that waits", SOON, async || text(&cluster, "next.crt").await).await?;
+    assert_eq!(
+        text(&cluster, "tls.crt").await?,
+        pair.certificate,
+        "the old one is served until the new one is trusted"
+    );
+    trusted(&cluster).await?;
+    eventually("the new certificate to be served", SOON, async || {
+        ensure!(text(&cluster, "tls.crt").await? != pair.certificate, "the old one is served");
+        Ok(())
+    })
+    .await?;
+    let bundle = text(&cluster, "ca.crt").await?;
+    assert!(bundle.ends_with(&ca) && bundle.matches("BEGIN").count() == 2, "{bundle}");
+    trusted(&cluster).await?;
+
+    // Somebody applies the chart's manifest again, without a bundle.
+    let configurations: Api<ValidatingWebhookConfiguration> = Api::all(cluster.client.clone());
+    let wipe = Patch::Json::<()>(serde_json::from_value(
+        json!([{"op": "remove", "path": "/webhooks/0/clientConfig/caBundle"}]),
+    )?);
+    configurations.patch(CONFIGURATIONS[0], &PatchParams::default(), &wipe).await?;
+    trusted(&cluster).await?;
+
+    cluster.secrets("tcr-assistant-system").delete(SECRET, &kube::api::DeleteParams::default()).await?;
+    eventually("another certificate", SOON, async || text(&cluster, "tls.crt").await).await?;
+    trusted(&cluster).await?;
+    let key = text(&cluster, "tls.key").await?;
+    cluster.finish(&[&key])
+}
