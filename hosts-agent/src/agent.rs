@@ -1,0 +1,203 @@
+//! The agent: brings the hosts file in line with the list, again and again.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use tcr::hosts_entry::{HostsEntry, HostsList};
+
+use crate::block::{self, State};
+use crate::bounds::Bounds;
+use crate::config;
+use crate::hosts_file::{HostsFile, HostsFileError, Snapshot};
+use crate::report::Report;
+use crate::resolver;
+
+/// How often a pass reads and computes again when somebody writes in between.
+const ATTEMPTS: usize = 5;
+
+/// What a pass works on, and what it remembers from the one before.
+#[derive(Debug)]
+pub struct Agent {
+    config_dir: PathBuf,
+    bounds: Bounds,
+    file: HostsFile,
+    /// The last list that was good: what the file is to carry while the present one is bad.
+    last_good: Option<HostsList>,
+    /// The entries that the file carried when the last pass ended.
+    carried: Option<Vec<HostsEntry>>,
+    report: Report,
+}
+
+/// What the next pass depends on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Somebody was in the way for a moment: try again soon.
+    pub retry_soon: bool,
+    /// Somebody else had changed the block.
+    pub foreign_change: bool,
+}
+
+impl Agent {
+    /// An agent that has not looked at anything yet.
+    pub fn new(config_dir: PathBuf, bounds: Bounds, file: HostsFile) -> Self {
+        Self { config_dir, bounds, file, last_good: None, carried: None, report: Report::default() }
+    }
+
+    /// What the passes so far have come to.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// For what is not the agent's own work: watching and metrics.
+    pub fn report_mut(&mut self) -> &mut Report {
+        &mut self.report
+    }
+
+    /// Reads the list and makes the file carry it. Problems go into the report; the next pass
+    /// starts afresh.
+    pub fn pass(&mut self) -> Outcome {
+        self.report.passes += 1;
+        self.report.list_problem = match config::read(&self.config_dir, &self.bounds) {
+            Ok(list) => {
+                self.last_good = Some(list);
+                None
+            }
+            Err(error) => Some(error.to_string()),
+        };
+        let foreign_changes = self.report.foreign_changes;
+        let result = self.carry();
+        let foreign_change = self.report.foreign_changes > foreign_changes;
+        let retry_soon = matches!(&result, Err(error) if error.is_passing());
+        self.report.file_problem = result.err().map(|error| error.to_string());
+        Outcome { retry_soon, foreign_change }
+    }
+
+    fn carry(&mut self) -> Result<(), CarryError> {
+        for _ in 0..ATTEMPTS {
+            let snapshot = self.file.read()?;
+            let state = block::state(&snapshot.bytes);
+            if self.last_good.is_none() {
+                self.last_good = self.adopted(&state);
+            }
+            let Some(list) = self.last_good.clone() else {
+                self.report.entries = if let State::Intact(entries) = state { entries.len() } else { 0 };
+                return Ok(());
+            };
+            match self.carry_list(&list, &snapshot, &state) {
+                Err(CarryError::File(HostsFileError::Changed(_))) => {}
+                result => return result,
+            }
+        }
+        Err(HostsFileError::Changed(self.file.path().to_owned()).into())
+    }
+
+    fn carry_list(&mut self, list: &HostsList, snapshot: &Snapshot, state: &State) -> Result<(), CarryError> {
+        let enabled = list.enabled();
+        let wanted: Vec<HostsEntry> = enabled.iter().map(|entry| (*entry).clone()).collect();
+        let new = block::merge(&snapshot.bytes, &enabled);
+        let is_carried = match state {
+            State::Absent => wanted.is_empty(),
+            State::Intact(entries) => *entries == wanted,
+            State::Damaged => false,
+        };
+        let is_foreign = *state == State::Damaged || (!is_carried && self.carried.as_ref() == Some(&wanted));
+        let mut is_written = false;
+        if new != snapshot.bytes {
+            self.write(snapshot, &new)?;
+            self.report.foreign_changes += u64::from(is_foreign);
+            is_written = true;
+        }
+        self.report.generation = Some(list.generation());
+        self.report.entries = wanted.len();
+        self.report.conflicts = resolver::conflicts(&new, &enabled);
+        self.carried = Some(wanted);
+        drop(new);
+        if is_written { self.verify(&enabled) } else { Ok(()) }
+    }
+
+    fn write(&mut self, snapshot: &Snapshot, new: &[u8]) -> Result<(), CarryError> {
+        match self.file.replace(snapshot, new) {
+            Ok(mode) => {
+                self.report.writes += 1;
+                self.report.mode = Some(mode);
+                Ok(())
+            }
+            Err(error) => {
+                self.report.write_failures += u64::from(!error.is_passing());
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Whoever resolves opens the path anew, and so does this.
+    fn verify(&self, entries: &[&HostsEntry]) -> Result<(), CarryError> {
+        match resolver::missing(&self.file.read()?.bytes, entries).first() {
+            None => Ok(()),
+            Some(entry) => {
+                Err(CarryError::NotSeen { path: self.file.path().to_owned(), entry: (*entry).clone() })
+            }
+        }
+    }
+
+    /// The entries that an earlier run has left, if they are within today's bounds: the last good
+    /// list while there is no other.
+    fn adopted(&self, state: &State) -> Option<HostsList> {
+        let State::Intact(entries) = state else { return None };
+        let list = HostsList::new(entries.clone()).ok()?;
+        self.bounds.check(&list).is_ok().then_some(list)
+    }
+}
+
+/// Why the file does not carry the list.
+#[derive(Debug, thiserror::Error)]
+enum CarryError {
+    #[error(transparent)]
+    File(#[from] HostsFileError),
+    #[error(
+        "wrote {}, but a reader does not find {} {} in it: somebody else writes the same file",
+        path.display(), entry.ip(), entry.domain()
+    )]
+    NotSeen { path: PathBuf, entry: HostsEntry },
+}
+
+impl CarryError {
+    fn is_passing(&self) -> bool {
+        match self {
+            Self::File(error) => error.is_passing(),
+            Self::NotSeen { .. } => true,
+        }
+    }
+}
+
+/// How long the agent waits before it answers another writer's change: nothing the first time, then
+/// a second, then twice as long each time, up to the slow re-check; a tug-of-war must not become a
+/// busy loop. Ten quiet re-checks later all is forgotten.
+#[derive(Debug)]
+pub struct Patience {
+    recheck: Duration,
+    last: Option<(Instant, Duration)>,
+}
+
+impl Patience {
+    /// Patience up to `recheck`.
+    pub fn new(recheck: Duration) -> Self {
+        Self { recheck, last: None }
+    }
+
+    /// Another writer's change was answered at `now`.
+    pub fn answered(&mut self, now: Instant) {
+        let wait = match self.last {
+            Some((at, wait)) if now.saturating_duration_since(at) < self.recheck * 10 => wait * 2,
+            _ => Duration::from_secs(1),
+        };
+        self.last = Some((now, wait.min(self.recheck)));
+    }
+
+    /// When the next change of another writer may be answered.
+    pub fn until(&self) -> Option<Instant> {
+        self.last.map(|(at, wait)| at + wait)
+    }
+}
+
+#[cfg(test)]
+mod tests;

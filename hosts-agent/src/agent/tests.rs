@@ -1,0 +1,192 @@
+use std::fs;
+use std::path::Path;
+
+use tcr::hosts_entry::HOSTS_KEY;
+use tempfile::TempDir;
+
+use super::*;
+use crate::hosts_file::Mode;
+
+struct Node {
+    directory: TempDir,
+    agent: Agent,
+}
+
+impl Node {
+    fn new(hosts: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("hosts"), hosts).unwrap();
+        let agent = agent(directory.path());
+        Self { directory, agent }
+    }
+
+    fn list(&self, yaml: &str) {
+        fs::write(self.directory.path().join(HOSTS_KEY), yaml).unwrap();
+    }
+
+    fn write(&self, hosts: &str) {
+        fs::write(self.directory.path().join("hosts"), hosts).unwrap();
+    }
+
+    fn hosts(&self) -> String {
+        fs::read_to_string(self.directory.path().join("hosts")).unwrap()
+    }
+
+    fn restart(&mut self) {
+        self.agent = agent(self.directory.path());
+    }
+
+    fn addresses(&self) -> Vec<String> {
+        match block::state(self.hosts().as_bytes()) {
+            State::Intact(entries) => entries.iter().map(|entry| entry.ip().to_string()).collect(),
+            state => vec![format!("{state:?}")],
+        }
+    }
+}
+
+fn agent(directory: &Path) -> Agent {
+    let bounds = Bounds {
+        roots: vec!["tencentcloudcr.com".to_owned()],
+        names: Vec::new(),
+        ranges: vec!["10.0.0.0/8".parse().unwrap()],
+        own_names: Vec::new(),
+    };
+    Agent::new(directory.to_owned(), bounds, HostsFile::new(&directory.join("hosts")))
+}
+
+const LOCAL: &str = "127.0.0.1 localhost\n";
+const ONE: &str = "- {domain: demo.tencentcloudcr.com, ip: 10.0.0.1}\n";
+const TWO: &str = "- {domain: demo.tencentcloudcr.com, ip: 10.0.0.2}\n";
+const OUT_OF_BOUNDS: &str =
+    "- {domain: demo.tencentcloudcr.com, ip: 10.0.0.3}\n- {domain: demo.tencentcloudcr.com, ip: 8.8.8.8}\n";
+
+#[test]
+fn the_file_carries_the_list_and_is_written_once() {
+    let mut node = Node::new(LOCAL);
+    node.list(ONE);
+    assert_eq!(node.agent.pass(), Outcome::default());
+    assert_eq!(node.addresses(), ["10.0.0.1"]);
+    node.agent.pass();
+    let report = node.agent.report();
+    assert_eq!((report.writes, report.passes, report.entries, report.foreign_changes), (1, 2, 1, 0));
+    assert_eq!(report.mode, Some(Mode::Rename));
+    assert_eq!(report.unready(), None);
+    node.list(TWO);
+    node.agent.pass();
+    assert_eq!(node.addresses(), ["10.0.0.2"]);
+    node.list("[]");
+    node.agent.pass();
+    assert_eq!(node.hosts(), LOCAL);
+    assert_eq!(node.agent.report().foreign_changes, 0);
+}
+
+#[test]
+fn a_bad_list_keeps_the_last_good_block_whole() {
+    let mut node = Node::new(LOCAL);
+    node.list(ONE);
+    node.agent.pass();
+    let generation = node.agent.report().generation.clone();
+    for bad in ["", "null", "- domain: [", OUT_OF_BOUNDS] {
+        node.list(bad);
+        node.agent.pass();
+        assert_eq!(node.addresses(), ["10.0.0.1"], "{bad}");
+        assert!(node.agent.report().list_problem.is_some(), "{bad}");
+        assert_eq!(node.agent.report().generation, generation);
+        // Even then somebody else's change is answered.
+        node.write(LOCAL);
+        assert!(node.agent.pass().foreign_change);
+        assert_eq!(node.addresses(), ["10.0.0.1"], "{bad}");
+    }
+    fs::remove_file(node.directory.path().join(HOSTS_KEY)).unwrap();
+    node.agent.pass();
+    assert_eq!(node.addresses(), ["10.0.0.1"]);
+    node.list(TWO);
+    node.agent.pass();
+    assert_eq!(node.addresses(), ["10.0.0.2"]);
+    assert_eq!(node.agent.report().unready(), None);
+}
+
+#[test]
+fn a_restart_with_a_bad_list_goes_on_with_the_block_it_finds() {
+    let mut node = Node::new(LOCAL);
+    node.list(ONE);
+    node.agent.pass();
+    node.list("- domain: [");
+    node.restart();
+    node.agent.pass();
+    assert_eq!(node.agent.report().writes, 0);
+    node.write(LOCAL);
+    node.agent.pass();
+    assert_eq!(node.addresses(), ["10.0.0.1"]);
+    assert!(node.agent.report().unready().is_some());
+}
+
+#[test]
+fn a_start_with_a_bad_list_and_no_block_changes_nothing() {
+    let mut node = Node::new(LOCAL);
+    node.list(OUT_OF_BOUNDS);
+    node.agent.pass();
+    assert_eq!(node.hosts(), LOCAL);
+    assert_eq!(node.agent.report().generation, None);
+    let problem = node.agent.report().list_problem.clone().unwrap();
+    assert!(problem.contains("entry 2: ip: \"8.8.8.8\""), "{problem}");
+}
+
+#[test]
+fn other_writers_are_answered_and_counted() {
+    let mut node = Node::new(LOCAL);
+    node.list(ONE);
+    node.agent.pass();
+    node.write("127.0.0.1 localhost other\n");
+    assert!(node.agent.pass().foreign_change);
+    node.write(&node.hosts().replace("10.0.0.1", "10.6.6.6"));
+    assert!(node.agent.pass().foreign_change);
+    assert_eq!(node.addresses(), ["10.0.0.1"]);
+    assert!(node.hosts().starts_with("127.0.0.1 localhost other\n"));
+    // A line beside the block is nobody's fault.
+    node.write(&(node.hosts() + "10.1.1.1 more\n"));
+    assert!(!node.agent.pass().foreign_change);
+    assert_eq!(node.agent.report().foreign_changes, 2);
+    assert_eq!(node.agent.report().writes, 3);
+}
+
+#[test]
+fn an_own_line_for_a_listed_name_is_reported_and_stays() {
+    let own = "127.0.0.1 localhost\n9.9.9.9 demo.tencentcloudcr.com\n";
+    let mut node = Node::new(own);
+    node.list(ONE);
+    let before = node.agent.report().clone();
+    node.agent.pass();
+    assert!(node.hosts().starts_with(own));
+    let news = node.agent.report().news(&before);
+    assert!(
+        news.iter().any(|line| line.starts_with("line 2 also gives demo.tencentcloudcr.com")),
+        "{news:?}"
+    );
+    assert_eq!(node.agent.report().unready(), None);
+}
+
+#[test]
+fn a_hosts_file_that_is_missing_is_a_problem_until_it_is_back() {
+    let mut node = Node::new(LOCAL);
+    node.list(ONE);
+    fs::remove_file(node.directory.path().join("hosts")).unwrap();
+    node.agent.pass();
+    assert!(node.agent.report().unready().is_some_and(|problem| problem.starts_with("cannot open")));
+    node.write(LOCAL);
+    node.agent.pass();
+    assert_eq!(node.addresses(), ["10.0.0.1"]);
+    assert_eq!(node.agent.report().unready(), None);
+}
+
+#[test]
+fn patience_doubles_in_a_tug_of_war_and_comes_back() {
+    let start = Instant::now();
+    let at = |seconds| start + Duration::from_secs(seconds);
+    let mut patience = Patience::new(Duration::from_secs(5));
+    assert_eq!(patience.until(), None);
+    for (answered, until) in [(0, 1), (1, 3), (3, 7), (7, 12), (12, 17), (17, 22), (100, 101)] {
+        patience.answered(at(answered));
+        assert_eq!(patience.until(), Some(at(until)), "answered at {answered}");
+    }
+}

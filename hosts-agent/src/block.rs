@@ -1,0 +1,164 @@
+//! The one block of the hosts file that is ours.
+//!
+//! ```text
+//! 127.0.0.1 localhost
+//! # BEGIN tcr-assistant hosts-updater checksum=2f1d0c9b8a7e6d5c
+//! 10.0.0.2 demo.tencentcloudcr.com # tcr-assistant hosts-updater
+//! # END tcr-assistant hosts-updater
+//! ```
+//!
+//! *Ownership* is a line's own mark, not its place between BEGIN and END: whatever happened to the
+//! block (its end cut off, a copy of it, a block in a block, somebody's line inside), removing the
+//! lines that carry the mark removes all that is ours and no byte that is not.
+//! The checksum tells whether somebody changed the block; nothing is removed because of it.
+
+use std::net::IpAddr;
+use std::ops::Range;
+
+use tcr::hosts_entry::{HostsEntry, fnv1a};
+
+const BEGIN: &str = "# BEGIN tcr-assistant hosts-updater";
+const END: &str = "# END tcr-assistant hosts-updater";
+/// What ends each line between BEGIN and END.
+const MARK: &str = " # tcr-assistant hosts-updater";
+/// What the first line says when the newline before it is ours: the file had no final newline.
+const NEWLINE_ADDED: &str = " newline=added";
+
+/// What a hosts file holds of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// No line is ours.
+    Absent,
+    /// One block, as it was written, with these lines.
+    Intact(Vec<HostsEntry>),
+    /// Lines of ours that are not exactly one block with its checksum: somebody changed them.
+    Damaged,
+}
+
+/// The lines that are ours and the rest, as places in the file.
+struct Parts {
+    /// Whole lines that are ours, in order, neighbours joined.
+    owned: Vec<Range<usize>>,
+    /// How much of what stands before the first owned line belongs to others: all of it, or all
+    /// but the newline that was added to a file without a final one.
+    head: usize,
+}
+
+/// The hosts file `old` with exactly the lines of `entries` as ours (none: no block), and every
+/// byte of others in its order. The block stays where it is; a new one comes last.
+///
+/// For lists `a` and `b` that are not empty, `merge(merge(x, a), b) == merge(x, b)`; and
+/// `merge(merge(x, a), &[]) == x` for a file without lines of ours, with or without a final newline.
+pub fn merge(old: &[u8], entries: &[&HostsEntry]) -> Vec<u8> {
+    let Parts { owned, head } = parts(old);
+    let first = owned.first().map_or(old.len(), |range| range.start);
+    let mut new = Vec::with_capacity(old.len() + entries.len() * 96 + 128);
+    new.extend_from_slice(&old[..head]);
+    if !entries.is_empty() {
+        let newline_added = new.last().is_some_and(|last| *last != b'\n');
+        if newline_added {
+            new.push(b'\n');
+        }
+        new.extend_from_slice(render(entries, newline_added).as_bytes());
+    }
+    let mut from = first;
+    for range in owned {
+        new.extend_from_slice(&old[from..range.start]);
+        from = range.end;
+    }
+    new.extend_from_slice(&old[from..]);
+    new
+}
+
+/// What `file` holds of ours, and whether somebody changed it.
+pub fn state(file: &[u8]) -> State {
+    let Parts { owned, .. } = parts(file);
+    match owned.as_slice() {
+        [] => State::Absent,
+        [block] => intact(&file[block.clone()]).map_or(State::Damaged, State::Intact),
+        _ => State::Damaged,
+    }
+}
+
+/// Whether `line`, without its newline, is one that only this program writes.
+pub fn is_owned(line: &[u8]) -> bool {
+    // Whoever converts the file to CRLF converts our lines too.
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line == END.as_bytes() {
+        return true;
+    }
+    match line.strip_prefix(BEGIN.as_bytes()) {
+        Some(rest) => rest.is_empty() || rest.starts_with(b" "),
+        // Strictly one address and one name: a line to which somebody added a name of his own,
+        // or whose beginning is another line's, has bytes of others and is not ours.
+        None => entry(line).is_some(),
+    }
+}
+
+fn entry(line: &[u8]) -> Option<HostsEntry> {
+    let line = std::str::from_utf8(line.strip_suffix(MARK.as_bytes())?).ok()?;
+    let (ip, domain) = line.split_once(' ')?;
+    HostsEntry::new(domain, ip, false).ok()
+}
+
+fn parts(file: &[u8]) -> Parts {
+    let mut owned: Vec<Range<usize>> = Vec::new();
+    let mut newline_added = false;
+    let mut foreign_after = false;
+    let mut at = 0;
+    for line in file.split_inclusive(|byte| *byte == b'\n') {
+        let next = at + line.len();
+        let text = line.strip_suffix(b"\n").unwrap_or(line);
+        if is_owned(text) {
+            match owned.last_mut() {
+                Some(last) if last.end == at => last.end = next,
+                Some(_) => owned.push(at..next),
+                None => {
+                    newline_added = says_newline_added(text);
+                    owned.push(at..next);
+                }
+            }
+        } else if !owned.is_empty() {
+            foreign_after = true;
+        }
+        at = next;
+    }
+    let first = owned.first().map_or(file.len(), |range| range.start);
+    // Once others have added lines after the block, the newline separates theirs.
+    let is_ours = newline_added && !foreign_after && file[..first].ends_with(b"\n");
+    Parts { owned, head: first - usize::from(is_ours) }
+}
+
+fn says_newline_added(line: &[u8]) -> bool {
+    line.starts_with(BEGIN.as_bytes())
+        && line.strip_suffix(b"\r").unwrap_or(line).ends_with(NEWLINE_ADDED.as_bytes())
+}
+
+/// The entries of a block that is, byte for byte, what [`render`] makes of them.
+fn intact(block: &[u8]) -> Option<Vec<HostsEntry>> {
+    let text = std::str::from_utf8(block).ok()?;
+    let mut lines = text.strip_suffix('\n')?.split('\n');
+    let newline_added = says_newline_added(lines.next()?.as_bytes());
+    let mut entries = Vec::new();
+    for line in lines {
+        if line != END {
+            entries.push(entry(line.as_bytes())?);
+        }
+    }
+    let again = render(&entries.iter().collect::<Vec<_>>(), newline_added);
+    (again.as_bytes() == block).then_some(entries)
+}
+
+fn render(entries: &[&HostsEntry], newline_added: bool) -> String {
+    let lines: String = entries.iter().map(|entry| line(entry.ip(), entry.domain()) + "\n").collect();
+    let flag = if newline_added { NEWLINE_ADDED } else { "" };
+    let checksum = fnv1a(format!("{flag}\n{lines}").as_bytes());
+    format!("{BEGIN} checksum={checksum:016x}{flag}\n{lines}{END}\n")
+}
+
+fn line(ip: IpAddr, domain: &str) -> String {
+    format!("{ip} {domain}{MARK}")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! The YAML of `hosts.yaml`, read from the parser's events.
+//!
+//! The controller and the policy read YAML through serde. That layer, with its reports and
+//! conversions, is a tenth of this program's size, and what is read here is one list of three
+//! fields; the parser below it is the same one.
+
+use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span};
+use tcr::hosts_entry::{HostsEntry, HostsEntryError, HostsList, MAX_ENTRIES, TooManyEntries};
+
+/// Why a text is no list of entries.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ListError {
+    /// Not YAML.
+    #[error(transparent)]
+    Yaml(#[from] ScanError),
+    #[error("it is empty: write [] for no entries")]
+    Empty,
+    #[error("line {line}: {expected}")]
+    Form { line: usize, expected: &'static str },
+    #[error("entry {number}: {problem} (line {line})")]
+    Entry { number: usize, line: usize, problem: Problem },
+    #[error(transparent)]
+    TooMany(#[from] TooManyEntries),
+}
+
+/// What is wrong with one entry.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Problem {
+    #[error("{0:?} is no field: the fields are domain, ip and disabled")]
+    Unknown(String),
+    #[error("{0} stands there twice")]
+    Twice(&'static str),
+    #[error("{0} is missing")]
+    Missing(&'static str),
+    #[error("disabled: {0:?} is not true or false")]
+    Disabled(String),
+    #[error(transparent)]
+    Rule(#[from] HostsEntryError),
+}
+
+/// Reads one YAML document that is a list of `{domain, ip, disabled}`. No document is no list:
+/// removing every entry takes a deliberate `[]`.
+pub(super) fn read(text: &str) -> Result<HostsList, ListError> {
+    let mut events = Events { parser: Parser::new_from_str(text), line: 1 };
+    let form = |line, expected| Err(ListError::Form { line, expected });
+    match events.next()? {
+        Event::SequenceStart(..) => {}
+        Event::StreamEnd => return Err(ListError::Empty),
+        Event::Scalar(text, ScalarStyle::Plain, ..) if text.is_empty() => return Err(ListError::Empty),
+        _ => return form(events.line, "a list of entries is expected here, or [] for none"),
+    }
+    let mut entries = Vec::new();
+    loop {
+        match events.next()? {
+            Event::SequenceEnd => break,
+            // Counted while reading, so that a hostile list costs no memory.
+            Event::MappingStart(..) if entries.len() == MAX_ENTRIES => return Err(TooManyEntries.into()),
+            Event::MappingStart(..) => entries.push(entry(&mut events, entries.len() + 1)?),
+            _ => return form(events.line, "an entry with the fields domain and ip is expected here"),
+        }
+    }
+    match events.next()? {
+        Event::StreamEnd => Ok(HostsList::new(entries)?),
+        _ => form(events.line, "one list is expected, and here is a second document"),
+    }
+}
+
+/// What follows the beginning of a mapping, with its end.
+fn entry(events: &mut Events<'_>, number: usize) -> Result<HostsEntry, ListError> {
+    let first_line = events.line;
+    let [mut domain, mut ip, mut disabled] = [None, None, None];
+    loop {
+        let field = match events.next()? {
+            Event::MappingEnd => break,
+            Event::Scalar(name, ..) => name,
+            _ => {
+                return Err(ListError::Form {
+                    line: events.line,
+                    expected: "a field's name is expected here",
+                });
+            }
+        };
+        let line = events.line;
+        let problem = |problem| ListError::Entry { number, line, problem };
+        let (name, place) = match field.as_ref() {
+            "domain" => ("domain", &mut domain),
+            "ip" => ("ip", &mut ip),
+            "disabled" => ("disabled", &mut disabled),
+            _ => return Err(problem(Problem::Unknown(field.chars().take(80).collect()))),
+        };
+        let Event::Scalar(value, style, ..) = events.next()? else {
+            return Err(ListError::Form { line: events.line, expected: "a field's text is expected here" });
+        };
+        if place.replace((value.into_owned(), style, line)).is_some() {
+            return Err(problem(Problem::Twice(name)));
+        }
+    }
+    let problem = |line| move |problem| ListError::Entry { number, line, problem };
+    let missing = |name| problem(first_line)(Problem::Missing(name));
+    let (domain, _, line) = domain.ok_or_else(|| missing("domain"))?;
+    let (ip, ..) = ip.ok_or_else(|| missing("ip"))?;
+    let disabled = match disabled {
+        None => false,
+        Some((text, style, line)) => {
+            is_true(&text, style).ok_or_else(|| problem(line)(Problem::Disabled(text)))?
+        }
+    };
+    HostsEntry::new(&domain, &ip, disabled).map_err(|error| problem(line)(error.into()))
+}
+
+/// The core schema's booleans; quoted they are texts.
+fn is_true(text: &str, style: ScalarStyle) -> Option<bool> {
+    match text {
+        _ if style != ScalarStyle::Plain => None,
+        "true" | "True" | "TRUE" => Some(true),
+        "false" | "False" | "FALSE" => Some(false),
+        _ => None,
+    }
+}
+
+/// The events that matter, and the line of the last one, from 1.
+struct Events<'a> {
+    parser: Parser<'a, granit_parser::StrInput<'a>>,
+    line: usize,
+}
+
+impl<'a> Events<'a> {
+    /// The next event; the stream's end for ever after it.
+    fn next(&mut self) -> Result<Event<'a>, ScanError> {
+        loop {
+            let Some(next) = self.parser.next_event() else { return Ok(Event::StreamEnd) };
+            let (event, Span { start, .. }) = next?;
+            self.line = start.line();
+            match event {
+                Event::StreamStart | Event::DocumentStart(..) | Event::DocumentEnd => {}
+                Event::Anchor(..) | Event::Comment(..) => {}
+                event => return Ok(event),
+            }
+        }
+    }
+}

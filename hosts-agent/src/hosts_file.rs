@@ -1,0 +1,298 @@
+//! The node's hosts file: read it, and replace its whole content so that no reader ever finds a
+//! part of it.
+//!
+//! *Expected flow.* [`HostsFile::read`] gives the content and remembers which version it was.
+//! The caller computes the new content. [`HostsFile::replace`] takes a lock on the directory,
+//! makes sure that the version is still there, writes a temporary file beside it with the same
+//! mode, owner, label and extended attributes, syncs it, renames it over the old one and syncs the
+//! directory.
+//!
+//! *Guarantees.* A reader that opens the file finds the old or the new content, also when this
+//! program or the machine dies at any moment. Where the file cannot be renamed over (it is a mount
+//! of its own, or its directory is read-only), the content is overwritten in place, never shorter
+//! than it must be; see [`Mode::InPlace`].
+//!
+//! *Caveats.* A container that mounted the file itself, not its directory, keeps the old version.
+//! Another writer that reads before and writes after us undoes the change: the agent sees that and
+//! writes again.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FileType, FlockOperation, Mode as Permissions, OFlags, Stat};
+use rustix::io::Errno;
+
+mod in_place;
+mod location;
+mod renamed;
+
+use location::Location;
+pub use renamed::TEMPORARY_NAME;
+
+/// Larger files are left alone: nobody's resolver reads them in time.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// A hosts file by its path. A symlink is followed while it stays in the path's directory.
+#[derive(Clone, Debug)]
+pub struct HostsFile {
+    path: PathBuf,
+}
+
+/// The content at one moment.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Every byte of the file.
+    pub bytes: Vec<u8>,
+    stat: Stat,
+    location: Location,
+}
+
+/// How a new content was put in place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// A new file was renamed over the old one: readers see one or the other.
+    Rename,
+    /// The old file was overwritten from the first byte that differs, because a new one cannot take
+    /// its place or cannot have its attributes. What stands before our block is never touched.
+    InPlace,
+}
+
+/// Why the file could not be read or replaced.
+#[derive(Debug, thiserror::Error)]
+pub enum HostsFileError {
+    /// A step of the operation failed.
+    #[error("cannot {operation} {}: {source}", path.display())]
+    Step {
+        /// What was tried.
+        operation: &'static str,
+        /// On which file or directory.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// A symlink that leads where the node's file system is not mounted.
+    #[error(
+        "cannot follow the symlink {} to {}: it leads out of {}; mount the directory that holds the file itself",
+        path.display(), target.display(), directory.display()
+    )]
+    Outside {
+        /// The hosts file.
+        path: PathBuf,
+        /// Where its link leads.
+        target: PathBuf,
+        /// The directory that must not be left.
+        directory: PathBuf,
+    },
+    /// Links that lead to each other.
+    #[error("cannot follow {}: too many symlinks", .0.display())]
+    Loop(PathBuf),
+    /// A directory, a device or a pipe.
+    #[error("cannot use {}: it is not a regular file", .0.display())]
+    NotAFile(PathBuf),
+    /// More bytes than a hosts file may have.
+    #[error("cannot use {}: it has more than {MAX_BYTES} bytes", .0.display())]
+    Large(PathBuf),
+    /// The path shows a file that no directory of the node names any more.
+    #[error(
+        "cannot write {}: the node has replaced this file, and its mount shows the old one; mount the directory, \
+         not the file",
+        .0.display()
+    )]
+    Orphan(PathBuf),
+    /// Somebody wrote between reading and replacing: read again and retry.
+    #[error("cannot replace {}: it was changed in the meantime", .0.display())]
+    Changed(PathBuf),
+    /// Somebody has emptied the file just now, and will probably write it: retry.
+    #[error("cannot use {}: it was emptied just now, and somebody may be writing it", .0.display())]
+    Emptied(PathBuf),
+    /// Another process holds the lock on the directory: retry.
+    #[error("cannot replace {}: another process is replacing it", .0.display())]
+    Locked(PathBuf),
+}
+
+impl HostsFileError {
+    /// Whether the same again, a little later, may succeed.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Changed(_) | Self::Emptied(_) | Self::Locked(_))
+    }
+}
+
+impl HostsFile {
+    /// The file at `path`, which need not be there yet.
+    pub fn new(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
+    /// The path as given.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where a change of the file shows: the directory of the path, and that of the file itself
+    /// where a symlink leads elsewhere, each with the name there.
+    pub fn places(&self) -> Vec<(PathBuf, OsString)> {
+        let mut places = Vec::new();
+        if let (Some(directory), Some(name)) = (self.path.parent(), self.path.file_name()) {
+            let directory = if directory == Path::new("") { Path::new(".") } else { directory };
+            places.push((directory.to_owned(), name.to_owned()));
+        }
+        if let Ok(Location { path, name, .. }) = location::locate(&self.path)
+            && !places.contains(&(path.clone(), name.clone()))
+        {
+            places.push((path, name));
+        }
+        places
+    }
+
+    /// The content as somebody who opens the path now would read it.
+    pub fn read(&self) -> Result<Snapshot, HostsFileError> {
+        let location = location::locate(&self.path)?;
+        let (file, stat) = self.open(&location)?;
+        let mut bytes = Vec::with_capacity(usize::try_from(stat.st_size).unwrap_or(0) + 1);
+        let read = File::from(file).take(MAX_BYTES + 1).read_to_end(&mut bytes);
+        read.map_err(|source| self.step("read", source))?;
+        // Who overwrites a file empties it first. What he writes then must not land in a file that
+        // ours has replaced.
+        if bytes.is_empty() && is_fresh(&stat) {
+            return Err(HostsFileError::Emptied(self.path.clone()));
+        }
+        if bytes.len() as u64 > MAX_BYTES {
+            return Err(HostsFileError::Large(self.path.clone()));
+        }
+        Ok(Snapshot { bytes, stat, location })
+    }
+
+    /// Puts `new` in the place of what `snapshot` has. Writes in any case: whoever finds them equal has
+    /// no reason to call.
+    pub fn replace(&self, snapshot: &Snapshot, new: &[u8]) -> Result<Mode, HostsFileError> {
+        let Location { directory, name, .. } = &snapshot.location;
+        let _lock = self.lock(&snapshot.location)?;
+        let (old, stat) = self.open(&snapshot.location)?;
+        if version(&stat) != version(&snapshot.stat) {
+            return Err(HostsFileError::Changed(self.path.clone()));
+        }
+        if stat.st_nlink == 0 {
+            return Err(HostsFileError::Orphan(self.path.clone()));
+        }
+        let (mode, result) = match renamed::replace(directory, name, &old, &stat, new) {
+            Err(Failure::Impossible) => {
+                (Mode::InPlace, in_place::replace(directory, name, &stat, &snapshot.bytes, new))
+            }
+            result => (Mode::Rename, result),
+        };
+        match result {
+            Ok(()) => Ok(mode),
+            Err(Failure::Failed(operation, source)) => Err(self.step(operation, source)),
+            Err(Failure::Changed) => Err(HostsFileError::Changed(self.path.clone())),
+            Err(Failure::Impossible) => Err(self.step("write", io::ErrorKind::PermissionDenied)),
+        }
+    }
+
+    /// Removes the temporary file that a killed process may have left.
+    pub fn clean(&self) -> Result<(), HostsFileError> {
+        let location = location::locate(&self.path)?;
+        let _lock = self.lock(&location)?;
+        renamed::remove_temporary(&location.directory);
+        Ok(())
+    }
+
+    fn open(&self, location: &Location) -> Result<(OwnedFd, Stat), HostsFileError> {
+        // NONBLOCK: opening a pipe must not wait for its writer.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&location.directory, &location.name, flags, Permissions::empty())
+            .map_err(|source| self.step("open", source))?;
+        let stat = rustix::fs::fstat(&file).map_err(|source| self.step("inspect", source))?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(HostsFileError::NotAFile(self.path.clone()));
+        }
+        Ok((file, stat))
+    }
+
+    /// A lock that another instance of this program waits for, on a descriptor of its own so that
+    /// it ends with the guard.
+    fn lock(&self, location: &Location) -> Result<Lock, HostsFileError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let lock = rustix::fs::openat(&location.directory, ".", flags, Permissions::empty())
+            .map_err(|source| self.step("open the directory of", source))?;
+        match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => Err(HostsFileError::Locked(self.path.clone())),
+            // A file system without locks: the check of the version has to do.
+            Ok(()) | Err(_) => Ok(Lock(lock)),
+        }
+    }
+
+    fn step(&self, operation: &'static str, source: impl Into<io::Error>) -> HostsFileError {
+        HostsFileError::Step { operation, path: self.path.clone(), source: source.into() }
+    }
+}
+
+/// Why one way of writing did not put the new content in place.
+enum Failure {
+    /// A step failed, and would in every other way of writing.
+    Failed(&'static str, io::Error),
+    /// The old file is another version by now.
+    Changed,
+    /// This way of writing is impossible here; nothing has changed.
+    Impossible,
+}
+
+/// A lock on a directory until it is dropped.
+struct Lock(OwnedFd);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing alone would leave it to a child that another thread is just starting.
+        let _ = rustix::fs::flock(&self.0, FlockOperation::Unlock);
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Mode::Rename => "rename",
+            Mode::InPlace => "overwrite",
+        })
+    }
+}
+
+/// What changes with every write and every replacement.
+fn version(stat: &Stat) -> impl PartialEq {
+    (
+        stat.st_dev,
+        stat.st_ino,
+        stat.st_size,
+        stat.st_mtime,
+        stat.st_mtime_nsec,
+        stat.st_ctime,
+        stat.st_ctime_nsec,
+    )
+}
+
+/// Whether the file was written within the last second.
+fn is_fresh(stat: &Stat) -> bool {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+    now.tv_sec.saturating_sub(stat.st_ctime).unsigned_abs() <= 1
+}
+
+/// Makes `file`'s modification time later than `old`'s when they have the same size. Resolvers that
+/// keep the hosts file in memory (Go's: containerd, kubelet) compare only time and size, and the
+/// clock of a file system has steps of milliseconds to seconds.
+fn make_distinct(file: &OwnedFd, old: &Stat, size: usize) -> Result<(), Errno> {
+    let now = rustix::fs::fstat(file)?;
+    let later = (now.st_mtime, now.st_mtime_nsec) > (old.st_mtime, old.st_mtime_nsec);
+    // A time far ahead is somebody's broken clock, which any other time differs from.
+    let is_far = old.st_mtime.saturating_sub(now.st_mtime) > 60;
+    if later || is_far || u64::try_from(old.st_size) != Ok(size as u64) {
+        return Ok(());
+    }
+    let modified = rustix::fs::Timespec { tv_sec: old.st_mtime + 1, tv_nsec: 0 };
+    let accessed = rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT };
+    rustix::fs::futimens(file, &rustix::fs::Timestamps { last_access: accessed, last_modification: modified })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! A new file in the place of the old one, with everything that the old one had but its bytes.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Stat, Uid, XattrFlags};
+use rustix::io::Errno;
+
+use super::{Failure, version};
+
+/// The temporary file's name, in the hosts file's own directory. One name, so that killed processes
+/// leave one file at most; the next write, and the next start, remove it.
+pub const TEMPORARY_NAME: &str = ".hosts-updater.new";
+
+/// The integrity of the old bytes, which the new ones must not claim.
+const NOT_COPIED: [&[u8]; 2] = [b"security.ima", b"security.evm"];
+
+/// Replaces `name` in `directory`, which is open as `old` with `stat`, by a file with the bytes
+/// `new`.
+pub(super) fn replace(
+    directory: &OwnedFd,
+    name: &OsStr,
+    old: &OwnedFd,
+    stat: &Stat,
+    new: &[u8],
+) -> Result<(), Failure> {
+    remove_temporary(directory);
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = match rustix::fs::openat(directory, TEMPORARY_NAME, flags, Mode::RUSR | Mode::WUSR) {
+        Ok(file) => file,
+        // The file itself may still be writable: a mount of its own in a read-only directory.
+        Err(Errno::ROFS | Errno::ACCESS | Errno::PERM) => return Err(Failure::Impossible),
+        Err(error) => return Err(Failure::Failed("create a file beside", error.into())),
+    };
+    let result = fill(file, old, stat, new).and_then(|()| {
+        // Again, because syncing takes long enough for somebody else's write.
+        match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(now) if version(&now) == version(stat) => {}
+            Ok(_) | Err(Errno::NOENT) => return Err(Failure::Changed),
+            Err(error) => return Err(Failure::Failed("inspect", error.into())),
+        }
+        match rustix::fs::renameat(directory, TEMPORARY_NAME, directory, name) {
+            Ok(()) => Ok(()),
+            // BUSY: the old file is a mount point. XDEV: the kernel's word for it on some systems.
+            Err(Errno::BUSY | Errno::XDEV | Errno::PERM | Errno::ACCESS) => Err(Failure::Impossible),
+            Err(error) => Err(Failure::Failed("rename a file over", error.into())),
+        }
+    });
+    if result.is_err() {
+        remove_temporary(directory);
+        return result;
+    }
+    match rustix::fs::fsync(directory) {
+        // A file system that has nothing to sync for directories.
+        Ok(()) | Err(Errno::INVAL) => Ok(()),
+        Err(error) => Err(Failure::Failed("sync the directory of", error.into())),
+    }
+}
+
+/// Removes what a killed process may have left.
+pub(super) fn remove_temporary(directory: &OwnedFd) {
+    // Usually it is not there; if it cannot be removed, creating it will say why.
+    let _ = rustix::fs::unlinkat(directory, TEMPORARY_NAME, AtFlags::empty());
+}
+
+fn fill(file: OwnedFd, old: &OwnedFd, stat: &Stat, new: &[u8]) -> Result<(), Failure> {
+    let mut file = File::from(file);
+    file.write_all(new).map_err(|error| Failure::Failed("write the file beside", error))?;
+    let file = OwnedFd::from(file);
+    // A file that readers may not read, or that a confined reader may not open, is worse than one
+    // that is overwritten.
+    keep_attributes(&file, old, stat).map_err(|_| Failure::Impossible)?;
+    super::make_distinct(&file, stat, new.len())
+        .map_err(|error| Failure::Failed("set the time of the file beside", error.into()))?;
+    rustix::fs::fsync(&file).map_err(|error| Failure::Failed("sync the file beside", error.into()))
+}
+
+fn keep_attributes(file: &OwnedFd, old: &OwnedFd, stat: &Stat) -> Result<(), Errno> {
+    let created = rustix::fs::fstat(file)?;
+    if (created.st_uid, created.st_gid) != (stat.st_uid, stat.st_gid) {
+        rustix::fs::fchown(file, Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)))?;
+    }
+    // After the owner, whose change takes bits away.
+    rustix::fs::fchmod(file, Mode::from_raw_mode(stat.st_mode))?;
+    for name in attribute_names(old)?.split(|byte| *byte == 0) {
+        if name.is_empty() || NOT_COPIED.contains(&name) {
+            continue;
+        }
+        let value = attribute(old, name)?;
+        if attribute(file, name).is_ok_and(|present| present == value) {
+            continue;
+        }
+        rustix::fs::fsetxattr(file, name, &value, XattrFlags::empty())?;
+    }
+    Ok(())
+}
+
+fn attribute_names(file: &OwnedFd) -> Result<Vec<u8>, Errno> {
+    let size = match rustix::fs::flistxattr_query(file) {
+        Ok(size) => size,
+        Err(Errno::OPNOTSUPP) => 0,
+        Err(error) => return Err(error),
+    };
+    let mut names = vec![0; size];
+    if size > 0 {
+        let length = rustix::fs::flistxattr(file, &mut names[..])?;
+        names.truncate(length);
+    }
+    Ok(names)
+}
+
+fn attribute(file: &OwnedFd, name: &[u8]) -> Result<Vec<u8>, Errno> {
+    let size = rustix::fs::fgetxattr_query(file, name)?;
+    let mut value = vec![0; size];
+    if size > 0 {
+        let length = rustix::fs::fgetxattr(file, name, &mut value[..])?;
+        value.truncate(length);
+    }
+    Ok(value)
+}

@@ -1,0 +1,22 @@
+//! hosts-updater keeps one block of the node's hosts file as the ConfigMap `updater-config` says,
+//! and touches no other byte of it.
+//!
+//! `args -> run -> agent`: the agent reads the list ([`config`], within [`bounds`]), computes the
+//! new file ([`block::merge`], pure) and lets [`hosts_file`] put it in place. What it did is a
+//! [`report::Report`], which probes ([`state_file`]) and the metrics address ([`metrics_server`])
+//! show. Nothing here talks to the cluster's API.
+
+pub mod address_range;
+pub mod agent;
+pub mod args;
+pub mod block;
+pub mod bounds;
+pub mod config;
+pub mod diff;
+pub mod hosts_file;
+pub mod metrics_server;
+pub mod report;
+pub mod resolver;
+pub mod run;
+pub mod state_file;
+pub mod watch;

@@ -1,0 +1,20 @@
+//! `hosts-updater`: see `--help`.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use hosts_agent::args::Args;
+use hosts_agent::run;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match run::run(args, &mut io::stdout().lock()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Where nobody reads standard error there is nobody to tell.
+            let _ = writeln!(io::stderr(), "error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

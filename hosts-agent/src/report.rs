@@ -1,0 +1,146 @@
+//! What the agent knows about its work: for logs, probes and metrics.
+
+use std::fmt::Write as _;
+
+use crate::hosts_file::Mode;
+use crate::resolver::Conflict;
+
+/// The state after a pass, and what has happened since the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Generation of the list that the file carries, as `HostsList::generation` has it; none before
+    /// the first time.
+    pub generation: Option<String>,
+    /// Lines in our block.
+    pub entries: usize,
+    /// How the file was last written since the start.
+    pub mode: Option<Mode>,
+    /// Why the list in the ConfigMap is not the one in the file.
+    pub list_problem: Option<String>,
+    /// Why the file does not carry the list.
+    pub file_problem: Option<String>,
+    /// Why changes are found by the slow re-check only.
+    pub watch_problem: Option<String>,
+    /// Why nobody can read the metrics.
+    pub metrics_problem: Option<String>,
+    /// Lines of others for names of the list.
+    pub conflicts: Vec<Conflict>,
+    /// Looks at list and file.
+    pub passes: u64,
+    /// Times that the file was replaced.
+    pub writes: u64,
+    /// Times that it could not be.
+    pub write_failures: u64,
+    /// Times that somebody else had changed or removed the block.
+    pub foreign_changes: u64,
+}
+
+impl Report {
+    /// Why the node is not as the list says; none when it is.
+    pub fn unready(&self) -> Option<&str> {
+        match (&self.list_problem, &self.file_problem) {
+            (Some(problem), _) | (None, Some(problem)) => Some(problem),
+            (None, None) if self.generation.is_none() => Some("the first pass is not over"),
+            (None, None) => None,
+        }
+    }
+
+    /// The metrics in Prometheus' text format.
+    pub fn metrics(&self) -> String {
+        let mut out = String::new();
+        let generation = self.generation.as_deref().unwrap_or("");
+        let mode = self.mode.map_or(String::new(), |mode| mode.to_string());
+        let info = format!(
+            "{{version=\"{}\",generation=\"{generation}\",mode=\"{mode}\"}}",
+            env!("CARGO_PKG_VERSION")
+        );
+        let flag = |is: bool| u64::from(is);
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        for (name, labels, kind, help, value) in [
+            (
+                "info",
+                info.as_str(),
+                "gauge",
+                "The generation of the list in the file, and how it was written.",
+                1,
+            ),
+            (
+                "ready",
+                "",
+                "gauge",
+                "1 when the list is good and the file carries it.",
+                flag(self.unready().is_none()),
+            ),
+            (
+                "list_good",
+                "",
+                "gauge",
+                "1 when the ConfigMap's list may be written.",
+                flag(self.list_problem.is_none()),
+            ),
+            ("watching", "", "gauge", "1 when changes are seen at once.", flag(self.watch_problem.is_none())),
+            ("entries", "", "gauge", "Lines in the block.", count(self.entries)),
+            (
+                "conflicts",
+                "",
+                "gauge",
+                "Other lines of the file that give a listed name another address.",
+                count(self.conflicts.len()),
+            ),
+            ("passes_total", "", "counter", "Looks at list and file.", self.passes),
+            ("writes_total", "", "counter", "Replacements of the file.", self.writes),
+            ("write_failures_total", "", "counter", "Replacements that failed.", self.write_failures),
+            (
+                "foreign_changes_total",
+                "",
+                "counter",
+                "Times that somebody else had changed or removed the block.",
+                self.foreign_changes,
+            ),
+        ] {
+            let _ = writeln!(out, "# HELP hosts_updater_{name} {help}");
+            let _ = writeln!(out, "# TYPE hosts_updater_{name} {kind}");
+            let _ = writeln!(out, "hosts_updater_{name}{labels} {value}");
+        }
+        out
+    }
+
+    /// What has become different since `before`, as lines for the log.
+    pub fn news(&self, before: &Report) -> Vec<String> {
+        let mut news = Vec::new();
+        for (what, now, then) in [
+            ("list", &self.list_problem, &before.list_problem),
+            ("hosts file", &self.file_problem, &before.file_problem),
+            ("watch", &self.watch_problem, &before.watch_problem),
+            ("metrics", &self.metrics_problem, &before.metrics_problem),
+        ] {
+            match (now, then) {
+                (Some(problem), then) if Some(problem) != then.as_ref() => news.push(match what {
+                    "list" => format!("{problem}; the last good entries stay"),
+                    _ => problem.clone(),
+                }),
+                (None, Some(_)) => news.push(format!("the {what}'s problem is over")),
+                _ => {}
+            }
+        }
+        if self.foreign_changes > before.foreign_changes {
+            news.push("somebody else had changed or removed the block".to_owned());
+        }
+        if self.writes > before.writes {
+            let mode = self.mode.map_or(String::new(), |mode| format!(", by {mode}"));
+            let generation = self.generation.as_deref().unwrap_or("none");
+            news.push(format!("wrote the block: entries {}, generation {generation}{mode}", self.entries));
+        }
+        if self.conflicts != before.conflicts {
+            for Conflict { line, ip, domain } in &self.conflicts {
+                news.push(format!(
+                    "line {line} also gives {domain} the address {ip}: resolvers return both; remove that line"
+                ));
+            }
+        }
+        news
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,62 @@
+use expect_test::expect;
+
+use super::*;
+
+#[test]
+fn the_metrics_are_prometheus_text() {
+    let report = Report {
+        generation: Some("00112233445566aa".to_owned()),
+        entries: 2,
+        mode: Some(Mode::Rename),
+        passes: 7,
+        writes: 3,
+        foreign_changes: 1,
+        conflicts: vec![Conflict { line: 3, ip: [1, 1, 1, 1].into(), domain: "a.com".to_owned() }],
+        ..Report::default()
+    };
+    expect![[r##"
+        # HELP hosts_updater_info The generation of the list in the file, and how it was written.
+        # TYPE hosts_updater_info gauge
+        hosts_updater_info{version="0.1.0",generation="00112233445566aa",mode="rename"} 1
+        # HELP hosts_updater_ready 1 when the list is good and the file carries it.
+        # TYPE hosts_updater_ready gauge
+        hosts_updater_ready 1
+        # HELP hosts_updater_list_good 1 when the ConfigMap's list may be written.
+        # TYPE hosts_updater_list_good gauge
+        hosts_updater_list_good 1
+        # HELP hosts_updater_watching 1 when changes are seen at once.
+        # TYPE hosts_updater_watching gauge
+        hosts_updater_watching 1
+        # HELP hosts_updater_entries Lines in the block.
+        # TYPE hosts_updater_entries gauge
+        hosts_updater_entries 2
+        # HELP hosts_updater_conflicts Other lines of the file that give a listed name another address.
+        # TYPE hosts_updater_conflicts gauge
+        hosts_updater_conflicts 1
+        # HELP hosts_updater_passes_total Looks at list and file.
+        # TYPE hosts_updater_passes_total counter
+        hosts_updater_passes_total 7
+        # HELP hosts_updater_writes_total Replacements of the file.
+        # TYPE hosts_updater_writes_total counter
+        hosts_updater_writes_total 3
+        # HELP hosts_updater_write_failures_total Replacements that failed.
+        # TYPE hosts_updater_write_failures_total counter
+        hosts_updater_write_failures_total 0
+        # HELP hosts_updater_foreign_changes_total Times that somebody else had changed or removed the block.
+        # TYPE hosts_updater_foreign_changes_total counter
+        hosts_updater_foreign_changes_total 1
+    "##]]
+    .assert_eq(&report.metrics());
+}
+
+#[test]
+fn a_problem_is_told_once_and_its_end_too() {
+    let calm = Report { generation: Some("1".to_owned()), ..Report::default() };
+    let bad = Report { list_problem: Some("cannot read it".to_owned()), ..calm.clone() };
+    assert_eq!(bad.news(&calm), ["cannot read it; the last good entries stay"]);
+    assert_eq!(bad.news(&bad), Vec::<String>::new());
+    assert_eq!(calm.news(&bad), ["the list's problem is over"]);
+    assert_eq!(bad.unready(), Some("cannot read it"));
+    assert_eq!(calm.unready(), None);
+    assert_eq!(Report::default().unready(), Some("the first pass is not over"));
+}

@@ -1,0 +1,193 @@
+//! What `hosts-updater` does with its arguments.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use crate::agent::{Agent, Outcome, Patience};
+use crate::args::Args;
+use crate::block;
+use crate::bounds::Bounds;
+use crate::config;
+use crate::diff;
+use crate::hosts_file::HostsFile;
+use crate::metrics_server::{self, SharedReport};
+use crate::state_file;
+use crate::watch::{Wake, Watch};
+
+/// After another process was in the way.
+const SOON: Duration = Duration::from_secs(1);
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// Does what `args` say; prints what was asked for to `out`, and what happens to standard error.
+pub fn run(args: Args, out: &mut impl Write) -> Result<()> {
+    if let Some(what) = args.healthcheck {
+        return Ok(state_file::check(&args.state_dir, what)?);
+    }
+    let bounds = args.bounds(&rustix::system::uname().nodename().to_string_lossy());
+    let Args { config_dir, hosts_file, recheck, metrics_address, state_dir, once, remove, dry_run, .. } =
+        args;
+    let file = HostsFile::new(&hosts_file);
+    if dry_run || remove {
+        return edit(&file, &config_dir, &bounds, remove, dry_run, out);
+    }
+    let agent = Agent::new(config_dir.clone(), bounds, file.clone());
+    if once {
+        return pass_once(agent);
+    }
+    Loop {
+        watch: Watch::new(stop_signals()?),
+        agent,
+        file,
+        config_dir,
+        recheck,
+        metrics_address,
+        metrics: None,
+        state_dir,
+    }
+    .run()
+}
+
+/// `--dry-run` and `--remove`: one change, shown or made.
+fn edit(
+    file: &HostsFile,
+    config_dir: &std::path::Path,
+    bounds: &Bounds,
+    remove: bool,
+    dry_run: bool,
+    out: &mut impl Write,
+) -> Result<()> {
+    let list = if remove { None } else { Some(config::read(config_dir, bounds)?) };
+    let entries = list.as_ref().map(|list| list.enabled()).unwrap_or_default();
+    let snapshot = file.read()?;
+    let new = block::merge(&snapshot.bytes, &entries);
+    if dry_run {
+        out.write_all(&diff::unified(&file.path().to_string_lossy(), &snapshot.bytes, &new))?;
+        return Ok(());
+    }
+    if new == snapshot.bytes {
+        log(&format!("{} has no block", file.path().display()));
+        return Ok(());
+    }
+    let mode = file.replace(&snapshot, &new)?;
+    log(&format!("removed the block from {} ({mode})", file.path().display()));
+    Ok(())
+}
+
+fn pass_once(mut agent: Agent) -> Result<()> {
+    let before = agent.report().clone();
+    agent.pass();
+    let report = agent.report();
+    match report.unready() {
+        Some(problem) => Err(problem.into()),
+        None => {
+            report.news(&before).iter().for_each(|line| log(line));
+            Ok(())
+        }
+    }
+}
+
+struct Loop {
+    agent: Agent,
+    watch: Watch,
+    file: HostsFile,
+    config_dir: PathBuf,
+    recheck: Duration,
+    metrics_address: Option<SocketAddr>,
+    /// Set once the server runs.
+    metrics: Option<SharedReport>,
+    state_dir: PathBuf,
+}
+
+impl Loop {
+    /// Until SIGTERM or SIGINT. The block stays: the next version of the program, or the next boot
+    /// of the node, needs it before it could write it.
+    fn run(mut self) -> Result<()> {
+        // What a killed predecessor left; without the directory the first pass says what is wrong.
+        let _ = self.file.clean();
+        let mut patience = Patience::new(self.recheck);
+        loop {
+            // Before the pass, so that no change falls between looking and waiting.
+            let before = self.agent.report().clone();
+            self.agent.report_mut().watch_problem = self.watch.follow(&self.config_dir, &self.file.places());
+            self.start_metrics();
+            let Outcome { retry_soon, foreign_change } = self.agent.pass();
+            self.publish();
+            self.agent.report().news(&before).iter().for_each(|line| log(line));
+            let now = Instant::now();
+            if foreign_change {
+                patience.answered(now);
+            }
+            let due = now + if retry_soon { SOON } else { self.recheck };
+            if !self.wait(due, &patience)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits for a reason to pass again; false at the end.
+    fn wait(&mut self, mut due: Instant, patience: &Patience) -> Result<bool> {
+        loop {
+            match self.watch.wait(due)? {
+                Wake::Stop => return Ok(false),
+                Wake::HostsFile => match patience.until() {
+                    Some(until) if Instant::now() < until => due = due.min(until),
+                    _ => return Ok(true),
+                },
+                Wake::List | Wake::Due => return Ok(true),
+            }
+        }
+    }
+
+    /// A port that is taken must not keep the node from resolving: tried again with each pass.
+    fn start_metrics(&mut self) {
+        let Some(address) = self.metrics_address else { return };
+        if self.metrics.is_some() {
+            return;
+        }
+        let shared = SharedReport::default();
+        self.agent.report_mut().metrics_problem = match metrics_server::start(address, shared.clone()) {
+            Ok(bound) => {
+                log(&format!("metrics at http://{bound}/metrics"));
+                self.metrics = Some(shared);
+                None
+            }
+            Err(error) => Some(format!("cannot listen on {address} for metrics: {error}")),
+        };
+    }
+
+    fn publish(&mut self) {
+        if let Some(shared) = &self.metrics {
+            self.agent.report().clone_into(&mut shared.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        if let Err(error) = state_file::write(&self.state_dir, self.agent.report(), self.recheck) {
+            // The probes will fail, and this says why.
+            log(&format!(
+                "cannot write the state for --healthcheck to {}: {error}",
+                self.state_dir.display()
+            ));
+        }
+    }
+}
+
+/// Becomes readable with SIGTERM or SIGINT. Process 1 of a container is not ended by a signal that
+/// it does not handle.
+fn stop_signals() -> io::Result<OwnedFd> {
+    let (stop, signal) = UnixStream::pair()?;
+    signal_hook::low_level::pipe::register(SIGTERM, signal.try_clone()?)?;
+    signal_hook::low_level::pipe::register(SIGINT, signal)?;
+    Ok(stop.into())
+}
+
+fn log(line: &str) {
+    // Nobody to tell when nobody reads.
+    let _ = writeln!(io::stderr(), "{line}");
+}
