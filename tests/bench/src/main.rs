@@ -1,0 +1,51 @@
+//! Benchmarks of tcr-assistant: `bench NAME METRIC VALUE UNIT`, a line for each figure.
+//!
+//! Figures are ratios to a baseline of the same run wherever they can be, because machines differ
+//! and are noisy. `./justw bench NAME` builds and runs one.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod figure;
+mod policy;
+mod review;
+
+/// Measures one part of tcr-assistant and prints a line for each figure:
+/// `bench NAME METRIC VALUE UNIT`.
+#[derive(Parser)]
+#[command(after_help = "Examples:\n  ./justw bench policy\n  ./justw bench policy --check")]
+struct Args {
+    /// What to measure.
+    name: Name,
+    /// Exit with 1 where a figure misses its limit.
+    #[arg(long)]
+    check: bool,
+    /// The short form: few calls, unoptimised; proves that the benchmark runs and judges nothing.
+    #[arg(long, conflicts_with = "check")]
+    smoke: bool,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Name {
+    /// The policy's evaluation, from AdmissionReview bytes to AdmissionReview bytes.
+    Policy,
+}
+
+fn main() -> ExitCode {
+    let Args { name, check, smoke } = Args::parse();
+    let figures = match name {
+        Name::Policy => policy::measure(smoke),
+    };
+    match figures {
+        Ok(figures) => {
+            figure::print(&figures);
+            let missed = figures.iter().any(|figure| figure.is_missed());
+            if check && missed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

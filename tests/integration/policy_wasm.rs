@@ -1,0 +1,132 @@
+//! The built policy: its size, its imports, and what it returns for any object.
+
+use std::sync::LazyLock;
+
+use harness::{Host, HostOptions, Outcome, Policy};
+use integration::policy_wasm;
+use proptest::prelude::*;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+static POLICY: LazyLock<Policy> = LazyLock::new(|| {
+    let wasm = std::fs::read(policy_wasm()).expect("the policy can be read");
+    let host = Host::new(HostOptions::default()).expect("the engine starts");
+    Policy::load(&host, &wasm).expect("the policy loads")
+});
+
+#[test]
+fn policy_imports_from_wapc_only() {
+    let imports = POLICY.imports();
+    assert!(!imports.is_empty());
+    let foreign: Vec<&String> = imports.iter().filter(|import| !import.starts_with("wapc.")).collect();
+    assert!(foreign.is_empty(), "a clock, a file or a browser has come in: {foreign:?}");
+}
+
+#[test]
+fn policy_is_at_most_256_kib() {
+    let size = std::fs::metadata(policy_wasm()).expect("the policy can be read").len();
+    assert!(size <= 256 << 10, "policy.wasm has {size} bytes");
+}
+
+/// Text of any JSON value, with odd numbers, escapes, blanks and repeated keys.
+fn json_text() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        Just("null".to_owned()),
+        Just("true".to_owned()),
+        Just("10.0".to_owned()),
+        Just("-0".to_owned()),
+        Just("1E400".to_owned()),
+        any::<i64>().prop_map(|number| number.to_string()),
+        any::<String>().prop_map(|text| Value::from(text).to_string()),
+        Just(r#""\ud83d\ude00\u0000\/""#.to_owned()),
+        Just(r#""imagePullSecrets""#.to_owned()),
+    ];
+    leaf.prop_recursive(6, 48, 5, |inner| {
+        let blank = "[ \n\t]{0,2}";
+        let array = (proptest::collection::vec(inner.clone(), 0..5), blank).prop_map(|(items, blank)| {
+            format!("[{blank}{}{blank}]", items.join(&format!("{blank},{blank}")))
+        });
+        prop_oneof![array, members(inner).prop_map(|members| format!("{{{members}}}"))]
+    })
+}
+
+/// Members of an object, without its braces.
+fn members(value: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
+    let key = prop_oneof![
+        any::<String>().prop_map(|text| Value::from(text).to_string()),
+        Just(r#""image""#.to_owned()),
+        Just(r#""a\u0062""#.to_owned()),
+    ];
+    let member = (key, value, "[ \n\t]{0,2}")
+        .prop_map(|(key, value, blank)| format!("{blank}{key}{blank}:{blank}{value}"));
+    proptest::collection::vec(member, 0..5).prop_map(|members| members.join(","))
+}
+
+/// A Pod with one private image among anything else, and the names in its list.
+fn pod() -> impl Strategy<Value = (String, Vec<&'static str>)> {
+    let list = prop_oneof![
+        Just((None, vec![])),
+        Just((Some("[ ]"), vec![])),
+        Just((Some(r#"[{"name":"mine"}]"#), vec!["mine"])),
+        Just((Some(r#"[ {"name" : "b"} , {"name":"\u0061"} ]"#), vec!["b", "a"])),
+        Just((Some(r#"[{"name":"tcr.ipsd\u0065mo"}]"#), vec!["tcr.ipsdemo"])),
+    ];
+    let any_members = || members(json_text());
+    (any_members(), any_members(), any_members(), any_members(), list).prop_map(
+        |(a, b, c, d, (list, names))| {
+            let containers =
+                r#""containers":[{"name":"x","image":"demo.tencentcloudcr.com/team/app:v1"}]"#.to_owned();
+            let list = list.map(|list| format!(r#""imagePullSecrets" : {list}"#)).unwrap_or_default();
+            let join = |parts: &[&str]| {
+                parts.iter().copied().filter(|part| !part.trim().is_empty()).collect::<Vec<_>>().join(",")
+            };
+            let spec = join(&[&a, &containers, &b, &list]);
+            let spec = format!(r#""spec": {{{spec}}}"#);
+            (format!("{{{}}}", join(&[&c, &spec, &d])), names)
+        },
+    )
+}
+
+fn mutated(object: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Response<'a> {
+        #[serde(borrow)]
+        mutated_object: Option<&'a RawValue>,
+    }
+    let settings = json!({"registries": [{"name": "demo", "hosts": ["demo.tencentcloudcr.com"]}]});
+    let payload = format!(
+        r#"{{"request":{{"uid":"u","kind":{{"group":"","version":"v1","kind":"Pod"}},"namespace":"shop","operation":"CREATE","object":{object}}},"settings":{settings}}}"#
+    );
+    match POLICY.call("validate", payload.into_bytes()) {
+        Outcome::Answer(answer) => {
+            let response: Response<'_> = serde_json::from_slice(&answer).expect("a response");
+            response.mutated_object.map(|object| object.get().to_owned())
+        }
+        other => panic!("no answer for {object}: {other:?}"),
+    }
+}
+
+fn names(pod: &str) -> Vec<String> {
+    let pod: Value = serde_json::from_str(&pod.replace("1E400", "0")).expect("JSON");
+    let list = pod["spec"]["imagePullSecrets"].as_array().cloned().unwrap_or_default();
+    list.iter().map(|entry| entry["name"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
+
+    #[test]
+    fn what_the_guest_returns_is_what_it_got_and_one_inserted_span((input, listed) in pod()) {
+        let Some(output) = mutated(&input) else {
+            prop_assert!(listed.contains(&"tcr.ipsdemo"), "nothing was added to {}", input);
+            return Ok(());
+        };
+        let head = input.bytes().zip(output.bytes()).take_while(|(a, b)| a == b).count();
+        let (rest, added) = (&input.as_bytes()[head..], &output.as_bytes()[head..]);
+        prop_assert!(added.ends_with(rest), "more than one span differs between\n{}\n{}", input, output);
+        let mut expected: Vec<String> = listed.iter().map(|name| (*name).to_owned()).collect();
+        expected.push("tcr.ipsdemo".to_owned());
+        prop_assert_eq!(names(&output), expected);
+    }
+}

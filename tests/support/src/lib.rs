@@ -1,0 +1,29 @@
+//! Real Kubernetes for tests and for developers.
+//!
+//! [`ControlPlane::start`] gives etcd, kube-apiserver and kube-controller-manager on this machine, with RBAC, an admin's
+//! kubeconfig and kubeconfigs that act as exactly one ServiceAccount. Their programs are built once from pinned Go
+//! modules ([`Program`]). Everything that a test starts belongs to a [`Run`]: when its owner ends, however it ends,
+//! no process and no file of the run is left.
+//!
+//! The binary `cluster` keeps such a control plane for a developer.
+
+pub mod audit;
+pub mod cache;
+mod control_plane;
+mod eventually;
+mod identity;
+mod kubectl;
+mod port;
+mod process;
+mod program;
+mod run;
+pub mod standing;
+
+pub use control_plane::{ControlPlane, Options, Part};
+pub use eventually::eventually;
+pub use identity::Identity;
+pub use kubectl::Output;
+pub use port::ReservedPort;
+pub use process::Process;
+pub use program::Program;
+pub use run::Run;

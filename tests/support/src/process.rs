@@ -1,0 +1,154 @@
+//! A process of a run that can be killed and started again.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A program that runs in the background with its output in a log; killed when dropped.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    log: PathBuf,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    command: Command,
+    child: Option<Child>,
+}
+
+impl Process {
+    /// Does not start it yet. Output is appended to `log`.
+    pub(crate) fn new(name: &str, mut command: Command, log: &Path) -> Result<Self> {
+        let open = || File::options().create(true).append(true).open(log);
+        let output = open().with_context(|| format!("cannot write the log {}", log.display()))?;
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        Ok(Self {
+            name: name.to_owned(),
+            log: log.to_owned(),
+            state: Mutex::new(State { command, child: None }),
+        })
+    }
+
+    /// Starts it; also again, with the same arguments, after it ended.
+    ///
+    /// # Errors
+    /// It is running, or the program cannot be started.
+    pub fn start(&self) -> Result<()> {
+        let mut state = self.state();
+        if state.is_running() {
+            bail!("cannot start {}: it is running", self.name);
+        }
+        let program = state.command.get_program().to_owned();
+        let child = state
+            .command
+            .spawn()
+            .with_context(|| format!("cannot start {} ({})", self.name, program.display()))?;
+        state.child = Some(child);
+        Ok(())
+    }
+
+    /// The name it was started under.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The process id while it runs.
+    pub fn id(&self) -> Option<u32> {
+        let mut state = self.state();
+        if state.is_running() { state.child.as_ref().map(Child::id) } else { None }
+    }
+
+    /// How it ended, when it was started and has ended by itself.
+    pub fn ended(&self) -> Option<ExitStatus> {
+        self.state().child.as_mut()?.try_wait().ok()?
+    }
+
+    /// Ends it as `kill -9` does, and waits until it is gone.
+    pub fn kill(&self) {
+        if let Some(mut child) = self.state().child.take() {
+            // An error says that it ended already.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Asks it to end (SIGTERM), and kills it when it has not within `patience`. Returns how it ended, if by itself.
+    pub async fn stop(&self, patience: Duration) -> Option<ExitStatus> {
+        self.signal(Signal::TERM);
+        let start = Instant::now();
+        while start.elapsed() < patience {
+            if let Some(status) = self.ended() {
+                return Some(status);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.kill();
+        None
+    }
+
+    /// Fails with the end of its log when it is not running.
+    pub(crate) fn check(&self) -> Result<()> {
+        let Some(status) = self.ended() else { return Ok(()) };
+        bail!("{} ended with {status}; its log ends with\n{}", self.name, tail(&self.log, 15))
+    }
+
+    /// Its log's path.
+    pub fn log_path(&self) -> &Path {
+        &self.log
+    }
+
+    /// Everything it has written so far, over all its starts.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn log(&self) -> Result<String> {
+        let bytes =
+            fs::read(&self.log).with_context(|| format!("cannot read the log {}", self.log.display()))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    fn signal(&self, signal: Signal) {
+        // Asked of the unreaped child, so that the id cannot be somebody else's by now.
+        let mut state = self.state();
+        if state.is_running()
+            && let Some(pid) = state.child.as_ref().and_then(|child| Pid::from_raw(child.id().cast_signed()))
+        {
+            let _ = kill_process(pid, signal);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+impl State {
+    fn is_running(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+    }
+}
+
+/// The last `lines` of a file, or why it cannot be read.
+pub(crate) fn tail(path: &Path, lines: usize) -> String {
+    match fs::read(path) {
+        Ok(bytes) => {
+            let text = String::from_utf8_lossy(&bytes);
+            let all: Vec<_> = text.lines().collect();
+            all[all.len().saturating_sub(lines)..].join("\n")
+        }
+        Err(error) => format!("(cannot read {}: {error})", path.display()),
+    }
+}

@@ -1,0 +1,240 @@
+//! The programs of a cluster, built once from the pinned Go modules beside this crate.
+//!
+//! They are kept in the cache folder, so that no checkout builds them again. `KUBEBUILDER_ASSETS` is used instead for
+//! what it has, when it has kube-apiserver and etcd.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs;
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use crate::process::tail;
+use crate::{Run, cache};
+
+#[cfg(test)]
+mod tests;
+
+/// Longer than the slowest of them takes on two busy cores with nothing in Go's own caches.
+const BUILD_TIMEOUT: Duration = Duration::from_secs(40 * 60);
+
+/// A program that a cluster, or a test of one, runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Program {
+    /// The store behind the API server.
+    Etcd,
+    /// The API server.
+    KubeApiserver,
+    /// ServiceAccounts of new namespaces, garbage collection, Deployments, and so on.
+    KubeControllerManager,
+    /// Gives Pods their nodes.
+    KubeScheduler,
+    /// A node's agent.
+    Kubelet,
+    /// The Service network of a node.
+    KubeProxy,
+    /// What a user types.
+    Kubectl,
+    /// Installs a chart.
+    Helm,
+}
+
+/// A Go module beside this crate, and what is built from it.
+struct Module {
+    folder: &'static str,
+    go_mod: &'static str,
+    /// The folder under the cache; names the version.
+    cached: &'static str,
+    /// Without the version kubectl cannot parse the server's, and charts see Kubernetes 1.20.
+    ldflags: &'static str,
+    needs: &'static str,
+}
+
+const KUBERNETES: Module = Module {
+    folder: concat!(env!("CARGO_MANIFEST_DIR"), "/kubernetes"),
+    go_mod: include_str!("../kubernetes/go.mod"),
+    cached: "kubernetes-v1.35.4",
+    ldflags: "-s -w -X k8s.io/component-base/version.gitVersion=v1.35.4 \
+        -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=35",
+    needs: "Go 1.25 or newer",
+};
+
+const HELM: Module = Module {
+    folder: concat!(env!("CARGO_MANIFEST_DIR"), "/helm"),
+    go_mod: include_str!("../helm/go.mod"),
+    cached: "helm-v3.22.0",
+    ldflags: "-s -w -X helm.sh/helm/v3/internal/version.version=v3.22.0 \
+        -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=35 \
+        -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor=35",
+    needs: "Go 1.26 or newer",
+};
+
+impl Program {
+    /// What a control plane and its user need.
+    pub const CONTROL_PLANE: [Self; 4] =
+        [Self::Etcd, Self::KubeApiserver, Self::KubeControllerManager, Self::Kubectl];
+
+    /// Its path; builds it when it was not built yet, saying so on stderr. Processes that want the same wait for
+    /// the first. Takes minutes then, so call it where blocking is allowed.
+    ///
+    /// # Errors
+    /// Go is not installed, the build fails (with its last lines), or the cache folder cannot be written.
+    pub fn path(self) -> Result<PathBuf> {
+        if let Some(path) = self.in_assets(std::env::var_os("KUBEBUILDER_ASSETS")) {
+            return Ok(path);
+        }
+        let module = self.module();
+        let folder = cache::folder()?.join(module.cached);
+        cache::make(&folder)?;
+        let built = folder.join(self.name());
+        let stamp = folder.join(format!(".{}.built-from", self.name()));
+        // A changed go.mod makes another program: Go's own cache makes that a matter of seconds.
+        let source = format!("{}\n{}\n", module.go_mod, module.ldflags);
+        let is_current = || built.is_file() && fs::read_to_string(&stamp).is_ok_and(|from| from == source);
+        if is_current() {
+            return Ok(built);
+        }
+        let waiting = || say(&format!("{self}: another process builds, waiting for it"));
+        let _lock = cache::lock(&folder.join(".lock"), BUILD_TIMEOUT * 2, waiting)?.with_context(|| {
+            format!("cannot build {self}: another process has been building for too long")
+        })?;
+        if !is_current() {
+            self.build(&folder, &built).with_context(|| format!("cannot build {self}"))?;
+            fs::write(&stamp, &source).with_context(|| format!("cannot write {}", stamp.display()))?;
+        }
+        Ok(built)
+    }
+
+    /// The path in `KUBEBUILDER_ASSETS`, the value of the variable, where that has a control plane and this program.
+    fn in_assets(self, assets: Option<OsString>) -> Option<PathBuf> {
+        let assets = PathBuf::from(assets?);
+        let has = |program: Self| assets.join(program.name()).is_file();
+        (has(Self::KubeApiserver) && has(Self::Etcd) && has(self)).then(|| assets.join(self.name()))
+    }
+
+    fn build(self, folder: &Path, built: &Path) -> Result<()> {
+        let module = self.module();
+        // In a run of its own: when we are killed, neither the compiler nor half a program is left.
+        let run = Run::under(folder)?;
+        let output = run.folder().join(self.name());
+        let mut go = run.command("go");
+        go.args(["build", "-trimpath", "-buildvcs=false", "-ldflags", module.ldflags, "-o"])
+            .args([output.as_os_str(), self.package().as_ref()])
+            .current_dir(module.folder)
+            .env("CGO_ENABLED", "0")
+            .env("GOFLAGS", "-mod=readonly")
+            .env("GOWORK", "off");
+        let mut progress = Progress::start(&format!("building {self} ({} the first time)", self.takes()));
+        let build = run.start("go-build", go).map_err(|error| match error.downcast_ref::<std::io::Error>() {
+            Some(io) if io.kind() == ErrorKind::NotFound => anyhow!(
+                "go is not on PATH: install {}, or set KUBEBUILDER_ASSETS to a folder that has it and kube-apiserver, \
+                 etcd, kube-controller-manager and kubectl",
+                module.needs
+            ),
+            _ => error,
+        })?;
+        let start = Instant::now();
+        let status = loop {
+            if let Some(status) = build.ended() {
+                break status;
+            }
+            if start.elapsed() > BUILD_TIMEOUT {
+                bail!("go build did not end within {BUILD_TIMEOUT:?}");
+            }
+            progress.tick();
+            std::thread::sleep(Duration::from_millis(100));
+        };
+        progress.end();
+        if !status.success() {
+            bail!(
+                "go build ended with {status} ({} is needed):\n{}",
+                module.needs,
+                tail(build.log_path(), 20)
+            );
+        }
+        fs::rename(&output, built).with_context(|| format!("cannot put it at {}", built.display()))
+    }
+
+    /// The file's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Etcd => "etcd",
+            Self::KubeApiserver => "kube-apiserver",
+            Self::KubeControllerManager => "kube-controller-manager",
+            Self::KubeScheduler => "kube-scheduler",
+            Self::Kubelet => "kubelet",
+            Self::KubeProxy => "kube-proxy",
+            Self::Kubectl => "kubectl",
+            Self::Helm => "helm",
+        }
+    }
+
+    fn package(self) -> String {
+        match self {
+            Self::Etcd => "go.etcd.io/etcd/server/v3".to_owned(),
+            Self::Helm => "helm.sh/helm/v3/cmd/helm".to_owned(),
+            kubernetes => format!("k8s.io/kubernetes/cmd/{}", kubernetes.name()),
+        }
+    }
+
+    fn module(self) -> &'static Module {
+        if self == Self::Helm { &HELM } else { &KUBERNETES }
+    }
+
+    /// On two cores with nothing in Go's cache; the later ones share much with the earlier.
+    fn takes(self) -> &'static str {
+        match self {
+            Self::KubeApiserver => "about 5 minutes",
+            Self::Etcd | Self::Kubectl | Self::Kubelet | Self::Helm => "about 2 minutes",
+            Self::KubeControllerManager | Self::KubeScheduler | Self::KubeProxy => "about a minute",
+        }
+    }
+}
+
+impl fmt::Display for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One line on stderr about something long: with the seconds where a person watches, said once in a pipe.
+struct Progress {
+    what: String,
+    start: Instant,
+    shown: Option<u64>,
+}
+
+impl Progress {
+    fn start(what: &str) -> Self {
+        let mut progress = Self { what: what.to_owned(), start: Instant::now(), shown: None };
+        if std::io::stderr().is_terminal() {
+            progress.tick();
+        } else {
+            say(what);
+        }
+        progress
+    }
+
+    fn tick(&mut self) {
+        let seconds = self.start.elapsed().as_secs();
+        if self.shown != Some(seconds) && std::io::stderr().is_terminal() {
+            self.shown = Some(seconds);
+            // Nobody is there to read that stderr is closed.
+            let _ = write!(std::io::stderr(), "\r{} {seconds} s", self.what);
+        }
+    }
+
+    fn end(&self) {
+        if std::io::stderr().is_terminal() {
+            let _ = writeln!(std::io::stderr());
+        }
+    }
+}
+
+/// Not `eprintln!`: a test's captured output would hide for minutes why nothing happens.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}

@@ -1,0 +1,32 @@
+use super::*;
+
+fn assets(programs: &[Program]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for program in programs {
+        fs::write(folder.path().join(program.name()), "").unwrap();
+    }
+    folder
+}
+
+#[test]
+fn assets_are_used_for_what_they_have_when_they_have_a_control_plane() {
+    let folder = assets(&[Program::Etcd, Program::KubeApiserver]);
+    let of = |program: Program| program.in_assets(Some(folder.path().into()));
+    assert_eq!(of(Program::KubeApiserver), Some(folder.path().join("kube-apiserver")));
+    assert_eq!(of(Program::Kubectl), None);
+}
+
+#[test]
+fn assets_without_a_control_plane_are_not_used() {
+    let folder = assets(&[Program::Kubectl, Program::Etcd]);
+    assert_eq!(Program::Kubectl.in_assets(Some(folder.path().into())), None);
+    assert_eq!(Program::Kubectl.in_assets(None), None);
+}
+
+#[test]
+fn the_versions_named_are_those_of_the_modules() {
+    assert!(KUBERNETES.go_mod.contains("\tk8s.io/kubernetes v1.35.4\n"));
+    assert!(KUBERNETES.cached.ends_with("-v1.35.4") && KUBERNETES.ldflags.contains("gitVersion=v1.35.4 "));
+    assert!(HELM.go_mod.contains("helm.sh/helm/v3 v3.22.0\n"));
+    assert!(HELM.cached.ends_with("-v3.22.0") && HELM.ldflags.contains("version=v3.22.0 "));
+}

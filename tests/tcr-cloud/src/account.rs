@@ -1,0 +1,58 @@
+//! Who may call, and what for.
+
+use serde::{Deserialize, Serialize};
+
+use crate::secret::Secret;
+
+/// A CAM identity with one API key.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Account {
+    /// The public half of the key, `AKID...`.
+    pub secret_id: String,
+    /// The key that signs.
+    pub secret_key: Secret,
+    /// For temporary keys (STS, CVM role): what `X-TC-Token` must say. Absent for permanent keys,
+    /// which must not send the header.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<Secret>,
+    /// The identity's own number, `operatorUin`; also the user name of what it mints.
+    pub uin: String,
+    /// The root account's number, `ownerUin`; the identity itself when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner_uin: Option<String>,
+    /// The operations CAM grants it: `tcr:*`, `tcr:Describe*`, `tcr:CreateInstanceToken`.
+    #[serde(default = "everything")]
+    pub allow: Vec<String>,
+}
+
+fn everything() -> Vec<String> {
+    vec!["tcr:*".to_owned()]
+}
+
+impl Account {
+    /// An account with a permanent key that may do everything in TCR.
+    pub fn new(secret_id: impl Into<String>, secret_key: impl Into<String>, uin: impl Into<String>) -> Self {
+        Self {
+            secret_id: secret_id.into(),
+            secret_key: Secret::new(secret_key),
+            token: None,
+            uin: uin.into(),
+            owner_uin: None,
+            allow: everything(),
+        }
+    }
+
+    /// The root account's number.
+    pub(crate) fn owner(&self) -> &str {
+        self.owner_uin.as_deref().unwrap_or(&self.uin)
+    }
+
+    /// Whether CAM grants `operation` (`tcr:CreateInstanceToken`).
+    pub(crate) fn may(&self, operation: &str) -> bool {
+        self.allow.iter().any(|granted| match granted.strip_suffix('*') {
+            Some(prefix) => operation.starts_with(prefix),
+            None => granted == operation,
+        })
+    }
+}

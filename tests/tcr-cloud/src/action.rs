@@ -1,0 +1,43 @@
+//! The actions of TCR's API, version 2019-09-24: names, limits, parameters, effects.
+
+mod domain;
+mod endpoint;
+mod instance;
+mod region;
+mod token;
+
+use crate::{
+    envelope::Outcome,
+    parameter::{Field, Parameters},
+    world::{Caller, World},
+};
+
+/// One action.
+pub(crate) struct Action {
+    pub(crate) name: &'static str,
+    /// Calls per second and account.
+    pub(crate) per_second: u32,
+    pub(crate) form: &'static [Field],
+    pub(crate) run: fn(&mut World, &Caller, &Parameters) -> Outcome,
+}
+
+/// The action of that name, which is case-sensitive.
+pub(crate) fn find(name: &str) -> Option<&'static Action> {
+    ACTIONS.iter().copied().find(|action| action.name == name)
+}
+
+const ACTIONS: &[&Action] = &[
+    &token::CREATE,
+    &token::DESCRIBE,
+    &token::MODIFY,
+    &token::DELETE,
+    &instance::DESCRIBE,
+    &instance::STATUS,
+    &endpoint::DESCRIBE,
+    &endpoint::DNS_STATUS,
+    &domain::DESCRIBE,
+    &region::DESCRIBE,
+];
+
+#[cfg(test)]
+mod tests;

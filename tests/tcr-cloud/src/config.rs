@@ -1,0 +1,160 @@
+//! What the double knows when it starts.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{Ipv4Addr, SocketAddr},
+};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    account::Account,
+    action,
+    fault::Fault,
+    instance::{self, Instance, VpcLink},
+    region,
+};
+
+/// Accounts, instances and behaviour; `tcr-cloud config` prints an example as YAML.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Config {
+    /// Where to listen; port 0 takes a free one.
+    #[serde(default = "loopback")]
+    pub listen: SocketAddr,
+    /// Who may call.
+    pub accounts: Vec<Account>,
+    /// The registry instances there are.
+    #[serde(default)]
+    pub instances: Vec<Instance>,
+    /// Calls per second and account, by action, where it shall differ from the documented limit.
+    #[serde(default)]
+    pub rate_limits: BTreeMap<String, u32>,
+    /// A time at which the clock stands still but for `advance`. Absent: the time of day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub now: Option<Timestamp>,
+    /// Misbehaviour from the first call on.
+    #[serde(default)]
+    pub faults: Vec<Fault>,
+}
+
+/// Why a [`Config`] cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The text does not have the form of a configuration.
+    #[error("cannot read the configuration: {0}")]
+    Form(String),
+    /// A field's value cannot work.
+    #[error("{field}: {value:?} {reason}")]
+    Value {
+        /// The field's path.
+        field: String,
+        /// What it says.
+        value: String,
+        /// What is wrong with that.
+        reason: &'static str,
+    },
+}
+
+fn loopback() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
+}
+
+impl Config {
+    /// One account that may do everything, and one running instance `tcr-demo0001` named `demo` in
+    /// ap-guangzhou with one link, to `vpc-demo0001` at 10.0.0.2.
+    pub fn demo() -> Self {
+        let mut account = Account::new(
+            "AKIDdemo0000000000000000000000EXAMPLE",
+            "demoSecretKey00000000000EXAMPLE",
+            "100012345678",
+        );
+        account.owner_uin = Some("100000000001".to_owned());
+        let mut instance = Instance::new("tcr-demo0001", "demo", "ap-guangzhou");
+        instance.links = Some(vec![VpcLink::running("vpc-demo0001", "subnet-demo0001", "10.0.0.2")]);
+        Self {
+            listen: loopback(),
+            accounts: vec![account],
+            instances: vec![instance],
+            rate_limits: BTreeMap::new(),
+            now: None,
+            faults: Vec::new(),
+        }
+    }
+
+    /// Reads YAML (or JSON, which is YAML) and checks it.
+    ///
+    /// # Errors
+    /// The text is not YAML, has an unknown field, lacks one, or has a value that cannot work.
+    pub fn from_yaml(text: &str) -> Result<Self, ConfigError> {
+        // Without the snippet: it would quote the line, and with it the secret keys there.
+        let config: Self = serde_saphyr::from_str(text)
+            .map_err(|error| ConfigError::Form(error.without_snippet().to_string()))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Whether every name refers to something that exists, once.
+    ///
+    /// # Errors
+    /// Names the first field whose value cannot work.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if self.accounts.is_empty() {
+            return wrong("accounts", "", "must name at least one account");
+        }
+        let mut ids = BTreeSet::new();
+        for (at, account) in self.accounts.iter().enumerate() {
+            if account.secret_id.is_empty() || !ids.insert(&account.secret_id) {
+                return wrong(format!("accounts[{at}].secretId"), &account.secret_id, "is empty or repeated");
+            }
+            if account.secret_key.expose().is_empty() {
+                return wrong(format!("accounts[{at}].secretKey"), "", "is empty");
+            }
+        }
+        let mut ids = BTreeSet::new();
+        for (at, instance) in self.instances.iter().enumerate() {
+            if instance.id.is_empty() || !ids.insert(&instance.id) {
+                return wrong(format!("instances[{at}].id"), &instance.id, "is empty or repeated");
+            }
+            check_instance(&format!("instances[{at}]"), instance)?;
+        }
+        for name in self.rate_limits.keys() {
+            if action::find(name).is_none() {
+                return wrong("rateLimits", name, "is not an action this cloud has");
+            }
+        }
+        self.faults
+            .iter()
+            .enumerate()
+            .try_for_each(|(at, fault)| check_fault(&format!("faults[{at}]"), fault))
+    }
+}
+
+/// The rules for one instance at `path`.
+pub(crate) fn check_instance(path: &str, instance: &Instance) -> Result<(), ConfigError> {
+    if region::find(&instance.region).is_none() {
+        return wrong(format!("{path}.region"), &instance.region, "is not a region of TCR");
+    }
+    if !instance::STATUSES.contains(&instance.status.as_str()) {
+        return wrong(format!("{path}.status"), &instance.status, "is not a state of an instance");
+    }
+    Ok(())
+}
+
+/// The rules for one fault at `path`.
+pub(crate) fn check_fault(path: &str, fault: &Fault) -> Result<(), ConfigError> {
+    match &fault.action {
+        Some(name) if action::find(name).is_none() => {
+            wrong(format!("{path}.action"), name, "is not an action this cloud has")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn wrong(field: impl Into<String>, value: &str, reason: &'static str) -> Result<(), ConfigError> {
+    Err(ConfigError::Value { field: field.into(), value: value.to_owned(), reason })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,232 @@
+//! From a request to a reply: the checks in the gateway's order, then the action, then the faults.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::{
+    action::{self, Action},
+    call::Call,
+    clock::{self, Clock},
+    config::Config,
+    envelope::{ApiError, Outcome, envelope},
+    fault::{Fate, FaultKind, Script},
+    http::{Cut, Reply, Request},
+    parameter::Parameters,
+    random::Random,
+    rate_limit::RateLimit,
+    region, tc3,
+    world::{Caller, World},
+};
+
+/// The service that stands in a credential's scope.
+const SERVICE: &str = "tcr";
+/// `X-TC-Version`.
+const VERSION: &str = "2019-09-24";
+/// The greatest body, by the documentation of the signature method: 10 MB.
+pub(crate) const GREATEST_BODY: usize = 10 * 1024 * 1024;
+
+/// The cloud without its network.
+pub(crate) struct Gateway {
+    pub(crate) clock: Clock,
+    pub(crate) world: World,
+    pub(crate) script: Script,
+    pub(crate) calls: Vec<Call>,
+    rate_limit: RateLimit,
+    limits: std::collections::BTreeMap<String, u32>,
+}
+
+impl Gateway {
+    pub(crate) fn new(config: Config, random: Random) -> Self {
+        let mut script = Script::default();
+        config.faults.into_iter().for_each(|fault| script.add(fault));
+        Self {
+            clock: Clock::new(config.now),
+            world: World {
+                accounts: config.accounts,
+                instances: config.instances,
+                tokens: Vec::new(),
+                polls: Default::default(),
+                random,
+            },
+            script,
+            calls: Vec::new(),
+            rate_limit: RateLimit::default(),
+            limits: config.rate_limits,
+        }
+    }
+
+    /// What a request has coming, which is thereby used up. Its `delay_before` is the caller's to wait.
+    pub(crate) fn fate(&mut self, request: &Request) -> Fate {
+        self.script.take(action_name(request))
+    }
+
+    /// Carries a request out as far as its fate allows, and records it.
+    pub(crate) fn answer(&mut self, request: &Request, fate: Fate) -> Reply {
+        let now = self.clock.now();
+        let request_id = self.world.random.uuid();
+        let outcome = fate.lets_it_happen().then(|| self.perform(request, now));
+        let mut call = Call {
+            action: action_name(request).to_owned(),
+            secret_id: claimed_secret_id(request),
+            code: match &outcome {
+                Some(Err(error)) => Some(error.code.clone()),
+                _ => None,
+            },
+            done: matches!(outcome, Some(Ok(_))),
+            fault: fate.fault.as_ref().map(ToString::to_string),
+            at: now,
+            request_id: request_id.clone(),
+        };
+        let true_answer = outcome.map(|outcome| envelope(outcome, &request_id));
+        let mut reply = Reply {
+            status: 200,
+            content_type: "application/json",
+            date: clock::http_date(now),
+            body: true_answer.as_ref().map(to_bytes).unwrap_or_default(),
+            cut: Cut::Never,
+            delay: fate.delay_after,
+        };
+        if let Some(fault) = fate.fault {
+            strike(&mut reply, &mut call, fault.kind, true_answer, &request_id);
+        }
+        self.calls.push(call);
+        reply
+    }
+
+    fn perform(&mut self, request: &Request, now: Timestamp) -> Outcome {
+        let (action, caller, parameters) = self.admit(request, now)?;
+        (action.run)(&mut self.world, &caller, &parameters)
+    }
+
+    /// Everything that must hold before an action runs.
+    fn admit(
+        &mut self,
+        request: &Request,
+        now: Timestamp,
+    ) -> Result<(&'static Action, Caller, Parameters), ApiError> {
+        check_form(request)?;
+        let account = tc3::authenticate(&self.world.accounts, request, SERVICE, now)?.clone();
+        let name = required_header(request, "X-TC-Action")?;
+        let action = action::find(name).ok_or_else(|| {
+            ApiError::new(
+                "InvalidAction",
+                format!("The request action=`{name}` is invalid or not match the product."),
+            )
+        })?;
+        let version = required_header(request, "X-TC-Version")?;
+        if version != VERSION {
+            return Err(ApiError::new(
+                "NoSuchVersion",
+                format!("The API version `{version}` does not exist."),
+            ));
+        }
+        let region = required_header(request, "X-TC-Region")?;
+        if region::find(region).is_none() {
+            return Err(ApiError::new(
+                "UnsupportedRegion",
+                format!("The region `{region}` is not supported."),
+            ));
+        }
+        let per_second = self.limits.get(name).copied().unwrap_or(action.per_second);
+        self.rate_limit.take(action.name, &account.uin, per_second, now)?;
+        let parameters = Parameters::read(&request.body, action.form)?;
+        let operation = format!("tcr:{name}");
+        if !account.may(&operation) {
+            return Err(ApiError::new(
+                "UnauthorizedOperation",
+                format!("you are not authorized to perform operation ({operation})"),
+            ));
+        }
+        Ok((action, Caller { account, region: region.to_owned(), now }, parameters))
+    }
+}
+
+fn check_form(request: &Request) -> Result<(), ApiError> {
+    if request.body.len() > GREATEST_BODY {
+        return Err(ApiError::new("RequestSizeLimitExceeded", "The request exceeds 10 MB."));
+    }
+    if request.method != "POST" || request.path != "/" || !request.query.is_empty() {
+        return Err(ApiError::new(
+            "UnsupportedProtocol",
+            format!(
+                "{} {} is not POST / without a query, the only form this cloud takes.",
+                request.method, request.path
+            ),
+        ));
+    }
+    let content_type = request.header("content-type")?.unwrap_or_default();
+    match content_type.split(';').next() {
+        Some("application/json") => Ok(()),
+        _ => Err(ApiError::invalid_parameter(format!(
+            "The Content-Type `{content_type}` is not `application/json`."
+        ))),
+    }
+}
+
+fn required_header<'a>(request: &'a Request, name: &str) -> Result<&'a str, ApiError> {
+    request
+        .header(&name.to_ascii_lowercase())?
+        .filter(|value| !value.is_empty())
+        .ok_or_else(|| ApiError::missing_parameter(name))
+}
+
+/// The action a request names, for faults and for the record: empty when it names none.
+fn action_name(request: &Request) -> &str {
+    request.header("x-tc-action").ok().flatten().unwrap_or_default()
+}
+
+fn claimed_secret_id(request: &Request) -> String {
+    let header = request.header("authorization").ok().flatten().unwrap_or_default();
+    tc3::Authorization::parse(header).map(|it| it.secret_id.to_owned()).unwrap_or_default()
+}
+
+/// Makes of a reply what the fault wants.
+fn strike(reply: &mut Reply, call: &mut Call, kind: FaultKind, true_answer: Option<Value>, request_id: &str) {
+    let sentence = |message: String| if message.is_empty() { "scripted".to_owned() } else { message };
+    match kind {
+        FaultKind::Delay(_) => {}
+        FaultKind::Error { code, message } => {
+            call.code = Some(code.clone());
+            reply.body = to_bytes(&envelope(Err(ApiError::new(code, sentence(message))), request_id));
+        }
+        FaultKind::LegacyError { code, message } => {
+            call.code = Some(code.to_string());
+            reply.body =
+                to_bytes(&json!({"code": code, "message": sentence(message), "codeDesc": "Scripted"}));
+        }
+        FaultKind::Status(status) => {
+            call.code = None;
+            reply.status = status;
+            reply.content_type = "text/html";
+            reply.body = format!("<html><body><h1>{status}</h1></body></html>\n").into_bytes();
+        }
+        FaultKind::Drop => {
+            call.code = None;
+            reply.body.clear();
+            reply.cut = Cut::BeforeReply;
+        }
+        FaultKind::CutOff => reply.cut = Cut::WithinBody,
+        FaultKind::Garbage => {
+            call.code = None;
+            reply.body = b"\x00\xff<<<not json>>>".to_vec();
+        }
+        FaultKind::EmptyBody => {
+            call.code = None;
+            reply.body.clear();
+        }
+        FaultKind::TruncatedJson => reply.body.truncate(reply.body.len() / 2),
+        FaultKind::Lie { field, value } => {
+            if let (Some(mut answer), None) = (true_answer, &call.code) {
+                answer["Response"][field] = value;
+                reply.body = to_bytes(&answer);
+            }
+        }
+    }
+}
+
+fn to_bytes(value: &Value) -> Vec<u8> {
+    value.to_string().into_bytes()
+}
+
+#[cfg(test)]
+mod tests;
