@@ -35,6 +35,8 @@ pub(super) struct Item {
     /// Its part in the credential is over, after it was deleted.
     pub(super) released: bool,
     finalizing: bool,
+    /// The version at which the API server refused our finalizers, because there is a newer one.
+    overtaken: Option<String>,
 }
 
 impl Item {
@@ -54,6 +56,7 @@ impl Item {
             not_before: None,
             released: false,
             finalizing: false,
+            overtaken: None,
             object,
         }
     }
@@ -84,8 +87,69 @@ impl Item {
         }
     }
 
-    /// Whether the finalizers are being written; `set` says that they are, or no longer are.
-    pub(super) fn finalizing(&mut self, set: bool) -> bool {
-        std::mem::replace(&mut self.finalizing, set)
+    /// Begins to write the finalizers, unless that is under way, or has to wait for the object as it is
+    /// now.
+    pub(super) fn begin_finalizing(&mut self) -> bool {
+        let begins =
+            !self.finalizing && self.overtaken.as_deref() != Some(self.object.resource_version.as_str());
+        self.finalizing |= begins;
+        begins
+    }
+
+    /// The finalizers were written, or not; `overtaken` names the version that was no longer the newest.
+    /// The newest may have been seen before this answer came, so the object is looked at again.
+    pub(super) fn end_finalizing(&mut self, overtaken: Option<String>) {
+        self.finalizing = false;
+        self.overtaken = overtaken;
+        self.dirty = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::api::DynamicObject;
+    use tcr::rules::RuleContext;
+
+    use super::{Item, Object};
+
+    fn at(version: &str) -> Object {
+        let object: DynamicObject = serde_json::from_value(serde_json::json!({
+            "metadata": {"name": "demo", "resourceVersion": version, "generation": 1},
+        }))
+        .unwrap();
+        Object::read(
+            object,
+            &RuleContext { allowed_roots: &[], cluster_id: None, description_required: true },
+        )
+    }
+
+    #[test]
+    fn finalizers_are_written_by_one_at_a_time() {
+        let mut item = Item::new(at("1"));
+        assert!(item.begin_finalizing());
+        assert!(!item.begin_finalizing());
+        item.end_finalizing(None);
+        assert!(item.begin_finalizing());
+    }
+
+    #[test]
+    fn refused_finalizers_wait_for_a_newer_version() {
+        let mut item = Item::new(at("1"));
+        assert!(item.begin_finalizing());
+        item.end_finalizing(Some("1".to_owned()));
+        assert!(!item.begin_finalizing(), "it would be refused again");
+        item.see(at("2"));
+        assert!(item.begin_finalizing());
+    }
+
+    #[test]
+    fn a_newer_version_that_was_seen_before_the_refusal_is_not_forgotten() {
+        let mut item = Item::new(at("1"));
+        assert!(item.begin_finalizing());
+        item.see(at("2"));
+        item.dirty = false;
+        item.end_finalizing(Some("1".to_owned()));
+        assert!(item.dirty, "nobody would look at it again");
+        assert!(item.begin_finalizing());
     }
 }

@@ -46,6 +46,17 @@ pub enum Decision {
     Wait,
 }
 
+/// What came of one look at the lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Attempt {
+    /// It is ours until it ends.
+    Held,
+    /// It is somebody else's.
+    Theirs,
+    /// Somebody else wrote to it meanwhile.
+    Overtaken,
+}
+
 /// What to do about a lease.
 pub fn decide(seen: &Seen, identity: &str, now: Instant) -> Decision {
     if seen.holder == identity {
@@ -80,8 +91,8 @@ impl Leadership {
     pub async fn acquire(&mut self) {
         loop {
             match self.attempt().await {
-                Ok(true) => return,
-                Ok(false) => {}
+                Ok(Attempt::Held) => return,
+                Ok(Attempt::Theirs | Attempt::Overtaken) => {}
                 Err(error) => tracing::warn!(%error, "cannot look at the lease {LEADER_LEASE}; trying again"),
             }
             tokio::time::sleep(PERIOD).await;
@@ -91,12 +102,15 @@ impl Leadership {
     /// Renews the lease until it is lost.
     pub async fn hold(&mut self) -> Lost {
         let mut renewed = Instant::now();
+        let mut pause = PERIOD;
         loop {
-            tokio::time::sleep(PERIOD).await;
+            tokio::time::sleep(std::mem::replace(&mut pause, PERIOD)).await;
             let left = GIVE_UP.saturating_sub(renewed.elapsed());
             match tokio::time::timeout(left, self.attempt()).await {
-                Ok(Ok(true)) => renewed = Instant::now(),
-                Ok(Ok(false)) => return Lost("another controller holds it".to_owned()),
+                Ok(Ok(Attempt::Held)) => renewed = Instant::now(),
+                Ok(Ok(Attempt::Theirs)) => return Lost("another controller holds it".to_owned()),
+                // Somebody wrote to it, perhaps only a label: who holds it, the next look tells.
+                Ok(Ok(Attempt::Overtaken)) => pause = Duration::from_millis(50),
                 Ok(Err(error)) if renewed.elapsed() < GIVE_UP => {
                     tracing::warn!(%error, "cannot renew the lease {LEADER_LEASE}; trying again")
                 }
@@ -125,8 +139,8 @@ impl Leadership {
         }
     }
 
-    /// One look, and one write when it is decided. Whether the lease is ours.
-    async fn attempt(&mut self) -> Result<bool, ApiError> {
+    /// One look, and one write when it is decided.
+    async fn attempt(&mut self) -> Result<Attempt, ApiError> {
         let now = Instant::now();
         let Some(lease) = within(PERIOD * 2, self.leases.get_opt(LEADER_LEASE)).await? else {
             let metadata = ObjectMeta { name: Some(LEADER_LEASE.to_owned()), ..ObjectMeta::default() };
@@ -137,7 +151,7 @@ impl Leadership {
         };
         let seen = self.see(lease.spec.as_ref(), now);
         let next = match decide(&seen, &self.identity, now) {
-            Decision::Wait => return Ok(false),
+            Decision::Wait => return Ok(Attempt::Theirs),
             Decision::Renew | Decision::Take => self.spec(lease.spec.as_ref()),
         };
         let lease = Lease { spec: Some(next), ..lease };
@@ -177,11 +191,11 @@ impl Leadership {
     }
 }
 
-/// Whether the write counted: when somebody else was faster, the lease is theirs.
-fn overtaken(written: Result<(), ApiError>) -> Result<bool, ApiError> {
+/// What came of a write that stated its version.
+fn overtaken(written: Result<(), ApiError>) -> Result<Attempt, ApiError> {
     match written {
-        Ok(()) => Ok(true),
-        Err(error) if error.is_conflict() || error.is_already_exists() => Ok(false),
+        Ok(()) => Ok(Attempt::Held),
+        Err(error) if error.is_conflict() || error.is_already_exists() => Ok(Attempt::Overtaken),
         Err(error) => Err(error),
     }
 }

@@ -32,7 +32,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(super) enum Reported {
     Status { name: String, status: Box<ImagePullSecretStatus>, result: Result<(), ApiError> },
-    Finalizers { name: String, result: Result<(), ApiError> },
+    Finalizers { name: String, version: String, result: Result<(), ApiError> },
     Remnants(Result<Vec<Document>, ApiError>),
     Again { name: String },
 }
@@ -143,16 +143,16 @@ impl Core {
             _ => return,
         }
         let Some(item) = self.items.get_mut(name) else { return };
-        if item.finalizing(true) {
+        if !item.begin_finalizing() {
             return;
         }
-        let patch =
-            json!({"metadata": {"resourceVersion": item.object.resource_version, "finalizers": finalizers}});
+        let version = item.object.resource_version.clone();
+        let patch = json!({"metadata": {"resourceVersion": version, "finalizers": finalizers}});
         let (api, name) = (self.api(), name.to_owned());
         self.reports.spawn(async move {
             let params = PatchParams::default();
             let result = within(DEADLINE, api.patch(&name, &params, &Patch::Merge(patch))).await.map(|_| ());
-            Reported::Finalizers { name, result }
+            Reported::Finalizers { name, version, result }
         });
     }
 
@@ -210,24 +210,22 @@ impl Core {
                     }
                 }
             }
-            Reported::Finalizers { name, result } => {
+            Reported::Finalizers { name, version, result } => {
                 let Some(item) = self.items.get_mut(&name) else { return };
-                item.finalizing(false);
-                // After a conflict the watch brings the object as it is now.
-                if let Err(error) = result
-                    && !error.is_not_found()
-                    && !error.is_conflict()
-                {
-                    tracing::warn!(image_pull_secret = name, %error, "cannot write the finalizers; trying again");
-                    self.reports.spawn(async move {
-                        tokio::time::sleep(AGAIN).await;
-                        Reported::Again { name }
-                    });
+                match result {
+                    Err(error) if !error.is_conflict() && !error.is_not_found() => {
+                        tracing::warn!(image_pull_secret = name, %error, "cannot write the finalizers; trying again");
+                        self.reports.spawn(async move {
+                            tokio::time::sleep(AGAIN).await;
+                            Reported::Again { name }
+                        });
+                    }
+                    _ => item.end_finalizing(Some(version)),
                 }
             }
             Reported::Again { name } => {
                 if let Some(item) = self.items.get_mut(&name) {
-                    item.dirty = true;
+                    item.end_finalizing(None);
                 }
             }
             Reported::Remnants(Ok(documents)) => {
