@@ -6,6 +6,10 @@ mod cluster;
 mod credential;
 #[path = "control_plane/distribution.rs"]
 mod distribution;
+#[path = "control_plane/faults.rs"]
+mod faults;
+#[path = "control_plane/gate.rs"]
+mod gate;
 #[path = "control_plane/ownership.rs"]
 mod ownership;
 #[path = "control_plane/webhook.rs"]

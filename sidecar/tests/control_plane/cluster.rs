@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
@@ -23,9 +25,32 @@ pub(crate) struct Cluster {
     pub(crate) plane: ControlPlane,
     pub(crate) client: Client,
     pub(crate) cloud: Cloud,
-    controller: Option<Process>,
-    starts: usize,
+    /// The one that leads, then those that wait.
+    controllers: Vec<Controller>,
+    /// Logs of all that ever ran.
+    logs: Vec<std::path::PathBuf>,
+}
+
+struct Controller {
+    process: Process,
     port: u16,
+}
+
+impl Controller {
+    async fn get(&self, path: &str) -> Result<String> {
+        let url = format!("http://127.0.0.1:{}{path}", self.port);
+        Ok(reqwest::get(url).await?.error_for_status()?.text().await?)
+    }
+
+    async fn leads(&self) -> Result<()> {
+        eventually("the controller to lead with everything listed", SOON * 2, async || {
+            ensure!(self.get("/readyz").await? == "ok", "not ready");
+            let metrics = self.get("/metrics").await?;
+            ensure!(metrics.contains("tcr_assistant_leading 1"), "it does not lead");
+            Ok(())
+        })
+        .await
+    }
 }
 
 impl Cluster {
@@ -45,7 +70,7 @@ impl Cluster {
         ensure!(needed.len() >= NEEDED.len(), "the manifests lack some of {NEEDED:?}");
         plane.apply(&needed.join("\n---\n")).await?;
         let cloud = Cloud::start(Config::demo())?;
-        let mut cluster = Self { plane, client, cloud, controller: None, starts: 0, port: 0 };
+        let cluster = Self { plane, client, cloud, controllers: Vec::new(), logs: Vec::new() };
         cluster.wait_for_resource().await?;
         Ok(cluster)
     }
@@ -57,7 +82,7 @@ impl Cluster {
         Ok(cluster)
     }
 
-    async fn wait_for_resource(&mut self) -> Result<()> {
+    async fn wait_for_resource(&self) -> Result<()> {
         let objects: Api<ImagePullSecret> = Api::all(self.client.clone());
         eventually("the custom resource", SOON, async || Ok(objects.list(&ListParams::default()).await?))
             .await?;
@@ -80,65 +105,120 @@ impl Cluster {
         Ok(())
     }
 
-    /// Starts a controller, and waits until it is ready.
+    /// Starts a controller, and waits until it leads.
     pub(crate) async fn run(&mut self) -> Result<()> {
         self.run_with("--webhook-service=").await
     }
 
     /// The same, with another argument.
     pub(crate) async fn run_with(&mut self, argument: &str) -> Result<()> {
+        self.add(argument).await?;
+        self.lead().await
+    }
+
+    /// Waits until the first controller leads.
+    pub(crate) async fn lead(&self) -> Result<()> {
+        self.leader()?.leads().await
+    }
+
+    /// Starts a controller that waits for the lease, and waits until it is ready to.
+    pub(crate) async fn stand_by(&mut self) -> Result<()> {
+        self.add("--webhook-service=").await?;
+        let standby = self.controllers.last().context("it was just started")?;
+        eventually("the second controller to be ready", SOON, async || {
+            ensure!(standby.get("/readyz").await? == "ok", "not ready");
+            ensure!(standby.get("/metrics").await?.contains("tcr_assistant_leading 0"), "it leads");
+            Ok(())
+        })
+        .await
+    }
+
+    async fn add(&mut self, argument: &str) -> Result<()> {
+        let kubeconfig = self.plane.kubeconfig_for(&identity()).await?;
+        self.start_one(&kubeconfig, &["--leader-elect", argument])
+    }
+
+    /// Starts a controller that need not wait for a lease, and does not wait for it.
+    pub(crate) fn start_one(&mut self, kubeconfig: &Path, arguments: &[&str]) -> Result<()> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let identity = Identity::service_account("tcr-assistant-system", "tcr-assistant-manager");
-        let kubeconfig = self.plane.kubeconfig_for(&identity).await?;
         let account = &Config::demo().accounts[0];
         let mut command = self.plane.run().command(env!("CARGO_BIN_EXE_tcr-assistant"));
         command
-            .args(["run", "--leader-elect", argument, "--cluster-id=cls-test0001", "--region=ap-guangzhou"])
+            .args(["run", "--cluster-id=cls-test0001", "--region=ap-guangzhou"])
+            .args(arguments)
             .arg(format!("--address=127.0.0.1:{port}"))
             .arg(format!("--tcr-endpoint={}", self.cloud.url()))
             .env("KUBECONFIG", kubeconfig)
             .env("RUST_LOG", "info,sidecar=debug")
             .env("TENCENTCLOUD_SECRET_ID", &account.secret_id)
             .env("TENCENTCLOUD_SECRET_KEY", account.secret_key.expose());
-        self.starts += 1;
-        self.port = port;
-        self.controller = Some(self.plane.run().start(&format!("controller-{}", self.starts), command)?);
-        eventually("the controller to lead with everything listed", SOON * 2, async || {
-            ensure!(self.get("/readyz").await? == "ok", "not ready");
-            let metrics = self.get("/metrics").await?;
-            ensure!(metrics.contains("tcr_assistant_leading 1"), "it does not lead");
-            Ok(())
-        })
-        .await
+        let process = self.plane.run().start(&format!("controller-{}", self.logs.len() + 1), command)?;
+        self.logs.push(process.log_path().to_owned());
+        self.controllers.push(Controller { process, port });
+        Ok(())
     }
 
-    /// Ends the controller as `kill -9` does.
+    /// Ends the controller that leads as `kill -9` does.
     pub(crate) fn kill(&mut self) {
-        if let Some(controller) = self.controller.take() {
-            controller.kill();
+        if !self.controllers.is_empty() {
+            self.controllers.remove(0).process.kill();
         }
     }
 
-    pub(crate) async fn get(&self, path: &str) -> Result<String> {
-        let url = format!("http://127.0.0.1:{}{path}", self.port);
-        Ok(reqwest::get(url).await?.error_for_status()?.text().await?)
+    /// What a kubelet does, after the API server was gone: starts the controller again when it ended
+    /// because it could not renew the lease.
+    pub(crate) async fn keep_running(&mut self) -> Result<()> {
+        let since = jiff::Timestamp::now();
+        let leases: Api<Lease> = Api::namespaced(self.client.clone(), "tcr-assistant-system");
+        let has_ended = eventually("the lease to be renewed, or the controller to end", SOON, async || {
+            if self.leader()?.process.ended().is_some() {
+                return Ok(true);
+            }
+            let lease = leases.get("tcr-assistant-leader").await?;
+            let renewed = lease.spec.and_then(|it| it.renew_time).context("it was never renewed")?;
+            ensure!(renewed.0 > since, "it was renewed at {}", renewed.0);
+            Ok(false)
+        })
+        .await?;
+        if has_ended {
+            self.controllers.remove(0);
+            self.run().await?;
+        }
+        Ok(())
     }
 
-    /// Calls that RBAC did not allow, and secrets in the log: a test ends with this.
-    pub(crate) fn finish(self, secrets: &[&str]) -> Result<()> {
-        let identity = Identity::service_account("tcr-assistant-system", "tcr-assistant-manager");
-        let denied = self.plane.denied(&identity)?;
+    fn leader(&self) -> Result<&Controller> {
+        self.controllers.first().context("no controller was started")
+    }
+
+    /// Calls that RBAC did not allow, and secrets where they must not be: a test ends with this.
+    pub(crate) async fn finish(self, secrets: &[&str]) -> Result<()> {
+        let denied = self.plane.denied(&identity())?;
         // A new binding counts a moment after it was made.
         let denied: Vec<_> = denied
             .into_iter()
             .filter(|it| !it.message.contains("clusterrole.rbac.authorization.k8s.io"))
             .collect();
         ensure!(denied.is_empty(), "denied: {denied:?}");
-        if let Some(controller) = &self.controller {
-            let log = controller.log()?;
-            let account = &Config::demo().accounts[0];
-            for secret in secrets.iter().copied().chain([account.secret_key.expose()]) {
-                ensure!(!log.contains(secret), "a secret is in the log");
+
+        let mut places = Vec::new();
+        for log in &self.logs {
+            places.push((log.display().to_string(), std::fs::read_to_string(log)?));
+        }
+        let events = self.plane.kubectl(&["get", "events", "-A", "-o", "json"]).await?.checked()?;
+        places.push(("an Event".to_owned(), events));
+        let maps = self.plane.kubectl(&["get", "configmaps", "-A", "-o", "json"]).await?.checked()?;
+        places.push(("a ConfigMap".to_owned(), maps));
+        for object in self.objects().list(&ListParams::default()).await? {
+            places.push(("a status".to_owned(), serde_json::to_string(&object.status)?));
+        }
+        if let Ok(controller) = self.leader() {
+            places.push(("the metrics".to_owned(), controller.get("/metrics").await?));
+        }
+        let account = &Config::demo().accounts[0];
+        for secret in secrets.iter().copied().chain([account.secret_key.expose()]) {
+            for (place, text) in &places {
+                ensure!(!text.contains(secret), "a secret is in {place}");
             }
         }
         Ok(())
@@ -234,6 +314,11 @@ impl Cluster {
         })
         .await
     }
+}
+
+/// Who the controller is.
+pub(crate) fn identity() -> Identity {
+    Identity::service_account("tcr-assistant-system", "tcr-assistant-manager")
 }
 
 /// Namespaces that the control plane brings along.

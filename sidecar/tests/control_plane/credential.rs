@@ -56,7 +56,7 @@ async fn a_credential_is_made_once_shared_and_used_again_after_a_restart() -> Re
         .await?;
     assert!(stored.items.is_empty(), "{stored:?}");
     let secret = live[0].secret.expose().to_owned();
-    cluster.finish(&[&secret])
+    cluster.finish(&[&secret]).await
 }
 
 #[tokio::test]
@@ -73,7 +73,7 @@ async fn a_credential_whose_answer_was_lost_is_found_and_removed() -> Result<()>
         Ok(())
     })
     .await?;
-    cluster.finish(&[])
+    cluster.finish(&[]).await
 }
 
 #[tokio::test]
@@ -97,7 +97,7 @@ async fn a_retained_credential_stays_and_an_event_says_how_to_remove_it() -> Res
         Ok(())
     })
     .await?;
-    cluster.finish(&[])
+    cluster.finish(&[]).await
 }
 
 #[tokio::test]
@@ -132,5 +132,5 @@ async fn the_private_link_becomes_hosts_entries_and_goes_with_its_object() -> Re
     }
     cluster.delete("demo").await?;
     assert_eq!(hosts().await?, "[]\n");
-    cluster.finish(&[])
+    cluster.finish(&[]).await
 }

@@ -43,7 +43,7 @@ async fn namespaces_are_selected_by_name_glob_exclusion_and_label_also_those_mad
     assert_eq!((status.secrets_desired, status.secrets_success), (Some(2), Some(2)));
     assert_eq!((status.s_as_desired, status.s_as_success), (Some(2), Some(2)));
     assert_eq!(status.hosts, ["demo.tencentcloudcr.com"]);
-    cluster.finish(&["p-all", "p-list", "p-glob", "p-label"])
+    cluster.finish(&["p-all", "p-list", "p-glob", "p-label"]).await
 }
 
 #[tokio::test]
@@ -101,7 +101,7 @@ async fn lists_of_service_accounts_keep_everything_but_our_entry() -> Result<()>
         Ok(())
     })
     .await?;
-    cluster.finish(&["p-1"])
+    cluster.finish(&["p-1"]).await
 }
 
 #[tokio::test]
@@ -124,5 +124,5 @@ async fn what_is_narrowed_or_deleted_is_cleaned_up_in_order() -> Result<()> {
 
     cluster.delete("demo").await?;
     cluster.expect_in("demo", &[]).await?;
-    cluster.finish(&["p-1"])
+    cluster.finish(&["p-1"]).await
 }

@@ -45,7 +45,7 @@ async fn a_secret_of_ours_comes_back_whatever_is_done_to_it() -> Result<()> {
     mended("deleted", false).await?;
     merge(json!({"immutable": true})).await?;
     mended("made immutable", false).await?;
-    cluster.finish(&["p-1"])
+    cluster.finish(&["p-1"]).await
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn a_users_own_secret_of_the_name_survives_until_the_policy_says_otherwise
     cluster.change("demo", json!({"conflictPolicy": "overwrite"})).await?;
     cluster.expect_in("demo", &["shop", "team"]).await?;
     cluster.expect_condition("demo", "Ready", "True", "Ready").await?;
-    cluster.finish(&["p-1"])
+    cluster.finish(&["p-1"]).await
 }
 
 #[tokio::test]
@@ -111,5 +111,5 @@ async fn a_password_is_read_from_labelled_secrets_only_and_followed() -> Result<
         Ok(())
     })
     .await?;
-    cluster.finish(&["p-old", "p-new"])
+    cluster.finish(&["p-old", "p-new"]).await
 }

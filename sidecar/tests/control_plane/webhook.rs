@@ -80,5 +80,5 @@ async fn the_webhooks_certificate_is_made_trusted_and_renewed_with_an_overlap() 
     eventually("another certificate", SOON, async || text(&cluster, "tls.crt").await).await?;
     trusted(&cluster).await?;
     let key = text(&cluster, "tls.key").await?;
-    cluster.finish(&[&key])
+    cluster.finish(&[&key]).await
 }
