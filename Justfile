@@ -16,9 +16,8 @@ demo:
 test *LEVELS:
     @tests/run {{ LEVELS }}
 
-# What CI runs: format, licences and generated files, then every level of test, all of them required
-ci: _fmt _deny (_build "tcr-assistant")
-    @tests/check-generated
+# What CI runs: `check`, then every level of test, all of them required
+ci: check
     @CI=true tests/run
 
 ## Parts
