@@ -61,6 +61,10 @@ _deny:
 _build +PROGRAMS:
     @tests/build {{ PROGRAMS }}
 
+# Tell a story on real Kubernetes, step by step with times: `e2e control-plane`
+e2e STORY: policy (_build "e2e" "tcr-assistant" "harness")
+    @target/debug/e2e {{ STORY }}
+
 # Run a benchmark: `bench policy`, with --check (fail where a limit is missed) or --smoke (short, unoptimised: proves that it runs)
 bench NAME *ARGS: policy
     @tests/bench/run {{ NAME }} {{ ARGS }}
