@@ -155,15 +155,20 @@ fn edit(
         .collect();
     // A reference is ours when its ImagePullSecret exists, or when the Secret that it names is ours
     // (of an ImagePullSecret that went away unseen). Where a foreign Secret has the name, the
-    // reference may be its owner's, and stays.
+    // reference may be its owner's, and stays, unless this plan takes the Secret over.
     let remove: BTreeSet<usize> = (0..account.references.len())
         .filter(|index| {
             let secret = &*account.references[*index];
             let found = seen.secrets.get(secret);
             match desired.of_secret(secret) {
                 _ if !secret.starts_with(SECRET_PREFIX) => false,
-                Some(_) if matches!(found, Some(SeenSecret::Foreign { .. })) => false,
                 Some((_, it)) if it.is_on_hold() => false,
+                Some((_, it))
+                    if matches!(found, Some(SeenSecret::Foreign { .. }))
+                        && !(it.wants(namespace, seen) && is_delivered(found, it)) =>
+                {
+                    false
+                }
                 Some((_, it)) => !(it.wants(namespace, seen) && it.wants_account(account_name)),
                 None => found.is_some_and(SeenSecret::is_ours),
             }
