@@ -101,9 +101,10 @@ impl Story {
         let renewed = self.renew_while_pods_come(&old);
         steps.step("the certificate is renewed while Pods come; no review is missed", renewed).await?;
 
-        steps.step("kubectl apply of an ImagePullSecret: a credential, one", self.ask()).await?;
         steps.step("kubectl shows a warning for a plain password", self.warned()).await?;
         steps.step("kubectl shows why each bad ImagePullSecret is refused", self.refused()).await?;
+        steps.step("kubectl apply of an ImagePullSecret: a credential, one", self.ask()).await?;
+        steps.step("a second one for the same registry is refused, naming the first", self.second()).await?;
         steps.step("the first Pod of a new namespace has the reference", self.first_pod("shop")).await?;
         steps.step("a new ServiceAccount has the reference at once", self.new_account()).await?;
         steps.step("every sample Pod has the list that it should", self.sample_pods()).await?;
@@ -204,7 +205,7 @@ impl Story {
     async fn webhook_answers(&self) -> Result<()> {
         // Without the webhook this would be accepted: its failures are ignored.
         eventually("a bad ImagePullSecret to be refused", SOON, async || {
-            let bad = ips("probe", json!({"namespaces": "Not_A_Name", "docker": {}}));
+            let bad = document_of(&sample("imagepullsecrets/bad.yaml")?, "look-alike")?;
             let output = self.apply(&["--dry-run=server"], &bad).await?;
             ensure!(!output.success && output.stderr.contains("denied the request"), "{}", output.stderr);
             Ok(())
@@ -264,11 +265,26 @@ impl Story {
         output.checked().map(drop)
     }
 
+    async fn second(&self) -> Result<()> {
+        let good = sample("imagepullsecrets/good.yaml")?;
+        // What the policy knows of the cluster comes by a watch.
+        eventually("the policy to know of the first", SOON, async || {
+            let output = self.apply(&["--dry-run=server"], &document_of(&good, "by-reference")?).await?;
+            ensure!(!output.success, "it was accepted");
+            ensure!(
+                output.stderr.contains("already belongs to the ImagePullSecret \"demo\""),
+                "{}",
+                output.stderr
+            );
+            Ok(())
+        })
+        .await
+    }
+
     async fn refused(&self) -> Result<()> {
         let bad = sample("imagepullsecrets/bad.yaml")?;
         for (name, words) in REFUSED {
-            let document = bad.split("\n---\n").find(|it| it.contains(&format!("name: {name}\n")));
-            let output = self.apply(&[], document.with_context(|| format!("no sample {name}"))?).await?;
+            let output = self.apply(&[], &document_of(&bad, name)?).await?;
             ensure!(!output.success, "{name} was accepted");
             ensure!(output.stderr.contains(words), "{name}: nothing of {words:?} in {}", output.stderr);
         }
@@ -466,12 +482,10 @@ fn listed(pod: &Pod) -> Vec<String> {
     spec.flat_map(|spec| spec.image_pull_secrets.iter().flatten()).map(|it| it.name.clone()).collect()
 }
 
-fn ips(name: &str, spec: Value) -> String {
-    json!({
-        "apiVersion": "tcr.tencentcloudcr.com/v1", "kind": "ImagePullSecret",
-        "metadata": {"name": name}, "spec": spec,
-    })
-    .to_string()
+/// The document of this name in a file with several.
+fn document_of(text: &str, name: &str) -> Result<String> {
+    let found = text.split("\n---\n").find(|it| it.contains(&format!("name: {name}\n")));
+    Ok(found.with_context(|| format!("there is no sample {name}"))?.to_owned())
 }
 
 fn sample(path: &str) -> Result<String> {
@@ -480,7 +494,7 @@ fn sample(path: &str) -> Result<String> {
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new("/")).to_owned()
 }
 
 fn text(path: &Path) -> Result<String> {
