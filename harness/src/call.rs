@@ -94,9 +94,9 @@ pub(crate) fn call(
     exports: &Exports,
     operation: &'static str,
     payload: Vec<u8>,
+    deadline: Instant,
 ) -> Outcome {
     let host = &context.host.inner;
-    let deadline = Instant::now() + host.options.timeout;
     let Some(_slot) = host.slots.take(deadline) else {
         return Outcome::DeadlineExceeded;
     };

@@ -17,7 +17,10 @@ mod pull;
 mod push;
 mod report;
 mod run;
+mod serve;
 mod source;
+
+use serve::LogFormat;
 
 #[cfg(test)]
 mod tests;
@@ -27,6 +30,7 @@ pub use inspect::Inspect;
 pub use pull::Pull;
 pub use push::Push;
 pub use run::Run;
+pub use serve::Serve;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -35,10 +39,11 @@ Examples:
   harness annotate raw.wasm -m metadata.yml -o policy.wasm        write the metadata into the module
   harness inspect policy.wasm
   harness push policy.wasm registry://registry.example.com/policies/tcr:v1
+  harness serve --policies policies.yml --cert-file tls.crt --key-file tls.key    an admission webhook
 
 Exit codes: 0 done (also when the policy refuses), 1 bad input or settings, 2 wrong usage.";
 
-/// Runs, packages and inspects Kubewarden policies (wasm modules with a waPC interface)
+/// Runs, serves, packages and inspects Kubewarden policies (wasm modules with a waPC interface)
 #[derive(Debug, Parser)]
 #[command(name = "harness", version, after_help = EXAMPLES)]
 pub struct Cli {
@@ -57,6 +62,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(Run),
+    Serve(Box<Serve>),
     Annotate(Annotate),
     Inspect(Inspect),
     Push(Push),
@@ -64,7 +70,7 @@ enum Command {
 }
 
 impl Cli {
-    /// Sends the log to standard error: warnings, and more with `-v`.
+    /// Sends the log to standard error: warnings, and more with `-v`; a server's as its flags say.
     pub fn set_up_logging(&self) {
         let level = match self.verbose {
             0 => LevelFilter::WARN,
@@ -72,14 +78,26 @@ impl Cli {
             2 => LevelFilter::DEBUG,
             _ => LevelFilter::TRACE,
         };
-        let mut filter = Targets::new().with_default(level);
-        if self.verbose == 0 {
-            // What this run's flags keep from the policy is no news to whoever gave them.
-            filter = filter.with_target("harness::host_capabilities", LevelFilter::ERROR);
-        }
         let ansi = self.colour(&io::stderr());
-        let output = tracing_subscriber::fmt::layer().without_time().with_writer(io::stderr).with_ansi(ansi);
-        if tracing_subscriber::registry().with(output.with_filter(filter)).try_init().is_err() {
+        let output = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(ansi);
+        let registry = tracing_subscriber::registry();
+        let set = match &self.command {
+            Command::Serve(serve) => match serve.logging() {
+                (own, LogFormat::Text) => registry.with(output.with_filter(own.max(level))).try_init(),
+                (own, LogFormat::Json) => {
+                    registry.with(output.json().flatten_event(true).with_filter(own.max(level))).try_init()
+                }
+            },
+            _ => {
+                let mut filter = Targets::new().with_default(level);
+                if self.verbose == 0 {
+                    // What this run's flags keep from the policy is no news to whoever gave them.
+                    filter = filter.with_target("harness::host_capabilities", LevelFilter::ERROR);
+                }
+                registry.with(output.without_time().with_filter(filter)).try_init()
+            }
+        };
+        if set.is_err() {
             tracing::debug!("logging is set up already");
         }
     }
@@ -92,6 +110,7 @@ impl Cli {
         let colour = self.colour(&io::stdout());
         match self.command {
             Command::Run(run) => run.execute(colour),
+            Command::Serve(serve) => serve.execute(),
             Command::Annotate(annotate) => annotate.execute(),
             Command::Inspect(inspect) => inspect.execute(),
             Command::Push(push) => push.execute(),

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use crate::metadata::ContextAwareResource;
 use crate::policy::Context;
 
+pub mod kubernetes;
 pub mod session;
 mod tracing_log;
 

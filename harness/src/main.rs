@@ -1,4 +1,4 @@
-//! `harness`: runs, packages and inspects Kubewarden policies. See `harness --help`.
+//! `harness`: runs, serves, packages and inspects Kubewarden policies. See `harness --help`.
 
 use std::process::ExitCode;
 

@@ -1,6 +1,7 @@
 //! A policy: compiled once, checked to be a waPC guest, and called in a fresh instance each time.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -164,7 +165,8 @@ impl Policy {
 
     /// Calls one of the guest's operations.
     pub fn call(&self, operation: &'static str, payload: Vec<u8>) -> Outcome {
-        call(&self.context, &self.exports, operation, payload)
+        let deadline = Instant::now() + self.context.host.inner.options.timeout;
+        call(&self.context, &self.exports, operation, payload, deadline)
     }
 
     /// The version of Kubewarden's protocol that the guest speaks, such as `v1`.
@@ -201,6 +203,12 @@ impl Policy {
     /// Puts a request to the policy. A policy that fails is a refusal with code 500.
     pub fn evaluate(&self, request: &Request<'_>, settings: &Settings) -> Evaluation {
         Evaluation::of(request, self.call("validate", request.payload(settings.json())))
+    }
+
+    /// The same, with an end that was set before, such as when the request arrived.
+    pub fn evaluate_by(&self, request: &Request<'_>, settings: &Settings, deadline: Instant) -> Evaluation {
+        let payload = request.payload(settings.json());
+        Evaluation::of(request, call(&self.context, &self.exports, "validate", payload, deadline))
     }
 
     /// From the bytes of an AdmissionReview to the bytes of the one that answers it.

@@ -113,6 +113,24 @@ impl<'a> Request<'a> {
         })
     }
 
+    /// Takes `{"request": any JSON}`, as policy-server's `/validate_raw` does.
+    ///
+    /// # Errors
+    /// When it is not JSON, or has no `request`.
+    pub fn raw_from_body(body: &'a [u8]) -> Result<Self, RequestError> {
+        let mut scanner = Scanner::new(utf8(body)?);
+        let mut request = None;
+        scanner.object(|key, scanner| {
+            let value = scanner.value()?;
+            if key == "request" {
+                request = Some(value);
+            }
+            Ok(())
+        })?;
+        scanner.end()?;
+        Self::raw(request.ok_or(RequestError::Missing("request"))?.as_bytes())
+    }
+
     /// The request as it came.
     pub fn text(&self) -> &'a str {
         self.text

@@ -52,6 +52,23 @@ pub struct Status {
     /// The HTTP status code the API server answers with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<u16>,
+    /// What else there is to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<StatusDetails>,
+}
+
+/// More about a [`Status`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusDetails {
+    /// What led to it.
+    pub causes: Vec<StatusCause>,
+}
+
+/// One cause.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusCause {
+    /// A sentence.
+    pub message: String,
 }
 
 /// One evaluation: the answer, and the object as the policy wants it.
@@ -68,7 +85,7 @@ impl AdmissionResponse {
     pub fn refusal(uid: &str, message: impl Into<String>, code: Option<u16>) -> Self {
         Self {
             uid: uid.to_owned(),
-            status: Some(Status { message: Some(message.into()), code }),
+            status: Some(Status { message: Some(message.into()), code, details: None }),
             ..Self::default()
         }
     }
@@ -85,6 +102,16 @@ impl AdmissionResponse {
         let review = Review { api_version: "admission.k8s.io/v1", kind: "AdmissionReview", response: self };
         // Strings, numbers and maps of strings always serialise.
         serde_json::to_vec(&review).unwrap_or_default()
+    }
+
+    /// The answer to a raw request, as policy-server's `/validate_raw` gives it.
+    pub fn to_raw(&self) -> Vec<u8> {
+        #[derive(Serialize)]
+        struct Raw<'a> {
+            response: &'a AdmissionResponse,
+        }
+        // Strings, numbers and maps of strings always serialise.
+        serde_json::to_vec(&Raw { response: self }).unwrap_or_default()
     }
 
     /// The patch as text, where there is one.
@@ -139,8 +166,11 @@ impl Evaluation {
                 }
             },
         };
-        let status = (verdict.message.is_some() || verdict.code.is_some())
-            .then_some(Status { message: verdict.message, code: verdict.code });
+        let status = (verdict.message.is_some() || verdict.code.is_some()).then_some(Status {
+            message: verdict.message,
+            code: verdict.code,
+            details: None,
+        });
         Self {
             mutated_object: patch.as_ref().and(verdict.mutated_object).map(str::to_owned),
             response: AdmissionResponse {

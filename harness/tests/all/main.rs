@@ -8,5 +8,6 @@ mod packaging;
 mod registries;
 mod run;
 mod sdk_policy;
+mod serve;
 mod support;
 mod wasi;

@@ -90,7 +90,8 @@ fn a_refusal_has_its_message_in_colour_on_a_terminal() {
     let generated = r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"generateName":"n-"}}"#;
     let refuse = |evaluation: &mut Evaluation| {
         evaluation.response.allowed = false;
-        evaluation.response.status = Some(Status { message: Some("no\nway".into()), code: Some(403) });
+        evaluation.response.status =
+            Some(Status { message: Some("no\nway".into()), code: Some(403), details: None });
     };
     check(
         generated,

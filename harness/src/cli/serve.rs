@@ -1,0 +1,264 @@
+//! `harness serve`: the stand-alone admission webhook.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, ValueEnum};
+use tracing::level_filters::LevelFilter;
+
+use super::source::RegistryArgs;
+use crate::host_capabilities::kubernetes::Cluster;
+use crate::host_capabilities::{HostCapabilities, Unavailable};
+use crate::metadata::Metadata;
+use crate::policies_file::{self, Served};
+use crate::serve::certificate::Source;
+use crate::serve::{Reviewer, ServeOptions, ServedPolicy, serve};
+use crate::{Host, HostOptions, ModuleCache, Policy};
+
+const EXAMPLES: &str = "\
+Endpoints: POST /validate/ID, /validate_raw/ID and /audit/ID; on the readiness port, over plain HTTP, GET /readiness
+and /metrics. Environment variables are policy-server's.
+
+Reading Kubernetes objects (contextAwareResources in the policies file) takes the API server of KUBECONFIG,
+~/.kube/config, or the Pod around, with what its ServiceAccount may read.
+
+On SIGTERM the readiness says no at once, reviews are answered for --drain-delay more, what was begun is finished,
+and the exit code is 0. A second signal ends it at once.
+
+Examples:
+  harness serve --policies policies.yml --cert-file tls.crt --key-file tls.key
+  harness serve --policies policies.yml --cert-secret tcr-assistant-system/tcr-assistant-webhook-server-cert
+  harness serve --policies policies.yml --addr 127.0.0.1 --port 3000        plain HTTP, to try it out";
+
+/// Serve policies as an admission webhook, with policy-server's files and endpoints
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Serve {
+    /// The policies.yml: ids, modules, settings
+    #[arg(long, value_name = "PATH", env = "KUBEWARDEN_POLICIES", default_value = "policies.yml")]
+    policies: PathBuf,
+
+    /// Where to listen
+    #[arg(long, value_name = "IP", env = "KUBEWARDEN_BIND_ADDRESS", default_value = "0.0.0.0")]
+    addr: IpAddr,
+
+    /// The port of reviews; 0 takes any, which the log tells
+    #[arg(long, env = "KUBEWARDEN_PORT", default_value_t = 3000)]
+    port: u16,
+
+    /// The port of /readiness and /metrics; 0 takes any
+    #[arg(long, env = "KUBEWARDEN_READINESS_PROBE_PORT", default_value_t = 8081)]
+    readiness_probe_port: u16,
+
+    /// The certificate in PEM, followed by those that lead to its CA; read again when it changes
+    #[arg(long, value_name = "PATH", env = "KUBEWARDEN_CERT_FILE", requires = "key_file")]
+    cert_file: Option<PathBuf>,
+
+    /// Its key in PEM
+    #[arg(long, value_name = "PATH", env = "KUBEWARDEN_KEY_FILE", requires = "cert_file")]
+    key_file: Option<PathBuf>,
+
+    /// The Secret with the certificate (tls.crt, tls.key), read from the API server and followed
+    #[arg(long, value_name = "NAMESPACE/NAME", conflicts_with = "cert_file", value_parser = secret)]
+    cert_secret: Option<(String, String)>,
+
+    /// Reviews at a time [default: the number of processors]
+    #[arg(long, env = "KUBEWARDEN_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    workers: Option<u16>,
+
+    /// How long a review may take, in seconds from its arrival; timeoutEvalSeconds of a policy wins
+    #[arg(long, value_name = "SECONDS", env = "KUBEWARDEN_POLICY_TIMEOUT", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=300))]
+    policy_timeout: u64,
+
+    /// Admit everything in this namespace unasked
+    #[arg(long, value_name = "NAMESPACE", env = "KUBEWARDEN_ALWAYS_ACCEPT_ADMISSION_REVIEWS_ON_NAMESPACE")]
+    always_accept_admission_reviews_on_namespace: Option<String>,
+
+    /// Start even when no API server is known; policies that ask about the cluster are told so
+    #[arg(long, env = "KUBEWARDEN_IGNORE_KUBERNETES_CONNECTION_FAILURE")]
+    ignore_kubernetes_connection_failure: bool,
+
+    /// The largest review, in bytes; the API server's own limit of 3 MiB for a request, twice (old and new object)
+    #[arg(long, value_name = "BYTES", default_value_t = 6 << 20)]
+    max_body_bytes: usize,
+
+    /// Connections at a time; others wait
+    #[arg(long, value_name = "COUNT", default_value_t = 256)]
+    max_connections: u16,
+
+    /// How long reviews are still answered after SIGTERM, in seconds: API servers learn of it with a delay
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    drain_delay: u64,
+
+    /// How much memory each review may use, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=4096))]
+    memory_limit_mib: u64,
+
+    /// What to log
+    #[arg(long, value_enum, env = "KUBEWARDEN_LOG_LEVEL", default_value_t = LogLevel::Info)]
+    log_level: LogLevel,
+
+    /// How to log
+    #[arg(long, value_enum, env = "KUBEWARDEN_LOG_FMT", default_value_t = LogFormat::Text)]
+    log_fmt: LogFormat,
+
+    #[command(flatten)]
+    registry: RegistryArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LogLevel {
+    Trace,
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+impl Serve {
+    pub(super) fn logging(&self) -> (LevelFilter, LogFormat) {
+        let level = match self.log_level {
+            LogLevel::Trace => LevelFilter::TRACE,
+            LogLevel::Debug => LevelFilter::DEBUG,
+            LogLevel::Info => LevelFilter::INFO,
+            LogLevel::Warn => LevelFilter::WARN,
+            LogLevel::Error => LevelFilter::ERROR,
+        };
+        (level, self.log_fmt)
+    }
+
+    pub(super) fn execute(self) -> anyhow::Result<()> {
+        let failed = || format!("cannot serve {}", self.policies.display());
+        let served = policies_file::parse(&super::read_text(&self.policies)?).with_context(failed)?;
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = self.workers.map_or(processors, usize::from);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(processors.min(4))
+            // Each worker has one while it asks a policy; the rest is for files.
+            .max_blocking_threads(workers + 2)
+            .enable_all()
+            .build()
+            .context("cannot start the runtime")?;
+        let result = runtime.block_on(self.run(served, workers));
+        // A second signal does not wait for a policy that runs.
+        runtime.shutdown_background();
+        result
+    }
+
+    async fn run(self, served: BTreeMap<String, Served>, workers: usize) -> anyhow::Result<()> {
+        let asks =
+            served.iter().find(|(_, policy)| !policy.grants.kinds.is_empty()).map(|(id, _)| id.clone());
+        let client = match asks.is_some() || self.cert_secret.is_some() {
+            false => None,
+            true => match kube_client().await {
+                Ok(client) => Some(client),
+                Err(error) if self.ignore_kubernetes_connection_failure && self.cert_secret.is_none() => {
+                    tracing::warn!("serving without the cluster: {error:#}");
+                    None
+                }
+                Err(error) => {
+                    let who = match asks {
+                        Some(id) => format!("policy {id} reads Kubernetes objects"),
+                        None => "--cert-secret names a Secret".to_owned(),
+                    };
+                    return Err(error.context(who));
+                }
+            },
+        };
+        let capabilities: Arc<dyn HostCapabilities> = match &client {
+            Some(client) => Arc::new(Cluster::new(client.clone())),
+            None => Arc::new(Unavailable),
+        };
+        let certificate = match (&self.cert_file, &self.key_file, &self.cert_secret, client) {
+            (Some(certificate), Some(key), _, _) => {
+                Some(Source::Files { certificate: certificate.clone(), key: key.clone() })
+            }
+            (_, _, Some((namespace, name)), Some(client)) => {
+                Some(Source::Secret { client, namespace: namespace.clone(), name: name.clone() })
+            }
+            _ => None,
+        };
+        let options = ServeOptions {
+            address: self.addr,
+            port: self.port,
+            readiness_port: self.readiness_probe_port,
+            certificate,
+            max_body_bytes: self.max_body_bytes,
+            max_connections: self.max_connections.into(),
+            drain_delay: Duration::from_secs(self.drain_delay),
+        };
+        serve(options, move || self.prepare(served, workers, &capabilities)).await
+    }
+
+    /// Compiles every policy and asks it about its settings.
+    fn prepare(
+        &self,
+        served: BTreeMap<String, Served>,
+        workers: usize,
+        capabilities: &Arc<dyn HostCapabilities>,
+    ) -> anyhow::Result<Reviewer> {
+        let timeout = Duration::from_secs(self.policy_timeout);
+        let host = Host::new(HostOptions {
+            // Of asking a policy about its settings; a review's own is told with it.
+            timeout: timeout.max(Duration::from_secs(10)),
+            memory_limit: usize::try_from(self.memory_limit_mib << 20).unwrap_or(usize::MAX),
+            concurrency: workers,
+            module_cache: ModuleCache::of_user(),
+        })?;
+        let mut policies = BTreeMap::new();
+        for (id, served) in served {
+            let policy = self.policy(&host, &id, &served, capabilities);
+            let policy = policy.with_context(|| format!("cannot serve policy {id} ({})", served.module))?;
+            tracing::info!(policy = id, module = served.module, mode = served.mode.name(), "policy is ready");
+            let Served { mode, allowed_to_mutate, settings, message, timeout: own, .. } = served;
+            let timeout = own.unwrap_or(timeout);
+            policies.insert(id, ServedPolicy { policy, settings, mode, allowed_to_mutate, message, timeout });
+        }
+        Ok(Reviewer::new(policies, workers, self.always_accept_admission_reviews_on_namespace.clone()))
+    }
+
+    fn policy(
+        &self,
+        host: &Host,
+        id: &str,
+        served: &Served,
+        capabilities: &Arc<dyn HostCapabilities>,
+    ) -> anyhow::Result<Policy> {
+        let (wasm, _) = super::source::load(&served.module, &self.registry)?;
+        let Some(metadata) = Metadata::of_module(&wasm)? else {
+            bail!("it has no metadata: annotate it (harness annotate)");
+        };
+        metadata.check()?;
+        let policy = Policy::load(host, &wasm)?.named(id);
+        let policy = policy.with_capabilities(served.grants.clone(), capabilities.clone());
+        policy.validate_settings(&served.settings).context("settings")?;
+        Ok(policy)
+    }
+}
+
+async fn kube_client() -> anyhow::Result<kube::Client> {
+    let config = kube::Config::infer().await.context("cannot find out how to reach the API server")?;
+    kube::Client::try_from(config).context("cannot make a client of the API server")
+}
+
+fn secret(text: &str) -> Result<(String, String), String> {
+    match text.split_once('/') {
+        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => {
+            Ok((namespace.to_owned(), name.to_owned()))
+        }
+        _ => Err("NAMESPACE/NAME is expected".to_owned()),
+    }
+}

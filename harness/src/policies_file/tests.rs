@@ -1,0 +1,145 @@
+use expect_test::{Expect, expect};
+
+use super::*;
+
+fn check(text: &str, expected: Expect) {
+    let read = match parse(text) {
+        Ok(policies) => format!("{policies:#?}\n"),
+        Err(error) => format!("error: {error}\n"),
+    };
+    expected.assert_eq(&read);
+}
+
+#[test]
+fn an_entry_has_policy_servers_fields_and_defaults() {
+    check(
+        "\
+tcr:
+  module: file:///policy.wasm
+  policyMode: monitor
+  allowedToMutate: true
+  settings: {limit: 5, list: [a]}
+  message: ask us
+  timeoutEvalSeconds: 3
+  hostCapabilities: ['kubernetes/*']
+  contextAwareResources: [{apiVersion: v1, kind: Namespace}]
+other:
+  module: registry.example.com/policies/other:v1
+",
+        expect![[r#"
+            {
+                "other": Served {
+                    module: "registry://registry.example.com/policies/other:v1",
+                    mode: Protect,
+                    allowed_to_mutate: false,
+                    settings: Settings(
+                        "{}",
+                    ),
+                    message: None,
+                    timeout: None,
+                    grants: Grants {
+                        operations: [],
+                        kinds: {},
+                    },
+                },
+                "tcr": Served {
+                    module: "file:///policy.wasm",
+                    mode: Monitor,
+                    allowed_to_mutate: true,
+                    settings: Settings(
+                        "{\"limit\":5,\"list\":[\"a\"]}",
+                    ),
+                    message: Some(
+                        "ask us",
+                    ),
+                    timeout: Some(
+                        3s,
+                    ),
+                    grants: Grants {
+                        operations: [
+                            GrantPattern(
+                                "kubernetes/*",
+                            ),
+                        ],
+                        kinds: {
+                            ContextAwareResource {
+                                api_version: "v1",
+                                kind: "Namespace",
+                            },
+                        },
+                    },
+                },
+            }
+        "#]],
+    );
+}
+
+#[test]
+fn what_is_wrong_is_told_with_its_entry_and_field() {
+    check(
+        "",
+        expect![[r#"
+        error: 0 documents where one was expected
+    "#]],
+    );
+    check(
+        "- a",
+        expect![[r#"
+        error: a map of policy ids to policies was expected
+    "#]],
+    );
+    check(
+        "{}",
+        expect![[r#"
+        error: there is no policy in it
+    "#]],
+    );
+    check(
+        "a/b: {module: 'file:///x'}",
+        expect![[r#"
+        error: a/b: an id is one part of a path: neither empty nor with a slash or a blank
+    "#]],
+    );
+    check(
+        "a: {policyMode: protect}",
+        expect![[r#"
+        error: a: missing field `module`
+    "#]],
+    );
+    check(
+        "a: {module: 'file:///x', allowedToMutat: true}",
+        expect![[r#"
+        error: a: unknown field `allowedToMutat`, expected one of `module`, `policyMode`, `allowedToMutate`, `settings`, `contextAwareResources`, `message`, `timeoutEvalSeconds`, `hostCapabilities`
+    "#]],
+    );
+    check(
+        "a: {module: 'file:///x', policyMode: watch}",
+        expect![[r#"
+        error: a: unknown variant `watch`, expected `protect` or `monitor`
+    "#]],
+    );
+    check(
+        "a: {module: 'file:///x', settings: [1]}",
+        expect![[r#"
+        error: a: settings: settings must be a map of names to values, not a list
+    "#]],
+    );
+    check(
+        "a: {module: 'file:///x', timeoutEvalSeconds: 0}",
+        expect![[r#"
+        error: a: timeoutEvalSeconds: 0 leaves no time
+    "#]],
+    );
+    check(
+        "a: {module: 'file:///x', hostCapabilities: [kubernets]}",
+        expect![[r#"
+        error: a: hostCapabilities: "kubernets" is no host capability; there are: *, kubernetes/list_resources_by_namespace, kubernetes/list_resources_all, kubernetes/get_resource, kubernetes/can_i, oci/v1/verify, oci/v2/verify, oci/v1/manifest_digest, oci/v1/oci_manifest, oci/v1/oci_manifest_config, net/v1/dns_lookup_host, crypto/v1/is_certificate_trusted
+    "#]],
+    );
+    check(
+        "g: {policies: {a: {module: 'file:///x'}}, expression: 'a()'}",
+        expect![[r#"
+        error: g: policy groups are not served here: give each policy an entry of its own
+    "#]],
+    );
+}

@@ -1,0 +1,108 @@
+//! `/readiness` and `/metrics`, over plain HTTP on a port of their own.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::reviewer::Reviewer;
+
+/// Why the webhook is not ready, if it is not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Facts {
+    has_certificate: bool,
+    has_policies: bool,
+    drains: bool,
+}
+
+impl Facts {
+    fn lack(self) -> Option<&'static str> {
+        if self.drains {
+            Some("it is ending")
+        } else if !self.has_policies {
+            Some("the policies are being prepared")
+        } else if !self.has_certificate {
+            Some("there is no certificate yet")
+        } else {
+            None
+        }
+    }
+}
+
+/// Tells how it stands.
+#[derive(Clone)]
+pub struct Health {
+    facts: Arc<watch::Sender<Facts>>,
+    reviewer: Arc<OnceLock<Arc<Reviewer>>>,
+}
+
+/// What the port answers from.
+#[derive(Clone)]
+pub struct HealthState {
+    facts: watch::Receiver<Facts>,
+    reviewer: Arc<OnceLock<Arc<Reviewer>>>,
+}
+
+impl Health {
+    /// Nothing is ready yet.
+    pub fn new() -> (Self, HealthState) {
+        let (facts, seen) = watch::channel(Facts::default());
+        let reviewer = Arc::new(OnceLock::new());
+        (Self { facts: Arc::new(facts), reviewer: reviewer.clone() }, HealthState { facts: seen, reviewer })
+    }
+
+    /// Whether there is a certificate to serve with.
+    pub fn certificate(&self, is_there: bool) {
+        self.facts.send_modify(|facts| facts.has_certificate = is_there);
+    }
+
+    pub(super) fn serves(&self, reviewer: Arc<Reviewer>) {
+        // It is told once.
+        let _ = self.reviewer.set(reviewer);
+        self.facts.send_modify(|facts| facts.has_policies = true);
+    }
+
+    pub(super) fn drain(&self) {
+        self.facts.send_modify(|facts| facts.drains = true);
+    }
+}
+
+pub(super) async fn serve(listener: TcpListener, state: HealthState) {
+    let router =
+        Router::new().route("/readiness", get(readiness)).route("/metrics", get(metrics)).with_state(state);
+    if let Err(error) = axum::serve(listener, router).await {
+        tracing::error!(%error, "cannot serve /readiness any longer");
+    }
+}
+
+async fn readiness(State(state): State<HealthState>) -> Response {
+    let facts = *state.facts.borrow();
+    match facts.lack() {
+        None => "ok".into_response(),
+        Some(lack) => (StatusCode::SERVICE_UNAVAILABLE, lack).into_response(),
+    }
+}
+
+async fn metrics(State(state): State<HealthState>) -> Response {
+    let text = state.reviewer.get().map(|reviewer| reviewer.metrics.text()).unwrap_or_default();
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_ready_with_policies_and_a_certificate_until_it_drains() {
+        let facts = |has_policies, has_certificate, drains| Facts { has_certificate, has_policies, drains };
+        assert_eq!(facts(false, true, false).lack(), Some("the policies are being prepared"));
+        assert_eq!(facts(true, false, false).lack(), Some("there is no certificate yet"));
+        assert_eq!(facts(true, true, false).lack(), None);
+        assert_eq!(facts(true, true, true).lack(), Some("it is ending"));
+    }
+}

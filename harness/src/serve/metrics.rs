@@ -1,0 +1,155 @@
+//! Numbers for `/metrics`, in Prometheus' text format, under policy-server's names.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// Upper bounds of the latency's buckets, in milliseconds. An evaluation takes well under one.
+const BUCKETS: [f64; 12] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 50.0, 250.0, 1000.0, 5000.0];
+/// Sets of labels that are counted; kinds come from whoever sends reviews.
+const MOST_SERIES: usize = 2000;
+
+/// What is told apart. There is no namespace among it: a cluster has too many.
+#[derive(Debug)]
+pub(super) struct Labels<'a> {
+    pub(super) policy: &'a str,
+    pub(super) mode: &'static str,
+    pub(super) kind: &'a str,
+    pub(super) operation: &'a str,
+    pub(super) origin: &'static str,
+    pub(super) accepted: bool,
+    pub(super) mutated: bool,
+    pub(super) error_code: Option<u16>,
+}
+
+/// Counters and histograms.
+#[derive(Debug, Default)]
+pub(super) struct Metrics(Mutex<Numbers>);
+
+#[derive(Debug, Default)]
+struct Numbers {
+    evaluations: BTreeMap<String, u64>,
+    latencies: BTreeMap<String, Latency>,
+}
+
+#[derive(Debug, Default)]
+struct Latency {
+    buckets: [u64; BUCKETS.len()],
+    count: u64,
+    sum: f64,
+}
+
+impl Metrics {
+    /// One evaluation, from the review's arrival to its answer.
+    pub(super) fn evaluated(&self, labels: &Labels<'_>, took: Duration) {
+        let policy = format!("policy_name={}", quoted(labels.policy));
+        let mut series = format!(
+            "{policy},policy_mode=\"{}\",resource_kind={},resource_request_operation={},request_origin=\"{}\",\
+             accepted=\"{}\",mutated=\"{}\"",
+            labels.mode,
+            quoted(labels.kind),
+            quoted(labels.operation),
+            labels.origin,
+            labels.accepted,
+            labels.mutated,
+        );
+        if let Some(code) = labels.error_code {
+            // Writing to a String does not fail.
+            let _ = write!(series, ",error_code=\"{code}\"");
+        }
+        let mut numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if numbers.evaluations.len() < MOST_SERIES || numbers.evaluations.contains_key(&series) {
+            *numbers.evaluations.entry(series).or_default() += 1;
+        }
+        let latency = numbers.latencies.entry(policy).or_default();
+        let milliseconds = took.as_secs_f64() * 1000.0;
+        latency.count += 1;
+        latency.sum += milliseconds;
+        for (bucket, bound) in latency.buckets.iter_mut().zip(BUCKETS) {
+            *bucket += u64::from(milliseconds <= bound);
+        }
+    }
+
+    /// The text.
+    pub(super) fn text(&self) -> String {
+        let numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut text = String::from(
+            "# HELP kubewarden_policy_evaluations_total Evaluations, by the policy's own verdict.\n\
+             # TYPE kubewarden_policy_evaluations_total counter\n",
+        );
+        for (series, count) in &numbers.evaluations {
+            // Writing to a String does not fail.
+            let _ = writeln!(text, "kubewarden_policy_evaluations_total{{{series}}} {count}");
+        }
+        let name = "kubewarden_policy_evaluation_latency_milliseconds";
+        text.push_str(&format!(
+            "# HELP {name} From a review's arrival to its answer.\n# TYPE {name} histogram\n"
+        ));
+        for (policy, latency) in &numbers.latencies {
+            for (bound, count) in BUCKETS.iter().zip(latency.buckets) {
+                let _ = writeln!(text, "{name}_bucket{{{policy},le=\"{bound}\"}} {count}");
+            }
+            let Latency { count, sum, .. } = latency;
+            let _ = writeln!(text, "{name}_bucket{{{policy},le=\"+Inf\"}} {count}");
+            let _ = writeln!(text, "{name}_sum{{{policy}}} {sum}\n{name}_count{{{policy}}} {count}");
+        }
+        text
+    }
+}
+
+/// A label's value, as the format wants it.
+fn quoted(value: &str) -> String {
+    let escaped = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    format!("\"{escaped}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evaluations_are_counted_by_what_came_of_them() {
+        let metrics = Metrics::default();
+        let labels = Labels {
+            policy: "tcr",
+            mode: "protect",
+            kind: "a\"b",
+            operation: "CREATE",
+            origin: "validate",
+            accepted: true,
+            mutated: true,
+            error_code: None,
+        };
+        metrics.evaluated(&labels, Duration::from_micros(200));
+        metrics.evaluated(&labels, Duration::from_millis(3));
+        metrics.evaluated(&Labels { accepted: false, error_code: Some(500), ..labels }, Duration::ZERO);
+        let text = metrics.text();
+        let has = |line: &str| assert!(text.lines().any(|it| it == line), "{line}\n{text}");
+        has(
+            "kubewarden_policy_evaluations_total{policy_name=\"tcr\",policy_mode=\"protect\",resource_kind=\"a\\\"b\",resource_request_operation=\"CREATE\",request_origin=\"validate\",accepted=\"true\",mutated=\"true\"} 2",
+        );
+        has("kubewarden_policy_evaluation_latency_milliseconds_bucket{policy_name=\"tcr\",le=\"0.25\"} 2");
+        has("kubewarden_policy_evaluation_latency_milliseconds_bucket{policy_name=\"tcr\",le=\"+Inf\"} 3");
+        has("kubewarden_policy_evaluation_latency_milliseconds_count{policy_name=\"tcr\"} 3");
+    }
+
+    #[test]
+    fn kinds_that_somebody_made_up_do_not_fill_the_memory() {
+        let metrics = Metrics::default();
+        for number in 0..MOST_SERIES + 10 {
+            let labels = Labels {
+                policy: "tcr",
+                mode: "protect",
+                kind: &number.to_string(),
+                operation: "CREATE",
+                origin: "validate",
+                accepted: true,
+                mutated: false,
+                error_code: None,
+            };
+            metrics.evaluated(&labels, Duration::ZERO);
+        }
+        assert_eq!(metrics.0.lock().unwrap().evaluations.len(), MOST_SERIES);
+    }
+}

@@ -1,0 +1,74 @@
+//! policy-server's endpoints: `/validate/{id}`, `/validate_raw/{id}`, `/audit/{id}`.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Path, Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+
+use super::reviewer::{Origin, Refusal, Reviewer};
+
+/// How long a body may take to arrive.
+const BODY: Duration = Duration::from_secs(10);
+
+#[derive(Clone)]
+struct Shared {
+    reviewer: Arc<Reviewer>,
+    max_body_bytes: usize,
+}
+
+pub(super) fn router(reviewer: Arc<Reviewer>, max_body_bytes: usize) -> Router {
+    let by = |origin| {
+        post(async move |State(shared): State<Shared>, Path(id): Path<String>, request: Request| {
+            review(shared, &id, origin, request).await
+        })
+    };
+    Router::new()
+        .route("/validate/{id}", by(Origin::Validate))
+        .route("/audit/{id}", by(Origin::Audit))
+        .route("/validate_raw/{id}", by(Origin::Raw))
+        .with_state(Shared { reviewer, max_body_bytes })
+}
+
+async fn review(shared: Shared, id: &str, origin: Origin, request: Request) -> Response {
+    let arrived = Instant::now();
+    if !shared.reviewer.knows(id) {
+        return problem(StatusCode::NOT_FOUND, &format!("policy {id} is not served here"));
+    }
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    if !kind.is_some_and(|kind| kind.trim_start().starts_with("application/json")) {
+        return problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body must be application/json");
+    }
+    let body = match tokio::time::timeout(BODY, to_bytes(request.into_body(), shared.max_body_bytes)).await {
+        Ok(Ok(body)) => body.into(),
+        Ok(Err(_)) => {
+            let most = shared.max_body_bytes;
+            return problem(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                &format!("the body broke off, or has more than {most} bytes (--max-body-bytes)"),
+            );
+        }
+        Err(_) => return problem(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"),
+    };
+    match shared.reviewer.review(id, origin, body, arrived).await {
+        Ok(answer) => ([(header::CONTENT_TYPE, "application/json")], Body::from(answer)).into_response(),
+        Err(Refusal::Unknown) => problem(StatusCode::NOT_FOUND, &format!("policy {id} is not served here")),
+        Err(Refusal::Bad(error)) => {
+            let code = match error {
+                crate::RequestError::NotUtf8(_) | crate::RequestError::NotJson(_) => StatusCode::BAD_REQUEST,
+                _ => StatusCode::UNPROCESSABLE_ENTITY,
+            };
+            problem(code, &format!("cannot read the review: {error}"))
+        }
+        Err(Refusal::Failed) => problem(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong"),
+    }
+}
+
+fn problem(status: StatusCode, message: &str) -> Response {
+    let body = serde_json::json!({"message": message, "status": status.as_u16()});
+    (status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
+}

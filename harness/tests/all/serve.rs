@@ -1,0 +1,285 @@
+//! `harness serve` as an API server and an operator meet it.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use expect_test::{Expect, expect};
+use reqwest::{Certificate, Client, StatusCode};
+use serde_json::Value;
+
+use crate::support::{REVIEW, Workspace, guest, sdk_policy};
+
+/// Longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+const METADATA: &str = "rules: [{apiGroups: [''], apiVersions: [v1], resources: [pods], operations: [CREATE]}]\nmutating: true\n";
+
+/// A server that is ready, and ends with the test.
+struct Server {
+    child: Child,
+    log: Receiver<String>,
+    reviews: u16,
+    readiness: u16,
+}
+
+impl Server {
+    fn start(workspace: &Workspace, policies: &str, arguments: &[&str]) -> Self {
+        // For the clients; an error says that there is one already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        workspace.file("policies.yml", policies);
+        let fixed = ["serve", "--addr=127.0.0.1", "--port=0", "--readiness-probe-port=0", "--log-fmt=json"];
+        let mut command = workspace.command(&[&fixed[..], arguments].concat());
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let (say, log) = channel();
+        std::thread::spawn(move || {
+            for line in stderr.lines() {
+                // A test that ended does not listen.
+                let _ = say.send(line.unwrap());
+            }
+        });
+        let mut server = Self { child, log, reviews: 0, readiness: 0 };
+        let listening = server.told("listening");
+        let port =
+            |field: &str| listening[field].as_str().unwrap().rsplit(':').next().unwrap().parse().unwrap();
+        (server.reviews, server.readiness) = (port("reviews"), port("readiness"));
+        server
+    }
+
+    fn ready(workspace: &Workspace, policies: &str, arguments: &[&str]) -> Self {
+        let server = Self::start(workspace, policies, arguments);
+        server.told("serving");
+        server
+    }
+
+    /// Waits for a message in the log.
+    fn told(&self, message: &str) -> Value {
+        let mut seen = String::new();
+        loop {
+            let line =
+                self.log.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no \"{message}\" in\n{seen}"));
+            seen.push_str(&line);
+            let said: Value = serde_json::from_str(&line).unwrap_or_default();
+            if said["message"] == message {
+                return said;
+            }
+        }
+    }
+
+    async fn post(&self, path: &str, body: impl Into<String>) -> (StatusCode, String) {
+        let url = format!("http://127.0.0.1:{}{path}", self.reviews);
+        let request = Client::new().post(url).header("content-type", "application/json").body(body.into());
+        let answer = request.send().await.unwrap();
+        (answer.status(), answer.text().await.unwrap())
+    }
+
+    async fn get(&self, path: &str) -> (StatusCode, String) {
+        let answer = reqwest::get(format!("http://127.0.0.1:{}{path}", self.readiness)).await.unwrap();
+        (answer.status(), answer.text().await.unwrap())
+    }
+
+    fn signal(&self) {
+        let id = rustix::process::Pid::from_raw(self.child.id().try_into().unwrap()).unwrap();
+        rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The SDK's policy as `label.wasm`, and one that never answers as `endless.wasm`.
+fn workspace() -> Workspace {
+    let workspace = Workspace::new();
+    workspace.file("raw.wasm", sdk_policy()).file("raw-endless.wasm", guest("(loop (br 0))"));
+    workspace.file("metadata.yml", METADATA);
+    for (raw, annotated) in [("raw.wasm", "label.wasm"), ("raw-endless.wasm", "endless.wasm")] {
+        workspace.harness(&["annotate", raw, "-m", "metadata.yml", "-o", annotated]).done();
+    }
+    workspace
+}
+
+const POLICIES: &str = "\
+strict: {module: 'file://label.wasm', settings: {label: owner}}
+told: {module: 'file://label.wasm', settings: {label: owner}, message: ask the platform team}
+watching: {module: 'file://label.wasm', settings: {label: owner}, policyMode: monitor}
+adding: {module: 'file://label.wasm', settings: {label: owner, value: bob}, allowedToMutate: true}
+kept: {module: 'file://label.wasm', settings: {label: owner, value: bob}}
+";
+
+async fn check(server: &Server, path: &str, body: &str, expected: Expect) {
+    let (status, text) = server.post(path, body).await;
+    expected.assert_eq(&format!("{} {text}", status.as_u16()));
+}
+
+#[tokio::test]
+async fn answers_are_policy_servers() {
+    let workspace = workspace();
+    let server = Server::ready(&workspace, POLICIES, &[]);
+    check(&server, "/validate/strict", REVIEW, expect![[r#"200 {"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"u-1","allowed":false,"status":{"message":"label \"owner\" is missing","code":422},"auditAnnotations":null,"warnings":null}}"#]]).await;
+    check(&server, "/validate/told", REVIEW, expect![[r#"200 {"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"u-1","allowed":false,"status":{"message":"ask the platform team","code":422,"details":{"causes":[{"message":"label \"owner\" is missing"}]}},"auditAnnotations":null,"warnings":null}}"#]]).await;
+    check(&server, "/validate/watching", REVIEW, expect![[r#"200 {"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"u-1","allowed":true,"auditAnnotations":null,"warnings":null}}"#]]).await;
+    check(&server, "/validate/adding", REVIEW, expect![[r#"200 {"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"u-1","allowed":true,"patchType":"JSONPatch","patch":"W3sib3AiOiJhZGQiLCJwYXRoIjoiL21ldGFkYXRhL2xhYmVscyIsInZhbHVlIjp7Im93bmVyIjoiYm9iIn19XQ==","auditAnnotations":{"added":"owner=bob"},"warnings":["label owner=bob was added"]}}"#]]).await;
+    let (_, kept) = server.post("/validate/kept", REVIEW).await;
+    assert!(
+        kept.contains("currently configured to not allow mutations") && !kept.contains("patch\""),
+        "{kept}"
+    );
+    // The audit scanner gets the policy's own answer.
+    let (_, audited) = server.post("/audit/kept", REVIEW).await;
+    assert!(audited.contains(r#""allowed":true"#) && audited.contains("JSONPatch"), "{audited}");
+    let (_, audited) = server.post("/audit/watching", REVIEW).await;
+    assert!(audited.contains(r#""allowed":false"#), "{audited}");
+    let raw = r#"{"request":{"uid":"r-1","anything":[1e400]}}"#;
+    let (status, text) = server.post("/validate_raw/strict", raw).await;
+    assert!(status.is_success() && text.starts_with(r#"{"response":{"uid":"r-1""#), "{text}");
+
+    let (_, metrics) = server.get("/metrics").await;
+    let counted = r#"kubewarden_policy_evaluations_total{policy_name="strict",policy_mode="protect",resource_kind="Pod",resource_request_operation="CREATE",request_origin="validate",accepted="false",mutated="false"} 1"#;
+    assert!(metrics.lines().any(|line| line == counted), "{metrics}");
+}
+
+#[tokio::test]
+async fn bad_requests_are_told_what_is_wrong() {
+    let workspace = workspace();
+    let server = Server::ready(&workspace, POLICIES, &["--max-body-bytes=2000"]);
+    check(
+        &server,
+        "/validate/nobody",
+        REVIEW,
+        expect![[r#"404 {"message":"policy nobody is not served here","status":404}"#]],
+    )
+    .await;
+    check(&server, "/validate/strict", "{", expect![[r#"400 {"message":"cannot read the review: not the expected JSON at byte 1: expected a key","status":400}"#]]).await;
+    check(
+        &server,
+        "/validate/strict",
+        r#"{"request":{"uid":"u"}}"#,
+        expect![[
+            r#"422 {"message":"cannot read the review: \"request.kind.group\" is missing","status":422}"#
+        ]],
+    )
+    .await;
+    check(&server, "/validate/strict", &" ".repeat(2001), expect![[r#"413 {"message":"the body broke off, or has more than 2000 bytes (--max-body-bytes)","status":413}"#]]).await;
+    let url = format!("http://127.0.0.1:{}/validate/strict", server.reviews);
+    let answer = Client::new().post(url).body(REVIEW).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+}
+
+#[tokio::test]
+async fn an_endless_policy_is_answered_for_and_keeps_nobody_waiting_longer_than_its_time() {
+    let workspace = workspace();
+    let policies = format!("{POLICIES}endless: {{module: 'file://endless.wasm', timeoutEvalSeconds: 1}}\n");
+    let server = Server::ready(&workspace, &policies, &["--workers=1"]);
+    // More than workers: those that wait in the queue are answered at their own end too.
+    let many = (0..4).map(|_| server.post("/validate/endless", REVIEW));
+    for (status, text) in futures::future::join_all(many).await {
+        assert_eq!(status, StatusCode::OK);
+        assert!(
+            text.contains("exceeded the allowed execution time") && text.contains("\"code\":500"),
+            "{text}"
+        );
+    }
+    let (_, text) = server.post("/validate/adding", REVIEW).await;
+    assert!(text.contains(r#""allowed":true"#), "{text}");
+}
+
+#[tokio::test]
+async fn told_to_end_it_is_no_longer_ready_and_finishes_what_it_began() {
+    let workspace = workspace();
+    let policies = format!("{POLICIES}endless: {{module: 'file://endless.wasm', timeoutEvalSeconds: 3}}\n");
+    let mut server = Server::ready(&workspace, &policies, &["--drain-delay=1"]);
+    assert_eq!(server.get("/readiness").await, (StatusCode::OK, "ok".to_owned()));
+    let told = async {
+        // Once the review is being worked on.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        server.signal();
+        server.told("told to end: no longer ready, still answering");
+        assert_eq!(
+            server.get("/readiness").await,
+            (StatusCode::SERVICE_UNAVAILABLE, "it is ending".to_owned())
+        );
+        let (status, _) = server.post("/validate/adding", REVIEW).await;
+        assert_eq!(status, StatusCode::OK, "it still answers");
+    };
+    let ((status, text), ()) = tokio::join!(server.post("/validate/endless", REVIEW), told);
+    assert!(status.is_success() && text.contains("exceeded the allowed execution time"), "{text}");
+    assert!(server.child.wait().unwrap().success());
+}
+
+#[tokio::test]
+async fn a_certificate_is_replaced_without_a_failed_request() {
+    let workspace = workspace();
+    let made = || {
+        let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        (pair.cert.pem(), pair.signing_key.serialize_pem())
+    };
+    let (old, new) = (made(), made());
+    workspace.file("tls.crt", &old.0).file("tls.key", &old.1);
+    let server = Server::ready(&workspace, POLICIES, &["--cert-file=tls.crt", "--key-file=tls.key"]);
+    let trusting = |pems: &[&str]| {
+        let certificates = pems.iter().map(|pem| Certificate::from_pem(pem.as_bytes()).unwrap());
+        // A connection each, so that each sees the certificate of its moment.
+        Client::builder().tls_certs_only(certificates).pool_max_idle_per_host(0).build().unwrap()
+    };
+    let url = format!("https://localhost:{}/validate/adding", server.reviews);
+    let ask = async |client: &Client| {
+        let request = client.post(&url).header("content-type", "application/json").body(REVIEW);
+        request.send().await.map(|answer| answer.status())
+    };
+    let (both, only_new) = (trusting(&[&old.0, &new.0]), trusting(&[&new.0]));
+    assert_eq!(ask(&both).await.unwrap(), StatusCode::OK);
+    assert!(ask(&only_new).await.is_err(), "the old one is served");
+    // As a half-written pair would be: it is not served.
+    workspace.file("tls.crt", &new.0);
+    server.told("cannot serve the new certificate; the one before is served on");
+    assert_eq!(ask(&both).await.unwrap(), StatusCode::OK);
+    workspace.file("tls.key", &new.1);
+    let start = Instant::now();
+    while ask(&only_new).await.is_err() {
+        assert_eq!(ask(&both).await.unwrap(), StatusCode::OK);
+        assert!(start.elapsed() < PATIENCE, "the new certificate is not served");
+    }
+    assert_eq!(ask(&both).await.unwrap(), StatusCode::OK);
+}
+
+#[test]
+fn what_cannot_be_served_is_told_before_anything_is() {
+    let workspace = workspace();
+    let serve = |policies: &str, arguments: &[&str]| {
+        workspace.file("policies.yml", policies);
+        let fixed = ["serve", "--port=0", "--readiness-probe-port=0", "--log-level=error"];
+        workspace.harness(&[&fixed[..], arguments].concat()).failed()
+    };
+    let loopback = ["--addr=127.0.0.1"];
+    expect![[r#"
+        error: cannot serve policies.yml: a: missing field `module`
+    "#]]
+    .assert_eq(&serve("a: {}", &loopback));
+    expect![[r#"
+        error: cannot serve policy a (file://gone.wasm): cannot read gone.wasm: No such file or directory (os error 2)
+    "#]].assert_eq(&serve("a: {module: 'file://gone.wasm'}", &loopback));
+    expect![[r#"
+        error: cannot serve policy a (file://raw.wasm): it has no metadata: annotate it (harness annotate)
+    "#]]
+    .assert_eq(&serve("a: {module: 'file://raw.wasm'}", &loopback));
+    let refused = serve("a: {module: 'file://label.wasm', settings: {value: x}}", &loopback);
+    assert!(refused.starts_with("error: cannot serve policy a (file://label.wasm): settings: "), "{refused}");
+    expect![[r#"
+        error: cannot serve plain HTTP on 0.0.0.0: give a certificate, or --addr 127.0.0.1
+    "#]]
+    .assert_eq(&serve(POLICIES, &[]));
+    let asks = "a: {module: 'file://label.wasm', contextAwareResources: [{apiVersion: v1, kind: Namespace}]}";
+    let refused = serve(asks, &loopback);
+    assert!(
+        refused.starts_with(
+            "error: policy a reads Kubernetes objects: cannot find out how to reach the API server: "
+        ),
+        "{refused}"
+    );
+}
