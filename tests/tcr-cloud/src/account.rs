@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::secret::Secret;
+use crate::{scope::Rights, secret::Secret};
 
 /// A CAM identity with one API key.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -24,6 +24,10 @@ pub struct Account {
     /// The operations CAM grants it: `tcr:*`, `tcr:Describe*`, `tcr:CreateInstanceToken`.
     #[serde(default = "everything")]
     pub allow: Vec<String>,
+    /// Whether what it mints may also push, given that CAM grants it tcr:PushRepository. Off by default, although
+    /// `allow` is wide: a cluster's identity may only pull, and a test of the other kind has to say so.
+    #[serde(default)]
+    pub push: bool,
 }
 
 fn everything() -> Vec<String> {
@@ -40,12 +44,18 @@ impl Account {
             uin: uin.into(),
             owner_uin: None,
             allow: everything(),
+            push: false,
         }
     }
 
     /// The root account's number.
     pub(crate) fn owner(&self) -> &str {
         self.owner_uin.as_deref().unwrap_or(&self.uin)
+    }
+
+    /// What the credentials it minted may do in a registry.
+    pub(crate) fn rights(&self) -> Rights {
+        Rights { pull: self.may("tcr:PullRepository"), push: self.push && self.may("tcr:PushRepository") }
     }
 
     /// Whether CAM grants `operation` (`tcr:CreateInstanceToken`).

@@ -17,6 +17,7 @@ use crate::{
     config::{check_fault, check_instance},
     fault::Fault,
     instance::Instance,
+    token_request::TokenRequest,
 };
 
 /// An explanation in place of an answer.
@@ -28,6 +29,7 @@ pub(crate) fn router() -> Router<Shared> {
         .route("/tokens", get(tokens))
         .route("/tokens/{id}", delete(revoke).patch(switch))
         .route("/calls", get(calls).delete(forget_calls))
+        .route("/token-requests", get(token_requests).delete(forget_token_requests))
         .route("/faults", get(faults).post(inject).delete(clear_faults))
         .route("/instances", get(instances))
         .route("/instances/{id}", axum::routing::put(replace_instance))
@@ -43,6 +45,7 @@ async fn overview() -> Json<Value> {
         "PATCH /_admin/tokens/ID": "{\"enabled\": false} switches a long-term token off",
         "DELETE /_admin/tokens/ID": "revokes a long-term token",
         "GET /_admin/calls": "every API request; DELETE forgets them",
+        "GET /_admin/token-requests": "every request to the token service; DELETE forgets them",
         "GET /_admin/faults": "the faults in force; POST adds one, DELETE clears them",
         "GET /_admin/instances": "the instances; PUT /_admin/instances/ID replaces one",
         "GET /_admin/clock": "the time here",
@@ -106,6 +109,15 @@ async fn calls(State(shared): State<Shared>) -> Json<Vec<Call>> {
 
 async fn forget_calls(State(shared): State<Shared>) -> StatusCode {
     lock(&shared).calls.clear();
+    StatusCode::NO_CONTENT
+}
+
+async fn token_requests(State(shared): State<Shared>) -> Json<Vec<TokenRequest>> {
+    Json(lock(&shared).token_requests.clone())
+}
+
+async fn forget_token_requests(State(shared): State<Shared>) -> StatusCode {
+    lock(&shared).token_requests.clear();
     StatusCode::NO_CONTENT
 }
 

@@ -29,8 +29,13 @@ const EXAMPLES: &str = r#"Examples:
 While it runs, on the same port:
   curl $URL/_admin/                       what there is
   curl $URL/_admin/tokens                 the credentials minted, without passwords
+  curl $URL/_admin/token-requests         who asked the token service for what, and what was granted
   curl $URL/_admin/faults -H 'content-type: application/json' \
     -d '{"action": "CreateInstanceToken", "times": 1, "when": "afterEffect", "kind": "drop"}'
+
+A registry that asks it about every pull (docker-registry's configuration):
+  auth: {token: {realm: $URL/service/token/tcr-demo0001, service: harbor-registry,
+                 issuer: harbor-token-issuer, rootcertbundle: FILE of --token-certificate}}
 
 Kinds of faults:
   "drop" "cutOff" "garbage" "emptyBody" "truncatedJson" {"status": 502} {"delay": MILLISECONDS}
@@ -60,6 +65,9 @@ pub(crate) struct Serve {
     /// Write the URL to this file once it answers
     #[arg(long, value_name = "PATH")]
     pub(crate) ready_file: Option<PathBuf>,
+    /// Write the certificate of the token service, for a registry's rootcertbundle, to this file before it answers
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_certificate: Option<PathBuf>,
     /// Stop also when stdin closes, so that a script that is killed leaves nothing running
     #[arg(long)]
     pub(crate) exit_with_stdin: bool,

@@ -11,8 +11,9 @@ use std::{
 use axum::{
     Router,
     body::{Body, to_bytes},
-    extract::{ConnectInfo, Request as HttpRequest, State},
+    extract::{ConnectInfo, Path, Request as HttpRequest, State},
     http::{Response, header},
+    routing::any,
 };
 use jiff::Timestamp;
 use tokio::sync::oneshot;
@@ -28,7 +29,10 @@ use crate::{
     http::{Cut, Reply, Request},
     instance::Instance,
     random::Random,
+    signer::{self, KeyError},
     token::TokenRecord,
+    token_request::TokenRequest,
+    token_service::{self, TokenService},
 };
 
 /// What handlers share with the owner.
@@ -90,6 +94,7 @@ impl Cloud {
         };
         let router = Router::new()
             .nest("/_admin", admin::router())
+            .route(&token_service::path("{registry_id}"), any(token))
             .fallback(api)
             .with_state(Arc::clone(&shared))
             .into_make_service_with_connect_info::<Scissors>();
@@ -143,7 +148,39 @@ impl Cloud {
         gateway.world.login(registry_id, username, password, gateway.clock.now())
     }
 
-    /// Every request so far, oldest first.
+    /// What the registry of that instance needs to know to ask this cloud about every pull and push.
+    ///
+    /// # Errors
+    /// No key can be made.
+    pub fn token_service(&self, registry_id: &str) -> Result<TokenService, KeyError> {
+        Ok(TokenService {
+            realm: format!("{}{}", self.url(), token_service::path(registry_id)),
+            service: token_service::SERVICE.to_owned(),
+            issuer: token_service::ISSUER.to_owned(),
+            certificate: self.token_certificate()?,
+        })
+    }
+
+    /// The certificate, in PEM, of the key that signs what the token service answers. The key is made when it is first
+    /// wanted, which takes up to a second, and is the same for all clouds of a process.
+    ///
+    /// # Errors
+    /// No key can be made.
+    pub fn token_certificate(&self) -> Result<String, KeyError> {
+        Ok(signer::get()?.certificate().to_owned())
+    }
+
+    /// Every request to the token service so far, oldest first.
+    pub fn token_requests(&self) -> Vec<TokenRequest> {
+        lock(&self.shared).token_requests.clone()
+    }
+
+    /// Forgets the requests to the token service so far.
+    pub fn clear_token_requests(&self) {
+        lock(&self.shared).token_requests.clear();
+    }
+
+    /// Every API request so far, oldest first.
     pub fn calls(&self) -> Vec<Call> {
         lock(&self.shared).calls.clone()
     }
@@ -231,6 +268,22 @@ async fn api(
         Cut::WithinBody => scissors.cut_after(reply.body.len()),
     }
     write(reply)
+}
+
+/// One request to an instance's token service.
+async fn token(
+    State(shared): State<Shared>,
+    Path(registry_id): Path<String>,
+    ConnectInfo(scissors): ConnectInfo<Scissors>,
+    request: HttpRequest,
+) -> Response<Body> {
+    // The first one may wait for a key; the rest of the cloud shall not.
+    let (Some(request), Ok(signer)) = (read(request).await, tokio::task::spawn_blocking(signer::get).await)
+    else {
+        scissors.cut_after(0);
+        return Response::default();
+    };
+    write(lock(&shared).answer_token_request(&registry_id, &request, signer, Timestamp::now()))
 }
 
 /// The request as a value. None when its body breaks off, or is beyond all measure.

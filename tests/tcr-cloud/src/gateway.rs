@@ -15,6 +15,7 @@ use crate::{
     random::Random,
     rate_limit::RateLimit,
     region, tc3,
+    token_request::TokenRequest,
     world::{Caller, World},
 };
 
@@ -31,6 +32,7 @@ pub(crate) struct Gateway {
     pub(crate) world: World,
     pub(crate) script: Script,
     pub(crate) calls: Vec<Call>,
+    pub(crate) token_requests: Vec<TokenRequest>,
     rate_limit: RateLimit,
     limits: std::collections::BTreeMap<String, u32>,
 }
@@ -50,6 +52,7 @@ impl Gateway {
             },
             script,
             calls: Vec::new(),
+            token_requests: Vec::new(),
             rate_limit: RateLimit::default(),
             limits: config.rate_limits,
         }

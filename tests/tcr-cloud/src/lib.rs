@@ -1,6 +1,7 @@
 //! A test double of Tencent Cloud's API for TCR: it knows accounts and registry instances, checks
 //! every request as strictly as the real gateway does (signature, clock, parameters, rate), mints
-//! credentials, and misbehaves on demand.
+//! credentials, and misbehaves on demand. It is also the token server that an instance's registry names
+//! ([`Cloud::token_service`]), so that a real registry lets in exactly what was minted here.
 //!
 //! ```no_run
 //! use tcr_cloud::{Cloud, Config, Fault};
@@ -35,11 +36,15 @@ mod parameter;
 mod random;
 mod rate_limit;
 mod region;
+mod scope;
 mod secret;
 #[cfg(test)]
 mod signed;
+mod signer;
 mod tc3;
 mod token;
+mod token_request;
+mod token_service;
 mod world;
 
 pub use account::Account;
@@ -48,5 +53,9 @@ pub use cloud::{Cloud, StartError};
 pub use config::{Config, ConfigError};
 pub use fault::{Fault, FaultKind, When};
 pub use instance::{CustomDomain, Instance, PrivateDns, Tag, VpcLink};
+pub use scope::Access;
 pub use secret::Secret;
+pub use signer::KeyError;
 pub use token::{TokenKind, TokenRecord};
+pub use token_request::{TokenRefusal, TokenRequest};
+pub use token_service::TokenService;

@@ -47,12 +47,18 @@ impl Random {
         base32(b"0123456789abcdefghijklmnopqrstuv", &id)
     }
 
-    /// Twelve groups of four: the form of libtrust's key ids, which stand in the header of TCR's tokens.
+    /// The id of a key that nobody has.
     pub(crate) fn key_id(&mut self) -> String {
-        let text = base32(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", &self.bytes::<30>());
-        let groups: Vec<&str> = (0..12).map(|group| &text[group * 4..group * 4 + 4]).collect();
-        groups.join(":")
+        key_id(&self.bytes())
     }
+}
+
+/// Twelve groups of four: the form of libtrust's key ids, which stand in the header of TCR's tokens. Of a key, the
+/// bytes are the first of its SHA-256.
+pub(crate) fn key_id(bytes: &[u8; 30]) -> String {
+    let text = base32(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", bytes);
+    let groups: Vec<&str> = (0..12).map(|group| &text[group * 4..group * 4 + 4]).collect();
+    groups.join(":")
 }
 
 /// Lower-case hexadecimal.

@@ -18,7 +18,7 @@ use crate::{
 };
 
 pub(crate) fn run(args: Serve) -> Result<()> {
-    let Serve { config, listen, ready_file, exit_with_stdin } = args;
+    let Serve { config, listen, ready_file, token_certificate, exit_with_stdin } = args;
     let mut config = args::load(config.as_deref())?;
     if let Some(listen) = listen {
         config.listen = listen;
@@ -32,7 +32,12 @@ pub(crate) fn run(args: Serve) -> Result<()> {
         let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
         let cloud = Cloud::start(config)?;
-        let _ready = ready_file.map(|path| ReadyFile::write(path, &cloud.url())).transpose()?;
+        let _certificate = match token_certificate {
+            Some(path) => Some(TrueFile::write(path, &cloud.token_certificate()?)?),
+            None => None,
+        };
+        let _ready =
+            ready_file.map(|path| TrueFile::write(path, &format!("{}\n", cloud.url()))).transpose()?;
         print(&format!("listening on {}\n", cloud.url()))?;
         let stdin_closed = watch_stdin(exit_with_stdin)?;
         tokio::select! {
@@ -60,24 +65,24 @@ fn watch_stdin(wanted: bool) -> Result<oneshot::Receiver<()>> {
     Ok(receiver)
 }
 
-/// The file that tells the URL, for as long as it is true.
-struct ReadyFile(PathBuf);
+/// A file that tells something of the cloud that runs, for as long as it is true.
+struct TrueFile(PathBuf);
 
-impl ReadyFile {
+impl TrueFile {
     /// Written beside and renamed, so that a script that waits for the file never reads half of it.
-    fn write(path: PathBuf, url: &str) -> Result<Self> {
+    fn write(path: PathBuf, text: &str) -> Result<Self> {
         let draft = path.with_added_extension("new");
-        write_and_rename(&draft, &path, url).with_context(|| format!("cannot write {}", path.display()))?;
+        write_and_rename(&draft, &path, text).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(Self(path))
     }
 }
 
-fn write_and_rename(draft: &Path, path: &Path, url: &str) -> io::Result<()> {
-    fs::write(draft, format!("{url}\n"))?;
+fn write_and_rename(draft: &Path, path: &Path, text: &str) -> io::Result<()> {
+    fs::write(draft, text)?;
     fs::rename(draft, path)
 }
 
-impl Drop for ReadyFile {
+impl Drop for TrueFile {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
     }

@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
-use crate::{account::Account, envelope::ApiError, instance::Instance, random::Random, token::TokenRecord};
+use crate::{
+    account::Account, envelope::ApiError, instance::Instance, random::Random, scope::Rights,
+    token::TokenRecord,
+};
 
 /// Everything that actions read and change.
 pub(crate) struct World {
@@ -61,12 +64,26 @@ impl World {
 
     /// Whether an instance's registry lets this user name and password in.
     pub(crate) fn login(&self, registry: &str, username: &str, password: &str, now: Timestamp) -> bool {
-        self.tokens.iter().any(|token| {
-            token.registry_id == registry
-                && token.uin == username
-                && token.secret.expose() == password
-                && token.is_live(now)
+        self.credential(registry, username, password).is_some_and(|token| token.is_live(now))
+    }
+
+    /// The credential of that instance with this user name and password, live or not.
+    pub(crate) fn credential(&self, registry: &str, username: &str, password: &str) -> Option<&TokenRecord> {
+        self.tokens.iter().find(|token| {
+            token.registry_id == registry && token.uin == username && token.secret.expose() == password
         })
+    }
+
+    /// Whether that is the number of somebody who may call, or once did.
+    pub(crate) fn knows_identity(&self, uin: &str) -> bool {
+        self.accounts.iter().any(|account| account.uin == uin)
+            || self.tokens.iter().any(|token| token.uin == uin)
+    }
+
+    /// What a credential may do: what its identity may now, by any of its keys.
+    pub(crate) fn rights(&self, credential: &TokenRecord) -> Rights {
+        let accounts = self.accounts.iter().filter(|account| account.uin == credential.uin);
+        accounts.map(Account::rights).fold(Rights::default(), Rights::or)
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::json;
 use tcr_cloud::Config;
 
 use crate::client::call;
+use crate::token_service::{ask, is_signed_by};
 
 fn tcr_cloud(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tcr-cloud"));
@@ -82,6 +83,25 @@ fn it_serves_the_demo_until_it_is_terminated() {
         let (_, said) = server.end();
         assert!(!said.contains(password) && !said.contains("demoSecretKey"), "{said}");
     }
+}
+
+#[test]
+fn the_certificate_of_the_token_service_is_there_before_it_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token.crt");
+    let mut server =
+        Server::start(&["serve", "--exit-with-stdin", "--token-certificate", path.to_str().unwrap()]);
+    let certificate = fs::read_to_string(&path).unwrap();
+    assert!(certificate.starts_with("-----BEGIN CERTIFICATE-----"), "{certificate}");
+    assert!(!certificate.contains("PRIVATE"), "only the certificate is told");
+    let token =
+        call(&server.url, "CreateInstanceToken", &json!({"RegistryId": "tcr-demo0001"})).unwrap().response();
+    let text = |field: &str| token[field].as_str().unwrap();
+    let answer = ask(&server.url, "tcr-demo0001", "", Some((text("Username"), text("Token"))));
+    assert!(is_signed_by(&certificate, answer.json()["token"].as_str().unwrap()));
+    drop(server.child.stdin.take());
+    assert_eq!(server.end(), (Some(0), String::new()));
+    assert!(!path.exists(), "the next cloud has another key");
 }
 
 #[test]

@@ -1,0 +1,197 @@
+//! Who gets what, by values and a clock that stands still.
+
+use std::time::Duration;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use expect_test::{Expect, expect};
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::*;
+use crate::{
+    Config, Instance,
+    signed::{ask, cloud, demo},
+};
+
+const DEMO: &str = "tcr-demo0001";
+const UIN: &str = "100012345678";
+const QUERY: &str = "service=harbor-registry&scope=repository%3Ateam%2Fapp%3Apull%2Cpush";
+
+/// Mints a credential as the demo's account; its id and password.
+fn mint(gateway: &mut Gateway, kind: &str) -> (String, String) {
+    let answer = ask(gateway, "CreateInstanceToken", json!({"RegistryId": DEMO, "TokenType": kind}));
+    let text = |field: &str| answer[field].as_str().unwrap().to_owned();
+    (text("TokenId"), text("Token"))
+}
+
+fn request(query: &str, authorization: Option<String>) -> Request {
+    let headers = authorization.map(|value| ("authorization".to_owned(), value)).into_iter().collect();
+    Request { method: "GET".to_owned(), path: path(DEMO), query: query.to_owned(), headers, body: Vec::new() }
+}
+
+fn login(username: &str, password: &str) -> Option<String> {
+    Some(format!("Basic {}", STANDARD.encode(format!("{username}:{password}"))))
+}
+
+/// `pull team/app, nothing other/app`, or the refusal, without its signature.
+fn verdict(gateway: &Gateway, registry_id: &str, request: &Request) -> String {
+    let record = judge(&gateway.world, registry_id, request, gateway.clock.now());
+    if let Some(refusal) = record.refusal {
+        assert!(record.granted.is_empty());
+        return format!("{refusal:?} {}", refusal.status());
+    }
+    let granted = record.granted.iter().map(|access| match &access.actions[..] {
+        [] => format!("nothing {}", access.name),
+        actions => format!("{} {}", actions.join("+"), access.name),
+    });
+    granted.collect::<Vec<_>>().join(", ")
+}
+
+#[track_caller]
+fn check(gateway: &Gateway, request: &Request, expected: Expect) {
+    expected.assert_eq(&verdict(gateway, DEMO, request));
+}
+
+#[test]
+fn a_token_is_as_good_as_its_credential() {
+    let mut gateway = demo();
+    let (id, password) = mint(&mut gateway, "longterm");
+    let asks = request(QUERY, login(UIN, &password));
+    check(&gateway, &asks, expect!["pull team/app"]);
+
+    ask(&mut gateway, "ModifyInstanceToken", json!({"RegistryId": DEMO, "TokenId": id, "Enable": false}));
+    check(&gateway, &asks, expect!["Disabled 401"]);
+    ask(&mut gateway, "ModifyInstanceToken", json!({"RegistryId": DEMO, "TokenId": id, "Enable": true}));
+    check(&gateway, &asks, expect!["pull team/app"]);
+    ask(&mut gateway, "DeleteInstanceToken", json!({"RegistryId": DEMO, "TokenId": id}));
+    check(&gateway, &asks, expect!["Deleted 401"]);
+}
+
+#[test]
+fn a_temporary_credential_ends_with_its_hour() {
+    let mut gateway = demo();
+    let (_, password) = mint(&mut gateway, "temp");
+    let asks = request(QUERY, login(UIN, &password));
+    gateway.clock.advance(Duration::from_secs(3599));
+    check(&gateway, &asks, expect!["pull team/app"]);
+    gateway.clock.advance(Duration::from_secs(1));
+    check(&gateway, &asks, expect!["Expired 401"]);
+}
+
+#[test]
+fn who_is_not_known_is_refused() {
+    let mut gateway = demo();
+    let (_, password) = mint(&mut gateway, "longterm");
+    check(&gateway, &request(QUERY, None), expect!["NoCredential 401"]);
+    check(&gateway, &request(QUERY, login(UIN, "guess")), expect!["UnknownCredential 401"]);
+    check(&gateway, &request(QUERY, login("100000000001", &password)), expect!["UnknownCredential 401"]);
+    check(&gateway, &request(QUERY, login("", "")), expect!["UnknownCredential 401"]);
+    for unreadable in ["Basic", "Basic !", "Basic bm9jb2xvbg==", &format!("Bearer {password}")] {
+        let asks = request(QUERY, Some(unreadable.to_owned()));
+        check(&gateway, &asks, expect!["UnreadableCredential 401"]);
+    }
+    let mut twice = request(QUERY, login(UIN, &password));
+    twice.headers.push(twice.headers[0].clone());
+    check(&gateway, &twice, expect!["UnreadableCredential 401"]);
+}
+
+#[test]
+fn a_password_in_the_wrong_place_is_not_recorded() {
+    let mut gateway = demo();
+    let (id, password) = mint(&mut gateway, "longterm");
+    let record =
+        |authorization| judge(&gateway.world, DEMO, &request(QUERY, authorization), gateway.clock.now());
+    assert_eq!(record(login(&password, UIN)).username, None);
+    let record = record(login(UIN, &password));
+    assert_eq!((record.username.as_deref(), record.token_id), (Some(UIN), Some(id)));
+}
+
+#[test]
+fn a_credential_opens_its_own_instance_only() {
+    let mut config = Config::demo();
+    config.instances.push(Instance::new("tcr-other001", "other", "ap-guangzhou"));
+    let mut gateway = cloud(config);
+    let (_, password) = mint(&mut gateway, "longterm");
+    let asks = request(QUERY, login(UIN, &password));
+    assert_eq!(verdict(&gateway, DEMO, &asks), "pull team/app");
+    assert_eq!(verdict(&gateway, "tcr-other001", &asks), "UnknownCredential 401");
+    assert_eq!(verdict(&gateway, "tcr-nothing1", &asks), "UnknownInstance 404");
+    gateway.world.instances[0].status = "Isolate".to_owned();
+    assert_eq!(verdict(&gateway, DEMO, &asks), "InstanceNotRunning 503");
+}
+
+#[test]
+fn rights_are_the_identitys_own_at_that_time() {
+    let mut gateway = demo();
+    let (_, password) = mint(&mut gateway, "longterm");
+    let asks = request(QUERY, login(UIN, &password));
+    gateway.world.accounts[0].push = true;
+    check(&gateway, &asks, expect!["pull+push team/app"]);
+    gateway.world.accounts[0].allow = vec!["tcr:Pull*".to_owned()];
+    check(&gateway, &asks, expect!["pull team/app"]);
+    gateway.world.accounts[0].allow = vec!["tcr:CreateInstanceToken".to_owned()];
+    check(&gateway, &asks, expect!["nothing team/app"]);
+    gateway.world.accounts.clear();
+    check(&gateway, &asks, expect!["nothing team/app"]);
+}
+
+#[test]
+fn queries_name_the_service_and_any_number_of_scopes() {
+    let mut gateway = demo();
+    let (_, password) = mint(&mut gateway, "longterm");
+    let asks = |query: &str| verdict(&gateway, DEMO, &request(query, login(UIN, &password)));
+    assert_eq!(asks("service=harbor-registry"), "", "a login");
+    assert_eq!(asks("account=100012345678&service=harbor-registry&offline_token=true&client_id=docker"), "");
+    assert_eq!(
+        asks("service=harbor-registry&scope=repository:a/b:pull&scope=repository:c/d:pull,push"),
+        "pull a/b, pull c/d"
+    );
+    assert_eq!(
+        asks("service=harbor-registry&scope=repository:a/b:pull+repository:c/d:push"),
+        "pull a/b, nothing c/d"
+    );
+    assert_eq!(asks("service=harbor-registry&scope=repository:a/b"), "Scope 400");
+    assert_eq!(asks(""), "Service 400");
+    assert_eq!(asks("service=harbor-notary"), "Service 400");
+    assert_eq!(asks("service=harbor-registry&service=harbor-registry"), "Service 400");
+    let mut posted = request("service=harbor-registry", login(UIN, &password));
+    posted.method = "POST".to_owned();
+    check(&gateway, &posted, expect!["Method 405"]);
+}
+
+#[test]
+fn claims_and_answer_have_the_forms_of_the_specification() {
+    let mut gateway = demo();
+    let (_, password) = mint(&mut gateway, "longterm");
+    let asks = request(QUERY, login(UIN, &password));
+    let record = judge(&gateway.world, DEMO, &asks, gateway.clock.now());
+    let time = Timestamp::from_second(1_800_000_000).unwrap();
+    expect![[r#"
+        {
+          "access": [
+            {
+              "actions": [
+                "pull"
+              ],
+              "name": "team/app",
+              "type": "repository"
+            }
+          ],
+          "aud": "harbor-registry",
+          "exp": 1800001800,
+          "iat": 1800000000,
+          "iss": "harbor-token-issuer",
+          "jti": "id",
+          "nbf": 1800000000,
+          "sub": "100012345678"
+        }"#]]
+    .assert_eq(&format!("{:#}", claims(&record, "id", time)));
+    expect![[r#"
+        {
+          "access_token": "t",
+          "expires_in": 1800,
+          "issued_at": "2027-01-15T08:00:00Z",
+          "token": "t"
+        }"#]]
+    .assert_eq(&format!("{:#}", answer("t", time)));
+}
