@@ -5,25 +5,32 @@
 //! modules ([`Program`]). Everything that a test starts belongs to a [`Run`]: when its owner ends, however it ends,
 //! no process and no file of the run is left.
 //!
+//! [`Registry::start`] gives a real private registry over TLS, which lets in whom a token server lets in.
+//!
 //! The binary `cluster` keeps such a control plane for a developer.
 
 pub mod audit;
 pub mod cache;
+mod certificate;
 mod control_plane;
 mod eventually;
 mod identity;
+mod image;
 mod kubectl;
 mod port;
 mod process;
 mod program;
+pub mod registry;
 mod run;
 pub mod standing;
 
 pub use control_plane::{ControlPlane, Options, Part};
 pub use eventually::eventually;
 pub use identity::Identity;
+pub use image::Image;
 pub use kubectl::Output;
 pub use port::ReservedPort;
 pub use process::Process;
 pub use program::Program;
+pub use registry::Registry;
 pub use run::Run;

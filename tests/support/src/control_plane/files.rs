@@ -9,11 +9,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
-};
+use rcgen::{Issuer, KeyPair};
 use serde_json::{Value, json};
+
+use crate::certificate;
 
 /// The first address of the Service network, which the API server's certificate has to name too.
 pub(super) const SERVICE_NETWORK: &str = "10.96.0.0/16";
@@ -37,7 +36,8 @@ impl Files {
     /// Writes everything under `folder`, for an API server at `address`.
     pub(super) fn write(folder: &Path, address: SocketAddr) -> Result<Self> {
         let path = |name: &str| folder.join(name);
-        let (ca, ca_key) = authority().context("cannot make a certificate authority")?;
+        let (ca, ca_key) = certificate::authority("tcr-assistant test cluster")
+            .context("cannot make a certificate authority")?;
         let (server, server_key) =
             server_certificate(&ca_key, address).context("cannot make the API server's certificate")?;
         let tokens = KeyPair::generate().context("cannot make a key for ServiceAccount tokens")?;
@@ -117,25 +117,10 @@ pub(crate) fn write_secret(path: &Path, text: &str) -> Result<()> {
     write().with_context(|| format!("cannot write {}", path.display()))
 }
 
-fn authority() -> Result<(String, Issuer<'static, KeyPair>)> {
-    let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, "tcr-assistant test cluster");
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let key = KeyPair::generate()?;
-    let certificate = params.self_signed(&key)?.pem();
-    Ok((certificate, Issuer::new(params, key)))
-}
-
 fn server_certificate(ca: &Issuer<'_, KeyPair>, address: SocketAddr) -> Result<(String, String)> {
     let names = ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", SERVICE_ADDRESS];
     let address = address.ip().to_string();
-    let mut params =
-        CertificateParams::new(names.into_iter().chain([&*address]).map(str::to_owned).collect::<Vec<_>>())?;
-    params.distinguished_name.push(DnType::CommonName, "kube-apiserver");
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    let key = KeyPair::generate()?;
-    Ok((params.signed_by(&key, ca)?.pem(), key.serialize_pem()))
+    certificate::server(ca, "kube-apiserver", names.into_iter().chain([&*address]).map(str::to_owned))
 }
 
 fn random() -> Result<String> {
