@@ -1,4 +1,6 @@
-//! Real processes together: the built policy.wasm, the harness, the controller, the cloud's double.
+//! Real processes together: the built policy.wasm, the harness, the controller, a private registry, the
+//! cloud's double.
 
 mod demo;
 mod policy_wasm;
+mod registry;
