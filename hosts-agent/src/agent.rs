@@ -1,14 +1,20 @@
 //! The agent: brings the hosts file in line with the list, again and again.
 
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use tcr::hosts_entry::{HostsEntry, HostsList};
+use tcr::image_pull_secret::WhenLinkDown;
 
 use crate::block::{self, State};
 use crate::bounds::Bounds;
 use crate::config;
 use crate::hosts_file::{HostsFile, HostsFileError, Snapshot};
+use crate::link::{self, Links, Standing};
+use crate::probe;
 use crate::report::Report;
 use crate::resolver;
 
@@ -23,9 +29,36 @@ pub struct Agent {
     file: HostsFile,
     /// The last list that was good: what the file is to carry while the present one is bad.
     last_good: Option<HostsList>,
-    /// The entries that the file carried when the last pass ended.
+    /// The lines that the file carried when the last pass ended.
     carried: Option<Vec<HostsEntry>>,
+    /// None where every entry is taken as it is.
+    probing: Option<Probing>,
     report: Report,
+}
+
+/// Which of some addresses answer, in their order.
+type Answers = dyn Fn(&[IpAddr]) -> Vec<bool>;
+
+/// How private links are looked at.
+pub struct Probing {
+    links: Links,
+    answers: Box<Answers>,
+}
+
+impl Probing {
+    /// By a connection to `port`, every `interval` while they answer.
+    pub fn on_port(port: u16, interval: Duration) -> Self {
+        Self {
+            links: Links::new(interval),
+            answers: Box::new(move |addresses| probe::answers(addresses, port)),
+        }
+    }
+}
+
+impl fmt::Debug for Probing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Probing").field("links", &self.links).finish_non_exhaustive()
+    }
 }
 
 /// What the next pass depends on.
@@ -35,12 +68,18 @@ pub struct Outcome {
     pub retry_soon: bool,
     /// Somebody else had changed the block.
     pub foreign_change: bool,
+    /// When a link has to be looked at.
+    pub next_probe: Option<Instant>,
+    /// Nothing can be done any more: a new process has to begin.
+    pub is_lost: bool,
 }
 
 impl Agent {
-    /// An agent that has not looked at anything yet.
-    pub fn new(config_dir: PathBuf, bounds: Bounds, file: HostsFile) -> Self {
-        Self { config_dir, bounds, file, last_good: None, carried: None, report: Report::default() }
+    /// An agent that has not looked at anything yet. With `probing`, entries of private links are
+    /// taken when their address answers.
+    pub fn new(config_dir: PathBuf, bounds: Bounds, file: HostsFile, probing: Option<Probing>) -> Self {
+        let report = Report::default();
+        Self { config_dir, bounds, file, last_good: None, carried: None, probing, report }
     }
 
     /// What the passes so far have come to.
@@ -65,11 +104,69 @@ impl Agent {
             Err(error) => Some(error.to_string()),
         };
         let foreign_changes = self.report.foreign_changes;
+        self.probe();
         let result = self.carry();
-        let foreign_change = self.report.foreign_changes > foreign_changes;
-        let retry_soon = matches!(&result, Err(error) if error.is_passing());
+        let outcome = Outcome {
+            foreign_change: self.report.foreign_changes > foreign_changes,
+            retry_soon: matches!(&result, Err(error) if error.is_passing()),
+            is_lost: matches!(&result, Err(CarryError::File(HostsFileError::Alone(_)))),
+            next_probe: self.probing.as_ref().and_then(|probing| probing.links.next()),
+        };
         self.report.file_problem = result.err().map(|error| error.to_string());
-        Outcome { retry_soon, foreign_change }
+        outcome
+    }
+
+    /// Looks at the links that are due.
+    fn probe(&mut self) {
+        let Some(Probing { links, answers }) = &mut self.probing else { return };
+        let enabled = self.last_good.as_ref().map(HostsList::enabled).unwrap_or_default();
+        let of_links = || enabled.iter().filter(|entry| entry.when_link_down().is_some());
+        let mut addresses: BTreeMap<IpAddr, bool> = of_links().map(|entry| (entry.ip(), false)).collect();
+        if addresses.keys().any(|address| links.standing(*address) == Standing::Untried) {
+            // What an earlier run has written, has answered it.
+            let present = match self.file.read().map(|snapshot| block::state(&snapshot.bytes)) {
+                Ok(State::Intact(lines)) => lines,
+                _ => Vec::new(),
+            };
+            for entry in of_links().filter(|entry| present.contains(&entry.line())) {
+                addresses.insert(entry.ip(), true);
+            }
+        }
+        links.follow(&addresses, Instant::now());
+        let due = links.due(Instant::now());
+        let answers = answers(&due);
+        let now = Instant::now();
+        for (address, does) in due.iter().zip(answers) {
+            self.report.failed_probes += u64::from(!does);
+            links.answered(*address, does, now);
+        }
+        self.report.links = links.standings();
+    }
+
+    /// The lines that the file is to carry: those of links that do not answer may be missing.
+    fn chosen(&self, enabled: &[&HostsEntry]) -> Vec<HostsEntry> {
+        let Some(Probing { links, .. }) = &self.probing else {
+            return enabled.iter().map(|entry| entry.line()).collect();
+        };
+        let mut chosen: Vec<HostsEntry> = Vec::new();
+        for entry in enabled {
+            let standing = links.standing(entry.ip());
+            match entry.when_link_down() {
+                Some(when_down) if !link::is_carried(standing, when_down) => {
+                    // Until the new address has answered, the old one is the better guess, unless
+                    // pulls may as well go elsewhere.
+                    let carried = self.carried.iter().flatten();
+                    let old = carried.filter(|line| line.domain() == entry.domain());
+                    if standing == Standing::Untried && when_down == WhenLinkDown::Keep {
+                        for line in old.filter(|line| !chosen.contains(line)).cloned().collect::<Vec<_>>() {
+                            chosen.push(line);
+                        }
+                    }
+                }
+                _ => chosen.push(entry.line()),
+            }
+        }
+        chosen
     }
 
     fn carry(&mut self) -> Result<(), CarryError> {
@@ -92,9 +189,13 @@ impl Agent {
     }
 
     fn carry_list(&mut self, list: &HostsList, snapshot: &Snapshot, state: &State) -> Result<(), CarryError> {
+        if let (None, State::Intact(lines)) = (&self.carried, state) {
+            self.carried = Some(lines.clone());
+        }
         let enabled = list.enabled();
-        let wanted: Vec<HostsEntry> = enabled.iter().map(|entry| (*entry).clone()).collect();
-        let new = block::merge(&snapshot.bytes, &enabled);
+        let wanted = self.chosen(&enabled);
+        let lines: Vec<&HostsEntry> = wanted.iter().collect();
+        let new = block::merge(&snapshot.bytes, &lines);
         let is_carried = match state {
             State::Absent => wanted.is_empty(),
             State::Intact(entries) => *entries == wanted,
@@ -109,10 +210,12 @@ impl Agent {
         }
         self.report.generation = Some(list.generation());
         self.report.entries = wanted.len();
-        self.report.conflicts = resolver::conflicts(&new, &enabled);
-        self.carried = Some(wanted);
+        self.report.withheld = enabled.iter().filter(|entry| !wanted.contains(&entry.line())).count();
+        self.report.conflicts = resolver::conflicts(&new, &lines);
         drop(new);
-        if is_written { self.verify(&enabled) } else { Ok(()) }
+        let result = if is_written { self.verify(&lines) } else { Ok(()) };
+        self.carried = Some(wanted);
+        result
     }
 
     fn write(&mut self, snapshot: &Snapshot, new: &[u8]) -> Result<(), CarryError> {

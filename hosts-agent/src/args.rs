@@ -1,7 +1,7 @@
 //! The command line of `hosts-updater`. Every path is an argument, so the whole program runs on a
 //! temporary directory.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ Exit codes: 0 done (also after SIGTERM), 1 the list or the file is bad or a chec
 
 /// Keeps one block of the node's hosts file as the mounted hosts.yaml says
 ///
-/// hosts.yaml is a list of {domain, ip, disabled}. Its entries stand in the hosts file between
+/// hosts.yaml is a list of {domain, ip, disabled, whenLinkDown}. Its entries stand in the hosts file between
 /// "# BEGIN tcr-assistant hosts-updater" and "# END tcr-assistant hosts-updater"; every other byte
 /// of the file stays as it is. An empty list, [], removes the block; stopping the program does not.
 /// A list that cannot be read, or of which one entry is not allowed, changes nothing: the last good
@@ -80,16 +80,25 @@ pub struct Args {
     pub allowed_names: Vec<String>,
 
     /// The node's name, which must not be listed; the host name is refused in any case
-    #[arg(long, env = "NODE_NAME", value_name = "NAME")]
+    #[arg(long, env = "HOSTS_UPDATER_NODE_NAME", value_name = "NAME")]
     pub node_name: Option<String>,
 
     /// How often the file is looked at even if nothing seems to have changed
     #[arg(long, env = "HOSTS_UPDATER_RECHECK", value_name = "DURATION", value_parser = recheck, default_value = "60s")]
     pub recheck: Duration,
 
-    /// Where to answer GET /metrics, such as 10.0.0.7:9153; without it nothing listens
-    #[arg(long, env = "HOSTS_UPDATER_METRICS_ADDRESS", value_name = "ADDRESS")]
-    pub metrics_address: Option<SocketAddr>,
+    /// Where to answer GET /metrics: the node's own address; without it nothing listens
+    #[arg(long, env = "HOSTS_UPDATER_METRICS_IP", value_name = "IP")]
+    pub metrics_ip: Option<IpAddr>,
+
+    /// On which port to answer GET /metrics
+    #[arg(long, env = "HOSTS_UPDATER_METRICS_PORT", value_name = "PORT", default_value_t = tcr::names::HOSTS_UPDATER_METRICS_PORT)]
+    pub metrics_port: u16,
+
+    /// The port on which the address of a private link has to accept a connection before its
+    /// entries are written (those with whenLinkDown), and from time to time after that; 0: never ask
+    #[arg(long, env = "HOSTS_UPDATER_PROBE_PORT", value_name = "PORT", default_value_t = 443)]
+    pub probe_port: u16,
 
     /// A directory in memory for what --healthcheck reads
     #[arg(long, env = "HOSTS_UPDATER_STATE_DIR", value_name = "DIR", default_value = "/run/hosts-updater")]
@@ -107,6 +116,10 @@ pub struct Args {
     #[arg(long, conflicts_with = "once")]
     pub dry_run: bool,
 
+    /// Open the hosts file for another process of this program
+    #[arg(long, hide = true)]
+    pub keeper: bool,
+
     /// Ask the running agent's state and exit: live (it is looking at the file), or ready (the list
     /// is good and the file carries it)
     #[arg(long, value_name = "WHAT", conflicts_with_all = ["once", "remove", "dry_run"])]
@@ -123,6 +136,11 @@ pub enum Healthcheck {
 }
 
 impl Args {
+    /// Where metrics are answered.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics_ip.map(|ip| SocketAddr::new(ip, self.metrics_port))
+    }
+
     /// The bounds that the arguments and `host_name`, the node's own, set.
     pub fn bounds(&self, host_name: &str) -> Bounds {
         let own = [self.node_name.as_deref().unwrap_or(""), host_name];
@@ -189,7 +207,7 @@ mod tests {
             ("--allowed-root=*.com", "wildcard"),
             ("--recheck=1ms", "1s to 1h"),
             ("--recheck=60", "a unit is missing"),
-            ("--metrics-address=9153", "--metrics-address"),
+            ("--metrics-ip=node-1", "--metrics-ip"),
         ] {
             let error = Args::try_parse_from(["hosts-updater", argument]).unwrap_err();
             assert_eq!(error.exit_code(), 2);

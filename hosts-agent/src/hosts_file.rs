@@ -5,7 +5,8 @@
 //! The caller computes the new content. [`HostsFile::replace`] takes a lock on the directory,
 //! makes sure that the version is still there, writes a temporary file beside it with the same
 //! mode, owner, label and extended attributes, syncs it, renames it over the old one and syncs the
-//! directory.
+//! directory. The steps that need rights on the directory are few and fixed; a confined process
+//! leaves them to another one, see [`keeper`].
 //!
 //! *Guarantees.* A reader that opens the file finds the old or the new content, also when this
 //! program or the machine dies at any moment. Where the file cannot be renamed over (it is a mount
@@ -22,16 +23,22 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
-use rustix::fs::{FileType, FlockOperation, Mode as Permissions, OFlags, Stat};
+use rustix::fs::Stat;
 use rustix::io::Errno;
 
+mod directory;
 mod in_place;
+pub mod keeper;
 mod location;
 mod renamed;
+mod version;
 
+use directory::{Direct, Directory};
 use location::Location;
 pub use renamed::TEMPORARY_NAME;
+use version::Version;
 
 /// Larger files are left alone: nobody's resolver reads them in time.
 const MAX_BYTES: u64 = 64 << 20;
@@ -40,6 +47,7 @@ const MAX_BYTES: u64 = 64 << 20;
 #[derive(Clone, Debug)]
 pub struct HostsFile {
     path: PathBuf,
+    directory: Rc<dyn Directory>,
 }
 
 /// The content at one moment.
@@ -47,8 +55,8 @@ pub struct HostsFile {
 pub struct Snapshot {
     /// Every byte of the file.
     pub bytes: Vec<u8>,
+    file: OwnedFd,
     stat: Stat,
-    location: Location,
 }
 
 /// How a new content was put in place.
@@ -112,6 +120,12 @@ pub enum HostsFileError {
     /// Another process holds the lock on the directory: retry.
     #[error("cannot replace {}: another process is replacing it", .0.display())]
     Locked(PathBuf),
+    /// What the keeper of the directory says.
+    #[error("{0}")]
+    Told(String),
+    /// The keeper of the directory is no more.
+    #[error("the process that opens {} for this one has ended", .0.display())]
+    Alone(PathBuf),
 }
 
 impl HostsFileError {
@@ -124,7 +138,7 @@ impl HostsFileError {
 impl HostsFile {
     /// The file at `path`, which need not be there yet.
     pub fn new(path: &Path) -> Self {
-        Self { path: path.to_owned() }
+        Self { path: path.to_owned(), directory: Rc::new(Direct::new(path)) }
     }
 
     /// The path as given.
@@ -150,10 +164,10 @@ impl HostsFile {
 
     /// The content as somebody who opens the path now would read it.
     pub fn read(&self) -> Result<Snapshot, HostsFileError> {
-        let location = location::locate(&self.path)?;
-        let (file, stat) = self.open(&location)?;
+        let mut file = File::from(self.directory.read()?);
+        let stat = rustix::fs::fstat(&file).map_err(|source| self.step("inspect", source))?;
         let mut bytes = Vec::with_capacity(usize::try_from(stat.st_size).unwrap_or(0) + 1);
-        let read = File::from(file).take(MAX_BYTES + 1).read_to_end(&mut bytes);
+        let read = (&mut file).take(MAX_BYTES + 1).read_to_end(&mut bytes);
         read.map_err(|source| self.step("read", source))?;
         // Who overwrites a file empties it first. What he writes then must not land in a file that
         // ours has replaced.
@@ -163,66 +177,40 @@ impl HostsFile {
         if bytes.len() as u64 > MAX_BYTES {
             return Err(HostsFileError::Large(self.path.clone()));
         }
-        Ok(Snapshot { bytes, stat, location })
+        Ok(Snapshot { bytes, file: file.into(), stat })
     }
 
     /// Puts `new` in the place of what `snapshot` has. Writes in any case: whoever finds them equal has
     /// no reason to call.
     pub fn replace(&self, snapshot: &Snapshot, new: &[u8]) -> Result<Mode, HostsFileError> {
-        let Location { directory, name, .. } = &snapshot.location;
-        let _lock = self.lock(&snapshot.location)?;
-        let (old, stat) = self.open(&snapshot.location)?;
-        if version(&stat) != version(&snapshot.stat) {
-            return Err(HostsFileError::Changed(self.path.clone()));
-        }
-        if stat.st_nlink == 0 {
-            return Err(HostsFileError::Orphan(self.path.clone()));
-        }
-        let (mode, result) = match renamed::replace(directory, name, &old, &stat, new) {
-            Err(Failure::Impossible) => {
-                (Mode::InPlace, in_place::replace(directory, name, &stat, &snapshot.bytes, new))
+        let result = self.replace_locked(snapshot, new);
+        self.directory.end();
+        result
+    }
+
+    fn replace_locked(&self, snapshot: &Snapshot, new: &[u8]) -> Result<Mode, HostsFileError> {
+        let Snapshot { bytes, file, stat } = snapshot;
+        if let Some(beside) = self.directory.begin(&Version::of(stat))? {
+            match renamed::fill(beside, file, stat, new) {
+                Ok(()) => {
+                    if self.directory.commit()? {
+                        return Ok(Mode::Rename);
+                    }
+                }
+                Err(Failure::Impossible) => {}
+                Err(Failure::Failed(operation, source)) => return Err(self.step(operation, source)),
             }
-            result => (Mode::Rename, result),
-        };
-        match result {
-            Ok(()) => Ok(mode),
-            Err(Failure::Failed(operation, source)) => Err(self.step(operation, source)),
-            Err(Failure::Changed) => Err(HostsFileError::Changed(self.path.clone())),
-            Err(Failure::Impossible) => Err(self.step("write", io::ErrorKind::PermissionDenied)),
+        }
+        let old = self.directory.overwrite()?;
+        match in_place::replace(&old, stat, bytes, new) {
+            Ok(()) => Ok(Mode::InPlace),
+            Err((operation, source)) => Err(self.step(operation, source)),
         }
     }
 
     /// Removes the temporary file that a killed process may have left.
     pub fn clean(&self) -> Result<(), HostsFileError> {
-        let location = location::locate(&self.path)?;
-        let _lock = self.lock(&location)?;
-        renamed::remove_temporary(&location.directory);
-        Ok(())
-    }
-
-    fn open(&self, location: &Location) -> Result<(OwnedFd, Stat), HostsFileError> {
-        // NONBLOCK: opening a pipe must not wait for its writer.
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(&location.directory, &location.name, flags, Permissions::empty())
-            .map_err(|source| self.step("open", source))?;
-        let stat = rustix::fs::fstat(&file).map_err(|source| self.step("inspect", source))?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(HostsFileError::NotAFile(self.path.clone()));
-        }
-        Ok((file, stat))
-    }
-
-    /// A lock that another instance of this program waits for, on a descriptor of its own so that
-    /// it ends with the guard.
-    fn lock(&self, location: &Location) -> Result<Lock, HostsFileError> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let lock = rustix::fs::openat(&location.directory, ".", flags, Permissions::empty())
-            .map_err(|source| self.step("open the directory of", source))?;
-        match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Err(Errno::WOULDBLOCK) => Err(HostsFileError::Locked(self.path.clone())),
-            // A file system without locks: the check of the version has to do.
-            Ok(()) | Err(_) => Ok(Lock(lock)),
-        }
+        self.directory.clean()
     }
 
     fn step(&self, operation: &'static str, source: impl Into<io::Error>) -> HostsFileError {
@@ -230,24 +218,12 @@ impl HostsFile {
     }
 }
 
-/// Why one way of writing did not put the new content in place.
+/// Why a new file could not be made ready.
 enum Failure {
     /// A step failed, and would in every other way of writing.
     Failed(&'static str, io::Error),
-    /// The old file is another version by now.
-    Changed,
-    /// This way of writing is impossible here; nothing has changed.
+    /// A new file cannot have what the old one has; nothing has changed.
     Impossible,
-}
-
-/// A lock on a directory until it is dropped.
-struct Lock(OwnedFd);
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        // Closing alone would leave it to a child that another thread is just starting.
-        let _ = rustix::fs::flock(&self.0, FlockOperation::Unlock);
-    }
 }
 
 impl fmt::Display for Mode {
@@ -257,19 +233,6 @@ impl fmt::Display for Mode {
             Mode::InPlace => "overwrite",
         })
     }
-}
-
-/// What changes with every write and every replacement.
-fn version(stat: &Stat) -> impl PartialEq {
-    (
-        stat.st_dev,
-        stat.st_ino,
-        stat.st_size,
-        stat.st_mtime,
-        stat.st_mtime_nsec,
-        stat.st_ctime,
-        stat.st_ctime_nsec,
-    )
 }
 
 /// Whether the file was written within the last second.

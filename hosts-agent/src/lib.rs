@@ -4,7 +4,9 @@
 //! `args -> run -> agent`: the agent reads the list ([`config`], within [`bounds`]), computes the
 //! new file ([`block::merge`], pure) and lets [`hosts_file`] put it in place. What it did is a
 //! [`report::Report`], which probes ([`state_file`]) and the metrics address ([`metrics_server`])
-//! show. Nothing here talks to the cluster's API.
+//! show. Entries of private links wait for an answer of their address ([`link`], pure; [`probe`]).
+//! Nothing here talks to the cluster's API. The process that does all this is confined ([`confine`]);
+//! another one opens the hosts file for it ([`hosts_file::keeper`]).
 
 pub mod address_range;
 pub mod agent;
@@ -12,9 +14,12 @@ pub mod args;
 pub mod block;
 pub mod bounds;
 pub mod config;
+pub mod confine;
 pub mod diff;
 pub mod hosts_file;
+pub mod link;
 pub mod metrics_server;
+pub mod probe;
 pub mod report;
 pub mod resolver;
 pub mod run;

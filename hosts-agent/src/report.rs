@@ -1,8 +1,10 @@
 //! What the agent knows about its work: for logs, probes and metrics.
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 
 use crate::hosts_file::Mode;
+use crate::link::Standing;
 use crate::resolver::Conflict;
 
 /// The state after a pass, and what has happened since the start.
@@ -25,6 +27,14 @@ pub struct Report {
     pub metrics_problem: Option<String>,
     /// Lines of others for names of the list.
     pub conflicts: Vec<Conflict>,
+    /// Entries of the list that the file does not have, because their address does not answer.
+    pub withheld: usize,
+    /// The addresses of private links.
+    pub links: Vec<(IpAddr, Standing)>,
+    /// Whether Landlock confines the process.
+    pub is_confined: bool,
+    /// Probes of links that had no answer.
+    pub failed_probes: u64,
     /// Looks at list and file.
     pub passes: u64,
     /// Times that the file was replaced.
@@ -43,6 +53,10 @@ impl Report {
             (None, None) if self.generation.is_none() => Some("the first pass is not over"),
             (None, None) => None,
         }
+    }
+
+    fn links_down(&self) -> usize {
+        self.links.iter().filter(|(_, standing)| *standing != Standing::Up).count()
     }
 
     /// The metrics in Prometheus' text format.
@@ -87,6 +101,22 @@ impl Report {
                 "Other lines of the file that give a listed name another address.",
                 count(self.conflicts.len()),
             ),
+            (
+                "withheld_entries",
+                "",
+                "gauge",
+                "Entries that the file does not have because their address does not answer.",
+                count(self.withheld),
+            ),
+            (
+                "links_down",
+                "",
+                "gauge",
+                "Addresses of private links that do not answer.",
+                count(self.links_down()),
+            ),
+            ("confined", "", "gauge", "1 when Landlock confines the process.", flag(self.is_confined)),
+            ("failed_probes_total", "", "counter", "Probes of links that had no answer.", self.failed_probes),
             ("passes_total", "", "counter", "Looks at list and file.", self.passes),
             ("writes_total", "", "counter", "Replacements of the file.", self.writes),
             ("write_failures_total", "", "counter", "Replacements that failed.", self.write_failures),
@@ -121,6 +151,20 @@ impl Report {
                 }),
                 (None, Some(_)) => news.push(format!("the {what}'s problem is over")),
                 _ => {}
+            }
+        }
+        for (address, standing) in &self.links {
+            let then = before.links.iter().find(|(other, _)| other == address).map(|(_, then)| then);
+            if then == Some(standing) {
+                continue;
+            }
+            match (standing, then) {
+                (Standing::Untried, _) => {
+                    news.push(format!("the link at {address} does not answer; its entries wait for it"));
+                }
+                (Standing::Down, _) => news.push(format!("the link at {address} does not answer any more")),
+                (Standing::Up, Some(_)) => news.push(format!("the link at {address} answers")),
+                (Standing::Up, None) => {}
             }
         }
         if self.foreign_changes > before.foreign_changes {

@@ -1,23 +1,25 @@
 //! What `hosts-updater` does with its arguments.
 
 use std::error::Error;
+use std::fs;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::agent::{Agent, Outcome, Patience};
+use crate::agent::{Agent, Outcome, Patience, Probing};
 use crate::args::Args;
 use crate::block;
 use crate::bounds::Bounds;
 use crate::config;
+use crate::confine;
 use crate::diff;
-use crate::hosts_file::HostsFile;
+use crate::hosts_file::{HostsFile, keeper};
 use crate::metrics_server::{self, SharedReport};
 use crate::state_file;
 use crate::watch::{Wake, Watch};
@@ -32,34 +34,50 @@ pub fn run(args: Args, out: &mut impl Write) -> Result<()> {
     if let Some(what) = args.healthcheck {
         return Ok(state_file::check(&args.state_dir, what)?);
     }
+    if args.keeper {
+        return keep(&args.hosts_file);
+    }
     let bounds = args.bounds(&rustix::system::uname().nodename().to_string_lossy());
-    let Args { config_dir, hosts_file, recheck, metrics_address, state_dir, once, remove, dry_run, .. } =
-        args;
-    let file = HostsFile::new(&hosts_file);
+    let metrics_address = args.metrics_address();
+    let Args { config_dir, hosts_file, recheck, probe_port, state_dir, once, remove, dry_run, .. } = args;
+    let probe_port = Some(probe_port).filter(|port| *port != 0);
     if dry_run || remove {
-        return edit(&file, &config_dir, &bounds, remove, dry_run, out);
+        return edit(&HostsFile::new(&hosts_file), &config_dir, &bounds, remove, dry_run, out);
     }
-    let agent = Agent::new(config_dir.clone(), bounds, file.clone());
+    let probing = probe_port.map(|port| Probing::on_port(port, recheck));
     if once {
-        return pass_once(agent);
+        return pass_once(Agent::new(config_dir, bounds, HostsFile::new(&hosts_file), probing));
     }
-    Loop {
-        watch: Watch::new(stop_signals()?),
-        agent,
-        file,
-        config_dir,
-        recheck,
-        metrics_address,
-        metrics: None,
-        state_dir,
-    }
-    .run()
+    let watch = Watch::new(stop_signals()?);
+    let is_confined = confine::is_available();
+    let file = if is_confined {
+        let file = keeper::start(&std::env::current_exe()?, &hosts_file)?;
+        // The directory is made before it is all that is left.
+        let _ = fs::create_dir_all(&state_dir);
+        confine::agent(&config_dir, &state_dir, metrics_address.map(|address| address.port()), probe_port)?;
+        file
+    } else {
+        log("this kernel has no Landlock: the process is not confined by it");
+        HostsFile::new(&hosts_file)
+    };
+    let mut agent = Agent::new(config_dir.clone(), bounds, file.clone(), probing);
+    agent.report_mut().is_confined = is_confined;
+    Loop { watch, agent, file, config_dir, recheck, metrics_address, metrics: None, state_dir }.run()
+}
+
+/// `--keeper`: opens the hosts file for the process at the other end of standard input.
+fn keep(hosts_file: &Path) -> Result<()> {
+    confine::keeper(match hosts_file.parent() {
+        Some(directory) if directory != Path::new("") => directory,
+        _ => Path::new("."),
+    })?;
+    Ok(keeper::serve(io::stdin(), hosts_file)?)
 }
 
 /// `--dry-run` and `--remove`: one change, shown or made.
 fn edit(
     file: &HostsFile,
-    config_dir: &std::path::Path,
+    config_dir: &Path,
     bounds: &Bounds,
     remove: bool,
     dry_run: bool,
@@ -119,14 +137,18 @@ impl Loop {
             let before = self.agent.report().clone();
             self.agent.report_mut().watch_problem = self.watch.follow(&self.config_dir, &self.file.places());
             self.start_metrics();
-            let Outcome { retry_soon, foreign_change } = self.agent.pass();
+            let Outcome { retry_soon, foreign_change, next_probe, is_lost } = self.agent.pass();
             self.publish();
             self.agent.report().news(&before).iter().for_each(|line| log(line));
             let now = Instant::now();
             if foreign_change {
                 patience.answered(now);
             }
+            if is_lost {
+                return Err(self.agent.report().unready().unwrap_or_default().into());
+            }
             let due = now + if retry_soon { SOON } else { self.recheck };
+            let due = next_probe.map_or(due, |probe| due.min(probe));
             if !self.wait(due, &patience)? {
                 return Ok(());
             }

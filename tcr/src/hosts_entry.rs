@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::image_pull_secret::WhenLinkDown;
 use crate::quoted::quoted;
 
 /// Key of the ConfigMap that holds the list.
@@ -15,12 +16,16 @@ pub const HOSTS_KEY: &str = "hosts.yaml";
 pub const MAX_ENTRIES: usize = 256;
 
 /// A domain and the address that nodes resolve it to. In YAML: `domain`, `ip`, and `disabled`
-/// (default false), the fields of the original's ConfigMap.
+/// (default false), the fields of the original's ConfigMap. An entry of a private link also has
+/// `whenLinkDown`: nodes try its address before they take it, and again from time to time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct HostsEntry {
     domain: String,
     ip: IpAddr,
     disabled: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    when_link_down: Option<WhenLinkDown>,
 }
 
 /// Why a domain and an address are no entry. Displays as the field, the value and the reason.
@@ -110,7 +115,19 @@ impl HostsEntry {
         if let Some(reason) = address_problem(address) {
             return Err(refused(reason));
         }
-        Ok(Self { domain: domain.to_ascii_lowercase(), ip: address, disabled })
+        Ok(Self { domain: domain.to_ascii_lowercase(), ip: address, disabled, when_link_down: None })
+    }
+
+    /// The same as an entry of a private link.
+    #[must_use]
+    pub fn of_link(self, when_link_down: WhenLinkDown) -> Self {
+        Self { when_link_down: Some(when_link_down), ..self }
+    }
+
+    /// The same as a line of a hosts file has it: domain and address.
+    #[must_use]
+    pub fn line(&self) -> Self {
+        Self { disabled: false, when_link_down: None, ..self.clone() }
     }
 
     /// The name, in lower case and without a final dot.
@@ -126,6 +143,12 @@ impl HostsEntry {
     /// Whether the entry is kept in the list but not on the nodes.
     pub fn disabled(&self) -> bool {
         self.disabled
+    }
+
+    /// What nodes do with the entry while its address does not answer; none for an entry that is
+    /// not a private link's, which they write as it is.
+    pub fn when_link_down(&self) -> Option<WhenLinkDown> {
+        self.when_link_down
     }
 }
 
@@ -151,11 +174,12 @@ impl HostsList {
         &self.0
     }
 
-    /// What a node's hosts file gets: the entries that are not disabled, each once.
+    /// What a node's hosts file gets: the entries that are not disabled, each domain and address
+    /// once.
     pub fn enabled(&self) -> Vec<&HostsEntry> {
         let mut enabled: Vec<&HostsEntry> = Vec::new();
         for entry in self.0.iter().filter(|entry| !entry.disabled) {
-            if !enabled.contains(&entry) {
+            if !enabled.iter().any(|other| (&other.domain, other.ip) == (&entry.domain, entry.ip)) {
                 enabled.push(entry);
             }
         }
@@ -169,7 +193,7 @@ impl HostsList {
             return "[]\n".to_owned();
         }
         let mut yaml = String::new();
-        for HostsEntry { domain, ip, disabled } in &self.0 {
+        for HostsEntry { domain, ip, disabled, when_link_down } in &self.0 {
             // Without quotes YAML would read "no", "1.5e3" or an address's final colon as its own.
             let is_plain = domain
                 .rsplit_once('.')
@@ -178,6 +202,9 @@ impl HostsList {
             let _ = writeln!(yaml, "- domain: {quote}{domain}{quote}");
             let quote = if ip.is_ipv4() { "" } else { "\"" };
             let _ = writeln!(yaml, "  ip: {quote}{ip}{quote}\n  disabled: {disabled}");
+            if let Some(when) = when_link_down {
+                let _ = writeln!(yaml, "  whenLinkDown: {when:?}");
+            }
         }
         yaml
     }
@@ -206,12 +233,13 @@ impl<'de> Deserialize<'de> for HostsList {
 /// An entry before its rules were looked at. An unknown field is an error, because a misspelt
 /// `disabled` would switch an entry on.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Written {
     domain: String,
     ip: String,
     #[serde(default)]
     disabled: bool,
+    when_link_down: Option<WhenLinkDown>,
 }
 
 struct ListVisitor;
@@ -220,19 +248,19 @@ impl<'de> Visitor<'de> for ListVisitor {
     type Value = HostsList;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of entries with the fields domain, ip and disabled, or []")
+        f.write_str("a list of entries with the fields domain, ip, disabled and whenLinkDown, or []")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<HostsList, A::Error> {
         let mut entries = Vec::new();
-        while let Some(Written { domain, ip, disabled }) = list.next_element()? {
+        while let Some(Written { domain, ip, disabled, when_link_down }) = list.next_element()? {
             // Counted while reading, so that a hostile list costs no memory.
             if entries.len() == MAX_ENTRIES {
                 return Err(A::Error::custom(TooManyEntries));
             }
             let entry = HostsEntry::new(&domain, &ip, disabled)
                 .map_err(|error| A::Error::custom(format_args!("entry {}: {error}", entries.len() + 1)))?;
-            entries.push(entry);
+            entries.push(HostsEntry { when_link_down, ..entry });
         }
         Ok(HostsList(entries))
     }

@@ -190,7 +190,7 @@ pub struct PrivateNetwork {
 }
 
 /// What to do with the private entries when the link is down.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(inline, transform = crate::schema::choice))]
 pub enum WhenLinkDown {

@@ -40,6 +40,13 @@ pub const FINALIZER: &str = "tcr.tencentcloudcr.com/cleanup";
 pub const LEADER_LEASE: &str = "tcr-assistant-leader";
 /// ConfigMap with the entries for the nodes' hosts files.
 pub const UPDATER_CONFIG: &str = "updater-config";
+/// The `app.kubernetes.io/component` of the node agents' Pods.
+pub const HOSTS_UPDATER: &str = "hosts-updater";
+/// Port on a node's address where its agent answers `GET /metrics`, unless the chart says otherwise.
+pub const HOSTS_UPDATER_METRICS_PORT: u16 = 19617;
+/// Annotation on a node agent's Pod with the generation of the newest list: a changed Pod makes the
+/// kubelet look at its ConfigMap at once.
+pub const HOSTS_GENERATION_ANNOTATION: &str = "tcr.tencentcloudcr.com/hosts-generation";
 /// Secret with the webhook's certificate.
 pub const WEBHOOK_CERTIFICATE: &str = "tcr-assistant-webhook-server-cert";
 /// The ValidatingWebhookConfiguration.

@@ -1,5 +1,7 @@
+use std::cell::RefCell;
 use std::fs;
 use std::path::Path;
+use std::rc::Rc;
 
 use tcr::hosts_entry::HOSTS_KEY;
 use tempfile::TempDir;
@@ -16,7 +18,7 @@ impl Node {
     fn new(hosts: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("hosts"), hosts).unwrap();
-        let agent = agent(directory.path());
+        let agent = agent(directory.path(), None);
         Self { directory, agent }
     }
 
@@ -33,7 +35,18 @@ impl Node {
     }
 
     fn restart(&mut self) {
-        self.agent = agent(self.directory.path());
+        self.agent = agent(self.directory.path(), None);
+    }
+
+    /// A new process for which `addresses` answer; they are looked at in each pass.
+    fn restart_with(&mut self, addresses: &[&str]) -> Answering {
+        let answering = Answering::default();
+        answering.set(addresses);
+        let asked = answering.clone();
+        let answers = move |all: &[IpAddr]| all.iter().map(|ip| asked.0.borrow().contains(ip)).collect();
+        let probing = Probing { links: Links::new(Duration::ZERO), answers: Box::new(answers) };
+        self.agent = agent(self.directory.path(), Some(probing));
+        answering
     }
 
     fn addresses(&self) -> Vec<String> {
@@ -44,14 +57,24 @@ impl Node {
     }
 }
 
-fn agent(directory: &Path) -> Agent {
+/// The addresses that answer a probe now.
+#[derive(Clone, Default)]
+struct Answering(Rc<RefCell<Vec<IpAddr>>>);
+
+impl Answering {
+    fn set(&self, addresses: &[&str]) {
+        *self.0.borrow_mut() = addresses.iter().map(|ip| ip.parse().unwrap()).collect();
+    }
+}
+
+fn agent(directory: &Path, probing: Option<Probing>) -> Agent {
     let bounds = Bounds {
         roots: vec!["tencentcloudcr.com".to_owned()],
         names: Vec::new(),
         ranges: vec!["10.0.0.0/8".parse().unwrap()],
         own_names: Vec::new(),
     };
-    Agent::new(directory.to_owned(), bounds, HostsFile::new(&directory.join("hosts")))
+    Agent::new(directory.to_owned(), bounds, HostsFile::new(&directory.join("hosts")), probing)
 }
 
 const LOCAL: &str = "127.0.0.1 localhost\n";
@@ -177,6 +200,81 @@ fn a_hosts_file_that_is_missing_is_a_problem_until_it_is_back() {
     node.agent.pass();
     assert_eq!(node.addresses(), ["10.0.0.1"]);
     assert_eq!(node.agent.report().unready(), None);
+}
+
+const KEPT: &str = "- {domain: demo.tencentcloudcr.com, ip: 10.0.0.1, whenLinkDown: Keep}\n";
+const REMOVED: &str = "- {domain: demo.tencentcloudcr.com, ip: 10.0.0.1, whenLinkDown: Remove}\n";
+
+#[test]
+fn an_entry_of_a_link_is_written_once_its_address_answers() {
+    let mut node = Node::new(LOCAL);
+    let answering = node.restart_with(&[]);
+    node.list(&(KEPT.to_owned() + "- {domain: own.tencentcloudcr.com, ip: 10.0.0.9}\n"));
+    node.agent.pass();
+    assert_eq!(node.addresses(), ["10.0.0.9"], "the administrator's own entry asks nobody");
+    let report = node.agent.report();
+    assert_eq!((report.entries, report.withheld, report.failed_probes), (1, 1, 1));
+    assert_eq!(report.unready(), None);
+    answering.set(&["10.0.0.1"]);
+    node.agent.pass();
+    assert_eq!(node.addresses(), ["10.0.0.1", "10.0.0.9"]);
+    assert_eq!(node.agent.report().withheld, 0);
+    assert_eq!(node.agent.report().foreign_changes, 0);
+}
+
+#[test]
+fn a_dead_links_entry_is_kept_or_withdrawn_and_comes_back() {
+    for (list, while_down) in [(KEPT, &["10.0.0.1"][..]), (REMOVED, &["Absent"])] {
+        let mut node = Node::new(LOCAL);
+        let answering = node.restart_with(&["10.0.0.1"]);
+        node.list(list);
+        node.agent.pass();
+        answering.set(&[]);
+        for _ in 1..link::FAILURES {
+            node.agent.pass();
+            assert_eq!(node.addresses(), ["10.0.0.1"], "one failure is none");
+        }
+        let before = node.agent.report().clone();
+        node.agent.pass();
+        assert_eq!(node.addresses(), while_down);
+        let news = node.agent.report().news(&before);
+        assert!(news.contains(&"the link at 10.0.0.1 does not answer any more".to_owned()), "{news:?}");
+        answering.set(&["10.0.0.1"]);
+        node.agent.pass();
+        assert_eq!(node.addresses(), ["10.0.0.1"]);
+        assert_eq!(node.agent.report().foreign_changes, 0);
+    }
+}
+
+#[test]
+fn a_new_address_that_does_not_answer_leaves_the_old_one() {
+    let mut node = Node::new(LOCAL);
+    let answering = node.restart_with(&["10.0.0.1"]);
+    node.list(KEPT);
+    node.agent.pass();
+    node.list(&KEPT.replace("10.0.0.1", "10.0.0.2"));
+    for _ in 0..5 {
+        node.agent.pass();
+        assert_eq!(node.addresses(), ["10.0.0.1"]);
+    }
+    answering.set(&["10.0.0.2"]);
+    node.agent.pass();
+    assert_eq!(node.addresses(), ["10.0.0.2"]);
+}
+
+#[test]
+fn what_an_earlier_process_wrote_stays_while_its_link_is_looked_at() {
+    let mut node = Node::new(LOCAL);
+    node.restart_with(&["10.0.0.1"]);
+    node.list(REMOVED);
+    node.agent.pass();
+    node.restart_with(&[]);
+    node.agent.pass();
+    assert_eq!(node.addresses(), ["10.0.0.1"]);
+    node.agent.pass();
+    node.agent.pass();
+    assert_eq!(node.addresses(), ["Absent"]);
+    assert_eq!(node.hosts(), LOCAL);
 }
 
 #[test]

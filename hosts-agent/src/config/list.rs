@@ -1,11 +1,12 @@
 //! The YAML of `hosts.yaml`, read from the parser's events.
 //!
 //! The controller and the policy read YAML through serde. That layer, with its reports and
-//! conversions, is a tenth of this program's size, and what is read here is one list of three
+//! conversions, is a tenth of this program's size, and what is read here is one list of four
 //! fields; the parser below it is the same one.
 
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 use tcr::hosts_entry::{HostsEntry, HostsEntryError, HostsList, MAX_ENTRIES, TooManyEntries};
+use tcr::image_pull_secret::WhenLinkDown;
 
 /// Why a text is no list of entries.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +27,7 @@ pub(super) enum ListError {
 /// What is wrong with one entry.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Problem {
-    #[error("{0:?} is no field: the fields are domain, ip and disabled")]
+    #[error("{0:?} is no field: the fields are domain, ip, disabled and whenLinkDown")]
     Unknown(String),
     #[error("{0} stands there twice")]
     Twice(&'static str),
@@ -34,11 +35,13 @@ pub(super) enum Problem {
     Missing(&'static str),
     #[error("disabled: {0:?} is not true or false")]
     Disabled(String),
+    #[error("whenLinkDown: {0:?} is not Keep or Remove")]
+    WhenLinkDown(String),
     #[error(transparent)]
     Rule(#[from] HostsEntryError),
 }
 
-/// Reads one YAML document that is a list of `{domain, ip, disabled}`. No document is no list:
+/// Reads one YAML document that is a list of `{domain, ip, disabled, whenLinkDown}`. No document is no list:
 /// removing every entry takes a deliberate `[]`.
 pub(super) fn read(text: &str) -> Result<HostsList, ListError> {
     let mut events = Events { parser: Parser::new_from_str(text), line: 1 };
@@ -68,7 +71,7 @@ pub(super) fn read(text: &str) -> Result<HostsList, ListError> {
 /// What follows the beginning of a mapping, with its end.
 fn entry(events: &mut Events<'_>, number: usize) -> Result<HostsEntry, ListError> {
     let first_line = events.line;
-    let [mut domain, mut ip, mut disabled] = [None, None, None];
+    let [mut domain, mut ip, mut disabled, mut when_link_down] = [None, None, None, None];
     loop {
         let field = match events.next()? {
             Event::MappingEnd => break,
@@ -86,6 +89,7 @@ fn entry(events: &mut Events<'_>, number: usize) -> Result<HostsEntry, ListError
             "domain" => ("domain", &mut domain),
             "ip" => ("ip", &mut ip),
             "disabled" => ("disabled", &mut disabled),
+            "whenLinkDown" => ("whenLinkDown", &mut when_link_down),
             _ => return Err(problem(Problem::Unknown(field.chars().take(80).collect()))),
         };
         let Event::Scalar(value, style, ..) = events.next()? else {
@@ -105,7 +109,15 @@ fn entry(events: &mut Events<'_>, number: usize) -> Result<HostsEntry, ListError
             is_true(&text, style).ok_or_else(|| problem(line)(Problem::Disabled(text)))?
         }
     };
-    HostsEntry::new(&domain, &ip, disabled).map_err(|error| problem(line)(error.into()))
+    let entry = HostsEntry::new(&domain, &ip, disabled).map_err(|error| problem(line)(error.into()))?;
+    Ok(match when_link_down {
+        None => entry,
+        Some((text, _, line)) => match text.as_str() {
+            "Keep" => entry.of_link(WhenLinkDown::Keep),
+            "Remove" => entry.of_link(WhenLinkDown::Remove),
+            _ => return Err(problem(line)(Problem::WhenLinkDown(text))),
+        },
+    })
 }
 
 /// The core schema's booleans; quoted they are texts.

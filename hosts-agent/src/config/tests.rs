@@ -85,12 +85,12 @@ fn what_is_no_list_is_named() {
         cannot read DIR/hosts.yaml: line 1: an entry with the fields domain and ip is expected here
         cannot read DIR/hosts.yaml: line 2: a field's text is expected here
         cannot read DIR/hosts.yaml: entry 1: ip is missing (line 1)
-        cannot read DIR/hosts.yaml: entry 1: "disable" is no field: the fields are domain, ip and disabled (line 1)
+        cannot read DIR/hosts.yaml: entry 1: "disable" is no field: the fields are domain, ip, disabled and whenLinkDown (line 1)
         cannot read DIR/hosts.yaml: entry 1: domain stands there twice (line 1)
         cannot read DIR/hosts.yaml: entry 1: disabled: "yes" is not true or false (line 1)
         cannot read DIR/hosts.yaml: entry 1: disabled: "true" is not true or false (line 1)
         cannot read DIR/hosts.yaml: line 2: an entry with the fields domain and ip is expected here
-        cannot read DIR/hosts.yaml: entry 1: "<<" is no field: the fields are domain, ip and disabled (line 1)
+        cannot read DIR/hosts.yaml: entry 1: "<<" is no field: the fields are domain, ip, disabled and whenLinkDown (line 1)
         cannot read DIR/hosts.yaml: entry 2: domain: "localhost" is the machine's own: it must keep its loopback address (line 2)
         refused DIR/hosts.yaml: entry 1: ip: "8.8.8.8" of "a.tencentcloudcr.com" is not in 10.0.0.0/8: allow it with --allowed-range
         cannot read DIR/hosts.yaml: line 1: a field's text is expected here

@@ -6,30 +6,21 @@
 //! does the end of an old line stand after the new last one, where it could read as another
 //! address.
 
-use std::ffi::OsStr;
 use std::io;
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{FallocateFlags, Mode, OFlags, Stat};
+use rustix::fs::{FallocateFlags, Stat};
 use rustix::io::Errno;
 
-use super::{Failure, version};
-
-/// Overwrites `name` in `directory`, whose content is `old`, by `new`.
+/// Overwrites `file`, whose content is `old`, by `new`. The error is a step and why it failed.
 pub(super) fn replace(
-    directory: &OwnedFd,
-    name: &OsStr,
+    file: &OwnedFd,
     stat: &Stat,
     old: &[u8],
     new: &[u8],
-) -> Result<(), Failure> {
-    let step = |operation: &'static str| move |error: Errno| Failure::Failed(operation, error.into());
-    let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(directory, name, flags, Mode::empty()).map_err(step("open for writing"))?;
-    if version(&rustix::fs::fstat(&file).map_err(step("inspect"))?) != version(stat) {
-        return Err(Failure::Changed);
-    }
-    match rustix::fs::fallocate(&file, FallocateFlags::KEEP_SIZE, 0, new.len() as u64) {
+) -> Result<(), (&'static str, io::Error)> {
+    let step = |operation: &'static str| move |error: Errno| (operation, io::Error::from(error));
+    match rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, new.len() as u64) {
         // A file system that cannot reserve has to be written to find out.
         Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {}
         Err(error) => return Err(step("reserve space for")(error)),
@@ -39,16 +30,16 @@ pub(super) fn replace(
     rest.resize(old.len().max(new.len()) - same, b'\n');
     let mut written = 0;
     while written < rest.len() {
-        match rustix::io::pwrite(&file, &rest[written..], (same + written) as u64) {
-            Ok(0) => return Err(Failure::Failed("write", io::ErrorKind::WriteZero.into())),
+        match rustix::io::pwrite(file, &rest[written..], (same + written) as u64) {
+            Ok(0) => return Err(("write", io::ErrorKind::WriteZero.into())),
             Ok(count) => written += count,
             Err(Errno::INTR) => {}
             Err(error) => return Err(step("write")(error)),
         }
     }
     if new.len() < old.len() {
-        rustix::fs::ftruncate(&file, new.len() as u64).map_err(step("shorten"))?;
+        rustix::fs::ftruncate(file, new.len() as u64).map_err(step("shorten"))?;
     }
-    super::make_distinct(&file, stat, new.len()).map_err(step("set the time of"))?;
-    rustix::fs::fsync(&file).map_err(step("sync"))
+    super::make_distinct(file, stat, new.len()).map_err(step("set the time of"))?;
+    rustix::fs::fsync(file).map_err(step("sync"))
 }

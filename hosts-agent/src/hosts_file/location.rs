@@ -37,7 +37,8 @@ pub(super) fn locate(path: &Path) -> Result<Location, HostsFileError> {
         _ => Path::new("."),
     };
     let name = path.file_name().ok_or_else(|| HostsFileError::NotAFile(path.to_owned()))?;
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    // Only places to start from: a confined process may not open a directory for reading.
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let mut directory = rustix::fs::open(root, flags, Mode::empty())
         .map_err(|source| step("open the directory of", source))?;
     let mut components = resolve(&directory, root, name, path)?;

@@ -1,14 +1,13 @@
 //! A new file in the place of the old one, with everything that the old one had but its bytes.
 
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, Stat, Uid, XattrFlags};
+use rustix::fs::{Gid, Mode, Stat, Uid, XattrFlags};
 use rustix::io::Errno;
 
-use super::{Failure, version};
+use super::Failure;
 
 /// The temporary file's name, in the hosts file's own directory. One name, so that killed processes
 /// leave one file at most; the next write, and the next start, remove it.
@@ -17,55 +16,8 @@ pub const TEMPORARY_NAME: &str = ".hosts-updater.new";
 /// The integrity of the old bytes, which the new ones must not claim.
 const NOT_COPIED: [&[u8]; 2] = [b"security.ima", b"security.evm"];
 
-/// Replaces `name` in `directory`, which is open as `old` with `stat`, by a file with the bytes
-/// `new`.
-pub(super) fn replace(
-    directory: &OwnedFd,
-    name: &OsStr,
-    old: &OwnedFd,
-    stat: &Stat,
-    new: &[u8],
-) -> Result<(), Failure> {
-    remove_temporary(directory);
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = match rustix::fs::openat(directory, TEMPORARY_NAME, flags, Mode::RUSR | Mode::WUSR) {
-        Ok(file) => file,
-        // The file itself may still be writable: a mount of its own in a read-only directory.
-        Err(Errno::ROFS | Errno::ACCESS | Errno::PERM) => return Err(Failure::Impossible),
-        Err(error) => return Err(Failure::Failed("create a file beside", error.into())),
-    };
-    let result = fill(file, old, stat, new).and_then(|()| {
-        // Again, because syncing takes long enough for somebody else's write.
-        match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(now) if version(&now) == version(stat) => {}
-            Ok(_) | Err(Errno::NOENT) => return Err(Failure::Changed),
-            Err(error) => return Err(Failure::Failed("inspect", error.into())),
-        }
-        match rustix::fs::renameat(directory, TEMPORARY_NAME, directory, name) {
-            Ok(()) => Ok(()),
-            // BUSY: the old file is a mount point. XDEV: the kernel's word for it on some systems.
-            Err(Errno::BUSY | Errno::XDEV | Errno::PERM | Errno::ACCESS) => Err(Failure::Impossible),
-            Err(error) => Err(Failure::Failed("rename a file over", error.into())),
-        }
-    });
-    if result.is_err() {
-        remove_temporary(directory);
-        return result;
-    }
-    match rustix::fs::fsync(directory) {
-        // A file system that has nothing to sync for directories.
-        Ok(()) | Err(Errno::INVAL) => Ok(()),
-        Err(error) => Err(Failure::Failed("sync the directory of", error.into())),
-    }
-}
-
-/// Removes what a killed process may have left.
-pub(super) fn remove_temporary(directory: &OwnedFd) {
-    // Usually it is not there; if it cannot be removed, creating it will say why.
-    let _ = rustix::fs::unlinkat(directory, TEMPORARY_NAME, AtFlags::empty());
-}
-
-fn fill(file: OwnedFd, old: &OwnedFd, stat: &Stat, new: &[u8]) -> Result<(), Failure> {
+/// Fills the new file beside the old one, which is open as `old` with `stat`, and syncs it.
+pub(super) fn fill(file: OwnedFd, old: &OwnedFd, stat: &Stat, new: &[u8]) -> Result<(), Failure> {
     let mut file = File::from(file);
     file.write_all(new).map_err(|error| Failure::Failed("write the file beside", error))?;
     let file = OwnedFd::from(file);

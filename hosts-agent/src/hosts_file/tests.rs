@@ -1,7 +1,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 
-use rustix::fs::XattrFlags;
+use rustix::fs::{FileType, Mode as Permissions, XattrFlags};
 use tempfile::TempDir;
 
 use super::*;
@@ -105,18 +105,6 @@ fn a_file_that_was_just_emptied_is_left_to_its_writer() {
 }
 
 #[test]
-fn two_instances_do_not_write_at_once() {
-    let (_node, hosts) = etc(b"old\n");
-    let file = HostsFile::new(&hosts);
-    let snapshot = file.read().unwrap();
-    let lock = file.lock(&snapshot.location).unwrap();
-    let error = file.replace(&snapshot, b"new\n").unwrap_err();
-    assert!(matches!(error, HostsFileError::Locked(_)), "{error}");
-    drop(lock);
-    file.replace(&snapshot, b"new\n").unwrap();
-}
-
-#[test]
 fn a_killed_processs_temporary_file_is_in_nobodys_way() {
     let (_node, hosts) = etc(b"old\n");
     let left = hosts.with_file_name(TEMPORARY_NAME);
@@ -206,12 +194,10 @@ fn in_place_keeps_the_inode_and_what_stands_before_the_change() {
         ("a\n10.0.0.2 x\nb\n", "a\n10.0.0.33 y\nb\n"),
     ] {
         let (_node, hosts) = etc(old.as_bytes());
-        let file = HostsFile::new(&hosts);
-        let location = location::locate(&hosts).unwrap();
-        let (_, stat) = file.open(&location).unwrap();
+        let file = OwnedFd::from(fs::File::options().write(true).open(&hosts).unwrap());
+        let stat = rustix::fs::fstat(&file).unwrap();
         let inode = fs::metadata(&hosts).unwrap().ino();
-        let result =
-            in_place::replace(&location.directory, &location.name, &stat, old.as_bytes(), new.as_bytes());
+        let result = in_place::replace(&file, &stat, old.as_bytes(), new.as_bytes());
         assert!(result.is_ok(), "{old:?} -> {new:?}");
         assert_eq!(fs::read_to_string(&hosts).unwrap(), new);
         assert_eq!(fs::metadata(&hosts).unwrap().ino(), inode);

@@ -33,6 +33,18 @@ fn the_metrics_are_prometheus_text() {
         # HELP hosts_updater_conflicts Other lines of the file that give a listed name another address.
         # TYPE hosts_updater_conflicts gauge
         hosts_updater_conflicts 1
+        # HELP hosts_updater_withheld_entries Entries that the file does not have because their address does not answer.
+        # TYPE hosts_updater_withheld_entries gauge
+        hosts_updater_withheld_entries 0
+        # HELP hosts_updater_links_down Addresses of private links that do not answer.
+        # TYPE hosts_updater_links_down gauge
+        hosts_updater_links_down 0
+        # HELP hosts_updater_confined 1 when Landlock confines the process.
+        # TYPE hosts_updater_confined gauge
+        hosts_updater_confined 0
+        # HELP hosts_updater_failed_probes_total Probes of links that had no answer.
+        # TYPE hosts_updater_failed_probes_total counter
+        hosts_updater_failed_probes_total 0
         # HELP hosts_updater_passes_total Looks at list and file.
         # TYPE hosts_updater_passes_total counter
         hosts_updater_passes_total 7

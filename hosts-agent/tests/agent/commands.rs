@@ -2,7 +2,10 @@
 
 use std::fs;
 
+use clap::{CommandFactory, Parser};
 use expect_test::expect;
+use hosts_agent::args::Args;
+use serde_json::Value;
 
 use crate::node::{LOCAL, Node, list, names, stderr};
 
@@ -109,5 +112,36 @@ fn wrong_arguments_are_usage_errors() {
     let node = Node::new(LOCAL);
     for arguments in [&["--recheck=0s"][..], &["--once", "--remove"], &["--healthcheck=well"], &["extra"]] {
         assert_eq!(node.run(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn what_the_daemonset_says_the_program_understands() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../artifacts/manifests/tcr-assistant.yaml");
+    let manifests = fs::read_to_string(path).unwrap();
+    let documents: Vec<Value> = serde_saphyr::from_multiple(&manifests).unwrap();
+    let set = documents.iter().find(|object| object["kind"] == "DaemonSet").unwrap();
+    let container = &set["spec"]["template"]["spec"]["containers"][0];
+    let words = |list: &Value| -> Vec<String> { serde_json::from_value(list.clone()).unwrap() };
+    let command = words(&container["command"]);
+    let args = Args::try_parse_from([command, words(&container["args"])].concat()).unwrap();
+    for probe in ["livenessProbe", "readinessProbe"] {
+        let probe = words(&container[probe]["exec"]["command"]);
+        assert!(Args::try_parse_from(probe).unwrap().healthcheck.is_some());
+    }
+    let known: Vec<String> = Args::command()
+        .get_arguments()
+        .filter_map(|argument| Some(argument.get_env()?.to_str()?.to_owned()))
+        .collect();
+    for variable in container["env"].as_array().unwrap() {
+        let name = variable["name"].as_str().unwrap();
+        assert!(known.iter().any(|env| env == name), "{name} is none of {known:?}");
+    }
+    let mounted = |path: &std::path::Path| {
+        let mounts = container["volumeMounts"].as_array().unwrap();
+        mounts.iter().any(|mount| path.starts_with(mount["mountPath"].as_str().unwrap()))
+    };
+    for path in [&args.config_dir, &args.hosts_file, &args.state_dir] {
+        assert!(mounted(path), "{} is no mount", path.display());
     }
 }

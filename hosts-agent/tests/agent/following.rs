@@ -48,7 +48,7 @@ fn a_broken_list_is_reported_and_a_mended_one_taken() {
 fn another_writer_is_answered_at_once_whether_it_renames_or_overwrites() {
     let node = Node::new(LOCAL);
     node.mount_list(&list("10.0.0.1"));
-    let mut agent = node.start(&["--recheck=1h", "--metrics-address=127.0.0.1:0"]);
+    let mut agent = node.start(&["--recheck=1h", "--metrics-ip=127.0.0.1", "--metrics-port=0"]);
     let address = metrics_address(&agent);
     fs::write(node.path("etc/theirs"), "127.0.0.1 localhost renamed\n").unwrap();
     fs::rename(node.path("etc/theirs"), node.hosts_file()).unwrap();
@@ -81,7 +81,7 @@ fn another_writer_is_answered_at_once_whether_it_renames_or_overwrites() {
 fn the_slow_recheck_finds_what_no_event_told() {
     let node = Node::new(LOCAL);
     node.mount_list(&list("10.0.0.1"));
-    let mut agent = node.start(&["--recheck=1s", "--metrics-address=127.0.0.1:0"]);
+    let mut agent = node.start(&["--recheck=1s", "--metrics-ip=127.0.0.1", "--metrics-port=0"]);
     let address = metrics_address(&agent);
     let passes = || metric(&get(address, "/metrics"), "passes_total");
     let before = passes();
@@ -110,7 +110,11 @@ fn without_a_metrics_address_nothing_listens() {
         .filter_map(|fd| fs::read_link(fd.unwrap().path()).ok())
         .filter(|target| target.to_string_lossy().starts_with("socket:"))
         .collect();
-    assert_eq!(sockets.len(), 3, "only the pair that carries the signals, and its copy: {sockets:?}");
+    assert_eq!(
+        sockets.len(),
+        4,
+        "only the pair that carries the signals, its copy, and the keeper's: {sockets:?}"
+    );
     let threads = fs::read_dir(format!("/proc/{}/task", agent.child.id())).unwrap().count();
     assert_eq!(threads, 1);
 }
@@ -120,8 +124,8 @@ fn a_taken_metrics_port_does_not_keep_the_node_from_resolving() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let node = Node::new(LOCAL);
     node.mount_list(&list("10.0.0.1"));
-    let address = format!("--metrics-address={}", taken.local_addr().unwrap());
-    let mut agent = node.start(&["--recheck=1s", &address]);
+    let port = format!("--metrics-port={}", taken.local_addr().unwrap().port());
+    let mut agent = node.start(&["--recheck=1s", "--metrics-ip=127.0.0.1", &port]);
     assert!(node.hosts().contains("10.0.0.1 demo"));
     assert!(agent.log().contains("cannot listen on 127.0.0.1:"), "{}", agent.log());
     drop(taken);

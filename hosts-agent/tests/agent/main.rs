@@ -2,7 +2,9 @@
 //! node's `/etc`.
 
 mod commands;
+mod confined;
 mod following;
 mod killed;
+mod links;
 mod mounted;
 mod node;

@@ -75,12 +75,16 @@ impl Node {
         self.command(arguments).output().unwrap()
     }
 
+    /// Starts a program whose standard error is the log.
+    pub(crate) fn spawn(&self, command: &mut Command) -> Agent {
+        let log = self.path("log");
+        let child = command.stderr(fs::File::create(&log).unwrap()).stdin(Stdio::null()).spawn().unwrap();
+        Agent { child, log }
+    }
+
     /// Starts the agent and waits for its first pass.
     pub(crate) fn start(&self, arguments: &[&str]) -> Agent {
-        let log = self.path("log");
-        let mut command = self.command(arguments);
-        let child = command.stderr(fs::File::create(&log).unwrap()).stdin(Stdio::null()).spawn().unwrap();
-        let mut agent = Agent { child, log };
+        let mut agent = self.spawn(&mut self.command(arguments));
         agent.wait("the first pass", || self.run(&["--healthcheck=live"]).status.success().then_some(()));
         agent
     }

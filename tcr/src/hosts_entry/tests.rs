@@ -172,10 +172,10 @@ fn a_list_names_the_entry_that_is_bad() {
     expect![[r#"
         entry 2: domain: "localhost" is the machine's own: it must keep its loopback address
         entry 2: ip: "x" is not a literal address such as 10.0.0.2 or fd00::2
-        unknown field `disable`, expected one of `domain`, `ip`, `disabled`
+        unknown field `disable`, expected one of `domain`, `ip`, `disabled`, `whenLinkDown`
         missing field `ip`
-        invalid type: map, expected a list of entries with the fields domain, ip and disabled, or []
-        invalid type: null, expected a list of entries with the fields domain, ip and disabled, or []
+        invalid type: map, expected a list of entries with the fields domain, ip, disabled and whenLinkDown, or []
+        invalid type: null, expected a list of entries with the fields domain, ip, disabled and whenLinkDown, or []
         the list has more than 256 entries
         []
     "#]]
@@ -221,6 +221,23 @@ fn the_yaml_is_the_originals_with_quotes_where_yaml_would_misread() {
     .assert_eq(&list.to_yaml());
     expect!["14b62be1570a9fdb"].assert_eq(&list.generation());
     assert_eq!(HostsList::default().to_yaml(), "[]\n");
+}
+
+#[test]
+fn an_entry_of_a_link_says_so_and_is_the_same_line() {
+    let json = serde_json::json!([
+        {"domain": "a.com", "ip": "10.0.0.2", "whenLinkDown": "Remove"},
+        {"domain": "a.com", "ip": "10.0.0.2"},
+    ]);
+    let list: HostsList = serde_json::from_value(json).unwrap();
+    assert_eq!(list.to_yaml().matches("whenLinkDown: Remove\n").count(), 1);
+    assert_eq!(list.entries()[0].line(), list.entries()[1]);
+    assert_eq!(list.enabled(), [&list.entries()[0]], "one line, looked after");
+    let again: HostsList = serde_json::from_value(serde_json::to_value(&list).unwrap()).unwrap();
+    assert_eq!(again, list);
+    assert!(
+        read(serde_json::json!([{"domain": "a.com", "ip": "10.0.0.2", "whenLinkDown": "keep"}])).is_err()
+    );
 }
 
 #[test]
