@@ -25,7 +25,6 @@ pub mod document;
 mod host;
 pub mod host_capabilities;
 pub mod json;
-pub mod manifest;
 pub mod metadata;
 mod module_cache;
 pub mod patch;
@@ -44,6 +43,8 @@ pub mod wasm_section;
 
 pub use call::Outcome;
 pub use host::{Host, HostError, HostOptions};
+/// Manifests as requests; in a crate of its own, because the page asks with the same requests.
+pub use manifest;
 pub use module_cache::ModuleCache;
 pub use policy::{LoadError, Policy, SettingsError};
 pub use request::{Request, RequestError};

@@ -19,18 +19,6 @@ pub trait Cluster {
     fn ask(&self, operation: &str, request: &[u8]) -> Result<Vec<u8>, String>;
 }
 
-/// The cluster behind the waPC host.
-pub(crate) struct Host;
-
-impl Cluster for Host {
-    fn ask(&self, operation: &str, request: &[u8]) -> Result<Vec<u8>, String> {
-        wapc_guest::host_call("kubewarden", "kubernetes", operation, request).map_err(|error| {
-            let cause = error.to_string();
-            cause.strip_prefix("Host error: ").unwrap_or(&cause).to_owned()
-        })
-    }
-}
-
 /// What a ServiceAccount says about the pull secrets of its Pods.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ServiceAccountView {

@@ -8,9 +8,6 @@
 //!
 //! Compiled for wasm32 it imports from the module `wapc` only: no clock, no files, no randomness.
 
-use kubewarden_policy_sdk::protocol_version_guest;
-use wapc_guest::{CallResult, register_function};
-
 mod cluster;
 mod error;
 mod image_pull_secret;
@@ -28,6 +25,10 @@ mod settings;
 #[cfg(test)]
 mod tests;
 mod verdict;
+#[cfg(not(feature = "web"))]
+mod wapc;
+#[cfg(feature = "web")]
+pub mod web;
 mod workload;
 
 pub use cluster::Cluster;
@@ -38,19 +39,6 @@ use json::Scanner;
 use request::{Kind, Request};
 use review::Review;
 use verdict::Answer;
-
-/// Registers the policy's operations. The host calls it once, before any operation.
-#[expect(unsafe_code, reason = "waPC finds the guest's initialiser by its exported name")]
-#[unsafe(no_mangle)]
-pub extern "C" fn wapc_init() {
-    register_function("protocol_version", protocol_version_guest);
-    register_function("validate_settings", |payload| Ok(validate_settings(payload)));
-    register_function("validate", validate_for_host);
-}
-
-fn validate_for_host(payload: &[u8]) -> CallResult {
-    Ok(validate(payload, &cluster::Host)?)
-}
 
 /// Decides about a request: `{"request": ..., "settings": ...}` as a Kubewarden host sends it, to
 /// a Kubewarden `ValidationResponse`.

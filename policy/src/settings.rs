@@ -65,10 +65,7 @@ pub(crate) struct Settings<'a> {
 
 /// Checks settings as the host passes them (the bare object) and answers with every mistake.
 pub fn validate_settings(payload: &[u8]) -> Vec<u8> {
-    let mistakes = match json::value(payload) {
-        Ok(settings) => check::mistakes(&settings),
-        Err(error) => vec![format!("cannot read the settings: {error}")],
-    };
+    let mistakes = mistakes(payload);
     if mistakes.is_empty() {
         return b"{\"valid\":true,\"message\":null}".to_vec();
     }
@@ -76,6 +73,14 @@ pub fn validate_settings(payload: &[u8]) -> Vec<u8> {
     write_string(&mistakes.join("; "), &mut response);
     response.push(b'}');
     response
+}
+
+/// Every mistake of settings as the host passes them, in the order of the fields.
+pub(crate) fn mistakes(payload: &[u8]) -> Vec<String> {
+    match json::value(payload) {
+        Ok(settings) => check::mistakes(&settings),
+        Err(error) => vec![format!("cannot read the settings: {error}")],
+    }
 }
 
 /// The settings as they are written, before anything is parsed.

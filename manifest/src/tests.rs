@@ -1,7 +1,6 @@
 use expect_test::{Expect, expect};
 
 use super::*;
-use crate::request::Request;
 
 #[track_caller]
 fn check(manifest: &str, expected: Expect) {
@@ -10,10 +9,10 @@ fn check(manifest: &str, expected: Expect) {
         Ok(requests) => requests
             .iter()
             .map(|request| {
-                let read = Request::from_request(request.as_bytes()).unwrap();
                 let value: serde_json::Value = serde_json::from_str(request).unwrap();
-                let resource = value["resource"]["resource"].as_str().unwrap().to_owned();
-                format!("{} {resource} {:?} {:?}", read.kind(), read.namespace(), read.name())
+                let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+                let (kind, resource) = (text(&value["kind"]["kind"]), text(&value["resource"]["resource"]));
+                format!("{kind} {resource} {:?} {:?}", text(&value["namespace"]), text(&value["name"]))
             })
             .collect::<Vec<_>>()
             .join("\n"),

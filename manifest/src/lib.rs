@@ -1,10 +1,11 @@
 //! Manifests as people write them, turned into the requests that the API server would send.
+//!
+//! The harness and the page ask the policy the same question about the same manifest, because both
+//! make it here.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
-
-use crate::policy::hex;
 
 mod kinds;
 #[cfg(test)]
@@ -151,7 +152,8 @@ fn request(
 
 /// An identifier in the form of a UUID that depends on the object and operation alone.
 fn uid(object: &str, operation: Operation) -> String {
-    let digest = hex(&Sha256::digest(format!("{operation:?} {object}")));
+    let digest = Sha256::digest(format!("{operation:?} {object}"));
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     let part = |range: std::ops::Range<usize>| digest.get(range).unwrap_or_default();
     format!("{}-{}-4{}-8{}-{}", part(0..8), part(8..12), part(12..15), part(15..18), part(18..30))
 }
