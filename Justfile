@@ -37,6 +37,10 @@ generate: (_build "tcr-assistant")
     @target/debug/tcr-assistant crd > target/crd.yaml && mv target/crd.yaml artifacts/crd/imagepullsecrets.yaml
     @artifacts/render
 
+# The page that configures the add-on and tries the policy, on this machine: `web` (a port may follow)
+web *PORT:
+    @artifacts/web/serve {{ PORT }}
+
 ## Clusters
 
 # A real control plane for a developer: `cluster up`, `cluster down`, `cluster env`, `cluster status`
@@ -46,7 +50,7 @@ cluster COMMAND *ARGS: (_build "cluster")
 ## Checks
 
 # Format, lints, licences and sources, generated files
-check: _fmt _clippy _deny (_build "tcr-assistant")
+check: _fmt _clippy _deny _page (_build "tcr-assistant")
     @tests/check-generated
 
 _fmt:
@@ -58,14 +62,19 @@ _clippy:
 _deny:
     @tests/deny
 
+# The face for browsers is no default feature; the page's types and its dependencies' licences.
+_page:
+    @cargo clippy --locked --quiet -p policy --features web --all-targets -- -D warnings
+    @artifacts/web/check
+
 _build +PROGRAMS:
     @tests/build {{ PROGRAMS }}
 
-# Tell a story on real Kubernetes, step by step with times: `e2e control-plane`
+# Tell a story on real Kubernetes, step by step with times: `e2e control-plane`; or test the page in Chromium: `e2e web`
 e2e STORY: policy (_build "e2e" "tcr-assistant" "harness")
-    @target/debug/e2e {{ STORY }}
+    @if [ "{{ STORY }}" = web ]; then artifacts/web/e2e; else target/debug/e2e {{ STORY }}; fi
 
-# Run a benchmark: `bench policy`, with --check (fail where a limit is missed) or --smoke (short, unoptimised: proves that it runs)
+# Run a benchmark: `bench policy`, `bench web`, with --check (fail where a limit is missed) or --smoke (short, unoptimised: proves that it runs)
 bench NAME *ARGS: policy
     @tests/bench/run {{ NAME }} {{ ARGS }}
 

@@ -1,0 +1,155 @@
+/** The parameters of the add-on as the form holds them: what stands in the fields, right or wrong. */
+
+/** A condition on the labels of a Namespace; `=` stands for an entry of matchLabels. */
+export interface Requirement {
+  key: string;
+  operator: "=" | "In" | "NotIn" | "Exists" | "DoesNotExist";
+  /** One value, or several joined by commas. */
+  values: string;
+}
+
+export interface Form {
+  name: string;
+  source: "tcr" | "docker";
+  instanceId: string;
+  region: string;
+  clusterId: string;
+  namespaces: string;
+  serviceAccounts: string;
+  selector: Requirement[];
+  conflictPolicy: "never" | "adopt" | "overwrite";
+  credentialType: "longterm" | "temp";
+  description: string;
+  rotateAfter: string;
+  onDelete: "Retain" | "Revoke";
+  defaultDomain: boolean;
+  vpcDomain: boolean;
+  /** Here and in other lists: one on each line. */
+  customDomains: string;
+  resolve: boolean;
+  vpcId: string;
+  privateDefaultDomain: boolean;
+  privateVpcDomain: boolean;
+  privateCustomDomains: string;
+  whenLinkDown: "Keep" | "Remove";
+  server: string;
+  username: string;
+  passwordFrom: "secret" | "plain";
+  password: string;
+  secretName: string;
+  secretKey: string;
+  /** `ADDRESS DOMAIN`; a line that begins with # is switched off. */
+  hostsEntries: string;
+  policyModule: string;
+  mode: "protect" | "monitor";
+  failurePolicy: "Ignore" | "Fail";
+  discover: boolean;
+  registryHosts: string;
+  onDiscoveryFailure: "allow" | "reject";
+  declared: "ignore" | "warn" | "reject";
+  protect: "off" | "warn" | "reject";
+  allowedRoots: string;
+  controllerUsernames: string;
+}
+
+/** The add-on's defaults. */
+export function initialForm(): Form {
+  return {
+    name: "demo",
+    source: "tcr",
+    instanceId: "",
+    region: "",
+    clusterId: "",
+    namespaces: "*",
+    serviceAccounts: "*",
+    selector: [],
+    conflictPolicy: "never",
+    credentialType: "longterm",
+    description: "",
+    rotateAfter: "",
+    onDelete: "Retain",
+    defaultDomain: true,
+    vpcDomain: true,
+    customDomains: "",
+    resolve: false,
+    vpcId: "",
+    privateDefaultDomain: true,
+    privateVpcDomain: true,
+    privateCustomDomains: "",
+    whenLinkDown: "Keep",
+    server: "",
+    username: "",
+    passwordFrom: "secret",
+    password: "",
+    secretName: "",
+    secretKey: "password",
+    hostsEntries: "",
+    policyModule: "",
+    mode: "protect",
+    failurePolicy: "Ignore",
+    discover: true,
+    registryHosts: "",
+    onDiscoveryFailure: "allow",
+    declared: "warn",
+    protect: "warn",
+    allowedRoots: "tencentcloudcr.com",
+    controllerUsernames: "system:serviceaccount:tcr-assistant-system:tcr-assistant-manager",
+  };
+}
+
+/** What differs from the defaults, without anything that a password may stand in; null for nothing. */
+export function toLink(form: Form): Partial<Form> | null {
+  const { password: _, ...rest } = form;
+  const safe: Partial<Form> = {
+    ...rest,
+    server: rest.server.replace(/^.*@/s, ""),
+    username: rest.username.replace(/:.*$/s, ""),
+    policyModule: rest.policyModule.replace(/\/\/.*@(?!sha256:)/s, "//"),
+  };
+  const initial = initialForm();
+  const changed = Object.entries(safe).filter(
+    ([name, value]) => JSON.stringify(value) !== JSON.stringify(initial[name as keyof Form]),
+  );
+  return changed.length > 0 ? Object.fromEntries(changed) : null;
+}
+
+/** A link may come from anywhere: only known fields of their own type are taken. */
+export function fromLink(state: unknown): Form {
+  const form = initialForm();
+  if (typeof state !== "object" || state === null) return form;
+  const known = Object.entries(state).filter(([name, value]) => {
+    if (name === "password" || !Object.hasOwn(form, name)) return false;
+    if (name === "selector") return Array.isArray(value) && value.every(isRequirement);
+    const choices = CHOICES[name as keyof typeof CHOICES] as readonly unknown[] | undefined;
+    return choices ? choices.includes(value) : typeof value === typeof form[name as keyof Form];
+  });
+  return { ...form, ...Object.fromEntries(known) };
+}
+
+/** Values of the fields that are choices. */
+export const CHOICES = {
+  source: ["tcr", "docker"],
+  conflictPolicy: ["never", "adopt", "overwrite"],
+  credentialType: ["longterm", "temp"],
+  onDelete: ["Retain", "Revoke"],
+  whenLinkDown: ["Keep", "Remove"],
+  passwordFrom: ["secret", "plain"],
+  mode: ["protect", "monitor"],
+  failurePolicy: ["Ignore", "Fail"],
+  onDiscoveryFailure: ["allow", "reject"],
+  declared: ["ignore", "warn", "reject"],
+  protect: ["off", "warn", "reject"],
+} as const;
+
+export const OPERATORS = ["=", "In", "NotIn", "Exists", "DoesNotExist"] as const;
+
+function isRequirement(value: unknown): value is Requirement {
+  if (typeof value !== "object" || value === null) return false;
+  const { key, operator, values } = value as Record<string, unknown>;
+  return typeof key === "string" && typeof values === "string" && OPERATORS.some((known) => known === operator);
+}
+
+/** The lines of a list that have something on them. */
+export function lines(text: string): string[] {
+  return text.split("\n").map((line) => line.trim()).filter((line) => line !== "");
+}

@@ -1,0 +1,184 @@
+/** From what exists to the form: an ImagePullSecret, or the values of the original add-on. */
+import { read } from "../documents.ts";
+import { type Form, initialForm, type Requirement } from "./form.ts";
+
+/** One thing that the form can start from. */
+export interface Candidate {
+  name: string;
+  form: Form;
+  /** Its ImagePullSecret as it was written, for admission's opinion of what the form does not hold. */
+  object?: unknown;
+}
+
+type Fields = Record<string, unknown>;
+
+/**
+ * All ImagePullSecrets of a text: objects themselves (YAML, JSON, Lists), or values of the chart or of the original
+ * add-on, plain or as RawValues (base64 of JSON). Throws `Unreadable`.
+ */
+export function candidates(text: string): Candidate[] {
+  return read(decoded(text)).flatMap(({ value }) => ofValue(value));
+}
+
+/** RawValues of TKE's InstallAddon and DescribeAddon are JSON in base64. */
+function decoded(text: string): string {
+  const compact = text.replace(/\s+/g, "").replace(/^"(.*)"$/s, "$1");
+  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(compact) || compact.length < 8) return text;
+  try {
+    const plain = new TextDecoder("utf-8", { fatal: true }).decode(Uint8Array.from(atob(compact), (c) => c.charCodeAt(0)));
+    return /^\s*\{/.test(plain) ? plain : text;
+  } catch {
+    return text;
+  }
+}
+
+function ofValue(value: unknown): Candidate[] {
+  if (!isFields(value)) return [];
+  if (value.kind === "ImagePullSecret") return [ofObject(value)];
+  if (Array.isArray(value.items)) return value.items.flatMap(ofValue);
+  // DescribeAddon's answer, and values that are wrapped in it.
+  if (typeof value.RawValues === "string") return candidates(value.RawValues);
+  return ofValues(value);
+}
+
+function ofObject(object: Fields): Candidate {
+  const spec = fields(object.spec);
+  const name = text(fields(object.metadata).name);
+  return { name, object, form: { ...initialForm(), name, ...selectionOf(spec), ...credentialOf(spec) } };
+}
+
+function ofValues(values: Fields): Candidate[] {
+  const global = fields(values.global);
+  const cluster = fields(global.cluster);
+  const region = text(cluster.longregion);
+  const shared: Partial<Form> = {
+    clusterId: text(cluster.id),
+    hostsEntries: list(global.hosts).map(hostsLine).join("\n"),
+    ...policyOf(values),
+  };
+  const statics = list(global.imagePullSecretsCrs).map(fields).map((entry) => {
+    const docker = {
+      server: entry.dockerServer,
+      username: String(entry.dockerUsername ?? ""),
+      password: entry.dockerPassword,
+      passwordSecretRef: entry.dockerPasswordSecretRef,
+    };
+    return { name: text(entry.name), spec: { ...entry, docker } as Fields };
+  });
+  const instances = list(values.instances).map(fields).map((entry) => ({
+    name: text(entry.name) || text(entry.instanceId),
+    spec: { ...entry, tcr: { ...entry, region: entry.region ?? region } } as Fields,
+  }));
+  return [...statics, ...instances].map(({ name, spec }) => ({
+    name,
+    form: { ...initialForm(), ...shared, name, ...selectionOf(spec), ...credentialOf(spec) },
+  }));
+}
+
+function selectionOf(spec: Fields): Partial<Form> {
+  const { matchLabels, matchExpressions } = fields(spec.namespaceSelector);
+  const labels = Object.entries(fields(matchLabels)).map(([key, value]): Requirement => ({ key, operator: "=", values: text(value) }));
+  const expressions = list(matchExpressions).map(fields).map((entry): Requirement => ({
+    key: text(entry.key),
+    operator: choice(entry.operator, ["In", "NotIn", "Exists", "DoesNotExist"], "In"),
+    values: list(entry.values).map(text).join(", "),
+  }));
+  return {
+    // Empty means all, for the original too.
+    namespaces: text(spec.namespaces) || "*",
+    serviceAccounts: text(spec.serviceAccounts) || "*",
+    selector: [...labels, ...expressions],
+    conflictPolicy: choice(spec.conflictPolicy, ["never", "adopt", "overwrite"], "never"),
+  };
+}
+
+function credentialOf(spec: Fields): Partial<Form> {
+  if (isFields(spec.docker)) {
+    const { server, username, password, passwordSecretRef } = spec.docker;
+    const reference = fields(passwordSecretRef);
+    return {
+      source: "docker",
+      server: text(server),
+      username: text(username),
+      password: text(password),
+      passwordFrom: isFields(passwordSecretRef) ? "secret" : "plain",
+      ...(isFields(passwordSecretRef) && { secretName: text(reference.name), secretKey: text(reference.key) }),
+    };
+  }
+  const tcr = fields(spec.tcr);
+  const credential = fields(tcr.credential);
+  const network = fields(tcr.privateNetwork);
+  const domains = domainsOf(tcr.domains);
+  const privateDomains = domainsOf(network.domains);
+  return {
+    source: "tcr",
+    instanceId: text(tcr.instanceId),
+    region: text(tcr.region),
+    credentialType: choice(credential.type, ["longterm", "temp"], "longterm"),
+    description: text(credential.description),
+    rotateAfter: text(credential.rotateAfter),
+    onDelete: choice(credential.onDelete, ["Retain", "Revoke"], "Retain"),
+    defaultDomain: domains.includes("default"),
+    vpcDomain: domains.includes("vpc"),
+    customDomains: customOf(domains),
+    resolve: network.resolve === true,
+    vpcId: text(network.vpcId),
+    privateDefaultDomain: privateDomains.includes("default"),
+    privateVpcDomain: privateDomains.includes("vpc"),
+    privateCustomDomains: customOf(privateDomains),
+    whenLinkDown: choice(network.whenLinkDown, ["Keep", "Remove"], "Keep"),
+  };
+}
+
+/** The chart's values have the policy's settings too. */
+function policyOf(values: Fields): Partial<Form> {
+  const { policy } = values;
+  const roots = list(values.allowedRoots).map(text);
+  if (!isFields(policy)) return roots.length > 0 ? { allowedRoots: roots.join("\n") } : {};
+  const usernames = list(policy.controllerUsernames).map(text);
+  return {
+    ...(roots.length > 0 && { allowedRoots: roots.join("\n") }),
+    ...(usernames.length > 0 && { controllerUsernames: usernames.join("\n") }),
+    mode: choice(policy.mode, ["protect", "monitor"], "protect"),
+    discover: policy.discover !== false,
+    registryHosts: list(fields(list(policy.registries)[0]).hosts).map(text).join("\n"),
+    onDiscoveryFailure: choice(policy.onDiscoveryFailure, ["allow", "reject"], "allow"),
+    declared: choice(policy.declared, ["ignore", "warn", "reject"], "warn"),
+    // YAML 1.1 reads a bare off as false.
+    protect: policy.protect === false ? "off" : choice(policy.protect, ["off", "warn", "reject"], "warn"),
+    failurePolicy: choice(fields(values.webhook).failurePolicy, ["Ignore", "Fail"], "Ignore"),
+  };
+}
+
+function domainsOf(value: unknown): string[] {
+  return value === undefined || value === null ? ["default", "vpc"] : list(value).map(text);
+}
+
+function customOf(domains: string[]): string {
+  return domains.filter((domain) => domain !== "default" && domain !== "vpc").join("\n");
+}
+
+function hostsLine(entry: unknown): string {
+  const { domain, ip, disabled } = fields(entry);
+  return `${disabled === true ? "# " : ""}${text(ip)} ${text(domain)}`;
+}
+
+function choice<T extends string>(value: unknown, choices: readonly T[], usual: T): T {
+  return choices.find((choice) => choice === value) ?? usual;
+}
+
+function text(value: unknown): string {
+  return typeof value === "string" ? value : typeof value === "number" || typeof value === "boolean" ? String(value) : "";
+}
+
+function list(value: unknown): unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+function fields(value: unknown): Fields {
+  return isFields(value) ? value : {};
+}
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

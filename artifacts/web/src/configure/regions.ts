@@ -1,0 +1,22 @@
+/** Regions that TCR's pages list; a suggestion only, because there may be new ones. */
+export const REGIONS = [
+  "ap-bangkok",
+  "ap-beijing",
+  "ap-chengdu",
+  "ap-chongqing",
+  "ap-guangzhou",
+  "ap-hongkong",
+  "ap-jakarta",
+  "ap-mumbai",
+  "ap-nanjing",
+  "ap-seoul",
+  "ap-shanghai",
+  "ap-shanghai-fsi",
+  "ap-shenzhen-fsi",
+  "ap-singapore",
+  "ap-tokyo",
+  "eu-frankfurt",
+  "na-ashburn",
+  "na-siliconvalley",
+  "sa-saopaulo",
+] as const;

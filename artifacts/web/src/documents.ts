@@ -1,0 +1,98 @@
+/** Texts that people write, YAML or JSON, one or several documents, read as `kubectl` and the harness read them. */
+import { isScalar, type Document as YamlDocument, parseAllDocuments, type Tags, visit } from "yaml";
+
+/** One document. */
+export interface Document {
+  /** Its JSON; the author's own text when it was JSON. */
+  json: string;
+  value: unknown;
+  /** Where it is YAML: the tree with comments and forms, from which a changed document is written. */
+  yaml?: YamlDocument;
+}
+
+/** Why a text is neither YAML nor JSON, and where. */
+export class Unreadable extends Error {
+  constructor(
+    message: string,
+    readonly line?: number,
+  ) {
+    super(message);
+  }
+}
+
+/** YAML 1.1 as Kubernetes' tools mean it: `0644` is octal, and a date or `1:30` is a text. */
+const KUBERNETES_TAGS = (tags: Tags): Tags =>
+  tags.filter(
+    (tag) => typeof tag === "string" || !(tag.format === "TIME" || /:(timestamp|binary|omap|pairs|set)$/.test(tag.tag)),
+  );
+
+/** All documents of a text; empty ones are left out. Throws {@link Unreadable}. */
+export function read(text: string): Document[] {
+  return /^\s*[{[]/.test(text) ? readJson(text) : readYaml(text);
+}
+
+function readYaml(text: string): Document[] {
+  const documents = parseAllDocuments(text, { version: "1.1", customTags: KUBERNETES_TAGS, uniqueKeys: isSameKey });
+  if (!Array.isArray(documents)) return [];
+  return documents.flatMap((yaml) => {
+    const error = yaml.errors[0];
+    // The message's own drawing of the line is left out: the editor shows the text.
+    if (error) throw new Unreadable(`not YAML: ${error.message.split("\n")[0]?.replace(/:$/, "")}`, error.linePos?.[0].line);
+    try {
+      const value = valueOf(yaml);
+      return value === null ? [] : [{ json: JSON.stringify(value, finite), value, yaml }];
+    } catch (cause) {
+      throw new Unreadable(`not YAML: ${(cause as Error).message}`);
+    }
+  });
+}
+
+/** The values; a key is a text whatever it looks like, `y` and `on` too. */
+function valueOf(yaml: YamlDocument): unknown {
+  const copy = yaml.clone();
+  visit(copy, {
+    Pair(_, { key }) {
+      if (isScalar(key) && typeof key.value !== "symbol" && key.source !== undefined) key.value = key.source;
+    },
+  });
+  return copy.toJS();
+}
+
+function isSameKey(one: unknown, other: unknown): boolean {
+  return isScalar(one) && isScalar(other) && (one.source ?? one.value) === (other.source ?? other.value);
+}
+
+/** JSON would say null for what it cannot say. */
+function finite(_: string, value: unknown): unknown {
+  if (typeof value === "number" && !Number.isFinite(value)) throw new Error(`value ${value} is not a finite number`);
+  return value;
+}
+
+/** JSON documents one after another, as `kubectl get -o json` and logs have them. */
+function readJson(text: string): Document[] {
+  const documents: Document[] = [];
+  let at = 0;
+  while (/\S/.test(text.slice(at))) {
+    const end = endOfValue(text, at);
+    const json = text.slice(at, end).trim();
+    try {
+      documents.push({ json, value: JSON.parse(json) });
+    } catch (cause) {
+      throw new Unreadable(`not JSON: ${(cause as Error).message}`, text.slice(0, at).split("\n").length);
+    }
+    at = end;
+  }
+  return documents;
+}
+
+/** Where the object or list that begins at or after `at` ends; the end of the text when it does not. */
+function endOfValue(text: string, at: number): number {
+  let depth = 0;
+  for (const token of text.slice(at).matchAll(/"(?:[^"\\]|\\.)*"|[{}[\]]/gs)) {
+    if (token[0] === "{" || token[0] === "[") depth++;
+    else if (token[0] === "}" || token[0] === "]") depth--;
+    else continue;
+    if (depth === 0) return at + token.index + 1;
+  }
+  return text.length;
+}
