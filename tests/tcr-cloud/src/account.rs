@@ -1,5 +1,6 @@
 //! Who may call, and what for.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{scope::Rights, secret::Secret};
@@ -28,9 +29,12 @@ pub struct Account {
     /// `allow` is wide: a cluster's identity may only pull, and a test of the other kind has to say so.
     #[serde(default)]
     pub push: bool,
+    /// When a temporary key ends: from then on it is refused as if its token were wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
 }
 
-fn everything() -> Vec<String> {
+pub(crate) fn everything() -> Vec<String> {
     vec!["tcr:*".to_owned()]
 }
 
@@ -45,6 +49,7 @@ impl Account {
             owner_uin: None,
             allow: everything(),
             push: false,
+            expires_at: None,
         }
     }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Call {
-    /// `X-TC-Action`; empty when the header was missing.
+    /// `X-TC-Action`; empty when the header was missing; `metadata` for instance metadata.
     pub action: String,
     /// The secret id of its Authorization header, which may be unknown or a lie; empty when unreadable.
     pub secret_id: String,
@@ -19,6 +19,6 @@ pub struct Call {
     pub fault: Option<String>,
     /// When, by the double's clock.
     pub at: Timestamp,
-    /// The answer's `RequestId`.
+    /// The answer's `RequestId`; of metadata, the path.
     pub request_id: String,
 }

@@ -28,7 +28,9 @@ use crate::{
     gateway::{GREATEST_BODY, Gateway},
     http::{Cut, Reply, Request},
     instance::Instance,
+    machine::{self, Machine},
     random::Random,
+    role::Role,
     signer::{self, KeyError},
     token::TokenRecord,
     token_request::TokenRequest,
@@ -95,6 +97,7 @@ impl Cloud {
         let router = Router::new()
             .nest("/_admin", admin::router())
             .route(&token_service::path("{registry_id}"), any(token))
+            .route(&format!("{}{{*path}}", machine::PATH), any(metadata))
             .fallback(api)
             .with_state(Arc::clone(&shared))
             .into_make_service_with_connect_info::<Scissors>();
@@ -212,6 +215,17 @@ impl Cloud {
         gateway.world.accounts.iter_mut().find(|it| it.secret_id == secret_id).map(change).is_some()
     }
 
+    /// Changes a role. False when there is none of that name.
+    pub fn update_role(&self, name: &str, change: impl FnOnce(&mut Role)) -> bool {
+        let mut gateway = lock(&self.shared);
+        gateway.world.roles.iter_mut().find(|it| it.name == name).map(change).is_some()
+    }
+
+    /// What instance metadata tells from now on; None, and there is none to ask.
+    pub fn set_machine(&self, machine: Option<Machine>) {
+        lock(&self.shared).world.machine = machine;
+    }
+
     /// Changes an instance. False when there is none of that id.
     pub fn update_instance(&self, registry_id: &str, change: impl FnOnce(&mut Instance)) -> bool {
         let mut gateway = lock(&self.shared);
@@ -256,10 +270,33 @@ async fn api(
         tokio::time::sleep(fate.delay_before).await;
         lock(&shared).answer(&request, fate)
     });
-    let Ok(reply) = answered.await else {
+    match answered.await {
+        Ok(reply) => deliver(reply, &scissors).await,
+        Err(_) => {
+            scissors.cut_after(0);
+            Response::default()
+        }
+    }
+}
+
+/// One request for instance metadata.
+async fn metadata(
+    State(shared): State<Shared>,
+    ConnectInfo(scissors): ConnectInfo<Scissors>,
+    request: HttpRequest,
+) -> Response<Body> {
+    let Some(request) = read(request).await else {
         scissors.cut_after(0);
         return Response::default();
     };
+    let fate = lock(&shared).metadata_fate();
+    tokio::time::sleep(fate.delay_before).await;
+    let reply = lock(&shared).answer_metadata(&request, fate);
+    deliver(reply, &scissors).await
+}
+
+/// Sends a reply as late and as much of it as it says.
+async fn deliver(reply: Reply, scissors: &Scissors) -> Response<Body> {
     tokio::time::sleep(reply.delay).await;
     match reply.cut {
         Cut::Never => {}

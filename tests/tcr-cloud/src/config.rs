@@ -13,7 +13,10 @@ use crate::{
     action,
     fault::Fault,
     instance::{self, Instance, VpcLink},
+    machine::{self, Machine},
     region,
+    role::Role,
+    sts,
 };
 
 /// Accounts, instances and behaviour; `tcr-cloud config` prints an example as YAML.
@@ -25,6 +28,12 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Who may call.
     pub accounts: Vec<Account>,
+    /// Whom one may become for a while.
+    #[serde(default)]
+    pub roles: Vec<Role>,
+    /// What instance metadata tells; absent, there is none to ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<Machine>,
     /// The registry instances there are.
     #[serde(default)]
     pub instances: Vec<Instance>,
@@ -63,7 +72,7 @@ fn loopback() -> SocketAddr {
 
 impl Config {
     /// One account that may do everything, and one running instance `tcr-demo0001` named `demo` in
-    /// ap-guangzhou with one link, to `vpc-demo0001` at 10.0.0.2.
+    /// ap-guangzhou with one link, to `vpc-demo0001` at 10.0.0.2, where the machine is too.
     pub fn demo() -> Self {
         let mut account = Account::new(
             "AKIDdemo0000000000000000000000EXAMPLE",
@@ -76,6 +85,8 @@ impl Config {
         Self {
             listen: loopback(),
             accounts: vec![account],
+            roles: Vec::new(),
+            machine: Some(Machine::new("ap-guangzhou", "vpc-demo0001", "subnet-demo0001")),
             instances: vec![instance],
             rate_limits: BTreeMap::new(),
             now: None,
@@ -119,8 +130,19 @@ impl Config {
             }
             check_instance(&format!("instances[{at}]"), instance)?;
         }
+        if let Some(machine) = &self.machine {
+            if region::find(&machine.region).is_none() {
+                return wrong("machine.region", &machine.region, "is not a region of TCR");
+            }
+            match &machine.role {
+                Some(name) if !self.roles.iter().any(|role| role.name == *name) => {
+                    return wrong("machine.role", name, "is not one of roles");
+                }
+                _ => {}
+            }
+        }
         for name in self.rate_limits.keys() {
-            if action::find(name).is_none() {
+            if !is_action(name) {
                 return wrong("rateLimits", name, "is not an action this cloud has");
             }
         }
@@ -145,11 +167,15 @@ pub(crate) fn check_instance(path: &str, instance: &Instance) -> Result<(), Conf
 /// The rules for one fault at `path`.
 pub(crate) fn check_fault(path: &str, fault: &Fault) -> Result<(), ConfigError> {
     match &fault.action {
-        Some(name) if action::find(name).is_none() => {
+        Some(name) if !is_action(name) && name != machine::NAME => {
             wrong(format!("{path}.action"), name, "is not an action this cloud has")
         }
         _ => Ok(()),
     }
+}
+
+fn is_action(name: &str) -> bool {
+    action::find(name).is_some() || name == sts::ACTION
 }
 
 fn wrong(field: impl Into<String>, value: &str, reason: &'static str) -> Result<(), ConfigError> {

@@ -11,10 +11,11 @@ use crate::{
     envelope::{ApiError, Outcome, envelope},
     fault::{Fate, FaultKind, Script},
     http::{Cut, Reply, Request},
+    machine,
     parameter::Parameters,
     random::Random,
     rate_limit::RateLimit,
-    region, tc3,
+    region, sts, tc3,
     token_request::TokenRequest,
     world::{Caller, World},
 };
@@ -45,7 +46,10 @@ impl Gateway {
             clock: Clock::new(config.now),
             world: World {
                 accounts: config.accounts,
+                roles: config.roles,
                 instances: config.instances,
+                machine: config.machine,
+                machine_key: None,
                 tokens: Vec::new(),
                 polls: Default::default(),
                 random,
@@ -97,8 +101,61 @@ impl Gateway {
     }
 
     fn perform(&mut self, request: &Request, now: Timestamp) -> Outcome {
+        if action_name(request) == sts::ACTION {
+            check_form(request)?;
+            return self.assume_role(request, now);
+        }
         let (action, caller, parameters) = self.admit(request, now)?;
         (action.run)(&mut self.world, &caller, &parameters)
+    }
+
+    /// Takes a call out of its action's bucket.
+    pub(crate) fn limit(
+        &mut self,
+        action: &'static str,
+        uin: &str,
+        per_second: u32,
+        now: Timestamp,
+    ) -> Result<(), ApiError> {
+        let per_second = self.limits.get(action).copied().unwrap_or(per_second);
+        self.rate_limit.take(action, uin, per_second, now)
+    }
+
+    /// What a request for metadata has coming, which is thereby used up.
+    pub(crate) fn metadata_fate(&mut self) -> Fate {
+        self.script.take(machine::NAME)
+    }
+
+    /// Answers and records a request for metadata.
+    pub(crate) fn answer_metadata(&mut self, request: &Request, fate: Fate) -> Reply {
+        let now = self.clock.now();
+        let path = request.path.strip_prefix(machine::PATH).unwrap_or_default();
+        let found = match (request.method.as_str(), fate.lets_it_happen()) {
+            ("GET", true) => self.metadata(path, now),
+            _ => None,
+        };
+        let mut call = Call {
+            action: machine::NAME.to_owned(),
+            secret_id: String::new(),
+            code: None,
+            done: found.is_some(),
+            fault: fate.fault.as_ref().map(ToString::to_string),
+            at: now,
+            request_id: path.to_owned(),
+        };
+        let mut reply = Reply {
+            status: if found.is_some() { 200 } else { 404 },
+            content_type: "text/plain",
+            date: clock::http_date(now),
+            body: found.unwrap_or_else(|| "not found".to_owned()).into_bytes(),
+            cut: Cut::Never,
+            delay: fate.delay_after,
+        };
+        if let Some(fault) = fate.fault {
+            strike(&mut reply, &mut call, fault.kind, None, path);
+        }
+        self.calls.push(call);
+        reply
     }
 
     /// Everything that must hold before an action runs.
@@ -130,8 +187,7 @@ impl Gateway {
                 format!("The region `{region}` is not supported."),
             ));
         }
-        let per_second = self.limits.get(name).copied().unwrap_or(action.per_second);
-        self.rate_limit.take(action.name, &account.uin, per_second, now)?;
+        self.limit(action.name, &account.uin, action.per_second, now)?;
         let parameters = Parameters::read(&request.body, action.form)?;
         let operation = format!("tcr:{name}");
         if !account.may(&operation) {

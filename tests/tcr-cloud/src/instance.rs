@@ -40,6 +40,9 @@ pub struct Instance {
     /// How long a long-term token lives, in hours.
     #[serde(default = "ten_years")]
     pub token_valid_hours: u32,
+    /// How long a temporary token lives, in seconds: an hour at the real cloud, less where a test is to see the end.
+    #[serde(default = "an_hour")]
+    pub temporary_token_seconds: u32,
     /// When it was made.
     #[serde(default)]
     pub created_at: Timestamp,
@@ -128,6 +131,7 @@ impl Instance {
             edition: premium(),
             public_domain: None,
             token_valid_hours: ten_years(),
+            temporary_token_seconds: an_hour(),
             created_at: Timestamp::UNIX_EPOCH,
             tags: Vec::new(),
             links: None,
@@ -178,6 +182,11 @@ fn success() -> String {
 
 fn enabled() -> String {
     "ENABLED".to_owned()
+}
+
+/// What the official sample's claims give.
+fn an_hour() -> u32 {
+    3600
 }
 
 /// 3650 days: the life of the official sample's long-term token.

@@ -1,7 +1,8 @@
 //! A test double of Tencent Cloud's API for TCR: it knows accounts and registry instances, checks
 //! every request as strictly as the real gateway does (signature, clock, parameters, rate), mints
 //! credentials, and misbehaves on demand. It is also the token server that an instance's registry names
-//! ([`Cloud::token_service`]), so that a real registry lets in exactly what was minted here.
+//! ([`Cloud::token_service`]), so that a real registry lets in exactly what was minted here; the security
+//! token service that lends a [`Role`] to a Pod; and the metadata of the [`Machine`] one is on.
 //!
 //! ```no_run
 //! use tcr_cloud::{Cloud, Config, Fault};
@@ -32,15 +33,18 @@ mod fault;
 mod gateway;
 mod http;
 mod instance;
+mod machine;
 mod parameter;
 mod random;
 mod rate_limit;
 mod region;
+mod role;
 mod scope;
 mod secret;
 #[cfg(test)]
 mod signed;
 mod signer;
+mod sts;
 mod tc3;
 mod token;
 mod token_request;
@@ -53,6 +57,8 @@ pub use cloud::{Cloud, StartError};
 pub use config::{Config, ConfigError};
 pub use fault::{Fault, FaultKind, When};
 pub use instance::{CustomDomain, Instance, PrivateDns, Tag, VpcLink};
+pub use machine::Machine;
+pub use role::{OidcProvider, Role};
 pub use scope::Access;
 pub use secret::Secret;
 pub use signer::KeyError;

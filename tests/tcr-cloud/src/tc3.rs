@@ -105,6 +105,9 @@ pub(crate) fn authenticate<'a>(
             "The token of this SecretId is wrong or missing.",
         ));
     }
+    if account.expires_at.is_some_and(|end| end <= now) {
+        return Err(ApiError::new("AuthFailure.TokenFailure", "The token of this SecretId has expired."));
+    }
     if authorization.date != utc_day(time) {
         return Err(mismatch("the credential's date is not the UTC day of X-TC-Timestamp"));
     }

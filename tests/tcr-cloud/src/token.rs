@@ -7,9 +7,6 @@ use serde_json::json;
 
 use crate::{account::Account, instance::Instance, random::Random, secret::Secret};
 
-/// A temporary token's life, which the official sample's claims give.
-const TEMPORARY_LIFE: SignedDuration = SignedDuration::from_secs(3600);
-
 /// The two kinds of `TokenType`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -62,7 +59,9 @@ impl TokenRecord {
         random: &mut Random,
     ) -> Self {
         let (id, life) = match kind {
-            TokenKind::Temp => (String::new(), TEMPORARY_LIFE),
+            TokenKind::Temp => {
+                (String::new(), SignedDuration::from_secs(i64::from(instance.temporary_token_seconds)))
+            }
             TokenKind::Longterm => {
                 (random.xid(now), SignedDuration::from_hours(i64::from(instance.token_valid_hours)))
             }

@@ -5,14 +5,18 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use crate::{
-    account::Account, envelope::ApiError, instance::Instance, random::Random, scope::Rights,
-    token::TokenRecord,
+    account::Account, envelope::ApiError, instance::Instance, machine::Machine, random::Random, role::Role,
+    scope::Rights, token::TokenRecord,
 };
 
 /// Everything that actions read and change.
 pub(crate) struct World {
     pub(crate) accounts: Vec<Account>,
+    pub(crate) roles: Vec<Role>,
     pub(crate) instances: Vec<Instance>,
+    pub(crate) machine: Option<Machine>,
+    /// The secret id that the machine's role handed out last.
+    pub(crate) machine_key: Option<String>,
     pub(crate) tokens: Vec<TokenRecord>,
     /// How often DescribeInternalEndpoints has looked at each instance.
     pub(crate) polls: HashMap<String, u32>,
