@@ -1,7 +1,7 @@
 //! The command line of `tcr-assistant`.
 
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,12 +10,14 @@ use anyhow::Context as _;
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 use tcr::hosts_entry::HostsList;
 use tcr::names::TCR_ROOT_DOMAIN;
+use tcr::registry_host::RegistryHost;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cloud::api_credential::Chain;
 use crate::cloud::client;
 use crate::cloud::endpoint::Endpoint;
-use crate::{controller, crd, render};
+use crate::cloud::metadata;
+use crate::{controller, crd, registry, render};
 
 /// Pull secrets for Tencent Container Registry: obtained, kept valid and distributed.
 #[derive(Debug, Parser)]
@@ -98,8 +100,18 @@ pub struct RenderArgs {
 const RUN_HELP: &str = "\
 The API server is found by KUBECONFIG, ~/.kube/config, or the Pod around. What the controller may do is
 what the chart's ClusterRole tcr-assistant-manager-role and Role tcr-assistant-leader-election-role say.
-The API credential for spec.tcr comes from TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY (with
-TENCENTCLOUD_TOKEN when temporary), or from ~/.tencentcloud/credentials.
+
+The API credential for spec.tcr is the first of these, and what is there must be usable:
+  the Secret at --cloud-credential, read again when it changes
+  TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY, with TENCENTCLOUD_TOKEN when temporary
+  the role of the Pod: TKE_REGION, TKE_PROVIDER_ID, TKE_WEB_IDENTITY_TOKEN_FILE and TKE_ROLE_ARN, as TKE sets
+    them for a ServiceAccount with the annotation tke.cloud.tencent.com/role-arn
+  the section [default] of ~/.tencentcloud/credentials, or of TENCENTCLOUD_CREDENTIALS_FILE
+  the role that is bound to the machine
+
+A credential takes the place of another one only when its registry lets it in, asked as a container runtime
+asks: over HTTPS, without redirects, not at loopback, link-local or metadata addresses, and with a token
+service on the registry's own host. --registry-realm, --registry-address and --registry-ca allow more.
 
 Passwords for spec.docker.passwordSecretRef are read from Secrets of tcr-assistant-system with the label
 tcr.tencentcloudcr.com/password=true, and from no other.
@@ -132,6 +144,18 @@ pub struct RunArgs {
     /// File with PEM certificates to trust for the endpoint instead of the system's
     #[arg(long, value_name = "FILE", env = "TCR_ASSISTANT_TCR_CA")]
     pub tcr_ca: Option<PathBuf>,
+    /// Folder where a Secret with the API credential is mounted: one file for each of TENCENTCLOUD_SECRET_ID, _KEY and, when temporary, TENCENTCLOUD_TOKEN
+    #[arg(long, value_name = "FOLDER", env = "TCR_ASSISTANT_CLOUD_CREDENTIAL")]
+    pub cloud_credential: Option<PathBuf>,
+    /// Endpoint of the security token service, https://HOST[:PORT]; by default the public one of TKE_REGION
+    #[arg(long, value_name = "URL", env = "TCR_ASSISTANT_STS_ENDPOINT")]
+    pub sts_endpoint: Option<Endpoint>,
+    /// Instance metadata, asked for the role that is bound to the machine; empty: none
+    #[arg(long, value_name = "URL", env = "TCR_ASSISTANT_METADATA_ENDPOINT", default_value = metadata::DEFAULT)]
+    pub metadata_endpoint: String,
+    /// What registries are asked about credentials, and where.
+    #[command(flatten)]
+    pub registry: RegistryArgs,
     /// Root domain that registries may be under (repeatable)
     #[arg(long = "allowed-root", value_name = "DOMAIN", env = "TCR_ASSISTANT_ALLOWED_ROOT", value_delimiter = ',', default_value = TCR_ROOT_DOMAIN)]
     pub allowed_roots: Vec<String>,
@@ -149,6 +173,44 @@ pub struct RunArgs {
     /// How log lines look
     #[arg(long, value_enum, env = "TCR_ASSISTANT_LOG_FORMAT", default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
+}
+
+/// What registries are asked about credentials, and where.
+#[derive(Debug, Group)]
+pub struct RegistryArgs {
+    /// Ask a registry about a credential before it takes the place of another one, and every ten minutes
+    #[arg(long, env = "TCR_ASSISTANT_CHECK_REGISTRY", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "true", action = clap::ArgAction::Set)]
+    pub check_registry: bool,
+    /// Token service, https://HOST[:PORT], that passwords may be sent to besides the registry's own host (repeatable)
+    #[arg(long, value_name = "URL", env = "TCR_ASSISTANT_REGISTRY_REALM", value_delimiter = ',')]
+    pub registry_realm: Vec<Endpoint>,
+    /// Where a registry is, instead of where DNS says; allows that address whatever it is (repeatable)
+    #[arg(long, value_name = "HOST=IP[:PORT]", env = "TCR_ASSISTANT_REGISTRY_ADDRESS", value_delimiter = ',', value_parser = registry_address)]
+    pub registry_address: Vec<(RegistryHost, SocketAddr)>,
+    /// File with PEM certificates to trust for registries beside the system's
+    #[arg(long, value_name = "FILE", env = "TCR_ASSISTANT_REGISTRY_CA")]
+    pub registry_ca: Option<PathBuf>,
+}
+
+impl RegistryArgs {
+    /// Who asks registries, unless they are not to be asked; reads the file of certificates.
+    pub fn checker(&self) -> anyhow::Result<Option<Arc<registry::Checker>>> {
+        let Self { check_registry, registry_realm, registry_address, registry_ca } = self;
+        if !check_registry {
+            return Ok(None);
+        }
+        let ca = registry_ca.as_ref().map(|path| {
+            std::fs::read(path).with_context(|| format!("cannot read --registry-ca {}", path.display()))
+        });
+        let settings = registry::Settings {
+            ca: ca.transpose()?,
+            realms: registry_realm.clone(),
+            addresses: registry_address.iter().cloned().collect(),
+        };
+        let checker = registry::Checker::new(settings);
+        let checker = checker.map_err(|reason| anyhow::anyhow!("cannot use --registry-ca: {reason}"))?;
+        Ok(Some(Arc::new(checker)))
+    }
 }
 
 /// How log lines look.
@@ -170,6 +232,10 @@ impl RunArgs {
             region,
             tcr_endpoint,
             tcr_ca,
+            cloud_credential,
+            sts_endpoint,
+            metadata_endpoint,
+            registry,
             allowed_roots,
             static_hosts,
             webhook_service,
@@ -177,9 +243,14 @@ impl RunArgs {
         } = self;
         let cloud = CloudArgs {
             endpoint: tcr_endpoint.clone(),
+            sts_endpoint: sts_endpoint.clone(),
             ca: tcr_ca.clone(),
             timeout: Duration::from_secs(30),
         };
+        let metadata = Some(metadata_endpoint).filter(|text| !text.is_empty());
+        let metadata = metadata.map(|text| text.parse().context("--metadata-endpoint")).transpose()?;
+        let cloud = client::Settings { metadata, ..cloud.settings()? };
+        let chain = Chain::of_process().after_directory(cloud_credential.clone());
         let static_hosts = match static_hosts {
             None => Vec::new(),
             Some(path) => {
@@ -192,7 +263,8 @@ impl RunArgs {
             }
         };
         Ok(controller::Settings {
-            cloud: Arc::new(client::Client::new(cloud.settings()?, Chain::of_process())?),
+            cloud: Arc::new(client::Client::new(cloud, chain)?),
+            registry: registry.checker()?,
             cluster_id: cluster_id.clone(),
             region: region.clone(),
             allowed_roots: allowed_roots.clone(),
@@ -240,6 +312,9 @@ pub struct CloudArgs {
     /// API endpoint, https://HOST[:PORT]; by default the public one of each instance's region
     #[arg(long, value_name = "URL", env = "TCR_ASSISTANT_ENDPOINT")]
     pub endpoint: Option<Endpoint>,
+    /// Endpoint of the security token service, https://HOST[:PORT]; by default the public one of TKE_REGION
+    #[arg(long, value_name = "URL", env = "TCR_ASSISTANT_STS_ENDPOINT")]
+    pub sts_endpoint: Option<Endpoint>,
     /// File with PEM certificates to trust for the endpoint instead of the system's
     #[arg(long, value_name = "FILE", env = "TCR_ASSISTANT_CA")]
     pub ca: Option<PathBuf>,
@@ -251,13 +326,14 @@ pub struct CloudArgs {
 impl CloudArgs {
     /// The client's settings; reads the file of certificates.
     pub fn settings(&self) -> anyhow::Result<client::Settings> {
-        let Self { endpoint, ca, timeout } = self;
+        let Self { endpoint, sts_endpoint, ca, timeout } = self;
         let ca = ca
             .as_ref()
             .map(|path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display())))
             .transpose()?;
         Ok(client::Settings {
             endpoint: endpoint.clone(),
+            sts_endpoint: sts_endpoint.clone(),
             ca,
             deadline: *timeout,
             ..client::Settings::default()
@@ -314,6 +390,14 @@ fn namespace(text: &str) -> Result<String, String> {
         true => Ok(text.to_owned()),
         false => Err("a namespace is up to 63 lower-case letters, digits and hyphens".to_owned()),
     }
+}
+
+fn registry_address(text: &str) -> Result<(RegistryHost, SocketAddr), String> {
+    let (host, address) = text.split_once('=').ok_or("write it as HOST=IP or HOST=IP:PORT")?;
+    let host = host.parse::<RegistryHost>().map_err(|error| error.to_string())?;
+    // Port 0 stands for the registry's own.
+    let address = address.parse().or_else(|_| address.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 0)));
+    Ok((host, address.map_err(|_| "what follows the = is not an IP address, or one with a port")?))
 }
 
 fn cluster_id(text: &str) -> Result<String, String> {

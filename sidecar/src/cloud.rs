@@ -1,7 +1,6 @@
 //! Tencent Cloud's API for TCR, version 2019-09-24: signed calls, typed answers, classed errors.
 //!
-//! `client` is the only module here that does I/O, besides the reading of a profile file in
-//! `api_credential`. The others turn values into values, so each rule of the protocol has a test
+//! `client`, `metadata` and the places that `api_credential` looks in do I/O. The others turn values into values, so each rule of the protocol has a test
 //! without a network.
 
 pub mod action;
@@ -14,5 +13,8 @@ pub mod instance;
 pub mod instance_token;
 pub mod internal_endpoint;
 pub(crate) mod jwt;
+pub mod metadata;
+pub mod rate_limit;
 pub mod retry;
 pub mod signature;
+pub(crate) mod transport;

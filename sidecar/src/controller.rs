@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
 use crate::cloud::client::Client;
+use crate::registry::Checker;
 use crate::webhook_certificate;
 
 pub mod announce;
@@ -41,6 +42,7 @@ mod keepers;
 mod links;
 mod numbers;
 mod report;
+mod trials;
 
 /// Sightings that wait to be taken in.
 const MOST_SIGHTINGS: usize = 2048;
@@ -50,6 +52,8 @@ const MOST_SIGHTINGS: usize = 2048;
 pub struct Settings {
     /// Tencent Cloud.
     pub cloud: Arc<Client>,
+    /// Asks registries about credentials; none where they are not to be asked.
+    pub registry: Option<Arc<Checker>>,
     /// The cluster's id, `cls-...`.
     pub cluster_id: Option<String>,
     /// The cluster's region.

@@ -10,10 +10,14 @@
 //! resource version: whoever finds an intent that is not its own takes it over by another write, so
 //! that the first one's result can no longer be stored, and deletes what carries the marker and is
 //! not stored. A process killed at any point leaves one live credential after the next run.
+//!
+//! A credential that shall replace another one is stored beside it first, and takes its place when the
+//! registry lets it in ([`trial`]). The old one stays valid until the last copy of it is replaced.
 
 pub mod keeper;
 pub mod key;
 pub mod plan;
 pub mod store;
+pub mod trial;
 
 pub use key::Key;

@@ -16,7 +16,7 @@ pub mod plan;
 pub mod reference;
 pub mod tally;
 
-pub use desired::{Content, Desired, Distribution};
+pub use desired::{Content, Desired, Digest, Distribution};
 pub use observed::{Account, Labels, Namespace, Observed, SeenSecret, Version};
 pub use plan::{Change, plan};
 pub use tally::{Tally, tally, tally_one};

@@ -1,7 +1,7 @@
 //! The controller of tcr-assistant: obtains TCR credentials, keeps them valid and distributes them.
 //!
 //! Arrows go one way: `args` -> `controller`, `render` -> `cloud` (the adapter that talks to Tencent
-//! Cloud) -> pure values (`distribution`, `credential::plan`, `private_link`, `crd`, `secret`,
+//! Cloud), `registry` (the one that asks registries) -> pure values (`distribution`, `credential::plan`, `private_link`, `crd`, `secret`,
 //! `domains`, and the crate `tcr`). Decisions are functions over values; only `args` knows the
 //! command line.
 
@@ -13,6 +13,7 @@ pub mod credential;
 pub mod distribution;
 pub mod domains;
 pub mod private_link;
+pub mod registry;
 pub mod render;
 pub mod secret;
 pub mod webhook_certificate;

@@ -12,5 +12,7 @@ mod faults;
 mod gate;
 #[path = "control_plane/ownership.rs"]
 mod ownership;
+#[path = "control_plane/registry.rs"]
+mod registry;
 #[path = "control_plane/webhook.rs"]
 mod webhook;

@@ -11,6 +11,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore};
 use sidecar::cloud::api_credential::Chain;
 use sidecar::cloud::client::{Client, Settings};
 use sidecar::cloud::instance_token::IssuedToken;
+use sidecar::registry::{self, Checker, Verdict};
 use support::registry::{Credential, Options, TokenAuth};
 use support::{Image, Output, Registry, Run};
 use tcr::image_pull_secret::CredentialKind::{self, Longterm, Temp};
@@ -189,6 +190,44 @@ async fn a_credential_that_may_only_pull_cannot_push() -> Result<()> {
     ensure!(!absent.success && absent.stderr.contains("unknown"), "it was pushed: {absent:?}");
     world.push("team/other:v1", &pusher).await?;
     world.registry.inspect_image(&world.run, "team/other:v1", Some(&credential(&token))).await?.checked()?;
+    Ok(())
+}
+
+impl World {
+    /// What the controller learns when it asks the registry, with the flags of its settings.
+    async fn check(&self, token: &IssuedToken) -> Result<Verdict> {
+        let settings = registry::Settings {
+            ca: Some(self.registry.ca().into()),
+            realms: vec![self.cloud.url().parse()?],
+            addresses: [(DOMAINS[0].parse()?, self.registry.address())].into(),
+        };
+        let checker = Checker::new(settings).map_err(anyhow::Error::msg)?;
+        Ok(checker.check(&[DOMAINS[0].parse()?], &token.username, &token.token).await)
+    }
+}
+
+#[tokio::test]
+async fn the_controller_learns_what_the_registry_says_to_a_credential() -> Result<()> {
+    let world = World::start().await?;
+    for kind in [Longterm, Temp] {
+        let verdict = world.check(&world.mint(kind).await?).await?;
+        assert_eq!(verdict, Verdict::Accepted { can_push: false }, "{kind:?}");
+    }
+    let verdict = world.check(&world.mint_as(pusher(), Longterm).await?).await?;
+    assert_eq!(verdict, Verdict::Accepted { can_push: true });
+
+    let token = world.mint(Longterm).await?;
+    let id = token.token_id.as_deref().context("a long-term credential has an id")?;
+    world.client(puller())?.enable_instance_token(REGION, INSTANCE, id, false).await?;
+    let refused = Verdict::Refused { reason: format!("{} refuses it with HTTP 401", DOMAINS[0]) };
+    assert_eq!(world.check(&token).await?, refused);
+    let temp = world.mint(Temp).await?;
+    world.cloud.advance(Duration::from_secs(3600));
+    assert_eq!(world.check(&temp).await?, refused);
+
+    world.cloud.update_instance(INSTANCE, |instance| instance.status = "Isolate".to_owned());
+    let verdict = world.check(&token).await?;
+    assert!(matches!(&verdict, Verdict::Unknown { reason } if reason.contains("HTTP 503")), "{verdict:?}");
     Ok(())
 }
 

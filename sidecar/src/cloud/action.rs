@@ -46,6 +46,17 @@ impl Action {
         }
     }
 
+    /// Calls per second that the cloud takes from an account, as documented.
+    pub fn per_second(self) -> u32 {
+        match self {
+            Self::CreateInstanceToken | Self::DescribeInstances => 100,
+            Self::DescribeInstanceToken
+            | Self::ModifyInstanceToken
+            | Self::DeleteInstanceToken
+            | Self::DescribeInternalEndpoints => 20,
+        }
+    }
+
     /// Whether a call whose outcome is unknown may be sent again.
     pub fn repeat(self) -> Repeat {
         match self {

@@ -7,13 +7,21 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 
+use jiff::Timestamp;
 use tcr::sensitive::Sensitive;
-use tokio::sync::Mutex;
 
+use super::endpoint::Endpoint;
+use super::metadata::Metadata;
+
+pub mod directory;
 pub mod environment;
+pub mod keeper;
+pub(crate) mod machine_role;
+pub mod pod_identity;
 pub mod profile;
+
+pub use pod_identity::PodIdentity;
 
 /// A secret id and key, with a session token when they are temporary.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,21 +34,50 @@ pub struct ApiCredential {
     pub token: Option<Sensitive>,
     /// Where it was found.
     pub origin: Origin,
+    /// When a temporary one ends.
+    pub expires_at: Option<Timestamp>,
+    /// When another one should be looked for.
+    pub renew_at: Option<Timestamp>,
+}
+
+impl ApiCredential {
+    /// Whether both sign alike.
+    fn same_keys(&self, other: &Self) -> bool {
+        (&self.secret_id, &self.secret_key, &self.token)
+            == (&other.secret_id, &other.secret_key, &other.token)
+    }
 }
 
 /// A place where an API credential can be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
+    /// A folder where a Secret is mounted.
+    Directory(PathBuf),
     /// `TENCENTCLOUD_SECRET_ID` and its companions.
     Environment,
+    /// The role that TKE lends to the Pod.
+    PodIdentity,
     /// A profile file.
     Profile(PathBuf),
+    /// The role that is bound to the machine; empty while its name is not known.
+    MachineRole(String),
+}
+
+impl Origin {
+    /// Whether somebody may rewrite it at any time.
+    fn is_a_file(&self) -> bool {
+        matches!(self, Self::Directory(_) | Self::Profile(_))
+    }
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Directory(path) => write!(f, "the Secret at {}", path.display()),
             Self::Environment => f.write_str("the environment"),
+            Self::PodIdentity => f.write_str("the Pod's TKE identity"),
+            Self::MachineRole(role) if role.is_empty() => f.write_str("the machine's metadata"),
+            Self::MachineRole(role) => write!(f, "the machine's role {role}"),
             Self::Profile(path) => write!(f, "profile file {}", path.display()),
         }
     }
@@ -72,9 +109,36 @@ pub enum ApiCredentialError {
 /// Looks a variable up, as [`std::env::var_os`] does.
 pub type Variables = dyn Fn(&str) -> Option<OsString> + Send + Sync;
 
-/// The places, in order: the environment, then a profile file.
+/// The places, in order: a mounted Secret, the environment, the role of the Pod, a profile file, the role of the
+/// machine.
 pub struct Chain {
     variables: Box<Variables>,
+    directory: Option<PathBuf>,
+}
+
+/// Where the chain ends on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// At a credential.
+    Credential(ApiCredential),
+    /// At a role that the Pod may take on.
+    PodIdentity(PodIdentity),
+    /// Nowhere; these files are not there.
+    Nothing {
+        /// Their paths.
+        looked_for: String,
+    },
+}
+
+/// What is asked for credentials that are nowhere on this machine.
+#[derive(Debug)]
+pub(crate) struct Web {
+    /// For the security token service.
+    pub(crate) http: reqwest::Client,
+    /// Where that service is, unless where everybody finds it.
+    pub(crate) sts: Option<Endpoint>,
+    /// Instance metadata, where it may be asked.
+    pub(crate) metadata: Option<Metadata>,
 }
 
 impl Chain {
@@ -85,73 +149,64 @@ impl Chain {
 
     /// The chain over other variables.
     pub fn over(variables: impl Fn(&str) -> Option<OsString> + Send + Sync + 'static) -> Self {
-        Self { variables: Box::new(variables) }
+        Self { variables: Box::new(variables), directory: None }
     }
 
-    /// The first credential found. Reads everything anew, so that a rewritten file counts.
-    pub fn load(&self) -> Result<ApiCredential, ApiCredentialError> {
+    /// The same, after a folder where a Secret is mounted.
+    pub fn after_directory(self, directory: Option<PathBuf>) -> Self {
+        Self { directory, ..self }
+    }
+
+    /// The first place on this machine with something in it. Reads everything anew, so that a rewritten file
+    /// counts.
+    ///
+    /// # Errors
+    /// What is there cannot be used.
+    pub fn find(&self) -> Result<Found, ApiCredentialError> {
+        if let Some(directory) = &self.directory
+            && let Some(found) = directory::read(directory)?
+        {
+            return Ok(Found::Credential(found));
+        }
         if let Some(found) = environment::read(&*self.variables)? {
-            return Ok(found);
+            return Ok(Found::Credential(found));
+        }
+        if let Some(identity) = pod_identity::find(&*self.variables)? {
+            return Ok(Found::PodIdentity(identity));
         }
         let candidates = profile::candidates(&*self.variables)?;
         for candidate in &candidates {
             if let Some(found) = profile::read(candidate)? {
-                return Ok(found);
+                return Ok(Found::Credential(found));
             }
         }
-        let looked_for: Vec<_> = candidates.iter().map(|file| file.path.display().to_string()).collect();
-        Err(ApiCredentialError::Absent { looked_for: looked_for.join(", ") })
+        let files = candidates.iter().map(|file| &file.path).chain(&self.directory);
+        let looked_for: Vec<_> = files.map(|path| path.display().to_string()).collect();
+        Ok(Found::Nothing { looked_for: looked_for.join(", ") })
+    }
+
+    /// The first credential found.
+    pub(crate) async fn load(&self, web: &Web, now: Timestamp) -> Result<ApiCredential, ApiCredentialError> {
+        let looked_for = match self.find()? {
+            Found::Credential(found) => return Ok(found),
+            Found::PodIdentity(identity) => {
+                return pod_identity::assume(&identity, &web.http, web.sts.as_ref(), now).await;
+            }
+            Found::Nothing { looked_for } => looked_for,
+        };
+        let Some(metadata) = &web.metadata else { return Err(ApiCredentialError::Absent { looked_for }) };
+        match machine_role::read(metadata, now).await? {
+            Some(found) => Ok(found),
+            None => Err(ApiCredentialError::Absent {
+                looked_for: format!("{looked_for}, a role at {}", metadata.endpoint()),
+            }),
+        }
     }
 }
 
 impl fmt::Debug for Chain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Chain")
-    }
-}
-
-/// The credential in use. Callers at the same moment share one look-up.
-#[derive(Debug)]
-pub struct ApiCredentials {
-    chain: Chain,
-    current: Mutex<Option<Arc<ApiCredential>>>,
-}
-
-impl ApiCredentials {
-    /// Nothing is read before the first use.
-    pub fn new(chain: Chain) -> Self {
-        Self { chain, current: Mutex::new(None) }
-    }
-
-    /// The credential, looked up when there is none yet.
-    pub async fn current(&self) -> Result<Arc<ApiCredential>, ApiCredentialError> {
-        let mut current = self.current.lock().await;
-        match &*current {
-            Some(credential) => Ok(credential.clone()),
-            None => Ok(current.insert(Arc::new(self.chain.load()?)).clone()),
-        }
-    }
-
-    /// A credential other than `refused`, which the service no longer takes; none when the places
-    /// still hold the same.
-    pub async fn renewed(
-        &self,
-        refused: &ApiCredential,
-    ) -> Result<Option<Arc<ApiCredential>>, ApiCredentialError> {
-        let mut current = self.current.lock().await;
-        let differs = |credential: &ApiCredential| {
-            (&credential.secret_id, &credential.secret_key, &credential.token)
-                != (&refused.secret_id, &refused.secret_key, &refused.token)
-        };
-        // Somebody else may have renewed it while this caller waited for the lock.
-        if let Some(credential) = current.as_ref().filter(|credential| differs(credential)) {
-            return Ok(Some(credential.clone()));
-        }
-        let loaded = self.chain.load()?;
-        if !differs(&loaded) {
-            return Ok(None);
-        }
-        Ok(Some(current.insert(Arc::new(loaded)).clone()))
+        f.debug_struct("Chain").field("directory", &self.directory).finish_non_exhaustive()
     }
 }
 

@@ -7,26 +7,27 @@
 //! ends by its deadline, waits included; an action that is not idempotent is sent again only when
 //! the first one certainly did nothing; neither keys nor answers reach a log or an error.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HOST, HeaderMap, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
 use serde_json::Value;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::action::{API_VERSION, Action, Repeat, SERVICE};
-use super::api_credential::{ApiCredential, ApiCredentials, Chain};
+use super::api_credential::keeper::ApiCredentials;
+use super::api_credential::{ApiCredential, Chain, Web};
 use super::endpoint::{Endpoint, EndpointError};
 use super::envelope::{self, Reply};
 use super::error::{CloudError, Failure};
-use super::retry::{History, Next, Policy};
+use super::metadata::{Metadata, MetadataEndpoint};
+use super::rate_limit::RateLimit;
+use super::retry::{History, Next, Policy, random};
 use super::signature;
-
-/// More than the longest documented answer, 100 instances; what is longer is no answer.
-pub const LARGEST_ANSWER: usize = 1024 * 1024;
+pub use super::transport::LARGEST_ANSWER;
+use super::transport::{self, hidden, innermost, plain};
 
 /// Exactly what is sent and signed; the Go SDK uses the same.
 const JSON: &str = "application/json";
@@ -42,6 +43,10 @@ const SMALLEST_CORRECTION: i64 = 30;
 pub struct Settings {
     /// Where calls go; by default the public endpoint of each call's region.
     pub endpoint: Option<Endpoint>,
+    /// Where roles are taken on; by default the public endpoint of the role's region.
+    pub sts_endpoint: Option<Endpoint>,
+    /// The instance metadata that is asked for the machine's role; none is asked by default.
+    pub metadata: Option<MetadataEndpoint>,
     /// PEM certificates to trust instead of the system's.
     pub ca: Option<Vec<u8>>,
     /// The longest that a call may take, repeats included.
@@ -56,6 +61,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             endpoint: None,
+            sts_endpoint: None,
+            metadata: None,
             ca: None,
             deadline: Duration::from_secs(30),
             retry: Policy::default(),
@@ -81,8 +88,9 @@ pub struct Client {
     http: reqwest::Client,
     settings: Settings,
     credentials: ApiCredentials,
+    rates: Mutex<RateLimit>,
     /// Seconds to add to this machine's clock, learnt from the cloud.
-    clock_offset: AtomicI64,
+    clock_offset: watch::Sender<i64>,
 }
 
 /// One call of an action.
@@ -102,7 +110,8 @@ struct Failed {
 impl Client {
     /// A client that signs with the first credential of `chain`. Connects to nothing yet.
     pub fn new(settings: Settings, chain: Chain) -> Result<Self, SettingsError> {
-        let https_only = settings.endpoint.as_ref().is_none_or(Endpoint::is_https);
+        let endpoints = [&settings.endpoint, &settings.sts_endpoint];
+        let https_only = endpoints.into_iter().flatten().all(Endpoint::is_https);
         let mut builder = reqwest::Client::builder()
             .https_only(https_only)
             .redirect(reqwest::redirect::Policy::none())
@@ -117,8 +126,11 @@ impl Client {
             builder = builder.tls_certs_only(certificates);
         }
         let http = builder.build().map_err(|error| SettingsError::Http(innermost(&error)))?;
-        let credentials = ApiCredentials::new(chain);
-        Ok(Self { http, settings, credentials, clock_offset: AtomicI64::new(0) })
+        let metadata = settings.metadata.clone().map(Metadata::new).transpose();
+        let metadata = metadata.map_err(|error| SettingsError::Http(innermost(&error)))?;
+        let web = Web { http: http.clone(), sts: settings.sts_endpoint.clone(), metadata };
+        let credentials = ApiCredentials::new(chain, web);
+        Ok(Self { http, settings, credentials, rates: Mutex::default(), clock_offset: watch::Sender::new(0) })
     }
 
     /// The cloud's time, as far as it is known: this machine's until a call was refused for it.
@@ -130,7 +142,17 @@ impl Client {
     /// How far this machine's clock is behind the cloud's (negative: ahead). Zero while no call
     /// was refused for it.
     pub fn clock_offset(&self) -> SignedDuration {
-        SignedDuration::from_secs(self.clock_offset.load(Ordering::Relaxed))
+        SignedDuration::from_secs(*self.clock_offset.borrow())
+    }
+
+    /// Turns when the clock was corrected: who waits for a time has to look at the clock again.
+    pub fn clock_corrections(&self) -> watch::Receiver<i64> {
+        self.clock_offset.subscribe()
+    }
+
+    /// Instance metadata, where it may be asked.
+    pub fn metadata(&self) -> Option<&Metadata> {
+        self.credentials.web().metadata.as_ref()
     }
 
     /// Carries out a call: its fields, or why not.
@@ -141,11 +163,20 @@ impl Client {
         };
         let ends = Instant::now() + self.settings.deadline;
         let mut history = History::default();
-        let mut credential = match self.credentials.current().await {
-            Ok(credential) => credential,
-            Err(error) => return Err(self.error(call, None, error.into())),
+        let found = match timeout_at(ends, self.credentials.current(self.now())).await {
+            Ok(found) => found.map_err(Failure::from),
+            Err(_) => Err(Failure::Deadline { after: self.settings.deadline }),
         };
+        let mut credential = found.map_err(|failure| self.error(call, None, failure))?;
         loop {
+            let turn = self
+                .rates
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(call.action, std::time::Instant::now());
+            if !turn.is_zero() {
+                sleep(turn).await;
+            }
             let failed = match self.timed_exchange(call, &endpoint, &credential, ends).await {
                 Ok(reply) => return Ok(reply),
                 Err(failed) => failed,
@@ -159,7 +190,7 @@ impl Client {
                     true
                 }
                 Next::CorrectClock => self.correct_clock(failed.date),
-                Next::RenewCredential => match self.credentials.renewed(&credential).await {
+                Next::RenewCredential => match self.credentials.renewed(&credential, self.now()).await {
                     Ok(Some(renewed)) => {
                         credential = renewed;
                         true
@@ -210,7 +241,7 @@ impl Client {
     fn correct_clock(&self, date: Option<Timestamp>) -> bool {
         let Some(date) = date else { return false };
         let offset = date.as_second() - (self.settings.clock)().as_second();
-        let before = self.clock_offset.swap(offset, Ordering::Relaxed);
+        let before = self.clock_offset.send_replace(offset);
         tracing::warn!(offset_seconds = offset, "this machine's clock is wrong; using the cloud's");
         (offset - before).abs() >= SMALLEST_CORRECTION
     }
@@ -257,18 +288,11 @@ impl Client {
         let body = call.body.to_string();
         let headers = self.headers(call, endpoint, credential, &body).map_err(undated)?;
         let sent = self.http.post(endpoint.url().clone()).headers(headers).body(body).send().await;
-        let mut response = sent.map_err(|error| undated(transport_failure(&error)))?;
-        let date = response.headers().get(DATE).and_then(http_date);
+        let response = sent.map_err(|error| undated(transport::failure(&error)))?;
+        let date = transport::date(&response);
         let status = response.status().as_u16();
-        let mut answer = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| undated(transport_failure(&error)))? {
-            if answer.len() + chunk.len() > LARGEST_ANSWER {
-                let reason = format!("the body is longer than {LARGEST_ANSWER} bytes");
-                return Err(Failed { failure: Failure::Unreadable { reason, request_id: None }, date });
-            }
-            answer.extend_from_slice(&chunk);
-        }
-        envelope::parse(status, &answer).map_err(|failure| Failed { failure, date })
+        let answer = transport::body(response).await;
+        answer.and_then(|answer| envelope::parse(status, &answer)).map_err(|failure| Failed { failure, date })
     }
 
     /// Signs content-type, host and the action. The first two are mandatory; the action as well,
@@ -310,45 +334,4 @@ impl Client {
         }
         Ok(headers)
     }
-}
-
-fn plain(value: &str) -> Result<HeaderValue, Failure> {
-    HeaderValue::from_str(value)
-        .map_err(|_| Failure::Unreachable { reason: format!("{value:?} cannot be sent in a header") })
-}
-
-/// A header that no Debug output shows.
-fn hidden(value: &str) -> Result<HeaderValue, Failure> {
-    let mut value = HeaderValue::from_str(value).map_err(|_| Failure::Unreachable {
-        reason: "the API credential cannot be sent in a header".to_owned(),
-    })?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
-fn http_date(value: &HeaderValue) -> Option<Timestamp> {
-    let date = jiff::fmt::rfc2822::parse(value.to_str().ok()?).ok()?;
-    Some(date.timestamp())
-}
-
-fn transport_failure(error: &reqwest::Error) -> Failure {
-    let reason = innermost(error);
-    match error.is_connect() || error.is_builder() {
-        true => Failure::Unreachable { reason },
-        false => Failure::Interrupted { reason },
-    }
-}
-
-/// The end of an error's chain: the outer ones only say that a request failed.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
-}
-
-/// Good enough to spread callers, from the standard library's seed for hash maps.
-fn random() -> u64 {
-    RandomState::new().build_hasher().finish()
 }

@@ -87,6 +87,15 @@ impl Reply {
         Fields { fields: &self.fields, path: "", reply: self }.integer(name)
     }
 
+    /// An object; null and absent are none.
+    pub(crate) fn object<'a>(&'a self, name: &'a str) -> Result<Option<Fields<'a>>, Failure> {
+        match self.fields.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Object(fields)) => Ok(Some(Fields { fields, path: name, reply: self })),
+            Some(other) => Err(self.unreadable(name, "", "an object", other)),
+        }
+    }
+
     /// The objects of a list; null and absent are empty.
     pub(crate) fn list<'a>(&'a self, name: &'a str) -> Result<Vec<Fields<'a>>, Failure> {
         let entries = match self.fields.get(name) {

@@ -1,5 +1,6 @@
 //! Whether and when a failed call is sent again: a decision over values.
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::Duration;
 
 use super::action::{Action, Repeat};
@@ -73,11 +74,16 @@ fn once(done: &mut bool, next: Next) -> Next {
 }
 
 /// Between half and all of the doubled base: never at once, never in step with others.
-fn wait(policy: &Policy, failures: u32, random: u64) -> Duration {
+pub(crate) fn wait(policy: &Policy, failures: u32, random: u64) -> Duration {
     let doubled = policy.base.saturating_mul(1 << (failures - 1).min(16));
     let longest = doubled.min(policy.cap);
     let share = random as f64 / u64::MAX as f64;
     longest.mul_f64(0.5 + share / 2.0)
+}
+
+/// Good enough to spread callers, from the standard library's seed for hash maps.
+pub(crate) fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 #[cfg(test)]

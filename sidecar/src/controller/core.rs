@@ -23,6 +23,7 @@ use super::password::Passwords;
 use super::queue::{End, Lane, Queue};
 use super::report::Reported;
 use super::state::{Kind, State};
+use super::trials;
 use super::watch_streams::Sighting;
 use crate::credential::Key;
 use crate::credential::keeper::News;
@@ -67,6 +68,7 @@ pub(super) struct Core {
     pub(super) passwords: Passwords,
     pub(super) failures: HashMap<Arc<str>, FailedWrite>,
     pub(super) reports: JoinSet<Reported>,
+    pub(super) trials: JoinSet<trials::Tried>,
     pub(super) queue: Queue,
     pub(super) numbers: Numbers,
     pub(super) swept: bool,
@@ -113,6 +115,7 @@ impl Core {
             passwords: Passwords::default(),
             failures: HashMap::new(),
             reports: JoinSet::new(),
+            trials: JoinSet::new(),
             queue: Queue::default(),
             numbers: Numbers::default(),
             swept: false,
@@ -129,12 +132,14 @@ impl Core {
         loop {
             self.start_writers();
             let report_at = self.report(Instant::now());
-            let wake = [self.queue.next(), report_at].into_iter().flatten().min();
+            let trial_at = self.run_trials(Instant::now());
+            let wake = [self.queue.next(), report_at, trial_at].into_iter().flatten().min();
             let wake = wake.unwrap_or_else(|| Instant::now() + Duration::from_secs(60));
             tokio::select! {
                 _ = inputs.stop.wait_for(|stop| *stop) => break,
                 Some(report) = self.writers.join_next() => self.take_report(report),
                 Some(reported) = self.reports.join_next() => if let Ok(reported) = reported { self.take_reported(reported) },
+                Some(tried) = self.trials.join_next() => if let Ok(tried) = tried { self.take_trial(tried) },
                 Some((key, news)) = inputs.news.recv() => self.take_news(&key, news),
                 Some(news) = inputs.links.recv() => self.take_link(news),
                 Some(asked) = inputs.asked.recv() => drop(asked.send(self.metrics())),
@@ -244,9 +249,19 @@ impl Core {
             Event::Apply(object) | Event::InitApply(object) => {
                 let object = Object::read(*object, &self.settings.rules());
                 let name = object.name.clone();
-                match self.items.get_mut(&name) {
-                    Some(item) if item.object.uid == object.uid => item.see(object),
-                    _ => drop(self.items.insert(name.clone(), Item::new(object))),
+                let is_new = match self.items.get_mut(&name) {
+                    Some(item) if item.object.uid == object.uid => {
+                        let region = item.object.region().map(str::to_owned);
+                        item.see(object);
+                        item.object.region() != region.as_deref()
+                    }
+                    _ => {
+                        self.items.insert(name.clone(), Item::new(object));
+                        true
+                    }
+                };
+                if is_new {
+                    self.compare_regions(&name);
                 }
                 self.refresh(&name);
             }
@@ -263,6 +278,23 @@ impl Core {
                 self.listings.objects = true;
                 self.listing_done();
             }
+        }
+    }
+
+    /// Another region's instance costs traffic and time, and may not be reached privately at all.
+    fn compare_regions(&self, name: &str) {
+        let Some(item) = self.items.get(name).filter(|item| !item.object.deleting) else { return };
+        let (Some(instance), Some(cluster)) = (item.object.region(), self.settings.region.as_deref()) else {
+            return;
+        };
+        if instance != cluster {
+            tracing::warn!(image_pull_secret = name, instance, cluster, "the instance is in another region");
+            let message = format!(
+                "spec.tcr.region is {instance} and the cluster is in {cluster}: pulls cross regions; use an instance of \
+                 the cluster's region, or one that is replicated to it"
+            );
+            let (name, uid) = (name.to_owned(), item.object.uid.clone());
+            self.announcer.say(Announcement { name, uid, warning: true, reason: "RegionDiffers", message });
         }
     }
 
@@ -318,8 +350,14 @@ impl Core {
         self.keepers.settle(&self.items, &self.settings, &self.client);
         self.links.settle(&self.items, &self.settings);
         let Some(item) = self.items.get_mut(name) else { return };
-        let held = item.object.key().and_then(|key| self.keepers.held(&key));
-        item.fill(&self.passwords, held, &self.settings.allowed_roots);
+        let key = item.object.key();
+        let held = key.as_ref().and_then(|key| self.keepers.held(key));
+        item.replaced = key.as_ref().and_then(|key| self.keepers.why(key)).map(str::to_owned);
+        let state = &self.state;
+        let (is_tried, is_known) = (self.settings.registry.is_some(), self.listings.are_complete());
+        item.fill(&self.passwords, held, &self.settings.allowed_roots, |content| {
+            is_tried && (!is_known || trials::has_another(state, name, content))
+        });
         let distribution = item.object.distribution(item.content.clone());
         item.dirty = true;
         if self.state.ask(name, distribution) && *self.ready.borrow() {

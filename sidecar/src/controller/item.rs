@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::object::{Filled, Lack, Object};
 use super::password::Passwords;
 use super::status::Link;
+use super::trials::Trial;
 use crate::crd::ImagePullSecretStatus;
 use crate::credential::plan::Held;
 use crate::distribution::Content;
@@ -22,6 +23,12 @@ pub(super) struct Item {
     pub(super) held: Option<Held>,
     /// Why there is no content for the spec as it is now.
     pub(super) lack: Option<Lack>,
+    /// What the registry said to the password that the spec gives.
+    pub(super) trial: Option<Trial>,
+    /// Whether the credential may also push, once the registry said so.
+    pub(super) can_push: Option<bool>,
+    /// Why the credential before this one was replaced.
+    pub(super) replaced: Option<String>,
     /// What the keeper of its credential complains about.
     pub(super) problem: Option<Lack>,
     pub(super) link: Option<Link>,
@@ -47,6 +54,9 @@ impl Item {
             hosts: Vec::new(),
             held: None,
             lack: None,
+            trial: None,
+            can_push: None,
+            replaced: None,
             problem: None,
             link: None,
             dirty: true,
@@ -71,11 +81,22 @@ impl Item {
         self.dirty = true;
     }
 
-    /// Takes the content that there is now.
-    pub(super) fn fill(&mut self, passwords: &Passwords, held: Option<&Held>, allowed_roots: &[String]) {
+    /// Takes the content that there is now. What the spec itself gives waits for its trial where `replaces` says
+    /// that it would take the place of another one.
+    pub(super) fn fill(
+        &mut self,
+        passwords: &Passwords,
+        held: Option<&Held>,
+        allowed_roots: &[String],
+        replaces: impl FnOnce(&Content) -> bool,
+    ) {
         match self.object.fill(passwords, held, allowed_roots) {
             Ok(Filled { bytes, hosts }) => {
                 let content = Content::new(bytes);
+                if let Some(lack) = self.waits_for_trial(&content, replaces) {
+                    self.lack = Some(lack);
+                    return;
+                }
                 if self.content.as_ref().map(Content::digest) != Some(content.digest()) {
                     self.content = Some(content);
                 }

@@ -25,6 +25,10 @@ pub(super) struct Keepers {
 struct Keeping {
     orders: watch::Sender<Order>,
     held: Option<Held>,
+    /// Why the one before it was replaced.
+    why: Option<String>,
+    /// No copy of the one before it is left.
+    spread: bool,
     /// The last order with a user.
     last: Order,
     /// Taken up only to be ended.
@@ -41,15 +45,36 @@ impl Keepers {
         self.by_name.get(&key.secret_name())?.held.as_ref()
     }
 
+    /// Why the credential before this one was replaced.
+    pub(super) fn why(&self, key: &Key) -> Option<&str> {
+        self.by_name.get(&key.secret_name())?.why.as_deref()
+    }
+
+    /// Credentials of which copies of the one before may be left, and what is held now.
+    pub(super) fn spreading(&self) -> Vec<(String, Held)> {
+        let spreading = self.by_name.iter().filter(|(_, keeping)| !keeping.spread);
+        spreading.filter_map(|(name, keeping)| Some((name.clone(), keeping.held.clone()?))).collect()
+    }
+
+    /// No copy of a credential before this one is left.
+    pub(super) fn is_spread(&mut self, secret_name: &str) {
+        let Some(keeping) = self.by_name.get_mut(secret_name) else { return };
+        keeping.spread = true;
+        keeping.last.spread = true;
+        keeping.orders.send_modify(|order| order.spread = true);
+    }
+
     /// Whether the credential of this key is still kept.
     pub(super) fn is_kept(&self, key: &Key) -> bool {
         self.by_name.contains_key(&key.secret_name())
     }
 
     /// A credential was told of.
-    pub(super) fn have(&mut self, key: &Key, held: Held) {
+    pub(super) fn have(&mut self, key: &Key, held: Held, why: Option<String>) {
         if let Some(keeping) = self.by_name.get_mut(&key.secret_name()) {
             keeping.held = Some(held);
+            keeping.why = why;
+            keeping.spread = false;
         }
     }
 
@@ -71,6 +96,7 @@ impl Keepers {
             let order = Order {
                 rotate_after: item.object.rotate_after(),
                 on_delete: item.object.on_delete(),
+                spread: self.by_name.get(&key.secret_name()).is_some_and(|keeping| keeping.spread),
                 is_over: false,
             };
             let entry = wanted.entry(key.secret_name()).or_insert((key, order));
@@ -89,7 +115,7 @@ impl Keepers {
             let order = match wanted.get(name) {
                 Some((_, order)) => *order,
                 None if moving && !keeping.is_remnant => continue,
-                None => Order { is_over: true, ..keeping.last },
+                None => Order { is_over: true, spread: keeping.spread, ..keeping.last },
             };
             if !order.is_over {
                 keeping.last = order;
@@ -107,7 +133,8 @@ impl Keepers {
     /// Takes up a stored credential that nobody uses, to end it as its last user wanted.
     pub(super) fn part_with(&mut self, document: Document, settings: &Arc<Settings>, kube: &Kube) {
         if !self.is_kept(&document.key) {
-            let order = Order { rotate_after: None, on_delete: document.on_delete, is_over: true };
+            let on_delete = document.on_delete;
+            let order = Order { rotate_after: None, on_delete, spread: false, is_over: true };
             self.begin(document.key, order, true, settings, kube);
         }
     }
@@ -118,9 +145,14 @@ impl Keepers {
             cloud: settings.cloud.clone(),
             kube: kube.clone(),
             cluster_id: settings.cluster_id.clone(),
+            registry: settings.registry.clone(),
+            allowed_roots: settings.allowed_roots.clone(),
             news: self.news.clone(),
         };
-        self.by_name.insert(key.secret_name(), Keeping { orders, held: None, last: order, is_remnant });
+        self.by_name.insert(
+            key.secret_name(),
+            Keeping { orders, held: None, why: None, spread: false, last: order, is_remnant },
+        );
         tokio::spawn(keeper::keep(key, tools, receiver));
     }
 }

@@ -193,10 +193,18 @@ impl Poller {
                 );
             }
         };
-        let Some(vpc_id) = vpc_id else {
-            let message = "spec.tcr.privateNetwork.vpcId: set it to the VPC of the nodes".to_owned();
-            return (down("VpcUnknown", message), unknown(hosts));
+        let vpc_id = match vpc_id {
+            Some(vpc_id) => vpc_id.clone(),
+            None => match self.vpc_of_machine().await {
+                Ok(vpc_id) => vpc_id,
+                Err(why) => {
+                    let message =
+                        format!("spec.tcr.privateNetwork.vpcId: set it to the VPC of the nodes; {why}");
+                    return (down("VpcUnknown", message), unknown(hosts));
+                }
+            },
         };
+        let vpc_id = &vpc_id;
         let fact = match self.settings.cloud.internal_endpoints(region, instance_id).await {
             Ok(links) => private_link::fact(&links, vpc_id),
             Err(error) => return (down("CloudFailed", error.to_string()), unknown(hosts)),
@@ -220,6 +228,16 @@ impl Poller {
             ),
         };
         (link, Resolved { hosts, fact, when_down: *when_link_down })
+    }
+
+    /// The VPC of the node that the controller runs on, or why it is not known.
+    async fn vpc_of_machine(&self) -> Result<String, String> {
+        let metadata = self.settings.cloud.metadata().ok_or("there is no instance metadata to ask")?;
+        match metadata.vpc_id().await {
+            Ok(Some(vpc_id)) => Ok(vpc_id),
+            Ok(None) => Err(format!("{} names none", metadata.endpoint())),
+            Err(error) => Err(format!("{} does not tell: {error}", metadata.endpoint())),
+        }
     }
 
     /// Writes the list where it differs; what is there afterwards.

@@ -100,6 +100,11 @@ impl Object {
         self.spec.as_ref().ok()?.tcr.as_ref().map(Key::of)
     }
 
+    /// The region of its instance.
+    pub fn region(&self) -> Option<&str> {
+        Some(&self.spec.as_ref().ok()?.tcr.as_ref()?.region)
+    }
+
     /// What becomes of the credential with its last user.
     pub fn on_delete(&self) -> OnDelete {
         let tcr = self.spec.as_ref().ok().and_then(|spec| spec.tcr.as_ref());

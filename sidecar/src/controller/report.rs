@@ -46,6 +46,7 @@ impl Core {
         let settled = self.is_settled();
         if settled {
             self.look_for_remnants();
+            self.look_for_old_copies();
         }
         let names: Vec<String> =
             self.items.values().filter(|item| item.dirty).map(|item| item.object.name.clone()).collect();
@@ -117,6 +118,8 @@ impl Core {
             sum,
             hosts: &item.hosts,
             has_content: item.content.is_some(),
+            can_push: item.can_push,
+            replaced: item.replaced.as_deref(),
             lack: item.problem.as_ref().or(item.lack.as_ref()),
             token_id: item.held.as_ref().and_then(|held| held.token_id.as_deref()),
             expires_at: item.held.as_ref().and_then(|held| held.expires_at),
@@ -250,9 +253,14 @@ impl Core {
             .map(|item| item.object.name.clone())
             .collect();
         match news {
-            News::Have(held) => {
-                self.keepers.have(key, held);
+            News::Have(held, why) => {
+                self.keepers.have(key, held, why);
                 users.iter().for_each(|name| self.refresh(name));
+            }
+            News::Tried { can_push } => {
+                for name in users {
+                    self.take_rights(&name, can_push);
+                }
             }
             News::Problem { reason, message } => {
                 for name in users {

@@ -26,6 +26,10 @@ pub struct Facts<'a> {
     pub hosts: &'a [String],
     /// Whether it has a credential.
     pub has_content: bool,
+    /// Whether the credential may also push, once the registry said so.
+    pub can_push: Option<bool>,
+    /// Why the credential before it was replaced.
+    pub replaced: Option<&'a str>,
     /// Why it has no credential, or why the one it has cannot be kept up.
     pub lack: Option<&'a Lack>,
     /// Id of a long-term credential.
@@ -79,7 +83,7 @@ pub fn status(facts: &Facts<'_>) -> ImagePullSecretStatus {
     let (credential, distributed, conflicts) = (credential(facts), distributed(facts), conflicts(facts));
     let link = facts.link.map(|link| Said::new("PrivateLink", link.is_up, link.reason, link.message.clone()));
     let ready = ready(facts, &credential, &distributed, link.as_ref());
-    let said = [Some(ready), Some(credential), Some(distributed), link, Some(conflicts)];
+    let said = [Some(ready), Some(credential), Some(distributed), link, Some(conflicts), can_push(facts)];
     let mut failures = facts.failures.clone();
     failures.sort_by(|a, b| a.namespaced_name.cmp(&b.namespaced_name));
     failures.truncate(MOST_FAILURES);
@@ -97,6 +101,9 @@ pub fn status(facts: &Facts<'_>) -> ImagePullSecretStatus {
     }
 }
 
+/// What stands in the way of the next credential and not of the one there is.
+const STILL_VALID: [&str; 4] = ["CloudFailed", "SuccessorUntried", "SuccessorRefused", "Trying"];
+
 fn ready(facts: &Facts<'_>, credential: &Said, distributed: &Said, link: Option<&Said>) -> Said {
     let first = [Some(credential), Some(distributed), link].into_iter().flatten().find(|said| !said.holds());
     match first {
@@ -110,13 +117,31 @@ fn credential(facts: &Facts<'_>) -> Said {
     let kind = "CredentialValid";
     match (facts.lack, facts.has_content) {
         // The one that there is still works; the reason says what must be done before it ends.
-        (Some(lack), true) if lack.reason == "CloudFailed" => {
+        (Some(lack), true) if STILL_VALID.contains(&lack.reason) => {
             Said::new(kind, true, lack.reason, lack.message.clone())
         }
         (Some(lack), _) => Said::new(kind, false, lack.reason, lack.message.clone()),
-        (None, true) => Said::new(kind, true, "Valid", "there is a credential".to_owned()),
+        (None, true) => {
+            let before = facts.replaced.map(|why| format!("; the one before was replaced: {why}"));
+            Said::new(kind, true, "Valid", format!("there is a credential{}", before.unwrap_or_default()))
+        }
         (None, false) => Said::new(kind, false, "Pending", "the credential is being obtained".to_owned()),
     }
+}
+
+/// What is wrong with a credential that may also push.
+pub const CAN_PUSH: &str = "the credential may also push: whoever reads the Secret may change images; use an identity \
+                            that may only pull (tcr:PullRepository)";
+
+/// What a registry granted, once it was asked. Whoever can read the Secret in any namespace has these rights.
+fn can_push(facts: &Facts<'_>) -> Option<Said> {
+    let kind = "CanPush";
+    Some(match facts.can_push? {
+        true => Said::new(kind, true, "PushGranted", CAN_PUSH.to_owned()),
+        false => {
+            Said::new(kind, false, "PullOnly", "the registry grants no pushing that was seen".to_owned())
+        }
+    })
 }
 
 fn distributed(facts: &Facts<'_>) -> Said {

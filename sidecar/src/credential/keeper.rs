@@ -4,19 +4,21 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use kube::Client as Kube;
 use tcr::image_pull_secret::{CredentialKind, OnDelete};
 use tokio::sync::{mpsc, watch};
 
+mod carry_out;
+
 use super::key::Key;
-use super::plan::{self, Farewell, GRACE, Held, Listed, Mine, Replaced, Step, Stored, Wanted};
+use super::plan::{self, Farewell, Held, Known, Listed, Mine, Step, Stored, Wanted};
 use super::store::{Document, Read, Store};
+use super::trial::Trials;
 use crate::cloud::client::Client;
-use crate::cloud::error::{CloudError, Failure};
+use crate::cloud::error::CloudError;
 use crate::cloud::instance::Readiness;
-use crate::cloud::instance_token::IssuedToken;
 use crate::controller::api_error::ApiError;
+use crate::registry::Checker;
 
 /// The wait after the first failure, and the longest.
 const WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
@@ -28,6 +30,8 @@ pub struct Order {
     pub rotate_after: Option<Duration>,
     /// What becomes of it with its last user.
     pub on_delete: OnDelete,
+    /// No copy of a credential before the one in use is left.
+    pub spread: bool,
     /// There is no user any more.
     pub is_over: bool,
 }
@@ -35,8 +39,13 @@ pub struct Order {
 /// What a keeper tells.
 #[derive(Clone, Debug)]
 pub enum News {
-    /// There is a credential to distribute.
-    Have(Held),
+    /// There is a credential to distribute, and why the one before it was replaced.
+    Have(Held, Option<String>),
+    /// The registry let the credential in; whether it may also push.
+    Tried {
+        /// It may.
+        can_push: bool,
+    },
     /// Something stands in the way. A credential that was told of stays good.
     Problem {
         /// A word for the condition.
@@ -66,6 +75,10 @@ pub struct Tools {
     pub kube: Kube,
     /// The cluster's id, for the default description.
     pub cluster_id: Option<String>,
+    /// Asks registries about credentials; none where they are not to be asked.
+    pub registry: Option<Arc<Checker>>,
+    /// Root domains that a password may be sent under.
+    pub allowed_roots: Vec<String>,
     /// Where news goes.
     pub news: mpsc::Sender<(Key, News)>,
 }
@@ -98,9 +111,11 @@ struct Keeper {
     /// Whether `read` is what there is.
     fresh: bool,
     mine: Option<Mine>,
-    why: Option<String>,
     listed: Option<Listed>,
+    trials: Trials,
     told: Option<Held>,
+    /// Users were told that something stands in the way.
+    complains: bool,
 }
 
 /// Keeps the credential until an order says that it is over, or nobody listens any more.
@@ -114,23 +129,23 @@ pub async fn keep(key: Key, tools: Tools, orders: watch::Receiver<Order>) {
         read: None,
         fresh: false,
         mine: None,
-        why: None,
         listed: None,
+        trials: Trials::default(),
         told: None,
+        complains: false,
     };
+    let mut clock = keeper.tools.cloud.clock_corrections();
     let mut failures = 0;
     loop {
         let order = *keeper.orders.borrow_and_update();
         let wait = match keeper.step(&order).await {
-            Ok(Some(Duration::ZERO)) => {
-                if std::mem::take(&mut failures) > 0 && !keeper.tell(News::Well).await {
+            Ok(Some(wait)) => {
+                failures = 0;
+                if !keeper.tell_if_well().await {
                     return;
                 }
-                continue;
-            }
-            Ok(Some(wait)) => {
-                if std::mem::take(&mut failures) > 0 && !keeper.tell(News::Well).await {
-                    return;
+                if wait.is_zero() {
+                    continue;
                 }
                 wait
             }
@@ -150,6 +165,8 @@ pub async fn keep(key: Key, tools: Tools, orders: watch::Receiver<Order>) {
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             changed = keeper.orders.changed() => if changed.is_err() { return },
+            // What it waits for may be now. The sender lives in the client that the keeper holds.
+            _ = clock.changed() => {}
         }
     }
 }
@@ -171,7 +188,9 @@ impl Keeper {
         }
         let wanted = self.wanted(order);
         let now = self.tools.cloud.now();
-        match plan::decide(now, &wanted, self.stored(), self.mine.as_ref(), self.listed.as_ref()) {
+        let known =
+            Known { mine: self.mine.as_ref(), listed: self.listed.as_ref(), trials: Some(&self.trials) };
+        match plan::decide(now, &wanted, self.stored(), known) {
             Step::Wait { until } => {
                 let wait = until.duration_since(now).unsigned_abs();
                 // Not for ever: the clock may be set meanwhile.
@@ -179,8 +198,11 @@ impl Keeper {
             }
             Step::List => self.list(now).await?,
             Step::Delete { token_id } => self.delete(&token_id, order).await?,
-            Step::Record { why } => self.record(why, order).await?,
+            Step::Record { why, ended } => self.record(why, ended, order).await?,
             Step::Mint => self.mint(order).await?,
+            Step::Try { candidate } => self.ask_registry(candidate).await,
+            Step::Promote => self.promote(order).await?,
+            Step::Discard { reason } => self.discard(&reason, order).await?,
         }
         Ok(Some(Duration::ZERO))
     }
@@ -225,147 +247,6 @@ impl Keeper {
         self.tell(News::Happened { reason, message }).await;
     }
 
-    async fn list(&mut self, now: Timestamp) -> Result<(), Trouble> {
-        let tokens = self.tools.cloud.instance_tokens(&self.key.region, &self.key.instance_id).await?;
-        let current = self.stored().and_then(|stored| stored.current.as_ref()?.token_id.clone());
-        let is_there = current.is_none_or(|id| tokens.iter().any(|token| token.id == id));
-        let before = self.listed.as_ref().map_or(0, |listed| listed.missing);
-        let missing = if is_there { 0 } else { before + 1 };
-        self.listed = Some(Listed { at: now, tokens, missing });
-        Ok(())
-    }
-
-    async fn delete(&mut self, token_id: &str, order: &Order) -> Result<(), Trouble> {
-        let Key { instance_id, region, .. } = &self.key;
-        let listed =
-            self.listed.as_ref().is_some_and(|it| it.tokens.iter().any(|token| token.id == token_id));
-        if listed {
-            self.tools.cloud.delete_instance_token(region, instance_id, token_id).await?;
-        }
-        tracing::info!(instance = instance_id, token_id, "deleted a credential that nobody uses");
-        if let Some(listed) = &mut self.listed {
-            listed.tokens.retain(|token| token.id != token_id);
-        }
-        let stored =
-            self.stored().filter(|stored| stored.previous.iter().any(|old| old.token_id == token_id));
-        if let Some(mut next) = stored.cloned() {
-            next.previous.retain(|old| old.token_id != token_id);
-            self.write(next, order).await?;
-        }
-        Ok(())
-    }
-
-    async fn record(&mut self, why: Option<String>, order: &Order) -> Result<(), Trouble> {
-        // Before anything is written or made: an instance that cannot be used costs nothing.
-        self.public_domain().await?;
-        let mut next = self.stored().cloned().unwrap_or_default();
-        // With a marker that nobody ever used, or without an unfinished attempt, nothing can be left.
-        let clean = next.marker.is_empty();
-        if next.marker.is_empty() {
-            next.marker = format!("tcr-assistant {:012x}", random() >> 16);
-        }
-        let intent = format!("{:016x}", random());
-        next.intent = Some(intent.clone());
-        self.write(next, order).await?;
-        self.mine = Some(Mine { intent, clean });
-        self.listed = None;
-        self.why = why.or(self.why.take());
-        Ok(())
-    }
-
-    async fn mint(&mut self, order: &Order) -> Result<(), Trouble> {
-        let public_domain = self.public_domain().await?;
-        let Some(mut next) = self.stored().cloned() else { return Ok(()) };
-        let Key { instance_id, region, kind, .. } = &self.key;
-        let text = self.description()?;
-        let description = plan::description(&text, &next.marker);
-        let cloud = self.tools.cloud.clone();
-        let issued = match cloud.create_instance_token(region, instance_id, *kind, &description).await {
-            Ok(issued) => issued,
-            Err(error) => {
-                // Whatever it left behind is found by its marker.
-                if let Some(mine) = self.mine.as_mut().filter(|_| error.outcome_unknown()) {
-                    mine.clean = false;
-                    self.listed = None;
-                }
-                if let Failure::Implausible { token_id: Some(id), .. } = &error.failure {
-                    cloud.delete_instance_token(region, instance_id, id).await?;
-                }
-                return Err(error.into());
-            }
-        };
-        let now = cloud.now();
-        let IssuedToken { username, token, expires_at, token_id } = issued;
-        let held =
-            Held { username, token, token_id: token_id.clone(), issued_at: now, expires_at, public_domain };
-        if let Some(old) = next.current.replace(held).and_then(|old| old.token_id) {
-            let delete_at = now.checked_add(GRACE).unwrap_or(now);
-            next.previous.push(Replaced { token_id: old, delete_at });
-        }
-        next.intent = None;
-        match self.keep_it(next, order).await {
-            Ok(()) => {
-                self.mine = None;
-                self.listed = None;
-                self.tell_made(token_id.as_deref()).await;
-                Ok(())
-            }
-            Err(trouble) => {
-                // Another one leads: its credential counts, and ours goes.
-                if let Some(id) = token_id.filter(|_| matches!(trouble, Trouble::Api(ApiError::Overtaken))) {
-                    self.mine = None;
-                    let Key { instance_id, region, .. } = &self.key;
-                    cloud.delete_instance_token(region, instance_id, &id).await?;
-                } else if let Some(mine) = &mut self.mine {
-                    mine.clean = false;
-                    self.listed = None;
-                }
-                Err(trouble)
-            }
-        }
-    }
-
-    /// Stores what was just made. The secret is told only once, so a write without an answer is tried
-    /// again, and one that was carried out unheard is recognised.
-    async fn keep_it(&mut self, next: Stored, order: &Order) -> Result<(), Trouble> {
-        let mut tries = 0;
-        loop {
-            match self.write(next.clone(), order).await {
-                Ok(()) => return Ok(()),
-                Err(Trouble::Api(ApiError::Overtaken)) => {
-                    self.read = self.store.read(&self.key).await?;
-                    self.fresh = true;
-                    return match self.stored() == Some(&next) {
-                        true => Ok(()),
-                        false => Err(ApiError::Overtaken.into()),
-                    };
-                }
-                Err(trouble) if tries >= 5 => return Err(trouble),
-                Err(_) => {
-                    tokio::time::sleep(WAITS.0.saturating_mul(1 << tries)).await;
-                    tries += 1;
-                }
-            }
-        }
-    }
-
-    async fn write(&mut self, stored: Stored, order: &Order) -> Result<(), Trouble> {
-        let document = Document { key: self.key.clone(), on_delete: order.on_delete, stored };
-        match self.store.write(document, self.read.as_ref()).await {
-            Ok(read) => {
-                self.read = Some(read);
-                Ok(())
-            }
-            Err(error) => {
-                // Until an answer says otherwise it may have been written.
-                if matches!(error, ApiError::Overtaken) {
-                    self.fresh = false;
-                }
-                Err(error.into())
-            }
-        }
-    }
-
     async fn public_domain(&self) -> Result<tcr::registry_host::RegistryHost, Trouble> {
         let Key { instance_id, region, .. } = &self.key;
         let Some(instance) = self.tools.cloud.instance(region, instance_id).await? else {
@@ -402,7 +283,12 @@ impl Keeper {
 
     fn wanted(&self, order: &Order) -> Wanted {
         let longterm = self.key.kind == CredentialKind::Longterm;
-        Wanted { kind: self.key.kind, rotate_after: order.rotate_after.filter(|_| longterm) }
+        Wanted {
+            kind: self.key.kind,
+            rotate_after: order.rotate_after.filter(|_| longterm),
+            tried: self.tools.registry.is_some(),
+            spread: order.spread,
+        }
     }
 
     async fn tell_what_there_is(&mut self) {
@@ -413,15 +299,18 @@ impl Keeper {
         if held.is_some() && held != self.told {
             self.told = held.clone();
             if let Some(held) = held {
-                self.tell(News::Have(held)).await;
+                let why = self.stored().and_then(|stored| stored.why.clone());
+                self.tell(News::Have(held, why)).await;
             }
         }
     }
 
-    async fn tell_made(&mut self, token_id: Option<&str>) {
+    async fn tell_made(&self) {
+        let Some(stored) = self.stored() else { return };
+        let id = stored.current.as_ref().and_then(|held| held.token_id.as_deref());
         let instance = &self.key.instance_id;
-        let what = token_id.map_or("a temporary credential".to_owned(), |id| format!("credential {id}"));
-        let news = match self.why.take() {
+        let what = id.map_or("a temporary credential".to_owned(), |id| format!("credential {id}"));
+        let news = match &stored.why {
             None => News::Happened {
                 reason: "CredentialCreated",
                 message: format!("created {what} of {instance}"),
@@ -432,6 +321,24 @@ impl Keeper {
             },
         };
         self.tell(news).await;
+    }
+
+    /// Takes complaints back once nothing is under way. False when nobody listens any more.
+    async fn tell_if_well(&mut self) -> bool {
+        let resting = self.trials.rest_until.is_some();
+        let under_way = self.stored().is_some_and(|it| it.intent.is_some() || it.candidate.is_some());
+        if !self.complains || under_way || resting {
+            return true;
+        }
+        self.complains = false;
+        self.tell(News::Well).await
+    }
+
+    /// Tells users that something stands in the way. False when nobody listens any more.
+    async fn warn(&mut self, reason: &'static str, message: String) -> bool {
+        self.complains = true;
+        tracing::warn!(credential = %self.key, reason, message, "a credential needs attention");
+        self.tell(News::Problem { reason, message }).await
     }
 
     /// False when nobody listens any more.
@@ -448,8 +355,7 @@ impl Keeper {
             Trouble::Cloud(error) => ("CloudFailed", error.to_string()),
             Trouble::Instance { reason, message } => (reason, message),
         };
-        tracing::warn!(credential = %self.key, reason, message, "cannot go on with a credential; trying again");
-        self.tell(News::Problem { reason, message }).await
+        self.warn(reason, message).await
     }
 
     async fn tell(&self, news: News) -> bool {

@@ -1,8 +1,10 @@
 //! The controller against the cloud's double, in one process and as the built program.
 
+mod api_identity;
 mod cli;
 mod client;
 mod faults;
+mod registry;
 mod secrecy;
 mod server;
 mod setup;

@@ -6,7 +6,7 @@ use kube::Api;
 use kube::api::ListParams;
 use serde_json::json;
 use support::eventually;
-use tcr_cloud::Fault;
+use tcr_cloud::{Fault, Machine};
 
 use crate::cluster::{Cluster, SOON};
 
@@ -111,9 +111,11 @@ async fn the_private_link_becomes_hosts_entries_and_goes_with_its_object() -> Re
     });
     let mut spec = demo(json!({}));
     spec["tcr"]["privateNetwork"] = json!({"resolve": true});
+    cluster.cloud.set_machine(None);
     cluster.ask("demo", spec).await?;
     cluster.expect_condition("demo", "PrivateLink", "False", "VpcUnknown").await?;
-    cluster.change("demo", json!({"tcr": {"privateNetwork": {"vpcId": "vpc-demo0001"}}})).await?;
+    // The machine's own VPC is the default.
+    cluster.cloud.set_machine(Some(Machine::new("ap-guangzhou", "vpc-demo0001", "subnet-demo0001")));
     cluster.expect_condition("demo", "PrivateLink", "True", "Resolved").await?;
     let maps: Api<ConfigMap> = Api::namespaced(cluster.client.clone(), "tcr-assistant-system");
     let hosts = async || {

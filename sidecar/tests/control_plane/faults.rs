@@ -71,6 +71,42 @@ async fn a_controller_killed_between_any_two_writes_leaves_one_credential_and_la
     cluster.finish(&tokens.iter().map(String::as_str).collect::<Vec<_>>()).await
 }
 
+#[tokio::test]
+async fn a_controller_killed_while_it_replaces_a_credential_leaves_the_new_one_everywhere() -> Result<()> {
+    let mut cluster = Cluster::start().await?;
+    let gate = Gate::start(&cluster.plane).await?;
+    cluster.namespace("shop", &[]).await?;
+    let kubeconfig = gate.kubeconfig(&cluster.plane).await?;
+    gate.open(usize::MAX, LastWrite::Lost);
+    let tcr = json!({"instanceId": "tcr-demo0001", "region": "ap-guangzhou"});
+    cluster.ask("demo", json!({"namespaces": "shop", "tcr": tcr})).await?;
+    cluster.start_one(&kubeconfig, &["--leader-elect=false", "--webhook-service="])?;
+    cluster.expect_in("demo", &["shop"]).await?;
+    cluster.kill();
+
+    let old = cluster.cloud.live_tokens().remove(0).id;
+    cluster.cloud.update_token(&old, |token| token.enabled = false);
+    let holds_a_live_one = async |cluster: &Cluster| {
+        let secret = cluster.secrets("shop").get("tcr.ipsdemo").await?;
+        let bytes = secret.data.context("the Secret is empty")?.remove(".dockerconfigjson");
+        let text = String::from_utf8(bytes.context("the Secret has no configuration")?.0)?;
+        let live = cluster.cloud.live_tokens();
+        Ok(live.len() == 1 && text.contains(live[0].secret.expose()))
+    };
+    let lives = live_until(&mut cluster, &gate, holds_a_live_one).await?;
+    ensure!(lives > 2, "only {lives} lives: the door closes too late to prove anything");
+    gate.open(usize::MAX, LastWrite::Lost);
+    cluster.start_one(&kubeconfig, &["--leader-elect=false", "--webhook-service="])?;
+    cluster.expect_condition("demo", "CredentialValid", "True", "Valid").await?;
+    eventually("one live credential, the one that is distributed", SOON, async || {
+        ensure!(holds_a_live_one(&cluster).await?, "there are more, or another one is distributed");
+        Ok(())
+    })
+    .await?;
+    let tokens: Vec<String> = cluster.cloud.tokens().iter().map(|it| it.secret.expose().to_owned()).collect();
+    cluster.finish(&tokens.iter().map(String::as_str).collect::<Vec<_>>()).await
+}
+
 /// Starts a controller, lets it write a little, kills it, and so on until `done`. How many it took.
 async fn live_until(
     cluster: &mut Cluster,

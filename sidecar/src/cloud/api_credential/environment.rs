@@ -1,8 +1,13 @@
 //! The API credential in environment variables.
 
+use std::ffi::OsString;
+
 use tcr::sensitive::Sensitive;
 
 use super::{ApiCredential, ApiCredentialError, Origin, Variables, usable};
+
+/// Where a name is looked up.
+type Lookup<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
 
 /// The secret id.
 pub const SECRET_ID: &str = "TENCENTCLOUD_SECRET_ID";
@@ -13,11 +18,18 @@ pub const TOKENS: [&str; 2] = ["TENCENTCLOUD_TOKEN", "TENCENTCLOUD_SECURITY_TOKE
 
 /// The credential in the variables, none when neither id nor key is set.
 pub fn read(variables: &Variables) -> Result<Option<ApiCredential>, ApiCredentialError> {
-    read_variables(variables)
-        .map_err(|reason| ApiCredentialError::Broken { origin: Origin::Environment, reason })
+    read_from(variables, Origin::Environment)
 }
 
-fn read_variables(variables: &Variables) -> Result<Option<ApiCredential>, String> {
+/// The same, of what is found elsewhere under the variables' names.
+pub(super) fn read_from(
+    variables: &Lookup<'_>,
+    origin: Origin,
+) -> Result<Option<ApiCredential>, ApiCredentialError> {
+    read_variables(variables, &origin).map_err(|reason| ApiCredentialError::Broken { origin, reason })
+}
+
+fn read_variables(variables: &Lookup<'_>, origin: &Origin) -> Result<Option<ApiCredential>, String> {
     let (secret_id, secret_key) = match (variable(variables, SECRET_ID)?, variable(variables, SECRET_KEY)?) {
         (None, None) => return Ok(None),
         (Some(_), None) => return Err(format!("{SECRET_ID} is set and {SECRET_KEY} is not")),
@@ -30,11 +42,13 @@ fn read_variables(variables: &Variables) -> Result<Option<ApiCredential>, String
         secret_id,
         secret_key: Sensitive::new(secret_key),
         token: session_token(variables)?,
-        origin: Origin::Environment,
+        origin: origin.clone(),
+        expires_at: None,
+        renew_at: None,
     }))
 }
 
-fn session_token(variables: &Variables) -> Result<Option<Sensitive>, String> {
+fn session_token(variables: &Lookup<'_>) -> Result<Option<Sensitive>, String> {
     let mut found: Option<(&str, String)> = None;
     for name in TOKENS {
         // An empty one is how a chart passes "no token".
@@ -50,7 +64,7 @@ fn session_token(variables: &Variables) -> Result<Option<Sensitive>, String> {
     Ok(found.map(|(_, value)| Sensitive::new(value)))
 }
 
-fn variable(variables: &Variables, name: &str) -> Result<Option<String>, String> {
+fn variable(variables: &Lookup<'_>, name: &str) -> Result<Option<String>, String> {
     variables(name)
         .map(|value| value.into_string().map_err(|_| format!("{name} is not valid UTF-8")))
         .transpose()

@@ -108,5 +108,7 @@ fn parse(text: &str, path: &Path) -> Result<ApiCredential, String> {
         secret_key: Sensitive::new(secret_key),
         token: None,
         origin: Origin::Profile(path.to_owned()),
+        expires_at: None,
+        renew_at: None,
     })
 }

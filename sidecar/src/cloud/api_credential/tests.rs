@@ -26,8 +26,12 @@ fn check(variables: &[(&str, &str)], profile: Option<&str>, expected: Expect) {
         std::fs::create_dir(home.path().join(".tencentcloud")).unwrap();
         std::fs::write(home.path().join(".tencentcloud/credentials"), profile).unwrap();
     }
-    let found = match chain(home.path(), variables).load() {
-        Ok(found) => format!(
+    let found = match chain(home.path(), variables).find() {
+        Ok(Found::Nothing { looked_for }) => {
+            format!("error: {}", ApiCredentialError::Absent { looked_for })
+        }
+        Ok(Found::PodIdentity(identity)) => format!("{identity:?}"),
+        Ok(Found::Credential(found)) => format!(
             "{} {} {:?} from {}",
             found.secret_id,
             found.secret_key.expose(),
@@ -184,10 +188,17 @@ fn candidate(profile: &str) -> (tempfile::TempDir, super::profile::Candidate) {
 #[test]
 fn debug_output_hides_key_and_token() {
     let home = tempfile::tempdir().unwrap();
-    let found = chain(home.path(), &[ID, KEY, ("TENCENTCLOUD_TOKEN", "session")]).load().unwrap();
+    let found = chain(home.path(), &[ID, KEY, ("TENCENTCLOUD_TOKEN", "session")]).find().unwrap();
     let debug = format!("{found:?}");
     assert!(!debug.contains("topsecret") && !debug.contains("session\""), "{debug}");
     assert!(debug.contains("AKIDexample"), "{debug}");
+}
+
+/// Nobody to ask.
+fn web() -> Web {
+    // Every test of the process installs the same one; the first wins.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Web { http: reqwest::Client::new(), sts: None, metadata: None }
 }
 
 #[tokio::test]
@@ -195,13 +206,117 @@ async fn a_refused_credential_is_renewed_only_when_the_source_has_another() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("credentials");
     std::fs::write(&file, PROFILE).unwrap();
-    let credentials =
-        ApiCredentials::new(chain(home.path(), &[("TENCENTCLOUD_CREDENTIALS_FILE", "~/credentials")]));
-    let first = credentials.current().await.unwrap();
-    assert_eq!(credentials.renewed(&first).await, Ok(None));
+    let chain = chain(home.path(), &[("TENCENTCLOUD_CREDENTIALS_FILE", "~/credentials")]);
+    let credentials = keeper::ApiCredentials::new(chain, web());
+    let now = Timestamp::now();
+    let first = credentials.current(now).await.unwrap();
+    assert_eq!(credentials.renewed(&first, now).await, Ok(None));
 
     std::fs::write(&file, PROFILE.replace("filesecret", "othersecret")).unwrap();
-    let second = credentials.renewed(&first).await.unwrap().unwrap();
+    let second = credentials.renewed(&first, now).await.unwrap().unwrap();
     assert_eq!(second.secret_key.expose(), "othersecret");
-    assert_eq!(credentials.current().await.unwrap(), second);
+    assert_eq!(credentials.current(now).await.unwrap(), second);
+}
+
+/// What the chain finds after a folder with these files, of which `None` is a folder.
+#[track_caller]
+fn check_directory(files: &[(&str, Option<&str>)], expected: Expect) {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("mounted");
+    std::fs::create_dir(&folder).unwrap();
+    for (name, content) in files {
+        match content {
+            Some(content) => std::fs::write(folder.join(name), content).unwrap(),
+            None => std::fs::create_dir(folder.join(name)).unwrap(),
+        }
+    }
+    let chain = chain(home.path(), &[ID, KEY]).after_directory(Some(folder));
+    let found = match chain.find() {
+        Ok(Found::Credential(found)) => {
+            format!("{} {} from {}", found.secret_id, found.secret_key.expose(), found.origin)
+        }
+        other => format!("{other:?}"),
+    };
+    expected.assert_eq(&found.replace(home.path().to_str().unwrap(), "~"));
+}
+
+#[test]
+fn a_mounted_secret_comes_before_the_environment() {
+    check_directory(
+        &[
+            ("TENCENTCLOUD_SECRET_ID", Some("AKIDmounted\n")),
+            ("TENCENTCLOUD_SECRET_KEY", Some("mountedsecret")),
+        ],
+        expect!["AKIDmounted mountedsecret from the Secret at ~/mounted"],
+    );
+    // An optional Secret that is not there.
+    check_directory(&[], expect!["AKIDexample topsecret from the environment"]);
+}
+
+#[test]
+fn half_a_mounted_secret_is_an_error_that_names_it() {
+    check_directory(
+        &[("TENCENTCLOUD_SECRET_ID", Some("AKIDmounted"))],
+        expect![[
+            r#"Err(Broken { origin: Directory("~/mounted"), reason: "TENCENTCLOUD_SECRET_ID is set and TENCENTCLOUD_SECRET_KEY is not" })"#
+        ]],
+    );
+    check_directory(
+        &[("TENCENTCLOUD_SECRET_ID", Some("AKIDmounted")), ("TENCENTCLOUD_SECRET_KEY", None)],
+        expect![[
+            r#"Err(Broken { origin: Directory("~/mounted"), reason: "cannot read TENCENTCLOUD_SECRET_KEY: Is a directory (os error 21)" })"#
+        ]],
+    );
+}
+
+const POD: [(&str, &str); 4] = [
+    ("TKE_REGION", "ap-guangzhou"),
+    ("TKE_PROVIDER_ID", "cls-demo"),
+    ("TKE_WEB_IDENTITY_TOKEN_FILE", "/var/run/secrets/tke/token"),
+    ("TKE_ROLE_ARN", "qcs::cam::uin/1:roleName/puller"),
+];
+
+#[test]
+fn the_identity_of_the_pod_comes_before_the_profile_file() {
+    check(
+        &POD,
+        Some(PROFILE),
+        expect![[
+            r#"PodIdentity { region: "ap-guangzhou", provider_id: "cls-demo", token_file: "/var/run/secrets/tke/token", role_arn: "qcs::cam::uin/1:roleName/puller" }"#
+        ]],
+    );
+    // A region alone says nothing about an identity.
+    check(
+        &POD[..1],
+        Some(PROFILE),
+        expect!["AKIDfile filesecret None from profile file ~/.tencentcloud/credentials"],
+    );
+    check(
+        &POD[1..],
+        Some(PROFILE),
+        expect![[
+            r#"error: cannot use the Tencent Cloud API credential from the Pod's TKE identity: TKE_REGION is not set: it takes all of TKE_REGION, TKE_PROVIDER_ID, TKE_WEB_IDENTITY_TOKEN_FILE and TKE_ROLE_ARN"#
+        ]],
+    );
+}
+
+#[test]
+fn the_key_of_a_machines_role_is_read_and_what_is_wrong_with_it_told_without_it() {
+    let now = Timestamp::from_second(1_800_000_000).unwrap();
+    let said = |text: &str| match machine_role::parse("puller", text, now) {
+        Ok(found) => format!("{} until {} from {}", found.secret_id, found.expires_at.unwrap(), found.origin),
+        Err(reason) => {
+            assert!(!reason.contains("topsecret"), "{reason}");
+            reason
+        }
+    };
+    let good = r#"{"TmpSecretId":"AKIDm","TmpSecretKey":"topsecret","ExpiredTime":1800007200,"Token":"t","Code":"Success"}"#;
+    expect![[r#"AKIDm until 2027-01-15T10:00:00Z from the machine's role puller"#]].assert_eq(&said(good));
+    expect![[r#"its Code is "Failed" and not "Success""#]]
+        .assert_eq(&said(&good.replace("Success", "Failed")));
+    expect![[r#"the key expired at 2027-01-15T08:00:00Z"#]]
+        .assert_eq(&said(&good.replace("1800007200", "1800000000")));
+    expect![[r#"TmpSecretKey contains blanks or line ends"#]]
+        .assert_eq(&said(&good.replace("topsecret", "top secret")));
+    expect![[r#"the answer is not a JSON object"#]].assert_eq(&said("topsecret"));
 }

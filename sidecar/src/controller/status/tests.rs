@@ -17,6 +17,8 @@ fn facts(before: &ImagePullSecretStatus) -> Facts<'_> {
         },
         hosts: &[],
         has_content: true,
+        can_push: None,
+        replaced: None,
         lack: None,
         token_id: None,
         expires_at: None,

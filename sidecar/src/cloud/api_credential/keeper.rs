@@ -1,0 +1,176 @@
+//! The API credential in use: looked up once for all callers, renewed in time.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tokio::sync::Mutex;
+
+use super::{ApiCredential, ApiCredentialError, Chain, Web};
+
+/// How often places are looked at again that somebody may have rewritten: a mounted Secret, a profile file.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
+
+/// The credential in use. Callers at the same moment share one look-up.
+#[derive(Debug)]
+pub struct ApiCredentials {
+    chain: Chain,
+    web: Web,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    current: Option<Arc<ApiCredential>>,
+    looked: Option<Looked>,
+}
+
+/// The last look-up.
+#[derive(Clone, Copy, Debug)]
+struct Looked {
+    at: Instant,
+    /// It found nothing, or the same again.
+    in_vain: bool,
+}
+
+/// What the credential that there is, is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Use {
+    /// It signs.
+    Good,
+    /// It signs, and another one should be looked for.
+    LookAgain,
+    /// It is over, or there is none.
+    Gone,
+}
+
+impl ApiCredentials {
+    /// Nothing is read before the first use.
+    pub(crate) fn new(chain: Chain, web: Web) -> Self {
+        Self { chain, web, state: Mutex::default() }
+    }
+
+    /// The credential, looked up when there is none yet, and when it is time for another. A look-up that fails
+    /// leaves one in use that still signs.
+    ///
+    /// # Errors
+    /// There is none that signs, and none was found.
+    pub async fn current(&self, now: Timestamp) -> Result<Arc<ApiCredential>, ApiCredentialError> {
+        let mut state = self.state.lock().await;
+        let state = &mut *state;
+        let kept = match (judge(state.current.as_deref(), state.looked, now, Instant::now()), &state.current)
+        {
+            (Use::Good, Some(current)) => return Ok(current.clone()),
+            (Use::LookAgain, Some(current)) => Some(current.clone()),
+            _ => None,
+        };
+        let loaded = self.chain.load(&self.web, now).await;
+        state.looked = Some(Looked { at: Instant::now(), in_vain: true });
+        match (loaded, kept) {
+            (Ok(loaded), Some(kept)) if loaded.same_keys(&kept) => Ok(kept),
+            (Ok(loaded), _) => {
+                state.looked = Some(Looked { at: Instant::now(), in_vain: false });
+                Ok(state.current.insert(Arc::new(loaded)).clone())
+            }
+            (Err(error), Some(kept)) => {
+                tracing::warn!(%error, "cannot look the API credential up again; using the one there is");
+                Ok(kept)
+            }
+            (Err(error), None) => Err(error),
+        }
+    }
+
+    /// A credential other than `refused`, which the service no longer takes; none when the places
+    /// still hold the same.
+    ///
+    /// # Errors
+    /// None was found.
+    pub async fn renewed(
+        &self,
+        refused: &ApiCredential,
+        now: Timestamp,
+    ) -> Result<Option<Arc<ApiCredential>>, ApiCredentialError> {
+        let mut state = self.state.lock().await;
+        // Somebody else may have renewed it while this caller waited for the lock.
+        if let Some(current) = state.current.as_ref().filter(|current| !current.same_keys(refused)) {
+            return Ok(Some(current.clone()));
+        }
+        let loaded = self.chain.load(&self.web, now).await?;
+        state.looked = Some(Looked { at: Instant::now(), in_vain: false });
+        if loaded.same_keys(refused) {
+            return Ok(None);
+        }
+        Ok(Some(state.current.insert(Arc::new(loaded)).clone()))
+    }
+
+    /// Instance metadata, where it may be asked.
+    pub(crate) fn web(&self) -> &Web {
+        &self.web
+    }
+}
+
+fn judge(current: Option<&ApiCredential>, looked: Option<Looked>, now: Timestamp, instant: Instant) -> Use {
+    let Some(current) = current else { return Use::Gone };
+    if current.expires_at.is_some_and(|end| end <= now) {
+        return Use::Gone;
+    }
+    let rested = looked.is_none_or(|looked| instant.duration_since(looked.at) >= LOOK_AGAIN);
+    let look_again = match current.renew_at {
+        // One that is due and cannot be renewed is not looked for with every call.
+        Some(renew_at) => renew_at <= now && (rested || looked.is_some_and(|looked| !looked.in_vain)),
+        None => current.origin.is_a_file() && rested,
+    };
+    if look_again { Use::LookAgain } else { Use::Good }
+}
+
+#[cfg(test)]
+mod tests {
+    use tcr::sensitive::Sensitive;
+
+    use super::super::Origin;
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+    }
+
+    #[test]
+    fn a_temporary_key_is_renewed_in_time_and_not_used_after_its_end() {
+        let credential = ApiCredential {
+            secret_id: "AKID".to_owned(),
+            secret_key: Sensitive::new("k"),
+            token: None,
+            origin: Origin::PodIdentity,
+            expires_at: Some(at(7200)),
+            renew_at: Some(at(6480)),
+        };
+        let now = Instant::now();
+        let judge =
+            |seconds, in_vain| judge(Some(&credential), Some(Looked { at: now, in_vain }), at(seconds), now);
+        assert_eq!(judge(6479, false), Use::Good);
+        assert_eq!(judge(6480, false), Use::LookAgain);
+        assert_eq!(judge(6480, true), Use::Good, "it was just looked for in vain");
+        assert_eq!(judge(7200, true), Use::Gone);
+    }
+
+    #[test]
+    fn files_are_looked_at_again_and_variables_are_not() {
+        let now = Instant::now();
+        let long_ago = now.checked_sub(LOOK_AGAIN).unwrap();
+        let judge = |origin| {
+            let credential = ApiCredential {
+                secret_id: "AKID".to_owned(),
+                secret_key: Sensitive::new("k"),
+                token: None,
+                origin,
+                expires_at: None,
+                renew_at: None,
+            };
+            let looked = Looked { at: long_ago, in_vain: false };
+            judge(Some(&credential), Some(looked), at(0), now)
+        };
+        assert_eq!(judge(Origin::Environment), Use::Good);
+        assert_eq!(judge(Origin::Profile("p".into())), Use::LookAgain);
+        assert_eq!(judge(Origin::Directory("d".into())), Use::LookAgain);
+    }
+}

@@ -1,0 +1,13 @@
+//! A registry, asked whether it lets a credential in: the way a container runtime asks before a pull, and no
+//! further.
+//!
+//! # Guarantees
+//! An ImagePullSecret's author names the host, so a password goes over HTTPS only, to that host or to a token
+//! service that the host names and that is on it or allowed by the operator; never across a redirect; and never to
+//! an address of this machine, its links or its metadata, unless the operator named that address.
+
+pub mod address;
+pub mod challenge;
+pub mod check;
+
+pub use check::{Checker, Settings, Verdict};

@@ -1,0 +1,64 @@
+use serde_json::json;
+
+use super::*;
+
+fn checker(realms: &[&str]) -> Checker {
+    // Every test of the process installs the same one; the first wins.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let realms = realms.iter().map(|realm| realm.parse().unwrap()).collect();
+    Checker::new(Settings { realms, ..Settings::default() }).unwrap()
+}
+
+#[test]
+fn a_password_goes_to_a_token_service_on_the_registrys_own_host_or_an_allowed_one() {
+    let registry = Url::parse("https://demo.tencentcloudcr.com/v2/").unwrap();
+    let checker = checker(&["https://auth.example.com", "http://127.0.0.1:8080"]);
+    let goes = |realm: &str| checker.realm(&registry, realm).is_ok();
+    for allowed in [
+        "https://demo.tencentcloudcr.com/service/token",
+        "https://demo.tencentcloudcr.com:443/t?x=1",
+        "https://auth.example.com/token",
+        "http://127.0.0.1:8080/service/token/tcr-demo0001",
+    ] {
+        assert!(goes(allowed), "{allowed}");
+    }
+    for refused in [
+        "http://demo.tencentcloudcr.com/service/token",
+        "https://demo.tencentcloudcr.com:8443/service/token",
+        "https://demo.tencentcloudcr.com.evil.example/",
+        "https://demo.tencentcloudcr.com@evil.example/",
+        "https://user@demo.tencentcloudcr.com/",
+        "http://auth.example.com/token",
+        "http://127.0.0.1:8081/",
+        "//demo.tencentcloudcr.com/",
+        "/service/token",
+        "file:///etc/passwd",
+    ] {
+        assert!(!goes(refused), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_sent_to_this_machine_unless_it_was_named() {
+    let checker = checker(&[]);
+    for host in ["127.0.0.1:1", "[::1]:1", "169.254.0.23", "localhost:1"] {
+        let verdict = checker.check(&[host.parse().unwrap()], "100", &Sensitive::new("p-1")).await;
+        let Verdict::Unknown { reason } = verdict else { panic!("{host}: {verdict:?}") };
+        assert!(reason.contains("no password is sent to"), "{host}: {reason}");
+    }
+}
+
+#[test]
+fn what_a_token_grants_is_read_from_its_claims() {
+    let token =
+        |claims: Value| Sensitive::new(format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims.to_string())));
+    let access =
+        |actions: Value| json!({"access": [{"type": "repository", "name": "a/b", "actions": actions}]});
+    assert!(can_push(&token(access(json!(["pull", "push"])))));
+    assert!(can_push(&token(access(json!(["*"])))));
+    for other in [access(json!(["pull"])), access(json!([])), json!({"access": null}), json!({}), json!([1])]
+    {
+        assert!(!can_push(&token(other.clone())), "{other}");
+    }
+    assert!(!can_push(&Sensitive::new("opaque")));
+}

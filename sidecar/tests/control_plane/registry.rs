@@ -1,0 +1,233 @@
+//! Credentials at a real registry: tried before they replace others, replaced when it refuses them.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use sidecar::cloud::api_credential::Chain;
+use sidecar::cloud::client::{Client, Settings};
+use support::registry::{Options, TokenAuth};
+use support::{Registry, eventually};
+use tcr::docker_config::{DockerConfig, Login};
+use tcr::image_pull_secret::CredentialKind;
+use tcr_cloud::{Config, Fault};
+
+use crate::cluster::{Cluster, SOON};
+
+const HOST: &str = "demo.tencentcloudcr.com";
+const INSTANCE: &str = "tcr-demo0001";
+
+/// A cluster whose controller asks a registry that asks the cloud.
+struct World {
+    cluster: Cluster,
+    registry: Registry,
+    links: usize,
+}
+
+impl World {
+    async fn start(config: Config) -> Result<Self> {
+        let cluster = Cluster::at(config).await?;
+        let service = cluster.cloud.token_service(INSTANCE)?;
+        let auth = TokenAuth {
+            realm: service.realm,
+            service: service.service,
+            issuer: service.issuer,
+            certificate: service.certificate,
+        };
+        let registry = Registry::start(cluster.plane.run(), Options::new(&[HOST], auth)).await?;
+        cluster.namespace("shop", &[]).await?;
+        let mut world = Self { cluster, registry, links: 0 };
+        world.run().await?;
+        Ok(world)
+    }
+
+    async fn run(&mut self) -> Result<()> {
+        let ca = self.cluster.plane.run().folder().join("registry-ca.crt");
+        std::fs::write(&ca, self.registry.ca())?;
+        let kubeconfig = self.cluster.kubeconfig().await?;
+        let arguments = [
+            "--leader-elect=false".to_owned(),
+            "--webhook-service=".to_owned(),
+            "--check-registry".to_owned(),
+            format!("--registry-ca={}", ca.display()),
+            format!("--registry-address={HOST}={}", self.registry.address()),
+            format!("--registry-realm={}", self.cluster.cloud.url()),
+        ];
+        self.cluster.start_one(&kubeconfig, &arguments.each_ref().map(String::as_str))
+    }
+
+    async fn ask(&self, credential: Value) -> Result<()> {
+        let tcr = json!({"instanceId": INSTANCE, "region": "ap-guangzhou", "credential": credential});
+        self.cluster.ask("demo", json!({"namespaces": "shop", "tcr": tcr})).await?;
+        self.cluster.expect_in("demo", &["shop"]).await
+    }
+
+    /// Moves the cloud's time on and has the controller see it, by a call that is refused for its clock.
+    async fn advance(&mut self, by: Duration) -> Result<()> {
+        self.cluster.cloud.advance(by);
+        self.links += 1;
+        let vpc = format!("vpc-test{}", self.links);
+        self.cluster.change("demo", json!({"tcr": {"privateNetwork": {"resolve": true, "vpcId": vpc}}})).await
+    }
+
+    /// The credential that is distributed.
+    async fn login(&self) -> Result<Login> {
+        let secret = self.cluster.secrets("shop").get("tcr.ipsdemo").await?;
+        let bytes =
+            secret.data.and_then(|mut data| data.remove(".dockerconfigjson")).context("it is empty")?;
+        DockerConfig::logins(&bytes.0)?.remove(HOST).context("it is for another host")
+    }
+
+    async fn is_distributed(&self, password: &str) -> Result<()> {
+        eventually("the credential to be distributed", SOON * 2, async || {
+            ensure!(self.login().await?.password.expose() == password, "it is another one");
+            Ok(())
+        })
+        .await
+    }
+
+    /// Waits until the condition CredentialValid is true and says this.
+    async fn says(&self, text: &str) -> Result<()> {
+        eventually(&format!("the condition to say {text:?}"), SOON, async || {
+            let object = self.cluster.expect_condition("demo", "CredentialValid", "True", "Valid").await?;
+            let conditions = object.status.unwrap_or_default().conditions;
+            let valid =
+                conditions.iter().find(|it| it.type_ == "CredentialValid").context("there is none")?;
+            ensure!(valid.message.contains(text), "{}", valid.message);
+            Ok(())
+        })
+        .await
+    }
+
+    fn only_live(&self) -> Result<(String, String)> {
+        let live = self.cluster.cloud.live_tokens();
+        ensure!(live.len() == 1, "{} credentials live", live.len());
+        Ok((live[0].id.clone(), live[0].secret.expose().to_owned()))
+    }
+
+    async fn finish(self) -> Result<()> {
+        let tokens = self.cluster.cloud.tokens();
+        let secrets: Vec<&str> = tokens.iter().map(|token| token.secret.expose()).collect();
+        self.cluster.finish(&secrets).await
+    }
+}
+
+#[tokio::test]
+async fn a_new_credential_that_the_registry_refuses_replaces_nothing_and_a_good_one_does() -> Result<()> {
+    let mut world = World::start(Config::demo()).await?;
+    world.ask(json!({"rotateAfter": "1h"})).await?;
+    world.cluster.expect_condition("demo", "CanPush", "False", "PullOnly").await?;
+    let (old_id, old) = world.only_live()?;
+    world.is_distributed(&old).await?;
+
+    // What the cloud tells is not what it made.
+    let lie = Fault::lie("Token", "e30.e30.bm8".into()).on("CreateInstanceToken").times(1);
+    world.cluster.cloud.inject(lie);
+    world.advance(Duration::from_secs(3700)).await?;
+    world.cluster.expect_condition("demo", "CredentialValid", "True", "SuccessorRefused").await?;
+    ensure!(world.login().await?.password.expose() == old, "it was replaced by one that is refused");
+    ensure!(world.only_live()?.0 == old_id, "the refused one was left at the cloud");
+
+    world.advance(Duration::from_secs(660)).await?;
+    let new = eventually("another credential to be made", SOON, async || {
+        let live = world.cluster.cloud.live_tokens();
+        let new = live.iter().find(|token| token.id != old_id).context("there is none")?;
+        Ok(new.clone())
+    })
+    .await?;
+    world.is_distributed(new.secret.expose()).await?;
+    world.says("the one before was replaced: it is due for renewal").await?;
+    ensure!(
+        world.cluster.cloud.accepts_login(INSTANCE, &new.uin, &old),
+        "the old one ended without its grace"
+    );
+
+    // Not rotated again before its time; the old one ends with its grace.
+    world.cluster.change("demo", json!({"tcr": {"credential": {"rotateAfter": "100h"}}})).await?;
+    world.advance(Duration::from_secs(3700)).await?;
+    eventually("the old credential to be revoked", SOON, async || {
+        let (id, _) = world.only_live()?;
+        ensure!(id == new.id, "{id} lives");
+        Ok(())
+    })
+    .await?;
+    world.finish().await
+}
+
+#[tokio::test]
+async fn a_credential_that_somebody_switches_off_is_replaced_and_the_condition_says_why() -> Result<()> {
+    let mut world = World::start(Config::demo()).await?;
+    world.ask(json!({})).await?;
+    let (old_id, _) = world.only_live()?;
+    world.cluster.expect_condition("demo", "CanPush", "False", "PullOnly").await?;
+    world.cluster.cloud.update_token(&old_id, |token| token.enabled = false);
+    world.advance(Duration::from_secs(660)).await?;
+    let (_, new) = eventually("another credential", SOON, async || world.only_live()).await?;
+    world.is_distributed(&new).await?;
+    world.says("the one before was replaced: it is switched off in the instance's list").await?;
+    world.finish().await
+}
+
+#[tokio::test]
+async fn a_temporary_credential_is_renewed_before_it_ends_and_what_is_distributed_always_pulls() -> Result<()>
+{
+    let mut config = Config::demo();
+    config.instances[0].temporary_token_seconds = 20;
+    let world = World::start(config).await?;
+    world.ask(json!({"type": "temp"})).await?;
+    let mut seen: Vec<String> = Vec::new();
+    let started = tokio::time::Instant::now();
+    while seen.len() < 3 {
+        ensure!(started.elapsed() < SOON * 3, "{} credentials were distributed", seen.len());
+        let Login { username, password } = world.login().await?;
+        let pulls = world.cluster.cloud.accepts_login(INSTANCE, &username, password.expose());
+        ensure!(pulls, "what is distributed has ended");
+        if seen.last().map(String::as_str) != Some(password.expose()) {
+            seen.push(password.expose().to_owned());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    world.finish().await
+}
+
+#[tokio::test]
+async fn a_credential_that_may_push_is_told() -> Result<()> {
+    let mut config = Config::demo();
+    config.accounts[0].push = true;
+    let world = World::start(config).await?;
+    world.ask(json!({})).await?;
+    world.cluster.expect_condition("demo", "CanPush", "True", "PushGranted").await?;
+    world.finish().await
+}
+
+#[tokio::test]
+async fn a_password_that_the_registry_refuses_does_not_replace_one_that_works() -> Result<()> {
+    let world = World::start(Config::demo()).await?;
+    let account = Config::demo().accounts.remove(0);
+    let chain = Chain::over(move |name| match name {
+        "TENCENTCLOUD_SECRET_ID" => Some(account.secret_id.clone().into()),
+        "TENCENTCLOUD_SECRET_KEY" => Some(account.secret_key.expose().into()),
+        _ => None,
+    });
+    let settings = Settings { endpoint: Some(world.cluster.cloud.url().parse()?), ..Settings::default() };
+    let client = Client::new(settings, chain)?;
+    let mint = async || {
+        client.create_instance_token("ap-guangzhou", INSTANCE, CredentialKind::Longterm, "docker").await
+    };
+    let (first, second) = (mint().await?, mint().await?);
+    let docker = |password: &str| json!({"docker": {"server": HOST, "username": first.username, "password": password}});
+    let mut spec = docker(first.token.expose());
+    spec["namespaces"] = "shop".into();
+    world.cluster.ask("demo", spec).await?;
+    world.is_distributed(first.token.expose()).await?;
+    world.cluster.expect_condition("demo", "CanPush", "False", "PullOnly").await?;
+
+    world.cluster.change("demo", docker("a-wrong-password")).await?;
+    world.cluster.expect_condition("demo", "CredentialValid", "True", "SuccessorRefused").await?;
+    ensure!(world.login().await?.password == first.token, "it was replaced by one that is refused");
+
+    world.cluster.change("demo", docker(second.token.expose())).await?;
+    world.is_distributed(second.token.expose()).await?;
+    world.cluster.expect_condition("demo", "CredentialValid", "True", "Valid").await?;
+    world.finish().await
+}
