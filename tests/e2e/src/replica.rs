@@ -144,6 +144,7 @@ async fn mount(
     let mut places =
         Places(vec![("file:///policy.wasm".to_owned(), format!("file://{}", image.policy.display()))]);
     let maps: Api<ConfigMap> = Api::namespaced(plane.client().await?, namespace);
+    let secrets: Api<Secret> = Api::namespaced(plane.client().await?, namespace);
     for mount in spec.volume_mounts.iter().flatten() {
         let at = folder.join(&mount.name);
         fs::create_dir_all(&at).with_context(|| format!("cannot make {}", at.display()))?;
@@ -153,6 +154,13 @@ async fn mount(
             let map = maps.get(&source.name).await?;
             for (key, text) in map.data.unwrap_or_default() {
                 fs::write(at.join(key), places.translate(&text))?;
+            }
+        } else if let Some(source) = &volume.secret {
+            let name = source.secret_name.as_deref().context("a Secret volume names no Secret")?;
+            let secret = secrets.get_opt(name).await?;
+            ensure!(secret.is_some() || source.optional == Some(true), "Secret {name} is missing");
+            for (key, bytes) in secret.and_then(|it| it.data).unwrap_or_default() {
+                fs::write(at.join(key), bytes.0)?;
             }
         } else {
             ensure!(volume.empty_dir.is_some(), "volume {} is of a kind that is not known here", mount.name);
