@@ -11,7 +11,7 @@ use tcr::image_pull_secret::WhenLinkDown;
 
 use crate::block::{self, State};
 use crate::bounds::Bounds;
-use crate::config;
+use crate::config::{self, ConfigError};
 use crate::hosts_file::{HostsFile, HostsFileError, Snapshot};
 use crate::link::{self, Links, Standing};
 use crate::probe;
@@ -29,6 +29,8 @@ pub struct Agent {
     file: HostsFile,
     /// The last list that was good: what the file is to carry while the present one is bad.
     last_good: Option<HostsList>,
+    /// Since the start there has been a list, and not only the block that the file had.
+    has_read_list: bool,
     /// The lines that the file carried when the last pass ended.
     carried: Option<Vec<HostsEntry>>,
     /// None where every entry is taken as it is.
@@ -79,7 +81,16 @@ impl Agent {
     /// taken when their address answers.
     pub fn new(config_dir: PathBuf, bounds: Bounds, file: HostsFile, probing: Option<Probing>) -> Self {
         let report = Report::default();
-        Self { config_dir, bounds, file, last_good: None, carried: None, probing, report }
+        Self {
+            config_dir,
+            bounds,
+            file,
+            last_good: None,
+            has_read_list: false,
+            carried: None,
+            probing,
+            report,
+        }
     }
 
     /// What the passes so far have come to.
@@ -96,11 +107,16 @@ impl Agent {
     /// starts afresh.
     pub fn pass(&mut self) -> Outcome {
         self.report.passes += 1;
-        self.report.list_problem = match config::read(&self.config_dir, &self.bounds) {
+        let read = config::read(&self.config_dir, &self.bounds);
+        // A list that was there and is gone is another matter.
+        self.report.awaits_list = !self.has_read_list && read.as_ref().is_err_and(ConfigError::is_absence);
+        self.report.list_problem = match read {
             Ok(list) => {
                 self.last_good = Some(list);
+                self.has_read_list = true;
                 None
             }
+            Err(_) if self.report.awaits_list => None,
             Err(error) => Some(error.to_string()),
         };
         let foreign_changes = self.report.foreign_changes;

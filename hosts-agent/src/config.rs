@@ -48,6 +48,18 @@ pub enum ConfigError {
     },
 }
 
+impl ConfigError {
+    /// The directory is there and has no list: nobody has asked for anything yet.
+    pub fn is_absence(&self) -> bool {
+        match self {
+            Self::Read { path, source } => {
+                source.kind() == io::ErrorKind::NotFound && path.parent().is_some_and(Path::is_dir)
+            }
+            _ => false,
+        }
+    }
+}
+
 /// The whole list, or why no part of it may be written.
 pub fn read(directory: &Path, bounds: &Bounds) -> Result<HostsList, ConfigError> {
     let path = directory.join(HOSTS_KEY);

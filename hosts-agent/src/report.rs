@@ -17,6 +17,8 @@ pub struct Report {
     pub entries: usize,
     /// How the file was last written since the start.
     pub mode: Option<Mode>,
+    /// There has been no list yet: nothing is asked of the node, and nothing is done to it.
+    pub awaits_list: bool,
     /// Why the list in the ConfigMap is not the one in the file.
     pub list_problem: Option<String>,
     /// Why the file does not carry the list.
@@ -50,7 +52,9 @@ impl Report {
     pub fn unready(&self) -> Option<&str> {
         match (&self.list_problem, &self.file_problem) {
             (Some(problem), _) | (None, Some(problem)) => Some(problem),
-            (None, None) if self.generation.is_none() => Some("the first pass is not over"),
+            (None, None) if self.generation.is_none() && !self.awaits_list => {
+                Some("the first pass is not over")
+            }
             (None, None) => None,
         }
     }
@@ -152,6 +156,9 @@ impl Report {
                 (None, Some(_)) => news.push(format!("the {what}'s problem is over")),
                 _ => {}
             }
+        }
+        if self.awaits_list && !before.awaits_list {
+            news.push("there is no list yet: nothing is done to the hosts file".to_owned());
         }
         for (address, standing) in &self.links {
             let then = before.links.iter().find(|(other, _)| other == address).map(|(_, then)| then);

@@ -190,6 +190,24 @@ fn an_own_line_for_a_listed_name_is_reported_and_stays() {
 }
 
 #[test]
+fn before_the_first_list_the_agent_is_ready_and_does_nothing() {
+    let mut node = Node::new("127.0.0.1 localhost\n");
+    node.agent.pass();
+    assert_eq!((node.agent.report().unready(), node.hosts()), (None, "127.0.0.1 localhost\n".to_owned()));
+    node.list("- domain: demo.tencentcloudcr.com\n  ip: 10.0.0.2\n");
+    node.agent.pass();
+    assert_eq!(node.addresses(), ["10.0.0.2"]);
+    // A list that was there and is gone is a problem; also for a new process, the block stays.
+    fs::remove_file(node.directory.path().join(HOSTS_KEY)).unwrap();
+    node.agent.pass();
+    assert!(node.agent.report().unready().is_some());
+    node.restart();
+    node.agent.pass();
+    node.agent.pass();
+    assert_eq!((node.agent.report().unready(), node.addresses()), (None, vec!["10.0.0.2".to_owned()]));
+}
+
+#[test]
 fn a_hosts_file_that_is_missing_is_a_problem_until_it_is_back() {
     let mut node = Node::new(LOCAL);
     node.list(ONE);
