@@ -17,7 +17,7 @@ mod files;
 mod flags;
 
 use files::Files;
-pub(crate) use files::write_secret;
+pub(crate) use files::{SERVICE_NETWORK, write_secret};
 
 /// What differs from the ordinary.
 #[derive(Clone, Debug)]

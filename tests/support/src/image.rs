@@ -23,15 +23,28 @@ impl Image {
     /// # Errors
     /// The archive cannot be written, or a tar file cannot hold it (8 GiB).
     pub fn of_program(path: &Path, program: &[u8]) -> Result<Self> {
+        Self::write(path, program, &["/app"], None)
+    }
+
+    /// The same, with a command line and a name, by which a node that imports it knows it.
+    ///
+    /// # Errors
+    /// As [`Image::of_program`].
+    pub fn named(path: &Path, program: &[u8], command: &[&str], name: &str) -> Result<Self> {
+        Self::write(path, program, command, Some(name))
+    }
+
+    fn write(path: &Path, program: &[u8], command: &[&str], name: Option<&str>) -> Result<Self> {
         let write = || {
             let layer = tar(&[("app", 0o755, program)])?;
             let config = json!({
                 "architecture": architecture(),
                 "os": "linux",
-                "config": {"Entrypoint": ["/app"]},
+                "config": {"Entrypoint": command},
                 "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{}", hex(&Sha256::digest(&layer)))]},
             });
-            let manifest = json!([{"Config": "config.json", "RepoTags": null, "Layers": ["layer.tar"]}]);
+            let names = name.map(|name| [name]);
+            let manifest = json!([{"Config": "config.json", "RepoTags": names, "Layers": ["layer.tar"]}]);
             let archive = tar(&[
                 ("manifest.json", 0o644, manifest.to_string().as_bytes()),
                 ("config.json", 0o644, config.to_string().as_bytes()),
@@ -41,6 +54,13 @@ impl Image {
         };
         write().with_context(|| format!("cannot write the image {}", path.display()))?;
         Ok(Self::DockerArchive(path.to_owned()))
+    }
+
+    /// The archive.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::DockerArchive(path) | Self::OciArchive(path) => path,
+        }
     }
 
     /// As skopeo names it.

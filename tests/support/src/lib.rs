@@ -5,6 +5,8 @@
 //! modules ([`Program`]). Everything that a test starts belongs to a [`Run`]: when its owner ends, however it ends,
 //! no process and no file of the run is left.
 //!
+//! [`Nodes::start`] gives that control plane with real nodes: kubelet, containerd and runc in namespaces of their own.
+//!
 //! [`Registry::start`] gives a real private registry over TLS, which lets in whom a token server lets in.
 //!
 //! The binary `cluster` keeps such a control plane for a developer.
@@ -17,20 +19,26 @@ mod eventually;
 mod identity;
 mod image;
 mod kubectl;
+mod nameserver;
+pub mod network;
+pub mod nodes;
 mod port;
 mod process;
 mod program;
 pub mod registry;
 mod run;
 pub mod standing;
+mod tls_front;
 
 pub use control_plane::{ControlPlane, Options, Part};
 pub use eventually::eventually;
 pub use identity::Identity;
 pub use image::Image;
 pub use kubectl::Output;
+pub use nodes::Nodes;
 pub use port::ReservedPort;
 pub use process::Process;
 pub use program::Program;
 pub use registry::Registry;
 pub use run::Run;
+pub use tls_front::TlsFront;

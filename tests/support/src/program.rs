@@ -40,6 +40,8 @@ pub enum Program {
     Kubectl,
     /// Installs a chart.
     Helm,
+    /// What containers run: it answers HTTP, or, with the argument `pause`, only waits. Linked statically.
+    App,
 }
 
 /// A Go module beside this crate, and what is built from it.
@@ -72,10 +74,21 @@ const HELM: Module = Module {
     needs: "Go 1.26 or newer",
 };
 
+const APP: Module = Module {
+    folder: concat!(env!("CARGO_MANIFEST_DIR"), "/app"),
+    go_mod: concat!(include_str!("../app/go.mod"), include_str!("../app/main.go")),
+    cached: "app",
+    ldflags: "-s -w",
+    needs: "Go 1.25 or newer",
+};
+
 impl Program {
     /// What a control plane and its user need.
     pub const CONTROL_PLANE: [Self; 4] =
         [Self::Etcd, Self::KubeApiserver, Self::KubeControllerManager, Self::Kubectl];
+
+    /// What nodes need beside a control plane.
+    pub const NODES: [Self; 4] = [Self::KubeScheduler, Self::Kubelet, Self::KubeProxy, Self::App];
 
     /// Its path; builds it when it was not built yet, saying so on stderr. Processes that want the same wait for
     /// the first. Takes minutes then, so call it where blocking is allowed.
@@ -169,6 +182,7 @@ impl Program {
             Self::KubeProxy => "kube-proxy",
             Self::Kubectl => "kubectl",
             Self::Helm => "helm",
+            Self::App => "app",
         }
     }
 
@@ -176,12 +190,17 @@ impl Program {
         match self {
             Self::Etcd => "go.etcd.io/etcd/server/v3".to_owned(),
             Self::Helm => "helm.sh/helm/v3/cmd/helm".to_owned(),
+            Self::App => ".".to_owned(),
             kubernetes => format!("k8s.io/kubernetes/cmd/{}", kubernetes.name()),
         }
     }
 
     fn module(self) -> &'static Module {
-        if self == Self::Helm { &HELM } else { &KUBERNETES }
+        match self {
+            Self::Helm => &HELM,
+            Self::App => &APP,
+            _ => &KUBERNETES,
+        }
     }
 
     /// On two cores with nothing in Go's cache; the later ones share much with the earlier.
@@ -190,6 +209,7 @@ impl Program {
             Self::KubeApiserver => "about 5 minutes",
             Self::Etcd | Self::Kubectl | Self::Kubelet | Self::Helm => "about 2 minutes",
             Self::KubeControllerManager | Self::KubeScheduler | Self::KubeProxy => "about a minute",
+            Self::App => "seconds",
         }
     }
 }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::certificate;
 
 /// The first address of the Service network, which the API server's certificate has to name too.
-pub(super) const SERVICE_NETWORK: &str = "10.96.0.0/16";
+pub(crate) const SERVICE_NETWORK: &str = "10.96.0.0/16";
 const SERVICE_ADDRESS: &str = "10.96.0.1";
 
 const AUDIT_POLICY: &str =

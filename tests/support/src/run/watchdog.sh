@@ -13,5 +13,14 @@ while [ $tries -lt 400 ] && pids=$(marked) && [ -n "$pids" ]; do
   tries=$((tries + 1))
   sleep 0.05
 done 2>/dev/null
+# What containers ran in: cgroups named after the run, which are empty once the last process is gone.
+name=${folder##*/}
+groups() { for group in "/sys/fs/cgroup/$name" /sys/fs/cgroup/*/"$name"; do [ ! -d "$group" ] || echo "$group"; done; }
+tries=0
+while [ $tries -lt 200 ] && left=$(groups) && [ -n "$left" ]; do
+  find $left -depth -type d -exec rmdir {} ';'
+  tries=$((tries + 1))
+  [ -z "$(groups)" ] || sleep 0.05
+done 2>/dev/null
 # Never into something that was mounted there.
 rm -rf --one-file-system -- "$folder" || { sleep 0.5; rm -rf --one-file-system -- "$folder"; }
