@@ -31,6 +31,10 @@ policy: (_build "harness")
 sdk-policy:
     @policy/build-wasm harness/tests/sdk-policy wasm32-wasip1 target/sdk-policy.wasm
 
+# Build the images that the chart installs, into target/images (buildah or docker; static programs on nothing)
+images: policy
+    @artifacts/images/build
+
 # Write what the code and the chart print: the CRD and the rendered manifests
 generate: (_build "tcr-assistant")
     @mkdir -p artifacts/crd
@@ -70,9 +74,15 @@ _page:
 _build +PROGRAMS:
     @tests/build {{ PROGRAMS }}
 
-# Tell a story on real Kubernetes, step by step with times: `e2e control-plane`; or test the page in Chromium: `e2e web`
+# Tell a story on real Kubernetes, step by step with times: `e2e control-plane`, or as root `e2e flagship` on real nodes; or test the page in Chromium: `e2e web`
 e2e STORY: policy (_build "e2e" "tcr-assistant" "harness")
+    @[ {{ STORY }} != flagship ] || { tests/packages nodes && artifacts/images/build; }
     @if [ "{{ STORY }}" = web ]; then artifacts/web/e2e; else target/debug/e2e {{ STORY }}; fi
+
+# A tour on a cluster with real nodes (root on Linux): `cluster-demo`, or `cluster-demo --keep` to look around afterwards
+cluster-demo *ARGS: policy (_build "e2e")
+    @tests/packages nodes && artifacts/images/build
+    @target/debug/e2e tour {{ ARGS }}
 
 # Run a benchmark: `bench policy`, `bench web`, with --check (fail where a limit is missed) or --smoke (short, unoptimised: proves that it runs)
 bench NAME *ARGS: policy

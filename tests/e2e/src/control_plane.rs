@@ -2,22 +2,21 @@
 //! arguments, environment and ServiceAccount that the installed Deployment names.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, Secret, ServiceAccount};
 use kube::api::PostParams;
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::{Value, json};
 use sidecar::webhook_certificate;
-use support::{ControlPlane, Identity, Options, Output, Program, eventually};
+use support::{ControlPlane, Identity, Options, Output, Program, eventually, network};
 use tcr::names::{SYSTEM_NAMESPACE, WEBHOOK_CERTIFICATE};
 use tcr_cloud::{Cloud, Config};
 
-use crate::network;
+use crate::chart::{self, root, sample};
 use crate::replica::{Image, Replica};
 use crate::steps::Steps;
 
@@ -26,7 +25,8 @@ const SOON: Duration = Duration::from_secs(60);
 const DEPLOYMENT: &str = "tcr-assistant-controller-manager";
 const SERVICE: &str = "tcr-assistant-webhook-service";
 const SECRET: &str = "tcr.ipsdemo";
-const CREDENTIAL: &str = "tcr-assistant-cloud-credential";
+/// Where the Pods of the story are.
+const POD_ADDRESS: &str = "10.200.0.1";
 /// What is in bad.yaml, and the words that each is refused with.
 const REFUSED: [(&str, &str); 5] = [
     ("both-kinds", "docker"),
@@ -56,6 +56,7 @@ pub(crate) fn tell(steps: &mut Steps) -> Result<()> {
         program.path()?;
     }
     network::enter()?;
+    network::add_address(POD_ADDRESS)?;
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(story(steps, &helm))
 }
@@ -116,39 +117,13 @@ impl Story {
         steps.step("helm uninstalls the chart", self.uninstall(helm)).await
     }
 
-    /// As the chart's README says.
     async fn install(&self, helm: &Path) -> Result<()> {
-        let account = &Config::demo().accounts[0];
-        self.plane.kubectl(&["create", "namespace", SYSTEM_NAMESPACE]).await?.checked()?;
-        let secret = json!({
-            "apiVersion": "v1", "kind": "Secret",
-            "metadata": {"name": CREDENTIAL, "namespace": SYSTEM_NAMESPACE},
-            "stringData": {
-                "TENCENTCLOUD_SECRET_ID": account.secret_id,
-                "TENCENTCLOUD_SECRET_KEY": account.secret_key.expose(),
-            },
-        });
-        self.plane.apply(&secret.to_string()).await?;
         let values = json!({
             "global": {"cluster": {"id": "cls-12345678", "longregion": "ap-guangzhou"}},
             "cloud": {"endpoint": self.cloud.url()},
             "controller": {"replicas": 2},
         });
-        let file = self.plane.run().folder().join("values.json");
-        std::fs::write(&file, values.to_string())?;
-        let chart = root().join("artifacts/chart");
-        let arguments =
-            ["install", "tcr-assistant", &text(&chart)?, "-n", SYSTEM_NAMESPACE, "-f", &text(&file)?];
-        self.helm(helm, &arguments).await
-    }
-
-    async fn helm(&self, helm: &Path, arguments: &[&str]) -> Result<()> {
-        let mut command = self.plane.run().command(helm);
-        command.args(arguments).env("KUBECONFIG", self.plane.kubeconfig()).stdin(Stdio::null());
-        let output = tokio::process::Command::from(command).kill_on_drop(true).output().await?;
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "helm {} failed: {stderr}", arguments.join(" "));
-        Ok(())
+        chart::install(&self.plane, helm, &Config::demo().accounts[0], &values).await
     }
 
     /// The old certificate.
@@ -196,7 +171,7 @@ impl Story {
                 "labels": {"kubernetes.io/service-name": SERVICE},
             },
             "addressType": "IPv4",
-            "endpoints": [{"addresses": [network::PODS], "conditions": {"ready": is_ready}}],
+            "endpoints": [{"addresses": [POD_ADDRESS], "conditions": {"ready": is_ready}}],
             "ports": [{"name": "webhook", "port": port, "protocol": "TCP"}],
         });
         self.plane.apply(&slice.to_string()).await.map(drop)
@@ -445,7 +420,7 @@ impl Story {
                 replica.process(container)?.kill();
             }
         }
-        self.helm(helm, &["uninstall", "tcr-assistant", "-n", SYSTEM_NAMESPACE]).await?;
+        chart::uninstall(&self.plane, helm).await?;
         for kind in ["validatingwebhookconfigurations", "mutatingwebhookconfigurations", "clusterroles"] {
             let left = self.plane.kubectl(&["get", kind, "-o", "name"]).await?.checked()?;
             ensure!(!left.contains("tcr-assistant"), "left: {left}");
@@ -486,20 +461,4 @@ fn listed(pod: &Pod) -> Vec<String> {
 fn document_of(text: &str, name: &str) -> Result<String> {
     let found = text.split("\n---\n").find(|it| it.contains(&format!("name: {name}\n")));
     Ok(found.with_context(|| format!("there is no sample {name}"))?.to_owned())
-}
-
-fn sample(path: &str) -> Result<String> {
-    let path = root().join("artifacts/samples").join(path);
-    std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new("/")).to_owned()
-}
-
-fn text(path: &Path) -> Result<String> {
-    match path.to_str() {
-        Some(text) => Ok(text.to_owned()),
-        None => bail!("{} is not UTF-8", path.display()),
-    }
 }

@@ -1,11 +1,12 @@
-//! Whole stories on real Kubernetes: `e2e control-plane`.
+//! Whole stories on real Kubernetes: `e2e control-plane`, `e2e flagship`.
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod chart;
 mod control_plane;
-mod network;
+mod flagship;
 mod replica;
 mod steps;
 
@@ -28,6 +29,14 @@ struct Args {
 enum Story {
     /// The chart on a control plane without nodes: the controller distributes, the policy admits
     ControlPlane,
+    /// On real nodes: a Pod with no pull secret runs from a private instance, over the private address (root only)
+    Flagship,
+    /// The same cluster, shown to a person: what a user types, and what comes of it (root only)
+    Tour {
+        /// Keep the cluster until Ctrl-C, and say how to reach it
+        #[arg(long)]
+        keep: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -35,6 +44,8 @@ fn main() -> ExitCode {
     let mut steps = Steps::default();
     let told = match story {
         Story::ControlPlane => control_plane::tell(&mut steps),
+        Story::Flagship => flagship::tell(&mut steps),
+        Story::Tour { keep } => flagship::tour(&mut steps, keep),
     };
     steps.end(told)
 }

@@ -1,0 +1,65 @@
+//! The chart, installed as its README says.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use support::ControlPlane;
+use tcr::names::SYSTEM_NAMESPACE;
+use tcr_cloud::Account;
+
+const RELEASE: &str = "tcr-assistant";
+const CREDENTIAL: &str = "tcr-assistant-cloud-credential";
+
+/// Makes the namespace and the API credential, and installs the chart with `values`.
+pub(crate) async fn install(
+    plane: &ControlPlane,
+    helm: &Path,
+    account: &Account,
+    values: &Value,
+) -> Result<()> {
+    plane.kubectl(&["create", "namespace", SYSTEM_NAMESPACE]).await?.checked()?;
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret",
+        "metadata": {"name": CREDENTIAL, "namespace": SYSTEM_NAMESPACE},
+        "stringData": {
+            "TENCENTCLOUD_SECRET_ID": account.secret_id,
+            "TENCENTCLOUD_SECRET_KEY": account.secret_key.expose(),
+        },
+    });
+    plane.apply(&secret.to_string()).await?;
+    let file = plane.run().folder().join("values.json");
+    std::fs::write(&file, values.to_string())?;
+    let chart = root().join("artifacts/chart");
+    run(plane, helm, &["install", RELEASE, text(&chart)?, "-n", SYSTEM_NAMESPACE, "-f", text(&file)?]).await
+}
+
+/// Uninstalls it.
+pub(crate) async fn uninstall(plane: &ControlPlane, helm: &Path) -> Result<()> {
+    run(plane, helm, &["uninstall", RELEASE, "-n", SYSTEM_NAMESPACE]).await
+}
+
+async fn run(plane: &ControlPlane, helm: &Path, arguments: &[&str]) -> Result<()> {
+    let mut command = plane.run().command(helm);
+    command.args(arguments).env("KUBECONFIG", plane.kubeconfig()).stdin(Stdio::null());
+    let output = tokio::process::Command::from(command).kill_on_drop(true).output().await?;
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "helm {} failed: {stderr}", arguments.join(" "));
+    Ok(())
+}
+
+/// The checkout.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new("/")).to_owned()
+}
+
+/// A file of artifacts/samples.
+pub(crate) fn sample(path: &str) -> Result<String> {
+    let path = root().join("artifacts/samples").join(path);
+    std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+fn text(path: &Path) -> Result<&str> {
+    path.to_str().with_context(|| format!("{} is not UTF-8", path.display()))
+}

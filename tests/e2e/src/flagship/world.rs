@@ -1,0 +1,278 @@
+//! Nodes, a private registry, and the cloud that says who may pull.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use k8s_openapi::api::core::v1::{Event, Pod};
+use kube::Api;
+use kube::api::ListParams;
+use serde_json::{Value, json};
+use sidecar::cloud::api_credential::Chain;
+use sidecar::cloud::client::{Client, Settings};
+use support::nodes::{self, HUB};
+use support::registry::{self, Credential, TokenAuth};
+use support::{Image, Nodes, Program, Registry, Run, TlsFront, eventually};
+use tcr::image_pull_secret::CredentialKind;
+use tcr::names::SYSTEM_NAMESPACE;
+use tcr_cloud::{Account, Cloud, Config, VpcLink};
+
+use super::machine::Machine;
+use crate::chart::{self, root};
+
+/// Longer than anything here takes on a busy machine: images are pulled, and programs start on a tenth of a core.
+pub(crate) const LONG: Duration = Duration::from_secs(240);
+pub(crate) const DEFAULT_DOMAIN: &str = "demo.tencentcloudcr.com";
+pub(crate) const VPC_DOMAIN: &str = "demo-vpc.tencentcloudcr.com";
+const INSTANCE: &str = "tcr-demo0001";
+const REGION: &str = "ap-guangzhou";
+const VPC: &str = "vpc-demo0001";
+const SUBNET: &str = "subnet-demo0001";
+/// Of `./justw images`.
+const IMAGES: [&str; 2] = ["tcr-assistant", "hosts-updater"];
+
+/// Everything that the story is about.
+pub(crate) struct World {
+    // Dropped in order: the nodes first.
+    pub(crate) nodes: Nodes,
+    pub(crate) cloud: Cloud,
+    front: TlsFront,
+    registry: Registry,
+    pusher: Credential,
+    run: Run,
+    app: Vec<u8>,
+    pushed: u32,
+    pub(crate) helm: PathBuf,
+    pub(crate) machine: Machine,
+}
+
+impl World {
+    /// Two nodes that have the add-on's images and nothing else, and trust the registry's certificate.
+    pub(crate) async fn start(helm: PathBuf) -> Result<Self> {
+        let machine = Machine::look()?;
+        let images = images()?;
+        let app = std::fs::read(Program::App.path()?).context("cannot read the program of the Pods")?;
+        nodes::bridge()?;
+        let run = Run::new()?;
+        let cloud = Cloud::start(config()?)?;
+        let address = cloud.url().trim_start_matches("http://").parse()?;
+        let front = TlsFront::start((HUB, 0).into(), address).await?;
+        let service = cloud.token_service(INSTANCE)?;
+        let options = registry::Options {
+            listen: (HUB, 443).into(),
+            ..registry::Options::new(
+                &[DEFAULT_DOMAIN, VPC_DOMAIN],
+                TokenAuth {
+                    realm: service.realm,
+                    service: service.service,
+                    issuer: service.issuer,
+                    certificate: service.certificate,
+                },
+            )
+        };
+        let registry = Registry::start(&run, options).await?;
+        let files = [DEFAULT_DOMAIN, VPC_DOMAIN].iter().flat_map(|domain| trust(domain, registry.ca()));
+        let options = nodes::Options { images, files: files.collect(), ..nodes::Options::default() };
+        let nodes = Nodes::start(options).await?;
+        let pusher = mint(&front, pusher()).await?;
+        Ok(Self { nodes, cloud, front, registry, pusher, run, app, pushed: 0, helm, machine })
+    }
+
+    /// Pushes an image that nobody has ever pulled; gives its name under the domain.
+    pub(crate) async fn image(&mut self, domain: &str, name: &str) -> Result<String> {
+        self.pushed += 1;
+        // Bytes that no other image has, where the program does not look.
+        let mut program = self.app.clone();
+        program.extend_from_slice(&self.pushed.to_le_bytes());
+        let image = Image::of_program(&self.run.folder().join("image.tar"), &program)?;
+        self.registry.push_image(&self.run, name, &image, &self.pusher).await?;
+        Ok(format!("{domain}/{name}"))
+    }
+
+    /// Installs the chart as a user would.
+    pub(crate) async fn install(&self) -> Result<()> {
+        let values = json!({
+            "global": {"cluster": {"id": "cls-12345678", "longregion": REGION}},
+            "cloud": {"endpoint": self.front.url(), "caCertificates": self.front.ca()},
+        });
+        chart::install(self.nodes.plane(), &self.helm, &puller(), &values).await
+    }
+
+    /// Asks for the credential, and for the private address on every node unless `resolve` is false.
+    pub(crate) async fn ask(&self, resolve: bool) -> Result<()> {
+        let object = json!({
+            "apiVersion": "tcr.tencentcloudcr.com/v1", "kind": "ImagePullSecret",
+            "metadata": {"name": "demo"},
+            "spec": {
+                "namespaces": "*,!outside", "serviceAccounts": "*",
+                "tcr": {
+                    "instanceId": INSTANCE, "region": REGION, "domains": ["default", "vpc"],
+                    "credential": {"onDelete": "Revoke"},
+                    "privateNetwork": {"resolve": resolve, "vpcId": VPC, "domains": ["default", "vpc"]},
+                },
+            },
+        });
+        self.nodes.plane().apply(&object.to_string()).await.map(drop)
+    }
+
+    pub(crate) async fn kubectl(&self, args: &[&str]) -> Result<String> {
+        self.nodes.plane().kubectl(args).await?.checked()
+    }
+
+    /// Makes a Pod with one container; `more` is merged into its spec.
+    pub(crate) async fn pod(&self, namespace: &str, name: &str, image: &str, more: Value) -> Result<()> {
+        let mut pod = json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": {"terminationGracePeriodSeconds": 5, "containers": [{"name": "app", "image": image}]},
+        });
+        if let (Some(spec), Value::Object(more)) = (pod["spec"].as_object_mut(), more) {
+            spec.extend(more);
+        }
+        let pod = pod.to_string();
+        // As kubectl does for a user, until the new namespace has its ServiceAccount.
+        eventually(&format!("{namespace} to take a Pod"), LONG, async || {
+            self.nodes.plane().apply(&pod).await.map(drop)
+        })
+        .await
+    }
+
+    pub(crate) async fn pods(&self, namespace: &str) -> Result<Api<Pod>> {
+        Ok(Api::namespaced(self.nodes.plane().client().await?, namespace))
+    }
+
+    /// Waits until the Pod runs; gives its node.
+    pub(crate) async fn runs(&self, namespace: &str, name: &str) -> Result<String> {
+        let pods = self.pods(namespace).await?;
+        eventually(&format!("Pod {namespace}/{name} to run"), LONG, async || {
+            let pod = pods.get(name).await?;
+            match state(&pod) {
+                None => Ok(pod.spec.and_then(|spec| spec.node_name).unwrap_or_default()),
+                Some(reason) => bail!("{reason}"),
+            }
+        })
+        .await
+    }
+
+    /// Waits until pulling for the Pod has failed in words that have one of these in them; gives the words.
+    pub(crate) async fn pull_fails(&self, namespace: &str, name: &str, words: &[&str]) -> Result<String> {
+        let client = self.nodes.plane().client().await?;
+        let events: Api<Event> = Api::namespaced(client, namespace);
+        let pods = self.pods(namespace).await?;
+        let of_pod = ListParams::default().fields(&format!("involvedObject.name={name}"));
+        eventually(&format!("the pull of Pod {namespace}/{name} to fail"), LONG, async || {
+            let pod = pods.get(name).await?;
+            if state(&pod).is_none() {
+                return Ok(Err(anyhow!("Pod {namespace}/{name} runs")));
+            }
+            let told: Vec<String> =
+                events.list(&of_pod).await?.items.into_iter().filter_map(|event| event.message).collect();
+            let failed = told.iter().find(|it| it.contains("Failed to pull image"));
+            let failed = failed.with_context(|| format!("no pull has failed yet: {told:?}"))?;
+            Ok(match words.iter().any(|word| failed.contains(word)) {
+                true => Ok(failed.clone()),
+                false => Err(anyhow!("the pull failed for another reason: {failed}")),
+            })
+        })
+        .await?
+    }
+
+    /// Waits until every node's hosts file has the domains, or has none of them.
+    pub(crate) async fn hosts_files_have(&self, entries: bool) -> Result<()> {
+        for node in self.nodes.list() {
+            eventually(&format!("the hosts file of {}", node.name()), LONG, async || {
+                let text = String::from_utf8(node.read("/etc/hosts")?)?;
+                for domain in [DEFAULT_DOMAIN, VPC_DOMAIN] {
+                    let found = text.lines().any(|line| {
+                        let mut words = line.split_whitespace();
+                        words.next() == Some(&HUB.to_string()) && words.any(|word| word == domain)
+                    });
+                    ensure!(found == entries, "{domain} is {} there: {text}", if found { "" } else { "not" });
+                }
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until a workload of the add-on is as it should be on every node.
+    pub(crate) async fn rolled_out(&self, workload: &str) -> Result<()> {
+        eventually(&format!("{workload} to be ready"), LONG, async || {
+            let wait = ["-n", SYSTEM_NAMESPACE, "rollout", "status", "--timeout=5s", workload];
+            self.nodes.plane().kubectl(&wait).await?.checked().map(drop)
+        })
+        .await
+    }
+}
+
+/// Why a Pod does not run; none when it does.
+fn state(pod: &Pod) -> Option<String> {
+    let Some(status) = &pod.status else { return Some("it has no status".to_owned()) };
+    let containers = status.container_statuses.iter().flatten();
+    let phase = status.phase.as_deref().unwrap_or("Unknown");
+    if phase == "Running" && containers.clone().all(|it| it.ready) {
+        return None;
+    }
+    let waiting = containers.filter_map(|it| it.state.as_ref()?.waiting.as_ref());
+    let reasons: Vec<String> = waiting
+        .map(|it| format!("{} {}", it.reason.as_deref().unwrap_or(""), it.message.as_deref().unwrap_or("")))
+        .collect();
+    Some(format!("it is {phase} {}", reasons.join("; ")))
+}
+
+fn images() -> Result<Vec<Image>> {
+    let archive = |name: &&str| {
+        let path = root().join(format!("target/images/{name}.tar"));
+        ensure!(path.is_file(), "{} is missing: run ./justw images", path.display());
+        Ok(Image::OciArchive(path))
+    };
+    IMAGES.iter().map(archive).collect()
+}
+
+fn config() -> Result<Config> {
+    let mut config = Config { listen: (HUB, 0).into(), accounts: vec![puller(), pusher()], ..Config::demo() };
+    let instance = config.instances.first_mut().context("the demo has no instance")?;
+    instance.links = Some(vec![VpcLink::running(VPC, SUBNET, HUB.to_string())]);
+    Ok(config)
+}
+
+/// Who signs for the cluster: what it mints may pull.
+pub(crate) fn puller() -> Account {
+    Config::demo().accounts.remove(0)
+}
+
+/// Whose credentials may push too.
+fn pusher() -> Account {
+    let mut account =
+        Account::new("AKIDpush0000000000000000000000EXAMPLE", "pushKey0EXAMPLE", "100087654321");
+    account.push = true;
+    account
+}
+
+async fn mint(front: &TlsFront, account: Account) -> Result<Credential> {
+    let (id, key) = (account.secret_id, account.secret_key.expose().to_owned());
+    let chain = Chain::over(move |name| match name {
+        "TENCENTCLOUD_SECRET_ID" => Some(id.clone().into()),
+        "TENCENTCLOUD_SECRET_KEY" => Some(key.clone().into()),
+        _ => None,
+    });
+    let settings = Settings {
+        endpoint: Some(front.url().parse()?),
+        ca: Some(front.ca().as_bytes().to_vec()),
+        ..Settings::default()
+    };
+    let client = Client::new(settings, chain)?;
+    let token = client.create_instance_token(REGION, INSTANCE, CredentialKind::Temp, "").await?;
+    Ok(Credential { username: token.username.clone(), password: token.token.expose().to_owned() })
+}
+
+/// The files by which containerd trusts a registry's certificate.
+fn trust(domain: &str, ca: &str) -> [(String, String); 2] {
+    let folder = format!("/etc/containerd/certs.d/{domain}");
+    let hosts = format!(
+        "server = \"https://{domain}\"\n\n[host.\"https://{domain}\"]\n  capabilities = [\"pull\", \"resolve\"]\n  \
+         ca = \"{folder}/ca.crt\"\n"
+    );
+    [(format!("{folder}/hosts.toml"), hosts), (format!("{folder}/ca.crt"), ca.to_owned())]
+}
