@@ -1,6 +1,7 @@
 //! Keeps the ConfigMap `updater-config`: asks the cloud for private links and writes the entries.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -95,6 +96,15 @@ impl Links {
     }
 }
 
+/// Where nodes reach the hosts of links that are up.
+fn addresses(resolved: &[Resolved]) -> BTreeMap<RegistryHost, IpAddr> {
+    let up = resolved.iter().filter_map(|one| match one.fact {
+        Fact::Up(address) => Some((&one.hosts, address)),
+        Fact::Down(_) | Fact::Unknown => None,
+    });
+    up.flat_map(|(hosts, address)| hosts.iter().map(move |host| (host.clone(), address))).collect()
+}
+
 struct Poller {
     settings: Arc<Settings>,
     maps: Api<ConfigMap>,
@@ -150,6 +160,9 @@ impl Poller {
             let (link, one) = self.ask(want).await;
             links.push((want.name.clone(), Some(link)));
             resolved.push(one);
+        }
+        if let Some(registry) = &self.settings.registry {
+            registry.set_links(addresses(&resolved));
         }
         let mut pending = links.iter().any(|(_, link)| link.as_ref().is_some_and(|link| !link.is_up));
         let mut applied: BTreeSet<String> = wants.iter().map(|want| want.name.clone()).collect();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -58,11 +58,15 @@ pub enum Verdict {
     },
 }
 
+/// Where nodes reach hosts by a private link, which the controller's own DNS may not know.
+pub type Links = BTreeMap<RegistryHost, IpAddr>;
+
 /// Asks registries.
 #[derive(Debug)]
 pub struct Checker {
     http: reqwest::Client,
     settings: Arc<Settings>,
+    links: Arc<Mutex<Links>>,
 }
 
 /// How a question ended before there was an answer.
@@ -74,13 +78,13 @@ impl Checker {
     /// # Errors
     /// The certificates cannot be used, or HTTPS cannot be set up.
     pub fn new(settings: Settings) -> Result<Self, String> {
-        let settings = Arc::new(settings);
+        let (settings, links) = (Arc::new(settings), Arc::default());
         let mut builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             // A proxy would look the name up itself, and could be sent anywhere.
             .no_proxy()
-            .dns_resolver(Guard(settings.clone()))
+            .dns_resolver(Guard { settings: settings.clone(), links: Arc::clone(&links) })
             .connect_timeout(CONNECT)
             .user_agent(concat!("tcr-assistant/", env!("CARGO_PKG_VERSION")));
         if let Some(pem) = &settings.ca {
@@ -91,7 +95,12 @@ impl Checker {
             builder = builder.tls_certs_merge(certificates);
         }
         let http = builder.build().map_err(|error| innermost(&error))?;
-        Ok(Self { http, settings })
+        Ok(Self { http, settings, links })
+    }
+
+    /// Hosts are asked at these addresses first: it is what a node does with the entries in its hosts file.
+    pub fn set_links(&self, links: Links) {
+        *self.links.lock().unwrap_or_else(PoisonError::into_inner) = links;
     }
 
     /// What the first of the hosts that says something says.
@@ -259,18 +268,28 @@ struct Forbidden(IpAddr, &'static str);
 /// Looks names up, and leaves out every address to which nothing is sent: here, so that the address that was judged
 /// is the one that is connected to.
 #[derive(Debug)]
-struct Guard(Arc<Settings>);
+struct Guard {
+    settings: Arc<Settings>,
+    links: Arc<Mutex<Links>>,
+}
 
 impl Resolve for Guard {
     fn resolve(&self, name: Name) -> Resolving {
-        let settings = self.0.clone();
+        let is_it = |host: &RegistryHost| host.name() == name.as_str();
+        if let Some((_, address)) = self.settings.addresses.iter().find(|(host, _)| is_it(host)) {
+            let address = *address;
+            return Box::pin(async move { Ok(Box::new(std::iter::once(address)) as Addrs) });
+        }
+        let links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        let link = links.iter().find(|(host, _)| is_it(host)).map(|(_, address)| *address);
         Box::pin(async move {
-            let is_it = |host: &RegistryHost| host.name() == name.as_str();
-            if let Some((_, address)) = settings.addresses.iter().find(|(host, _)| is_it(host)) {
-                return Ok(Box::new(std::iter::once(*address)) as Addrs);
-            }
             // Port 0 stands for the URL's own.
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let looked_up = tokio::net::lookup_host((name.as_str(), 0)).await;
+            let found: Vec<SocketAddr> = match (looked_up, link) {
+                (Ok(found), link) => link.map(|ip| SocketAddr::new(ip, 0)).into_iter().chain(found).collect(),
+                (Err(_), Some(ip)) => vec![SocketAddr::new(ip, 0)],
+                (Err(error), None) => return Err(error.into()),
+            };
             let allowed: Vec<SocketAddr> =
                 found.iter().copied().filter(|it| address::forbidden(it.ip()).is_none()).collect();
             let refused = found.iter().find_map(|it| Some(Forbidden(it.ip(), address::forbidden(it.ip())?)));

@@ -62,3 +62,25 @@ fn what_a_token_grants_is_read_from_its_claims() {
     }
     assert!(!can_push(&Sensitive::new("opaque")));
 }
+
+#[tokio::test]
+async fn a_host_is_looked_for_at_its_private_link_first_and_never_at_a_forbidden_address() {
+    let host: RegistryHost = "demo.invalid".parse().unwrap();
+    let guard = |link: Option<&str>, named: Option<SocketAddr>| {
+        let links = link.map(|link| (host.clone(), link.parse().unwrap())).into_iter().collect();
+        let addresses = named.map(|named| (host.clone(), named)).into_iter().collect();
+        let settings = Settings { addresses, ..Settings::default() };
+        Guard { settings: Arc::new(settings), links: Arc::new(Mutex::new(links)) }
+    };
+    let resolve = async |guard: Guard| {
+        let found = guard.resolve("demo.invalid".parse().unwrap()).await;
+        found.map(|found| found.collect::<Vec<_>>()).map_err(|error| error.to_string())
+    };
+    let at = |text: &str| Ok(vec![text.parse::<SocketAddr>().unwrap()]);
+    assert_eq!(resolve(guard(Some("10.0.0.2"), None)).await, at("10.0.0.2:0"));
+    let error = resolve(guard(Some("169.254.0.23"), None)).await.unwrap_err();
+    assert!(error.contains("no password is sent to 169.254.0.23"), "{error}");
+    let named = "127.0.0.1:5000";
+    assert_eq!(resolve(guard(Some("10.0.0.2"), named.parse().ok())).await, at(named));
+    assert!(resolve(guard(None, None)).await.is_err());
+}
