@@ -1,5 +1,5 @@
 /** Texts that people write, YAML or JSON, one or several documents, read as `kubectl` and the harness read them. */
-import { isScalar, type Document as YamlDocument, parseAllDocuments, type Tags, visit } from "yaml";
+import { type Document as YamlDocument, parseAllDocuments, type Tags } from "yaml";
 
 /** One document. */
 export interface Document {
@@ -20,7 +20,7 @@ export class Unreadable extends Error {
   }
 }
 
-/** YAML 1.1 as Kubernetes' tools mean it: `0644` is octal, and a date or `1:30` is a text. */
+/** YAML 1.1 as Kubernetes' tools mean it: `0644` is octal, a date or `1:30` is a text, and so is every key. */
 const KUBERNETES_TAGS = (tags: Tags): Tags =>
   tags.filter(
     (tag) => typeof tag === "string" || !(tag.format === "TIME" || /:(timestamp|binary|omap|pairs|set)$/.test(tag.tag)),
@@ -32,34 +32,19 @@ export function read(text: string): Document[] {
 }
 
 function readYaml(text: string): Document[] {
-  const documents = parseAllDocuments(text, { version: "1.1", customTags: KUBERNETES_TAGS, uniqueKeys: isSameKey });
+  const documents = parseAllDocuments(text, { version: "1.1", customTags: KUBERNETES_TAGS, stringKeys: true });
   if (!Array.isArray(documents)) return [];
   return documents.flatMap((yaml) => {
     const error = yaml.errors[0];
     // The message's own drawing of the line is left out: the editor shows the text.
     if (error) throw new Unreadable(`not YAML: ${error.message.split("\n")[0]?.replace(/:$/, "")}`, error.linePos?.[0].line);
     try {
-      const value = valueOf(yaml);
+      const value: unknown = yaml.toJS();
       return value === null ? [] : [{ json: JSON.stringify(value, finite), value, yaml }];
     } catch (cause) {
       throw new Unreadable(`not YAML: ${(cause as Error).message}`);
     }
   });
-}
-
-/** The values; a key is a text whatever it looks like, `y` and `on` too. */
-function valueOf(yaml: YamlDocument): unknown {
-  const copy = yaml.clone();
-  visit(copy, {
-    Pair(_, { key }) {
-      if (isScalar(key) && typeof key.value !== "symbol" && key.source !== undefined) key.value = key.source;
-    },
-  });
-  return copy.toJS();
-}
-
-function isSameKey(one: unknown, other: unknown): boolean {
-  return isScalar(one) && isScalar(other) && (one.source ?? one.value) === (other.source ?? other.value);
 }
 
 /** JSON would say null for what it cannot say. */

@@ -5,7 +5,7 @@ import { after, before, describe, test } from "node:test";
 import type { Page } from "playwright-core";
 import { parse, parseAllDocuments, stringify } from "yaml";
 import { type Opened, ROOT, Stage } from "./browser.ts";
-import { complaint, run } from "./harness.ts";
+import { cannotRender, complaint, render, run } from "./harness.ts";
 
 let stage: Stage;
 /** One page for the tests that start by resetting the form. */
@@ -228,6 +228,34 @@ describe("the form", () => {
     assert.deepEqual(run(object, stringify(settings, { version: "1.1" })).map(({ allowed }) => allowed), [true]);
     const example = parse(readFileSync(`${ROOT}artifacts/kubewarden/policy-registries.yaml`, "utf8")) as { spec: Fields };
     assert.deepEqual(admission.spec.rules, example.spec.rules);
+    await context.close();
+  });
+
+  test("writes values from which the chart makes the same ImagePullSecret", { skip: cannotRender() }, async () => {
+    const { page, context } = await stage.visit();
+    const agree = async () => {
+      const object = parse(await output(page, "imagepullsecret"), { version: "1.1" }) as { metadata: Fields; spec: Fields };
+      const rendered = render(await output(page, "values")).find(({ kind }) => kind === "ImagePullSecret") as typeof object | undefined;
+      assert.equal(rendered?.metadata.name, object.metadata.name);
+      assert.deepEqual(rendered?.spec, object.spec);
+    };
+    await filled(page);
+    await page.fill("#field-namespaces", "!kube-*");
+    await page.selectOption("#field-conflictPolicy", "adopt");
+    await page.selectOption("#field-credentialType", "temp");
+    await page.uncheck("#field-vpcDomain");
+    await page.check("#field-resolve");
+    await page.selectOption("#field-protect", "off");
+    await page.getByRole("button", { name: "Add a condition" }).click();
+    await page.getByLabel("Label", { exact: true }).fill("environment");
+    await page.getByLabel("Values", { exact: true }).fill("production");
+    await agree();
+    await page.click("#reset");
+    await docker(page);
+    await page.fill("#field-server", "demo.tencentcloudcr.com");
+    await page.fill("#field-username", "100012345678");
+    await page.fill("#field-secretName", "demo-password");
+    await agree();
     await context.close();
   });
 

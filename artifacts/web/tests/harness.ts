@@ -3,6 +3,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parseAllDocuments } from "yaml";
 import { ROOT } from "./browser.ts";
 
 const HARNESS = `${process.env.CARGO_TARGET_DIR ?? `${ROOT}target`}/debug/harness`;
@@ -50,4 +51,19 @@ function inFiles<K extends string, T>(texts: Record<K, string>, use: (files: Rec
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+/** The chart with values, rendered by the helm that the chart's own tests use: objects by their kind. */
+export function render(values: string): Record<string, unknown>[] {
+  return inFiles({ values }, (files) => {
+    const helm = execFileSync(`${ROOT}artifacts/render`, ["--helm"], { encoding: "utf8" }).trim();
+    const flags = ["template", "tcr-assistant", `${ROOT}artifacts/chart`, "-n", "tcr-assistant-system", "--kube-version", "1.35.0", "-f", files.values];
+    return parseAllDocuments(execFileSync(helm, flags, { encoding: "utf8", maxBuffer: 1 << 24 })).map((document) => document.toJS() as Record<string, unknown>);
+  });
+}
+
+/** Why the chart cannot be rendered here; false when it can. */
+export function cannotRender(): string | false {
+  const { status } = spawnSync("go", ["version"]);
+  return status === 0 ? false : "needs Go, which builds helm";
 }

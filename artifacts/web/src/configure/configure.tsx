@@ -5,7 +5,7 @@ import { useText } from "../text.tsx";
 import { Choice, type Editing, EditingProvider, Flag, Group, idOf, Radios, TextInput, useEditing } from "./fields.tsx";
 import { CHOICES, type Form, initialForm } from "./form.ts";
 import { Import } from "./import-panel.tsx";
-import { judge, type Remark } from "./judge.ts";
+import { judge, type Judgement, type Remark } from "./judge.ts";
 import { settings } from "./objects.ts";
 import { OutputPanel } from "./output-panel.tsx";
 import { REGIONS } from "./regions.ts";
@@ -72,9 +72,27 @@ export function Configure({ form, setForm, onTry }: Props) {
             <button type="button" id="reset" class="quiet" onClick={reset}>{text.configure.reset}</button>
           </div>
         </form>
+        <ToResult judgement={judgement} />
         <OutputPanel form={form} judgement={judgement} goTo={goTo} onTry={() => onTry(stringify(settings(form), { lineWidth: 0, version: "1.1" }))} />
       </div>
     </EditingProvider>
+  );
+}
+
+/** Where the result is a long way below: whether admission accepts it, and the way there. */
+function ToResult({ judgement }: { judgement: Judgement }) {
+  const text = useText();
+  const { length } = judgement.errors;
+  const go = (event: Event) => {
+    event.preventDefault();
+    document.getElementById("output-heading")?.scrollIntoView();
+    document.getElementById("tab-imagepullsecret")?.focus({ preventScroll: true });
+  };
+  return (
+    <a class={`to-result verdict ${length > 0 ? "refused" : "admitted"}`} href="#output-heading" onClick={go}>
+      <span>{text.output.title}</span>
+      <span>{length > 0 ? text.output.reasons(length) : text.output.accepted}</span>
+    </a>
   );
 }
 

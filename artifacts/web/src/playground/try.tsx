@@ -1,10 +1,10 @@
 import { useMemo } from "preact/hooks";
-import { type Document, read, Unreadable } from "../documents.ts";
+import { read, Unreadable } from "../documents.ts";
 import { Editor } from "../editor.tsx";
 import { CopyButton } from "../copy.tsx";
 import { useText } from "../text.tsx";
 import { Diff } from "./diff.tsx";
-import { type Action, type Answer, evaluate, readSettings } from "./evaluate.ts";
+import { type Action, type Answer, evaluate, readSettings, type Refused } from "./evaluate.ts";
 import { SAMPLE_SETTINGS, SAMPLES, sample } from "./samples.ts";
 import type { Trial } from "./trial.ts";
 
@@ -22,7 +22,8 @@ interface Outcome {
 
 export function Try({ trial, setTrial }: Props) {
   const text = useText();
-  const outcome = useMemo(() => judge(trial, text.line), [trial, text]);
+  const settings = useMemo(() => judgeSettings(trial.settings, text.line), [trial.settings, text]);
+  const outcome = useMemo(() => judge(trial, settings, text.line), [trial, settings, text]);
   const chosen = SAMPLES.find((name) => sample(name) === trial.manifests) ?? "";
   const { answers } = outcome;
 
@@ -129,30 +130,32 @@ function Problems({ id, problems }: { id: string; problems: string[] }) {
   );
 }
 
-/** Everything that is said, from the texts alone. */
-function judge({ manifests, settings, operation, username }: Trial, line: (line: number) => string): Outcome {
-  performance.mark("evaluate-start");
-  const outcome: Outcome = { answers: [], settingsProblems: [] };
-  const told = (cause: unknown) => {
-    const message = cause instanceof Error ? cause.message : String(cause);
-    return cause instanceof Unreadable && cause.line !== undefined && !message.includes("at line") ? `${line(cause.line)}: ${message}` : message;
-  };
-  let settingsJson: string | undefined;
+/** What the settings are as JSON, or what is wrong with them. */
+function judgeSettings(settings: string, line: (line: number) => string): string | Refused {
   try {
-    const read = readSettings(settings);
-    if (typeof read === "string") settingsJson = read;
-    else outcome.settingsProblems = read.mistakes;
+    return readSettings(settings);
   } catch (cause) {
-    outcome.settingsProblems = [told(cause)];
+    return { mistakes: [told(cause, line)] };
   }
+}
+
+/** Everything that is said, from the texts alone. */
+function judge({ manifests, operation, username }: Trial, settings: string | Refused, line: (line: number) => string): Outcome {
+  performance.mark("evaluate-start");
+  const outcome: Outcome = { answers: [], settingsProblems: typeof settings === "string" ? [] : settings.mistakes };
   try {
-    const documents: Document[] = read(manifests);
-    if (settingsJson !== undefined) outcome.answers = evaluate(documents, settingsJson, { operation, username });
+    const documents = read(manifests);
+    if (typeof settings === "string") outcome.answers = evaluate(documents, settings, { operation, username });
   } catch (cause) {
-    outcome.manifestsProblem = told(cause);
+    outcome.manifestsProblem = told(cause, line);
   }
   performance.measure("evaluate", "evaluate-start");
   return outcome;
+}
+
+function told(cause: unknown, line: (line: number) => string): string {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return cause instanceof Unreadable && cause.line !== undefined && !message.includes("at line") ? `${line(cause.line)}: ${message}` : message;
 }
 
 function count(answers: Answer[], verdict: Answer["verdict"]): number {

@@ -103,6 +103,7 @@ export const en = {
     names: { imagepullsecret: "ImagePullSecret", values: "Helm values", policy: "ClusterAdmissionPolicy" },
     accepted: "Admission accepts this.",
     refused: (count: number) => (count === 1 ? "Admission would refuse this:" : `Admission would refuse this, for ${count} reasons:`),
+    reasons: (count: number) => (count === 1 ? "1 thing to correct" : `${count} things to correct`),
     reveal: "Show the password",
     tryIt: "Try these settings",
     beyondTheChart: "The chart's values for a static credential have no label conditions and no conflict policy. Apply the ImagePullSecret itself instead.",

@@ -105,6 +105,7 @@ export const zh: Text = {
     names: { imagepullsecret: "ImagePullSecret", values: "Helm 参数", policy: "ClusterAdmissionPolicy" },
     accepted: "准入策略接受此配置。",
     refused: (count) => `准入策略会拒绝此配置，共 ${count} 条原因：`,
+    reasons: (count) => `${count} 处需要修改`,
     reveal: "显示密码",
     tryIt: "试用这些设置",
     beyondTheChart: "Chart 中静态凭证的参数不支持标签条件和冲突策略，请直接应用 ImagePullSecret。",
