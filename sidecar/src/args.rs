@@ -17,7 +17,7 @@ use crate::cloud::api_credential::Chain;
 use crate::cloud::client;
 use crate::cloud::endpoint::Endpoint;
 use crate::cloud::metadata;
-use crate::{controller, crd, registry, render};
+use crate::{cleanup, controller, crd, registry, render};
 
 /// Pull secrets for Tencent Container Registry: obtained, kept valid and distributed.
 #[derive(Debug, Parser)]
@@ -37,6 +37,8 @@ Examples:
     tcr-assistant render -f demo.yaml --cluster-id cls-12345678 --mask
   Install the custom resource:
     tcr-assistant crd | kubectl apply -f -
+  Take everything out of the cluster that KUBECONFIG names:
+    tcr-assistant cleanup --dry-run
   Be the controller of the cluster that KUBECONFIG names:
     tcr-assistant run --cluster-id cls-12345678
 
@@ -51,6 +53,8 @@ pub enum Command {
     Crd,
     /// Keep a cluster as its ImagePullSecrets say: the controller
     Run(Box<RunArgs>),
+    /// Take everything of ours out of a cluster, without controller and webhook
+    Cleanup(CleanupArgs),
 }
 
 const RENDER_HELP: &str = "\
@@ -213,6 +217,28 @@ impl RegistryArgs {
     }
 }
 
+const CLEANUP_HELP: &str = "\
+Removes, with the rights of the kubeconfig in use: the webhook configurations, every reference and
+Secret that ImagePullSecrets led to, the hosts entries, what is stored in tcr-assistant-system, and the
+ImagePullSecrets themselves. Credentials stay valid at the registry; their ids are printed. The custom
+resource's definition stays: kubectl delete crd imagepullsecrets.tcr.tencentcloudcr.com
+
+A running controller would put everything back, so it is refused while one runs. Where a Kubewarden
+policy guards our objects (protect: reject), delete the policy first.
+
+Examples:
+  tcr-assistant cleanup --dry-run
+  helm uninstall tcr-assistant -n tcr-assistant-system && tcr-assistant cleanup";
+
+/// Settings of `cleanup`.
+#[derive(Debug, Group)]
+#[command(after_help = CLEANUP_HELP)]
+pub struct CleanupArgs {
+    /// Only say what would be removed
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -352,7 +378,7 @@ impl Args {
     pub fn log_format(&self) -> LogFormat {
         match &self.command {
             Command::Run(args) => args.log_format,
-            Command::Render(_) | Command::Crd => LogFormat::Text,
+            Command::Render(_) | Command::Crd | Command::Cleanup(_) => LogFormat::Text,
         }
     }
 
@@ -368,6 +394,13 @@ impl Args {
                     let _ = writeln!(std::io::stderr().lock(), "{line}");
                 };
                 runtime.block_on(render::run(*args, out, &mut tell))
+            }
+            Command::Cleanup(CleanupArgs { dry_run }) => {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+                runtime.block_on(async {
+                    let (client, _) = controller::client().await?;
+                    cleanup::run(client, dry_run, out).await
+                })
             }
             Command::Run(args) => {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

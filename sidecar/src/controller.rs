@@ -27,9 +27,11 @@ pub mod api_calls;
 pub mod api_error;
 pub mod execute;
 pub mod http;
+pub mod lean;
 pub mod lease;
 pub mod object;
 pub mod password;
+pub mod pods;
 pub mod queue;
 pub mod seen;
 pub mod state;
@@ -37,6 +39,7 @@ pub mod status;
 pub mod watch_streams;
 
 mod core;
+mod drift;
 mod item;
 mod keepers;
 mod links;
@@ -138,9 +141,8 @@ async fn lead(
     let keepers = keepers::Keepers::new(tell);
     let poller = links::Links::start(&kube, &settings, link);
     watch_streams::start(&kube, &see);
-    drop(see);
     let inputs = core::Inputs { sightings, news, links, asked, stop };
-    core::Core::new(kube, settings, keepers, poller, ready).run(inputs).await;
+    core::Core::new(kube, settings, keepers, poller, ready, see).run(inputs).await;
     Ok(())
 }
 

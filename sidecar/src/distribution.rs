@@ -9,14 +9,19 @@
 //! Work is keyed by namespace: a new namespace costs one plan, whatever the cluster's size.
 //! Nothing here has a client or a clock, and a plan of what has been carried out is empty.
 
+pub mod contest;
 pub mod desired;
+pub mod identity;
 pub mod name_map;
 pub mod observed;
 pub mod plan;
 pub mod reference;
+pub mod stuck;
 pub mod tally;
 
+pub use contest::{Contest, Contests, Target, TargetKind};
 pub use desired::{Content, Desired, Digest, Distribution};
-pub use observed::{Account, Labels, Namespace, Observed, SeenSecret, Version};
+pub use identity::{ResourceVersion, Uid, Version};
+pub use observed::{Account, Labels, Namespace, Observed, References, SeenSecret};
 pub use plan::{Change, plan};
 pub use tally::{Tally, tally, tally_one};

@@ -1,11 +1,12 @@
 //! The controller of tcr-assistant: obtains TCR credentials, keeps them valid and distributes them.
 //!
-//! Arrows go one way: `args` -> `controller`, `render` -> `cloud` (the adapter that talks to Tencent
+//! Arrows go one way: `args` -> `controller`, `cleanup`, `render` -> `cloud` (the adapter that talks to Tencent
 //! Cloud), `registry` (the one that asks registries) -> pure values (`distribution`, `credential::plan`, `private_link`, `crd`, `secret`,
 //! `domains`, and the crate `tcr`). Decisions are functions over values; only `args` knows the
 //! command line.
 
 pub mod args;
+pub mod cleanup;
 pub mod cloud;
 pub mod controller;
 pub mod crd;

@@ -26,37 +26,36 @@ pub struct Announcement {
     pub message: String,
 }
 
+/// Something about a Pod that its owner has to do.
+#[derive(Clone, Debug)]
+pub struct PodAnnouncement {
+    /// The Pod.
+    pub reference: ObjectReference,
+    /// A sentence.
+    pub message: String,
+}
+
+struct Waiting {
+    reference: ObjectReference,
+    event: Event,
+}
+
 /// Takes announcements.
 #[derive(Clone, Debug)]
 pub struct Announcer {
-    sender: mpsc::Sender<Announcement>,
+    sender: mpsc::Sender<Waiting>,
 }
 
 impl Announcer {
     /// Starts the task that sends them; it ends with the last announcer.
     pub fn start(client: Client) -> Self {
-        let (sender, mut announcements) = mpsc::channel::<Announcement>(MOST_WAITING);
+        let (sender, mut announcements) = mpsc::channel::<Waiting>(MOST_WAITING);
         tokio::spawn(async move {
             let recorder = Recorder::new(client, Reporter::from("tcr-assistant"));
-            while let Some(Announcement { name, uid, warning, reason, message }) = announcements.recv().await
-            {
-                let reference = ObjectReference {
-                    api_version: Some(format!("{API_GROUP}/{API_VERSION}")),
-                    kind: Some(IMAGE_PULL_SECRET_KIND.to_owned()),
-                    name: Some(name),
-                    uid: Some(uid),
-                    ..ObjectReference::default()
-                };
-                let event = Event {
-                    type_: if warning { EventType::Warning } else { EventType::Normal },
-                    reason: reason.to_owned(),
-                    note: Some(shortened(message)),
-                    action: "Distribute".to_owned(),
-                    secondary: None,
-                };
+            while let Some(Waiting { reference, event }) = announcements.recv().await {
                 if let Err(error) = recorder.publish(&event, &reference).await {
                     let error = super::api_error::ApiError::from(error);
-                    tracing::warn!(reason, %error, "cannot write an Event");
+                    tracing::warn!(reason = event.reason, %error, "cannot write an Event");
                 }
             }
         });
@@ -65,7 +64,39 @@ impl Announcer {
 
     /// Sends it some time soon.
     pub fn say(&self, announcement: Announcement) {
-        if self.sender.try_send(announcement).is_err() {
+        let Announcement { name, uid, warning, reason, message } = announcement;
+        let reference = ObjectReference {
+            api_version: Some(format!("{API_GROUP}/{API_VERSION}")),
+            kind: Some(IMAGE_PULL_SECRET_KIND.to_owned()),
+            name: Some(name),
+            uid: Some(uid),
+            ..ObjectReference::default()
+        };
+        let event = Event {
+            type_: if warning { EventType::Warning } else { EventType::Normal },
+            reason: reason.to_owned(),
+            note: Some(shortened(message)),
+            action: "Distribute".to_owned(),
+            secondary: None,
+        };
+        self.send(Waiting { reference, event });
+    }
+
+    /// The same, on a Pod that lacks our reference.
+    pub fn say_of_pod(&self, announcement: PodAnnouncement) {
+        let PodAnnouncement { reference, message } = announcement;
+        let event = Event {
+            type_: EventType::Warning,
+            reason: "PullSecretMissing".to_owned(),
+            note: Some(shortened(message)),
+            action: "Pull".to_owned(),
+            secondary: None,
+        };
+        self.send(Waiting { reference, event });
+    }
+
+    fn send(&self, waiting: Waiting) {
+        if self.sender.try_send(waiting).is_err() {
             tracing::warn!("too many Events at once; one is left out");
         }
     }

@@ -81,7 +81,8 @@ where
 }
 
 /// Kinds that are called. A closed list: a label's values must be few.
-const KINDS: [&str; 10] = [
+const KINDS: [&str; 11] = [
+    "pods",
     "imagepullsecrets",
     "namespaces",
     "secrets",

@@ -20,14 +20,15 @@ use super::links::Links;
 use super::numbers::Numbers;
 use super::object::Object;
 use super::password::Passwords;
+use super::pods::StuckPods;
 use super::queue::{End, Lane, Queue};
 use super::report::Reported;
 use super::state::{Kind, State};
 use super::trials;
-use super::watch_streams::Sighting;
+use super::watch_streams::{self, Sighting};
 use crate::credential::Key;
 use crate::credential::keeper::News;
-use crate::distribution::{Change, Content, SeenSecret, plan};
+use crate::distribution::{Change, Content, Contests, SeenSecret, TargetKind, plan};
 use tcr::names::derived_secret_name;
 
 /// Writers at a time.
@@ -70,6 +71,8 @@ pub(super) struct Core {
     pub(super) reports: JoinSet<Reported>,
     pub(super) trials: JoinSet<trials::Tried>,
     pub(super) queue: Queue,
+    pub(super) contests: Contests,
+    pub(super) stuck: StuckPods,
     pub(super) numbers: Numbers,
     pub(super) swept: bool,
     pub(super) listings: Listings,
@@ -77,6 +80,8 @@ pub(super) struct Core {
     looked: HashMap<Arc<str>, Instant>,
     listed: BTreeSet<String>,
     ready: watch::Sender<bool>,
+    /// For watches that start later.
+    see: mpsc::Sender<Sighting>,
 }
 
 /// Which first lists are complete.
@@ -103,6 +108,7 @@ impl Core {
         keepers: Keepers,
         links: Links,
         ready: watch::Sender<bool>,
+        see: mpsc::Sender<Sighting>,
     ) -> Self {
         Self {
             announcer: Announcer::start(client.clone()),
@@ -117,6 +123,8 @@ impl Core {
             reports: JoinSet::new(),
             trials: JoinSet::new(),
             queue: Queue::default(),
+            contests: Contests::default(),
+            stuck: StuckPods::default(),
             numbers: Numbers::default(),
             swept: false,
             listings: Listings::default(),
@@ -124,6 +132,7 @@ impl Core {
             looked: HashMap::new(),
             listed: BTreeSet::new(),
             ready,
+            see,
         }
     }
 
@@ -133,7 +142,8 @@ impl Core {
             self.start_writers();
             let report_at = self.report(Instant::now());
             let trial_at = self.run_trials(Instant::now());
-            let wake = [self.queue.next(), report_at, trial_at].into_iter().flatten().min();
+            let contest_end = self.expire_contests(Instant::now());
+            let wake = [self.queue.next(), report_at, trial_at, contest_end].into_iter().flatten().min();
             let wake = wake.unwrap_or_else(|| Instant::now() + Duration::from_secs(60));
             tokio::select! {
                 _ = inputs.stop.wait_for(|stop| *stop) => break,
@@ -192,7 +202,9 @@ impl Core {
             Sighting::Account(event) => match event {
                 Event::Apply(placed) | Event::InitApply(placed) => {
                     let namespace: Arc<str> = (*placed.namespace).into();
-                    if self.state.see_account(placed) {
+                    let name = placed.name.clone();
+                    let news = self.state.see_account(placed);
+                    if self.take_drift(&namespace, TargetKind::ServiceAccount, &name, news) {
                         self.queue.push(&namespace, Lane::Urgent);
                     }
                 }
@@ -207,15 +219,18 @@ impl Core {
             Sighting::Secret(event) => match event {
                 Event::Apply(Some(placed)) | Event::InitApply(Some(placed)) => {
                     let namespace: Arc<str> = (*placed.namespace).into();
-                    if self.state.see_secret(placed) {
+                    let name = placed.name.clone();
+                    let news = self.state.see_secret(placed);
+                    if self.take_drift(&namespace, TargetKind::Secret, &name, news) {
                         self.queue.push(&namespace, Lane::Urgent);
                     }
                 }
                 Event::Delete(Some(placed)) => {
-                    if let SeenSecret::Ours { uid, .. } = &placed.seen
-                        && self.state.lose_secret(&placed.namespace, &placed.name, uid)
-                    {
-                        self.queue.push(&(*placed.namespace).into(), Lane::Urgent);
+                    let SeenSecret::Ours { uid, .. } = &placed.seen else { return };
+                    let news = self.state.lose_secret(&placed.namespace, &placed.name, uid);
+                    let namespace: Arc<str> = (*placed.namespace).into();
+                    if self.take_drift(&namespace, TargetKind::Secret, &placed.name, news) {
+                        self.queue.push(&namespace, Lane::Urgent);
                     }
                 }
                 Event::Apply(None) | Event::InitApply(None) | Event::Delete(None) => {}
@@ -226,6 +241,12 @@ impl Core {
                     self.listings.secrets = true;
                     self.listing_done();
                 }
+            },
+            Sighting::Pod(event) => match event {
+                Event::Apply(pod) | Event::InitApply(pod) => self.take_pod(pod),
+                Event::Delete(pod) => self.stuck.lose(&pod.uid),
+                Event::Init => self.stuck.clear(),
+                Event::InitDone => {}
             },
             Sighting::Password(event) => {
                 match event {
@@ -314,6 +335,7 @@ impl Core {
         self.queue.forget(name);
         self.failures.remove(name);
         self.looked.remove(name);
+        self.contests.forget(name);
     }
 
     fn listed_namespace(&mut self, name: &Arc<str>) {
@@ -335,6 +357,8 @@ impl Core {
             image_pull_secrets = self.items.len(),
             "everything was listed"
         );
+        // Only now can be told which of them are stuck.
+        watch_streams::start_pods(&self.client, &self.see);
         // Nobody listening means that nobody asks.
         let _ = self.ready.send(true);
     }
@@ -363,6 +387,7 @@ impl Core {
         if self.state.ask(name, distribution) && *self.ready.borrow() {
             let names: Vec<Arc<str>> = self.state.observed().names().cloned().collect();
             names.iter().for_each(|name| self.queue.push(name, Lane::Bulk));
+            self.advise_all();
         }
     }
 
@@ -380,11 +405,14 @@ impl Core {
         }
     }
 
-    /// What is to be done in a namespace, if anything.
+    /// What is to be done in a namespace now, if anything.
     fn job(&mut self, namespace: &Arc<str>, now: Instant) -> Option<Job> {
         let seen = self.state.observed().get(namespace)?;
         let look_again = self.look_again(namespace, now);
-        let changes: Vec<_> = plan(namespace, seen, self.state.desired())
+        let changes = plan(namespace, seen, self.state.desired());
+        let changes: Vec<_> = self
+            .contests
+            .hold_back(namespace, changes, now)
             .into_iter()
             .map(|change| {
                 let known = match &change {
@@ -393,7 +421,7 @@ impl Core {
                     }
                     _ => None,
                 };
-                let known = known.map(Box::from);
+                let known = known.cloned();
                 (change, known)
             })
             .collect();
@@ -440,7 +468,10 @@ impl Core {
                 self.failures.remove(&namespace);
                 End::Done
             }
-            Ended::Overtaken => End::Overtaken,
+            Ended::Overtaken => {
+                self.numbers.overtaken();
+                End::Overtaken
+            }
             Ended::Failed(failed) => {
                 self.numbers.failed();
                 tracing::warn!(%namespace, kind = failed.kind, name = failed.name, message = failed.message, "a write failed; trying again");
@@ -456,6 +487,9 @@ impl Core {
 
     fn finish(&mut self, namespace: &Arc<str>, end: End, now: Instant) {
         self.queue.finish(namespace, end, now, random());
+        if let Some(at) = self.contests.next_in(namespace, now) {
+            self.queue.push_at(namespace, at);
+        }
         let Some(looked) = self.looked.get(namespace).copied() else { return };
         let seen = self.state.observed().get(namespace);
         match seen.is_some_and(|seen| seen.secrets.values().any(|secret| !secret.is_ours())) {

@@ -4,15 +4,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
+use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
-use kube::{Api, Client};
+use kube::core::Request;
+use kube::{Api, Client, Resource as _};
 use serde_json::{Value, json};
-use tcr::names::{IMAGE_PULL_SECRET_LABEL, MANAGED_BY_LABEL, SECRET_KEY, SECRET_PREFIX, derived_secret_name};
+use tcr::names::{
+    IMAGE_PULL_SECRET_LABEL, MANAGED_BY, MANAGED_BY_LABEL, SECRET_KEY, SECRET_PREFIX, derived_secret_name,
+};
 
 use super::api_error::{ApiError, within};
+use super::lean::{AccountObject, SecretObject};
 use super::seen::{self, Placed};
-use crate::distribution::{Account, Change, Content, SeenSecret};
+use crate::distribution::{Account, Change, Content, SeenSecret, Uid};
 use crate::secret;
 
 /// Longest time for one write.
@@ -82,7 +86,7 @@ pub struct Job {
     /// Secrets of others to look at again: their names, and what ours would hold.
     pub look_again: Vec<(String, Content)>,
     /// The writes in order; with the uid, for a Secret to be created, of the one that was there.
-    pub changes: Vec<(Change, Option<Box<str>>)>,
+    pub changes: Vec<(Change, Option<Uid>)>,
 }
 
 /// Carries out a job.
@@ -91,7 +95,8 @@ pub async fn carry_out(client: Client, job: Job) -> Report {
     let Job { namespace, look_again, changes } = job;
     let api = Apis {
         secrets: Api::namespaced(client.clone(), &namespace),
-        accounts: Api::namespaced(client, &namespace),
+        accounts: Api::namespaced(client.clone(), &namespace),
+        client,
         namespace: namespace.clone(),
     };
     let mut written = Vec::new();
@@ -100,8 +105,9 @@ pub async fn carry_out(client: Client, job: Job) -> Report {
 }
 
 struct Apis {
-    secrets: Api<Secret>,
-    accounts: Api<ServiceAccount>,
+    client: Client,
+    secrets: Api<SecretObject>,
+    accounts: Api<AccountObject>,
     namespace: Arc<str>,
 }
 
@@ -109,7 +115,7 @@ impl Apis {
     async fn all(
         &self,
         look_again: Vec<(String, Content)>,
-        changes: Vec<(Change, Option<Box<str>>)>,
+        changes: Vec<(Change, Option<Uid>)>,
         written: &mut Vec<Written>,
     ) -> Ended {
         for (secret, content) in look_again {
@@ -118,53 +124,75 @@ impl Apis {
                 Err(error) => return ended(error, None, "Secret", &secret),
             }
         }
+        let is_secret = |(change, _): &(Change, Option<Uid>)| {
+            matches!(
+                change,
+                Change::CreateSecret { .. } | Change::UpdateSecret { .. } | Change::ReplaceSecret { .. }
+            )
+        };
+        // Secrets come first in a plan and do not depend on each other; what refers to them waits for all.
+        let first = changes.iter().take_while(|it| is_secret(it)).count();
+        let mut changes = changes.into_iter();
+        let secrets = changes.by_ref().take(first).map(|(change, known)| self.one(change, known));
+        let mut failed = None;
+        for (done, result) in futures::future::join_all(secrets).await {
+            written.extend(done);
+            failed = failed.or(result.err());
+        }
+        if let Some(ended) = failed {
+            return ended;
+        }
         for (change, known) in changes {
-            let (result, ips, kind, name) = match change {
-                Change::CreateSecret { name, content } => {
-                    let secret = derived_secret_name(&name);
-                    (
-                        self.create(&name, known.as_deref(), &content, written).await,
-                        Some(name),
-                        "Secret",
-                        secret,
-                    )
-                }
-                Change::UpdateSecret { name, uid, content } => {
-                    let secret = derived_secret_name(&name);
-                    (self.update(&name, &uid, &content, written).await, Some(name), "Secret", secret)
-                }
-                Change::ReplaceSecret { name, uid, content } => {
-                    let secret = derived_secret_name(&name);
-                    let result = match self.delete(&secret, &uid, written).await {
-                        Ok(()) => self.create(&name, None, &content, written).await,
-                        Err(error) => Err(error),
-                    };
-                    (result, Some(name), "Secret", secret)
-                }
-                Change::DeleteSecret { secret, uid } => {
-                    let ips = secret.strip_prefix(SECRET_PREFIX).map(str::to_owned);
-                    (self.delete(&secret, &uid, written).await, ips, "Secret", secret)
-                }
-                Change::EditReferences { account, patch } => {
-                    (self.edit(&account, patch, written).await, None, "ServiceAccount", account)
-                }
-            };
-            if let Err(error) = result {
-                return ended(error, ips, kind, &name);
+            let (done, result) = self.one(change, known).await;
+            written.extend(done);
+            if let Err(ended) = result {
+                return ended;
             }
         }
         Ended::Done
     }
 
+    /// Carries out one write; what was written, and how the job ends where it ends here.
+    async fn one(&self, change: Change, known: Option<Uid>) -> (Vec<Written>, Result<(), Ended>) {
+        let mut written = Vec::new();
+        let (result, ips, kind, name) = match change {
+            Change::CreateSecret { name, content } => {
+                let secret = derived_secret_name(&name);
+                let result = self.create(&name, known.as_ref(), &content, &mut written).await;
+                (result, Some(name), "Secret", secret)
+            }
+            Change::UpdateSecret { name, uid, content } => {
+                let secret = derived_secret_name(&name);
+                (self.update(&name, &uid, &content, &mut written).await, Some(name), "Secret", secret)
+            }
+            Change::ReplaceSecret { name, uid, content } => {
+                let secret = derived_secret_name(&name);
+                let result = match self.delete(&secret, &uid, &mut written).await {
+                    Ok(()) => self.create(&name, None, &content, &mut written).await,
+                    Err(error) => Err(error),
+                };
+                (result, Some(name), "Secret", secret)
+            }
+            Change::DeleteSecret { secret, uid } => {
+                let ips = secret.strip_prefix(SECRET_PREFIX).map(str::to_owned);
+                (self.delete(&secret, &uid, &mut written).await, ips, "Secret", secret)
+            }
+            Change::EditReferences { account, patch } => {
+                (self.edit(&account, patch, &mut written).await, None, "ServiceAccount", account)
+            }
+        };
+        (written, result.map_err(|error| ended(error, ips, kind, &name)))
+    }
+
     async fn create(
         &self,
         ips: &str,
-        known: Option<&str>,
+        known: Option<&Uid>,
         content: &Content,
         written: &mut Vec<Written>,
     ) -> Result<(), ApiError> {
         let secret = secret::of_bytes(ips, &self.namespace, content.bytes());
-        match within(DEADLINE, self.secrets.create(&PostParams::default(), &secret)).await {
+        match within(DEADLINE, self.post(&secret)).await {
             Ok(made) => {
                 push(&made, written);
                 Ok(())
@@ -184,7 +212,7 @@ impl Apis {
     async fn update(
         &self,
         ips: &str,
-        uid: &str,
+        uid: &Uid,
         content: &Content,
         written: &mut Vec<Written>,
     ) -> Result<(), ApiError> {
@@ -192,16 +220,14 @@ impl Apis {
         let name = derived_secret_name(ips);
         let labels = wanted.metadata.labels.unwrap_or_default();
         let mut operations = vec![
-            json!({"op": "test", "path": "/metadata/uid", "value": uid}),
+            json!({"op": "test", "path": "/metadata/uid", "value": uid.to_string()}),
             json!({"op": "add", "path": "/data", "value": wanted.data}),
         ];
         operations.extend([MANAGED_BY_LABEL, IMAGE_PULL_SECRET_LABEL].map(|label| {
             let path = format!("/metadata/labels/{}", label.replace('/', "~1"));
             json!({"op": "add", "path": path, "value": labels.get(label)})
         }));
-        match within(DEADLINE, self.secrets.patch(&name, &PatchParams::default(), &json_patch(operations)?))
-            .await
-        {
+        match within(DEADLINE, self.secrets.patch(&name, &patched(), &json_patch(operations)?)).await {
             Ok(made) => {
                 push(&made, written);
                 Ok(())
@@ -219,17 +245,19 @@ impl Apis {
     async fn put(
         &self,
         name: &str,
-        uid: &str,
+        uid: &Uid,
         labels: &std::collections::BTreeMap<String, String>,
         content: &Content,
         written: &mut Vec<Written>,
     ) -> Result<(), ApiError> {
-        let Some(mut object) = within(DEADLINE, self.secrets.get_opt(name)).await? else {
+        // All of it, because all of it is sent back.
+        let whole = Api::<Secret>::namespaced(self.client.clone(), &self.namespace);
+        let Some(mut object) = within(DEADLINE, whole.get_opt(name)).await? else {
             written.push(Written::Secret { name: name.to_owned(), seen: None });
             return Err(ApiError::Overtaken);
         };
-        if object.metadata.uid.as_deref() != Some(uid) {
-            let seen = Some(seen::in_the_way(&object, None, content));
+        if object.metadata.uid.as_deref().map(Uid::of).as_ref() != Some(uid) {
+            let seen = Some(seen::in_the_way(&object.into(), None, content));
             written.push(Written::Secret { name: name.to_owned(), seen });
             return Err(ApiError::Overtaken);
         }
@@ -238,13 +266,13 @@ impl Apis {
         object.metadata.labels.get_or_insert_default().extend(labels.clone());
         // The managed fields are not ours to send.
         object.metadata.managed_fields = None;
-        let made = within(DEADLINE, self.secrets.replace(name, &PostParams::default(), &object)).await?;
-        push(&made, written);
+        let made = within(DEADLINE, whole.replace(name, &posted(), &object)).await?;
+        push(&made.into(), written);
         Ok(())
     }
 
-    async fn delete(&self, name: &str, uid: &str, written: &mut Vec<Written>) -> Result<(), ApiError> {
-        let only_this = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
+    async fn delete(&self, name: &str, uid: &Uid, written: &mut Vec<Written>) -> Result<(), ApiError> {
+        let only_this = Preconditions { uid: Some(uid.to_string()), resource_version: None };
         let params = DeleteParams { preconditions: Some(only_this), ..DeleteParams::default() };
         match within(DEADLINE, self.secrets.delete(name, &params)).await {
             Ok(_) => {}
@@ -260,7 +288,7 @@ impl Apis {
             Value::Array(operations) => operations,
             other => vec![other],
         };
-        let (params, patch) = (PatchParams::default(), json_patch(operations)?);
+        let (params, patch) = (patched(), json_patch(operations)?);
         match within(DEADLINE, self.accounts.patch(account, &params, &patch)).await {
             Ok(made) => {
                 written.push(Written::Account(seen::account(made)));
@@ -276,10 +304,18 @@ impl Apis {
         }
     }
 
+    /// Creates it; of the answer only what matters is read.
+    async fn post(&self, secret: &Secret) -> kube::Result<SecretObject> {
+        let bytes = serde_json::to_vec(secret).map_err(kube::Error::SerdeError)?;
+        let request = Request::new(SecretObject::url_path(&(), Some(&self.namespace)));
+        let request = request.create(&posted(), bytes).map_err(kube::Error::BuildRequest)?;
+        self.client.request(request).await
+    }
+
     async fn look(
         &self,
         name: &str,
-        known: Option<&str>,
+        known: Option<&Uid>,
         content: &Content,
     ) -> Result<Option<SeenSecret>, ApiError> {
         let found = within(DEADLINE, self.secrets.get_opt(name)).await?;
@@ -287,9 +323,18 @@ impl Apis {
     }
 }
 
-fn push(made: &Secret, written: &mut Vec<Written>) {
+fn push(made: &SecretObject, written: &mut Vec<Written>) {
     let name = made.metadata.name.clone().unwrap_or_default();
     written.push(Written::Secret { seen: seen::ours(made), name });
+}
+
+/// Under our name, so that the managed fields tell whose a change was.
+fn posted() -> PostParams {
+    PostParams { field_manager: Some(MANAGED_BY.to_owned()), ..PostParams::default() }
+}
+
+fn patched() -> PatchParams {
+    PatchParams { field_manager: Some(MANAGED_BY.to_owned()), ..PatchParams::default() }
 }
 
 /// The operations come from our own code: that they are none is a bug, and said instead of hidden.

@@ -14,6 +14,8 @@ pub(super) struct Numbers {
     seconds: f64,
     writes: u64,
     failures: u64,
+    repairs: u64,
+    overtaken: u64,
 }
 
 /// What is true of one ImagePullSecret.
@@ -21,6 +23,10 @@ pub(super) struct Numbers {
 pub(super) struct Line<'a> {
     pub(super) name: &'a str,
     pub(super) sum: crate::distribution::Tally,
+    /// Pods that wait for an image without a reference to the Secret.
+    pub(super) stuck: usize,
+    /// Objects that somebody else keeps changing back.
+    pub(super) contested: usize,
     /// Seconds since 1970 when its credential ends.
     pub(super) expires: Option<i64>,
 }
@@ -40,12 +46,28 @@ impl Numbers {
         self.writes += count as u64;
     }
 
+    /// Somebody else changed what is ours.
+    pub(super) fn undone(&mut self) {
+        self.repairs += 1;
+    }
+
+    /// Somebody else was faster.
+    pub(super) fn overtaken(&mut self) {
+        self.overtaken += 1;
+    }
+
     pub(super) fn failed(&mut self) {
         self.failures += 1;
     }
 
-    /// The text; `depth` is the queue's.
-    pub(super) fn text(&self, depth: usize, namespaces: usize, lines: &[Line<'_>]) -> String {
+    /// The text; `depth` is the queue's, and `oldest` how long its oldest has been in it.
+    pub(super) fn text(
+        &self,
+        depth: usize,
+        oldest: Duration,
+        namespaces: usize,
+        lines: &[Line<'_>],
+    ) -> String {
         let mut text = String::new();
         let mut put = |name: &str, help: &str, kind: &str, samples: &[(String, f64)]| {
             // Writing to a String does not fail.
@@ -61,6 +83,12 @@ impl Numbers {
             "gauge",
             &one("queue_depth", depth as f64),
         );
+        put(
+            "queue_age_seconds",
+            "How long the namespace that waits longest has been waiting.",
+            "gauge",
+            &one("queue_age_seconds", oldest.as_secs_f64()),
+        );
         put("namespaces", "Namespaces that are known.", "gauge", &one("namespaces", namespaces as f64));
         put(
             "writes_total",
@@ -73,6 +101,18 @@ impl Numbers {
             "Writes in namespaces that failed.",
             "counter",
             &one("write_failures_total", self.failures as f64),
+        );
+        put(
+            "drift_total",
+            "Changes by others to Secrets of ours and to references to them, each of which is repaired.",
+            "counter",
+            &one("drift_total", self.repairs as f64),
+        );
+        put(
+            "write_conflicts_total",
+            "Writes that somebody else was faster than.",
+            "counter",
+            &one("write_conflicts_total", self.overtaken as f64),
         );
         let gauge = |metric: &str, value: fn(&Line<'_>) -> Option<f64>| -> Vec<(String, f64)> {
             let sample = |line: &Line<'_>| {
@@ -109,6 +149,18 @@ impl Numbers {
             "Namespaces with somebody else's Secret in the way.",
             "gauge",
             &gauge("conflicts", |it| Some(it.sum.conflicts as f64)),
+        );
+        put(
+            "contested",
+            "Objects that somebody else keeps changing back.",
+            "gauge",
+            &gauge("contested", |it| Some(it.contested as f64)),
+        );
+        put(
+            "pods_without_reference",
+            "Pods that wait for an image of the registry and do not refer to the Secret.",
+            "gauge",
+            &gauge("pods_without_reference", |it| Some(it.stuck as f64)),
         );
         put(
             "credential_expiry_seconds",

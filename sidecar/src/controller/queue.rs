@@ -51,6 +51,8 @@ enum Place {
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     place: Place,
+    /// When it came.
+    since: Instant,
     /// Tries in a row that did not end well.
     tries: u32,
 }
@@ -67,10 +69,12 @@ pub struct Queue {
 impl Queue {
     /// There is work in the namespace.
     pub fn push(&mut self, name: &Arc<str>, lane: Lane) {
-        let slot = self
-            .slots
-            .entry(name.clone())
-            .or_insert(Slot { place: Place::Later { at: Instant::now(), firm: false }, tries: 0 });
+        let now = Instant::now();
+        let slot = self.slots.entry(name.clone()).or_insert(Slot {
+            place: Place::Later { at: now, firm: false },
+            since: now,
+            tries: 0,
+        });
         match slot.place {
             Place::Waiting(now) if now >= lane => return,
             Place::Later { firm: true, .. } => return,
@@ -92,7 +96,8 @@ impl Queue {
     /// There will be work in the namespace, such as a second look at something.
     pub fn push_at(&mut self, name: &Arc<str>, at: Instant) {
         if !self.slots.contains_key(name) {
-            self.slots.insert(name.clone(), Slot { place: Place::Later { at, firm: false }, tries: 0 });
+            let slot = Slot { place: Place::Later { at, firm: false }, since: at, tries: 0 };
+            self.slots.insert(name.clone(), slot);
             self.later.insert((at, name.clone()));
         }
     }
@@ -122,7 +127,8 @@ impl Queue {
 
     /// The work on the namespace ended. `random` spreads the waits of many.
     pub fn finish(&mut self, name: &Arc<str>, end: End, now: Instant, random: u64) {
-        let Some(Slot { place: Place::Running { again }, tries }) = self.slots.get(name).copied() else {
+        let Some(Slot { place: Place::Running { again }, since, tries }) = self.slots.get(name).copied()
+        else {
             return;
         };
         if end == End::Done {
@@ -132,7 +138,7 @@ impl Queue {
             let firm = end == End::Failed;
             self.slots.insert(
                 name.clone(),
-                Slot { place: Place::Later { at, firm }, tries: tries.saturating_add(1) },
+                Slot { place: Place::Later { at, firm }, since, tries: tries.saturating_add(1) },
             );
             self.later.insert((at, name.clone()));
         }
@@ -159,6 +165,12 @@ impl Queue {
     /// Whether nothing is to be done now. What waits after a failure does not count.
     pub fn is_idle(&self) -> bool {
         self.slots.len() == self.later.len()
+    }
+
+    /// How long the namespace that came first has been here.
+    pub fn oldest(&self, now: Instant) -> Duration {
+        let ages = self.slots.values().map(|slot| now.saturating_duration_since(slot.since));
+        ages.max().unwrap_or_default()
     }
 
     /// Namespaces with work to do now or later.

@@ -21,6 +21,7 @@ use crate::crd::{ImagePullSecret, ImagePullSecretStatus, WriteFailure};
 use crate::credential::Key;
 use crate::credential::keeper::News;
 use crate::credential::store::{Document, Store};
+use crate::distribution::Target;
 
 /// The time between two statuses of one object while there is still work.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -35,6 +36,7 @@ pub(super) enum Reported {
     Finalizers { name: String, version: String, result: Result<(), ApiError> },
     Remnants(Result<Vec<Document>, ApiError>),
     Again { name: String },
+    Rival { target: Target, rival: Option<String> },
 }
 
 impl Core {
@@ -124,6 +126,7 @@ impl Core {
             token_id: item.held.as_ref().and_then(|held| held.token_id.as_deref()),
             expires_at: item.held.as_ref().and_then(|held| held.expires_at),
             conflict,
+            contested: self.contested(name),
             link: item.link.as_ref(),
             failures: failures.collect(),
             before: &item.written,
@@ -231,6 +234,7 @@ impl Core {
                     item.end_finalizing(None);
                 }
             }
+            Reported::Rival { target, rival } => self.take_rival(&target, rival),
             Reported::Remnants(Ok(documents)) => {
                 for document in documents {
                     self.keepers.part_with(document, &self.settings, &self.client);
@@ -328,9 +332,16 @@ impl Core {
         let known: Vec<(String, Option<i64>)> = self.items.values().map(line).collect();
         let lines: Vec<Line<'_>> = known
             .iter()
-            .map(|(name, expires)| Line { name, sum: self.state.sum(name), expires: *expires })
+            .map(|(name, expires)| Line {
+                name,
+                sum: self.state.sum(name),
+                stuck: self.stuck.count(name),
+                contested: self.contested(name).map_or(0, |(count, _)| count),
+                expires: *expires,
+            })
             .collect();
-        self.numbers.text(self.queue.depth(), self.state.observed().names().count(), &lines)
+        let oldest = self.queue.oldest(Instant::now());
+        self.numbers.text(self.queue.depth(), oldest, self.state.observed().names().count(), &lines)
     }
 
     fn api(&self) -> Api<DynamicObject> {

@@ -2,17 +2,15 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
-use kube::ResourceExt as _;
-use kube::core::PartialObjectMeta;
 use tcr::docker_config::DockerConfig;
 use tcr::names::{
     IMAGE_PULL_SECRET_LABEL, MANAGED_BY, MANAGED_BY_LABEL, SECRET_KEY, SECRET_PREFIX, SECRET_TYPE,
     image_pull_secret_label,
 };
 
+use super::lean::{AccountObject, NamespaceObject, SecretObject};
 use crate::distribution::desired::Digest;
-use crate::distribution::{Account, Content, Labels, SeenSecret, Version};
+use crate::distribution::{Account, Content, Labels, ResourceVersion, SeenSecret, Uid, Version};
 
 /// A namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +35,7 @@ pub struct Placed<T> {
 }
 
 /// What matters of a namespace.
-pub fn namespace(object: PartialObjectMeta<Namespace>) -> SeenNamespace {
+pub fn namespace(object: NamespaceObject) -> SeenNamespace {
     let name = object.metadata.name.unwrap_or_default();
     SeenNamespace {
         terminating: object.metadata.deletion_timestamp.is_some(),
@@ -47,7 +45,7 @@ pub fn namespace(object: PartialObjectMeta<Namespace>) -> SeenNamespace {
 }
 
 /// What matters of a ServiceAccount.
-pub fn account(object: ServiceAccount) -> Placed<Account> {
+pub fn account(object: AccountObject) -> Placed<Account> {
     let has_list = object.image_pull_secrets.is_some();
     let references =
         object.image_pull_secrets.unwrap_or_default().into_iter().map(|it| it.name.into()).collect();
@@ -55,7 +53,9 @@ pub fn account(object: ServiceAccount) -> Placed<Account> {
         namespace: object.metadata.namespace.unwrap_or_default().into(),
         name: object.metadata.name.unwrap_or_default().into(),
         seen: Account {
-            resource_version: object.metadata.resource_version.unwrap_or_default().into(),
+            resource_version: ResourceVersion::of(
+                object.metadata.resource_version.as_deref().unwrap_or_default(),
+            ),
             references,
             has_list,
         },
@@ -64,14 +64,15 @@ pub fn account(object: ServiceAccount) -> Placed<Account> {
 
 /// What matters of a Secret that carries our label; none when its name is not one of ours, such as
 /// a copy that somebody made with all labels.
-pub fn secret(object: &Secret) -> Option<Placed<SeenSecret>> {
-    let name = object.name_any();
+pub fn secret(object: &SecretObject) -> Option<Placed<SeenSecret>> {
     let seen = ours(object)?;
-    Some(Placed { namespace: object.namespace().unwrap_or_default().into(), name: name.into(), seen })
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let (namespace, name) = (text(&object.metadata.namespace).into(), text(&object.metadata.name).into());
+    Some(Placed { namespace, name, seen })
 }
 
 /// A Secret as one of ours, whatever its labels say.
-pub fn ours(object: &Secret) -> Option<SeenSecret> {
+pub fn ours(object: &SecretObject) -> Option<SeenSecret> {
     let image_pull_secret = object.metadata.name.as_deref()?.strip_prefix(SECRET_PREFIX)?;
     let label =
         |key: &str| object.metadata.labels.as_ref().and_then(|labels| labels.get(key)).map(String::as_str);
@@ -88,7 +89,7 @@ pub fn ours(object: &Secret) -> Option<SeenSecret> {
 
 /// A Secret of a name of ours that stands in our way: ours that lost its label when it is the one
 /// that we knew or holds exactly what ours holds, else somebody else's.
-pub fn in_the_way(object: &Secret, known: Option<&str>, content: &Content) -> SeenSecret {
+pub fn in_the_way(object: &SecretObject, known: Option<&Uid>, content: &Content) -> SeenSecret {
     let uid = uid(object);
     let has_label = object
         .metadata
@@ -98,7 +99,7 @@ pub fn in_the_way(object: &Secret, known: Option<&str>, content: &Content) -> Se
         .is_some_and(|it| it == MANAGED_BY)
         && object.metadata.labels.as_ref().is_some_and(|it| it.contains_key(IMAGE_PULL_SECRET_LABEL));
     let same_bytes = only_key(object).is_some_and(|bytes| bytes == content.bytes());
-    if (has_label || known == Some(&*uid) || same_bytes)
+    if (has_label || known == Some(&uid) || same_bytes)
         && let Some(ours) = ours(object)
     {
         return ours;
@@ -106,20 +107,20 @@ pub fn in_the_way(object: &Secret, known: Option<&str>, content: &Content) -> Se
     SeenSecret::Foreign { uid, same_registry: shares_a_host(object, content), mendable: is_mendable(object) }
 }
 
-fn uid(object: &Secret) -> Box<str> {
-    object.metadata.uid.as_deref().unwrap_or_default().into()
+fn uid(object: &SecretObject) -> Uid {
+    Uid::of(object.metadata.uid.as_deref().unwrap_or_default())
 }
 
-fn is_mendable(object: &Secret) -> bool {
+fn is_mendable(object: &SecretObject) -> bool {
     object.type_.as_deref() == Some(SECRET_TYPE) && object.immutable != Some(true)
 }
 
-fn only_key(object: &Secret) -> Option<&[u8]> {
+fn only_key(object: &SecretObject) -> Option<&[u8]> {
     let data = object.data.as_ref().filter(|data| data.len() == 1)?;
     data.get(SECRET_KEY).map(|bytes| &*bytes.0)
 }
 
-fn shares_a_host(object: &Secret, content: &Content) -> bool {
+fn shares_a_host(object: &SecretObject, content: &Content) -> bool {
     let theirs =
         object.data.as_ref().and_then(|data| data.get(SECRET_KEY)).map(|bytes| DockerConfig::hosts(&bytes.0));
     match (theirs, DockerConfig::hosts(content.bytes())) {
@@ -141,8 +142,8 @@ mod tests {
         Content::new(DockerConfig::new(hosts, "100", &Sensitive::new(password)).to_bytes())
     }
 
-    fn stored(content: &Content) -> Secret {
-        let mut stored = secret::of_bytes("demo", "shop", content.bytes());
+    fn stored(content: &Content) -> SecretObject {
+        let mut stored = SecretObject::from(secret::of_bytes("demo", "shop", content.bytes()));
         stored.metadata.uid = Some("u1".to_owned());
         stored.metadata.resource_version = Some("12".to_owned());
         stored
@@ -168,7 +169,7 @@ mod tests {
     #[test]
     fn each_way_to_break_it_is_seen() {
         let content = content("a");
-        let broken = |change: fn(&mut Secret)| {
+        let broken = |change: fn(&mut SecretObject)| {
             let mut object = stored(&content);
             change(&mut object);
             match super::secret(&object).unwrap().seen {
@@ -204,9 +205,9 @@ mod tests {
         let mut bare = stored(&a);
         bare.metadata.labels = None;
         assert!(in_the_way(&bare, None, &a).is_ours(), "the same bytes");
-        assert!(in_the_way(&bare, Some("u1"), &b).is_ours(), "the one that we knew");
+        assert!(in_the_way(&bare, Some(&"u1".into()), &b).is_ours(), "the one that we knew");
         assert_eq!(
-            in_the_way(&bare, Some("u2"), &b),
+            in_the_way(&bare, Some(&"u2".into()), &b),
             SeenSecret::Foreign { uid: "u1".into(), same_registry: true, mendable: true }
         );
         bare.data = None;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::execute::Written;
 use super::seen::{Placed, SeenNamespace};
 use crate::distribution::{
-    Account, Desired, Distribution, Namespace, Observed, SeenSecret, Tally, tally_one,
+    Account, Desired, Distribution, Namespace, Observed, References, SeenSecret, Tally, Uid, tally_one,
 };
 
 /// Names kept once for all their uses, at most.
@@ -21,9 +21,20 @@ pub struct State {
     sums: BTreeMap<String, Tally>,
     /// Uids of Secrets of ours that went out of sight: deleted, or without our label. Kept until one
     /// is written again, because only the uid tells the two apart.
-    lost: HashMap<(Arc<str>, Arc<str>), Box<str>>,
+    lost: HashMap<(Arc<str>, Arc<str>), Uid>,
     /// Names that most namespaces have in common: `default`, and those of our Secrets.
     shared: HashSet<Arc<str>>,
+    /// Lists that most ServiceAccounts have in common.
+    lists: HashSet<References>,
+}
+
+/// What came of something that was seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct News {
+    /// Whether it is news at all.
+    pub is_news: bool,
+    /// The ImagePullSecret for which somebody else undid what was done.
+    pub undone: Option<String>,
 }
 
 /// What is listed anew after a watch broke off.
@@ -52,8 +63,8 @@ impl State {
     }
 
     /// The uid of the Secret of ours that was last seen here and is out of sight.
-    pub fn lost(&self, namespace: &Arc<str>, secret: &str) -> Option<&str> {
-        self.lost.get(&(namespace.clone(), Arc::from(secret))).map(|uid| &**uid)
+    pub fn lost(&self, namespace: &Arc<str>, secret: &str) -> Option<&Uid> {
+        self.lost.get(&(namespace.clone(), Arc::from(secret)))
     }
 
     /// A namespace is there. Whether that is news.
@@ -68,23 +79,31 @@ impl State {
             namespace.labels = labels;
             news
         })
+        .is_news
     }
 
-    /// A namespace is gone.
+    /// A namespace is gone. What was seen in it stays until its own watch says that it is gone too: it may
+    /// be in the next namespace of that name, which this watch has yet to tell of.
     pub fn lose_namespace(&mut self, name: &str) {
         self.change(name, |namespace| {
-            *namespace = Namespace::default();
+            let secrets = std::mem::take(&mut namespace.secrets);
+            // Nothing else says that those of others are gone.
+            *namespace = Namespace {
+                secrets: secrets.into_iter().filter(|(_, seen)| seen.is_ours()).collect(),
+                accounts: std::mem::take(&mut namespace.accounts),
+                ..Namespace::default()
+            };
             true
         });
-        self.observed.remove(name);
+        self.forget_if_nothing(name);
         self.lost.retain(|(namespace, _), _| &**namespace != name);
     }
 
-    /// A ServiceAccount is there. Whether that is news.
-    pub fn see_account(&mut self, placed: Placed<Account>) -> bool {
+    /// A ServiceAccount is there.
+    pub fn see_account(&mut self, placed: Placed<Account>) -> News {
         let Placed { namespace, name, mut seen } = placed;
         let name = self.share(&name);
-        seen.references = seen.references.iter().map(|reference| self.share(reference)).collect();
+        seen.references = self.share_list(seen.references);
         self.observed.entry(&namespace);
         self.change(&namespace, |namespace| {
             match namespace.accounts.get(&name) {
@@ -104,8 +123,8 @@ impl State {
         self.forget_if_nothing(namespace);
     }
 
-    /// A Secret of ours is there. Whether that is news.
-    pub fn see_secret(&mut self, placed: Placed<SeenSecret>) -> bool {
+    /// A Secret of ours is there.
+    pub fn see_secret(&mut self, placed: Placed<SeenSecret>) -> News {
         let Placed { namespace, name, seen } = placed;
         let name = self.share(&name);
         self.observed.entry(&namespace);
@@ -121,19 +140,18 @@ impl State {
         })
     }
 
-    /// A Secret of ours is gone, or it is no longer labelled as ours. Whether that is news: it is not
-    /// when a newer one of the name is known.
-    pub fn lose_secret(&mut self, namespace: &str, name: &str, uid: &str) -> bool {
-        let is_it =
-            |found: &SeenSecret| matches!(found, SeenSecret::Ours { uid: known, .. } if **known == *uid);
+    /// A Secret of ours is gone, or it is no longer labelled as ours. That is no news when a newer one of
+    /// the name is known.
+    pub fn lose_secret(&mut self, namespace: &str, name: &str, uid: &Uid) -> News {
+        let is_it = |found: &SeenSecret| matches!(found, SeenSecret::Ours { uid: known, .. } if known == uid);
         let lost = self.change(namespace, |namespace| {
             let there = namespace.secrets.get(name).is_some_and(is_it);
             there && namespace.secrets.remove(name).is_some()
         });
         let wanted = self.desired.of_secret(name).is_some();
-        if lost && wanted && self.observed.get(namespace).is_some_and(Namespace::is_live) {
+        if lost.is_news && wanted && self.observed.get(namespace).is_some_and(Namespace::is_live) {
             let key = (self.share(namespace), self.share(name));
-            self.lost.insert(key, uid.into());
+            self.lost.insert(key, uid.clone());
         }
         self.forget_if_nothing(namespace);
         lost
@@ -157,7 +175,7 @@ impl State {
             // What is not ours is not in the list either.
             Kind::Secrets => namespace.secrets.sweep(SeenSecret::is_ours),
         };
-        names.into_iter().filter(|name| self.change(name, sweep)).collect()
+        names.into_iter().filter(|name| self.change(name, sweep).is_news).collect()
     }
 
     /// What was written, from the API server's answers, so that the watch's echo is no news.
@@ -169,7 +187,7 @@ impl State {
                     self.see_secret(Placed { namespace: (&**namespace).into(), name: name.into(), seen });
                 }
                 Written::Secret { name, seen: None } => {
-                    self.change(namespace, |namespace| namespace.secrets.remove(&name).is_some());
+                    drop(self.change(namespace, |namespace| namespace.secrets.remove(&name).is_some()));
                 }
                 Written::Account(account) => drop(self.see_account(account)),
                 Written::AccountGone { name } => self.lose_account(namespace, &name),
@@ -202,16 +220,17 @@ impl State {
         self.sums.insert(name.to_owned(), sum);
     }
 
-    /// Changes a namespace that is known and keeps the sums. What `change` says, else false.
-    fn change(&mut self, name: &str, change: impl FnOnce(&mut Namespace) -> bool) -> bool {
-        let Some(namespace) = self.observed.get_mut(name) else { return false };
+    /// Changes a namespace that is known and keeps the sums. It is news when `change` says so.
+    fn change(&mut self, name: &str, change: impl FnOnce(&mut Namespace) -> bool) -> News {
+        let Some(namespace) = self.observed.get_mut(name) else { return News::default() };
         let tallies = |namespace: &Namespace, desired: &Desired| -> Vec<Tally> {
             desired.iter().map(|(ips, distribution)| tally_one(name, namespace, ips, distribution)).collect()
         };
         let before = tallies(namespace, &self.desired);
         if !change(namespace) {
-            return false;
+            return News::default();
         }
+        let mut undone = None;
         let after = tallies(namespace, &self.desired);
         for ((ips, _), (before, after)) in self.desired.iter().zip(before.into_iter().zip(after)) {
             if before != after
@@ -219,9 +238,12 @@ impl State {
             {
                 *sum -= before;
                 *sum += after;
+                if after.is_undone_from(&before) {
+                    undone.get_or_insert_with(|| ips.to_owned());
+                }
             }
         }
-        true
+        News { is_news: true, undone }
     }
 
     /// The last trace of a namespace whose own deletion was seen first.
@@ -233,6 +255,21 @@ impl State {
         {
             self.observed.remove(name);
         }
+    }
+
+    fn share_list(&mut self, list: References) -> References {
+        if let Some(shared) = self.lists.get(&list) {
+            return shared.clone();
+        }
+        let list: References = list.iter().map(|name| self.share(name)).collect();
+        if self.lists.len() >= MOST_SHARED_NAMES {
+            // Those that nobody has any more.
+            self.lists.retain(|list| Arc::strong_count(list) > 1);
+        }
+        if self.lists.len() < MOST_SHARED_NAMES {
+            self.lists.insert(list.clone());
+        }
+        list
     }
 
     fn share(&mut self, name: &str) -> Arc<str> {
@@ -247,5 +284,7 @@ impl State {
     }
 }
 
+#[cfg(test)]
+mod interleaving;
 #[cfg(test)]
 mod tests;

@@ -38,6 +38,8 @@ pub struct Facts<'a> {
     pub expires_at: Option<Timestamp>,
     /// A namespace where somebody else's Secret is in the way.
     pub conflict: Option<&'a str>,
+    /// Objects that somebody else keeps changing back: how many, and one of them.
+    pub contested: Option<(usize, String)>,
     /// The private link, when it is asked for.
     pub link: Option<&'a Link>,
     /// Writes that failed last.
@@ -180,9 +182,18 @@ fn distributed(facts: &Facts<'_>) -> Said {
 
 fn conflicts(facts: &Facts<'_>) -> Said {
     let kind = "Conflicts";
-    match facts.sum.conflicts {
-        0 => Said::new(kind, false, "None", "no Secret of somebody else is in the way".to_owned()),
-        count => {
+    match (facts.sum.conflicts, &facts.contested) {
+        (0, None) => Said::new(kind, false, "None", "no Secret of somebody else is in the way".to_owned()),
+        (0, Some((count, example))) => Said::new(
+            kind,
+            true,
+            "Contested",
+            format!(
+                "{count} objects are changed back again and again, such as {example}; they are repaired ever less often: \
+                 see the Event"
+            ),
+        ),
+        (count, _) => {
             let example =
                 facts.conflict.map(|namespace| format!(", such as {namespace}")).unwrap_or_default();
             let secret = derived_secret_name(facts.name);

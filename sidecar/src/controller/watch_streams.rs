@@ -6,9 +6,9 @@
 use std::fmt::Debug;
 
 use futures::StreamExt as _;
-use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
+use k8s_openapi::api::core::v1::Secret;
 use kube::api::DynamicObject;
-use kube::core::{ApiResource, PartialObjectMeta};
+use kube::core::ApiResource;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, Resource};
@@ -16,13 +16,16 @@ use serde::de::DeserializeOwned;
 use tcr::names::{IMAGE_PULL_SECRET_LABEL, MANAGED_BY, MANAGED_BY_LABEL, PASSWORD_LABEL, SYSTEM_NAMESPACE};
 use tokio::sync::mpsc::Sender;
 
+use super::lean::{AccountObject, NamespaceObject, PodObject, SecretObject};
 use super::password::Password;
+use super::pods::SeenPod;
 use super::seen::{self, Placed, SeenNamespace};
 use crate::crd::ImagePullSecret;
 use crate::distribution::{Account, SeenSecret};
 
-/// Objects in one page of a list.
-const PAGE: u32 = 500;
+/// Objects in one page of a list. Few, because what a page takes while it is read is more than what is
+/// kept of it, and the lists are read side by side.
+const PAGE: u32 = 100;
 
 /// Something a watch saw.
 #[derive(Debug)]
@@ -37,6 +40,8 @@ pub enum Sighting {
     Secret(Event<Option<Placed<SeenSecret>>>),
     /// Of passwords for ImagePullSecrets.
     Password(Event<Password>),
+    /// Of Pods that are Pending.
+    Pod(Event<SeenPod>),
 }
 
 /// Starts every watch; they end with the receiver.
@@ -48,18 +53,24 @@ pub fn start(client: &Client, to: &Sender<Sighting>) {
     run(Api::all_with(client.clone(), &resource), plain.clone(), to, |event| {
         Sighting::ImagePullSecret(map(event, Box::new))
     });
-    run(Api::<PartialObjectMeta<Namespace>>::all(client.clone()), plain.clone(), to, |event| {
+    run(Api::<NamespaceObject>::all(client.clone()), plain.clone(), to, |event| {
         Sighting::Namespace(map(event, seen::namespace))
     });
-    run(Api::<ServiceAccount>::all(client.clone()), plain.clone(), to, |event| {
+    run(Api::<AccountObject>::all(client.clone()), plain.clone(), to, |event| {
         Sighting::Account(map(event, seen::account))
     });
-    run(Api::<Secret>::all(client.clone()), plain.clone().labels(&ours), to, |event| {
+    run(Api::<SecretObject>::all(client.clone()), plain.clone().labels(&ours), to, |event| {
         Sighting::Secret(map(event, |secret| seen::secret(&secret)))
     });
     run(Api::<Secret>::namespaced(client.clone(), SYSTEM_NAMESPACE), plain.labels(&passwords), to, |event| {
         Sighting::Password(map(event, Password::of))
     });
+}
+
+/// Starts the watch of Pods that wait for something: those that run are never sent.
+pub fn start_pods(client: &Client, to: &Sender<Sighting>) {
+    let pending = watcher::Config::default().page_size(PAGE).fields("status.phase=Pending");
+    run(Api::<PodObject>::all(client.clone()), pending, to, |event| Sighting::Pod(map(event, SeenPod::of)));
 }
 
 fn run<K>(

@@ -11,8 +11,9 @@ pub struct NameMap<V> {
     entries: Vec<Entry<V>>,
 }
 
+/// An entry, which is seen by iterating only.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Entry<V> {
+pub struct Entry<V> {
     name: Arc<str>,
     /// Not seen again since [`NameMap::mark`].
     marked: bool,
@@ -99,6 +100,15 @@ impl<V> NameMap<V> {
 
     fn find(&self, name: &str) -> Result<usize, usize> {
         self.entries.binary_search_by(|entry| (*entry.name).cmp(name))
+    }
+}
+
+impl<V> IntoIterator for NameMap<V> {
+    type Item = (Arc<str>, V);
+    type IntoIter = std::iter::Map<std::vec::IntoIter<Entry<V>>, fn(Entry<V>) -> (Arc<str>, V)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.entries.into_iter().map(|entry| (entry.name, entry.value))
     }
 }
 

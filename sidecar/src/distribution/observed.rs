@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::desired::Digest;
+use super::identity::{ResourceVersion, Uid, Version};
 use super::name_map::NameMap;
 
 /// Every namespace that was seen.
@@ -38,7 +39,7 @@ pub enum SeenSecret {
     /// It carries our label.
     Ours {
         /// Its uid, which an update keeps.
-        uid: Box<str>,
+        uid: Uid,
         /// How new this view of it is.
         version: Version,
         /// The digest of its one key's bytes; none where it has other keys, or not this one.
@@ -51,7 +52,7 @@ pub enum SeenSecret {
     /// Somebody else's, found when we tried to write ours.
     Foreign {
         /// Its uid.
-        uid: Box<str>,
+        uid: Uid,
         /// It holds a credential for one of the registry's hosts.
         same_registry: bool,
         /// It has the right type and may be changed.
@@ -59,26 +60,16 @@ pub enum SeenSecret {
     },
 }
 
-/// A resource version as a number, which tells the newer of two views of one object: the answer to
-/// our write and the watch event of it arrive in any order. Kubernetes promises the order from 1.35
-/// on and has always kept it; a version that is no number counts as the oldest.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Version(pub u64);
-
-impl Version {
-    /// The version that an object states.
-    pub fn of(resource_version: &str) -> Self {
-        Self(resource_version.parse().unwrap_or(0))
-    }
-}
+/// Names in a list of `imagePullSecrets`. Shared: most ServiceAccounts of a cluster have the same list.
+pub type References = Arc<[Arc<str>]>;
 
 /// A ServiceAccount and its list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Account {
     /// The version that the list was read from: a patch tests it, because the list is atomic.
-    pub resource_version: Box<str>,
+    pub resource_version: ResourceVersion,
     /// Names in `imagePullSecrets`, in order. An entry without a name is an empty string.
-    pub references: Vec<Arc<str>>,
+    pub references: References,
     /// Whether the object has the list at all, be it empty.
     pub has_list: bool,
 }
@@ -140,7 +131,7 @@ impl Account {
 
     /// How new this view of it is.
     pub fn version(&self) -> Version {
-        Version::of(&self.resource_version)
+        self.resource_version.version()
     }
 }
 

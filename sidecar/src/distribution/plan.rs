@@ -6,6 +6,7 @@ use tcr::image_pull_secret::ConflictPolicy;
 use tcr::names::SECRET_PREFIX;
 
 use super::desired::{Content, Desired, Distribution, secret_name};
+use super::identity::Uid;
 use super::observed::{Account, Namespace, SeenSecret};
 use super::reference;
 
@@ -25,7 +26,7 @@ pub enum Change {
         /// The ImagePullSecret.
         name: String,
         /// The Secret that was seen; another one of the name is not touched.
-        uid: Box<str>,
+        uid: Uid,
         /// The bytes.
         content: Content,
     },
@@ -34,7 +35,7 @@ pub enum Change {
         /// The ImagePullSecret.
         name: String,
         /// The Secret that was seen.
-        uid: Box<str>,
+        uid: Uid,
         /// The bytes.
         content: Content,
     },
@@ -50,7 +51,7 @@ pub enum Change {
         /// The Secret's own name.
         secret: String,
         /// The Secret that was seen.
-        uid: Box<str>,
+        uid: Uid,
     },
 }
 

@@ -16,8 +16,9 @@ pub fn patch(account: &Account, remove: &BTreeSet<usize>, add: &[String]) -> Opt
     if remove.is_empty() && add.is_empty() {
         return None;
     }
-    let mut operations =
-        vec![json!({"op": "test", "path": "/metadata/resourceVersion", "value": account.resource_version})];
+    let mut operations = vec![
+        json!({"op": "test", "path": "/metadata/resourceVersion", "value": account.resource_version.to_string()}),
+    ];
     // From the back, so that the indices in front stay what they were.
     let removals = remove.iter().rev();
     operations

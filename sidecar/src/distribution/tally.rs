@@ -25,6 +25,17 @@ pub struct Tally {
     pub leftovers: i64,
 }
 
+impl Tally {
+    /// Whether, from `before` to this, something was undone while the same was wanted: less is as it
+    /// shall be, or more is left that shall not be.
+    pub fn is_undone_from(&self, before: &Self) -> bool {
+        (self.secrets_desired, self.accounts_desired) == (before.secrets_desired, before.accounts_desired)
+            && (self.secrets_success < before.secrets_success
+                || self.accounts_success < before.accounts_success
+                || self.leftovers > before.leftovers)
+    }
+}
+
 /// What one namespace adds to each ImagePullSecret; entries that are all zero are left out.
 pub fn tally(namespace: &str, seen: &Namespace, desired: &Desired) -> BTreeMap<String, Tally> {
     let of = |(name, distribution): (&str, &Distribution)| {

@@ -5,7 +5,7 @@ use tcr::selection::Selection;
 use super::*;
 use crate::distribution::{Content, Labels, Version, tally};
 
-fn distribution(namespaces: &str, bytes: &str) -> Distribution {
+pub(super) fn distribution(namespaces: &str, bytes: &str) -> Distribution {
     let spec = ImagePullSecretSpec { namespaces: namespaces.to_owned(), ..ImagePullSecretSpec::default() };
     Distribution {
         selection: Selection::of(&spec).unwrap(),
@@ -16,7 +16,7 @@ fn distribution(namespaces: &str, bytes: &str) -> Distribution {
     }
 }
 
-fn namespace(name: &str) -> SeenNamespace {
+pub(super) fn namespace(name: &str) -> SeenNamespace {
     SeenNamespace { name: name.into(), terminating: false, labels: Labels::default() }
 }
 
@@ -35,9 +35,9 @@ fn secret(namespace: &str, uid: &str, version: u64, bytes: &str) -> Placed<SeenS
 fn account(namespace: &str, name: &str, version: u64, references: &[&str]) -> Placed<Account> {
     let references: Vec<Arc<str>> = references.iter().map(|it| (*it).into()).collect();
     let seen = Account {
-        resource_version: version.to_string().into(),
+        resource_version: version.to_string().as_str().into(),
         has_list: !references.is_empty(),
-        references,
+        references: references.into(),
     };
     Placed { namespace: namespace.into(), name: name.into(), seen }
 }
@@ -57,17 +57,17 @@ fn the_echo_of_our_own_write_is_no_news() {
         Written::Account(account("shop", "default", 8, &["tcr.ipsdemo"])),
     ];
     state.written(&"shop".into(), written);
-    assert!(!state.see_secret(secret("shop", "u1", 7, "v1")));
-    assert!(!state.see_account(account("shop", "default", 8, &["tcr.ipsdemo"])));
+    assert!(!state.see_secret(secret("shop", "u1", 7, "v1")).is_news);
+    assert!(!state.see_account(account("shop", "default", 8, &["tcr.ipsdemo"])).is_news);
 }
 
 #[test]
 fn what_is_older_than_what_is_known_is_no_news() {
     let mut state = demo();
     state.see_secret(secret("shop", "u1", 7, "v1"));
-    assert!(!state.see_secret(secret("shop", "u1", 6, "edited")));
+    assert!(!state.see_secret(secret("shop", "u1", 6, "edited")).is_news);
     state.see_account(account("shop", "default", 9, &["tcr.ipsdemo"]));
-    assert!(!state.see_account(account("shop", "default", 8, &[])));
+    assert!(!state.see_account(account("shop", "default", 8, &[])).is_news);
     assert_eq!(state.sum("demo").secrets_success, 1);
 }
 
@@ -75,10 +75,28 @@ fn what_is_older_than_what_is_known_is_no_news() {
 fn the_deletion_of_one_that_was_replaced_meanwhile_is_no_news() {
     let mut state = demo();
     state.see_secret(secret("shop", "u2", 7, "v1"));
-    assert!(!state.lose_secret("shop", "tcr.ipsdemo", "u1"));
-    assert!(state.lose_secret("shop", "tcr.ipsdemo", "u2"));
-    assert_eq!(state.lost(&"shop".into(), "tcr.ipsdemo"), Some("u2"));
+    assert!(!state.lose_secret("shop", "tcr.ipsdemo", &"u1".into()).is_news);
+    assert!(state.lose_secret("shop", "tcr.ipsdemo", &"u2".into()).is_news);
+    assert_eq!(state.lost(&"shop".into(), "tcr.ipsdemo"), Some(&"u2".into()));
     state.see_secret(secret("shop", "u3", 9, "v1"));
+}
+
+#[test]
+fn what_somebody_else_undid_is_told_from_what_is_only_new() {
+    let mut state = demo();
+    let undone = |news: News| news.undone.as_deref() == Some("demo");
+    assert!(!undone(state.see_secret(secret("shop", "u1", 2, "v1"))));
+    assert!(undone(state.see_secret(secret("shop", "u1", 3, "edited"))));
+    assert!(!undone(state.see_secret(secret("shop", "u1", 4, "v1"))), "our repair");
+    assert!(!undone(state.see_account(account("shop", "default", 5, &[]))), "a new one");
+    assert!(!undone(state.see_account(account("shop", "default", 6, &["tcr.ipsdemo"]))), "our reference");
+    assert!(undone(state.see_account(account("shop", "default", 7, &["other"]))));
+    state.see_account(account("shop", "default", 8, &["tcr.ipsdemo"]));
+    assert!(undone(state.lose_secret("shop", "tcr.ipsdemo", &"u1".into())));
+    state.see_secret(secret("shop", "u2", 9, "v1"));
+    state.ask("demo", distribution("!shop", "v1"));
+    assert!(!undone(state.see_account(account("shop", "default", 10, &[]))), "what we took away");
+    assert!(undone(state.see_account(account("shop", "default", 11, &["tcr.ipsdemo"]))), "put back");
 }
 
 #[test]
@@ -102,6 +120,8 @@ fn a_namespace_that_is_gone_leaves_nothing() {
     state.see_secret(secret("shop", "u1", 7, "v1"));
     state.lose_namespace("shop");
     state.see_account(account("shop", "late", 9, &[]));
+    assert_eq!(state.sum("demo"), Tally::default());
+    state.lose_secret("shop", "tcr.ipsdemo", &"u1".into());
     state.lose_account("shop", "late");
     assert_eq!(state.sum("demo"), Tally::default());
     assert_eq!(state.observed().names().count(), 0);
@@ -152,7 +172,7 @@ proptest! {
                 Step::Secret(place, version, right) => {
                     state.see_secret(secret(&place, "u1", version, if right { "v1" } else { "x" }));
                 }
-                Step::NoSecret(place) => drop(state.lose_secret(&place, "tcr.ipsdemo", "u1")),
+                Step::NoSecret(place) => drop(state.lose_secret(&place, "tcr.ipsdemo", &"u1".into())),
                 Step::Account(place, name, version, has) => {
                     state.see_account(account(&place, &name, version, if has { &["tcr.ipsdemo"] } else { &[] }));
                 }

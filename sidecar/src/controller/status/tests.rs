@@ -23,6 +23,7 @@ fn facts(before: &ImagePullSecretStatus) -> Facts<'_> {
         token_id: None,
         expires_at: None,
         conflict: None,
+        contested: None,
         link: None,
         failures: Vec::new(),
         before,

@@ -4,7 +4,8 @@ use tcr::image_pull_secret::ImagePullSecretSpec;
 use tcr::selection::Selection;
 
 use super::super::desired::Digest;
-use super::super::observed::{Labels, Version};
+use super::super::identity::Version;
+use super::super::observed::Labels;
 use super::super::tally::tally;
 use super::*;
 
@@ -224,7 +225,7 @@ fn a_dangling_reference_of_nobody_we_know_is_left_alone() {
 
 /// Carries a change out as the API server would.
 fn carry_out(seen: &mut Namespace, change: Change) {
-    let put = |seen: &mut Namespace, name: &str, uid: Box<str>, content: &Content| {
+    let put = |seen: &mut Namespace, name: &str, uid: Uid, content: &Content| {
         let secret = SeenSecret::Ours {
             uid,
             version: Version(2),
@@ -252,25 +253,27 @@ fn carry_out(seen: &mut Namespace, change: Change) {
         }
         Change::EditReferences { account, patch } => {
             let account = seen.accounts.get_mut(&account).expect("the ServiceAccount was seen");
+            let mut references = account.references.to_vec();
             for operation in patch.as_array().expect("a JSON patch").iter().skip(1) {
                 let path = operation["path"].as_str().unwrap();
                 match operation["op"].as_str().unwrap() {
                     "remove" => {
                         let index: usize = path.rsplit('/').next().unwrap().parse().unwrap();
-                        account.references.remove(index);
+                        references.remove(index);
                     }
                     _ if path.ends_with('-') => {
                         assert!(account.has_list);
-                        account.references.push(operation["value"]["name"].as_str().unwrap().into());
+                        references.push(operation["value"]["name"].as_str().unwrap().into());
                     }
                     _ => {
                         assert!(!account.has_list, "a whole list is written only where there was none");
                         account.has_list = true;
                         let names = operation["value"].as_array().unwrap().iter();
-                        account.references = names.map(|it| it["name"].as_str().unwrap().into()).collect();
+                        references = names.map(|it| it["name"].as_str().unwrap().into()).collect();
                     }
                 }
             }
+            account.references = references.into();
         }
     }
 }
@@ -278,7 +281,7 @@ fn carry_out(seen: &mut Namespace, change: Change) {
 fn any_secret() -> impl Strategy<Value = SeenSecret> {
     let ours = ("[ab]", prop::option::of(prop_oneof!["v1", "v2", "x"]), any::<bool>(), any::<bool>())
         .prop_map(|(uid, bytes, labelled, mendable)| SeenSecret::Ours {
-            uid: uid.into(),
+            uid: uid.as_str().into(),
             version: Version(1),
             digest: bytes.map(|bytes| Digest::of(bytes.as_bytes())),
             labelled,

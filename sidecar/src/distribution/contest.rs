@@ -1,0 +1,210 @@
+//! Objects that somebody else keeps changing back. Pure: time is an argument.
+//!
+//! The first few changes are mended at once. After that somebody else evidently means it, such as a
+//! deployment tool that applies a ServiceAccount with its whole list: each further repair that does not
+//! last waits twice as long, so that two programs never chase each other, and a person is told.
+//! One that lasts a while is worth to be repeated at once, however often.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tcr::names::derived_secret_name;
+
+use super::plan::Change;
+
+/// Changes that are mended at once.
+const AT_ONCE: u32 = 3;
+/// The first wait after that.
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
+/// The longest wait.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+/// A repair that lasted so long was worth it.
+const LASTS: Duration = Duration::from_secs(60);
+/// Without a change for so long it is over.
+const QUIET: Duration = Duration::from_secs(600);
+/// Objects that are remembered. More at once are repaired like any other.
+const MOST: usize = 10_000;
+
+/// What is changed back.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Target {
+    /// Its namespace.
+    pub namespace: Arc<str>,
+    /// Its kind.
+    pub kind: TargetKind,
+    /// Its name.
+    pub name: Arc<str>,
+}
+
+/// The kind of a [`Target`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TargetKind {
+    /// A Secret of ours.
+    Secret,
+    /// A ServiceAccount.
+    ServiceAccount,
+}
+
+/// What happened to one.
+#[derive(Clone, Debug)]
+pub struct Contest {
+    /// The ImagePullSecret that it matters to.
+    pub image_pull_secret: String,
+    /// Who does it, once that is known.
+    pub rival: Option<String>,
+    /// Changes so far.
+    undone: u32,
+    /// Changes in a row that did not let a repair last.
+    hasty: u32,
+    last: Instant,
+    until: Instant,
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub struct Contests {
+    by_target: BTreeMap<Target, Contest>,
+}
+
+impl TargetKind {
+    /// As Kubernetes writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Secret => "Secret",
+            Self::ServiceAccount => "ServiceAccount",
+        }
+    }
+}
+
+impl Contest {
+    /// Whether somebody else means it.
+    pub fn is_contested(&self) -> bool {
+        self.undone > AT_ONCE
+    }
+
+    fn end(&self) -> Instant {
+        self.last.max(self.until) + QUIET
+    }
+}
+
+impl Contests {
+    /// Somebody changed it back. True when this makes it a contest that a person has to hear of.
+    pub fn undone(&mut self, target: Target, image_pull_secret: &str, now: Instant) -> bool {
+        if self.by_target.len() >= MOST && !self.by_target.contains_key(&target) {
+            self.expire(now);
+            if self.by_target.len() >= MOST {
+                return false;
+            }
+        }
+        let contest = self.by_target.entry(target).or_insert_with(|| Contest {
+            image_pull_secret: image_pull_secret.to_owned(),
+            rival: None,
+            undone: 0,
+            hasty: 0,
+            last: now,
+            until: now,
+        });
+        if contest.end() < now {
+            (contest.undone, contest.hasty) = (0, 0);
+        }
+        // While it waits there is no repair that could be undone.
+        if now < contest.until {
+            return false;
+        }
+        let lasted = now.saturating_duration_since(contest.last.max(contest.until)) >= LASTS;
+        contest.hasty = if lasted { 0 } else { contest.hasty.saturating_add(1) };
+        contest.undone = contest.undone.saturating_add(1);
+        contest.last = now;
+        contest.until = now + wait(contest.hasty);
+        contest.undone == AT_ONCE + 1
+    }
+
+    /// Who does it.
+    pub fn name_rival(&mut self, target: &Target, rival: String) {
+        if let Some(contest) = self.by_target.get_mut(target) {
+            contest.rival = Some(rival);
+        }
+    }
+
+    /// Until when it is left as it is; none when it may be written now.
+    pub fn held_until(&self, target: &Target, now: Instant) -> Option<Instant> {
+        self.by_target.get(target).map(|contest| contest.until).filter(|until| *until > now)
+    }
+
+    /// When the first object of the namespace that waits may be written.
+    pub fn next_in(&self, namespace: &Arc<str>, now: Instant) -> Option<Instant> {
+        let first = Target { namespace: namespace.clone(), kind: TargetKind::Secret, name: "".into() };
+        let here = self.by_target.range(first..).take_while(|(target, _)| target.namespace == *namespace);
+        here.map(|(_, contest)| contest.until).filter(|until| *until > now).min()
+    }
+
+    /// Those that somebody else means.
+    pub fn contested(&self) -> impl Iterator<Item = (&Target, &Contest)> {
+        self.by_target.iter().filter(|(_, contest)| contest.is_contested())
+    }
+
+    /// When the first of them is over.
+    pub fn next_end(&self) -> Option<Instant> {
+        self.by_target.values().map(Contest::end).min()
+    }
+
+    /// Forgets those that are over; whether one was contested.
+    pub fn expire(&mut self, now: Instant) -> bool {
+        let before = self.contested().count();
+        self.by_target.retain(|_, contest| contest.end() > now);
+        self.contested().count() != before
+    }
+
+    /// Forgets a namespace that is gone.
+    pub fn forget(&mut self, namespace: &str) {
+        if !self.by_target.is_empty() {
+            self.by_target.retain(|target, _| &*target.namespace != namespace);
+        }
+    }
+
+    /// What of a plan may be carried out now.
+    ///
+    /// The order holds for what is left: no reference is added to a Secret that waits to be created, and
+    /// no Secret is deleted while a reference to one waits to be removed.
+    pub fn hold_back(&self, namespace: &Arc<str>, changes: Vec<Change>, now: Instant) -> Vec<Change> {
+        if self.next_in(namespace, now).is_none() {
+            return changes;
+        }
+        let held = |kind, name: &str| {
+            self.held_until(&Target { namespace: namespace.clone(), kind, name: name.into() }, now).is_some()
+        };
+        let (mut no_references, mut no_deletions) = (false, false);
+        let mut free = Vec::with_capacity(changes.len());
+        for change in changes {
+            let is_held = match &change {
+                Change::CreateSecret { name, .. }
+                | Change::UpdateSecret { name, .. }
+                | Change::ReplaceSecret { name, .. } => held(TargetKind::Secret, &derived_secret_name(name)),
+                Change::EditReferences { account, .. } => held(TargetKind::ServiceAccount, account),
+                Change::DeleteSecret { secret, .. } => held(TargetKind::Secret, secret),
+            };
+            let is_reference = matches!(change, Change::EditReferences { .. });
+            let is_deletion = matches!(change, Change::DeleteSecret { .. });
+            if is_held {
+                no_references |= matches!(change, Change::CreateSecret { .. } | Change::ReplaceSecret { .. });
+                no_deletions |= is_reference;
+            } else if is_reference && no_references {
+                no_deletions = true;
+            } else if !(is_deletion && no_deletions) {
+                free.push(change);
+            }
+        }
+        free
+    }
+}
+
+fn wait(hasty: u32) -> Duration {
+    match hasty.checked_sub(AT_ONCE + 1) {
+        None => Duration::ZERO,
+        Some(doublings) => SHORTEST_WAIT.saturating_mul(1 << doublings.min(16)).min(LONGEST_WAIT),
+    }
+}
+
+#[cfg(test)]
+mod tests;
