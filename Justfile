@@ -84,9 +84,13 @@ cluster-demo *ARGS: policy (_build "e2e")
     @tests/packages nodes && artifacts/images/build
     @target/debug/e2e tour {{ ARGS }}
 
-# Run a benchmark: `bench policy`, `bench web`, with --check (fail where a limit is missed) or --smoke (short, unoptimised: proves that it runs)
-bench NAME *ARGS: policy
+# Run a benchmark: `bench policy`, `bench web`, `bench controller`, with --check (fail where a limit is missed) or --smoke (short, unoptimised: proves that it runs)
+bench NAME *ARGS:
     @tests/bench/run {{ NAME }} {{ ARGS }}
+
+# Harm at random until everything is right again, from a printed seed: `chaos --minutes N --seed S`
+chaos *ARGS:
+    @tests/chaos {{ ARGS }}
 
 # Prove `demo` or `test` on a fresh machine: a new clone, an empty home, empty caches
 fresh WHAT:

@@ -1,7 +1,13 @@
 //! The built controller on a real control plane, with exactly the roles of the committed manifests.
 
+#[path = "control_plane/chaos.rs"]
+mod chaos;
+#[path = "control_plane/cleanup.rs"]
+mod cleanup;
 #[path = "control_plane/cluster.rs"]
 mod cluster;
+#[path = "control_plane/contest.rs"]
+mod contest;
 #[path = "control_plane/credential.rs"]
 mod credential;
 #[path = "control_plane/distribution.rs"]
@@ -12,6 +18,10 @@ mod faults;
 mod gate;
 #[path = "control_plane/ownership.rs"]
 mod ownership;
+#[path = "control_plane/pods.rs"]
+mod pods;
+#[path = "control_plane/rbac.rs"]
+mod rbac;
 #[path = "control_plane/registry.rs"]
 mod registry;
 #[path = "control_plane/webhook.rs"]

@@ -12,7 +12,7 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 use sidecar::crd::{self, ImagePullSecret};
-use support::{ControlPlane, Identity, Options, Part, Process, eventually};
+use support::{ControlPlane, Identity, Options, Output, Part, Process, eventually};
 use tcr_cloud::{Cloud, Config};
 
 /// Longer than anything here takes on a busy machine.
@@ -174,6 +174,31 @@ impl Cluster {
         Ok(())
     }
 
+    /// A sample of the leader's metrics.
+    pub(crate) async fn metric(&self, sample: &str) -> Result<Option<f64>> {
+        let metrics = self.leader()?.get("/metrics").await?;
+        let line = metrics.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
+        Ok(line.and_then(|value| value.parse().ok()))
+    }
+
+    /// Secrets and ServiceAccounts that the leader has written.
+    pub(crate) async fn writes(&self) -> Result<f64> {
+        self.metric("tcr_assistant_writes_total").await?.context("it does not count its writes")
+    }
+
+    /// Runs the program as the cluster's administrator.
+    pub(crate) async fn command(&self, arguments: &[&str]) -> Result<Output> {
+        let program = env!("CARGO_BIN_EXE_tcr-assistant");
+        let mut command = tokio::process::Command::new(program);
+        let output = command.args(arguments).env("KUBECONFIG", self.plane.kubeconfig()).output().await?;
+        Ok(Output {
+            command: format!("tcr-assistant {}", arguments.join(" ")),
+            success: output.status.success(),
+            stdout: String::from_utf8(output.stdout)?,
+            stderr: String::from_utf8(output.stderr)?,
+        })
+    }
+
     /// Ends the controller that leads as `kill -9` does.
     pub(crate) fn kill(&mut self) {
         if !self.controllers.is_empty() {
@@ -201,6 +226,27 @@ impl Cluster {
             self.run().await?;
         }
         Ok(())
+    }
+
+    /// Sees to it that so many controllers run, as a Deployment does, and waits for none of them.
+    pub(crate) async fn replicas(&mut self, count: usize) -> Result<()> {
+        self.replicas_with(count, "--webhook-service=").await
+    }
+
+    /// The same, with another argument.
+    pub(crate) async fn replicas_with(&mut self, count: usize, argument: &str) -> Result<()> {
+        self.controllers.retain(|it| it.process.ended().is_none());
+        while self.controllers.len() < count {
+            self.add(argument).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends one of the controllers as `kill -9` does.
+    pub(crate) fn kill_one(&mut self, which: usize) {
+        if which < self.controllers.len() {
+            self.controllers.remove(which).process.kill();
+        }
     }
 
     /// Kills a part of the control plane and starts it again.
@@ -257,6 +303,14 @@ impl Cluster {
 
     pub(crate) fn secrets(&self, namespace: &str) -> Api<Secret> {
         Api::namespaced(self.client.clone(), namespace)
+    }
+
+    /// Fails where the Secret is not there, or somebody else's.
+    pub(crate) async fn ours(&self, namespace: &str, name: &str) -> Result<()> {
+        let found = self.secrets(namespace).get(name).await?;
+        let label = "tcr.tencentcloudcr.com/image-pull-secret";
+        ensure!(found.labels().contains_key(label), "{namespace}/{name} is somebody else's");
+        Ok(())
     }
 
     pub(crate) fn accounts(&self, namespace: &str) -> Api<ServiceAccount> {

@@ -1,5 +1,6 @@
 //! What the API server refused, read from its audit log.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 
@@ -34,14 +35,26 @@ impl ControlPlane {
     /// # Errors
     /// There is no audit log.
     pub fn denied(&self, identity: &Identity) -> Result<Vec<Denied>> {
+        Ok(denied(&self.audit_log()?, &identity.username()))
+    }
+
+    /// What `identity` was let do so far: verbs and resources, a subresource after a slash. Needs
+    /// [`Options::audit`](crate::Options::audit).
+    ///
+    /// # Errors
+    /// There is no audit log.
+    pub fn allowed(&self, identity: &Identity) -> Result<BTreeSet<(String, String)>> {
+        Ok(allowed(&self.audit_log()?, &identity.username()))
+    }
+
+    fn audit_log(&self) -> Result<String> {
         let path = self.files.audit_log();
         ensure!(
             path.exists(),
             "there is no audit log {}: start the control plane with audit: true",
             path.display()
         );
-        let log = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        Ok(denied(&log, &identity.username()))
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
     }
 }
 
@@ -53,8 +66,17 @@ struct Event {
     request_uri: String,
     user: User,
     impersonated_user: Option<User>,
+    object_ref: Option<Object>,
     #[serde(default)]
     response_status: Status,
+}
+
+#[derive(Default, Deserialize)]
+struct Object {
+    #[serde(default)]
+    resource: String,
+    #[serde(default)]
+    subresource: String,
 }
 
 #[derive(Deserialize)]
@@ -70,12 +92,26 @@ struct Status {
     message: String,
 }
 
+/// The calls of the user, however it acts.
+fn events<'a>(log: &'a str, username: &'a str) -> impl Iterator<Item = Event> + 'a {
+    // The last line may be half written.
+    let events = log.lines().filter_map(|line| serde_json::from_str::<Event>(line).ok());
+    events.filter(move |event| event.impersonated_user.as_ref().unwrap_or(&event.user).username == username)
+}
+
+fn allowed(log: &str, username: &str) -> BTreeSet<(String, String)> {
+    let allowed = events(log, username).filter(|event| event.response_status.code != 403);
+    let call = |event: Event| {
+        let Object { resource, subresource } = event.object_ref?;
+        let resource = if subresource.is_empty() { resource } else { format!("{resource}/{subresource}") };
+        Some((event.verb, resource))
+    };
+    allowed.filter_map(call).collect()
+}
+
 fn denied(log: &str, username: &str) -> Vec<Denied> {
-    log.lines()
-        // The last line may be half written.
-        .filter_map(|line| serde_json::from_str::<Event>(line).ok())
+    events(log, username)
         .filter(|event| event.response_status.code == 403)
-        .filter(|event| event.impersonated_user.as_ref().unwrap_or(&event.user).username == username)
         .map(|event| Denied {
             verb: event.verb,
             uri: event.request_uri,

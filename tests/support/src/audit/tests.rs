@@ -1,7 +1,7 @@
 use super::*;
 
 const LOG: &str = r#"{"verb":"list","requestURI":"/api/v1/secrets","user":{"username":"a"},"responseStatus":{"code":403,"message":"no"}}
-{"verb":"get","requestURI":"/api/v1/pods","user":{"username":"a"},"responseStatus":{"metadata":{},"code":200}}
+{"verb":"get","requestURI":"/api/v1/pods","user":{"username":"a"},"objectRef":{"resource":"pods","subresource":"log"},"responseStatus":{"metadata":{},"code":200}}
 {"verb":"watch","requestURI":"/api/v1/pods","user":{"username":"b"},"responseStatus":{"code":403,"message":"nor you"}}
 {"verb":"get","requestURI":"/x","user":{"username":"admin"},"impersonatedUser":{"username":"a"},"responseStatus":{"code":403,"message":"as a"}}
 {"verb":"get","requestU"#;
@@ -11,4 +11,9 @@ fn denied_calls_are_those_of_the_user_however_it_acts() {
     let found: Vec<_> = denied(LOG, "a").iter().map(Denied::to_string).collect();
     assert_eq!(found, ["list /api/v1/secrets: no", "get /x: as a"]);
     assert_eq!(denied(LOG, "admin"), []);
+}
+
+#[test]
+fn what_was_allowed_is_told_by_verb_and_resource() {
+    assert_eq!(allowed(LOG, "a"), [("get".to_owned(), "pods/log".to_owned())].into());
 }
