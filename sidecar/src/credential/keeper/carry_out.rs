@@ -139,7 +139,11 @@ impl Keeper {
             domains::hosts(std::slice::from_ref(domain), &held.public_domain, roots).ok()?.pop_first()
         };
         let hosts: Vec<_> = standard.iter().filter_map(host).collect();
-        let verdict = registry.check(&hosts, &held.username, &held.token).await;
+        let verdict = tokio::select! {
+            verdict = registry.check(&hosts, &held.username, &held.token) => verdict,
+            // Who is to end does not wait for a registry first.
+            Ok(()) = self.orders.changed() => return,
+        };
         tracing::debug!(credential = %self.key, candidate, ?verdict, "asked the registry");
         let now = self.tools.cloud.now();
         if !candidate {
