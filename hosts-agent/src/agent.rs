@@ -12,7 +12,7 @@ use tcr::image_pull_secret::WhenLinkDown;
 use crate::block::{self, State};
 use crate::bounds::Bounds;
 use crate::config::{self, ConfigError};
-use crate::hosts_file::{HostsFile, HostsFileError, Snapshot};
+use crate::hosts_file::{HostsFile, HostsFileError, Snapshot, Version};
 use crate::link::{self, Links, Standing};
 use crate::probe;
 use crate::report::Report;
@@ -33,6 +33,8 @@ pub struct Agent {
     has_read_list: bool,
     /// The lines that the file carried when the last pass ended.
     carried: Option<Vec<HostsEntry>>,
+    /// The version of the file that was found to carry [`Self::carried`] for [`Self::last_good`].
+    settled: Option<Version>,
     /// None where every entry is taken as it is.
     probing: Option<Probing>,
     report: Report,
@@ -88,6 +90,7 @@ impl Agent {
             last_good: None,
             has_read_list: false,
             carried: None,
+            settled: None,
             probing,
             report,
         }
@@ -112,7 +115,10 @@ impl Agent {
         self.report.awaits_list = !self.has_read_list && read.as_ref().is_err_and(ConfigError::is_absence);
         self.report.list_problem = match read {
             Ok(list) => {
-                self.last_good = Some(list);
+                if self.last_good.as_ref() != Some(&list) {
+                    self.settled = None;
+                    self.last_good = Some(list);
+                }
                 self.has_read_list = true;
                 None
             }
@@ -121,7 +127,8 @@ impl Agent {
         };
         let foreign_changes = self.report.foreign_changes;
         self.probe();
-        let result = self.carry();
+        let is_settled = self.settled.as_ref().is_some_and(|version| self.file.is_at(version));
+        let result = if is_settled { Ok(()) } else { self.carry() };
         let outcome = Outcome {
             foreign_change: self.report.foreign_changes > foreign_changes,
             retry_soon: matches!(&result, Err(error) if error.is_passing()),
@@ -156,7 +163,11 @@ impl Agent {
             self.report.failed_probes += u64::from(!does);
             links.answered(*address, does, now);
         }
-        self.report.links = links.standings();
+        let standings = links.standings();
+        if standings != self.report.links {
+            self.settled = None;
+            self.report.links = standings;
+        }
     }
 
     /// The lines that the file is to carry: those of links that do not answer may be missing.
@@ -217,6 +228,7 @@ impl Agent {
             State::Intact(entries) => *entries == wanted,
             State::Damaged => false,
         };
+        self.settled = None;
         let is_foreign = *state == State::Damaged || (!is_carried && self.carried.as_ref() == Some(&wanted));
         let mut is_written = false;
         if new != snapshot.bytes {
@@ -230,6 +242,7 @@ impl Agent {
         self.report.conflicts = resolver::conflicts(&new, &lines);
         drop(new);
         let result = if is_written { self.verify(&lines) } else { Ok(()) };
+        self.settled = if is_written { None } else { snapshot.settled_version() };
         self.carried = Some(wanted);
         result
     }

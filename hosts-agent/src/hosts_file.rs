@@ -38,7 +38,7 @@ mod version;
 use directory::{Direct, Directory};
 use location::Location;
 pub use renamed::TEMPORARY_NAME;
-use version::Version;
+pub use version::Version;
 
 /// Larger files are left alone: nobody's resolver reads them in time.
 const MAX_BYTES: u64 = 64 << 20;
@@ -180,6 +180,17 @@ impl HostsFile {
         Ok(Snapshot { bytes, file: file.into(), stat })
     }
 
+    /// Whether the path still leads to this version. Takes no rights on the directory, and no look
+    /// at the content.
+    pub fn is_at(&self, version: &Version) -> bool {
+        location::locate(&self.path)
+            .ok()
+            .and_then(|Location { directory, name, .. }| {
+                rustix::fs::statat(directory, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).ok()
+            })
+            .is_some_and(|stat| Version::of(&stat) == *version)
+    }
+
     /// Puts `new` in the place of what `snapshot` has. Writes in any case: whoever finds them equal has
     /// no reason to call.
     pub fn replace(&self, snapshot: &Snapshot, new: &[u8]) -> Result<Mode, HostsFileError> {
@@ -215,6 +226,14 @@ impl HostsFile {
 
     fn step(&self, operation: &'static str, source: impl Into<io::Error>) -> HostsFileError {
         HostsFileError::Step { operation, path: self.path.clone(), source: source.into() }
+    }
+}
+
+impl Snapshot {
+    /// The version that this is the content of; none while it is so young that a write within the
+    /// same tick of the file system's clock would not show.
+    pub fn settled_version(&self) -> Option<Version> {
+        (!is_fresh(&self.stat)).then(|| Version::of(&self.stat))
     }
 }
 

@@ -54,6 +54,8 @@ enum Target {
 struct Changed {
     list: bool,
     hosts_file: bool,
+    /// The list was swapped as the kubelet does it: whole, in one step.
+    is_swapped: bool,
 }
 
 impl Watch {
@@ -114,6 +116,9 @@ impl Watch {
             }
             if readable {
                 let more = self.drain()?;
+                if more.is_swapped {
+                    return Ok(Wake::List);
+                }
                 changed.list |= more.list;
                 changed.hosts_file |= more.hosts_file;
                 if (more.list || more.hosts_file) && first_change.is_none() {
@@ -166,15 +171,14 @@ impl Watch {
             if event.events().intersects(ReadFlags::QUEUE_OVERFLOW | ReadFlags::IGNORED | ReadFlags::UNMOUNT)
             {
                 // Something was missed: look at everything, and follow again.
-                changed = Changed { list: true, hosts_file: true };
+                changed = Changed { list: true, hosts_file: true, ..changed };
             }
             let name = event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()));
             for (_, target) in self.watched.iter().filter(|(id, _)| *id == event.wd()) {
                 match target {
-                    // The kubelet's swap, or the file itself where no kubelet mounts it.
-                    Target::List if name.is_some_and(|name| name == "..data" || name == HOSTS_KEY) => {
-                        changed.list = true;
-                    }
+                    Target::List if name.is_some_and(|name| name == "..data") => changed.is_swapped = true,
+                    // Where no kubelet mounts it.
+                    Target::List if name.is_some_and(|name| name == HOSTS_KEY) => changed.list = true,
                     Target::List => {}
                     Target::HostsFile(hosts) if name == Some(hosts) => changed.hosts_file = true,
                     Target::HostsFile(_) => {}

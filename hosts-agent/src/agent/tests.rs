@@ -296,6 +296,29 @@ fn what_an_earlier_process_wrote_stays_while_its_link_is_looked_at() {
 }
 
 #[test]
+fn a_file_that_nobody_touched_is_not_read_again() {
+    let mut node = Node::new(LOCAL);
+    node.list(ONE);
+    node.agent.pass();
+    assert_eq!(node.agent.settled, None, "a file just written may be written again in the same tick");
+    let start = Instant::now();
+    while node.agent.settled.is_none() {
+        assert!(start.elapsed() < Duration::from_secs(30));
+        std::thread::sleep(Duration::from_millis(50));
+        node.agent.pass();
+    }
+    node.agent.pass();
+    assert!(node.agent.settled.is_some());
+    let old = node.hosts();
+    node.write(&old.replace("10.0.0.1", "10.0.0.8"));
+    assert!(node.agent.pass().foreign_change, "of the same size, and found all the same");
+    assert_eq!(node.hosts(), old);
+    node.list(TWO);
+    node.agent.pass();
+    assert_eq!(node.addresses(), ["10.0.0.2"]);
+}
+
+#[test]
 fn patience_doubles_in_a_tug_of_war_and_comes_back() {
     let start = Instant::now();
     let at = |seconds| start + Duration::from_secs(seconds);

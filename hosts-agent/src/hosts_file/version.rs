@@ -5,7 +5,7 @@ use rustix::fs::Stat;
 /// What changes with every write and every replacement, as bytes that another process of this
 /// machine can compare.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Version(Vec<u8>);
+pub struct Version(Vec<u8>);
 
 impl Version {
     pub(super) fn of(stat: &Stat) -> Self {

@@ -7,6 +7,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+mod figure;
+mod hosts;
 mod policy;
 mod review;
 
@@ -29,12 +31,15 @@ struct Args {
 enum Name {
     /// The policy's evaluation, from AdmissionReview bytes to AdmissionReview bytes.
     Policy,
+    /// The node agent: its size and memory, and how the hosts file changes.
+    Hosts,
 }
 
 fn main() -> ExitCode {
     let Args { name, check, smoke } = Args::parse();
     let figures = match name {
         Name::Policy => policy::measure(smoke),
+        Name::Hosts => hosts::measure(smoke),
     };
     match figures {
         Ok(figures) => {

@@ -3,29 +3,28 @@
 use std::io::Write as _;
 
 /// One measured number.
-#[derive(Clone, Debug)]
-pub struct Figure {
+pub(crate) struct Figure {
     /// The benchmark.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// What was measured.
-    pub metric: &'static str,
+    pub(crate) metric: &'static str,
     /// The number.
-    pub value: f64,
+    pub(crate) value: f64,
     /// Its unit.
-    pub unit: &'static str,
+    pub(crate) unit: &'static str,
     /// The largest value that is good enough; none where the figure is for information.
-    pub limit: Option<f64>,
+    pub(crate) limit: Option<f64>,
 }
 
 impl Figure {
     /// Whether the limit is missed.
-    pub fn is_missed(&self) -> bool {
+    pub(crate) fn is_missed(&self) -> bool {
         self.limit.is_some_and(|limit| self.value > limit)
     }
 }
 
 /// Prints the figures on stdout, and on stderr those that miss their limit.
-pub fn print(figures: &[Figure]) {
+pub(crate) fn print(figures: &[Figure]) {
     let mut out = std::io::stdout().lock();
     for figure in figures {
         let Figure { name, metric, value, unit, limit } = figure;
@@ -38,26 +37,7 @@ pub fn print(figures: &[Figure]) {
 }
 
 /// The median; 0 of nothing.
-pub fn median(mut samples: Vec<f64>) -> f64 {
+pub(crate) fn median(mut samples: Vec<f64>) -> f64 {
     samples.sort_by(f64::total_cmp);
     samples.get(samples.len() / 2).copied().unwrap_or_default()
-}
-
-/// The value that 99 of 100 samples do not exceed; 0 of nothing.
-pub fn p99(mut samples: Vec<f64>) -> f64 {
-    samples.sort_by(f64::total_cmp);
-    samples.get((samples.len() * 99).div_ceil(100).saturating_sub(1)).copied().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_middle_and_the_tail_of_samples() {
-        let samples = || (1..=200).rev().map(f64::from).collect::<Vec<_>>();
-        assert_eq!((median(samples()), p99(samples())), (101.0, 198.0));
-        assert_eq!((median(vec![3.0]), p99(vec![3.0])), (3.0, 3.0));
-        assert_eq!((median(Vec::new()), p99(Vec::new())), (0.0, 0.0));
-    }
 }
