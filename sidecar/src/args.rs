@@ -17,7 +17,7 @@ use crate::cloud::api_credential::Chain;
 use crate::cloud::client;
 use crate::cloud::endpoint::Endpoint;
 use crate::cloud::metadata;
-use crate::{cleanup, controller, crd, registry, render};
+use crate::{cleanup, controller, crd, registry, render, withdraw};
 
 /// Pull secrets for Tencent Container Registry: obtained, kept valid and distributed.
 #[derive(Debug, Parser)]
@@ -55,6 +55,12 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Take everything of ours out of a cluster, without controller and webhook
     Cleanup(CleanupArgs),
+    /// Take our entries off the nodes' hosts files, and wait until they are gone: before the add-on is removed
+    WithdrawHosts {
+        /// Longest time to wait for the nodes, such as 2m; nodes that do not follow are named then
+        #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = timeout)]
+        wait: Duration,
+    },
 }
 
 const RENDER_HELP: &str = "\
@@ -378,7 +384,9 @@ impl Args {
     pub fn log_format(&self) -> LogFormat {
         match &self.command {
             Command::Run(args) => args.log_format,
-            Command::Render(_) | Command::Crd | Command::Cleanup(_) => LogFormat::Text,
+            Command::Render(_) | Command::Crd | Command::Cleanup(_) | Command::WithdrawHosts { .. } => {
+                LogFormat::Text
+            }
         }
     }
 
@@ -400,6 +408,17 @@ impl Args {
                 runtime.block_on(async {
                     let (client, _) = controller::client().await?;
                     cleanup::run(client, dry_run, out).await
+                })
+            }
+            Command::WithdrawHosts { wait } => {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+                let mut tell = |line: &str| {
+                    // Nowhere to tell that stderr is closed.
+                    let _ = writeln!(std::io::stderr().lock(), "{line}");
+                };
+                runtime.block_on(async {
+                    let (client, _) = controller::client().await?;
+                    withdraw::run(client, wait, &mut tell).await
                 })
             }
             Command::Run(args) => {

@@ -6,7 +6,9 @@
 pub mod action;
 pub mod api_credential;
 pub mod client;
+pub mod customized_domain;
 pub mod endpoint;
+pub mod endpoint_dns;
 pub mod envelope;
 pub mod error;
 pub mod instance;

@@ -43,6 +43,7 @@ mod drift;
 mod item;
 mod keepers;
 mod links;
+pub mod nodes;
 mod numbers;
 mod report;
 mod trials;

@@ -120,9 +120,30 @@ pub struct ImagePullSecretStatus {
     /// When the credential ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Time>,
+    /// How far the nodes are with the entries for their hosts files, where the private network is resolved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nodes: Option<NodesStatus>,
     /// Some of the writes that failed, at most 10 of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<WriteFailure>,
+}
+
+/// How far the nodes are with the entries for their hosts files.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NodesStatus {
+    /// Generation of the list, as the nodes' agents report it.
+    pub generation: String,
+    /// `CURRENT/DESIRED`, for people; `?` where agents may not be asked.
+    pub summary: String,
+    /// Nodes that shall have the list.
+    pub desired: i64,
+    /// Nodes that have it.
+    pub current: i64,
+    /// Nodes whose agent did not answer.
+    pub silent: i64,
+    /// Nodes that leave entries out because the private link does not answer them.
+    pub withholding: i64,
 }
 
 /// A write that failed.

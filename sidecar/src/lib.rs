@@ -18,4 +18,5 @@ pub mod registry;
 pub mod render;
 pub mod secret;
 pub mod webhook_certificate;
+pub mod withdraw;
 pub mod yaml;

@@ -41,6 +41,74 @@ pub fn fact(links: &[InternalEndpoint], vpc_id: &str) -> Fact {
     Fact::Down(links.iter().find(|link| link.vpc_id == vpc_id).map(|link| link.status.clone()))
 }
 
+/// Everything that is known of one ImagePullSecret's private network.
+#[derive(Clone, Debug)]
+pub struct Known<'a> {
+    /// The instance.
+    pub instance_id: &'a str,
+    /// The nodes' VPC.
+    pub vpc_id: &'a str,
+    /// The link.
+    pub fact: &'a Fact,
+    /// The domains that lead to it.
+    pub hosts: &'a [RegistryHost],
+    /// The address that they led to before, if that has changed lately.
+    pub changed_from: Option<IpAddr>,
+    /// TCR's private DNS serves all of them in the VPC.
+    pub is_served_by_dns: bool,
+    /// Custom domains that the instance does not have, or not yet, with their status.
+    pub unusable: &'a [(String, Option<String>)],
+}
+
+/// Whether nodes resolve to the link, a word for the condition, and a sentence.
+pub fn judge(known: &Known<'_>) -> (bool, &'static str, String) {
+    let Known { instance_id, vpc_id, fact, hosts, changed_from, is_served_by_dns, unusable } = known;
+    let names = hosts.iter().map(|host| host.name()).collect::<Vec<_>>().join(", ");
+    let address = match fact {
+        Fact::Up(address) => address,
+        Fact::Down(Some(status)) => {
+            let message =
+                format!("the private link from {vpc_id} to {instance_id} is {status:?}, and not Running yet");
+            return (false, "Pending", message);
+        }
+        Fact::Down(None) | Fact::Unknown => {
+            let message = format!(
+                "there is no private link from {vpc_id} to {instance_id}: connect the VPC in the TCR console, under Access \
+                 Control > Private Network Access of the instance"
+            );
+            return (false, "NoLink", message);
+        }
+    };
+    if let Some((domain, status)) = unusable.first() {
+        let message = match status {
+            Some(status) => {
+                format!("the domain {domain} of {instance_id} is {status:?}, and not usable yet")
+            }
+            None => format!(
+                "{instance_id} has no custom domain {domain}: add it in the TCR console, or take it out of \
+                 spec.tcr.privateNetwork.domains"
+            ),
+        };
+        return (false, "DomainUnusable", message);
+    }
+    if *is_served_by_dns {
+        let message = format!(
+            "TCR's private DNS already resolves {names} to {address} in {vpc_id}: entries in hosts files are not needed; set \
+             spec.tcr.privateNetwork.resolve to false"
+        );
+        return (true, "PrivateDNSAlreadyServes", message);
+    }
+    let public = "these domains can no longer be reached over the public network from the cluster";
+    match changed_from {
+        Some(old) => (
+            true,
+            "AddressChanged",
+            format!("nodes resolve {names} to {address}, and no longer to {old}; {public}"),
+        ),
+        None => (true, "Running", format!("nodes resolve {names} to {address}; {public}")),
+    }
+}
+
 /// The whole list: the administrator's own entries first, which win, then those of the links.
 pub fn entries(
     own: &[HostsEntry],
@@ -56,10 +124,14 @@ pub fn entries(
                 continue;
             }
             match (fact, when_down) {
-                (Fact::Up(address), _) => entries.push(HostsEntry::new(domain, &address.to_string(), false)?),
+                (Fact::Up(address), _) => {
+                    let entry = HostsEntry::new(domain, &address.to_string(), false)?;
+                    entries.push(entry.of_link(*when_down));
+                }
                 (Fact::Down(_), WhenLinkDown::Remove) => {}
                 (Fact::Down(_), WhenLinkDown::Keep) | (Fact::Unknown, _) => {
-                    entries.extend(before.iter().find(|entry| entry.domain() == domain).cloned());
+                    let last = before.iter().find(|entry| entry.domain() == domain).cloned();
+                    entries.extend(last.map(|entry| entry.of_link(*when_down)));
                 }
             }
         }
@@ -85,7 +157,10 @@ mod tests {
         let before =
             [entry("demo.tencentcloudcr.com", "10.0.0.1"), entry("stale.tencentcloudcr.com", "10.0.0.1")];
         let list = entries(&own, &[Resolved { hosts, fact, when_down }], &before).unwrap();
-        let list: Vec<String> = list.iter().map(|it| format!("{} {}", it.domain(), it.ip())).collect();
+        let of_link =
+            |it: &HostsEntry| it.when_link_down().map_or(String::new(), |when| format!(" {when:?}"));
+        let list: Vec<String> =
+            list.iter().map(|it| format!("{} {}{}", it.domain(), it.ip(), of_link(it))).collect();
         expected.assert_eq(&list.join("\n"));
     }
 
@@ -97,8 +172,8 @@ mod tests {
             expect![[r#"
             own.example.com 10.9.9.9
             fixed.tencentcloudcr.com 10.9.9.8
-            demo.tencentcloudcr.com 10.0.0.2
-            demo-vpc.tencentcloudcr.com 10.0.0.2"#]],
+            demo.tencentcloudcr.com 10.0.0.2 Keep
+            demo-vpc.tencentcloudcr.com 10.0.0.2 Keep"#]],
         );
     }
 
@@ -110,7 +185,7 @@ mod tests {
             expect![[r#"
             own.example.com 10.9.9.9
             fixed.tencentcloudcr.com 10.9.9.8
-            demo.tencentcloudcr.com 10.0.0.1"#]],
+            demo.tencentcloudcr.com 10.0.0.1 Keep"#]],
         );
         check(
             Fact::Down(None),
@@ -129,8 +204,47 @@ mod tests {
             expect![[r#"
             own.example.com 10.9.9.9
             fixed.tencentcloudcr.com 10.9.9.8
-            demo.tencentcloudcr.com 10.0.0.1"#]],
+            demo.tencentcloudcr.com 10.0.0.1 Remove"#]],
         );
+    }
+
+    #[test]
+    fn each_state_of_a_link_has_its_word_and_says_what_to_do() {
+        let up = Fact::Up([10, 0, 0, 2].into());
+        let hosts: [RegistryHost; 1] = ["demo.tencentcloudcr.com".parse().unwrap()];
+        let known = |fact| Known {
+            instance_id: "tcr-demo0001",
+            vpc_id: "vpc-a",
+            fact,
+            hosts: &hosts,
+            changed_from: None,
+            is_served_by_dns: false,
+            unusable: &[],
+        };
+        let creating = [("img.tencentcloudcr.com".to_owned(), Some("CREATING".to_owned()))];
+        let missing = [("img.tencentcloudcr.com".to_owned(), None)];
+        let said: Vec<String> = [
+            known(&Fact::Down(None)),
+            known(&Fact::Down(Some("Creating".to_owned()))),
+            known(&up),
+            Known { changed_from: Some([10, 0, 0, 1].into()), ..known(&up) },
+            Known { is_served_by_dns: true, ..known(&up) },
+            Known { unusable: &creating, ..known(&up) },
+            Known { unusable: &missing, ..known(&up) },
+        ]
+        .iter()
+        .map(judge)
+        .map(|(is_up, reason, message)| format!("{is_up} {reason}: {message}"))
+        .collect();
+        expect![[r#"
+            false NoLink: there is no private link from vpc-a to tcr-demo0001: connect the VPC in the TCR console, under Access Control > Private Network Access of the instance
+            false Pending: the private link from vpc-a to tcr-demo0001 is "Creating", and not Running yet
+            true Running: nodes resolve demo.tencentcloudcr.com to 10.0.0.2; these domains can no longer be reached over the public network from the cluster
+            true AddressChanged: nodes resolve demo.tencentcloudcr.com to 10.0.0.2, and no longer to 10.0.0.1; these domains can no longer be reached over the public network from the cluster
+            true PrivateDNSAlreadyServes: TCR's private DNS already resolves demo.tencentcloudcr.com to 10.0.0.2 in vpc-a: entries in hosts files are not needed; set spec.tcr.privateNetwork.resolve to false
+            false DomainUnusable: the domain img.tencentcloudcr.com of tcr-demo0001 is "CREATING", and not usable yet
+            false DomainUnusable: tcr-demo0001 has no custom domain img.tencentcloudcr.com: add it in the TCR console, or take it out of spec.tcr.privateNetwork.domains"#]]
+        .assert_eq(&said.join("\n"));
     }
 
     #[test]

@@ -16,6 +16,8 @@ mod distribution;
 mod faults;
 #[path = "control_plane/gate.rs"]
 mod gate;
+#[path = "control_plane/links.rs"]
+mod links;
 #[path = "control_plane/ownership.rs"]
 mod ownership;
 #[path = "control_plane/pods.rs"]

@@ -44,6 +44,8 @@ pub const UPDATER_CONFIG: &str = "updater-config";
 pub const HOSTS_UPDATER: &str = "hosts-updater";
 /// Port on a node's address where its agent answers `GET /metrics`, unless the chart says otherwise.
 pub const HOSTS_UPDATER_METRICS_PORT: u16 = 19617;
+/// Annotation on [`UPDATER_CONFIG`] while the add-on is being removed: the list stays empty.
+pub const HOSTS_WITHDRAWN_ANNOTATION: &str = "tcr.tencentcloudcr.com/hosts-withdrawn";
 /// Annotation on a node agent's Pod with the generation of the newest list: a changed Pod makes the
 /// kubelet look at its ConfigMap at once.
 pub const HOSTS_GENERATION_ANNOTATION: &str = "tcr.tencentcloudcr.com/hosts-generation";

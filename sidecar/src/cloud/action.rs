@@ -22,6 +22,10 @@ pub enum Action {
     DescribeInstances,
     /// Lists an instance's private links.
     DescribeInternalEndpoints,
+    /// Tells whether TCR's private DNS serves a domain in a VPC.
+    DescribeInternalEndpointDnsStatus,
+    /// Lists an instance's own domains.
+    DescribeInstanceCustomizedDomain,
 }
 
 /// What it takes to send a call once more.
@@ -43,6 +47,8 @@ impl Action {
             Self::DeleteInstanceToken => "DeleteInstanceToken",
             Self::DescribeInstances => "DescribeInstances",
             Self::DescribeInternalEndpoints => "DescribeInternalEndpoints",
+            Self::DescribeInternalEndpointDnsStatus => "DescribeInternalEndpointDnsStatus",
+            Self::DescribeInstanceCustomizedDomain => "DescribeInstanceCustomizedDomain",
         }
     }
 
@@ -53,7 +59,9 @@ impl Action {
             Self::DescribeInstanceToken
             | Self::ModifyInstanceToken
             | Self::DeleteInstanceToken
-            | Self::DescribeInternalEndpoints => 20,
+            | Self::DescribeInternalEndpoints
+            | Self::DescribeInternalEndpointDnsStatus
+            | Self::DescribeInstanceCustomizedDomain => 20,
         }
     }
 
@@ -63,9 +71,11 @@ impl Action {
             Self::CreateInstanceToken => Repeat::OnlyIfNotDone,
             // Deleting or setting twice ends in the same state.
             Self::ModifyInstanceToken | Self::DeleteInstanceToken => Repeat::Safe,
-            Self::DescribeInstanceToken | Self::DescribeInstances | Self::DescribeInternalEndpoints => {
-                Repeat::Safe
-            }
+            Self::DescribeInstanceToken
+            | Self::DescribeInstances
+            | Self::DescribeInternalEndpoints
+            | Self::DescribeInternalEndpointDnsStatus
+            | Self::DescribeInstanceCustomizedDomain => Repeat::Safe,
         }
     }
 
@@ -73,7 +83,9 @@ impl Action {
     pub fn cam_resource(self, instance: &str) -> String {
         match self {
             // Not known to be checked per instance; a narrower statement might silently not grant it.
-            Self::DescribeInternalEndpoints => "*".to_owned(),
+            Self::DescribeInternalEndpoints
+            | Self::DescribeInternalEndpointDnsStatus
+            | Self::DescribeInstanceCustomizedDomain => "*".to_owned(),
             _ => format!("qcs::tcr:::instance/{instance}"),
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -13,22 +13,27 @@ use kube::{Api, Client};
 use serde_json::json;
 use tcr::hosts_entry::{HOSTS_KEY, HostsEntry, HostsList};
 use tcr::image_pull_secret::{PrivateNetwork, Tcr};
-use tcr::names::{SYSTEM_NAMESPACE, UPDATER_CONFIG};
+use tcr::names::{HOSTS_WITHDRAWN_ANNOTATION, SYSTEM_NAMESPACE, UPDATER_CONFIG};
 use tcr::registry_host::RegistryHost;
 use tokio::sync::{mpsc, watch};
 
 use super::Settings;
 use super::api_error::{ApiError, within};
 use super::item::Item;
+use super::nodes::{self, Nodes};
 use super::status::Link;
+use crate::cloud::customized_domain;
+use crate::cloud::endpoint_dns::DnsQuestion;
 use crate::domains;
-use crate::private_link::{self, Fact, Resolved};
+use crate::private_link::{self, Fact, Known, Resolved};
 
 /// The wait while a link is being built: from, to.
-const PENDING: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
-/// The wait while nothing is pending.
-const SETTLED: Duration = Duration::from_secs(300);
+const PENDING: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
+/// The wait while nothing is pending: a call per instance, of 20 a second that there may be.
+const SETTLED: Duration = Duration::from_secs(60);
 const DEADLINE: Duration = Duration::from_secs(30);
+/// How long a changed address is told of.
+const NEWS: Duration = Duration::from_secs(600);
 
 /// What an ImagePullSecret wants resolved.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,11 +46,16 @@ struct Want {
 
 /// What came of it.
 #[derive(Debug)]
-pub(super) struct LinkNews {
-    /// For each ImagePullSecret; none for one that wants nothing.
-    pub(super) links: Vec<(String, Option<Link>)>,
-    /// Those whose entries may be in the ConfigMap.
-    pub(super) applied: BTreeSet<String>,
+pub(super) enum LinkNews {
+    /// Of the links and the ConfigMap.
+    Links {
+        /// For each ImagePullSecret; none for one that wants nothing.
+        links: Vec<(String, Option<Link>)>,
+        /// Those whose entries may be in the ConfigMap.
+        applied: BTreeSet<String>,
+    },
+    /// Of the nodes that follow the ConfigMap.
+    Nodes(Nodes),
 }
 
 /// What is wanted, and what is in the ConfigMap.
@@ -53,21 +63,26 @@ pub(super) struct LinkNews {
 pub(super) struct Links {
     orders: watch::Sender<Vec<Want>>,
     applied: BTreeSet<String>,
+    nodes: Option<Nodes>,
 }
 
 impl Links {
     /// Starts the task that asks and writes.
     pub(super) fn start(client: &Client, settings: &Arc<Settings>, news: mpsc::Sender<LinkNews>) -> Self {
         let (orders, receiver) = watch::channel(Vec::new());
+        let (generation, current) = watch::channel(None);
+        nodes::start(client, current, news.clone());
         let poller = Poller {
             settings: settings.clone(),
             maps: Api::namespaced(client.clone(), SYSTEM_NAMESPACE),
             orders: receiver,
             news,
-            known: BTreeMap::new(),
+            generation,
+            known: BTreeSet::new(),
+            changes: BTreeMap::new(),
         };
         tokio::spawn(poller.run());
-        Self { orders, applied: BTreeSet::new() }
+        Self { orders, applied: BTreeSet::new(), nodes: None }
     }
 
     /// Asks for what the ImagePullSecrets want now.
@@ -91,8 +106,23 @@ impl Links {
         !self.applied.contains(name) && !self.orders.borrow().iter().any(|want| want.name == name)
     }
 
-    pub(super) fn take(&mut self, news: &LinkNews) {
-        self.applied.clone_from(&news.applied);
+    /// How far the nodes are.
+    pub(super) fn nodes(&self) -> Option<&Nodes> {
+        self.nodes.as_ref()
+    }
+
+    /// Takes news in; gives the links among them.
+    pub(super) fn take(&mut self, news: LinkNews) -> Vec<(String, Option<Link>)> {
+        match news {
+            LinkNews::Links { links, applied } => {
+                self.applied = applied;
+                links
+            }
+            LinkNews::Nodes(nodes) => {
+                self.nodes = Some(nodes);
+                Vec::new()
+            }
+        }
     }
 }
 
@@ -110,8 +140,20 @@ struct Poller {
     maps: Api<ConfigMap>,
     orders: watch::Receiver<Vec<Want>>,
     news: mpsc::Sender<LinkNews>,
+    /// The generation of the list that is in the ConfigMap.
+    generation: watch::Sender<Option<String>>,
     /// ImagePullSecrets that were told of.
-    known: BTreeMap<String, ()>,
+    known: BTreeSet<String>,
+    /// For ImagePullSecrets whose address has changed: from, to, when.
+    changes: BTreeMap<String, (IpAddr, IpAddr, Instant)>,
+}
+
+/// The ConfigMap as it is.
+struct Read {
+    map: Option<ConfigMap>,
+    text: Option<String>,
+    /// Its entries; none where they cannot be read.
+    entries: Vec<HostsEntry>,
 }
 
 impl Poller {
@@ -156,8 +198,10 @@ impl Poller {
     async fn once(&mut self, wants: &[Want], written: &mut Option<String>) -> (LinkNews, bool) {
         let mut links: Vec<(String, Option<Link>)> = Vec::new();
         let mut resolved = Vec::new();
+        let read = self.read().await;
+        let before: &[HostsEntry] = read.as_ref().map(|read| read.entries.as_slice()).unwrap_or_default();
         for want in wants {
-            let (link, one) = self.ask(want).await;
+            let (link, one) = self.ask(want, before).await;
             links.push((want.name.clone(), Some(link)));
             resolved.push(one);
         }
@@ -166,12 +210,16 @@ impl Poller {
         }
         let mut pending = links.iter().any(|(_, link)| link.as_ref().is_some_and(|link| !link.is_up));
         let mut applied: BTreeSet<String> = wants.iter().map(|want| want.name.clone()).collect();
-        match self.write(&resolved).await {
+        let result = match read {
+            Ok(read) => self.write(&resolved, read).await,
+            Err(error) => Err(error),
+        };
+        match result {
             Ok(text) => *written = text,
             Err(error) => {
                 tracing::warn!(%error, "cannot write the entries for the nodes' hosts files; trying again");
                 pending = true;
-                applied.extend(self.known.keys().cloned());
+                applied.extend(self.known.iter().cloned());
                 for (_, link) in &mut links {
                     *link = Some(Link {
                         is_up: false,
@@ -182,13 +230,16 @@ impl Poller {
             }
         }
         let gone: Vec<String> =
-            self.known.keys().filter(|name| !wants.iter().any(|want| want.name == **name)).cloned().collect();
+            self.known.iter().filter(|name| !wants.iter().any(|want| want.name == **name)).cloned().collect();
+        for name in &gone {
+            self.changes.remove(name);
+        }
         links.extend(gone.into_iter().map(|name| (name, None)));
-        self.known = applied.iter().map(|name| (name.clone(), ())).collect();
-        (LinkNews { links, applied }, pending)
+        self.known.clone_from(&applied);
+        (LinkNews::Links { links, applied }, pending)
     }
 
-    async fn ask(&self, want: &Want) -> (Link, Resolved) {
+    async fn ask(&mut self, want: &Want, before: &[HostsEntry]) -> (Link, Resolved) {
         let Tcr { instance_id, region, private_network, .. } = &want.tcr;
         let PrivateNetwork { vpc_id, domains, when_link_down, .. } = private_network;
         let down = |reason, message: String| Link { is_up: false, reason, message };
@@ -197,7 +248,7 @@ impl Poller {
             let message = format!("the domain of {instance_id} is known once it has a credential");
             return (down("Pending", message), unknown(Vec::new()));
         };
-        let hosts = match domains::hosts(domains, public, &self.settings.allowed_roots) {
+        let mut hosts = match domains::hosts(domains, public, &self.settings.allowed_roots) {
             Ok(hosts) => hosts.into_iter().collect::<Vec<_>>(),
             Err(error) => {
                 return (
@@ -217,30 +268,77 @@ impl Poller {
                 }
             },
         };
-        let vpc_id = &vpc_id;
-        let fact = match self.settings.cloud.internal_endpoints(region, instance_id).await {
-            Ok(links) => private_link::fact(&links, vpc_id),
+        let cloud = self.settings.cloud.clone();
+        let fact = match cloud.internal_endpoints(region, instance_id).await {
+            Ok(links) => private_link::fact(&links, &vpc_id),
             Err(error) => return (down("CloudFailed", error.to_string()), unknown(hosts)),
         };
-        let names = hosts.iter().map(|host| host.as_str()).collect::<Vec<_>>().join(", ");
-        let link = match &fact {
-            Fact::Up(address) => Link {
-                is_up: true,
-                reason: "Resolved",
-                message: format!("nodes resolve {names} to {address}"),
-            },
-            Fact::Down(Some(status)) => down(
-                "LinkPending",
-                format!("the private link from {vpc_id} to {instance_id} is {status:?} and not Running"),
-            ),
-            Fact::Down(None) | Fact::Unknown => down(
-                "NoLink",
-                format!(
-                    "there is no private link from {vpc_id} to {instance_id}: add it to the instance's access control"
-                ),
-            ),
+        let vpc_domain = public.vpc();
+        let is_ours = |host: &RegistryHost| host == public || Some(host) == vpc_domain.as_ref();
+        let mut unusable = Vec::new();
+        if hosts.iter().any(|host| !is_ours(host)) {
+            let own = match cloud.customized_domains(region, instance_id).await {
+                Ok(own) => own,
+                Err(error) => return (down("CloudFailed", error.to_string()), unknown(hosts)),
+            };
+            hosts.retain(|host| match own.get(host.name()) {
+                _ if is_ours(host) => true,
+                Some(status) if customized_domain::is_ready(status) => true,
+                status => {
+                    unusable.push((host.name().to_owned(), status.cloned()));
+                    // What nodes resolve already stays until it is certain that it is gone.
+                    status.is_some() && before.iter().any(|entry| entry.domain() == host.name())
+                }
+            });
+        }
+        let mut is_served_by_dns = false;
+        if let Fact::Up(address) = fact {
+            is_served_by_dns = !hosts.is_empty() && hosts.iter().all(is_ours);
+            for host in &hosts {
+                let question = DnsQuestion { vpc_id: &vpc_id, address, is_default_domain: host == public };
+                // Entries do no harm where DNS says the same: without an answer there is no hint.
+                is_served_by_dns = is_served_by_dns
+                    && cloud.is_served_by_dns(region, instance_id, question).await.unwrap_or_else(|error| {
+                        tracing::debug!(%error, "cannot find out whether private DNS serves the VPC");
+                        false
+                    });
+            }
+        }
+        let known = Known {
+            instance_id,
+            vpc_id: &vpc_id,
+            fact: &fact,
+            hosts: &hosts,
+            changed_from: None,
+            is_served_by_dns,
+            unusable: &unusable,
         };
-        (link, Resolved { hosts, fact, when_down: *when_link_down })
+        let changed_from = self.changed_from(&want.name, &known, before);
+        let (is_up, reason, message) = private_link::judge(&Known { changed_from, ..known });
+        (Link { is_up, reason, message }, Resolved { hosts, fact, when_down: *when_link_down })
+    }
+
+    /// The address that nodes were told before this one, while that is news.
+    fn changed_from(&mut self, name: &str, known: &Known<'_>, before: &[HostsEntry]) -> Option<IpAddr> {
+        let Fact::Up(address) = known.fact else { return None };
+        let is_other = |entry: &&HostsEntry| {
+            entry.when_link_down().is_some()
+                && entry.ip() != *address
+                && known.hosts.iter().any(|host| host.name() == entry.domain())
+        };
+        if let Some(entry) = before.iter().find(is_other) {
+            self.changes.insert(name.to_owned(), (entry.ip(), *address, Instant::now()));
+        }
+        let (from, to, at) = self.changes.get(name)?;
+        (to == address && at.elapsed() < NEWS).then_some(*from)
+    }
+
+    async fn read(&self) -> Result<Read, ApiError> {
+        let map = within(DEADLINE, self.maps.get_opt(UPDATER_CONFIG)).await?;
+        let text = map.as_ref().and_then(|map| map.data.as_ref()?.get(HOSTS_KEY)).cloned();
+        let list = text.as_ref().and_then(|text| serde_saphyr::from_str::<HostsList>(text).ok());
+        let entries = list.map(|list| list.entries().to_vec()).unwrap_or_default();
+        Ok(Read { map, text, entries })
     }
 
     /// The VPC of the node that the controller runs on, or why it is not known.
@@ -254,24 +352,26 @@ impl Poller {
     }
 
     /// Writes the list where it differs; what is there afterwards.
-    async fn write(&self, resolved: &[Resolved]) -> Result<Option<String>, ApiError> {
-        let map = within(DEADLINE, self.maps.get_opt(UPDATER_CONFIG)).await?;
-        let text = map.as_ref().and_then(|map| map.data.as_ref()?.get(HOSTS_KEY));
-        let before: Vec<HostsEntry> = text
-            .and_then(|text| serde_saphyr::from_str::<HostsList>(text).ok())
-            .map(|list| list.entries().to_vec())
-            .unwrap_or_default();
+    async fn write(&self, resolved: &[Resolved], read: Read) -> Result<Option<String>, ApiError> {
+        let Read { map, text, entries: before } = read;
         let other = |error: &dyn std::fmt::Display| ApiError::Other(error.to_string());
         let entries = private_link::entries(&self.settings.static_hosts, resolved, &before)
             .map_err(|error| other(&error))?;
+        // The add-on is being removed: see `withdraw`.
+        let is_withdrawn = map.as_ref().is_some_and(|map| {
+            let annotations = map.metadata.annotations.as_ref();
+            annotations.is_some_and(|all| all.contains_key(HOSTS_WITHDRAWN_ANNOTATION))
+        });
+        let entries = if is_withdrawn { Vec::new() } else { entries };
         let wanted = HostsList::new(entries).map_err(|error| other(&error))?;
         let yaml = wanted.to_yaml();
-        let is_same = match text {
+        let is_same = match &text {
             Some(text) => serde_saphyr::from_str::<HostsList>(text).is_ok_and(|list| list == wanted),
             None => wanted.entries().is_empty(),
         };
         if is_same {
-            return Ok(text.cloned());
+            self.tell_generation(text.is_some().then(|| wanted.generation()));
+            return Ok(text);
         }
         match map {
             Some(map) => {
@@ -291,6 +391,15 @@ impl Poller {
                 within(DEADLINE, self.maps.create(&PostParams::default(), &map)).await?;
             }
         }
+        self.tell_generation(Some(wanted.generation()));
         Ok(Some(yaml))
+    }
+
+    fn tell_generation(&self, generation: Option<String>) {
+        self.generation.send_if_modified(|now| {
+            let differs = *now != generation;
+            *now = generation;
+            differs
+        });
     }
 }

@@ -14,6 +14,7 @@ use super::api_error::{ApiError, within};
 use super::core::Core;
 use super::item::Item;
 use super::links::LinkNews;
+use super::nodes::Nodes;
 use super::numbers::Line;
 use super::object::Lack;
 use super::status::{self, Facts};
@@ -128,6 +129,7 @@ impl Core {
             conflict,
             contested: self.contested(name),
             link: item.link.as_ref(),
+            nodes: self.links.nodes(),
             failures: failures.collect(),
             before: &item.written,
             now: Timestamp::now(),
@@ -315,8 +317,7 @@ impl Core {
     }
 
     pub(super) fn take_link(&mut self, news: LinkNews) {
-        self.links.take(&news);
-        for (name, link) in news.links {
+        for (name, link) in self.links.take(news) {
             if let Some(item) = self.items.get_mut(&name) {
                 item.link = link;
             }
@@ -341,7 +342,8 @@ impl Core {
             })
             .collect();
         let oldest = self.queue.oldest(Instant::now());
-        self.numbers.text(self.queue.depth(), oldest, self.state.observed().names().count(), &lines)
+        let nodes = self.links.nodes().map(Nodes::metrics).unwrap_or_default();
+        self.numbers.text(self.queue.depth(), oldest, self.state.observed().names().count(), &lines) + &nodes
     }
 
     fn api(&self) -> Api<DynamicObject> {

@@ -5,6 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use serde_json::{Value, json};
 use tcr::names::derived_secret_name;
 
+use super::nodes::Nodes;
 use super::object::Lack;
 use crate::crd::{ImagePullSecretStatus, MOST_FAILURES, WriteFailure};
 use crate::distribution::Tally;
@@ -42,6 +43,8 @@ pub struct Facts<'a> {
     pub contested: Option<(usize, String)>,
     /// The private link, when it is asked for.
     pub link: Option<&'a Link>,
+    /// How far the nodes are with the entries for their hosts files.
+    pub nodes: Option<&'a Nodes>,
     /// Writes that failed last.
     pub failures: Vec<WriteFailure>,
     /// The status there is.
@@ -99,6 +102,8 @@ pub fn status(facts: &Facts<'_>) -> ImagePullSecretStatus {
         s_as_success: Some(accounts_success),
         token_id: facts.token_id.map(str::to_owned),
         expires_at: facts.expires_at.map(Time),
+        // Of interest to those who ask for entries only.
+        nodes: facts.link.and(facts.nodes).map(Nodes::status),
         failures,
     }
 }
@@ -234,7 +239,7 @@ fn condition(said: Said, facts: &Facts<'_>) -> Condition {
 /// A merge patch that makes an object's status this one: what is not there any more is null.
 pub fn merge_patch(status: &ImagePullSecretStatus) -> serde_json::Result<Value> {
     let mut patch = json!({
-        "conditions": null, "hosts": null, "tokenId": null, "expiresAt": null, "failures": null,
+        "conditions": null, "hosts": null, "tokenId": null, "expiresAt": null, "nodes": null, "failures": null,
     });
     if let (Some(patch), Value::Object(fields)) = (patch.as_object_mut(), serde_json::to_value(status)?) {
         patch.extend(fields);

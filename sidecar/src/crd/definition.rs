@@ -79,6 +79,7 @@ fn columns() -> Vec<CustomResourceColumnDefinition> {
         column("SERVICE-ACCOUNTS", "string", ".spec.serviceAccounts"),
         column("SECRETS-DESIRED", "integer", ".status.secretsDesired"),
         column("SECRETS-SUCCESS", "integer", ".status.secretsSuccess"),
+        column("NODES", "string", ".status.nodes.summary"),
         column("READY", "string", ".status.conditions[?(@.type==\"Ready\")].status"),
         column("AGE", "date", ".metadata.creationTimestamp"),
     ]

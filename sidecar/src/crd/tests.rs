@@ -26,7 +26,7 @@ fn names_scope_and_columns_are_those_of_the_original() {
     let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
     assert_eq!(
         names,
-        ["NAMESPACES", "SERVICE-ACCOUNTS", "SECRETS-DESIRED", "SECRETS-SUCCESS", "READY", "AGE"]
+        ["NAMESPACES", "SERVICE-ACCOUNTS", "SECRETS-DESIRED", "SECRETS-SUCCESS", "NODES", "READY", "AGE"]
     );
 }
 

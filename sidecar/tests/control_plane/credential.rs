@@ -1,12 +1,11 @@
 //! The credential of an instance: one, whatever happens.
 
 use anyhow::{Result, ensure};
-use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::api::ListParams;
 use serde_json::json;
 use support::eventually;
-use tcr_cloud::{Fault, Machine};
+use tcr_cloud::Fault;
 
 use crate::cluster::{Cluster, SOON};
 
@@ -97,42 +96,5 @@ async fn a_retained_credential_stays_and_an_event_says_how_to_remove_it() -> Res
         Ok(())
     })
     .await?;
-    cluster.finish(&[]).await
-}
-
-#[tokio::test]
-async fn the_private_link_becomes_hosts_entries_and_goes_with_its_object() -> Result<()> {
-    let cluster = Cluster::with_controller().await?;
-    cluster.namespace("shop", &[]).await?;
-    cluster.cloud.update_instance("tcr-demo0001", |instance| {
-        for link in instance.links.iter_mut().flatten() {
-            link.pending_polls = 1;
-        }
-    });
-    let mut spec = demo(json!({}));
-    spec["tcr"]["privateNetwork"] = json!({"resolve": true});
-    cluster.cloud.set_machine(None);
-    cluster.ask("demo", spec).await?;
-    cluster.expect_condition("demo", "PrivateLink", "False", "VpcUnknown").await?;
-    // The machine's own VPC is the default.
-    cluster.cloud.set_machine(Some(Machine::new("ap-guangzhou", "vpc-demo0001", "subnet-demo0001")));
-    cluster.expect_condition("demo", "PrivateLink", "True", "Resolved").await?;
-    let maps: Api<ConfigMap> = Api::namespaced(cluster.client.clone(), "tcr-assistant-system");
-    let hosts = async || {
-        Ok::<_, anyhow::Error>(
-            maps.get("updater-config")
-                .await?
-                .data
-                .unwrap_or_default()
-                .remove("hosts.yaml")
-                .unwrap_or_default(),
-        )
-    };
-    let text = hosts().await?;
-    for domain in ["demo.tencentcloudcr.com", "demo-vpc.tencentcloudcr.com"] {
-        assert!(text.contains(&format!("- domain: {domain}\n  ip: 10.0.0.2\n")), "{text}");
-    }
-    cluster.delete("demo").await?;
-    assert_eq!(hosts().await?, "[]\n");
     cluster.finish(&[]).await
 }

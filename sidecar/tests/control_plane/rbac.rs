@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, ensure};
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
 use kube::Api;
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use support::eventually;
 
@@ -56,6 +56,7 @@ async fn each_rule_is_needed_and_each_verb_is_used() -> Result<()> {
         Held::Local(Api::namespaced(client, "tcr-assistant-system")),
     ];
 
+    agent(&cluster).await?;
     // Once with everything, so that each verb has its occasion.
     cluster.run_with(SERVICE).await?;
     occasion(&cluster, "all").await?;
@@ -113,6 +114,21 @@ async fn each_rule_is_needed_and_each_verb_is_used() -> Result<()> {
             role.set(&whole).await?;
         }
     }
+    Ok(())
+}
+
+/// A node agent's Pod, which is told of each new list of hosts entries.
+async fn agent(cluster: &Cluster) -> Result<()> {
+    let pod: Pod = serde_json::from_value(json!({
+        "metadata": {"name": "agent", "labels": {"app.kubernetes.io/component": "hosts-updater"}},
+        "spec": {
+            "serviceAccountName": "hosts-updater",
+            "automountServiceAccountToken": false,
+            "containers": [{"name": "hosts-updater", "image": "localhost/hosts-updater"}],
+        },
+    }))?;
+    let pods = Api::<Pod>::namespaced(cluster.client.clone(), "tcr-assistant-system");
+    pods.create(&PostParams::default(), &pod).await?;
     Ok(())
 }
 

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 use tempfile::TempDir;
 
-use crate::figure::{Figure, median};
+use figure::{Figure, median, p99};
 
 const ENTRIES: usize = 256;
 /// What a large hosts file has, such as one that blocks advertisements.
@@ -36,8 +36,8 @@ pub(crate) fn measure(smoke: bool) -> anyhow::Result<Vec<Figure>> {
     let mut agent = node.start()?;
     let swaps = if smoke { 10 } else { 400 };
     let (swap, raw) = swaps_and_raw_writes(&node, swaps)?;
-    put("swap_to_file_p99_vs_raw", p99(&swap) / p99(&raw), "ratio", Some(1.5));
-    put("swap_to_file_p99", p99(&swap), "ms", None);
+    put("swap_to_file_p99_vs_raw", p99(swap.clone()) / p99(raw.clone()), "ratio", Some(1.5));
+    put("swap_to_file_p99", p99(swap.clone()), "ms", None);
     put("swap_to_file_p50_vs_raw", median(swap) / median(raw), "ratio", None);
 
     put("rss_mib", agent.resident_kib()? as f64 / 1024.0, "MiB", Some(4.0));
@@ -154,12 +154,6 @@ fn torn_reads(node: &Node, kills: u32) -> anyhow::Result<(u64, u64)> {
     });
     result?;
     Ok((torn.into_inner(), reads.into_inner()))
-}
-
-fn p99(samples: &[f64]) -> f64 {
-    let mut samples = samples.to_owned();
-    samples.sort_by(f64::total_cmp);
-    samples.get((samples.len() * 99).div_ceil(100).saturating_sub(1)).copied().unwrap_or_default()
 }
 
 fn has(file: &[u8], text: &str) -> bool {

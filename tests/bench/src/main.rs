@@ -7,7 +7,6 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-mod figure;
 mod hosts;
 mod policy;
 mod review;

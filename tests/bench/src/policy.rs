@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
+use figure::{Figure, median};
 use harness::host_capabilities::{Grants, HostCall, HostCapabilities};
 use harness::{Host, HostOptions, Policy, Settings};
 use serde_json::{Value, json};
 
-use crate::figure::{Figure, median};
 use crate::review;
 
 const WASM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/policy.wasm");

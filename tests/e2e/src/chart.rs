@@ -35,9 +35,9 @@ pub(crate) async fn install(
     run(plane, helm, &["install", RELEASE, text(&chart)?, "-n", SYSTEM_NAMESPACE, "-f", text(&file)?]).await
 }
 
-/// Uninstalls it.
-pub(crate) async fn uninstall(plane: &ControlPlane, helm: &Path) -> Result<()> {
-    run(plane, helm, &["uninstall", RELEASE, "-n", SYSTEM_NAMESPACE]).await
+/// Uninstalls it, with more flags.
+pub(crate) async fn uninstall(plane: &ControlPlane, helm: &Path, flags: &[&str]) -> Result<()> {
+    run(plane, helm, &[&["uninstall", RELEASE, "-n", SYSTEM_NAMESPACE], flags].concat()).await
 }
 
 async fn run(plane: &ControlPlane, helm: &Path, arguments: &[&str]) -> Result<()> {

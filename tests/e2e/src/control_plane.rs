@@ -420,7 +420,8 @@ impl Story {
                 replica.process(container)?.kill();
             }
         }
-        chart::uninstall(&self.plane, helm).await?;
+        // The chart's hook is a Job, and there is no node to run it.
+        chart::uninstall(&self.plane, helm, &["--no-hooks"]).await?;
         for kind in ["validatingwebhookconfigurations", "mutatingwebhookconfigurations", "clusterroles"] {
             let left = self.plane.kubectl(&["get", kind, "-o", "name"]).await?.checked()?;
             ensure!(!left.contains("tcr-assistant"), "left: {left}");

@@ -345,7 +345,7 @@ async fn uninstall(world: &World, before: &State) -> Result<()> {
     world.kubectl(&["delete", "imagepullsecrets", "--all", "--timeout=100s"]).await?;
     world.hosts_files_have(false).await?;
     ensure!(world.cloud.live_tokens().iter().all(|token| token.id.is_empty()), "a credential is still live");
-    chart::uninstall(world.nodes.plane(), &world.helm).await?;
+    chart::uninstall(world.nodes.plane(), &world.helm, &[]).await?;
     world.kubectl(&["delete", "namespace", SYSTEM_NAMESPACE, "--wait=false"]).await?;
     eventually("cluster and nodes as before", LONG, async || State::of(&world.nodes).await?.is_as(before))
         .await

@@ -25,6 +25,7 @@ fn facts(before: &ImagePullSecretStatus) -> Facts<'_> {
         conflict: None,
         contested: None,
         link: None,
+        nodes: None,
         failures: Vec::new(),
         before,
         now: Timestamp::from_second(1_800_000_000).unwrap(),

@@ -3,28 +3,29 @@
 use std::io::Write as _;
 
 /// One measured number.
-pub(crate) struct Figure {
+#[derive(Clone, Debug)]
+pub struct Figure {
     /// The benchmark.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// What was measured.
-    pub(crate) metric: &'static str,
+    pub metric: &'static str,
     /// The number.
-    pub(crate) value: f64,
+    pub value: f64,
     /// Its unit.
-    pub(crate) unit: &'static str,
+    pub unit: &'static str,
     /// The largest value that is good enough; none where the figure is for information.
-    pub(crate) limit: Option<f64>,
+    pub limit: Option<f64>,
 }
 
 impl Figure {
     /// Whether the limit is missed.
-    pub(crate) fn is_missed(&self) -> bool {
+    pub fn is_missed(&self) -> bool {
         self.limit.is_some_and(|limit| self.value > limit)
     }
 }
 
 /// Prints the figures on stdout, and on stderr those that miss their limit.
-pub(crate) fn print(figures: &[Figure]) {
+pub fn print(figures: &[Figure]) {
     let mut out = std::io::stdout().lock();
     for figure in figures {
         let Figure { name, metric, value, unit, limit } = figure;
@@ -37,7 +38,26 @@ pub(crate) fn print(figures: &[Figure]) {
 }
 
 /// The median; 0 of nothing.
-pub(crate) fn median(mut samples: Vec<f64>) -> f64 {
+pub fn median(mut samples: Vec<f64>) -> f64 {
     samples.sort_by(f64::total_cmp);
     samples.get(samples.len() / 2).copied().unwrap_or_default()
+}
+
+/// The value that 99 of 100 samples do not exceed; 0 of nothing.
+pub fn p99(mut samples: Vec<f64>) -> f64 {
+    samples.sort_by(f64::total_cmp);
+    samples.get((samples.len() * 99).div_ceil(100).saturating_sub(1)).copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_middle_and_the_tail_of_samples() {
+        let samples = || (1..=200).rev().map(f64::from).collect::<Vec<_>>();
+        assert_eq!((median(samples()), p99(samples())), (101.0, 198.0));
+        assert_eq!((median(vec![3.0]), p99(vec![3.0])), (3.0, 3.0));
+        assert_eq!((median(Vec::new()), p99(Vec::new())), (0.0, 0.0));
+    }
 }

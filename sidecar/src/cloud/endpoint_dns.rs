@@ -1,0 +1,82 @@
+//! Whether TCR's own private DNS serves a domain in a VPC, from DescribeInternalEndpointDnsStatus.
+
+use std::net::IpAddr;
+
+use serde_json::json;
+
+use super::action::Action;
+use super::client::{Call, Client};
+use super::envelope::Reply;
+use super::error::{CloudError, Failure};
+
+/// One kind of domain of one link. The answer does not tell kinds apart, so each is a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DnsQuestion<'a> {
+    /// The VPC that the link leads from.
+    pub vpc_id: &'a str,
+    /// The link's address.
+    pub address: IpAddr,
+    /// The default domain; else its private twin.
+    pub is_default_domain: bool,
+}
+
+impl Client {
+    /// Whether nodes of the VPC resolve the domain to the link already.
+    pub async fn is_served_by_dns(
+        &self,
+        region: &str,
+        instance: &str,
+        question: DnsQuestion<'_>,
+    ) -> Result<bool, CloudError> {
+        let DnsQuestion { vpc_id, address, is_default_domain } = question;
+        let call = Call {
+            action: Action::DescribeInternalEndpointDnsStatus,
+            region,
+            instance,
+            body: json!({ "VpcSet": [{
+                "InstanceId": instance,
+                "VpcId": vpc_id,
+                "EniLBIp": address.to_string(),
+                "UsePublicDomain": is_default_domain,
+                "RegionName": region,
+            }]}),
+        };
+        let reply = self.call(&call).await?;
+        read(&reply, vpc_id).map_err(|failure| self.content_error(&call, failure))
+    }
+}
+
+/// `ENABLE` by the documentation, `ENABLED` by its examples.
+fn read(reply: &Reply, vpc_id: &str) -> Result<bool, Failure> {
+    for fields in reply.list("VpcSet")? {
+        let status = fields.text("Status")?.unwrap_or_default();
+        if fields.text("VpcId")?.as_deref() == Some(vpc_id) {
+            return Ok(["ENABLE", "ENABLED"].iter().any(|word| status.eq_ignore_ascii_case(word)));
+        }
+    }
+    Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::envelope;
+    use super::*;
+
+    #[test]
+    fn both_spellings_of_enabled_are_one() {
+        for (set, served) in [
+            (r#"[{"Region":"ap-guangzhou","VpcId":"vpc-a","Status":"ENABLED"}]"#, true),
+            (r#"[{"VpcId":"vpc-a","Status":"enable"}]"#, true),
+            (r#"[{"VpcId":"vpc-a","Status":"DISABLED"}]"#, false),
+            (r#"[{"VpcId":"vpc-b","Status":"ENABLED"}]"#, false),
+            ("null", false),
+        ] {
+            let body = format!(r#"{{"Response":{{"VpcSet":{set}}}}}"#);
+            assert_eq!(
+                read(&envelope::parse(200, body.as_bytes()).unwrap(), "vpc-a").unwrap(),
+                served,
+                "{set}"
+            );
+        }
+    }
+}

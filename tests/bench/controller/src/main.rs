@@ -1,0 +1,91 @@
+//! The controller's benchmark, on a real kube-apiserver, etcd and kube-controller-manager:
+//! `./justw bench controller`.
+//!
+//! What takes time is compared with a writer without any logic, which holds the same watches and sends
+//! as many writes of the same size with the same concurrency to the same API server, in turn with the
+//! controller. What takes memory is the controller's own process, as Linux counts it.
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod cluster;
+mod fill;
+mod latency;
+mod raw;
+mod sizes;
+mod steady;
+mod subject;
+
+use sizes::Sizes;
+
+/// Measures the controller and prints a line for each figure: `bench controller METRIC VALUE UNIT`.
+#[derive(Parser)]
+#[command(after_help = "Examples:\n  ./justw bench controller\n  ./justw bench controller --check\n  \
+                  ./justw bench controller --smoke")]
+struct Args {
+    /// Exit with 1 where a figure misses its limit.
+    #[arg(long)]
+    check: bool,
+    /// The short form: few namespaces, unoptimised; proves that the benchmark runs and judges nothing.
+    #[arg(long, conflicts_with = "check")]
+    smoke: bool,
+    /// Namespaces of the large part, for a look in between.
+    #[arg(long, value_name = "N", conflicts_with_all = ["check", "smoke"])]
+    namespaces: Option<usize>,
+}
+
+fn main() -> ExitCode {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let Args { check, smoke, namespaces } = Args::parse();
+    let sizes = match (smoke, namespaces) {
+        (true, _) => Sizes::smoke(),
+        (false, Some(namespaces)) => Sizes::full().with_namespaces(namespaces),
+        (false, None) => Sizes::full(),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let figures = runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(measure(&sizes)));
+    match figures {
+        Ok(missed) => {
+            if check && missed {
+                ExitCode::FAILURE
+            } else {
+                ExitCode::SUCCESS
+            }
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints each part's figures when it is through; whether one missed its limit.
+async fn measure(sizes: &Sizes) -> anyhow::Result<bool> {
+    let mut missed = false;
+    let mut tell = |figures: Vec<figure::Figure>| {
+        figure::print(&figures);
+        missed |= figures.iter().any(figure::Figure::is_missed);
+    };
+    say("starting a control plane");
+    let mut cluster = cluster::Cluster::start().await?;
+    let (few, all) = (sizes.few, sizes.namespaces);
+    say(&format!("making {few} namespaces with one ServiceAccount each"));
+    cluster.grow(few, 1).await?;
+    tell(fill::small(&mut cluster, sizes).await?);
+    say(&format!("making {all} namespaces with three ServiceAccounts each"));
+    cluster.grow(all, 3).await?;
+    tell(fill::large(&mut cluster, sizes).await?);
+    tell(steady::measure(&mut cluster, sizes).await?);
+    tell(latency::measure(&mut cluster, sizes).await?);
+    tell(steady::foreign(&mut cluster, sizes).await?);
+    Ok(missed)
+}
+
+/// Says how far it is when a person watches.
+fn say(text: &str) {
+    if std::io::stderr().is_terminal() {
+        eprintln!("bench controller: {text}");
+    }
+}

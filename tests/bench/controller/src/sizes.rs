@@ -1,0 +1,44 @@
+//! How much of everything is measured.
+
+use std::time::Duration;
+
+/// How much of everything is measured.
+#[derive(Clone, Debug)]
+pub(crate) struct Sizes {
+    /// Namespaces of the small fill.
+    pub(crate) few: usize,
+    /// Namespaces of everything else.
+    pub(crate) namespaces: usize,
+    /// Runs of which the median counts.
+    pub(crate) runs: usize,
+    /// Namespaces that are made while nothing else goes on, and repairs.
+    pub(crate) samples: usize,
+    /// Secrets of others.
+    pub(crate) foreign: usize,
+    /// How long idling is watched.
+    pub(crate) idle: Duration,
+}
+
+impl Sizes {
+    /// What the limits are for.
+    pub(crate) fn full() -> Self {
+        Self {
+            few: 1_000,
+            namespaces: 10_000,
+            runs: 3,
+            samples: 200,
+            foreign: 20_000,
+            idle: Duration::from_secs(20),
+        }
+    }
+
+    /// Enough to see that everything is measured.
+    pub(crate) fn smoke() -> Self {
+        Self { few: 20, namespaces: 60, runs: 1, samples: 5, foreign: 100, idle: Duration::from_secs(1) }
+    }
+
+    /// Other sizes, in proportion.
+    pub(crate) fn with_namespaces(self, namespaces: usize) -> Self {
+        Self { namespaces, few: self.few.min(namespaces), foreign: namespaces * 2, ..self }
+    }
+}

@@ -1,0 +1,157 @@
+//! The controller's process: what it counts, and what Linux counts of it.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use support::{ControlPlane, Process, eventually};
+
+use crate::cluster::PATIENCE;
+
+/// A running controller.
+pub(crate) struct Subject {
+    process: Process,
+    port: u16,
+    http: reqwest::Client,
+}
+
+/// What the controller's `/metrics` say.
+pub(crate) struct Metrics(String);
+
+impl Subject {
+    /// Starts it and waits until it leads with everything listed.
+    pub(crate) async fn start(plane: &ControlPlane, kubeconfig: &Path) -> Result<Self> {
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let mut command = plane.run().command(program()?);
+        command
+            .args(["run", "--cluster-id=cls-bench001", "--leader-elect=false", "--webhook-service="])
+            .arg(format!("--address=127.0.0.1:{port}"))
+            .env("KUBECONFIG", kubeconfig)
+            .env("TENCENTCLOUD_SECRET_ID", "AKIDbench")
+            .env("TENCENTCLOUD_SECRET_KEY", "bench");
+        let process = plane.run().start(&format!("controller-{port}"), command)?;
+        let subject = Self { process, port, http: reqwest::Client::builder().no_proxy().build()? };
+        eventually("the controller to have listed everything", PATIENCE, async || {
+            ensure!(subject.get("/readyz").await? == "ok", "it is not ready");
+            let metrics = Metrics(subject.get("/metrics").await?);
+            ensure!(metrics.value("tcr_assistant_leading").is_some_and(|it| it > 0.0), "it does not lead");
+            Ok(())
+        })
+        .await?;
+        Ok(subject)
+    }
+
+    /// Ends it as `kill -9` does.
+    pub(crate) fn kill(self) {
+        self.process.kill();
+    }
+
+    /// What it counts now.
+    pub(crate) async fn metrics(&self) -> Result<Metrics> {
+        Ok(Metrics(self.get("/metrics").await?))
+    }
+
+    /// Waits, looking often, until `is_so` of its metrics.
+    pub(crate) async fn until(&self, what: &str, is_so: impl Fn(&Metrics) -> bool) -> Result<()> {
+        let since = Instant::now();
+        loop {
+            if is_so(&self.metrics().await?) {
+                return Ok(());
+            }
+            ensure!(since.elapsed() < PATIENCE, "{what} did not come about in {} s", PATIENCE.as_secs());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Waits until it has written nothing for a while.
+    pub(crate) async fn quiet(&self) -> Result<()> {
+        let mut before = self.metrics().await?.object_writes();
+        loop {
+            tokio::time::sleep(Duration::from_millis(2500)).await;
+            let now = self.metrics().await?.object_writes();
+            if now == before {
+                return Ok(());
+            }
+            before = now;
+        }
+    }
+
+    /// MiB of memory that are resident, and the most that ever were.
+    pub(crate) fn memory(&self) -> Result<(f64, f64)> {
+        let status = self.proc("status")?;
+        let mib = |key: &str| -> Result<f64> {
+            let line = status.lines().find_map(|line| line.strip_prefix(key));
+            let kib = line.and_then(|rest| rest.split_whitespace().next()).context("Linux does not say")?;
+            Ok(kib.parse::<f64>()? / 1024.0)
+        };
+        Ok((mib("VmRSS:")?, mib("VmHWM:")?))
+    }
+
+    /// Seconds of a processor that it took so far.
+    pub(crate) fn cpu(&self) -> Result<f64> {
+        let stat = self.proc("stat")?;
+        // The name in parentheses may hold anything; utime and stime are fields 14 and 15.
+        let fields = stat.rsplit_once(')').context("Linux does not say")?.1;
+        let ticks: Vec<f64> =
+            fields.split_whitespace().skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
+        Ok(ticks.iter().sum::<f64>() / rustix::param::clock_ticks_per_second() as f64)
+    }
+
+    fn proc(&self, file: &str) -> Result<String> {
+        let id = self.process.id().context("the controller has ended")?;
+        Ok(std::fs::read_to_string(format!("/proc/{id}/{file}"))?)
+    }
+
+    async fn get(&self, path: &str) -> Result<String> {
+        let url = format!("http://127.0.0.1:{}{path}", self.port);
+        Ok(self.http.get(url).send().await?.error_for_status()?.text().await?)
+    }
+}
+
+impl Metrics {
+    /// The value of the sample that is written like this, labels included.
+    pub(crate) fn value(&self, sample: &str) -> Option<f64> {
+        let line = self.0.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
+        line.and_then(|value| value.parse().ok())
+    }
+
+    /// Secrets and ServiceAccounts written so far.
+    pub(crate) fn writes(&self) -> f64 {
+        self.value("tcr_assistant_writes_total").unwrap_or_default()
+    }
+
+    /// Whether the ImagePullSecret is everywhere it shall be: in so many namespaces, at so many ServiceAccounts.
+    pub(crate) fn is_at(&self, name: &str, secrets: usize, accounts: usize) -> bool {
+        let of =
+            |metric: &str| self.value(&format!("tcr_assistant_{metric}{{image_pull_secret=\"{name}\"}}"));
+        of("secrets") == Some(secrets as f64) && of("service_accounts") == Some(accounts as f64)
+    }
+
+    /// Calls of the API server with one of these verbs, whatever came of them.
+    pub(crate) fn calls(&self, verbs: &[&str], kind: Option<&str>) -> f64 {
+        let fits = |labels: &str| {
+            verbs.iter().any(|verb| labels.contains(&format!("verb=\"{verb}\"")))
+                && kind.is_none_or(|kind| labels.contains(&format!("kind=\"{kind}\"")))
+        };
+        let lines = self
+            .0
+            .lines()
+            .filter_map(|line| line.strip_prefix("tcr_assistant_api_calls_total")?.rsplit_once(' '));
+        lines.filter(|(labels, _)| fits(labels)).filter_map(|(_, value)| value.parse::<f64>().ok()).sum()
+    }
+
+    /// Every write but those of the lease.
+    pub(crate) fn object_writes(&self) -> f64 {
+        let verbs = ["create", "update", "patch", "delete"];
+        self.calls(&verbs, None) - self.calls(&verbs, Some("leases"))
+    }
+}
+
+/// The controller that was built with this benchmark.
+fn program() -> Result<PathBuf> {
+    let ours = std::env::current_exe().context("cannot tell where this program is")?;
+    let path = ours.with_file_name("tcr-assistant");
+    ensure!(path.is_file(), "there is no {}: run ./justw bench controller", path.display());
+    Ok(path)
+}
