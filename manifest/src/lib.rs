@@ -111,6 +111,19 @@ pub fn requests(json: &str, operation: Operation, username: &str) -> Result<Vec<
     request(&manifest, object, operation, username).map(|request| vec![request])
 }
 
+/// The same with the operation by its name, as a page has it; what is no other operation is `CREATE`.
+///
+/// # Errors
+/// When the JSON is not a manifest.
+pub fn requests_by_name(json: &str, operation: &str, username: &str) -> Result<Vec<String>, ManifestError> {
+    let operation = match operation {
+        "UPDATE" => Operation::Update,
+        "DELETE" => Operation::Delete,
+        _ => Operation::Create,
+    };
+    requests(json, operation, username)
+}
+
 fn request(
     manifest: &Manifest<'_>,
     object: &RawValue,

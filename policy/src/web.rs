@@ -1,7 +1,6 @@
 //! The policy as the page in `artifacts/web` calls it: the same entries over texts, the requests
 //! that manifests lead to, and the rules of an ImagePullSecret field by field.
 
-use manifest::Operation;
 use tcr::hosts_entry::HostsEntry;
 use tcr::image_pull_secret::CredentialSpec;
 use tcr::names::derived_secret_name;
@@ -71,12 +70,7 @@ pub fn settings_mistakes(settings: &str) -> Vec<String> {
 /// it is none.
 #[wasm_bindgen]
 pub fn requests(manifest: &str, operation: &str, username: &str) -> Result<Vec<String>, Thrown> {
-    let operation = match operation {
-        "UPDATE" => Operation::Update,
-        "DELETE" => Operation::Delete,
-        _ => Operation::Create,
-    };
-    manifest::requests(manifest, operation, username).map_err(|error| Thrown::new(&error.to_string()))
+    manifest::requests_by_name(manifest, operation, username).map_err(|error| Thrown::new(&error.to_string()))
 }
 
 /// What is wrong with an ImagePullSecret that is JSON, and what to know about it, field by field:

@@ -168,11 +168,10 @@ function pairs(one: object, other: object): [string, string][] {
 
 test("the samples that are one click away are those of the repository", async () => {
   const { page, context } = await stage.visit("#try");
-  for (const name of ["pods/tcr-image", "imagepullsecrets/bad"]) {
+  for (const name of ["pods/mixed", "imagepullsecrets/bad"]) {
     await page.selectOption("#sample", name);
-    const link = page.url();
-    await page.locator(".answer").first().waitFor();
-    assert.ok(readFileSync(`${ROOT}artifacts/samples/${name}.yaml`, "utf8").includes((await page.locator("#manifests .cm-line").first().innerText()).trim()), link);
+    const [first] = readFileSync(`${ROOT}artifacts/samples/${name}.yaml`, "utf8").split("\n");
+    assert.equal(await page.locator("#manifests .cm-line").first().innerText(), first);
   }
   await context.close();
 });
