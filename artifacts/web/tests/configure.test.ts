@@ -70,7 +70,7 @@ describe("the form", () => {
     assert.equal(await page.getAttribute("#field-description", "placeholder"), "TKE cluster (cls-xxxxxxx) dedicated access credential");
     await filled(page);
     assert.equal(await page.getAttribute("#field-description", "placeholder"), "TKE cluster (cls-12345678) dedicated access credential");
-    assert.equal(await page.locator(".verdict.admitted").count(), 1);
+    assert.equal(await page.locator("#output .verdict.admitted").count(), 1);
     const [object] = parseAllDocuments(await output(page, "imagepullsecret")).map((document) => document.toJS() as Fields);
     assert.deepEqual(object, {
       apiVersion: "tcr.tencentcloudcr.com/v1",
