@@ -9,12 +9,14 @@ use k8s_openapi::api::core::v1::{PodSpec, ServiceAccount};
 use kube::Api;
 use kube::api::PostParams;
 use serde_json::json;
+use support::nodes::ContainerMemory;
 use support::{Program, eventually, network};
 use tcr::names::SYSTEM_NAMESPACE;
 
 use crate::chart;
 use crate::steps::Steps;
 
+mod killed;
 mod machine;
 mod state;
 mod tour;
@@ -50,6 +52,15 @@ pub(crate) fn tour(steps: &mut Steps, keep: bool) -> Result<()> {
     on_nodes(steps, async |steps, world| tour::show(steps, world, keep).await)
 }
 
+/// Holds a cluster, for [`killed`].
+///
+/// # Errors
+/// It does not start.
+pub(crate) fn hold() -> Result<()> {
+    network::enter()?;
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(killed::hold())
+}
+
 fn on_nodes(steps: &mut Steps, tell: impl AsyncFnOnce(&mut Steps, &mut World) -> Result<()>) -> Result<()> {
     // Before the network is gone.
     let helm = Program::Helm.path()?;
@@ -70,6 +81,7 @@ fn on_nodes(steps: &mut Steps, tell: impl AsyncFnOnce(&mut Steps, &mut World) ->
 }
 
 async fn story(steps: &mut Steps, world: &mut World) -> Result<()> {
+    steps.step("a cluster whose process is killed leaves nothing", killed::leaves_nothing()).await?;
     prepare(world).await?;
     let before = State::of(&world.nodes).await?;
     steps.step("helm installs the chart", world.install()).await?;
@@ -83,6 +95,7 @@ async fn story(steps: &mut Steps, world: &mut World) -> Result<()> {
         .step("both nodes resolve the registry to the private address", world.hosts_files_have(true))
         .await?;
 
+    steps.step("the controller has tried the credential at the registry", tried(world)).await?;
     steps.step("a new namespace, and at once kubectl run: the Pod runs", first_pod(world)).await?;
     steps.step("a Pod runs on each node", on_each_node(world)).await?;
     steps.step("a Deployment runs", deployment(world)).await?;
@@ -97,8 +110,10 @@ async fn story(steps: &mut Steps, world: &mut World) -> Result<()> {
     steps.step("without the entries a pull fails at name resolution", withdrawn(world)).await?;
     steps.step("with them again the next one works", restored(world)).await?;
     steps.step("the credential is revoked in the cloud: a new pull fails", revoked(world)).await?;
+    let mut used = world.nodes.memory(SYSTEM_NAMESPACE).await?;
     steps.step("the controller has replaced it: a new pull works", replaced(world)).await?;
-    steps.step("no container was ended for its memory or started again", memory(world)).await?;
+    used.extend(world.nodes.memory(SYSTEM_NAMESPACE).await?);
+    steps.step("no container was ended for its memory or started again", async { memory(used) }).await?;
 
     steps
         .step("the add-on is uninstalled; cluster and nodes are as before", uninstall(world, &before))
@@ -154,6 +169,20 @@ async fn limits(world: &World) -> Result<()> {
 async fn ask(world: &World) -> Result<()> {
     world.ask(true).await?;
     ready(world).await
+}
+
+async fn tried(world: &World) -> Result<()> {
+    let ours = current(world)?;
+    eventually("the registry's token service to be asked", LONG, async || {
+        let requests = world.cloud.token_requests();
+        let mut of_ours = requests.iter().filter(|it| it.token_id.as_ref() == Some(&ours));
+        ensure!(
+            of_ours.any(|it| it.granted_to("pull").contains(&"tcr-assistant/probe")),
+            "nobody came with {ours}"
+        );
+        Ok(())
+    })
+    .await
 }
 
 async fn ready(world: &World) -> Result<()> {
@@ -317,22 +346,22 @@ async fn replaced(world: &mut World) -> Result<()> {
     world.runs("shop", "replaced").await.map(drop)
 }
 
-async fn memory(world: &World) -> Result<()> {
-    let containers = world.nodes.memory(SYSTEM_NAMESPACE).await?;
-    ensure!(!containers.is_empty(), "the add-on has no containers");
-    for it in &containers {
+/// What each container has used at most, on whichever node.
+fn memory(used: Vec<ContainerMemory>) -> Result<()> {
+    for (container, limit) in LIMITS {
+        let all: Vec<_> = used.iter().filter(|it| it.container == container).collect();
+        let peak = |of: fn(&ContainerMemory) -> u64| all.iter().map(|it| of(it)).max().unwrap_or(0);
         let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+        ensure!(peak(|it| it.resident) > 0, "there is no container {container}");
         // Nobody is there to read that stdout is closed.
         let _ = writeln!(
             stdout(),
-            "       {:<14} {:<8} peak {:5.1} MiB resident, {:5.1} MiB charged with cached files",
-            it.container,
-            it.node,
-            mib(it.resident),
-            mib(it.charged)
+            "       {container:<14} peak {:5.1} MiB resident, {:5.1} MiB charged, of {limit}",
+            mib(peak(|it| it.resident)),
+            mib(peak(|it| it.charged)),
         );
     }
-    for it in &containers {
+    for it in &used {
         ensure!(!it.oom_killed, "{} of {} was ended because of its memory", it.container, it.pod);
         ensure!(it.restarts == 0, "{} of {} was started again {} times", it.container, it.pod, it.restarts);
     }

@@ -37,6 +37,9 @@ enum Story {
         #[arg(long)]
         keep: bool,
     },
+    /// Start one node and wait; the flagship kills it
+    #[command(hide = true)]
+    Hold,
 }
 
 fn main() -> ExitCode {
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
     let told = match story {
         Story::ControlPlane => control_plane::tell(&mut steps),
         Story::Flagship => flagship::tell(&mut steps),
+        Story::Hold => flagship::hold(),
         Story::Tour { keep } => flagship::tour(&mut steps, keep),
     };
     steps.end(told)

@@ -7,8 +7,8 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
-/// Says that we are in it already, and which file descriptor the network outside is.
-const INSIDE: &str = "TCR_ASSISTANT_NETWORK";
+/// The variable that says that we are in it already, and which file descriptor the network outside is.
+pub const INSIDE: &str = "TCR_ASSISTANT_NETWORK";
 
 /// Goes on in a network namespace that has nothing but the loopback interface: starts this program again inside, as
 /// the same process, and does not return before it is there. The namespace ends with its last process. Call it first

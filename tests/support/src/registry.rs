@@ -115,9 +115,15 @@ impl Registry {
         self.address
     }
 
-    /// The certificate authority, in PEM, that signed its certificate: a node's `certs.d/DOMAIN/ca.crt`.
+    /// The certificate authority, in PEM, that signed its certificate, and others to trust: a node's
+    /// `certs.d/DOMAIN/ca.crt`.
     pub fn ca(&self) -> &str {
         &self.ca
+    }
+
+    /// Adds a certificate authority, in PEM, that its clients have to trust too: that of a token server elsewhere.
+    pub fn also_trust(&mut self, ca: &str) {
+        self.ca.push_str(ca);
     }
 
     /// The process itself: its log, which has every request, and whether it runs.

@@ -58,19 +58,22 @@ impl World {
         let address = cloud.url().trim_start_matches("http://").parse()?;
         let front = TlsFront::start((HUB, 0).into(), address).await?;
         let service = cloud.token_service(INSTANCE)?;
+        // No password is sent without TLS.
+        let realm = service.realm.replace(&cloud.url(), &front.url());
         let options = registry::Options {
             listen: (HUB, 443).into(),
             ..registry::Options::new(
                 &[DEFAULT_DOMAIN, VPC_DOMAIN],
                 TokenAuth {
-                    realm: service.realm,
+                    realm,
                     service: service.service,
                     issuer: service.issuer,
                     certificate: service.certificate,
                 },
             )
         };
-        let registry = Registry::start(&run, options).await?;
+        let mut registry = Registry::start(&run, options).await?;
+        registry.also_trust(front.ca());
         let files = [DEFAULT_DOMAIN, VPC_DOMAIN].iter().flat_map(|domain| trust(domain, registry.ca()));
         let options = nodes::Options { images, files: files.collect(), ..nodes::Options::default() };
         let nodes = Nodes::start(options).await?;
@@ -94,6 +97,12 @@ impl World {
         let values = json!({
             "global": {"cluster": {"id": "cls-12345678", "longregion": REGION}},
             "cloud": {"endpoint": self.front.url(), "caCertificates": self.front.ca()},
+            "registry": {
+                "caCertificates": self.registry.ca(),
+                "realms": [self.front.url()],
+                // Where the controller's Pod finds them before there is word of a private link.
+                "addresses": [format!("{DEFAULT_DOMAIN}={HUB}"), format!("{VPC_DOMAIN}={HUB}")],
+            },
         });
         chart::install(self.nodes.plane(), &self.helm, &puller(), &values).await
     }
