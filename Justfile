@@ -27,6 +27,14 @@ policy: (_build "harness")
     @policy/build-wasm policy wasm32-unknown-unknown target/policy-raw.wasm
     @target/debug/harness annotate target/policy-raw.wasm -m policy/metadata.yml -o target/policy.wasm
 
+# Put the policy's cases (policy/cases, or the given files) to the built policy
+cases *ARGS: policy
+    @target/debug/harness test target/policy.wasm {{ if ARGS == "" { "policy/cases" } else { ARGS } }}
+
+# Look for bytes that the policy's entry does not stand: `fuzz`, or `fuzz 600`
+fuzz SECONDS="60":
+    @tests/fuzz/run {{ SECONDS }}
+
 # Build the second, independent policy that the harness's tests run
 sdk-policy:
     @policy/build-wasm harness/tests/sdk-policy wasm32-wasip1 target/sdk-policy.wasm

@@ -96,9 +96,21 @@ pub(crate) fn call(
     payload: Vec<u8>,
     deadline: Instant,
 ) -> Outcome {
+    call_and_then(context, exports, operation, payload, deadline, |_, _| ()).0
+}
+
+/// The same, and what `look` finds in the instance when the guest has answered.
+pub(crate) fn call_and_then<T>(
+    context: &Arc<Context>,
+    exports: &Exports,
+    operation: &'static str,
+    payload: Vec<u8>,
+    deadline: Instant,
+    look: impl FnOnce(&mut Store<Call>, Instance) -> T,
+) -> (Outcome, Option<T>) {
     let host = &context.host.inner;
     let Some(_slot) = host.slots.take(deadline) else {
-        return Outcome::DeadlineExceeded;
+        return (Outcome::DeadlineExceeded, None);
     };
     let _watch = host.ticker.watch();
     let memory_limit = host.options.memory_limit;
@@ -127,25 +139,30 @@ pub(crate) fn call(
         })
     });
     let result = run(&mut store, exports);
+    let found = match &result {
+        Ok((true, instance)) => Some(look(&mut store, *instance)),
+        _ => None,
+    };
     let call = store.data_mut();
     for output in &mut call.output {
         output.flush(&context.name);
     }
-    match result {
-        Ok(true) => match (call.response.take(), call.guest_error.take()) {
+    let outcome = match result {
+        Ok((true, _)) => match (call.response.take(), call.guest_error.take()) {
             (Some(response), _) => Outcome::Answer(response),
             (None, Some(error)) => Outcome::GuestError(error),
             (None, None) => Outcome::GuestError("No error message OR response set for call success".into()),
         },
-        Ok(false) => Outcome::GuestError(
+        Ok((false, _)) => Outcome::GuestError(
             call.guest_error.take().unwrap_or_else(|| "No error message set for call failure".into()),
         ),
         Err(error) => failure(&error, memory_limit, &context.name),
-    }
+    };
+    (outcome, found)
 }
 
 /// Initialises a fresh instance and runs the call; whether the guest says that it succeeded.
-fn run(store: &mut Store<Call>, exports: &Exports) -> wasmtime::Result<bool> {
+fn run(store: &mut Store<Call>, exports: &Exports) -> wasmtime::Result<(bool, Instance)> {
     let instance = exports.pre.instantiate(&mut *store)?;
     store.data_mut().memory = match instance.get_module_export(&mut *store, &exports.memory) {
         Some(Extern::Memory(memory)) => Some(memory),
@@ -163,7 +180,8 @@ fn run(store: &mut Store<Call>, exports: &Exports) -> wasmtime::Result<bool> {
     // The API server refuses anything near 4 GiB long before this does.
     let operation_length = u32::try_from(store.data().operation.len())?;
     let payload_length = u32::try_from(store.data().payload.len())?;
-    Ok(guest_call.call(&mut *store, (operation_length, payload_length))? != 0)
+    let succeeded = guest_call.call(&mut *store, (operation_length, payload_length))? != 0;
+    Ok((succeeded, instance))
 }
 
 fn typed<P: WasmParams, R: WasmResults>(

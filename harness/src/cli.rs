@@ -19,6 +19,7 @@ mod report;
 mod run;
 mod serve;
 mod source;
+mod test;
 
 use serve::LogFormat;
 
@@ -31,19 +32,21 @@ pub use pull::Pull;
 pub use push::Push;
 pub use run::Run;
 pub use serve::Serve;
+pub use test::Test;
 
 const EXAMPLES: &str = "\
 Examples:
   harness run policy.wasm -r pod.yaml -s settings.yml -o diff     what would happen to these objects
   harness run policy.wasm -r review.json                          one AdmissionResponse, as kwctl prints it
+  harness test policy.wasm cases/                                 do these requests still get these answers?
   harness annotate raw.wasm -m metadata.yml -o policy.wasm        write the metadata into the module
   harness inspect policy.wasm
   harness push policy.wasm registry://registry.example.com/policies/tcr:v1
   harness serve --policies policies.yml --cert-file tls.crt --key-file tls.key    an admission webhook
 
-Exit codes: 0 done (also when the policy refuses), 1 bad input or settings, 2 wrong usage.";
+Exit codes: 0 done (also when the policy refuses), 1 bad input or settings or a failed case, 2 wrong usage.";
 
-/// Runs, serves, packages and inspects Kubewarden policies (wasm modules with a waPC interface)
+/// Runs, tests, serves, packages and inspects Kubewarden policies (wasm modules with a waPC interface)
 #[derive(Debug, Parser)]
 #[command(name = "harness", version, after_help = EXAMPLES)]
 pub struct Cli {
@@ -62,6 +65,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(Run),
+    Test(Test),
     Serve(Box<Serve>),
     Annotate(Annotate),
     Inspect(Inspect),
@@ -110,6 +114,7 @@ impl Cli {
         let colour = self.colour(&io::stdout());
         match self.command {
             Command::Run(run) => run.execute(colour),
+            Command::Test(test) => test.execute(colour),
             Command::Serve(serve) => serve.execute(),
             Command::Annotate(annotate) => annotate.execute(),
             Command::Inspect(inspect) => inspect.execute(),

@@ -13,9 +13,11 @@ use crate::slots::Slots;
 use crate::ticker::Ticker;
 use crate::{wapc, wasi};
 
-/// What a freed instance keeps of its memory for the next one; the policy's own needs less, and
-/// giving pages back and faulting them in again is what a fresh instance costs.
-const KEEP_RESIDENT: usize = 1 << 20;
+/// What a freed instance keeps of its memory for the next one: giving pages back and faulting them in
+/// again is what a fresh instance costs. A page that is kept is wiped after each call, so this is what
+/// an ordinary request writes to and not what the largest one does. Times `concurrency` it is also what
+/// an idle host holds.
+const KEEP_RESIDENT: usize = 256 << 10;
 
 /// How guests are limited.
 #[derive(Debug, Clone)]

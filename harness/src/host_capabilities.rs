@@ -14,6 +14,7 @@ use crate::metadata::ContextAwareResource;
 use crate::policy::Context;
 
 pub mod kubernetes;
+pub mod objects;
 pub mod session;
 mod tracing_log;
 

@@ -20,6 +20,7 @@
 //! inside the module, the texts and codes of answers, the layout in a registry, kwctl's flags.
 
 pub mod call;
+pub mod cases;
 pub mod cli;
 pub mod document;
 mod host;

@@ -15,6 +15,9 @@ use crate::response::{AdmissionResponse, Evaluation};
 use crate::settings::Settings;
 use crate::{wapc, wasi};
 
+mod preparation;
+mod snapshot;
+
 /// Why bytes are not a policy that can be run here.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -75,6 +78,8 @@ pub struct Policy {
     context: Arc<Context>,
     exports: Arc<Exports>,
     digest: Arc<str>,
+    /// The settings that each instance has from its beginning; see [`Policy::prepared`].
+    inside: Option<Settings>,
 }
 
 /// What a call needs to know besides the module.
@@ -121,6 +126,7 @@ impl Policy {
             }),
             exports: Arc::new(exports),
             digest: digest.into(),
+            inside: None,
         })
     }
 
@@ -144,7 +150,7 @@ impl Policy {
     }
 
     fn with_context(&self, context: Context) -> Self {
-        Self { context: Arc::new(context), exports: self.exports.clone(), digest: self.digest.clone() }
+        Self { context: Arc::new(context), ..self.clone() }
     }
 
     /// The module's digest, `sha256:…`.
@@ -202,13 +208,19 @@ impl Policy {
 
     /// Puts a request to the policy. A policy that fails is a refusal with code 500.
     pub fn evaluate(&self, request: &Request<'_>, settings: &Settings) -> Evaluation {
-        Evaluation::of(request, self.call("validate", request.payload(settings.json())))
+        Evaluation::of(request, self.call("validate", self.payload(request, settings)))
     }
 
     /// The same, with an end that was set before, such as when the request arrived.
     pub fn evaluate_by(&self, request: &Request<'_>, settings: &Settings, deadline: Instant) -> Evaluation {
-        let payload = request.payload(settings.json());
+        let payload = self.payload(request, settings);
         Evaluation::of(request, call(&self.context, &self.exports, "validate", payload, deadline))
+    }
+
+    /// What the guest reads; settings that it has already are not sent again.
+    fn payload(&self, request: &Request<'_>, settings: &Settings) -> Vec<u8> {
+        let is_inside = self.inside.as_ref().is_some_and(|inside| inside.is_same(settings));
+        request.payload((!is_inside).then(|| settings.json()))
     }
 
     /// From the bytes of an AdmissionReview to the bytes of the one that answers it.

@@ -166,9 +166,14 @@ impl<'a> Request<'a> {
         self.object
     }
 
-    /// What the guest reads: `{"request":…,"settings":…}`.
-    pub(crate) fn payload(&self, settings: &str) -> Vec<u8> {
-        [r#"{"request":"#, self.text, r#","settings":"#, settings, "}"].concat().into_bytes()
+    /// What the guest reads: `{"request":…,"settings":…}`, or without settings.
+    pub(crate) fn payload(&self, settings: Option<&str>) -> Vec<u8> {
+        match settings {
+            Some(settings) => {
+                [r#"{"request":"#, self.text, r#","settings":"#, settings, "}"].concat().into_bytes()
+            }
+            None => [r#"{"request":"#, self.text, "}"].concat().into_bytes(),
+        }
     }
 
     /// Reads the request that begins at the scanner. What is wrong with its fields goes to

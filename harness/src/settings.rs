@@ -40,6 +40,11 @@ impl Settings {
         }
     }
 
+    /// Whether both are the very same text: clones of each other, not only equal.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// The settings as a JSON object.
     pub fn json(&self) -> &str {
         &self.0

@@ -1,11 +1,12 @@
-//! The custom sections of a wasm module: read, and replaced without touching the rest.
+//! The sections of a wasm module; custom ones are read, and replaced without touching the rest.
 
 /// Where a section lies in the module.
-struct Section<'a> {
+pub(crate) struct Section<'a> {
     start: usize,
     end: usize,
-    id: u8,
-    content: &'a [u8],
+    /// What kind of section it is; 0 is a custom one.
+    pub(crate) id: u8,
+    pub(crate) content: &'a [u8],
 }
 
 /// Why a module's sections cannot be walked.
@@ -56,7 +57,8 @@ fn custom<'a>(section: &Section<'a>, name: &str) -> Option<&'a [u8]> {
     (section.content.get(start..end)? == name.as_bytes()).then(|| &section.content[end..])
 }
 
-fn sections(wasm: &[u8]) -> Result<Vec<Section<'_>>, SectionError> {
+/// The sections in their order.
+pub(crate) fn sections(wasm: &[u8]) -> Result<Vec<Section<'_>>, SectionError> {
     if !wasm.starts_with(b"\0asm\x01\0\0\0") {
         return Err(SectionError::NotWasm);
     }
@@ -73,7 +75,7 @@ fn sections(wasm: &[u8]) -> Result<Vec<Section<'_>>, SectionError> {
 }
 
 /// Reads an unsigned 32-bit number in LEB128; the number and the offset behind it.
-fn leb(bytes: &[u8], start: usize) -> Option<(usize, usize)> {
+pub(crate) fn leb(bytes: &[u8], start: usize) -> Option<(usize, usize)> {
     let mut value = 0u64;
     for (index, byte) in bytes.get(start..)?.iter().take(5).enumerate() {
         value |= u64::from(byte & 0x7f) << (7 * index);
@@ -84,7 +86,8 @@ fn leb(bytes: &[u8], start: usize) -> Option<(usize, usize)> {
     None
 }
 
-fn push_leb(bytes: &mut Vec<u8>, mut value: usize) {
+/// Appends an unsigned number in LEB128.
+pub(crate) fn push_leb(bytes: &mut Vec<u8>, mut value: usize) {
     loop {
         let low = (value & 0x7f) as u8;
         value >>= 7;

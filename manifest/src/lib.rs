@@ -24,6 +24,19 @@ pub enum Operation {
     Delete,
 }
 
+/// What is done to an object, and by whom.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Manifested<'a> {
+    /// What is done.
+    pub operation: Operation,
+    /// Who does it.
+    pub username: &'a str,
+    /// The part of the object that is written, such as `status`; empty for all of it.
+    pub sub_resource: &'a str,
+    /// The object before an update; without it, it was the same.
+    pub old: Option<&'a str>,
+}
+
 /// Why JSON is not the manifest of an object.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
@@ -44,6 +57,8 @@ struct AdmissionRequest<'a> {
     resource: Resource<'a>,
     request_kind: Kind<'a>,
     request_resource: Resource<'a>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    sub_resource: &'a str,
     name: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     namespace: &'a str,
@@ -98,17 +113,21 @@ struct ObjectMeta {
 ///
 /// # Errors
 /// When the JSON is not a manifest.
-pub fn requests(json: &str, operation: Operation, username: &str) -> Result<Vec<String>, ManifestError> {
+pub fn requests(json: &str, manifested: &Manifested<'_>) -> Result<Vec<String>, ManifestError> {
     let manifest: Manifest<'_> =
         serde_json::from_str(json).map_err(|error| ManifestError::NotAManifest(error.to_string()))?;
     if let (true, Some(items)) = (manifest.kind.ends_with("List"), &manifest.items) {
         let requests: Result<Vec<Vec<String>>, ManifestError> =
-            items.iter().map(|item| requests(item.get(), operation, username)).collect();
+            items.iter().map(|item| requests(item.get(), manifested)).collect();
         return Ok(requests?.concat());
     }
-    let object: &RawValue =
-        serde_json::from_str(json).map_err(|error| ManifestError::NotAManifest(error.to_string()))?;
-    request(&manifest, object, operation, username).map(|request| vec![request])
+    let raw = |json| {
+        serde_json::from_str(json)
+            .map_err(|error: serde_json::Error| ManifestError::NotAManifest(error.to_string()))
+    };
+    let object: &RawValue = raw(json)?;
+    let old = manifested.old.map(raw).transpose()?.unwrap_or(object);
+    request(&manifest, object, old, manifested).map(|request| vec![request])
 }
 
 /// The same with the operation by its name, as a page has it; what is no other operation is `CREATE`.
@@ -121,15 +140,16 @@ pub fn requests_by_name(json: &str, operation: &str, username: &str) -> Result<V
         "DELETE" => Operation::Delete,
         _ => Operation::Create,
     };
-    requests(json, operation, username)
+    requests(json, &Manifested { operation, username, ..Manifested::default() })
 }
 
 fn request(
     manifest: &Manifest<'_>,
     object: &RawValue,
-    operation: Operation,
-    username: &str,
+    old: &RawValue,
+    manifested: &Manifested<'_>,
 ) -> Result<String, ManifestError> {
+    let Manifested { operation, username, sub_resource, .. } = *manifested;
     let (group, version) = match manifest.api_version.split_once('/') {
         None => ("", &manifest.api_version[..]),
         Some((group, version)) => (group, version),
@@ -148,6 +168,7 @@ fn request(
         resource,
         request_kind: kind,
         request_resource: resource,
+        sub_resource,
         name: manifest.metadata.name.as_deref().unwrap_or_default(),
         namespace: match kinds::is_namespaced(group, &manifest.kind) {
             Some(true) => named.unwrap_or("default"),
@@ -157,7 +178,7 @@ fn request(
         operation,
         user_info: UserInfo { username, groups: ["system:authenticated"] },
         object: (operation != Operation::Delete).then_some(object),
-        old_object: (operation != Operation::Create).then_some(object),
+        old_object: (operation != Operation::Create).then_some(old),
         dry_run: true,
     };
     serde_json::to_string(&request).map_err(|error| ManifestError::NotAManifest(error.to_string()))

@@ -2,9 +2,13 @@ use expect_test::{Expect, expect};
 
 use super::*;
 
+fn by(username: &str, operation: Operation) -> Manifested<'_> {
+    Manifested { operation, username, ..Manifested::default() }
+}
+
 #[track_caller]
 fn check(manifest: &str, expected: Expect) {
-    let text = match requests(manifest, Operation::Create, "alice") {
+    let text = match requests(manifest, &by("alice", Operation::Create)) {
         Err(error) => format!("error: {error}"),
         Ok(requests) => requests
             .iter()
@@ -23,7 +27,7 @@ fn check(manifest: &str, expected: Expect) {
 #[test]
 fn a_whole_request() {
     let pod = r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p"},"spec":{"x":1e400}}"#;
-    let requests = requests(pod, Operation::Create, "alice").unwrap();
+    let requests = requests(pod, &by("alice", Operation::Create)).unwrap();
     expect![[r#"{"uid":"500ec9a4-278e-4f63-8208-a789a3588045","kind":{"group":"","version":"v1","kind":"Pod"},"resource":{"group":"","version":"v1","resource":"pods"},"requestKind":{"group":"","version":"v1","kind":"Pod"},"requestResource":{"group":"","version":"v1","resource":"pods"},"name":"p","namespace":"default","operation":"CREATE","userInfo":{"username":"alice","groups":["system:authenticated"]},"object":{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p"},"spec":{"x":1e400}},"oldObject":null,"dryRun":true}"#]]
         .assert_eq(&requests[0]);
 }
@@ -32,7 +36,7 @@ fn a_whole_request() {
 fn the_old_object_is_there_when_there_was_one() {
     let pod = r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p","namespace":"shop"}}"#;
     let value = |operation| -> serde_json::Value {
-        serde_json::from_str(&requests(pod, operation, "u").unwrap()[0]).unwrap()
+        serde_json::from_str(&requests(pod, &by("u", operation)).unwrap()[0]).unwrap()
     };
     let update = value(Operation::Update);
     assert_eq!((&update["operation"], &update["object"]), (&"UPDATE".into(), &update["oldObject"]));

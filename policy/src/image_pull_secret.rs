@@ -5,6 +5,7 @@ use serde_json::Value;
 use tcr::image_pull_secret::{CredentialKind, ImagePullSecretSpec, OnDelete};
 use tcr::name_list::NameList;
 use tcr::rules::{self, RuleContext};
+use tcr::sentence::joined;
 
 use crate::error::Error;
 use crate::json::{self, Span};
@@ -61,7 +62,7 @@ fn validate(review: &Review<'_>, object: Span, old: Option<Span>) -> Result<Answ
     if unchanged {
         errors.into_iter().for_each(|error| answer.warn(error));
     } else {
-        answer.refuse(422, format!("ImagePullSecret {name:?}: {}", errors.join("; ")));
+        answer.refuse(422, format!("ImagePullSecret {name:?}: {}", joined(&errors, "; ")));
     }
     Ok(answer)
 }

@@ -33,11 +33,12 @@ mod workload;
 
 pub use cluster::Cluster;
 pub use error::Error;
-pub use settings::validate_settings;
+pub use settings::{Prepared, validate_settings};
 
 use json::Scanner;
 use request::{Kind, Request};
 use review::Review;
+use settings::Source;
 use verdict::Answer;
 
 /// Decides about a request: `{"request": ..., "settings": ...}` as a Kubewarden host sends it, to
@@ -48,8 +49,26 @@ use verdict::Answer;
 /// The payload cannot be followed, has no request, or has settings that [`validate_settings`]
 /// refuses. An answer that says why is preferred wherever there is one.
 pub fn validate(payload: &[u8], cluster: &impl Cluster) -> Result<Vec<u8>, Error> {
+    validate_prepared(payload, cluster, None)
+}
+
+/// Decides about a request like [`validate`]. Where the payload has no settings, `prepared` are
+/// meant.
+///
+/// # Errors
+///
+/// As [`validate`].
+pub fn validate_prepared(
+    payload: &[u8],
+    cluster: &impl Cluster,
+    prepared: Option<&Prepared>,
+) -> Result<Vec<u8>, Error> {
     let (request, settings_at) = open(payload)?;
-    let review = Review::new(payload, request, settings_at, cluster);
+    let settings = match (settings_at, prepared) {
+        (None, Some(prepared)) => Source::Prepared(prepared),
+        (at, _) => Source::Payload(payload, at),
+    };
+    let review = Review::new(payload, request, settings, cluster);
     let answer = match decide(&review) {
         Err(Error::Undecided(what)) => Answer::reject(503, what),
         decided => decided?,

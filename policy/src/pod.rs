@@ -2,6 +2,7 @@
 //! the policy can only warn.
 
 use tcr::names::INJECT_ANNOTATION;
+use tcr::sentence::joined;
 
 use crate::error::Error;
 use crate::json::Scanner;
@@ -156,7 +157,7 @@ fn some_images(registry: &Registry, spec: &PodSpec<'_>) -> String {
             distinct.push(image);
         }
     }
-    let mut text: String = distinct[..distinct.len().min(SHOWN)].join(", ");
+    let mut text = joined(&distinct[..distinct.len().min(SHOWN)], ", ");
     if distinct.len() > SHOWN {
         text.push_str(&format!(" and {} more", distinct.len() - SHOWN));
     }

@@ -68,10 +68,12 @@ pub(crate) type Unusable = (&'static str, String);
 impl Registry {
     /// The first of `images` that are of this registry, for sentences and notes.
     pub(crate) fn images<'i>(&self, images: &'i [Cow<'_, str>]) -> impl Iterator<Item = &'i str> {
-        images.iter().map(AsRef::as_ref).filter(|image| {
-            let host = host_of(image);
-            self.hosts.iter().any(|own| own.eq_ignore_ascii_case(host))
-        })
+        images.iter().map(AsRef::as_ref).filter(|image| self.has(host_of(image)))
+    }
+
+    /// Whether a wanted host is this registry's.
+    pub(crate) fn has(&self, host: &str) -> bool {
+        self.hosts.iter().any(|own| own.eq_ignore_ascii_case(host))
     }
 }
 
@@ -82,13 +84,17 @@ impl Wanted<'_> {
         }
     }
 
+    /// The names of the registries whose Secrets are wanted.
+    pub(crate) fn registry_names(&self) -> impl Iterator<Item = &str> {
+        self.secrets.iter().filter_map(|secret| secret.strip_prefix(SECRET_PREFIX))
+    }
+
     fn takes(&self, entry: &Entry<'_>) -> bool {
-        let secret = |secret: &&str| secret.strip_prefix(SECRET_PREFIX) == Some(&entry.name);
         !entry.deleting
             && !entry.name.is_empty()
             && (self.all
                 || !entry.hosts.is_empty()
-                || self.secrets.iter().any(secret)
+                || self.registry_names().any(|name| name == entry.name)
                 || self.instance.is_some_and(|wanted| entry.instance == wanted))
     }
 }
@@ -102,23 +108,7 @@ impl<'a> Entry<'a> {
         let mut entries = Vec::new();
         let mut index = 0;
         scanner.array(|element| {
-            let mut entry = Entry { index, ..Entry::default() };
-            element.object(|key, value| {
-                match key {
-                    b"name" => entry.name = text(value)?,
-                    b"hosts" => {
-                        entry.hosts.clear();
-                        value.array(|host| {
-                            if let Some(host) = host.string()? {
-                                wanted.matching(&host, &mut entry.hosts);
-                            }
-                            Ok(())
-                        })?;
-                    }
-                    _ => entry.read_selection(key, value)?,
-                }
-                Ok(())
-            })?;
+            let entry = Self::of_setting(index, element, wanted)?;
             index += 1;
             if wanted.takes(&entry) {
                 entries.push(entry);
@@ -126,6 +116,32 @@ impl<'a> Entry<'a> {
             Ok(())
         })?;
         Ok(entries)
+    }
+
+    /// Reads one entry of the setting `registries`.
+    pub(crate) fn of_setting(
+        index: usize,
+        scanner: &mut Scanner<'a>,
+        wanted: &Wanted<'_>,
+    ) -> Result<Self, Malformed> {
+        let mut entry = Entry { index, ..Entry::default() };
+        scanner.object(|key, value| {
+            match key {
+                b"name" => entry.name = text(value)?,
+                b"hosts" => {
+                    entry.hosts.clear();
+                    value.array(|host| {
+                        if let Some(host) = host.string()? {
+                            wanted.matching(&host, &mut entry.hosts);
+                        }
+                        Ok(())
+                    })?;
+                }
+                _ => entry.read_selection(key, value)?,
+            }
+            Ok(())
+        })?;
+        Ok(entry)
     }
 
     /// Reads a list of ImagePullSecrets and keeps what is wanted. `each_host` gets every host of

@@ -21,8 +21,7 @@ pub(crate) struct Review<'a> {
     /// The text that all offsets are into.
     pub(crate) payload: &'a [u8],
     pub(crate) request: Request<'a>,
-    /// Where the settings start.
-    pub(crate) settings_at: Option<usize>,
+    settings: settings::Source<'a>,
     cluster: &'a dyn Cluster,
     labels: OnceCell<Result<BTreeMap<String, String>, String>>,
     listing: OnceCell<Result<Vec<u8>, String>>,
@@ -39,19 +38,19 @@ impl<'a> Review<'a> {
     pub(crate) fn new(
         payload: &'a [u8],
         request: Request<'a>,
-        settings_at: Option<usize>,
+        settings: settings::Source<'a>,
         cluster: &'a dyn Cluster,
     ) -> Self {
-        Self { payload, request, settings_at, cluster, labels: OnceCell::new(), listing: OnceCell::new() }
+        Self { payload, request, settings, cluster, labels: OnceCell::new(), listing: OnceCell::new() }
     }
 
     /// The settings with the registries that are wanted: those of the settings in their order,
     /// then those that the cluster adds.
     pub(crate) fn settings(&self, wanted: &Wanted<'_>, answer: &mut Answer) -> Result<Settings<'a>, Error> {
-        let mut settings = Settings::read(self.payload, self.settings_at, wanted)?;
+        let mut settings = self.settings.settings(wanted)?;
         if settings.discover && may_be_discovered(wanted, &settings) {
             match self.listing() {
-                Ok(listing) => add_discovered(listing, wanted, &mut settings)?,
+                Ok(listing) => self.add_discovered(listing, wanted, &mut settings)?,
                 Err(cause) => {
                     let what = format!("cannot list the ImagePullSecrets: {}", short(cause));
                     undecided(&settings, answer, what, "what they say is not applied to this request")?;
@@ -59,6 +58,22 @@ impl<'a> Review<'a> {
             }
         }
         Ok(settings)
+    }
+
+    fn add_discovered(
+        &self,
+        listing: &[u8],
+        wanted: &Wanted<'_>,
+        settings: &mut Settings<'_>,
+    ) -> Result<(), Error> {
+        for entry in Entry::in_cluster(&mut Scanner::new(listing, 0), wanted, |_| {})? {
+            // An object that cannot be carried out selects nothing; its own conditions say why.
+            let Ok(registry) = entry.into_registry(listing) else { continue };
+            if !self.settings.has(&registry.name)? {
+                settings.registries.push(registry);
+            }
+        }
+        Ok(())
     }
 
     /// Whether a registry's Secret is for a ServiceAccount of the request's namespace. When the
@@ -118,16 +133,18 @@ impl<'a> Review<'a> {
         settings: &Settings<'_>,
         answer: &mut Answer,
     ) -> Result<(), Error> {
+        // Those of a registry that was found are known; all others cost a look at every registry.
         let candidates: Vec<&str> = images
             .iter()
             .map(AsRef::as_ref)
+            .filter(|image| !settings.registries.iter().any(|registry| registry.has(host_of(image))))
             .filter(|image| is_under_a_root(host_of(image), settings))
             .collect();
         if candidates.is_empty() {
             return Ok(());
         }
         let mut known = Vec::new();
-        settings::each_host(self.payload, self.settings_at, |host| known.push(host.to_ascii_lowercase()))?;
+        self.settings.each_host(&mut |host| known.push(host.to_ascii_lowercase()))?;
         let mut complete = true;
         if settings.discover {
             let Ok(listing) = self.listing() else { return Ok(()) };
@@ -172,17 +189,6 @@ fn may_be_discovered(wanted: &Wanted<'_>, settings: &Settings<'_>) -> bool {
 fn is_under_a_root(host: &str, settings: &Settings<'_>) -> bool {
     host.parse::<RegistryHost>()
         .is_ok_and(|host| settings.allowed_roots.iter().any(|root| host.is_under(root)))
-}
-
-fn add_discovered(listing: &[u8], wanted: &Wanted<'_>, settings: &mut Settings<'_>) -> Result<(), Error> {
-    for entry in Entry::in_cluster(&mut Scanner::new(listing, 0), wanted, |_| {})? {
-        // An object that cannot be carried out selects nothing; its own conditions say why.
-        let Ok(registry) = entry.into_registry(listing) else { continue };
-        if settings.registries.iter().all(|known| known.name != registry.name) {
-            settings.registries.push(registry);
-        }
-    }
-    Ok(())
 }
 
 /// Warns, or ends the review, as the settings want it.

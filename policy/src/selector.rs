@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 use tcr::label_selector::{LabelSelector, Requirement};
 use tcr::rules::nearest;
+use tcr::sentence::joined;
 
 #[cfg(test)]
 mod tests;
@@ -103,6 +104,6 @@ pub(crate) fn present<'v>(object: &'v Map<String, Value>, field: &str) -> Option
 pub(crate) fn unknown_field(field: &str, known: &[&str]) -> String {
     match nearest(field, known) {
         Some(near) => format!("unknown field; did you mean {near:?}?"),
-        None => format!("unknown field; the fields are {}", known.join(", ")),
+        None => format!("unknown field; the fields are {}", joined(known, ", ")),
     }
 }

@@ -2,6 +2,7 @@
 //! first Pod already has them; later nobody but the controller takes them away.
 
 use tcr::names::SECRET_PREFIX;
+use tcr::sentence::joined;
 
 use crate::error::Error;
 use crate::inject::Slot;
@@ -52,7 +53,7 @@ fn create(review: &Review<'_>, object: Span) -> Result<Answer, Error> {
         }
     }
     if let Some(edit) = account.pull_secrets.slot.add(missing.iter().copied()) {
-        answer.note("injected", missing.join(", "));
+        answer.note("injected", joined(&missing, ", "));
         answer.verdict = Verdict::Patch { object, edit };
     }
     Ok(answer)
@@ -83,7 +84,7 @@ fn update(review: &Review<'_>, object: Span, old: Span) -> Result<Answer, Error>
         ));
     }
     match settings.protect {
-        Level::Reject if !reasons.is_empty() => answer.refuse(403, reasons.join("; ")),
+        Level::Reject if !reasons.is_empty() => answer.refuse(403, joined(&reasons, "; ")),
         _ => reasons.into_iter().for_each(|reason| answer.warn(format!("{reason}; it will be added again"))),
     }
     Ok(answer)

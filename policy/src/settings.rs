@@ -3,7 +3,8 @@
 
 use std::borrow::Cow;
 
-use tcr::names::{CONTROLLER_USERNAME, TCR_ROOT_DOMAIN};
+use tcr::names::{CONTROLLER_USERNAME, TCR_ROOT_DOMAIN, derived_secret_name};
+use tcr::sentence::joined;
 
 use crate::error::Error;
 use crate::json::{self, Malformed, Scanner};
@@ -11,8 +12,11 @@ use crate::registry::{Entry, Registry, Wanted, strings};
 use crate::verdict::write_string;
 
 mod check;
+mod prepared;
 #[cfg(test)]
 mod tests;
+
+pub use prepared::Prepared;
 
 /// The settings' names, in the order of the README's table.
 pub(crate) const FIELDS: &[&str] = &[
@@ -63,6 +67,58 @@ pub(crate) struct Settings<'a> {
     pub(crate) cluster_id: Option<Cow<'a, str>>,
 }
 
+/// Where the settings of a request are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Source<'a> {
+    /// In the request's payload, from this offset on; `None` stands for `{}`.
+    Payload(&'a [u8], Option<usize>),
+    /// Read before.
+    Prepared(&'a Prepared),
+}
+
+impl<'a> Source<'a> {
+    /// The settings with the registries that are wanted.
+    pub(crate) fn settings(self, wanted: &Wanted<'_>) -> Result<Settings<'a>, Error> {
+        match self {
+            Source::Payload(payload, at) => Settings::read(payload, at, wanted),
+            Source::Prepared(prepared) => prepared.select(wanted),
+        }
+    }
+
+    /// Whether a registry of the settings has this name.
+    pub(crate) fn has(self, name: &str) -> Result<bool, Malformed> {
+        match self {
+            Source::Payload(_, None) => Ok(false),
+            Source::Payload(payload, Some(at)) => {
+                let secret = derived_secret_name(name);
+                let wanted = Wanted { secrets: &[&secret], ..Wanted::default() };
+                Ok(!Written::read(&mut Scanner::new(payload, at), &wanted)?.registries.is_empty())
+            }
+            Source::Prepared(prepared) => Ok(prepared.has(name)),
+        }
+    }
+
+    /// Every host of every registry.
+    pub(crate) fn each_host(self, host: &mut dyn FnMut(&str)) -> Result<(), Malformed> {
+        match self {
+            Source::Payload(_, None) => {}
+            Source::Payload(payload, Some(at)) => {
+                Scanner::new(payload, at).at_path(&["registries"], |registries| {
+                    registries.array(|registry| {
+                        registry.at_path(&["hosts"], |hosts| {
+                            strings(hosts)?.iter().for_each(|text| host(text));
+                            Ok(())
+                        })?;
+                        Ok(())
+                    })
+                })?;
+            }
+            Source::Prepared(prepared) => prepared.each_host(host),
+        }
+        Ok(())
+    }
+}
+
 /// Checks settings as the host passes them (the bare object) and answers with every mistake.
 pub fn validate_settings(payload: &[u8]) -> Vec<u8> {
     let mistakes = mistakes(payload);
@@ -70,7 +126,7 @@ pub fn validate_settings(payload: &[u8]) -> Vec<u8> {
         return b"{\"valid\":true,\"message\":null}".to_vec();
     }
     let mut response = b"{\"valid\":false,\"message\":".to_vec();
-    write_string(&mistakes.join("; "), &mut response);
+    write_string(&joined(&mistakes, "; "), &mut response);
     response.push(b'}');
     response
 }
@@ -97,6 +153,21 @@ struct Written<'a> {
 }
 
 impl<'a> Settings<'a> {
+    fn into_owned(self) -> Settings<'static> {
+        let owned =
+            |texts: Vec<Cow<'_, str>>| texts.into_iter().map(|text| Cow::Owned(text.into_owned())).collect();
+        Settings {
+            registries: self.registries,
+            allowed_roots: owned(self.allowed_roots),
+            controller_usernames: owned(self.controller_usernames),
+            cluster_id: self.cluster_id.map(|id| Cow::Owned(id.into_owned())),
+            discover: self.discover,
+            refuse_undecided: self.refuse_undecided,
+            declared: self.declared,
+            protect: self.protect,
+        }
+    }
+
     /// Reads the settings that start at the offset `at` of `payload`; `None` stands for `{}`.
     pub(crate) fn read(payload: &'a [u8], at: Option<usize>, wanted: &Wanted<'_>) -> Result<Self, Error> {
         let written = match at {
@@ -105,11 +176,7 @@ impl<'a> Settings<'a> {
         };
         let mut registries = Vec::with_capacity(written.registries.len());
         for entry in written.registries {
-            let index = entry.index;
-            let registry = entry.into_registry(payload).map_err(|(field, problem)| {
-                Error::settings(format!("registries[{index}].{field}"), problem)
-            })?;
-            registries.push(registry);
+            registries.push(usable(entry, payload)?);
         }
         let refuse_undecided = match written.on_discovery_failure.as_deref() {
             None | Some("allow") => false,
@@ -154,6 +221,13 @@ impl<'a> Written<'a> {
     }
 }
 
+/// The registry that an entry of the settings describes.
+fn usable(entry: Entry<'_>, payload: &[u8]) -> Result<Registry, Error> {
+    let index = entry.index;
+    let registry = entry.into_registry(payload);
+    registry.map_err(|(field, problem)| Error::settings(format!("registries[{index}].{field}"), problem))
+}
+
 fn list<'a>(scanner: &mut Scanner<'a>) -> Result<Option<Vec<Cow<'a, str>>>, Malformed> {
     let is_list = scanner.peek() == Some(b'[');
     let strings = strings(scanner)?;
@@ -171,24 +245,5 @@ fn level(field: &str, written: Option<Cow<'_, str>>, off: &str) -> Result<Level,
 
 /// `"wran" is not one of ignore, warn, reject`
 fn not_one_of(written: &str, words: &[&str]) -> String {
-    format!("{written:?} is not one of {}", words.join(", "))
-}
-
-/// Every host of every registry of the settings.
-pub(crate) fn each_host(
-    payload: &[u8],
-    at: Option<usize>,
-    mut host: impl FnMut(&str),
-) -> Result<(), Malformed> {
-    let Some(at) = at else { return Ok(()) };
-    Scanner::new(payload, at).at_path(&["registries"], |registries| {
-        registries.array(|registry| {
-            registry.at_path(&["hosts"], |hosts| {
-                strings(hosts)?.iter().for_each(|text| host(text));
-                Ok(())
-            })?;
-            Ok(())
-        })
-    })?;
-    Ok(())
+    format!("{written:?} is not one of {}", joined(words, ", "))
 }

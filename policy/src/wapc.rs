@@ -1,10 +1,12 @@
 //! The policy as a waPC host calls it.
 
+use std::cell::Cell;
+
 use kubewarden_policy_sdk::protocol_version_guest;
 use wapc_guest::{CallResult, host_call, register_function};
 
 use crate::cluster::Cluster;
-use crate::{validate, validate_settings};
+use crate::{Prepared, validate_prepared, validate_settings};
 
 /// Registers the policy's operations. The host calls it once, before any operation.
 #[expect(unsafe_code, reason = "waPC finds the guest's initialiser by its exported name")]
@@ -13,10 +15,25 @@ pub(crate) extern "C" fn wapc_init() {
     register_function("protocol_version", protocol_version_guest);
     register_function("validate_settings", |payload| Ok(validate_settings(payload)));
     register_function("validate", validate_for_host);
+    register_function("prepare_settings", prepare_for_host);
+}
+
+thread_local! {
+    /// What `prepare_settings` was given.
+    static PREPARED: Cell<Option<&'static Prepared>> = const { Cell::new(None) };
+}
+
+/// A host may call `prepare_settings` with the settings once, and make every instance from the
+/// memory of this one. Requests without settings then mean these.
+fn prepare_for_host(settings: &[u8]) -> CallResult {
+    let prepared = Prepared::read(settings)?;
+    // For as long as the instance lives, or any that is made from it.
+    PREPARED.set(Some(Box::leak(Box::new(prepared))));
+    Ok(b"true".to_vec())
 }
 
 fn validate_for_host(payload: &[u8]) -> CallResult {
-    Ok(validate(payload, &Host)?)
+    Ok(validate_prepared(payload, &Host, PREPARED.get())?)
 }
 
 /// The cluster behind the waPC host.

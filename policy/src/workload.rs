@@ -4,6 +4,8 @@
 
 use std::borrow::Cow;
 
+use tcr::sentence::joined;
+
 use crate::error::Error;
 use crate::json::{Malformed, Scanner, Span};
 use crate::pod_spec::{Metadata, Pod, PodSpec};
@@ -75,7 +77,7 @@ fn judge(
     {
         before = declared(review, &old, settings, &mut Answer::accept())?;
     }
-    let list = format!("{}.spec.imagePullSecrets", template.join("."));
+    let list = format!("{}.spec.imagePullSecrets", joined(template, "."));
     let mut reasons = Vec::new();
     for declared in &found {
         let refused = settings.declared == Level::Reject
@@ -88,7 +90,7 @@ fn judge(
         }
     }
     if !reasons.is_empty() {
-        answer.refuse(403, reasons.join("; "));
+        answer.refuse(403, joined(&reasons, "; "));
     }
     Ok(())
 }

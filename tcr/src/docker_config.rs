@@ -8,7 +8,7 @@ use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use serde::{Deserialize, Serialize};
 
-use crate::registry_host::RegistryHost;
+use crate::registry_host::{RegistryHost, split_scheme};
 use crate::sensitive::Sensitive;
 
 /// Kubernetes reads `auth` with and without padding.
@@ -132,7 +132,7 @@ fn existing(bytes: &[u8]) -> Result<Existing, DockerConfigError> {
 }
 
 fn host_of_key(key: &str) -> String {
-    let rest = key.split_once("://").map_or(key, |(_, rest)| rest);
+    let rest = split_scheme(key).map_or(key, |(_, rest)| rest);
     rest.split('/').next().unwrap_or(rest).to_ascii_lowercase()
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::quoted::{quoted, without_user_information};
-use crate::registry_host::{RegistryHost, RegistryHostError, RegistryHostProblem};
+use crate::registry_host::{RegistryHost, RegistryHostError, RegistryHostProblem, split_scheme};
 
 /// The registry of a reference that names none.
 const DEFAULT_HOST: &str = "docker.io";
@@ -169,7 +169,7 @@ fn parse(reference: &str) -> Result<ImageRef, ImageRefProblem> {
     if reference.contains(char::is_whitespace) {
         return Err(ImageRefProblem::Blank);
     }
-    if reference.contains("://") {
+    if split_scheme(reference).is_some() {
         return Err(ImageRefProblem::Scheme);
     }
     if reference.len() == 64 && reference.bytes().all(is_lower_hex) {

@@ -17,6 +17,7 @@ pub mod registry_host;
 pub mod rules;
 pub mod selection;
 pub mod sensitive;
+pub mod sentence;
 
 mod object_name;
 mod quoted;

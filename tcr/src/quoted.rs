@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::registry_host::split_scheme;
+
 /// Longest part of a value that a message repeats, in characters: enough to recognise it, and a
 /// hostile megabyte stays out of logs and admission answers.
 const SHOWN: usize = 80;
@@ -29,7 +31,7 @@ impl fmt::Display for Quoted<'_> {
 pub(crate) fn without_user_information(host: &str) -> Cow<'_, str> {
     match host.rsplit_once('@') {
         Some((before, host)) => {
-            let scheme = before.split_once("://").map(|(scheme, _)| format!("{scheme}://"));
+            let scheme = split_scheme(before).map(|(scheme, _)| format!("{scheme}://"));
             Cow::Owned(format!("{}[redacted]@{host}", scheme.unwrap_or_default()))
         }
         None => Cow::Borrowed(host),

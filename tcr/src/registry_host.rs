@@ -159,7 +159,7 @@ fn problem(host: &str) -> Option<RegistryHostProblem> {
         return Some(Problem::Empty);
     }
     // What people paste, before what the grammar says about single characters.
-    if host.contains("://") {
+    if split_scheme(host).is_some() {
         return Some(Problem::Scheme);
     }
     if host.contains(char::is_whitespace) {
@@ -225,3 +225,10 @@ fn split_port(host: &str) -> (&str, Option<&str>) {
 
 #[cfg(test)]
 mod tests;
+
+/// What stands before and behind the first `://`. Not `split_once`, whose general search for texts is
+/// kilobytes of wasm.
+pub(crate) fn split_scheme(text: &str) -> Option<(&str, &str)> {
+    let at = text.as_bytes().windows(3).position(|window| window == b"://")?;
+    Some((text.get(..at)?, text.get(at + 3..)?))
+}

@@ -10,6 +10,7 @@ use crate::name_list::NameList;
 use crate::names::{SECRET_PREFIX, derived_secret_name};
 use crate::object_name::subdomain_problem;
 use crate::quoted::quoted;
+use crate::sentence::joined;
 
 mod docker;
 mod instance;
@@ -174,7 +175,7 @@ fn check_host(field: &str, host: &str, context: &RuleContext, findings: &mut Fin
                 roots => format!(
                     "{} is not under {}; correct it, or allow its root domain (allowedRoots)",
                     quoted(host),
-                    roots.join(" or ")
+                    joined(&roots, " or ")
                 ),
             };
             findings.error(field, message);

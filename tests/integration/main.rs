@@ -1,6 +1,7 @@
 //! Real processes together: the built policy.wasm, the harness, the controller, a private registry, the
 //! cloud's double.
 
+mod cases;
 mod demo;
 mod policy_wasm;
 mod registry;

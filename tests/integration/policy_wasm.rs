@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use harness::{Host, HostOptions, Outcome, Policy};
+use harness::{Host, HostOptions, Outcome, Policy, Settings};
 use integration::policy_wasm;
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -27,6 +27,89 @@ fn policy_imports_from_wapc_only() {
 fn policy_is_at_most_256_kib() {
     let size = std::fs::metadata(policy_wasm()).expect("the policy can be read").len();
     assert!(size <= 256 << 10, "policy.wasm has {size} bytes");
+}
+
+const SETTINGS: &str = r#"{"registries":[{"name":"demo","hosts":["demo.tencentcloudcr.com"]}]}"#;
+
+/// The answer to a Pod's creation, as the API server would get it.
+fn review(object: &str) -> Value {
+    let review = format!(
+        r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{{"uid":"u","kind":{{"group":"","version":"v1","kind":"Pod"}},"resource":{{"group":"","version":"v1","resource":"pods"}},"namespace":"shop","operation":"CREATE","userInfo":{{"username":"me"}},"object":{object}}}}}"#
+    );
+    let settings = Settings::parse(SETTINGS).expect("the settings are JSON");
+    let answer = POLICY.review(review.as_bytes(), &settings).expect("it is a review");
+    serde_json::from_slice(&answer).expect("the answer is JSON")
+}
+
+#[test]
+fn a_request_of_two_mebibytes_is_answered() {
+    let pad = "x".repeat(1 << 10);
+    let rows: Vec<String> = (0..2 << 10).map(|row| format!(r#""{row}-\u0041\"":"{pad}""#)).collect();
+    let image = "demo.tencentcloudcr.com/a";
+    let object = format!(
+        r#"{{"metadata":{{"annotations":{{{}}}}},"spec":{{"containers":[{{"image":"{image}"}}]}}}}"#,
+        rows.join(",")
+    );
+    assert!(object.len() > 2 << 20);
+    let answer = review(&object);
+    assert_eq!(answer["response"]["allowed"], true, "{answer}");
+    assert_eq!(answer["response"]["auditAnnotations"]["injected"], format!("tcr.ipsdemo ({image})"));
+}
+
+#[test]
+fn a_hostile_request_is_answered_or_refused_within_its_time() {
+    let deep = |open: &str, close: &str| open.repeat(1 << 19) + &close.repeat(1 << 19);
+    let containers = r#""containers":[{"image":"demo.tencentcloudcr.com/a"}]"#;
+    // As deep as a million brackets allow, beside and in the place of what is looked for.
+    for object in [
+        format!(r#"{{"x":{},"spec":{{{containers}}}}}"#, deep("[", "]")),
+        format!(r#"{{"spec":{{{containers},"imagePullSecrets":{}}}}}"#, deep("[", "]")),
+        format!(r#"{{"spec":{}1{}}}"#, r#"{"spec":"#.repeat(1 << 17), "}".repeat(1 << 17)),
+        format!(r#"{{"n":{}.5e{},"spec":{{{containers}}}}}"#, "9".repeat(1 << 20), "9".repeat(1 << 10)),
+    ] {
+        let answer = review(&object);
+        assert_eq!(answer["response"]["allowed"], true, "{}", &object[..40]);
+    }
+    // What has no end is no JSON: the host says so before the policy is asked, and the policy says so by itself.
+    for cut in
+        [r#"{"request":{"object":{"spec":{"#, r#"{"request":{"kind":"#, r#"{"request":{"x":"\"#, "", "[", "{"]
+    {
+        let settings = Settings::default();
+        assert!(POLICY.review(cut.as_bytes(), &settings).is_err(), "{cut}");
+        let outcome = POLICY.call("validate", cut.as_bytes().to_vec());
+        assert!(matches!(outcome, Outcome::GuestError(_)), "{cut}: {outcome:?}");
+    }
+}
+
+#[test]
+fn with_its_settings_inside_the_policy_answers_the_same() {
+    let wasm = std::fs::read(policy_wasm()).expect("the policy can be read");
+    let settings = Settings::parse(SETTINGS).expect("the settings are JSON");
+    let prepared = POLICY.prepared(&wasm, &settings);
+    let review = |image: &str| {
+        format!(
+            r#"{{"request":{{"uid":"u","kind":{{"group":"","version":"v1","kind":"Pod"}},"resource":{{"group":"","version":"v1","resource":"pods"}},"namespace":"shop","operation":"CREATE","userInfo":{{"username":"me"}},"object":{{"spec":{{"containers":[{{"image":"{image}"}}]}}}}}}}}"#
+        )
+    };
+    let answer = |policy: &Policy, image: &str, settings: &Settings| {
+        String::from_utf8(policy.review(review(image).as_bytes(), settings).expect("a review")).expect("JSON")
+    };
+    for image in ["demo.tencentcloudcr.com/a", "nginx", "demmo.tencentcloudcr.com/a"] {
+        assert_eq!(answer(&POLICY, image, &settings), answer(&prepared, image, &settings));
+    }
+    // Nothing of a request is left for the next one, and other settings are those that count.
+    let first = answer(&prepared, "demo.tencentcloudcr.com/a", &settings);
+    assert!(first.contains("injected"));
+    let other = answer(&prepared, "demo.tencentcloudcr.com/a", &Settings::default());
+    assert!(!other.contains("injected"), "{other}");
+    assert_eq!(answer(&prepared, "demo.tencentcloudcr.com/a", &settings), first);
+    // Without settings the guest knows which are meant: they are inside.
+    let request = r#"{"request":{"kind":{"group":"","kind":"Pod"},"operation":"CREATE","object":{"spec":{"containers":[{"image":"demo.tencentcloudcr.com/a"}]}}}}"#;
+    let said = |policy: &Policy| match policy.call("validate", request.as_bytes().to_vec()) {
+        Outcome::Answer(answer) => String::from_utf8(answer).expect("JSON"),
+        other => panic!("{other:?}"),
+    };
+    assert!(said(&prepared).contains("tcr.ipsdemo") && !said(&POLICY).contains("tcr.ipsdemo"));
 }
 
 /// Text of any JSON value, with odd numbers, escapes, blanks and repeated keys.

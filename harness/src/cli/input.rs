@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::document::{self, Document};
-use crate::manifest::{self, Operation};
+use crate::manifest::{self, Manifested, Operation};
 use crate::request::Request;
 
 /// One request, and where it came from.
@@ -83,7 +83,11 @@ impl Reading<'_> {
             return Ok(vec![request.text().to_owned()]);
         }
         if text(outline.api_version) && text(outline.kind) {
-            return Ok(manifest::requests(json, self.operation, self.username)?);
+            let Self { operation, username, .. } = *self;
+            return Ok(manifest::requests(
+                json,
+                &Manifested { operation, username, ..Manifested::default() },
+            )?);
         }
         if outline.uid.is_some() || outline.operation.is_some() {
             Request::from_request(json.as_bytes())?;

@@ -18,8 +18,9 @@ pub(super) struct Report {
     refused: usize,
 }
 
+/// How a word stands out.
 #[derive(Clone, Copy)]
-enum Colour {
+pub(super) enum Colour {
     Red = 31,
     Green = 32,
     Yellow = 33,
@@ -80,8 +81,14 @@ impl Report {
     }
 
     fn paint(&self, colour: Colour, text: &str) -> String {
-        match self.colour {
-            true => format!("\x1b[{}m{text}\x1b[0m", colour as u8),
+        colour.paint(self.colour, text)
+    }
+}
+
+impl Colour {
+    pub(super) fn paint(self, is_wanted: bool, text: &str) -> String {
+        match is_wanted {
+            true => format!("\x1b[{}m{text}\x1b[0m", self as u8),
             false => text.to_owned(),
         }
     }

@@ -245,7 +245,7 @@ impl Serve {
         let policy = Policy::load(host, &wasm)?.named(id);
         let policy = policy.with_capabilities(served.grants.clone(), capabilities.clone());
         policy.validate_settings(&served.settings).context("settings")?;
-        Ok(policy)
+        Ok(policy.prepared(&wasm, &served.settings))
     }
 }
 

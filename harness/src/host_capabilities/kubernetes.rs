@@ -22,7 +22,7 @@ use super::{HostCall, HostCapabilities};
 mod field_masks;
 mod listing;
 
-use field_masks::FieldMasks;
+pub(super) use field_masks::FieldMasks;
 use listing::Listing;
 
 /// How long a single object is remembered, as Kubewarden's hosts do.
@@ -46,31 +46,31 @@ type Remembered = (Instant, Arc<Vec<u8>>);
 
 /// The question `get_resource`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
-struct Get {
-    api_version: String,
-    kind: String,
-    name: String,
+pub(super) struct Get {
+    pub(super) api_version: String,
+    pub(super) kind: String,
+    pub(super) name: String,
     #[serde(default)]
-    namespace: Option<String>,
+    pub(super) namespace: Option<String>,
     #[serde(default)]
-    disable_cache: bool,
+    pub(super) disable_cache: bool,
     #[serde(default)]
-    field_masks: Option<Vec<String>>,
+    pub(super) field_masks: Option<Vec<String>>,
 }
 
 /// The questions `list_resources_all` and `list_resources_by_namespace`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
-struct List {
-    api_version: String,
-    kind: String,
+pub(super) struct List {
+    pub(super) api_version: String,
+    pub(super) kind: String,
     #[serde(default)]
-    namespace: Option<String>,
+    pub(super) namespace: Option<String>,
     #[serde(default)]
-    label_selector: Option<String>,
+    pub(super) label_selector: Option<String>,
     #[serde(default)]
-    field_selector: Option<String>,
+    pub(super) field_selector: Option<String>,
     #[serde(default)]
-    field_masks: Option<Vec<String>>,
+    pub(super) field_masks: Option<Vec<String>>,
 }
 
 /// The question `can_i`.
@@ -253,7 +253,7 @@ impl HostCapabilities for Cluster {
     }
 }
 
-fn question<T: for<'a> Deserialize<'a>>(call: &HostCall<'_>) -> Result<T, String> {
+pub(super) fn question<T: for<'a> Deserialize<'a>>(call: &HostCall<'_>) -> Result<T, String> {
     serde_json::from_slice(call.payload).map_err(|error| format!("{}: {error}", call.operation))
 }
 

@@ -25,7 +25,7 @@ fn the_request_is_passed_on_as_it_came() {
         (request.uid(), request.operation(), request.kind(), request.name(), request.namespace()),
         ("u-1", "CREATE", "Pod", "p", "shop")
     );
-    let payload = String::from_utf8(request.payload(r#"{"a":1}"#)).unwrap();
+    let payload = String::from_utf8(request.payload(Some(r#"{"a":1}"#))).unwrap();
     assert_eq!(payload, format!(r#"{{"request":{REQUEST},"settings":{{"a":1}}}}"#));
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use harness::{Host, HostOptions, Outcome, Policy, Settings};
 
-use crate::support::{REVIEW, guest, guest_with, load};
+use crate::support::{REVIEW, guest, guest_with, load, module};
 
 const ACCEPTED: &[u8] = br#"{"accepted":true}"#;
 
@@ -94,4 +94,51 @@ fn a_review_is_answered_by_a_review() {
         String::from_utf8(answer).unwrap(),
         r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"u-1","allowed":true,"auditAnnotations":null,"warnings":null}}"#
     );
+}
+
+/// Keeps the length of its settings at 64, and counts at 68 how often it was initialised. It admits when both
+/// are as they are in an instance that has its settings inside.
+const KEEPS: &str = r#"(module
+  (import "wapc" "__guest_request" (func $guest_request (param i32 i32)))
+  (import "wapc" "__guest_response" (func $guest_response (param i32 i32)))
+  (memory (export "memory") 1)
+  (global $stack_pointer (mut i32) (i32.const 1024))
+  (data (i32.const 16) "true")
+  (data (i32.const 128) "{\"accepted\":true}")
+  (func (export "wapc_init") (i32.store (i32.const 68) (i32.add (i32.load (i32.const 68)) (i32.const 1))))
+  (func (export "__guest_call") (param $operation i32) (param $payload i32) (result i32)
+    (call $guest_request (i32.const 1024) (i32.const 2048))
+    (if (i32.eq (local.get $operation) (i32.const 16))
+      (then
+        (i32.store (i32.const 64) (local.get $payload))
+        (call $guest_response (i32.const 16) (i32.const 4)) (return (i32.const 1))))
+    (if (i32.ne (i32.load (i32.const 64)) (i32.const 7)) (then unreachable))
+    (if (i32.ne (i32.load (i32.const 68)) (i32.const 1)) (then unreachable))
+    (i32.store (i32.const 64) (i32.const 0))
+    (call $guest_response (i32.const 128) (i32.const 17)) (i32.const 1)))"#;
+
+#[test]
+fn a_guest_that_keeps_its_settings_begins_with_them() {
+    let wasm = module(KEEPS);
+    let settings = Settings::parse(r#"{"a":1}"#).unwrap();
+    let policy = load(&wasm);
+    let allowed = |policy: &Policy| {
+        let answer = policy.review(REVIEW.as_bytes(), &settings).unwrap();
+        String::from_utf8(answer).unwrap().contains(r#""allowed":true"#)
+    };
+    assert!(!allowed(&policy));
+    let prepared = policy.prepared(&wasm, &settings);
+    // Each instance is one of its own: the first one forgets its settings, the second one has them.
+    assert!(allowed(&prepared) && allowed(&prepared));
+    assert_eq!(prepared.digest(), policy.digest());
+}
+
+#[test]
+fn a_guest_that_does_not_is_sent_them_with_each_request() {
+    // It answers what it does not know with something else than a yes.
+    let wasm = guest("(call $guest_response (i32.const 2048) (local.get $payload)) (return (i32.const 1))");
+    let settings = Settings::parse(r#"{"a":1}"#).unwrap();
+    let policy = load(&wasm).prepared(&wasm, &settings);
+    let payload = br#"{"request": {"a" : 1e400} ,"settings":{}}"#;
+    assert_eq!(policy.call("validate", payload.to_vec()), Outcome::Answer(payload.to_vec()));
 }

@@ -2,6 +2,7 @@
 
 mod bad_guests;
 mod bad_input;
+mod cases;
 mod host_calls;
 mod library;
 mod packaging;

@@ -181,3 +181,19 @@ fn a_cluster_that_cannot_be_asked_admits_or_refuses() {
     "#]],
     );
 }
+
+#[test]
+fn an_entry_of_the_settings_replaces_the_object_whatever_its_hosts_are() {
+    let cluster =
+        Objects::new([object("one", json!({"docker": {"server": "a.tencentcloudcr.com"}}), json!({}))]);
+    let settings =
+        json!({"discover": true, "registries": [{"name": "one", "hosts": ["b.tencentcloudcr.com"]}]});
+    check_with(
+        create("a.tencentcloudcr.com/x"),
+        settings,
+        &cluster,
+        expect![[r#"
+        accepted
+    "#]],
+    );
+}

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 use tcr::image_pull_secret::ImagePullSecretSpec;
 use tcr::registry_host::RegistryHost;
 use tcr::rules::{RuleContext, check};
+use tcr::sentence::joined;
 
 use super::{FIELDS, REGISTRY_FIELDS, not_one_of};
 use crate::selector::{self, present, unknown_field};
@@ -145,7 +146,7 @@ impl Mistakes {
             None => {}
             Some(Value::String(word)) if words.contains(&word.as_str()) => {}
             Some(Value::String(word)) => self.add(field, not_one_of(word, words)),
-            Some(other) => self.add(field, format!("{} is not one of {}", shown(other), words.join(", "))),
+            Some(other) => self.add(field, format!("{} is not one of {}", shown(other), joined(words, ", "))),
         }
     }
 

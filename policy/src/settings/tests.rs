@@ -156,6 +156,78 @@ fn the_readmes_table_has_every_setting() {
 }
 
 #[test]
+fn the_readmes_defaults_and_words_are_the_codes() {
+    let used = |settings: &str| {
+        let wanted = Wanted::default();
+        Settings::read(settings.as_bytes(), Some(0), &wanted).map(|settings| format!("{settings:?}"))
+    };
+    let nothing = used("{}").expect("{} is valid");
+    let readme = include_str!("../../README.md");
+    let (mut defaults, mut words) = (0, 0);
+    for row in readme.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let [field, default, meaning] = cells[..] else { continue };
+        let field = field.trim_matches('`');
+        if let Some(default) = default.strip_prefix('`').and_then(|it| it.strip_suffix('`')) {
+            let value = match default.strip_prefix('[').and_then(|it| it.strip_suffix(']')) {
+                Some(items) => json!(items.split(", ").collect::<Vec<_>>()),
+                None => default.parse::<bool>().map_or_else(|_| json!(default), Value::from),
+            };
+            let written = used(&json!({field: value}).to_string());
+            assert_eq!(written.ok().as_ref(), Some(&nothing), "{field}: {default}");
+            defaults += 1;
+        }
+        if ["onDiscoveryFailure", "declared", "protect"].contains(&field) {
+            for word in meaning.split('`').skip(1).step_by(2) {
+                assert!(used(&json!({field: word}).to_string()).is_ok(), "{field}: {word}");
+                words += 1;
+            }
+        }
+    }
+    assert_eq!((defaults, words), (6, 8));
+}
+
+#[test]
+fn prepared_settings_say_the_same() {
+    let settings = json!({
+        "registries": [
+            {"name": "b", "hosts": ["B.example.com", "both.example.com"], "namespaces": "x,!y*"},
+            {"name": "a", "hosts": ["a.example.com", "both.example.com", "both.example.com"], "namespaceSelector": {"matchLabels": {"k": "v"}}},
+            {"name": "c", "hosts": ["c.example.com:5000"], "serviceAccounts": "builder"},
+        ],
+        "discover": true, "onDiscoveryFailure": "reject", "declared": "ignore", "protect": "off",
+        "allowedRoots": ["example.com"], "controllerUsernames": ["me"], "clusterId": "",
+    })
+    .to_string();
+    let prepared = Prepared::read(settings.as_bytes()).expect("they are valid");
+    let sources = [Source::Payload(settings.as_bytes(), Some(0)), Source::Prepared(&prepared)];
+    let wants = [
+        Wanted::default(),
+        Wanted { hosts: &["b.example.com", "docker.io"], ..Wanted::default() },
+        Wanted { hosts: &["C.example.com:5000", "both.example.com"], ..Wanted::default() },
+        Wanted { secrets: &["tcr.ipsa", "mine", "tcr.ipsz"], ..Wanted::default() },
+        Wanted { hosts: &["a.example.com"], secrets: &["tcr.ipsb"], ..Wanted::default() },
+        Wanted { all: true, ..Wanted::default() },
+    ];
+    for wanted in wants {
+        let [written, read_before] = sources.map(|source| {
+            let mut settings = source.settings(&wanted).expect("they are valid");
+            settings.registries.iter_mut().for_each(|registry| registry.hosts.dedup());
+            format!("{settings:#?}")
+        });
+        assert_eq!(written, read_before, "{wanted:?}");
+    }
+    for source in sources {
+        let mut hosts = Vec::new();
+        source.each_host(&mut |host| hosts.push(host.to_ascii_lowercase())).expect("they are valid");
+        hosts.sort();
+        hosts.dedup();
+        assert_eq!(hosts, ["a.example.com", "b.example.com", "both.example.com", "c.example.com:5000"]);
+        assert_eq!(["a", "z"].map(|name| source.has(name).expect("they are valid")), [true, false]);
+    }
+}
+
+#[test]
 fn only_wanted_registries_are_read() {
     // The second one could not be read; nobody asks for it.
     let payload = json!({"registries": [

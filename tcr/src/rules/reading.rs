@@ -6,6 +6,7 @@ use super::{Findings, nearest};
 use crate::image_pull_secret::ImagePullSecretSpec;
 use crate::names::{API_GROUP, API_VERSION, IMAGE_PULL_SECRET_KIND};
 use crate::quoted::quoted;
+use crate::sentence::joined;
 
 mod build;
 
@@ -181,11 +182,11 @@ fn read_value(path: &str, value: &Value, shape: &Shape, findings: &mut Findings)
         (Shape::Choice(names), Value::String(name)) if names.contains(&name.as_str()) => Some(scalar(value)),
         (Shape::Choice(names), Value::String(name)) => {
             let message =
-                format!("{} is not one of {}{}", quoted(name), names.join(", "), meant(name, names));
+                format!("{} is not one of {}{}", quoted(name), joined(names, ", "), meant(name, names));
             findings.error(path, message);
             None
         }
-        (Shape::Choice(names), other) => expected(&format!("one of {}", names.join(", ")), shown(other)),
+        (Shape::Choice(names), other) => expected(&format!("one of {}", joined(names, ", ")), shown(other)),
         (Shape::Texts, Value::Array(items)) => read_items(path, items, &Shape::Text, findings),
         (Shape::List(shape), Value::Array(items)) => read_items(path, items, shape, findings),
         (Shape::Texts | Shape::List(_), other) => expected("a list", shown(other)),
@@ -230,7 +231,7 @@ fn unknown_fields(path: &str, object: &Map<String, Value>, known: &[&str], findi
         let field = if path.is_empty() { shortened(name) } else { format!("{path}.{}", shortened(name)) };
         let message = match nearest(name, known) {
             Some(near) => format!("unknown field, did you mean {near}?"),
-            None => format!("unknown field; known are {}", known.join(", ")),
+            None => format!("unknown field; known are {}", joined(known, ", ")),
         };
         findings.error(field, message);
     }

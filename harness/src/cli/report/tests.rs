@@ -4,7 +4,7 @@ use expect_test::{Expect, expect};
 
 use super::*;
 use crate::Status;
-use crate::manifest::{self, Operation};
+use crate::manifest::{self, Manifested};
 use crate::patch;
 
 const POD: &str =
@@ -12,7 +12,8 @@ const POD: &str =
 
 #[track_caller]
 fn check(object: &str, colour: bool, answer: impl FnOnce(&mut Evaluation), expected: Expect) {
-    let request = manifest::requests(object, Operation::Create, "u").unwrap().remove(0);
+    let request =
+        manifest::requests(object, &Manifested { username: "u", ..Manifested::default() }).unwrap().remove(0);
     let request = Request::from_request(request.as_bytes()).unwrap();
     let mut evaluation = Evaluation {
         response: AdmissionResponse { allowed: true, ..Default::default() },

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 /// Dotted paths as a tree; lists on the way are looked through.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct FieldMasks(Option<Mask>);
+pub(in crate::host_capabilities) struct FieldMasks(Option<Mask>);
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Mask {
@@ -17,7 +17,7 @@ struct Mask {
 
 impl FieldMasks {
     /// No masks: everything.
-    pub(super) fn new(masks: Option<&[String]>) -> Self {
+    pub(in crate::host_capabilities) fn new(masks: Option<&[String]>) -> Self {
         let Some(masks) = masks else { return Self(None) };
         let mut root = Mask::default();
         for path in masks {
@@ -30,7 +30,7 @@ impl FieldMasks {
     }
 
     /// What of the value was asked for.
-    pub(super) fn prune(&self, value: Value) -> Value {
+    pub(in crate::host_capabilities) fn prune(&self, value: Value) -> Value {
         match &self.0 {
             None => value,
             Some(mask) => mask.prune(value),

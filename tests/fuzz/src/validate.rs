@@ -1,0 +1,7 @@
+//! The policy's whole entry, from the bytes of a payload to the bytes of its answer.
+
+#![no_main]
+
+mod oracle;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| oracle::check(input));
