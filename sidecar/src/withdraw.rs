@@ -62,7 +62,7 @@ pub async fn run(client: Client, wait: Duration, tell: &mut dyn FnMut(&str)) -> 
         let left: Vec<&str> = agents
             .iter()
             .filter(|(name, agent)| match agent.is_asked {
-                true => !answers.get(name).is_some_and(|answer| answer.generation == generation),
+                true => answers.get(name).is_none_or(|answer| answer.generation != generation),
                 false => started.elapsed() < UNASKED,
             })
             .map(|(name, _)| name.as_str())
