@@ -175,7 +175,7 @@ fn check_host(field: &str, host: &str, context: &RuleContext, findings: &mut Fin
                 roots => format!(
                     "{} is not under {}; correct it, or allow its root domain (allowedRoots)",
                     quoted(host),
-                    joined(&roots, " or ")
+                    joined(roots, " or ")
                 ),
             };
             findings.error(field, message);
