@@ -26,6 +26,8 @@ impl Subject {
         let mut command = plane.run().command(program()?);
         command
             .args(["run", "--cluster-id=cls-bench001", "--leader-elect=false", "--webhook-service="])
+            // There is no registry, and a rotation is to be written at once.
+            .arg("--check-registry=false")
             .arg(format!("--address=127.0.0.1:{port}"))
             .env("KUBECONFIG", kubeconfig)
             .env("TENCENTCLOUD_SECRET_ID", "AKIDbench")
