@@ -102,11 +102,12 @@ fn which_objects_there_are_is_the_operation() {
 #[test]
 fn a_case_has_what_its_file_has_unless_it_has_its_own() {
     let text = format!(
-        "settings: {{a: 1}}\ncluster: []\ncases:\n- {{name: x, object: {POD}, expect: {{}}}}\n- {{name: y, settings: {{}}, object: there.yaml, expect: {{}}}}"
+        "settings: {{a: 1}}\ncluster: []\ncases:\n- {{name: x, object: {POD}, expect: {{}}}}\n- {{name: z, settings: {{}}, object: there.yaml, expect: {{}}}}"
     );
     let file = |path: &str| {
         assert_eq!(path, "there.yaml");
-        Ok(POD.to_owned())
+        // A file that begins with a brace is JSON.
+        Ok(format!("# a Pod\n{POD}"))
     };
     let cases = parse(&text, &file).unwrap();
     assert_eq!((cases[0].settings.json(), cases[1].settings.json()), (r#"{"a":1}"#, "{}"));

@@ -24,7 +24,8 @@ fn workspace() -> Workspace {
     workspace
         .file("accept.wasm", guest(""))
         .file("refuse.wasm", refusing())
-        .file("pod.yaml", POD)
+        // A file that begins with a brace is JSON.
+        .file("pod.yaml", format!("# a Pod\n{POD}"))
         .file("good.yaml", "cases:\n- {name: a Pod is admitted, object: pod.yaml, expect: {}}\n")
         .file(
             "more.yaml",
