@@ -96,6 +96,10 @@ async fn each_rule_is_needed_and_each_verb_is_used() -> Result<()> {
             plane.kubectl(&lease).await?.checked()?;
             let maps = Api::<ConfigMap>::namespaced(cluster.client.clone(), "tcr-assistant-system");
             let _ = maps.delete("updater-config", &DeleteParams::default()).await;
+            // Nor does it tell an agent twice of one list.
+            let pods = Api::<Pod>::namespaced(cluster.client.clone(), "tcr-assistant-system");
+            let untold = Patch::Merge(json!({"metadata": {"annotations": null}}));
+            pods.patch("agent", &PatchParams::default(), &untold).await?;
             cluster.replicas_with(1, SERVICE).await?;
             occasion(&cluster, &format!("r-{number}")).await?;
             let resources = rule.resources.clone().unwrap_or_default();
