@@ -171,7 +171,7 @@ test("the samples that are one click away are those of the repository", async ()
   for (const name of ["pods/mixed", "imagepullsecrets/bad"]) {
     await page.selectOption("#sample", name);
     const [first] = readFileSync(`${ROOT}artifacts/samples/${name}.yaml`, "utf8").split("\n");
-    assert.equal(await page.locator("#manifests .cm-line").first().innerText(), first);
+    await page.locator("#manifests .cm-line").first().filter({ hasText: first }).waitFor();
   }
   await context.close();
 });
