@@ -170,7 +170,7 @@ test("the samples that are one click away are those of the repository", async ()
   const { page, context } = await stage.visit("#try");
   for (const name of ["pods/mixed", "imagepullsecrets/bad"]) {
     await page.selectOption("#sample", name);
-    const [first] = readFileSync(`${ROOT}artifacts/samples/${name}.yaml`, "utf8").split("\n");
+    const [first = ""] = readFileSync(`${ROOT}artifacts/samples/${name}.yaml`, "utf8").split("\n");
     await page.locator("#manifests .cm-line").first().filter({ hasText: first }).waitFor();
   }
   await context.close();
