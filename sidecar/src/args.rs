@@ -2,7 +2,8 @@
 
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,10 @@ use crate::cloud::client;
 use crate::cloud::endpoint::Endpoint;
 use crate::cloud::metadata;
 use crate::{cleanup, controller, crd, registry, render, withdraw};
+pub use people::{PeopleCommand, PluginArgs};
+
+pub mod cluster;
+pub mod people;
 
 /// Pull secrets for Tencent Container Registry: obtained, kept valid and distributed.
 #[derive(Debug, Parser)]
@@ -37,12 +42,15 @@ Examples:
     tcr-assistant render -f demo.yaml --cluster-id cls-12345678 --mask
   Install the custom resource:
     tcr-assistant crd | kubectl apply -f -
+  See how the add-on is in the cluster that KUBECONFIG names, and why a Pod does not get its image:
+    tcr-assistant status
+    tcr-assistant explain pod/web-5d8f7 -n shop
   Take everything out of the cluster that KUBECONFIG names:
     tcr-assistant cleanup --dry-run
   Be the controller of the cluster that KUBECONFIG names:
     tcr-assistant run --cluster-id cls-12345678
 
-Exit codes: 0 done, 1 bad input, settings or a failed call, 2 wrong usage.";
+Exit codes: 0 done, 1 bad input, settings, a failed call or a failed check, 2 wrong usage.";
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
@@ -53,6 +61,9 @@ pub enum Command {
     Crd,
     /// Keep a cluster as its ImagePullSecrets say: the controller
     Run(Box<RunArgs>),
+    /// What people ask.
+    #[command(flatten)]
+    People(PeopleCommand),
     /// Take everything of ours out of a cluster, without controller and webhook
     Cleanup(CleanupArgs),
     /// Take our entries off the nodes' hosts files, and wait until they are gone: before the add-on is removed
@@ -119,8 +130,8 @@ The API credential for spec.tcr is the first of these, and what is there must be
   the section [default] of ~/.tencentcloud/credentials, or of TENCENTCLOUD_CREDENTIALS_FILE
   the role that is bound to the machine
 
-A credential takes the place of another one only when its registry lets it in, asked as a container runtime
-asks: over HTTPS, without redirects, not at loopback, link-local or metadata addresses, and with a token
+A credential takes the place of another one only when its registry lets it in, and is tried again every
+ten minutes, as a container runtime asks: over HTTPS, without redirects, not at loopback, link-local or metadata addresses, and with a token
 service on the registry's own host. --registry-realm, --registry-address and --registry-ca allow more.
 
 Passwords for spec.docker.passwordSecretRef are read from Secrets of tcr-assistant-system with the label
@@ -188,7 +199,7 @@ pub struct RunArgs {
 /// What registries are asked about credentials, and where.
 #[derive(Debug, Group)]
 pub struct RegistryArgs {
-    /// Ask a registry about a credential before it takes the place of another one, and every ten minutes
+    /// Ask registries whether they let credentials in
     #[arg(long, env = "TCR_ASSISTANT_CHECK_REGISTRY", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "true", action = clap::ArgAction::Set)]
     pub check_registry: bool,
     /// Token service, https://HOST[:PORT], that passwords may be sent to besides the registry's own host (repeatable)
@@ -384,16 +395,32 @@ impl Args {
     pub fn log_format(&self) -> LogFormat {
         match &self.command {
             Command::Run(args) => args.log_format,
-            Command::Render(_) | Command::Crd | Command::Cleanup(_) | Command::WithdrawHosts { .. } => {
-                LogFormat::Text
+            Command::Render(_)
+            | Command::Crd
+            | Command::People(_)
+            | Command::Cleanup(_)
+            | Command::WithdrawHosts { .. } => LogFormat::Text,
+        }
+    }
+
+    /// The command line of this process. Under the name `kubectl-tcr`, by which kubectl finds its plugins, there are
+    /// only the commands for people.
+    pub fn of_process() -> Self {
+        let program = std::env::args_os().next().map(PathBuf::from);
+        match program.as_deref().and_then(Path::file_stem) {
+            Some(name) if name == "kubectl-tcr" => {
+                let PluginArgs { log, command } = PluginArgs::parse();
+                Self { log, command: Command::People(command) }
             }
+            _ => Self::parse(),
         }
     }
 
     /// Does what was asked: objects go to `out`, words to stderr.
-    pub fn run(self, out: &mut dyn Write) -> anyhow::Result<()> {
+    pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         let Self { log: _, command } = self;
-        match command {
+        let done = match command {
+            Command::People(command) => return command.run(out),
             Command::Crd => out.write_all(crd::yaml()?.as_bytes()).context("cannot write to stdout"),
             Command::Render(args) => {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -428,7 +455,8 @@ impl Args {
                 runtime.shutdown_background();
                 result
             }
-        }
+        };
+        done.map(|()| ExitCode::SUCCESS)
     }
 }
 

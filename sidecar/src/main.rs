@@ -3,13 +3,12 @@
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
 use sidecar::args::{Args, LogFormat};
 
 fn main() -> ExitCode {
     // Fails only when there is one already, which serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let args = Args::parse();
+    let args = Args::of_process();
     let log = tracing_subscriber::fmt()
         .with_env_filter(args.log_filter())
         .with_writer(io::stderr)
@@ -19,7 +18,7 @@ fn main() -> ExitCode {
         LogFormat::Json => log.json().flatten_event(true).init(),
     }
     match args.run(&mut io::stdout().lock()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             // A refusal of several objects has a line for each.
             for line in format!("{error:#}").lines() {

@@ -1,5 +1,5 @@
-//! A registry, asked whether it lets a credential in: the way a container runtime asks before a pull, and no
-//! further.
+//! A registry, asked whether it lets a credential in, and whether an image can be pulled with it: the way a
+//! container runtime asks before a pull, and no further.
 //!
 //! # Guarantees
 //! An ImagePullSecret's author names the host, so a password goes over HTTPS only, to that host or to a token
@@ -9,5 +9,7 @@
 pub mod address;
 pub mod challenge;
 pub mod check;
+pub mod pull;
 
 pub use check::{Checker, Settings, Verdict};
+pub use pull::PullAnswer;

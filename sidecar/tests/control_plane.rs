@@ -12,6 +12,8 @@ mod contest;
 mod credential;
 #[path = "control_plane/distribution.rs"]
 mod distribution;
+#[path = "control_plane/explain.rs"]
+mod explain;
 #[path = "control_plane/faults.rs"]
 mod faults;
 #[path = "control_plane/gate.rs"]
@@ -26,5 +28,7 @@ mod pods;
 mod rbac;
 #[path = "control_plane/registry.rs"]
 mod registry;
+#[path = "control_plane/status.rs"]
+mod status;
 #[path = "control_plane/webhook.rs"]
 mod webhook;

@@ -67,7 +67,12 @@ impl NameList {
     /// multiplied, and nothing is allocated: it is called for every Pod.
     pub fn selects(&self, name: &str) -> bool {
         (self.included.is_empty() || self.included.iter().any(|pattern| pattern.matches(name)))
-            && !self.excluded.iter().any(|pattern| pattern.matches(name))
+            && !self.excludes(name)
+    }
+
+    /// Whether `name` is one of the exclusions, which win.
+    pub fn excludes(&self, name: &str) -> bool {
+        self.excluded.iter().any(|pattern| pattern.matches(name))
     }
 
     /// Whether every name is selected, future ones too.

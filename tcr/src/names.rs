@@ -38,9 +38,11 @@ pub const CREDENTIAL_LABEL: &str = "tcr.tencentcloudcr.com/credential";
 pub const FINALIZER: &str = "tcr.tencentcloudcr.com/cleanup";
 /// Lease by which one of several controllers leads.
 pub const LEADER_LEASE: &str = "tcr-assistant-leader";
+/// Deployment of the controller and the webhook.
+pub const CONTROLLER_DEPLOYMENT: &str = "tcr-assistant-controller-manager";
 /// ConfigMap with the entries for the nodes' hosts files.
 pub const UPDATER_CONFIG: &str = "updater-config";
-/// The `app.kubernetes.io/component` of the node agents' Pods.
+/// DaemonSet of the node agents, and the `app.kubernetes.io/component` of their Pods.
 pub const HOSTS_UPDATER: &str = "hosts-updater";
 /// Port on a node's address where its agent answers `GET /metrics`, unless the chart says otherwise.
 pub const HOSTS_UPDATER_METRICS_PORT: u16 = 19617;

@@ -20,7 +20,7 @@ use crate::cloud::endpoint::Endpoint;
 use crate::cloud::transport::innermost;
 
 /// All of it together may take so long.
-const DEADLINE: Duration = Duration::from_secs(10);
+pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 const CONNECT: Duration = Duration::from_secs(3);
 /// Far above any token.
 const LARGEST: usize = 128 * 1024;
@@ -64,13 +64,13 @@ pub type Links = BTreeMap<RegistryHost, IpAddr>;
 /// Asks registries.
 #[derive(Debug)]
 pub struct Checker {
-    http: reqwest::Client,
+    pub(super) http: reqwest::Client,
     settings: Arc<Settings>,
     links: Arc<Mutex<Links>>,
 }
 
 /// How a question ended before there was an answer.
-struct Unknown(String);
+pub(super) struct Unknown(pub(super) String);
 
 impl Checker {
     /// Connects to nothing yet.
@@ -123,19 +123,10 @@ impl Checker {
         username: &str,
         password: &Sensitive,
     ) -> Result<Verdict, Unknown> {
-        let url = Url::parse(&format!("https://{host}/v2/")).map_err(|error| Unknown(error.to_string()))?;
-        self.may_send_to(&url)?;
-        let refusal = self.send(self.http.get(url.clone())).await?;
-        if refusal.status() != StatusCode::UNAUTHORIZED {
-            return Err(match refusal.status().as_u16() {
-                200 => Unknown("it asks for no credential".to_owned()),
-                status => Unknown(format!("it answers HTTP {status} instead of asking for a credential")),
-            });
-        }
-        let mut headers =
-            refusal.headers().get_all(WWW_AUTHENTICATE).iter().filter_map(|it| it.to_str().ok());
-        match headers.find_map(challenge::parse) {
-            None => Err(Unknown("it does not say how to show a credential".to_owned())),
+        let url = base(host)?;
+        let refusal = self.challenge(&url).await?;
+        match refusal {
+            None => Err(Unknown("it asks for no credential".to_owned())),
             Some(Challenge::Basic) => {
                 let request = self.http.get(url).basic_auth(username, Some(password.expose()));
                 judge(host, self.send(request).await?.status())?.map_or(Ok(ACCEPTED), Ok)
@@ -147,8 +138,28 @@ impl Checker {
         }
     }
 
+    /// How the registry wants a credential to be shown; none when it wants none.
+    pub(super) async fn challenge(&self, url: &Url) -> Result<Option<Challenge>, Unknown> {
+        self.may_send_to(url)?;
+        let refusal = self.send(self.http.get(url.clone())).await?;
+        match refusal.status().as_u16() {
+            200 => return Ok(None),
+            401 => {}
+            status => {
+                let reason = format!("it answers HTTP {status} instead of asking for a credential");
+                return Err(Unknown(reason));
+            }
+        }
+        let mut headers =
+            refusal.headers().get_all(WWW_AUTHENTICATE).iter().filter_map(|it| it.to_str().ok());
+        match headers.find_map(challenge::parse) {
+            Some(challenge) => Ok(Some(challenge)),
+            None => Err(Unknown("it does not say how to show a credential".to_owned())),
+        }
+    }
+
     /// The token service's URL, when a password may be sent there.
-    fn realm(&self, registry: &Url, realm: &str) -> Result<Url, Unknown> {
+    pub(super) fn realm(&self, registry: &Url, realm: &str) -> Result<Url, Unknown> {
         let not_allowed = || {
             Unknown(format!(
                 "it names the token service {realm:?}, which is not on the same host: allow it with --registry-realm"
@@ -181,15 +192,9 @@ impl Checker {
         username: &str,
         password: &Sensitive,
     ) -> Result<Verdict, Unknown> {
-        if !self.is_allowed(realm) {
-            self.may_send_to(realm)?;
-        }
         // A service that refuses a scope as a whole says nothing about the credential by that.
         for scope in [Some(SCOPE), None] {
-            let mut url = realm.clone();
-            url.query_pairs_mut().extend_pairs(service.map(|it| ("service", it)));
-            url.query_pairs_mut().extend_pairs(scope.map(|it| ("scope", it)));
-            let answer = self.send(self.http.get(url).basic_auth(username, Some(password.expose()))).await?;
+            let answer = self.ask_for_token(realm, service, scope, Some((username, password))).await?;
             match judge(host, answer.status())? {
                 None => {
                     let token = token(answer).await?;
@@ -200,6 +205,28 @@ impl Checker {
             }
         }
         Err(Unknown("its token service said nothing".to_owned()))
+    }
+
+    /// The token service's answer, with rights that are asked for or none, to a credential or nobody.
+    pub(super) async fn ask_for_token(
+        &self,
+        realm: &Url,
+        service: Option<&str>,
+        scope: Option<&str>,
+        login: Option<(&str, &Sensitive)>,
+    ) -> Result<Response, Unknown> {
+        if !self.is_allowed(realm) {
+            self.may_send_to(realm)?;
+        }
+        let mut url = realm.clone();
+        url.query_pairs_mut().extend_pairs(service.map(|it| ("service", it)));
+        url.query_pairs_mut().extend_pairs(scope.map(|it| ("scope", it)));
+        let request = self.http.get(url);
+        let request = match login {
+            Some((username, password)) => request.basic_auth(username, Some(password.expose())),
+            None => request,
+        };
+        self.send(request).await
     }
 
     /// A name is looked up by [`Guard`]; an address needs no looking up.
@@ -215,9 +242,14 @@ impl Checker {
         }
     }
 
-    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Response, Unknown> {
+    pub(super) async fn send(&self, request: reqwest::RequestBuilder) -> Result<Response, Unknown> {
         request.send().await.map_err(|error| Unknown(format!("cannot ask it: {}", innermost(&error))))
     }
+}
+
+/// The URL that says how to show a credential.
+pub(super) fn base(host: &RegistryHost) -> Result<Url, Unknown> {
+    Url::parse(&format!("https://{host}/v2/")).map_err(|error| Unknown(error.to_string()))
 }
 
 const ACCEPTED: Verdict = Verdict::Accepted { can_push: false };
@@ -235,7 +267,7 @@ fn judge(host: &RegistryHost, status: StatusCode) -> Result<Option<Verdict>, Unk
 }
 
 /// The token in a service's answer.
-async fn token(mut answer: Response) -> Result<Sensitive, Unknown> {
+pub(super) async fn token(mut answer: Response) -> Result<Sensitive, Unknown> {
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await.map_err(|error| Unknown(innermost(&error)))? {
         body.extend_from_slice(&chunk);

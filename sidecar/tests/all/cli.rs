@@ -439,3 +439,53 @@ fn help_shows_examples_and_where_credentials_come_from() {
         assert!(help.contains(expected), "{help}");
     }
 }
+
+#[test]
+fn under_the_name_that_kubectl_looks_for_there_are_the_commands_for_people() {
+    let folder = tempfile::tempdir().unwrap();
+    let plugin = folder.path().join("kubectl-tcr");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_tcr-assistant"), &plugin).unwrap();
+    let run = |args: &[&str]| {
+        let output =
+            Command::new(&plugin).args(args).env_clear().env("HOME", folder.path()).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Run { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    };
+    let help = run(&["--help"]).stdout;
+    assert!(
+        help.contains("Usage: kubectl tcr") && help.contains("kubectl tcr explain pod/web-5d8f7"),
+        "{help}"
+    );
+    assert!(!help.contains("render") && !help.contains("withdraw"), "{help}");
+    assert_eq!(run(&["render", "-f", "a.yaml"]).code, Some(2));
+    for (args, word) in [
+        (&["explain", "deployment/web"][..], "only Pods are explained"),
+        (&["explain", "pod/Web"][..], "lower-case"),
+        (&["explain", "pod/web", "-n", "Shop"][..], "a namespace is"),
+        (&["status", "--as-group=a"][..], "--as"),
+    ] {
+        let run = run(args);
+        assert!(run.code == Some(2) && run.stderr.contains(word), "{args:?}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn a_cluster_that_cannot_be_found_is_said_with_the_flag_that_helps() {
+    let config = "apiVersion: v1\nkind: Config\ncurrent-context: a\ncontexts: [{name: a, context: {cluster: a, user: a}}]\n\
+                  clusters: [{name: a, cluster: {server: 'https://127.0.0.1:1'}}]\nusers: [{name: a, user: {token: t-secret}}]\n";
+    let place = Place::new().file("config", config);
+    let told = |args: &[&str]| {
+        let run = place.run(args);
+        assert_eq!(run.code, Some(1), "{}", run.stdout);
+        assert!(!run.stderr.contains("t-secret"), "{}", run.stderr);
+        run.stderr
+    };
+    let text = told(&["status", "--kubeconfig=absent"]);
+    assert!(text.contains("cannot read --kubeconfig absent"), "{text}");
+    let text = told(&["status", "--kubeconfig=config", "--context=b"]);
+    assert!(text.contains("no context \"b\"; it has a"), "{text}");
+    let text = told(&["explain", "pod/web", "--kubeconfig=config"]);
+    assert!(text.contains("cannot read Pod default/web"), "{text}");
+    let text = told(&["status", "--kubeconfig=config"]);
+    assert!(text.contains("cannot read ImagePullSecrets"), "{text}");
+}

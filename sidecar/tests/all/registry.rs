@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use sidecar::registry::{Checker, Settings, Verdict};
+use sidecar::registry::{Checker, PullAnswer, Settings, Verdict};
+use tcr::docker_config::Login;
 use tcr::sensitive::Sensitive;
 
 use crate::server::http;
@@ -59,12 +60,22 @@ impl Registry {
         Self { address, certificate: certified.cert.pem(), requests }
     }
 
-    async fn check(&self) -> Verdict {
+    fn checker(&self) -> Checker {
         let hosts = [HOST, "elsewhere.example.com"];
         let addresses = hosts.map(|host| (host.parse().unwrap(), self.address)).into();
         let ca = Some(self.certificate.clone().into_bytes());
-        let checker = Checker::new(Settings { ca, addresses, realms: Vec::new() }).unwrap();
-        checker.check(&[HOST.parse().unwrap()], "100", &Sensitive::new(PASSWORD)).await
+        Checker::new(Settings { ca, addresses, realms: Vec::new() }).unwrap()
+    }
+
+    async fn check(&self) -> Verdict {
+        self.checker().check(&[HOST.parse().unwrap()], "100", &Sensitive::new(PASSWORD)).await
+    }
+
+    /// What it says to somebody who wants an image, with the credential or with none.
+    async fn pull(&self, has_credential: bool) -> PullAnswer {
+        let image = format!("{HOST}/team/app:v1").parse().unwrap();
+        let login = Login { username: "100".to_owned(), password: Sensitive::new(PASSWORD) };
+        self.checker().pull(&image, has_credential.then_some(&login)).await
     }
 
     /// The reason for which it could not be judged, after which nothing that was sent holds the password.
@@ -72,6 +83,10 @@ impl Registry {
         let Verdict::Unknown { reason } = self.check().await else { panic!("it was judged") };
         self.expect_no_password();
         reason
+    }
+
+    fn expect_no_basic(&self) {
+        assert!(!self.requests.lock().unwrap().join("\n").contains("Basic "), "a credential was shown");
     }
 
     fn expect_no_password(&self) {
@@ -181,4 +196,65 @@ async fn a_registry_that_is_not_trusted_gets_nothing() {
     let untrusted = Registry { certificate: other.certificate.clone(), ..registry };
     let reason = untrusted.check_unknown().await;
     assert!(reason.contains("certificate"), "{reason}");
+}
+
+#[tokio::test]
+async fn an_image_is_asked_for_as_a_container_runtime_does_and_not_pulled() {
+    let registry = Registry::start(|path| match path {
+        "/v2/" => here("/token"),
+        "/v2/team/app/manifests/v1" => http("200 OK", "", ""),
+        _ => http("200 OK", "", r#"{"token":"t-1"}"#),
+    });
+    assert_eq!(registry.pull(true).await, PullAnswer::Pulls);
+    let requests = registry.requests.lock().unwrap();
+    assert_eq!(requests.len(), 3, "{requests:?}");
+    let scope = "GET /token?service=harbor-registry&scope=repository%3Ateam%2Fapp%3Apull ";
+    assert!(requests[1].starts_with(scope) && requests[1].contains(BASIC), "{requests:?}");
+    let last = requests[2].to_lowercase();
+    assert!(
+        last.starts_with("head /v2/team/app/manifests/v1") && last.contains("bearer t-1"),
+        "{requests:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_a_registry_says_to_a_pull_is_told_apart() {
+    let answers = |manifest: &'static str, scoped: &'static str, plain: &'static str| {
+        Registry::start(move |path| match path {
+            "/v2/" => here("/token"),
+            path if path.starts_with("/v2/") => {
+                http(manifest, "Location: https://elsewhere.example.com/\r\n", "")
+            }
+            path if path.contains("scope=") => http(scoped, "", r#"{"token":"t-1"}"#),
+            _ => http(plain, "", r#"{"token":"t-2"}"#),
+        })
+    };
+    let (ok, no, never) = ("200 OK", "401 Unauthorized", "403 Forbidden");
+    for (registry, has_credential, expected) in [
+        (answers(ok, ok, ok), true, "pulls"),
+        (answers(ok, ok, ok), false, "pulls"),
+        (answers("404 Not Found", ok, ok), true, "notFound"),
+        (answers(never, ok, ok), true, "notAllowed"),
+        (answers(ok, never, ok), true, "notAllowed"),
+        (answers(ok, no, no), true, "refused"),
+        (answers(ok, no, no), false, "notAllowed"),
+        (answers("307 Temporary Redirect", ok, ok), true, "unknown"),
+        (answers("503 Service Unavailable", ok, ok), true, "unknown"),
+        (answers(ok, "500 Internal Server Error", ok), true, "unknown"),
+        (Registry::start(|_| http(ok, "", "")), false, "pulls"),
+        (Registry::start(|_| challenge(r#"Basic realm="registry""#)), true, "refused"),
+        (Registry::start(|_| challenge(r#"Basic realm="registry""#)), false, "notAllowed"),
+    ] {
+        let answer = registry.pull(has_credential).await;
+        let told = serde_json::to_value(&answer).unwrap();
+        assert_eq!(told["answer"], expected, "{answer:?}");
+        assert!(!told.to_string().contains(PASSWORD), "a password is shown");
+        if !has_credential {
+            registry.expect_no_basic();
+        }
+    }
+    // No password leaves for a token service elsewhere, also when an image is asked for.
+    let registry = Registry::start(|_| challenge(r#"Bearer realm="https://elsewhere.example.com/token""#));
+    assert!(matches!(registry.pull(true).await, PullAnswer::Unknown(_)));
+    registry.expect_no_password();
 }

@@ -1,0 +1,259 @@
+//! What is said about each thing that keeps an image from being pulled, and the one thing to do about it.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use tcr::names::{INJECT_ANNOTATION, SYSTEM_NAMESPACE, derived_secret_name};
+use tcr::registry_host::RegistryHost;
+
+use super::facts::{AskedFor, Content, Facts, SecretFacts};
+use super::findings::Problem;
+use super::image::Case;
+use crate::reader::Seen;
+
+/// How to have a Pod made again.
+pub(super) fn make_again(facts: &Facts) -> String {
+    let (namespace, name) = (&facts.pod.namespace, &facts.pod.name);
+    match &facts.pod.owner {
+        Some(owner) => {
+            format!(
+                "delete the Pod, so that {owner} makes it again: kubectl -n {namespace} delete pod {name}"
+            )
+        }
+        None => format!(
+            "delete the Pod and make it again, for nothing else does: kubectl -n {namespace} delete pod {name}"
+        ),
+    }
+}
+
+fn start_controller() -> String {
+    format!("see why no controller runs: kubectl -n {SYSTEM_NAMESPACE} get pods")
+}
+
+/// The Pod does not refer to the Secret that is there for it.
+pub(super) fn not_listed(facts: &Facts, asked: &AskedFor, secret: &str) -> Problem {
+    let pod = &facts.pod;
+    let lacks = format!("the Pod does not refer to {secret}");
+    if pod.mirror {
+        return Problem::new(
+            "StaticPod",
+            format!("{lacks}: it mirrors a static Pod, which can refer to no Secret"),
+            format!(
+                "give node {} a credential of its own, or let the API server run the Pod",
+                pod.node.as_deref().unwrap_or("?")
+            ),
+        );
+    }
+    if pod.opted_out {
+        return Problem::new(
+            "OptedOut",
+            format!("{lacks}: its annotation {INJECT_ANNOTATION} is \"false\", which keeps the policy away"),
+            format!(
+                "take the annotation {INJECT_ANNOTATION} off {}, and make the Pod again",
+                pod.owner
+                    .as_ref()
+                    .map_or("the Pod".to_owned(), |owner| format!("the Pod's template (see {owner})"))
+            ),
+        );
+    }
+    let account = facts.account.known().and_then(Option::as_ref);
+    if account.is_some_and(|it| it.enforces && !it.references.iter().any(|it| it == secret)) {
+        let name = &pod.account;
+        return Problem::new(
+            "MountableSecretsEnforced",
+            format!("{lacks}: its ServiceAccount {name} allows no Secrets but those that it lists"),
+            format!("add {secret} to imagePullSecrets of ServiceAccount {name}, and make the Pod again"),
+        );
+    }
+    let why = match (pod.created, asked.created) {
+        (Some(pod), Some(asked_at)) if pod < asked_at => {
+            format!("it was made before ImagePullSecret {}", asked.name)
+        }
+        _ => "it was made while admission was away, or before its ServiceAccount referred to it".to_owned(),
+    };
+    let message = format!("{lacks}: {why}, and a Pod's list never changes");
+    Problem::new("ReferenceMissing", message, make_again(facts))
+}
+
+/// The Secret that the Pod needs does not exist.
+pub(super) fn secret_missing(case: &Case<'_>, asked: &AskedFor, is_away: bool) -> Problem {
+    let (secret, namespace) = (derived_secret_name(&asked.name), &case.facts.pod.namespace);
+    let message = format!("there is no Secret {secret} in namespace {namespace}");
+    if is_away {
+        let message = format!("{message}, and no controller runs that would write it");
+        return Problem::new("ControllerAway", message, start_controller());
+    }
+    Problem::new(
+        "SecretMissing",
+        message,
+        format!(
+            "wait a minute: the controller writes it; if it does not, see why: kubectl describe imagepullsecret {}",
+            asked.name
+        ),
+    )
+}
+
+/// There is a Secret of the name, and it is not what it should be.
+pub(super) fn secret_useless(
+    case: &Case<'_>,
+    asked: &AskedFor,
+    found: &SecretFacts,
+    is_away: bool,
+) -> Problem {
+    let (secret, namespace) = (derived_secret_name(&asked.name), &case.facts.pod.namespace);
+    let host = &case.image.host;
+    let what = match &found.content {
+        Content::Logins(_) if found.is_for(&case.image) => "its credential is refused".to_owned(),
+        Content::Logins(_) => format!("it has no credential for {host}"),
+        Content::Ignored(why) | Content::Broken(why) => why.clone(),
+    };
+    if !found.is_ours {
+        return Problem::new(
+            "SecretForeign",
+            format!("the Secret {secret} in namespace {namespace} is not the controller's, and {what}"),
+            format!(
+                "delete it (kubectl -n {namespace} delete secret {secret}), or let ImagePullSecret {} take it over with \
+                 spec.conflictPolicy",
+                asked.name
+            ),
+        );
+    }
+    if is_away {
+        let message = format!("the Secret {secret}: {what}, and no controller runs that would mend it");
+        return Problem::new("ControllerAway", message, start_controller());
+    }
+    match &found.edited_by {
+        Some(editor) => Problem::new(
+            "SecretEdited",
+            format!("the Secret {secret} was changed by {editor}, and {what}"),
+            format!(
+                "stop {editor} from changing it; the controller mends it, ever more slowly while it is changed back: \
+                 kubectl describe imagepullsecret {}",
+                asked.name
+            ),
+        ),
+        None => Problem::new(
+            "SecretBehind",
+            format!("the Secret {secret}: {what}"),
+            format!("wait a minute; if it stays so: kubectl describe imagepullsecret {}", asked.name),
+        ),
+    }
+}
+
+/// The controller says that the credential is no good.
+pub(super) fn credential_invalid(asked: &AskedFor, condition: &Condition) -> Problem {
+    let Condition { reason, message, .. } = condition;
+    Problem::new(
+        "CredentialInvalid",
+        format!("ImagePullSecret {} has no valid credential ({reason}): {message}", asked.name),
+        format!("mend what its condition CredentialValid says: {message}"),
+    )
+}
+
+/// The registry refuses the credential, of which the controller thinks well.
+pub(super) fn credential_refused(asked: &AskedFor, secret: &str, why: &str, is_away: bool) -> Problem {
+    let message = format!("the registry refuses the credential of Secret {secret}: {why}");
+    if is_away {
+        let message = format!("{message}; no controller runs that would replace it");
+        return Problem::new("ControllerAway", message, start_controller());
+    }
+    let to_do = match &asked.spec.docker {
+        Some(_) => format!("correct the password of ImagePullSecret {}", asked.name),
+        None => format!(
+            "wait: the controller asks the registry every ten minutes, and replaces what it refuses; if it does not: \
+             kubectl describe imagepullsecret {}",
+            asked.name
+        ),
+    };
+    Problem::new("CredentialRefused", message, to_do)
+}
+
+/// A registry that no Secret of the Pod is for, and no ImagePullSecret that is known.
+pub(super) fn no_credential(facts: &Facts, host: &RegistryHost, why: &str) -> Problem {
+    let reason = "NoCredential";
+    match facts.asked.missing() {
+        None => Problem::new(
+            reason,
+            format!("no Secret of the Pod is for {host}, and no ImagePullSecret: {why}"),
+            format!("make a pull secret for {host} and refer to it in the Pod, or correct the image's host"),
+        ),
+        Some(missing) => Problem::new(
+            reason,
+            format!(
+                "no Secret of the Pod is for {host} ({why}), and ImagePullSecrets could not be read: {missing}"
+            ),
+            format!(
+                "ask who runs the cluster whether an ImagePullSecret is for {host}, the namespace {} and the \
+                 ServiceAccount {}",
+                facts.pod.namespace, facts.pod.account
+            ),
+        ),
+    }
+}
+
+/// The node does not reach the registry.
+pub(super) fn cannot_reach(case: &Case<'_>) -> Problem {
+    let host = &case.image.host;
+    let node = case.facts.pod.node.as_deref().unwrap_or("the node");
+    let message = format!("{node} does not reach {host}");
+    let Some((asked, link)) = case.asked.iter().find_map(|(asked, _)| {
+        let link = asked.conditions.iter().find(|it| it.type_ == "PrivateLink")?;
+        Some((asked, link))
+    }) else {
+        let to_do = match case.asked.first() {
+            Some((asked, _)) if asked.spec.tcr.is_some() => format!(
+                "resolve {host} to the private link (spec.tcr.privateNetwork.resolve of ImagePullSecret {}), or allow the \
+                 nodes' addresses in the instance's public access",
+                asked.name
+            ),
+            _ => format!("let {node} resolve and reach {host}, port 443"),
+        };
+        return Problem::new("RegistryUnreachable", message, to_do);
+    };
+    if link.status == "False" {
+        return Problem::new(
+            "PrivateLinkDown",
+            format!("{message}: its private link is not up ({}): {}", link.reason, link.message),
+            format!("mend the private link: {}", link.message),
+        );
+    }
+    match &asked.nodes {
+        Some(nodes) if nodes.withholding > 0 => Problem::new(
+            "PrivateLinkSilent",
+            format!("{message}: on {} nodes the private link's address does not answer", nodes.withholding),
+            "let the nodes reach the link's address, port 443: its security group, routes, network policies",
+        ),
+        Some(nodes) if nodes.current < nodes.desired => Problem::new(
+            "NodesBehind",
+            format!(
+                "{message}: {} of {} nodes have the entries for their hosts file",
+                nodes.current, nodes.desired
+            ),
+            format!(
+                "see why hosts-updater on {node} is behind: kubectl -n {SYSTEM_NAMESPACE} get pods -o wide -l \
+                 app.kubernetes.io/component=hosts-updater"
+            ),
+        ),
+        _ => Problem::new(
+            "PrivateLinkSilent",
+            format!("{message}, though it resolves it to the private link: {}", link.message),
+            "let the nodes reach the link's address, port 443: its security group, routes, network policies",
+        ),
+    }
+}
+
+/// The node does not trust the registry.
+pub(super) fn certificate(case: &Case<'_>) -> Problem {
+    let host = &case.image.host;
+    let node = case.facts.pod.node.as_deref().unwrap_or("the node");
+    Problem::new(
+        "CertificateUntrusted",
+        format!("{node} does not trust the certificate of {host}"),
+        format!(
+            "see what answers {node} for {host}, or give its container runtime the certificate authority"
+        ),
+    )
+}
+
+/// What has to be known and is not.
+pub(super) fn not_known<T>(what: &str, seen: &Seen<T>) -> Option<String> {
+    seen.missing().map(|why| format!("{what}: {why}"))
+}

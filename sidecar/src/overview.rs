@@ -1,0 +1,35 @@
+//! `tcr-assistant status`: how the add-on is, on one screen.
+//!
+//! `gather` reads the cluster with the rights of whoever asks, `report` makes lines of these facts without a client or
+//! a clock of its own, `text` shows them.
+
+pub mod gather;
+pub mod report;
+pub mod text;
+
+use std::io::Write;
+
+use anyhow::{Context as _, Result, bail};
+use jiff::Timestamp;
+
+use crate::explain::Output;
+use crate::reader::{Reader, Seen};
+
+/// Tells `out` how the add-on is; whether everything is ready.
+///
+/// # Errors
+/// The ImagePullSecrets cannot be read, without which there is nothing to tell, or nothing can be written.
+pub async fn run(reader: &Reader, output: Output, out: &mut dyn Write) -> Result<bool> {
+    let facts = gather::facts(reader).await;
+    if let Seen::Denied(_) | Seen::Failed(_) = facts.asked {
+        bail!("cannot read ImagePullSecrets: {}", facts.asked.missing().unwrap_or_default());
+    }
+    let now = Timestamp::now();
+    let report = report::report(&facts, now);
+    let text = match output {
+        Output::Text => text::text(&report, now),
+        Output::Json => serde_json::to_string_pretty(&report).context("cannot print the report")? + "\n",
+    };
+    out.write_all(text.as_bytes()).context("cannot write to stdout")?;
+    Ok(report.ready)
+}

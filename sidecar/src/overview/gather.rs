@@ -1,0 +1,44 @@
+//! Reads how the add-on is.
+
+use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use kube::Api;
+use tcr::names::{CONTROLLER_DEPLOYMENT, HOSTS_UPDATER, MUTATING_WEBHOOK, SYSTEM_NAMESPACE};
+
+use super::report::{Facts, Replicas};
+use crate::reader::{Reader, Right};
+
+/// Everything that is known.
+pub async fn facts(reader: &Reader) -> Facts {
+    let client = &reader.client;
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
+    let daemons: Api<DaemonSet> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
+    let webhooks: Api<MutatingWebhookConfiguration> = Api::all(client.clone());
+    let resource = "mutatingwebhookconfigurations.admissionregistration.k8s.io";
+    let (asked, controller, deployment, agents, webhook) = futures::join!(
+        reader.image_pull_secrets(),
+        reader.controller(),
+        reader.object(&deployments, CONTROLLER_DEPLOYMENT, Right::get("deployments.apps", SYSTEM_NAMESPACE)),
+        reader.object(&daemons, HOSTS_UPDATER, Right::get("daemonsets.apps", SYSTEM_NAMESPACE)),
+        reader.object(&webhooks, MUTATING_WEBHOOK, Right { verb: "get", resource, namespace: None }),
+    );
+    let of_deployment = |it: Deployment| Replicas {
+        desired: it.spec.and_then(|it| it.replicas).unwrap_or(1),
+        ready: it.status.and_then(|it| it.ready_replicas).unwrap_or_default(),
+    };
+    let of_agents = |it: DaemonSet| {
+        let status = it.status.unwrap_or_default();
+        Replicas { desired: status.desired_number_scheduled, ready: status.number_ready }
+    };
+    let failure_policy = |it: MutatingWebhookConfiguration| {
+        let first = it.webhooks.into_iter().flatten().next();
+        first.and_then(|it| it.failure_policy).unwrap_or_else(|| "Fail".to_owned())
+    };
+    Facts {
+        asked,
+        controller,
+        deployment: deployment.map(|it| it.map(of_deployment)),
+        agents: agents.map(|it| it.map(of_agents)),
+        failure_policy: webhook.map(|it| it.map(failure_policy)),
+    }
+}
