@@ -205,3 +205,11 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_exclusion_is_told_from_not_being_listed() {
+    let list: NameList = "shop-*,!shop-old".parse().unwrap();
+    assert!(list.excludes("shop-old") && !list.selects("shop-old"));
+    assert!(!list.excludes("team") && !list.selects("team"));
+    assert!(!list.excludes("shop-new") && list.selects("shop-new"));
+}
