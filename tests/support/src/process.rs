@@ -93,8 +93,21 @@ impl Process {
         None
     }
 
-    /// Fails with the end of its log when it is not running.
-    pub(crate) fn check(&self) -> Result<()> {
+    /// Stops it where it stands (SIGSTOP), as a machine that hangs does.
+    pub fn suspend(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// Fails when it has ended by itself.
+    ///
+    /// # Errors
+    /// It has: how, and the end of its log.
+    pub fn check(&self) -> Result<()> {
         let Some(status) = self.ended() else { return Ok(()) };
         bail!("{} ended with {status}; its log ends with\n{}", self.name, tail(&self.log, 15))
     }

@@ -1,0 +1,4 @@
+//! Real processes on a real control plane.
+
+mod admission;
+mod webhook;
