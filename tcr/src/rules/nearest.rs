@@ -1,8 +1,8 @@
 //! What somebody meant who wrote a name that is unknown.
 
 /// The known name nearest to `unknown` by edit distance (insertions, deletions, replacements and
-/// swapped neighbours, whatever the case), for "did you mean"; None when none is near. The first
-/// of equally near ones.
+/// swapped neighbours, whatever the case), for "did you mean"; None when none is near. Of equally
+/// near ones the first by the alphabet, so that the order of `known` does not matter.
 pub fn nearest<'a>(unknown: &str, known: &[&'a str]) -> Option<&'a str> {
     // Nothing known is this long; a hostile name costs nothing.
     if unknown.len() > 64 {
@@ -13,7 +13,7 @@ pub fn nearest<'a>(unknown: &str, known: &[&'a str]) -> Option<&'a str> {
         .iter()
         .map(|&name| (distance(&unknown, &name.to_ascii_lowercase().chars().collect::<Vec<_>>()), name))
         .filter(|&(distance, name)| distance <= (name.chars().count() / 3).max(1))
-        .min_by_key(|&(distance, _)| distance)
+        .min()
         .map(|(_, name)| name)
 }
 

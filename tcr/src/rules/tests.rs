@@ -520,4 +520,7 @@ fn the_nearest_name_is_one_that_could_be_meant() {
         assert_eq!(nearest(unknown, &known), expected, "{unknown}");
     }
     assert_eq!(nearest(&"n".repeat(1_000_000), &known), None);
+    for known in [["b.com", "a.com"], ["a.com", "b.com"]] {
+        assert_eq!(nearest("x.com", &known), Some("a.com"), "whatever the order");
+    }
 }
