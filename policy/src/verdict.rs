@@ -153,11 +153,9 @@ pub(crate) fn short(text: &str) -> String {
     const HEAD: usize = 56;
     const TAIL: usize = 20;
     let mut starts = text.char_indices().map(|(start, _)| start);
-    let (Some(head), Some(tail)) = (starts.nth(HEAD), starts.nth_back(TAIL - 1)) else {
-        return text.to_owned();
-    };
-    if starts.count() < 3 {
-        return text.to_owned();
+    let ends = starts.nth(HEAD).zip(starts.nth_back(TAIL - 1)).filter(|_| starts.count() >= 3);
+    match ends.and_then(|(head, tail)| Some((text.get(..head)?, text.get(tail..)?))) {
+        Some((head, tail)) => format!("{head}...{tail}"),
+        None => text.to_owned(),
     }
-    format!("{}...{}", &text[..head], &text[tail..])
 }

@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 
-use kubewarden_policy_sdk::protocol_version_guest;
 use wapc_guest::{CallResult, host_call, register_function};
 
 use crate::cluster::Cluster;
@@ -12,7 +11,7 @@ use crate::{Prepared, validate_prepared, validate_settings};
 #[expect(unsafe_code, reason = "waPC finds the guest's initialiser by its exported name")]
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn wapc_init() {
-    register_function("protocol_version", protocol_version_guest);
+    register_function("protocol_version", |_| Ok(b"\"v1\"".to_vec()));
     register_function("validate_settings", |payload| Ok(validate_settings(payload)));
     register_function("validate", validate_for_host);
     register_function("prepare_settings", prepare_for_host);

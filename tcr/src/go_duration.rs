@@ -57,7 +57,7 @@ fn nanoseconds(text: &str) -> Result<u64, GoDurationProblem> {
     if rest.is_empty() {
         return Err(GoDurationProblem::Form);
     }
-    let mut total: u128 = 0;
+    let mut total: u64 = 0;
     while !rest.is_empty() {
         let (whole, after) = digits(rest);
         let (fraction, after) = match after.strip_prefix('.') {
@@ -68,33 +68,47 @@ fn nanoseconds(text: &str) -> Result<u64, GoDurationProblem> {
             return Err(GoDurationProblem::Form);
         }
         let end = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
-        let (unit, after) = after.split_at(end);
+        let (unit, after) = split_at(after, end);
         // 19 digits hold every legal number; more are too long or vanish in the fraction.
         let number = whole.trim_start_matches('0');
         if number.len() > 19 {
             return Err(GoDurationProblem::Long);
         }
-        let number: u128 =
+        let number: u64 =
             if number.is_empty() { 0 } else { number.parse().map_err(|_| GoDurationProblem::Long)? };
         let unit = unit_nanoseconds(unit, whole, number)?;
-        let fraction = &fraction[..fraction.len().min(18)];
-        let scale = 10_u128.pow(u32::try_from(fraction.len()).unwrap_or(0));
-        let part: u128 =
-            if fraction.is_empty() { 0 } else { fraction.parse().map_err(|_| GoDurationProblem::Form)? };
-        total += number * unit + part * unit / scale;
-        if total > i64::MAX as u128 {
-            return Err(GoDurationProblem::Long);
-        }
+        total = number
+            .checked_mul(unit)
+            .and_then(|part| part.checked_add(part_of_unit(fraction, unit)))
+            .and_then(|part| part.checked_add(total))
+            .filter(|total| i64::try_from(*total).is_ok())
+            .ok_or(GoDurationProblem::Long)?;
         rest = after;
     }
-    u64::try_from(total).map_err(|_| GoDurationProblem::Long)
+    Ok(total)
+}
+
+/// What the digits after the point stand for, as Go reckons it, in floating point: less than a nanosecond
+/// is lost.
+fn part_of_unit(fraction: &str, unit: u64) -> u64 {
+    let (mut digits, mut scale) = (0.0, 1.0);
+    for byte in fraction.bytes().take(18) {
+        digits = digits * 10.0 + f64::from(byte - b'0');
+        scale *= 10.0;
+    }
+    (digits * (unit as f64 / scale)) as u64
 }
 
 fn digits(text: &str) -> (&str, &str) {
-    text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
+    split_at(text, text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
 }
 
-fn unit_nanoseconds(unit: &str, whole: &str, number: u128) -> Result<u128, GoDurationProblem> {
+/// `at` is on a boundary; the standard library's own says so in a kilobyte of wasm when it is not.
+fn split_at(text: &str, at: usize) -> (&str, &str) {
+    text.split_at_checked(at).unwrap_or((text, ""))
+}
+
+fn unit_nanoseconds(unit: &str, whole: &str, number: u64) -> Result<u64, GoDurationProblem> {
     let hours = match unit {
         "ns" => return Ok(1),
         // The micro sign and the Greek letter mu, as in Go.
@@ -109,8 +123,7 @@ fn unit_nanoseconds(unit: &str, whole: &str, number: u128) -> Result<u128, GoDur
         "y" | "year" | "years" => 365 * 24,
         _ => return Err(GoDurationProblem::Unit(unit.to_owned())),
     };
-    let hours = u64::try_from(number.saturating_mul(hours)).map_err(|_| GoDurationProblem::Long)?;
-    Err(GoDurationProblem::LongUnit(hours))
+    Err(number.checked_mul(hours).map_or(GoDurationProblem::Long, GoDurationProblem::LongUnit))
 }
 
 #[cfg(test)]

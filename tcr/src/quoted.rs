@@ -19,9 +19,10 @@ pub(crate) struct Quoted<'a>(&'a str);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.char_indices().nth(SHOWN) {
-            Some((end, _)) => write!(f, "\"{}...\"", self.0[..end].escape_debug()),
-            None => write!(f, "\"{}\"", self.0.escape_debug()),
+        let cut = self.0.char_indices().nth(SHOWN).and_then(|(end, _)| self.0.get(..end));
+        match cut {
+            Some(head) => fmt::Debug::fmt(&format!("{head}..."), f),
+            None => fmt::Debug::fmt(self.0, f),
         }
     }
 }

@@ -1,7 +1,6 @@
 //! The host of a registry: a DNS name or an IP literal, with an optional port.
 
 use std::fmt;
-use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -171,7 +170,7 @@ fn problem(host: &str) -> Option<RegistryHostProblem> {
     if host.contains('/') {
         return Some(Problem::Path);
     }
-    if host.parse::<Ipv6Addr>().is_ok() || host.starts_with('[') && !host.contains(']') {
+    if is_ipv6(host) || host.starts_with('[') && !host.contains(']') {
         return Some(Problem::Brackets);
     }
     let (name, port) = split_port(host);
@@ -204,21 +203,37 @@ fn problem(host: &str) -> Option<RegistryHostProblem> {
     (name.len() > 253).then_some(Problem::Long)
 }
 
-/// The reference grammar's IPv6 address: hexadecimal digits and colons, no zone, no dotted tail.
 fn is_bracketed_ipv6(name: &str) -> bool {
-    name.strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-        .is_some_and(|address| !address.contains('.') && address.parse::<Ipv6Addr>().is_ok())
+    name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).is_some_and(is_ipv6)
+}
+
+/// The reference grammar's IPv6 address: hexadecimal digits and colons, no zone, no dotted tail. Not the
+/// standard library's parser, which reads that tail too and is kilobytes of wasm.
+fn is_ipv6(text: &str) -> bool {
+    let groups = |text: &str| {
+        let mut count = 0;
+        for group in text.split(':').filter(|_| !text.is_empty()) {
+            let is_group =
+                (1..=4).contains(&group.len()) && group.bytes().all(|byte| byte.is_ascii_hexdigit());
+            count += is_group.then_some(1)?;
+        }
+        Some(count)
+    };
+    match text.as_bytes().windows(2).position(|pair| pair == b"::") {
+        None => groups(text) == Some(8),
+        Some(at) => {
+            let sides = text.get(..at).and_then(groups).zip(text.get(at + 2..).and_then(groups));
+            sides.is_some_and(|(head, tail)| head + tail < 8)
+        }
+    }
 }
 
 /// The host and what follows the colon that is not inside brackets.
 fn split_port(host: &str) -> (&str, Option<&str>) {
     let after_brackets = host.rfind(']').map_or(0, |at| at + 1);
-    match host[after_brackets..].find(':') {
-        Some(at) => {
-            let colon = after_brackets + at;
-            (&host[..colon], Some(&host[colon + 1..]))
-        }
+    let colon = host.bytes().enumerate().skip(after_brackets).find(|(_, byte)| *byte == b':');
+    match colon.and_then(|(at, _)| Some((host.get(..at)?, host.get(at + 1..)?))) {
+        Some((name, port)) => (name, Some(port)),
         None => (host, None),
     }
 }

@@ -149,6 +149,16 @@ proptest! {
     }
 
     #[test]
+    fn ipv6_addresses_are_those_of_the_standard_library(
+        text in proptest::collection::vec("[0-9a-fA-F]{0,5}", 0..10).prop_map(|groups| groups.join(":")),
+        short in "[0-9a-f:]{0,12}",
+    ) {
+        for text in [text, short] {
+            prop_assert_eq!(is_ipv6(&text), text.parse::<std::net::Ipv6Addr>().is_ok(), "{}", text);
+        }
+    }
+
+    #[test]
     fn any_text_is_a_host_or_an_error(text in any::<String>()) {
         let _ = text.parse::<RegistryHost>().map_err(|error| error.to_string());
     }
