@@ -22,6 +22,8 @@ mod gate;
 mod links;
 #[path = "control_plane/ownership.rs"]
 mod ownership;
+#[path = "control_plane/partition.rs"]
+mod partition;
 #[path = "control_plane/pods.rs"]
 mod pods;
 #[path = "control_plane/rbac.rs"]

@@ -245,15 +245,16 @@ impl Core {
             Sighting::Pod(event) => match event {
                 Event::Apply(pod) | Event::InitApply(pod) => self.take_pod(pod),
                 Event::Delete(pod) => self.stuck.lose(&pod.uid),
-                Event::Init => self.stuck.clear(),
-                Event::InitDone => {}
+                Event::Init => self.stuck.begin_listing(),
+                Event::InitDone => self.stuck.end_listing(),
             },
             Sighting::Password(event) => {
                 match event {
                     Event::Apply(password) | Event::InitApply(password) => self.passwords.set(password),
                     Event::Delete(password) => self.passwords.remove(&password.name),
-                    Event::Init => return self.passwords.clear(),
+                    Event::Init => return self.passwords.begin_listing(),
                     Event::InitDone => {
+                        self.passwords.end_listing();
                         self.listings.passwords = true;
                         self.listing_done();
                     }

@@ -4,7 +4,7 @@
 //! The label keeps an author of ImagePullSecrets from having the controller distribute any other
 //! Secret of that namespace, such as the key that signs API calls.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::Secret;
 use tcr::image_pull_secret::SecretKeyRef;
@@ -39,6 +39,8 @@ impl Password {
 #[derive(Clone, Debug, Default)]
 pub struct Passwords {
     by_name: BTreeMap<String, Password>,
+    /// Those that the list which is under way has not had so far.
+    unlisted: BTreeSet<String>,
 }
 
 /// Why there is no password.
@@ -65,6 +67,7 @@ pub enum NoPassword {
 impl Passwords {
     /// Puts one in.
     pub fn set(&mut self, password: Password) {
+        self.unlisted.remove(&password.name);
         self.by_name.insert(password.name.clone(), password);
     }
 
@@ -73,9 +76,17 @@ impl Passwords {
         self.by_name.remove(name);
     }
 
-    /// Forgets all.
-    pub fn clear(&mut self) {
-        self.by_name.clear();
+    /// A list of all begins. What is known stays until it is complete: no password is missing because a
+    /// watch broke off.
+    pub fn begin_listing(&mut self) {
+        self.unlisted = self.by_name.keys().cloned().collect();
+    }
+
+    /// The list is complete: what it did not have is gone.
+    pub fn end_listing(&mut self) {
+        for name in std::mem::take(&mut self.unlisted) {
+            self.by_name.remove(&name);
+        }
     }
 
     /// The password that the reference leads to.
@@ -84,5 +95,28 @@ impl Passwords {
         let found = self.by_name.get(name).ok_or_else(|| NoPassword::NoSecret { name: name.clone() })?;
         let value = found.values.get(key).filter(|value| !value.is_empty());
         value.ok_or_else(|| NoPassword::NoKey { name: name.clone(), key: key.clone() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_takes_away_only_what_it_does_not_have_and_only_at_its_end() {
+        let password = |name: &str, text: &str| Password {
+            name: name.to_owned(),
+            values: BTreeMap::from([("password".to_owned(), Sensitive::new(text))]),
+        };
+        let mut passwords = Passwords::default();
+        passwords.set(password("kept", "old"));
+        passwords.set(password("gone", "old"));
+        let reference = |name: &str| SecretKeyRef { name: name.to_owned(), key: "password".to_owned() };
+        passwords.begin_listing();
+        passwords.set(password("kept", "new"));
+        assert_eq!(passwords.get(&reference("gone")).unwrap().expose(), "old");
+        passwords.end_listing();
+        assert_eq!(passwords.get(&reference("kept")).unwrap().expose(), "new");
+        assert!(passwords.get(&reference("gone")).is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! Pods that wait for an image which our Secret would let them pull: told once each, and counted.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use k8s_openapi::api::core::v1::ObjectReference;
 
@@ -27,6 +27,8 @@ pub struct SeenPod {
 #[derive(Debug, Default)]
 pub(super) struct StuckPods {
     by_uid: HashMap<Uid, Stuck>,
+    /// Those that the list which is under way has not had so far.
+    unlisted: HashSet<Uid>,
 }
 
 #[derive(Debug)]
@@ -42,10 +44,16 @@ impl StuckPods {
         self.by_uid.values().filter(|it| it.told.as_deref() == Some(image_pull_secret)).count()
     }
 
-    /// A list of all Pods begins.
-    pub(super) fn clear(&mut self) {
-        // Those that are still there are told of again, which their Events count.
-        self.by_uid.clear();
+    /// A list of all Pods begins. What is known stays: nobody is told again because a watch broke off.
+    pub(super) fn begin_listing(&mut self) {
+        self.unlisted = self.by_uid.keys().cloned().collect();
+    }
+
+    /// The list is complete: what it did not have is gone.
+    pub(super) fn end_listing(&mut self) {
+        for uid in std::mem::take(&mut self.unlisted) {
+            self.by_uid.remove(&uid);
+        }
     }
 
     /// It is gone, or no longer Pending.
@@ -97,7 +105,9 @@ impl SeenPod {
 
 impl Core {
     pub(super) fn take_pod(&mut self, pod: SeenPod) {
-        let SeenPod { uid, waiting: Some(waiting) } = pod else { return };
+        let SeenPod { uid, waiting } = pod;
+        self.stuck.unlisted.remove(&uid);
+        let Some(waiting) = waiting else { return };
         if self.stuck.by_uid.contains_key(&uid) || self.stuck.by_uid.len() >= MOST {
             return;
         }

@@ -206,6 +206,22 @@ impl Cluster {
         }
     }
 
+    /// Waits until the controller that leads has ended by itself; the next one takes its place.
+    pub(crate) async fn leader_ends(&mut self) -> Result<()> {
+        eventually("the leader to end", SOON, async || {
+            ensure!(self.leader()?.process.ended().is_some(), "it runs");
+            Ok(())
+        })
+        .await?;
+        self.controllers.remove(0);
+        Ok(())
+    }
+
+    /// What the controllers have logged.
+    pub(crate) fn log(&self) -> Result<String> {
+        self.logs.iter().map(|log| Ok(std::fs::read_to_string(log)?)).collect()
+    }
+
     /// What a kubelet does, after the API server was gone: starts the controller again when it ended
     /// because it could not renew the lease.
     pub(crate) async fn keep_running(&mut self) -> Result<()> {
@@ -247,6 +263,18 @@ impl Cluster {
         if which < self.controllers.len() {
             self.controllers.remove(which).process.kill();
         }
+    }
+
+    /// Stops one of the controllers where it stands, as a machine that hangs or a network that is gone does.
+    pub(crate) fn suspend_one(&self, which: usize) {
+        if let Some(controller) = self.controllers.get(which) {
+            controller.process.suspend();
+        }
+    }
+
+    /// Lets every controller go on.
+    pub(crate) fn resume_all(&self) {
+        self.controllers.iter().for_each(|controller| controller.process.resume());
     }
 
     /// Kills a part of the control plane and starts it again.

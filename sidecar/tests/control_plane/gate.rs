@@ -40,6 +40,8 @@ struct Inside {
     /// Writes that may still pass, and what becomes of the one after them.
     left: Mutex<(usize, LastWrite)>,
     shut: watch::Sender<bool>,
+    /// Nothing passes in either direction, and everything waits.
+    cut: watch::Sender<bool>,
 }
 
 impl Gate {
@@ -50,6 +52,7 @@ impl Gate {
             target: plane.url(),
             left: Mutex::new((0, LastWrite::Lost)),
             shut: watch::Sender::new(true),
+            cut: watch::Sender::new(false),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
@@ -75,6 +78,16 @@ impl Gate {
         self.inside.shut.send_replace(false);
     }
 
+    /// A partition: what is sent by either side waits, that of watches too.
+    pub(crate) fn cut(&self) {
+        self.inside.cut.send_replace(true);
+    }
+
+    /// The end of a partition: what waited goes on.
+    pub(crate) fn heal(&self) {
+        self.inside.cut.send_replace(false);
+    }
+
     /// Waits until it has closed.
     pub(crate) async fn closed(&self) {
         // The sender lives as long as we do.
@@ -89,6 +102,7 @@ impl Drop for Gate {
 }
 
 async fn pass(State(inside): State<Arc<Inside>>, request: Request) -> Response {
+    inside.connected().await;
     let is_write = !matches!(*request.method(), Method::GET | Method::HEAD);
     let last = if is_write { inside.count() } else { None };
     if last == Some(LastWrite::Lost) {
@@ -97,7 +111,7 @@ async fn pass(State(inside): State<Arc<Inside>>, request: Request) -> Response {
     if *inside.shut.borrow() {
         return std::future::pending().await;
     }
-    let answer = inside.forward(request).await;
+    let answer = inside.clone().forward(request).await;
     if last == Some(LastWrite::Unanswered) {
         inside.shut.send_replace(true);
         return std::future::pending().await;
@@ -106,6 +120,11 @@ async fn pass(State(inside): State<Arc<Inside>>, request: Request) -> Response {
 }
 
 impl Inside {
+    async fn connected(&self) {
+        // The sender lives as long as we do.
+        let _ = self.cut.subscribe().wait_for(|cut| !*cut).await;
+    }
+
     /// Counts a write; what becomes of it, when it is the one at which the door closes.
     fn count(&self) -> Option<LastWrite> {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
@@ -118,7 +137,7 @@ impl Inside {
         }
     }
 
-    async fn forward(&self, request: Request) -> Result<Response> {
+    async fn forward(self: Arc<Self>, request: Request) -> Result<Response> {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
         let mut headers = parts.headers;
@@ -129,13 +148,16 @@ impl Inside {
             .headers(headers)
             .body(to_bytes(body, usize::MAX).await?);
         let answer = sent.send().await?;
+        self.connected().await;
         let mut response = Response::builder().status(answer.status());
         for (name, value) in answer.headers().iter().filter(|(name, _)| *name != header::TRANSFER_ENCODING) {
             response = response.header(name, value);
         }
         // A watch has no end: each piece goes on as it comes.
-        let pieces = futures::stream::unfold(answer, async |mut answer| {
-            Some((answer.chunk().await.transpose()?, answer))
+        let pieces = futures::stream::unfold((answer, self), async |(mut answer, inside)| {
+            let piece = answer.chunk().await.transpose()?;
+            inside.connected().await;
+            Some((piece, (answer, inside)))
         });
         Ok(response.body(Body::from_stream(pieces))?)
     }

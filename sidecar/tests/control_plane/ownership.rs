@@ -6,8 +6,9 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
 use support::eventually;
+use tcr_cloud::CustomDomain;
 
-use crate::cluster::{Cluster, SOON, docker};
+use crate::cluster::{Cluster, SOON, docker, references};
 
 const NAME: &str = "tcr.ipsdemo";
 
@@ -64,7 +65,7 @@ async fn a_users_own_secret_of_the_name_survives_until_the_policy_says_otherwise
     let status = object.status.unwrap_or_default();
     assert_eq!((status.secrets_desired, status.secrets_success), (Some(2), Some(1)));
     assert_eq!(secrets.get(NAME).await?, made);
-    assert!(crate::cluster::references(&cluster.accounts("shop").get("default").await?).is_empty());
+    assert!(references(&cluster.accounts("shop").get("default").await?).is_empty());
     eventually("an Event about the conflict", SOON, async || {
         let events: Api<k8s_openapi::api::events::v1::Event> =
             Api::namespaced(cluster.client.clone(), "default");
@@ -112,4 +113,76 @@ async fn a_password_is_read_from_labelled_secrets_only_and_followed() -> Result<
     })
     .await?;
     cluster.finish(&["p-old", "p-new"]).await
+}
+
+/// What Tencent's own add-on leaves behind: for one instance an ImagePullSecret, a Secret and a reference for
+/// each of its domains.
+#[tokio::test]
+async fn the_original_add_ons_objects_are_taken_over_in_place_and_then_merged_into_one() -> Result<()> {
+    let cluster = Cluster::with_controller().await?;
+    cluster.namespace("shop", &[]).await?;
+    let layout = [
+        ("tcr-demo0001-public", "demo.tencentcloudcr.com"),
+        ("tcr-demo0001-vpc", "demo-vpc.tencentcloudcr.com"),
+        ("tcr-demo0001-custom", "images.tencentcloudcr.com"),
+    ];
+    let secrets = cluster.secrets("shop");
+    let mut uids = Vec::new();
+    for (name, host) in layout {
+        let config =
+            json!({"auths": {host: {"username": "100", "password": "p-old", "auth": "MTAwOnAtb2xk"}}});
+        let theirs: Secret = serde_json::from_value(json!({
+            "metadata": {"name": format!("tcr.ips{name}")}, "type": "kubernetes.io/dockerconfigjson",
+            "stringData": {".dockerconfigjson": config.to_string()},
+        }))?;
+        uids.push(secrets.create(&PostParams::default(), &theirs).await?.uid());
+    }
+    let list: Vec<_> = layout.iter().map(|(name, _)| json!({"name": format!("tcr.ips{name}")})).collect();
+    let own = [&[json!({"name": "own"})], &list[..]].concat();
+    let account = cluster.accounts("shop");
+    let patch = Patch::Merge(json!({"imagePullSecrets": own}));
+    account.patch("default", &PatchParams::default(), &patch).await?;
+    let listed = references(&account.get("default").await?);
+
+    let spec = |host: &str| {
+        let docker = json!({"server": host, "username": "100", "password": "p-new"});
+        json!({"namespaces": "shop", "serviceAccounts": "*", "conflictPolicy": "adopt", "docker": docker})
+    };
+    for (name, host) in layout {
+        cluster.ask(name, spec(host)).await?;
+    }
+    for ((name, host), uid) in layout.iter().zip(&uids) {
+        cluster.expect_condition(name, "Ready", "True", "Ready").await?;
+        let secret = format!("tcr.ips{name}");
+        cluster.ours("shop", &secret).await?;
+        let now = secrets.get(&secret).await?;
+        assert_eq!(now.uid(), *uid, "{secret} was made anew");
+        let bytes = now.data.unwrap_or_default().remove(".dockerconfigjson").unwrap_or_default().0;
+        let text = String::from_utf8(bytes)?;
+        ensure!(text.contains("p-new") && text.contains(host) && !text.contains("p-old"), "{secret}: {host}");
+    }
+    assert_eq!(references(&account.get("default").await?), listed, "the list was touched");
+
+    cluster.cloud.update_instance("tcr-demo0001", |instance| {
+        instance.custom_domains = vec![CustomDomain {
+            name: "images.tencentcloudcr.com".to_owned(),
+            status: "SUCCESS".to_owned(),
+            cert_id: String::new(),
+        }];
+    });
+    // One object for the instance takes the place of all three.
+    let tcr = json!({
+        "instanceId": "tcr-demo0001", "region": "ap-guangzhou", "domains": ["default", "vpc", "images.tencentcloudcr.com"],
+    });
+    cluster.ask("demo", json!({"namespaces": "shop", "tcr": tcr})).await?;
+    cluster.expect_condition("demo", "Ready", "True", "Ready").await?;
+    for (name, _) in layout {
+        cluster.delete(name).await?;
+    }
+    cluster.expect_in("demo", &["shop"]).await?;
+    assert_eq!(references(&account.get("default").await?), ["own", NAME]);
+    let text = serde_json::to_string(&secrets.list(&ListParams::default()).await?.items)?;
+    ensure!(!text.contains("tcr.ipstcr-demo0001"), "a Secret of the old layout is left");
+    let token = cluster.cloud.live_tokens()[0].secret.expose().to_owned();
+    cluster.finish(&["p-old", "p-new", &token]).await
 }
