@@ -13,7 +13,7 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
 use support::{Part, eventually};
-use tcr_cloud::Fault;
+use tcr_cloud::{Fault, FaultKind};
 
 use crate::cluster::{Cluster, docker, references};
 
@@ -25,12 +25,39 @@ const ROUND: Duration = Duration::from_secs(6);
 const CONVERGED: Duration = Duration::from_secs(240);
 /// Namespaces that are made at most.
 const NAMESPACES: u64 = 12;
-/// Errors of the cloud that are worth a retry, by one of each kind.
-const CLOUD_ERRORS: [&str; 4] = [
-    "InternalError",
+/// Errors of the cloud, of every kind that calls for something else: those that are worth a retry, those after
+/// which the API credential or the clock is looked at, and those that end a call.
+const CLOUD_ERRORS: [&str; 20] = [
     "RequestLimitExceeded",
+    "RequestLimitExceeded.UinLimitExceeded",
+    "InternalError",
+    "InternalError.DbError",
+    "ServiceUnavailable",
+    "FailedOperation.DbError",
+    "FailedOperation.DependenceError",
     "ResourceInsufficient.ErrorInstanceNotRunning",
+    "AuthFailure.TokenFailure",
+    "AuthFailure.SecretIdNotFound",
+    "AuthFailure.SignatureExpire",
+    "AuthFailure.SignatureFailure",
+    "AuthFailure.UnauthorizedOperation",
+    "UnauthorizedOperation",
+    "InvalidParameter",
+    "MissingParameter",
+    "ResourceNotFound.TcrResourceNotFound",
+    "UnsupportedOperation",
+    "OperationDenied",
     "FailedOperation",
+];
+/// Answers that are none.
+const NO_ANSWERS: [FaultKind; 7] = [
+    FaultKind::Drop,
+    FaultKind::CutOff,
+    FaultKind::Garbage,
+    FaultKind::EmptyBody,
+    FaultKind::TruncatedJson,
+    FaultKind::Status(429),
+    FaultKind::Status(503),
 ];
 
 /// SplitMix64: the same numbers for the same seed, for ever.
@@ -102,6 +129,11 @@ async fn chaos(seed: u64, lasts: Duration) -> Result<()> {
         }
         println!("chaos: round {round}: {}", harm.join(", "));
         cluster.cloud.clear_faults();
+        // One that comes back to the lead of another one must keep out of its way.
+        let is_back_late = dice.below(4) == 0;
+        if !is_back_late {
+            cluster.resume_all();
+        }
         cluster.replicas(2).await?;
         let settled = Instant::now();
         eventually("everything to be as it shall be", CONVERGED, async || {
@@ -110,6 +142,7 @@ async fn chaos(seed: u64, lasts: Duration) -> Result<()> {
         })
         .await?;
         println!("chaos: round {round}: right after {:.1} s", settled.elapsed().as_secs_f64());
+        cluster.resume_all();
     }
     for name in ["demo", "plain"] {
         cluster.objects().delete(name, &DeleteParams::default()).await?;
@@ -131,7 +164,7 @@ async fn once(cluster: &mut Cluster, dice: &mut Dice, others: &mut Others) -> Re
     let secret = *dice.pick(&["tcr.ipsdemo", "tcr.ipsplain"]);
     let merge = |value: serde_json::Value| Patch::Merge(value);
     let params = PatchParams::default();
-    match dice.below(26) {
+    match dice.below(29) {
         0..=4 => {
             cluster.namespace(&namespace, &[]).await?;
             Ok(format!("made {namespace}"))
@@ -201,10 +234,9 @@ async fn once(cluster: &mut Cluster, dice: &mut Dice, others: &mut Others) -> Re
             Ok(format!("selected {list}"))
         }
         20..=21 => {
-            let fault = match dice.below(6) {
-                0 => Fault::dropped(),
-                1 => Fault::dropped().after_effect(),
-                2 => Fault::status(503),
+            let fault = match dice.below(7) {
+                0..=1 => Fault::new(dice.pick(&NO_ANSWERS).clone()),
+                2 => Fault::dropped().after_effect(),
                 3 => Fault::delay(Duration::from_millis(400)),
                 4 => Fault::empty_token(),
                 _ => Fault::error(*dice.pick(&CLOUD_ERRORS)),
@@ -214,19 +246,32 @@ async fn once(cluster: &mut Cluster, dice: &mut Dice, others: &mut Others) -> Re
             Ok(told)
         }
         22 => {
-            // The clocks of the two differ by that much from now on.
-            cluster.cloud.advance(Duration::from_secs(dice.below(20)));
-            Ok("the cloud's clock ran ahead".to_owned())
+            // The clocks of the two differ by that much more from now on; above five minutes calls are refused.
+            let ahead = Duration::from_secs(*dice.pick(&[1, 20, 400, 3000]));
+            cluster.cloud.advance(ahead);
+            Ok(format!("the cloud's clock ran {} s ahead", ahead.as_secs()))
         }
         23..=24 => {
             cluster.kill_one(usize::try_from(dice.below(2))?);
             cluster.replicas(2).await?;
             Ok("killed a controller".to_owned())
         }
-        _ => {
+        25 => {
             let part = *dice.pick(&[Part::ApiServer, Part::Etcd, Part::ControllerManager]);
             cluster.restart(part).await?;
             Ok(format!("killed {part:?}"))
+        }
+        26..=27 => {
+            // It is cut off until the harm is done, or until the other one has set everything right.
+            cluster.suspend_one(usize::try_from(dice.below(2))?);
+            Ok("stopped a controller".to_owned())
+        }
+        _ => {
+            let part = *dice.pick(&[Part::ApiServer, Part::Etcd]);
+            cluster.plane.process(part).suspend();
+            tokio::time::sleep(Duration::from_millis(dice.below(4000))).await;
+            cluster.plane.process(part).resume();
+            Ok(format!("stopped {part:?} for a while"))
         }
     }
 }
