@@ -19,7 +19,7 @@ use crate::bounds::Bounds;
 use crate::config;
 use crate::confine;
 use crate::diff;
-use crate::hosts_file::{HostsFile, keeper};
+use crate::hosts_file::{HostsFile, HostsFileError, keeper};
 use crate::metrics_server::{self, SharedReport};
 use crate::state_file;
 use crate::watch::{Wake, Watch};
@@ -48,10 +48,11 @@ pub fn run(args: Args, out: &mut impl Write) -> Result<()> {
     if once {
         return pass_once(Agent::new(config_dir, bounds, HostsFile::new(&hosts_file), probing));
     }
-    let watch = Watch::new(stop_signals()?);
+    let mut watch = Watch::new(stop_signals()?);
     let is_confined = confine::is_available();
     let file = if is_confined {
-        let file = keeper::start(&std::env::current_exe()?, &hosts_file)?;
+        let (file, line) = keeper::start(&std::env::current_exe()?, &hosts_file)?;
+        watch.keeper(line);
         // The directory is made before it is all that is left.
         let _ = fs::create_dir_all(&state_dir);
         confine::agent(&config_dir, &state_dir, metrics_address.map(|address| address.port()), probe_port)?;
@@ -160,6 +161,7 @@ impl Loop {
         loop {
             match self.watch.wait(due)? {
                 Wake::Stop => return Ok(false),
+                Wake::Alone => return Err(HostsFileError::Alone(self.file.path().to_owned()).into()),
                 Wake::HostsFile => match patience.until() {
                     Some(until) if Instant::now() < until => due = due.min(until),
                     _ => return Ok(true),

@@ -1,5 +1,5 @@
 //! Waiting: for a new list, for somebody else's hosts file, for the time of the next look, or for
-//! the end.
+//! the end, of this process or of its keeper.
 //!
 //! Directories are watched, never files: the kubelet swaps the ConfigMap's `..data` link, and a
 //! watch on a file dies with its inode. Where inotify has no room left, waiting still works by
@@ -11,6 +11,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -28,6 +29,8 @@ const LONGEST: Duration = Duration::from_millis(500);
 pub enum Wake {
     /// The program is to end.
     Stop,
+    /// The keeper has ended.
+    Alone,
     /// The list may be a new one.
     List,
     /// Somebody, perhaps this program, has written the hosts file.
@@ -41,6 +44,7 @@ pub enum Wake {
 pub struct Watch {
     inotify: Option<OwnedFd>,
     stop: OwnedFd,
+    keeper: Option<Rc<OwnedFd>>,
     watched: Vec<(i32, Target)>,
 }
 
@@ -58,11 +62,23 @@ struct Changed {
     is_swapped: bool,
 }
 
+#[derive(Clone, Copy, Default)]
+struct Ready {
+    stop: bool,
+    alone: bool,
+    readable: bool,
+}
+
 impl Watch {
     /// A watch that ends when `stop` becomes readable.
     pub fn new(stop: OwnedFd) -> Self {
         let inotify = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).ok();
-        Self { inotify, stop, watched: Vec::new() }
+        Self { inotify, stop, keeper: None, watched: Vec::new() }
+    }
+
+    /// Also wakes when the other end of `line`, the keeper's, hangs up.
+    pub fn keeper(&mut self, line: Rc<OwnedFd>) {
+        self.keeper = Some(line);
     }
 
     /// Watches the directory of the list, and the hosts file as a name in each of `places`. Calling
@@ -110,9 +126,12 @@ impl Watch {
                 None => due,
                 Some(first) => (Instant::now() + QUIET).min(first + LONGEST),
             };
-            let (stop, readable) = self.poll(until)?;
+            let Ready { stop, alone, readable } = self.poll(until)?;
             if stop {
                 return Ok(Wake::Stop);
+            }
+            if alone {
+                return Ok(Wake::Alone);
             }
             if readable {
                 let more = self.drain()?;
@@ -135,25 +154,30 @@ impl Watch {
         }
     }
 
-    /// Whether the end has come, and whether something has changed; neither at `until`.
-    fn poll(&self, until: Instant) -> io::Result<(bool, bool)> {
+    /// What has come; nothing at `until`.
+    fn poll(&self, until: Instant) -> io::Result<Ready> {
         let left = until.saturating_duration_since(Instant::now());
         let timeout = Timespec {
             tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: i64::from(left.subsec_nanos()),
         };
         let mut fds = vec![PollFd::new(&self.stop, PollFlags::IN)];
-        if let Some(inotify) = &self.inotify {
-            fds.push(PollFd::new(inotify, PollFlags::IN));
-        }
+        // What the keeper answers is for whoever has asked; that it hangs up, the kernel tells unasked.
+        let keeper = self.keeper.iter().map(|line| PollFd::new(line, PollFlags::empty()));
+        fds.extend(keeper.chain(self.inotify.iter().map(|inotify| PollFd::new(inotify, PollFlags::IN))));
         match poll(&mut fds, Some(&timeout)) {
             Ok(_) => {}
             // The signal's own handler has written to `stop`.
-            Err(Errno::INTR) => return Ok((false, false)),
+            Err(Errno::INTR) => return Ok(Ready::default()),
             Err(error) => return Err(error.into()),
         }
         let is_ready = |index: usize| fds.get(index).is_some_and(|fd: &PollFd<'_>| !fd.revents().is_empty());
-        Ok((is_ready(0), is_ready(1)))
+        let after_keeper = 1 + usize::from(self.keeper.is_some());
+        Ok(Ready {
+            stop: is_ready(0),
+            alone: self.keeper.is_some() && is_ready(1),
+            readable: self.inotify.is_some() && is_ready(after_keeper),
+        })
     }
 
     fn drain(&self) -> io::Result<Changed> {

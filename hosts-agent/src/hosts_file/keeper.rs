@@ -42,14 +42,15 @@ const OTHER: u8 = 4;
 const MOST_BYTES: usize = 4096;
 
 /// Starts `program`, which is this program, as the keeper of `path`'s directory. Gives the file in
-/// its hands.
-pub fn start(program: &Path, path: &Path) -> io::Result<HostsFile> {
+/// its hands, and what hangs up when the keeper ends.
+pub fn start(program: &Path, path: &Path) -> io::Result<(HostsFile, Rc<OwnedFd>)> {
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
     let mut command = Command::new(program);
     command.env_clear().arg("--keeper").arg("--hosts-file").arg(path);
     let child = command.stdin(theirs).stdout(Stdio::null()).spawn()?;
-    let directory = Kept { path: path.to_owned(), socket: ours, _child: child };
-    Ok(HostsFile { path: path.to_owned(), directory: Rc::new(directory) })
+    let line = Rc::new(ours);
+    let directory = Kept { path: path.to_owned(), socket: line.clone(), _child: child };
+    Ok((HostsFile { path: path.to_owned(), directory: Rc::new(directory) }, line))
 }
 
 /// Answers the orders that come over `socket` until its other end closes.
@@ -101,7 +102,7 @@ fn carry_out(directory: &Direct, order: u8, version: &Version) -> Result<Given, 
 /// The steps done by the keeper.
 struct Kept {
     path: PathBuf,
-    socket: OwnedFd,
+    socket: Rc<OwnedFd>,
     /// Ends by itself when the socket closes.
     _child: Child,
 }

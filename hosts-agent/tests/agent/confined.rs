@@ -45,7 +45,9 @@ fn the_agent_ends_when_its_keeper_does_and_the_keeper_with_the_agent() {
         let pid = rustix::process::Pid::from_raw(i32::try_from(id).unwrap()).unwrap();
         rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
     };
-    let mut agent = node.start(&["--recheck=1s"]);
+    // Long before there is anything to do.
+    let mut agent = node.start(&["--recheck=1h"]);
+    agent.wait("the list", || node.hosts().contains("10.0.0.1 demo").then_some(()));
     kill(child(agent.child.id()));
     let status = agent.child.wait().unwrap();
     assert_eq!(status.code(), Some(1), "{}", agent.log());

@@ -12,7 +12,7 @@ fn kept(path: &Path) -> HostsFile {
     thread::spawn(move || serve(theirs, &served).unwrap());
     // Something that has an end, in the place of the process.
     let child = Command::new("true").spawn().unwrap();
-    let directory = Kept { path: path.to_owned(), socket: ours, _child: child };
+    let directory = Kept { path: path.to_owned(), socket: Rc::new(ours), _child: child };
     HostsFile { path: path.to_owned(), directory: Rc::new(directory) }
 }
 
@@ -60,7 +60,7 @@ fn without_a_keeper_every_step_says_so() {
     drop(theirs);
     let child = Command::new("true").spawn().unwrap();
     let path = PathBuf::from("/host/etc/hosts");
-    let kept = Kept { path, socket: ours, _child: child };
+    let kept = Kept { path, socket: Rc::new(ours), _child: child };
     let error = kept.read().unwrap_err();
     assert!(matches!(error, HostsFileError::Alone(_)), "{error}");
     kept.end();
