@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-#[path = "../../tests/fuzz/src/oracle.rs"]
+#[path = "../../tests/fuzz/src/validate_oracle.rs"]
 mod oracle;
 
 #[test]

@@ -2,6 +2,6 @@
 
 #![no_main]
 
-mod oracle;
+mod validate_oracle;
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| oracle::check(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| validate_oracle::check(input));
