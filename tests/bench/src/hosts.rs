@@ -1,7 +1,7 @@
 //! hosts-updater: what it costs a node, and how fast and how safely the hosts file changes.
 //!
-//! The program is the one that ships: static, of the profile `small`. It runs on temporary
-//! directories that stand for the mounted ConfigMap and the node's `/etc`; `TMPDIR` says on which
+//! The program is the one that ships: static, of the profile `small`, with its image's environment. It
+//! runs on temporary directories that stand for the mounted ConfigMap and the node's `/etc`; `TMPDIR` says on which
 //! file system.
 
 use std::fs;
@@ -40,7 +40,11 @@ pub(crate) fn measure(smoke: bool) -> anyhow::Result<Vec<Figure>> {
     put("swap_to_file_p99", p99(swap.clone()), "ms", None);
     put("swap_to_file_p50_vs_raw", median(swap) / median(raw), "ratio", None);
 
-    put("rss_mib", agent.resident_kib()? as f64 / 1024.0, "MiB", Some(4.0));
+    // At rest, after it has rewritten a file of a megabyte.
+    let memory = agent.memory()?;
+    put("rss_mib", memory.resident, "MiB", Some(4.0));
+    put("pss_mib", memory.proportional, "MiB", None);
+    put("peak_rss_mib", memory.peak, "MiB", None);
     let quiet = Duration::from_secs(if smoke { 2 } else { 180 });
     // The last swap's own echo is no idling.
     std::thread::sleep(Duration::from_secs(3));
@@ -176,12 +180,19 @@ fn list(round: usize) -> String {
 /// Directories that stand for a node's.
 struct Node<'a> {
     program: &'a Path,
+    environment: Vec<(&'static str, &'static str)>,
     root: TempDir,
+}
+
+/// What the image sets for the program.
+fn environment() -> Vec<(&'static str, &'static str)> {
+    let image = include_str!("../../../artifacts/images/hosts-updater.Dockerfile");
+    image.lines().filter_map(|line| line.strip_prefix("ENV ")?.split_once('=')).collect()
 }
 
 impl<'a> Node<'a> {
     fn new(program: &'a Path) -> anyhow::Result<Self> {
-        let node = Self { program, root: tempfile::tempdir()? };
+        let node = Self { program, environment: environment(), root: tempfile::tempdir()? };
         for directory in ["etc", "config", "state", "raw"] {
             fs::create_dir(node.path(directory))?;
         }
@@ -238,7 +249,11 @@ impl<'a> Node<'a> {
 
     fn command(&self) -> Command {
         let mut command = Command::new(self.program);
-        command.env_clear().arg("--config-dir").arg(self.path("config"));
+        command
+            .env_clear()
+            .envs(self.environment.iter().copied())
+            .arg("--config-dir")
+            .arg(self.path("config"));
         command.arg("--hosts-file").arg(self.hosts()).arg("--state-dir").arg(self.path("state"));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command
@@ -268,6 +283,16 @@ impl<'a> Node<'a> {
 /// The agent with its keeper.
 struct Agent(Child);
 
+/// MiB of both processes together, files included: the program's own pages are most of it.
+struct Memory {
+    /// Now; pages that they share count twice.
+    resident: f64,
+    /// Now; pages that they share count once.
+    proportional: f64,
+    /// The most that each had, for the moment of a rewrite; counted as `resident`.
+    peak: f64,
+}
+
 impl Agent {
     fn processes(&self) -> anyhow::Result<Vec<u32>> {
         let id = self.0.id();
@@ -276,9 +301,18 @@ impl Agent {
         Ok(std::iter::once(Ok(id)).chain(children).collect::<Result<_, _>>()?)
     }
 
-    /// Resident memory of both processes; pages that they share count twice.
-    fn resident_kib(&self) -> anyhow::Result<u64> {
-        self.processes()?.iter().map(|id| field(Path::new(&format!("/proc/{id}/status")), "VmRSS:")).sum()
+    /// What both processes have in memory.
+    fn memory(&self) -> anyhow::Result<Memory> {
+        let processes = self.processes()?;
+        let sum = |file: &str, name: &str| -> anyhow::Result<f64> {
+            let each = processes.iter().map(|id| field(Path::new(&format!("/proc/{id}/{file}")), name));
+            Ok(each.sum::<anyhow::Result<u64>>()? as f64 / 1024.0)
+        };
+        Ok(Memory {
+            resident: sum("status", "VmRSS:")?,
+            proportional: sum("smaps_rollup", "Pss:")?,
+            peak: sum("status", "VmHWM:")?,
+        })
     }
 
     /// How often a thread of both has given up the processor, to be woken later.
