@@ -183,6 +183,13 @@ pub struct RunArgs {
     /// YAML file with hosts entries that every node gets: a list of {domain, ip, disabled}
     #[arg(long, value_name = "FILE", env = "TCR_ASSISTANT_STATIC_HOSTS")]
     pub static_hosts: Option<PathBuf>,
+    /// How often private links that run are looked at: the longest time until a new address is noticed. A call for each
+    /// instance, of the 20 a second that Tencent Cloud answers an account
+    #[arg(long, value_name = "DURATION", env = "TCR_ASSISTANT_LINK_INTERVAL", default_value = "60s", value_parser = link_interval)]
+    pub link_interval: Duration,
+    /// Take the taint tcr.tencentcloudcr.com/agent-not-ready off each node that has its hosts entries
+    #[arg(long, env = "TCR_ASSISTANT_REMOVE_STARTUP_TAINT")]
+    pub remove_startup_taint: bool,
     /// Service in front of the webhook, whose certificate is made and renewed; empty: none
     #[arg(
         long,
@@ -281,6 +288,8 @@ impl RunArgs {
             registry,
             allowed_roots,
             static_hosts,
+            link_interval,
+            remove_startup_taint,
             webhook_service,
             log_format: _,
         } = self;
@@ -312,6 +321,8 @@ impl RunArgs {
             region: region.clone(),
             allowed_roots: allowed_roots.clone(),
             static_hosts,
+            link_interval: *link_interval,
+            remove_startup_taint: *remove_startup_taint,
             webhook_service: Some(webhook_service.clone()).filter(|name| !name.is_empty()),
             leader_elect: *leader_elect,
         })
@@ -487,6 +498,17 @@ fn cluster_id(text: &str) -> Result<String, String> {
         }
         _ => Err("a cluster's id is cls- and letters or digits".to_owned()),
     }
+}
+
+/// More often would take the account's calls away from others.
+const SHORTEST_LINK_INTERVAL: Duration = Duration::from_secs(1);
+
+fn link_interval(text: &str) -> Result<Duration, String> {
+    let interval = tcr::go_duration::parse(text).map_err(|error| error.to_string())?;
+    if interval < SHORTEST_LINK_INTERVAL {
+        return Err("it must be 1s or longer".to_owned());
+    }
+    Ok(interval)
 }
 
 fn timeout(text: &str) -> Result<Duration, String> {

@@ -10,6 +10,7 @@
 //! [`crate::private_link`], [`status`], [`queue`], [`lease::decide`]. Only the leader does any of this.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use kube::Client as Kube;
@@ -46,6 +47,7 @@ mod links;
 pub mod nodes;
 mod numbers;
 mod report;
+mod startup_taint;
 mod trials;
 
 /// Sightings that wait to be taken in.
@@ -66,6 +68,10 @@ pub struct Settings {
     pub allowed_roots: Vec<String>,
     /// The administrator's own entries for the nodes' hosts files.
     pub static_hosts: Vec<HostsEntry>,
+    /// Between two looks at private links that run.
+    pub link_interval: Duration,
+    /// Whether nodes lose their start-up taint once they have their hosts entries.
+    pub remove_startup_taint: bool,
     /// The Service in front of the webhook; without one the certificate is not ours to make.
     pub webhook_service: Option<String>,
     /// Whether another controller may run.

@@ -22,7 +22,7 @@ pub enum Fact {
     Unknown,
 }
 
-/// Domains that shall resolve to a link.
+/// Domains that shall resolve to a link. None with [`Fact::Unknown`]: which ones is not known yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolved {
     /// The domains.
@@ -109,11 +109,14 @@ pub fn judge(known: &Known<'_>) -> (bool, &'static str, String) {
     }
 }
 
-/// The whole list: the administrator's own entries first, which win, then those of the links.
+/// The whole list: the administrator's own entries first, which win, then those of the links. While it is not known
+/// which domains somebody wants, the entries of links that were there before stay, except those of which it is known
+/// whose they are.
 pub fn entries(
     own: &[HostsEntry],
     resolved: &[Resolved],
     before: &[HostsEntry],
+    is_whose_known: impl Fn(&HostsEntry) -> bool,
 ) -> Result<Vec<HostsEntry>, HostsEntryError> {
     let mut entries = own.to_vec();
     for Resolved { hosts, fact, when_down } in resolved {
@@ -133,6 +136,13 @@ pub fn entries(
                     let last = before.iter().find(|entry| entry.domain() == domain).cloned();
                     entries.extend(last.map(|entry| entry.of_link(*when_down)));
                 }
+            }
+        }
+    }
+    if resolved.iter().any(|one| one.hosts.is_empty() && one.fact == Fact::Unknown) {
+        for entry in before.iter().filter(|it| it.when_link_down().is_some() && !is_whose_known(it)) {
+            if !entries.iter().any(|other| other.domain() == entry.domain()) {
+                entries.push(entry.clone());
             }
         }
     }
@@ -156,12 +166,16 @@ mod tests {
         let hosts = hosts.iter().map(|host| host.parse().unwrap()).collect();
         let before =
             [entry("demo.tencentcloudcr.com", "10.0.0.1"), entry("stale.tencentcloudcr.com", "10.0.0.1")];
-        let list = entries(&own, &[Resolved { hosts, fact, when_down }], &before).unwrap();
+        let list = entries(&own, &[Resolved { hosts, fact, when_down }], &before, |_| true).unwrap();
+        expected.assert_eq(&shown(&list));
+    }
+
+    fn shown(list: &[HostsEntry]) -> String {
         let of_link =
             |it: &HostsEntry| it.when_link_down().map_or(String::new(), |when| format!(" {when:?}"));
         let list: Vec<String> =
             list.iter().map(|it| format!("{} {}{}", it.domain(), it.ip(), of_link(it))).collect();
-        expected.assert_eq(&list.join("\n"));
+        list.join("\n")
     }
 
     #[test]
@@ -209,6 +223,31 @@ mod tests {
     }
 
     #[test]
+    fn entries_stay_while_it_is_not_known_whose_they_are() {
+        let of_link = |domain: &str| entry(domain, "10.0.0.1").of_link(WhenLinkDown::Remove);
+        let before = [
+            of_link("demo.tencentcloudcr.com"),
+            of_link("gone.tencentcloudcr.com"),
+            entry("no-link.tencentcloudcr.com", "10.0.0.1"),
+        ];
+        let up = Resolved {
+            hosts: vec!["up.tencentcloudcr.com".parse().unwrap()],
+            fact: Fact::Up([10, 0, 0, 2].into()),
+            when_down: WhenLinkDown::Keep,
+        };
+        let not_known_yet =
+            Resolved { hosts: Vec::new(), fact: Fact::Unknown, when_down: WhenLinkDown::Keep };
+        let is_gone = |entry: &HostsEntry| entry.domain() == "gone.tencentcloudcr.com";
+        let list = entries(&[], &[not_known_yet, up.clone()], &before, is_gone).unwrap();
+        expect![[r#"
+            up.tencentcloudcr.com 10.0.0.2 Keep
+            demo.tencentcloudcr.com 10.0.0.1 Remove"#]]
+        .assert_eq(&shown(&list));
+        let list = entries(&[], &[up], &before, is_gone).unwrap();
+        expect!["up.tencentcloudcr.com 10.0.0.2 Keep"].assert_eq(&shown(&list));
+    }
+
+    #[test]
     fn each_state_of_a_link_has_its_word_and_says_what_to_do() {
         let up = Fact::Up([10, 0, 0, 2].into());
         let hosts: [RegistryHost; 1] = ["demo.tencentcloudcr.com".parse().unwrap()];
@@ -252,6 +291,6 @@ mod tests {
         let host = || vec!["demo.tencentcloudcr.com".parse().unwrap()];
         let loopback =
             Resolved { hosts: host(), fact: Fact::Up([127, 0, 0, 1].into()), when_down: WhenLinkDown::Keep };
-        assert!(entries(&[], &[loopback], &[]).is_err());
+        assert!(entries(&[], &[loopback], &[], |_| true).is_err());
     }
 }

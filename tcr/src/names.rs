@@ -51,6 +51,9 @@ pub const HOSTS_WITHDRAWN_ANNOTATION: &str = "tcr.tencentcloudcr.com/hosts-withd
 /// Annotation on a node agent's Pod with the generation of the newest list: a changed Pod makes the
 /// kubelet look at its ConfigMap at once.
 pub const HOSTS_GENERATION_ANNOTATION: &str = "tcr.tencentcloudcr.com/hosts-generation";
+/// Taint with which a node may join, so that no Pod is put there before its hosts file has the entries; the
+/// controller takes it off.
+pub const STARTUP_TAINT: &str = "tcr.tencentcloudcr.com/agent-not-ready";
 /// Secret with the webhook's certificate.
 pub const WEBHOOK_CERTIFICATE: &str = "tcr-assistant-webhook-server-cert";
 /// The ValidatingWebhookConfiguration.

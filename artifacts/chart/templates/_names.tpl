@@ -58,6 +58,15 @@ capabilities:
   drop: [ALL]
 {{- end }}
 
+{{/* What lets the controller start on a node that still has the start-up taint: it is who takes it off. */}}
+{{- define "tcr-assistant.startupToleration" -}}
+{{- if and .Values.hostsUpdater.enabled .Values.hostsUpdater.startupTaint -}}
+- {key: tcr.tencentcloudcr.com/agent-not-ready, operator: Exists}
+{{- else -}}
+[]
+{{- end -}}
+{{- end }}
+
 {{/* policy.protect: YAML reads a bare off as false. */}}
 {{- define "tcr-assistant.protect" -}}
 {{- .Values.policy.protect | default "off" -}}

@@ -324,7 +324,7 @@ impl Core {
         self.items.remove(name);
         self.state.forget(name);
         self.keepers.settle(&self.items, &self.settings, &self.client);
-        self.links.settle(&self.items, &self.settings);
+        self.settle_links();
         // It had our finalizer, so nothing is left, unless somebody took that off.
         let left: Vec<Arc<str>> =
             self.state.observed().holding(&derived_secret_name(name)).into_iter().map(Arc::from).collect();
@@ -351,6 +351,7 @@ impl Core {
             return;
         }
         self.refresh_all();
+        self.settle_links();
         let names: Vec<Arc<str>> = self.state.observed().names().cloned().collect();
         names.iter().for_each(|name| self.queue.push(name, Lane::Bulk));
         tracing::info!(
@@ -364,6 +365,13 @@ impl Core {
         let _ = self.ready.send(true);
     }
 
+    /// Not before everything is known: what nobody wants is taken off the nodes.
+    pub(super) fn settle_links(&self) {
+        if self.listings.are_complete() {
+            self.links.settle(&self.items);
+        }
+    }
+
     fn refresh_all(&mut self) {
         let names: Vec<String> = self.items.keys().cloned().collect();
         names.iter().for_each(|name| self.refresh(name));
@@ -373,7 +381,7 @@ impl Core {
     /// changed.
     pub(super) fn refresh(&mut self, name: &str) {
         self.keepers.settle(&self.items, &self.settings, &self.client);
-        self.links.settle(&self.items, &self.settings);
+        self.settle_links();
         let Some(item) = self.items.get_mut(name) else { return };
         let key = item.object.key();
         let held = key.as_ref().and_then(|key| self.keepers.held(key));

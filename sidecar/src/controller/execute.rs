@@ -338,7 +338,7 @@ fn patched() -> PatchParams {
 }
 
 /// The operations come from our own code: that they are none is a bug, and said instead of hidden.
-fn json_patch(operations: Vec<Value>) -> Result<Patch<()>, ApiError> {
+pub(super) fn json_patch(operations: Vec<Value>) -> Result<Patch<()>, ApiError> {
     let patch = serde_json::from_value(Value::Array(operations));
     patch.map(Patch::Json).map_err(|error| ApiError::Other(format!("cannot write the patch: {error}")))
 }

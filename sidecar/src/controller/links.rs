@@ -29,8 +29,6 @@ use crate::private_link::{self, Fact, Known, Resolved};
 
 /// The wait while a link is being built: from, to.
 const PENDING: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
-/// The wait while nothing is pending: a call per instance, of 20 a second that there may be.
-const SETTLED: Duration = Duration::from_secs(60);
 const DEADLINE: Duration = Duration::from_secs(30);
 /// How long a changed address is told of.
 const NEWS: Duration = Duration::from_secs(600);
@@ -61,7 +59,8 @@ pub(super) enum LinkNews {
 /// What is wanted, and what is in the ConfigMap.
 #[derive(Debug)]
 pub(super) struct Links {
-    orders: watch::Sender<Vec<Want>>,
+    /// None before it is known what is wanted.
+    orders: watch::Sender<Option<Vec<Want>>>,
     applied: BTreeSet<String>,
     nodes: Option<Nodes>,
 }
@@ -69,9 +68,9 @@ pub(super) struct Links {
 impl Links {
     /// Starts the task that asks and writes.
     pub(super) fn start(client: &Client, settings: &Arc<Settings>, news: mpsc::Sender<LinkNews>) -> Self {
-        let (orders, receiver) = watch::channel(Vec::new());
+        let (orders, receiver) = watch::channel(None);
         let (generation, current) = watch::channel(None);
-        nodes::start(client, current, news.clone());
+        nodes::start(client, current, settings.remove_startup_taint, news.clone());
         let poller = Poller {
             settings: settings.clone(),
             maps: Api::namespaced(client.clone(), SYSTEM_NAMESPACE),
@@ -79,21 +78,23 @@ impl Links {
             news,
             generation,
             known: BTreeSet::new(),
+            resolved: BTreeSet::new(),
             changes: BTreeMap::new(),
         };
         tokio::spawn(poller.run());
         Self { orders, applied: BTreeSet::new(), nodes: None }
     }
 
-    /// Asks for what the ImagePullSecrets want now.
-    pub(super) fn settle(&self, items: &BTreeMap<String, Item>, _settings: &Arc<Settings>) {
+    /// Asks for what the ImagePullSecrets want now; to be called when all of them are known, for what nobody wants is
+    /// taken off the nodes.
+    pub(super) fn settle(&self, items: &BTreeMap<String, Item>) {
         let want = |item: &Item| {
             let tcr = item.object.spec.as_ref().ok()?.tcr.as_ref()?;
             let wanted = tcr.private_network.resolve && !item.released;
             let public_domain = item.held.as_ref().map(|held| held.public_domain.clone());
             wanted.then(|| Want { name: item.object.name.clone(), tcr: tcr.clone(), public_domain })
         };
-        let wants: Vec<Want> = items.values().filter_map(want).collect();
+        let wants: Option<Vec<Want>> = Some(items.values().filter_map(want).collect());
         self.orders.send_if_modified(|now| {
             let differs = *now != wants;
             *now = wants;
@@ -103,7 +104,8 @@ impl Links {
 
     /// Whether none of its entries is left.
     pub(super) fn is_withdrawn(&self, name: &str) -> bool {
-        !self.applied.contains(name) && !self.orders.borrow().iter().any(|want| want.name == name)
+        let is_wanted = |wants: &Vec<Want>| wants.iter().any(|want| want.name == name);
+        !self.applied.contains(name) && self.orders.borrow().as_ref().is_some_and(|wants| !is_wanted(wants))
     }
 
     /// How far the nodes are.
@@ -138,12 +140,14 @@ fn addresses(resolved: &[Resolved]) -> BTreeMap<RegistryHost, IpAddr> {
 struct Poller {
     settings: Arc<Settings>,
     maps: Api<ConfigMap>,
-    orders: watch::Receiver<Vec<Want>>,
+    orders: watch::Receiver<Option<Vec<Want>>>,
     news: mpsc::Sender<LinkNews>,
-    /// The generation of the list that is in the ConfigMap.
+    /// The generation of the list that is in the ConfigMap: empty while there is none.
     generation: watch::Sender<Option<String>>,
     /// ImagePullSecrets that were told of.
     known: BTreeSet<String>,
+    /// Domains that have been one of theirs: whose they are is known.
+    resolved: BTreeSet<String>,
     /// For ImagePullSecrets whose address has changed: from, to, when.
     changes: BTreeMap<String, (IpAddr, IpAddr, Instant)>,
 }
@@ -152,8 +156,10 @@ struct Poller {
 struct Read {
     map: Option<ConfigMap>,
     text: Option<String>,
-    /// Its entries; none where they cannot be read.
+    /// Its entries.
     entries: Vec<HostsEntry>,
+    /// There is something in it that is no list, so that what the entries were is not known.
+    is_broken: bool,
 }
 
 impl Poller {
@@ -162,12 +168,18 @@ impl Poller {
         let mut written: Option<String> = None;
         let mut pause = PENDING.0;
         loop {
-            let wants = self.orders.borrow_and_update().clone();
+            let Some(wants) = self.orders.borrow_and_update().clone() else {
+                if self.orders.changed().await.is_err() {
+                    return;
+                }
+                continue;
+            };
             let (news, pending) = self.once(&wants, &mut written).await;
             if self.news.send(news).await.is_err() {
                 return;
             }
-            let wait = if pending { pause } else { SETTLED };
+            let wait =
+                if pending { pause.min(self.settings.link_interval) } else { self.settings.link_interval };
             pause = if pending { (pause * 2).min(PENDING.1) } else { PENDING.0 };
             let wait = tokio::time::sleep(wait);
             tokio::pin!(wait);
@@ -208,6 +220,7 @@ impl Poller {
         if let Some(registry) = &self.settings.registry {
             registry.set_links(addresses(&resolved));
         }
+        self.resolved.extend(resolved.iter().flat_map(|one| &one.hosts).map(|host| host.name().to_owned()));
         let mut pending = links.iter().any(|(_, link)| link.as_ref().is_some_and(|link| !link.is_up));
         let mut applied: BTreeSet<String> = wants.iter().map(|want| want.name.clone()).collect();
         let result = match read {
@@ -337,8 +350,9 @@ impl Poller {
         let map = within(DEADLINE, self.maps.get_opt(UPDATER_CONFIG)).await?;
         let text = map.as_ref().and_then(|map| map.data.as_ref()?.get(HOSTS_KEY)).cloned();
         let list = text.as_ref().and_then(|text| serde_saphyr::from_str::<HostsList>(text).ok());
+        let is_broken = text.is_some() && list.is_none();
         let entries = list.map(|list| list.entries().to_vec()).unwrap_or_default();
-        Ok(Read { map, text, entries })
+        Ok(Read { map, text, entries, is_broken })
     }
 
     /// The VPC of the node that the controller runs on, or why it is not known.
@@ -353,9 +367,14 @@ impl Poller {
 
     /// Writes the list where it differs; what is there afterwards.
     async fn write(&self, resolved: &[Resolved], read: Read) -> Result<Option<String>, ApiError> {
-        let Read { map, text, entries: before } = read;
+        let Read { map, text, entries: before, is_broken } = read;
         let other = |error: &dyn std::fmt::Display| ApiError::Other(error.to_string());
-        let entries = private_link::entries(&self.settings.static_hosts, resolved, &before)
+        if is_broken && resolved.iter().any(|one| one.fact == Fact::Unknown) {
+            // The nodes have kept the last good list. Without knowing it, and the links, ours would be a worse one.
+            return Err(other(&"it has no list that can be read, and not all links are known yet"));
+        }
+        let is_whose_known = |entry: &HostsEntry| self.resolved.contains(entry.domain());
+        let entries = private_link::entries(&self.settings.static_hosts, resolved, &before, is_whose_known)
             .map_err(|error| other(&error))?;
         // The add-on is being removed: see `withdraw`.
         let is_withdrawn = map.as_ref().is_some_and(|map| {
@@ -370,7 +389,7 @@ impl Poller {
             None => wanted.entries().is_empty(),
         };
         if is_same {
-            self.tell_generation(text.is_some().then(|| wanted.generation()));
+            self.tell_generation(text.is_some().then(|| wanted.generation()).unwrap_or_default());
             return Ok(text);
         }
         match map {
@@ -391,14 +410,14 @@ impl Poller {
                 within(DEADLINE, self.maps.create(&PostParams::default(), &map)).await?;
             }
         }
-        self.tell_generation(Some(wanted.generation()));
+        self.tell_generation(wanted.generation());
         Ok(Some(yaml))
     }
 
-    fn tell_generation(&self, generation: Option<String>) {
+    fn tell_generation(&self, generation: String) {
         self.generation.send_if_modified(|now| {
-            let differs = *now != generation;
-            *now = generation;
+            let differs = now.as_ref() != Some(&generation);
+            *now = Some(generation);
             differs
         });
     }

@@ -5,14 +5,15 @@
 //! an annotation on each agent's Pod names the newest list. What a node carries, its agent's
 //! metrics tell, read at the Pod's address: agents have no access to the API.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use futures::StreamExt as _;
 use k8s_openapi::api::apps::v1::DaemonSet;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::{Patch, PatchParams};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event, watcher};
@@ -24,6 +25,7 @@ use tokio::time::Instant;
 
 use super::api_error::within;
 use super::links::LinkNews;
+use super::startup_taint;
 use crate::crd::NodesStatus;
 
 /// Pods that are patched or asked at a time.
@@ -32,7 +34,10 @@ const AT_A_TIME: usize = 16;
 const BEHIND: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 /// The wait while all nodes have the list.
 const SETTLED: Duration = Duration::from_secs(120);
-const DEADLINE: Duration = Duration::from_secs(10);
+/// Which rounds of asking tell those again that are behind: a kubelet that was told before it had seen the new
+/// ConfigMap has looked at the old one. A node may also be behind for another reason, so there is an end to it.
+const AGAIN: RangeInclusive<u32> = 3..=5;
+pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 /// An agent is on the cluster's own network.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Many times what an agent answers.
@@ -99,8 +104,12 @@ pub struct Agent {
     pub address: Option<SocketAddr>,
     /// It would answer if it had an address.
     pub is_asked: bool,
-    /// The generation that its Pod was told.
+    /// What its Pod was told: a generation, and behind a full stop the round, if it was told again.
     pub told: Option<String>,
+    /// The node that it is on.
+    pub node: Option<String>,
+    /// Its container runs, so that it may answer.
+    pub is_running: bool,
 }
 
 /// What an agent answers.
@@ -136,10 +145,12 @@ pub async fn ask(http: &reqwest::Client, agents: &[(String, Agent)]) -> BTreeMap
     answers.filter_map(async |(name, answer)| Some((name, answer?))).collect().await
 }
 
-/// Starts the task that follows `generation`, the list in the ConfigMap.
+/// Starts the task that follows `generation`, the list in the ConfigMap: empty while there is none, and none before
+/// that is known.
 pub(super) fn start(
     client: &Client,
     generation: watch::Receiver<Option<String>>,
+    remove_startup_taint: bool,
     news: mpsc::Sender<LinkNews>,
 ) {
     let http = match http() {
@@ -152,11 +163,13 @@ pub(super) fn start(
     let follower = Follower {
         pods: Api::namespaced(client.clone(), SYSTEM_NAMESPACE),
         sets: Api::namespaced(client.clone(), SYSTEM_NAMESPACE),
+        nodes: remove_startup_taint.then(|| Api::all(client.clone())),
         http,
         generation,
         news,
         agents: BTreeMap::new(),
         listing: BTreeMap::new(),
+        released: BTreeSet::new(),
     };
     tokio::spawn(follower.run());
 }
@@ -164,6 +177,8 @@ pub(super) fn start(
 struct Follower {
     pods: Api<Pod>,
     sets: Api<DaemonSet>,
+    /// Where the start-up taint is to be taken off.
+    nodes: Option<Api<Node>>,
     http: reqwest::Client,
     generation: watch::Receiver<Option<String>>,
     news: mpsc::Sender<LinkNews>,
@@ -171,6 +186,8 @@ struct Follower {
     agents: BTreeMap<String, Agent>,
     /// Those of a list that is not over.
     listing: BTreeMap<String, Agent>,
+    /// Agents whose node has no start-up taint any more.
+    released: BTreeSet<String>,
 }
 
 impl Follower {
@@ -181,6 +198,7 @@ impl Follower {
         let mut pause = BEHIND.0;
         let mut due = Instant::now() + pause;
         let mut last = None;
+        let mut round = 0;
         loop {
             tokio::select! {
                 changed = self.generation.changed() => {
@@ -189,7 +207,7 @@ impl Follower {
                     }
                     // Everybody at once: each is a step behind.
                     self.nudge(|_| true).await;
-                    (pause, due) = (BEHIND.0, Instant::now());
+                    (pause, due, round) = (BEHIND.0, Instant::now(), 0);
                 }
                 event = events.next() => match event {
                     Some(Ok(event)) => {
@@ -207,11 +225,13 @@ impl Follower {
                         due = Instant::now() + SETTLED;
                         continue;
                     };
-                    let nodes = self.ask(&generation).await;
-                    let is_settled = nodes.current == nodes.desired || self.agents.values().all(|agent| !agent.is_asked);
+                    round += 1;
+                    let (nodes, all_released) = self.ask(&generation, round).await;
+                    let is_settled = all_released
+                        && (nodes.current == nodes.desired || self.agents.values().all(|agent| !agent.is_asked));
                     due = Instant::now() + if is_settled { SETTLED } else { pause };
                     pause = if is_settled { BEHIND.0 } else { (pause * 2).min(BEHIND.1) };
-                    if last.as_ref() != Some(&nodes) {
+                    if !generation.is_empty() && last.as_ref() != Some(&nodes) {
                         if self.news.send(LinkNews::Nodes(nodes.clone())).await.is_err() {
                             return;
                         }
@@ -228,9 +248,15 @@ impl Follower {
             Event::Apply(pod) => {
                 let Some((name, agent)) = reduce(&pod) else { return false };
                 let before = self.agents.insert(name, agent.clone());
-                before.is_none_or(|before| before.address != agent.address)
+                before.is_none_or(|before| {
+                    before.address != agent.address || before.is_running != agent.is_running
+                })
             }
-            Event::Delete(pod) => self.agents.remove(&pod.metadata.name.unwrap_or_default()).is_some(),
+            Event::Delete(pod) => {
+                let name = pod.metadata.name.unwrap_or_default();
+                self.released.remove(&name);
+                self.agents.remove(&name).is_some()
+            }
             Event::Init => {
                 self.listing.clear();
                 false
@@ -241,6 +267,7 @@ impl Follower {
             }
             Event::InitDone => {
                 self.agents = std::mem::take(&mut self.listing);
+                self.released.retain(|name| self.agents.contains_key(name));
                 true
             }
         }
@@ -248,17 +275,19 @@ impl Follower {
 
     /// Names the list on the Pods of the agents that have not heard of it, of those that `is_meant` picks.
     async fn nudge(&mut self, is_meant: impl Fn(&str) -> bool) {
-        let Some(generation) = self.generation.borrow_and_update().clone() else { return };
-        let meant = self
-            .agents
-            .iter()
-            .filter(|(name, agent)| agent.told.as_deref() != Some(&*generation) && is_meant(name));
+        let generation = self.generation.borrow_and_update().clone().unwrap_or_default();
+        if generation.is_empty() {
+            return;
+        }
+        let meant =
+            self.agents.iter().filter(|(name, agent)| !agent.has_heard_of(&generation) && is_meant(name));
         let names: Vec<String> = meant.map(|(name, _)| name.clone()).collect();
         nudge(&self.pods, names, &generation).await;
     }
 
-    /// Asks every agent; nudges those that are behind.
-    async fn ask(&mut self, generation: &str) -> Nodes {
+    /// Asks every agent; nudges those that are behind or do not say. Also tells whether no node waits for its start-up
+    /// taint to be taken off.
+    async fn ask(&mut self, generation: &str, round: u32) -> (Nodes, bool) {
         let agents: Vec<(String, Agent)> =
             self.agents.iter().map(|(name, agent)| (name.clone(), agent.clone())).collect();
         let answers = ask(&self.http, &agents).await;
@@ -266,7 +295,7 @@ impl Follower {
         let scheduled = within(DEADLINE, self.sets.get_opt(HOSTS_UPDATER)).await.ok().flatten();
         let scheduled = scheduled.and_then(|set| set.status).map(|status| status.desired_number_scheduled);
         let desired = scheduled.and_then(|count| usize::try_from(count).ok()).unwrap_or(agents.len());
-        let is_behind = |name: &str| answers.get(name).is_some_and(|it| it.generation != generation);
+        let is_behind = |name: &str| answers.get(name).is_none_or(|it| it.generation != generation);
         let nodes = Nodes {
             generation: generation.to_owned(),
             desired,
@@ -276,11 +305,55 @@ impl Follower {
             unasked,
         };
         self.nudge(is_behind).await;
-        nodes
+        if AGAIN.contains(&round) && !generation.is_empty() {
+            let behind = answers.iter().filter(|(_, answer)| answer.generation != generation);
+            let names = behind.map(|(name, _)| name.clone()).collect();
+            nudge(&self.pods, names, &format!("{generation}.{round}")).await;
+        }
+        // Without a list there is nothing to wait for but the agent.
+        let has_list = |name: &String| {
+            answers.get(name).is_some_and(|it| it.generation == generation || generation.is_empty())
+        };
+        let ready = agents.iter().filter(|(name, _)| has_list(name) && !self.released.contains(name));
+        let ready: Vec<(String, String)> =
+            ready.filter_map(|(name, agent)| Some((name.clone(), agent.node.clone()?))).collect();
+        (nodes, self.release(ready).await)
+    }
+
+    /// Takes the start-up taint off the nodes of these agents; whether that is done.
+    async fn release(&mut self, ready: Vec<(String, String)>) -> bool {
+        let Some(nodes) = &self.nodes else { return true };
+        let count = ready.len();
+        let removals =
+            ready.into_iter().map(async |(agent, node)| match startup_taint::remove(nodes, &node).await {
+                Ok(was_there) => {
+                    if was_there {
+                        tracing::info!(node, "the hosts entries are there: the start-up taint is off");
+                    }
+                    Some(agent)
+                }
+                Err(error) => {
+                    tracing::warn!(%error, node, "cannot take the start-up taint off; trying again");
+                    None
+                }
+            });
+        let removals: Vec<_> = removals.collect();
+        let released: Vec<String> = futures::stream::iter(removals)
+            .buffer_unordered(AT_A_TIME)
+            .filter_map(async |done| done)
+            .collect()
+            .await;
+        let is_done = released.len() == count;
+        self.released.extend(released);
+        is_done
     }
 }
 
 impl Agent {
+    fn has_heard_of(&self, generation: &str) -> bool {
+        self.told.as_deref().and_then(|told| told.split('.').next()) == Some(generation)
+    }
+
     /// A Pod as an agent, with its name.
     pub fn of(pod: &Pod) -> Option<(String, Self)> {
         reduce(pod)
@@ -301,7 +374,10 @@ fn reduce(pod: &Pod) -> Option<(String, Agent)> {
     let told =
         pod.metadata.annotations.as_ref().and_then(|all| all.get(HOSTS_GENERATION_ANNOTATION)).cloned();
     let address = port.zip(ip).map(|(port, ip)| SocketAddr::new(ip, port));
-    Some((name, Agent { address, is_asked: port.is_some(), told }))
+    let node = pod.spec.as_ref().and_then(|spec| spec.node_name.clone());
+    let containers = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
+    let is_running = containers.filter_map(|it| it.state.as_ref()).any(|state| state.running.is_some());
+    Some((name, Agent { address, is_asked: port.is_some(), told, node, is_running }))
 }
 
 async fn tell(pods: Api<Pod>, name: String, patch: serde_json::Value) {
@@ -371,8 +447,13 @@ mod tests {
         let (name, agent) = reduce(&pod(json!([{"name": "metrics", "containerPort": 19617}]))).unwrap();
         assert_eq!(name, "hosts-updater-x");
         let address = Some("[fd00::7]:19617".parse().unwrap());
-        assert_eq!(agent, Agent { address, is_asked: true, told: Some("00".to_owned()) });
+        let expected =
+            Agent { address, is_asked: true, told: Some("00".to_owned()), node: None, is_running: false };
+        assert_eq!(agent, expected);
         let (_, agent) = reduce(&pod(json!([]))).unwrap();
-        assert_eq!(agent, Agent { address: None, is_asked: false, told: Some("00".to_owned()) });
+        assert_eq!(agent, Agent { address: None, is_asked: false, ..expected.clone() });
+        assert!(expected.has_heard_of("00") && !expected.has_heard_of("0"));
+        assert!(Agent { told: Some("00.3".to_owned()), ..expected.clone() }.has_heard_of("00"));
+        assert!(!Agent { told: None, ..expected }.has_heard_of("00"));
     }
 }

@@ -176,7 +176,7 @@ impl Core {
         let key = item.object.key();
         item.released = true;
         self.keepers.settle(&self.items, &self.settings, &self.client);
-        self.links.settle(&self.items, &self.settings);
+        self.settle_links();
         let shared = |key: &Key| {
             let others = self.items.values().filter(|other| other.object.name != name && !other.released);
             others.into_iter().any(|other| other.object.key().is_some_and(|it| it == *key))
