@@ -31,9 +31,9 @@ policy: (_build "harness")
 cases *ARGS: policy
     @target/debug/harness test target/policy.wasm {{ if ARGS == "" { "policy/cases" } else { ARGS } }}
 
-# Look for bytes that the policy's entry does not stand: `fuzz`, or `fuzz 600`
-fuzz SECONDS="60":
-    @tests/fuzz/run {{ SECONDS }}
+# Look for bytes that the policy's entry (`fuzz`, `fuzz 600`) or the hosts file's merge (`fuzz 600 merge`) does not stand
+fuzz SECONDS="60" TARGET="validate":
+    @tests/fuzz/run {{ SECONDS }} {{ TARGET }}
 
 # Build the second, independent policy that the harness's tests run
 sdk-policy:
@@ -82,9 +82,9 @@ _page:
 _build +PROGRAMS:
     @tests/build {{ PROGRAMS }}
 
-# Tell a story on real Kubernetes, step by step with times: `e2e control-plane`, or as root `e2e flagship` on real nodes; or test the page in Chromium: `e2e web`
+# Tell a story on real Kubernetes, step by step with times: `e2e control-plane`, or as root `e2e flagship` and `e2e private-network` on real nodes; or test the page in Chromium: `e2e web`
 e2e STORY: policy (_build "e2e" "tcr-assistant" "harness")
-    @[ {{ STORY }} != flagship ] || { tests/packages nodes && artifacts/images/build; }
+    @case {{ STORY }} in flagship | private-network) tests/packages nodes && artifacts/images/build ;; esac
     @if [ "{{ STORY }}" = web ]; then artifacts/web/e2e; else target/debug/e2e {{ STORY }}; fi
 
 # A tour on a cluster with real nodes (root on Linux): `cluster-demo`, or `cluster-demo --keep` to look around afterwards
@@ -92,7 +92,7 @@ cluster-demo *ARGS: policy (_build "e2e")
     @tests/packages nodes && artifacts/images/build
     @target/debug/e2e tour {{ ARGS }}
 
-# Run a benchmark: `bench policy`, `bench web`, `bench controller`, with --check (fail where a limit is missed) or --smoke (short, unoptimised: proves that it runs)
+# Run a benchmark: `bench policy`, `bench web`, `bench controller`, `bench hosts` (as root), with --check (fail where a limit is missed) or --smoke (short, unoptimised: proves that it runs)
 bench NAME *ARGS:
     @tests/bench/run {{ NAME }} {{ ARGS }}
 

@@ -12,12 +12,12 @@ use tcr_cloud::Account;
 const RELEASE: &str = "tcr-assistant";
 const CREDENTIAL: &str = "tcr-assistant-cloud-credential";
 
-/// Makes the namespace and the API credential, and installs the chart with `values`.
+/// Makes the namespace and the API credential, and installs the chart with `values`, of which later ones win.
 pub(crate) async fn install(
     plane: &ControlPlane,
     helm: &Path,
     account: &Account,
-    values: &Value,
+    values: &[&Value],
 ) -> Result<()> {
     plane.kubectl(&["create", "namespace", SYSTEM_NAMESPACE]).await?.checked()?;
     let secret = json!({
@@ -29,10 +29,16 @@ pub(crate) async fn install(
         },
     });
     plane.apply(&secret.to_string()).await?;
-    let file = plane.run().folder().join("values.json");
-    std::fs::write(&file, values.to_string())?;
+    let mut files = Vec::new();
+    for (number, values) in values.iter().enumerate() {
+        let file = plane.run().folder().join(format!("values-{number}.json"));
+        std::fs::write(&file, values.to_string())?;
+        files.push(text(&file)?.to_owned());
+    }
     let chart = root().join("artifacts/chart");
-    run(plane, helm, &["install", RELEASE, text(&chart)?, "-n", SYSTEM_NAMESPACE, "-f", text(&file)?]).await
+    let install = ["install", RELEASE, text(&chart)?, "-n", SYSTEM_NAMESPACE];
+    let values = files.iter().flat_map(|file| ["-f", file]);
+    run(plane, helm, &install.into_iter().chain(values).collect::<Vec<_>>()).await
 }
 
 /// Uninstalls it, with more flags.

@@ -123,7 +123,7 @@ impl Story {
             "cloud": {"endpoint": self.cloud.url()},
             "controller": {"replicas": 2},
         });
-        chart::install(&self.plane, helm, &Config::demo().accounts[0], &values).await
+        chart::install(&self.plane, helm, &Config::demo().accounts[0], &[&values]).await
     }
 
     /// The old certificate.

@@ -10,23 +10,17 @@ use kube::Api;
 use kube::api::PostParams;
 use serde_json::json;
 use support::nodes::ContainerMemory;
-use support::{Program, eventually, network};
+use support::{eventually, network, nodes};
 use tcr::names::SYSTEM_NAMESPACE;
 
 use crate::chart;
 use crate::steps::Steps;
+use crate::world::state::State;
+use crate::world::{self, DAEMON_SET, DEFAULT_DOMAIN, DEPLOYMENT, LONG, VPC_DOMAIN, World};
 
 mod killed;
-mod machine;
-mod state;
 mod tour;
-mod world;
 
-use state::State;
-use world::{DEFAULT_DOMAIN, LONG, VPC_DOMAIN, World};
-
-const DEPLOYMENT: &str = "tcr-assistant-controller-manager";
-const DAEMON_SET: &str = "hosts-updater";
 const SECRET: &str = "tcr.ipsdemo";
 /// What the containers may use, at most: memory, and processor time.
 const LIMITS: [(&str, &str); 3] = [("manager", "30Mi"), ("webhook", "64Mi"), ("hosts-updater", "16Mi")];
@@ -41,7 +35,7 @@ const UNKNOWN_NAME: [&str; 1] = ["no such host"];
 /// # Errors
 /// What did not hold, in the words of the step that failed.
 pub(crate) fn tell(steps: &mut Steps) -> Result<()> {
-    on_nodes(steps, async |steps, world| story(steps, world).await)
+    world::tell(steps, nodes::Options::default(), story)
 }
 
 /// Shows the same to a person; with `keep` the cluster stays until an interrupt.
@@ -49,7 +43,7 @@ pub(crate) fn tell(steps: &mut Steps) -> Result<()> {
 /// # Errors
 /// What went wrong, in the words of the step that failed.
 pub(crate) fn tour(steps: &mut Steps, keep: bool) -> Result<()> {
-    on_nodes(steps, async |steps, world| tour::show(steps, world, keep).await)
+    world::tell(steps, nodes::Options::default(), async |steps, world| tour::show(steps, world, keep).await)
 }
 
 /// Holds a cluster, for [`killed`].
@@ -61,30 +55,11 @@ pub(crate) fn hold() -> Result<()> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(killed::hold())
 }
 
-fn on_nodes(steps: &mut Steps, tell: impl AsyncFnOnce(&mut Steps, &mut World) -> Result<()>) -> Result<()> {
-    // Before the network is gone.
-    let helm = Program::Helm.path()?;
-    for program in Program::CONTROL_PLANE.into_iter().chain(Program::NODES) {
-        program.path()?;
-    }
-    network::enter()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let start = World::start(helm);
-        let mut world = steps.step("two nodes, a private registry and its cloud are ready", start).await?;
-        let told = tell(steps, &mut world).await;
-        if told.is_err() {
-            world.nodes.keep_evidence().await;
-        }
-        told
-    })
-}
-
 async fn story(steps: &mut Steps, world: &mut World) -> Result<()> {
     steps.step("a cluster whose process is killed leaves nothing", killed::leaves_nothing()).await?;
     prepare(world).await?;
     let before = State::of(&world.nodes).await?;
-    steps.step("helm installs the chart", world.install()).await?;
+    steps.step("helm installs the chart", world.install(&json!({}))).await?;
     steps
         .step("hosts-updater runs on both nodes", world.rolled_out(&format!("daemonset/{DAEMON_SET}")))
         .await?;
@@ -168,7 +143,7 @@ async fn limits(world: &World) -> Result<()> {
 
 async fn ask(world: &World) -> Result<()> {
     world.ask(true).await?;
-    ready(world).await
+    world.ready().await
 }
 
 async fn tried(world: &World) -> Result<()> {
@@ -183,14 +158,6 @@ async fn tried(world: &World) -> Result<()> {
         Ok(())
     })
     .await
-}
-
-async fn ready(world: &World) -> Result<()> {
-    eventually("the ImagePullSecret to be ready", LONG, async || {
-        world.kubectl(&["wait", "--for=condition=Ready", "--timeout=2s", "imagepullsecret/demo"]).await
-    })
-    .await
-    .map(drop)
 }
 
 async fn first_pod(world: &mut World) -> Result<()> {
@@ -350,7 +317,7 @@ async fn replaced(world: &mut World) -> Result<()> {
         Ok(())
     })
     .await?;
-    ready(world).await?;
+    world.ready().await?;
     world.pod("shop", "replaced", &image, json!({})).await?;
     world.runs("shop", "replaced").await.map(drop)
 }

@@ -1,4 +1,4 @@
-//! Whole stories on real Kubernetes: `e2e control-plane`, `e2e flagship`.
+//! Whole stories on real Kubernetes: `e2e control-plane`, `e2e flagship`, `e2e private-network`.
 
 use std::process::ExitCode;
 
@@ -7,8 +7,11 @@ use clap::{Parser, Subcommand};
 mod chart;
 mod control_plane;
 mod flagship;
+mod private_network;
 mod replica;
+mod speed;
 mod steps;
+mod world;
 
 use steps::Steps;
 
@@ -31,6 +34,14 @@ enum Story {
     ControlPlane,
     /// On real nodes: a Pod with no pull secret runs from a private instance, over the private address (root only)
     Flagship,
+    /// On real nodes: hosts files follow the private link, whatever happens to it, the list, the files and the nodes (root only)
+    PrivateNetwork,
+    /// On real nodes: how long a change takes to reach their hosts files, as lines of `./justw bench hosts` (root only)
+    Speed {
+        /// Exit with 1 where a figure misses its limit
+        #[arg(long)]
+        check: bool,
+    },
     /// The same cluster, shown to a person: what a user types, and what comes of it (root only)
     Tour {
         /// Keep the cluster until Ctrl-C, and say how to reach it
@@ -48,6 +59,8 @@ fn main() -> ExitCode {
     let told = match story {
         Story::ControlPlane => control_plane::tell(&mut steps),
         Story::Flagship => flagship::tell(&mut steps),
+        Story::PrivateNetwork => private_network::tell(&mut steps),
+        Story::Speed { check } => return speed::measure(check),
         Story::Hold => flagship::hold(),
         Story::Tour { keep } => flagship::tour(&mut steps, keep),
     };

@@ -10,9 +10,15 @@ use anyhow::Result;
 #[derive(Debug, Default)]
 pub(crate) struct Steps {
     passed: usize,
+    is_silent: bool,
 }
 
 impl Steps {
+    /// Says nothing where nobody watches, because the output is something else.
+    pub(crate) fn of_measurement() -> Self {
+        Self { is_silent: !stdout().is_terminal(), ..Self::default() }
+    }
+
     /// Does one step, and prints how it ended and how long it took.
     pub(crate) async fn step<T>(&mut self, what: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
         let start = Instant::now();
@@ -22,7 +28,9 @@ impl Steps {
         }
         let done = work.await;
         let word = if done.is_ok() { "ok    " } else { "FAILED" };
-        let _ = writeln!(stdout(), "{word} {:6.1} s  {what}", start.elapsed().as_secs_f64());
+        if !self.is_silent {
+            let _ = writeln!(stdout(), "{word} {:6.1} s  {what}", start.elapsed().as_secs_f64());
+        }
         if done.is_ok() {
             self.passed += 1;
         }

@@ -44,6 +44,10 @@ pub struct Options {
     pub images: Vec<Image>,
     /// Files that every node has, by their path under `/etc` or `/var`.
     pub files: Vec<(String, String)>,
+    /// Whether Pods have a network from the start. Nodes are not ready without: see [`Nodes::connect_pods`].
+    pub pod_network: bool,
+    /// How often kubelets look at each Pod and its volumes anew, where nothing tells them to; their own default is a minute.
+    pub sync_frequency: &'static str,
     /// Names that the nodes' name server knows; every other name does not exist.
     pub names: BTreeMap<String, Ipv4Addr>,
     /// How long a node may take until it is ready. Building programs does not count.
@@ -57,6 +61,8 @@ impl Default for Options {
             plane: PlaneOptions::default(),
             images: Vec::new(),
             files: Vec::new(),
+            pod_network: true,
+            sync_frequency: "5s",
             names: BTreeMap::new(),
             timeout: Duration::from_secs(180),
         }
@@ -108,6 +114,8 @@ struct Place {
     pods: String,
     /// The cgroup of its containers, below that of the run.
     cgroup: String,
+    /// What it registers with.
+    taints: Vec<core::Taint>,
 }
 
 impl Nodes {
@@ -158,10 +166,13 @@ impl Nodes {
 
     async fn start_all(&mut self) -> Result<()> {
         for _ in 0..self.options.nodes {
-            self.launch().await?;
+            self.launch(Vec::new()).await?;
         }
         for node in &self.nodes {
-            self.wait_until_ready(node).await?;
+            match self.options.pod_network {
+                true => self.wait_until_ready(node).await?,
+                false => self.wait_until_there(node).await.map(drop)?,
+            }
         }
         if let Some(first) = self.nodes.first() {
             let run = self.plane.run();
@@ -181,14 +192,37 @@ impl Nodes {
     /// # Errors
     /// As [`Nodes::start`].
     pub async fn join(&mut self) -> Result<&Node> {
-        self.launch().await?;
+        self.join_with(Vec::new()).await
+    }
+
+    /// Adds a node that registers with these taints, and waits until it is ready.
+    ///
+    /// # Errors
+    /// As [`Nodes::start`].
+    pub async fn join_with(&mut self, taints: Vec<core::Taint>) -> Result<&Node> {
+        self.launch(taints).await?;
         let node = self.nodes.last().context("there is no node")?;
         self.wait_until_ready(node).await?;
         Ok(node)
     }
 
+    /// Gives the nodes the Pod network that they have started without, and waits until they are ready.
+    ///
+    /// # Errors
+    /// It cannot be written, or a node does not become ready in time.
+    pub async fn connect_pods(&mut self) -> Result<()> {
+        self.options.pod_network = true;
+        for node in &self.nodes {
+            node.write(files::POD_NETWORK, files::pod_network(&node.place).as_bytes())?;
+        }
+        for node in &self.nodes {
+            self.wait_until_ready(node).await?;
+        }
+        Ok(())
+    }
+
     /// Starts a node's programs.
-    async fn launch(&mut self) -> Result<()> {
+    async fn launch(&mut self, taints: Vec<core::Taint>) -> Result<()> {
         let number = u8::try_from(self.nodes.len() + 1).ok().filter(|number| NUMBERS.contains(number));
         let number = number.context("cannot start another node: there are 200")?;
         let run = self.plane.run();
@@ -198,6 +232,7 @@ impl Nodes {
             address: Ipv4Addr::new(HUB.octets()[0], HUB.octets()[1], 0, FIRST + number),
             pods: format!("10.244.{number}.0/24"),
             cgroup: format!("/{run_name}/{name}"),
+            taints,
             name,
             number,
         };
@@ -210,7 +245,7 @@ impl Nodes {
     async fn launch_at(&self, place: &Place) -> Result<Node> {
         let run = self.plane.run();
         let folder = run.folder().join(&place.name);
-        files::write(&folder, place, &self.options.files)?;
+        files::write(&folder, place, &self.options)?;
         cgroup::make(&place.cgroup)?;
         let mut command = run.command("unshare");
         command
@@ -269,21 +304,32 @@ impl Nodes {
     }
 
     async fn wait_until_ready(&self, node: &Node) -> Result<()> {
+        let ready = self.wait_until(node, |found| {
+            let conditions = found.status.and_then(|status| status.conditions).unwrap_or_default();
+            let ready =
+                conditions.iter().find(|it| it.type_ == "Ready").context("it has no condition Ready")?;
+            ensure!(ready.status == "True", "{}", ready.message.as_deref().unwrap_or("it is not Ready"));
+            Ok(())
+        });
+        ready.await.with_context(|| format!("{} does not become ready", node.place.name))
+    }
+
+    async fn wait_until_there(&self, node: &Node) -> Result<()> {
+        self.wait_until(node, |_| Ok(())).await.with_context(|| format!("{} does not join", node.place.name))
+    }
+
+    /// Waits for what the API server has of a node, while its programs run.
+    async fn wait_until(&self, node: &Node, check: impl Fn(core::Node) -> Result<()>) -> Result<()> {
         let nodes: Api<core::Node> = Api::all(self.plane.client().await?);
-        let ready = eventually(&node.place.name, self.options.timeout, async || {
+        let waited = eventually(&node.place.name, self.options.timeout, async || {
             for process in node.processes().chain([&self.scheduler]) {
                 if let Err(ended) = process.check() {
                     return Ok(Err(ended));
                 }
             }
-            let found = nodes.get(&node.place.name).await?;
-            let conditions = found.status.and_then(|status| status.conditions).unwrap_or_default();
-            let ready =
-                conditions.iter().find(|it| it.type_ == "Ready").context("it has no condition Ready")?;
-            ensure!(ready.status == "True", "{}", ready.message.as_deref().unwrap_or("it is not Ready"));
-            Ok(Ok(()))
+            check(nodes.get(&node.place.name).await?).map(Ok)
         });
-        ready.await?.with_context(|| format!("{} does not become ready", node.place.name))
+        waited.await?
     }
 
     /// The control plane, and the run that everything belongs to.
@@ -341,8 +387,23 @@ impl Node {
     /// # Errors
     /// There is no such file, or it cannot be read.
     pub fn read(&self, path: &str) -> Result<Vec<u8>> {
-        let seen = PathBuf::from(format!("/proc/{}/root{path}", self.pid));
-        std::fs::read(&seen).with_context(|| format!("cannot read {path} of {}", self.place.name))
+        std::fs::read(self.seen(path)).with_context(|| format!("cannot read {path} of {}", self.place.name))
+    }
+
+    /// Writes a file of the node's, its directories too.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write(&self, path: &str, bytes: &[u8]) -> Result<()> {
+        let seen = self.seen(path);
+        let made = seen.parent().map_or(Ok(()), std::fs::create_dir_all);
+        let written = made.and_then(|()| std::fs::write(&seen, bytes));
+        written.with_context(|| format!("cannot write {path} of {}", self.place.name))
+    }
+
+    /// Where a path of the node's is for us.
+    pub fn seen(&self, path: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root{path}", self.pid))
     }
 
     /// All its processes that are ours.
@@ -397,6 +458,15 @@ pub fn bridge() -> Result<()> {
     // nothing is sent at all.
     ip(&format!("route add {SERVICE_NETWORK} dev {BRIDGE}"))?;
     std::fs::write("/proc/sys/net/ipv4/ip_forward", "1").context("cannot forward between nodes")
+}
+
+/// Puts one more address there where [`HUB`] is.
+///
+/// # Errors
+/// [`bridge`] was not called, or the address is there.
+pub fn add_address(address: Ipv4Addr) -> Result<()> {
+    ensure!(network::is_own(), "cannot add an address to the machine's own network");
+    ip(&format!("address add {address}/24 dev {BRIDGE}"))
 }
 
 /// Connects the network of process `pid`.

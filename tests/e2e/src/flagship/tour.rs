@@ -10,14 +10,14 @@ use support::{Program, eventually};
 use tcr::names::SYSTEM_NAMESPACE;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::world::{LONG, VPC_DOMAIN, World};
-use super::{DAEMON_SET, DEPLOYMENT, SECRET, ask};
+use super::{SECRET, ask};
 use crate::steps::Steps;
+use crate::world::{DAEMON_SET, DEPLOYMENT, LONG, VPC_DOMAIN, World};
 
 /// Shows it; with `keep` until somebody interrupts.
 pub(super) async fn show(steps: &mut Steps, world: &mut World, keep: bool) -> Result<()> {
     say("\n$ helm install tcr-assistant artifacts/chart -n tcr-assistant-system -f values.yaml");
-    steps.step("helm installs the chart", world.install()).await?;
+    steps.step("helm installs the chart", world.install(&serde_json::json!({}))).await?;
     steps
         .step("hosts-updater runs on each node", world.rolled_out(&format!("daemonset/{DAEMON_SET}")))
         .await?;

@@ -6,15 +6,17 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use super::Place;
+use super::{Options, Place};
 
 /// The image behind every Pod's network; each node has it from the start.
 pub(super) const PAUSE: &str = "localhost/pause:1";
+/// Where containerd finds the Pod network.
+pub(super) const POD_NETWORK: &str = "/etc/cni/net.d/10-pods.conflist";
 /// Where the nodes' programs talk to containerd.
 pub(super) const CONTAINERD: &str = "/run/containerd/containerd.sock";
 
 /// Lays out `folder` for the node, before it is a mount namespace's own.
-pub(super) fn write(folder: &Path, place: &Place, extra: &[(String, String)]) -> Result<()> {
+pub(super) fn write(folder: &Path, place: &Place, options: &Options) -> Result<()> {
     for name in ["etc/upper", "etc/work", "var/upper", "var/work", "containerd", "kubelet", "pki"] {
         make(&folder.join(name))?;
     }
@@ -26,15 +28,15 @@ pub(super) fn write(folder: &Path, place: &Place, extra: &[(String, String)]) ->
         ("etc/hostname", format!("{name}\n")),
         ("etc/resolv.conf", resolver),
         ("etc/containerd/config.toml", containerd()),
-        ("etc/cni/net.d/10-pods.conflist", format!("{:#}\n", cni(place))),
-        ("etc/kubernetes/kubelet.json", format!("{:#}\n", kubelet(place))),
+        ("etc/kubernetes/kubelet.json", format!("{:#}\n", kubelet(place, options.sync_frequency))),
         (
             "etc/kubernetes/kube-proxy.json",
             format!("{:#}\n", proxy(name, Path::new("/run/node/kube-proxy.kubeconfig"))),
         ),
     ];
-    let extra = extra.iter().map(|(path, text)| (path.trim_start_matches('/'), text.clone()));
-    for (path, text) in own.into_iter().chain(extra) {
+    let network = options.pod_network.then(|| (POD_NETWORK.trim_start_matches('/'), pod_network(place)));
+    let extra = options.files.iter().map(|(path, text)| (path.trim_start_matches('/'), text.clone()));
+    for (path, text) in own.into_iter().chain(network).chain(extra) {
         let (top, rest) = path.split_once('/').unwrap_or(("", path));
         anyhow::ensure!(["etc", "var"].contains(&top), "a node has no file /{path} of its own: /etc, /var");
         let path = folder.join(top).join("upper").join(rest);
@@ -79,8 +81,8 @@ state = "/run/containerd"
     )
 }
 
-fn cni(place: &Place) -> Value {
-    json!({
+pub(super) fn pod_network(place: &Place) -> String {
+    let network = json!({
         "cniVersion": "0.4.0",
         "name": "pods",
         "plugins": [{
@@ -96,10 +98,11 @@ fn cni(place: &Place) -> Value {
                 "routes": [{"dst": "0.0.0.0/0"}],
             },
         }],
-    })
+    });
+    format!("{network:#}\n")
 }
 
-fn kubelet(place: &Place) -> Value {
+fn kubelet(place: &Place, sync_frequency: &str) -> Value {
     json!({
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
@@ -120,7 +123,8 @@ fn kubelet(place: &Place) -> Value {
         "imageGCLowThresholdPercent": 99,
         "serializeImagePulls": false,
         // How soon a changed ConfigMap is in its volume.
-        "syncFrequency": "5s",
+        "syncFrequency": sync_frequency,
+        "registerWithTaints": place.taints,
         "oomScoreAdj": 0,
         "resolvConf": "/etc/resolv.conf",
         "clusterDNS": [super::HUB],

@@ -1,5 +1,6 @@
 //! Nodes, a private registry, and the cloud that says who may pull.
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,21 +13,28 @@ use sidecar::cloud::api_credential::Chain;
 use sidecar::cloud::client::{Client, Settings};
 use support::nodes::{self, HUB};
 use support::registry::{self, Credential, TokenAuth};
-use support::{Image, Nodes, Program, Registry, Run, TlsFront, eventually};
+use support::{Image, Nodes, Program, Registry, Run, TlsFront, eventually, network};
 use tcr::image_pull_secret::CredentialKind;
 use tcr::names::SYSTEM_NAMESPACE;
 use tcr_cloud::{Account, Cloud, Config, VpcLink};
 
-use super::machine::Machine;
 use crate::chart::{self, root};
+use crate::steps::Steps;
+
+pub(crate) mod machine;
+pub(crate) mod state;
+
+use machine::Machine;
 
 /// Longer than anything here takes on a busy machine: images are pulled, and programs start on a tenth of a core.
 pub(crate) const LONG: Duration = Duration::from_secs(240);
 pub(crate) const DEFAULT_DOMAIN: &str = "demo.tencentcloudcr.com";
 pub(crate) const VPC_DOMAIN: &str = "demo-vpc.tencentcloudcr.com";
+pub(crate) const DEPLOYMENT: &str = "tcr-assistant-controller-manager";
+pub(crate) const DAEMON_SET: &str = "hosts-updater";
 const INSTANCE: &str = "tcr-demo0001";
 const REGION: &str = "ap-guangzhou";
-const VPC: &str = "vpc-demo0001";
+pub(crate) const VPC: &str = "vpc-demo0001";
 const SUBNET: &str = "subnet-demo0001";
 /// Of `./justw images`.
 const IMAGES: [&str; 2] = ["tcr-assistant", "hosts-updater"];
@@ -46,9 +54,37 @@ pub(crate) struct World {
     pub(crate) machine: Machine,
 }
 
+/// Starts the world with nodes as in `options`, and tells the story. What one wants to see of a story that does not hold is
+/// kept.
+///
+/// # Errors
+/// What did not hold, in the words of the step that failed.
+pub(crate) fn tell(
+    steps: &mut Steps,
+    options: nodes::Options,
+    story: impl AsyncFnOnce(&mut Steps, &mut World) -> Result<()>,
+) -> Result<()> {
+    // Before the network is gone.
+    let helm = Program::Helm.path()?;
+    for program in Program::CONTROL_PLANE.into_iter().chain(Program::NODES) {
+        program.path()?;
+    }
+    network::enter()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let start = World::start(helm, options);
+        let mut world = steps.step("two nodes, a private registry and its cloud are there", start).await?;
+        let told = story(steps, &mut world).await;
+        if told.is_err() {
+            world.nodes.keep_evidence().await;
+        }
+        told
+    })
+}
+
 impl World {
     /// Two nodes that have the add-on's images and nothing else, and trust the registry's certificate.
-    pub(crate) async fn start(helm: PathBuf) -> Result<Self> {
+    async fn start(helm: PathBuf, mut options: nodes::Options) -> Result<Self> {
         let machine = Machine::look()?;
         let images = images()?;
         let app = std::fs::read(Program::App.path()?).context("cannot read the program of the Pods")?;
@@ -60,7 +96,7 @@ impl World {
         let service = cloud.token_service(INSTANCE)?;
         // No password is sent without TLS.
         let realm = service.realm.replace(&cloud.url(), &front.url());
-        let options = registry::Options {
+        let trusted = registry::Options {
             listen: (HUB, 443).into(),
             ..registry::Options::new(
                 &[DEFAULT_DOMAIN, VPC_DOMAIN],
@@ -72,10 +108,12 @@ impl World {
                 },
             )
         };
-        let mut registry = Registry::start(&run, options).await?;
+        let mut registry = Registry::start(&run, trusted).await?;
         registry.also_trust(front.ca());
-        let files = [DEFAULT_DOMAIN, VPC_DOMAIN].iter().flat_map(|domain| trust(domain, registry.ca()));
-        let options = nodes::Options { images, files: files.collect(), ..nodes::Options::default() };
+        options.images = images;
+        options
+            .files
+            .extend([DEFAULT_DOMAIN, VPC_DOMAIN].iter().flat_map(|domain| trust(domain, registry.ca())));
         let nodes = Nodes::start(options).await?;
         let pusher = mint(&front, pusher()).await?;
         Ok(Self { nodes, cloud, front, registry, pusher, run, app, pushed: 0, helm, machine })
@@ -92,8 +130,8 @@ impl World {
         Ok(format!("{domain}/{name}"))
     }
 
-    /// Installs the chart as a user would.
-    pub(crate) async fn install(&self) -> Result<()> {
+    /// Installs the chart as a user would, with more values.
+    pub(crate) async fn install(&self, more: &Value) -> Result<()> {
         let values = json!({
             "global": {"cluster": {"id": "cls-12345678", "longregion": REGION}},
             "cloud": {"endpoint": self.front.url(), "caCertificates": self.front.ca()},
@@ -104,11 +142,16 @@ impl World {
                 "addresses": [format!("{DEFAULT_DOMAIN}={HUB}"), format!("{VPC_DOMAIN}={HUB}")],
             },
         });
-        chart::install(self.nodes.plane(), &self.helm, &puller(), &values).await
+        chart::install(self.nodes.plane(), &self.helm, &puller(), &[&values, more]).await
     }
 
     /// Asks for the credential, and for the private address on every node unless `resolve` is false.
     pub(crate) async fn ask(&self, resolve: bool) -> Result<()> {
+        self.ask_with(json!({"resolve": resolve, "vpcId": VPC, "domains": ["default", "vpc"]})).await
+    }
+
+    /// Asks for the credential, and for what `private_network` says.
+    pub(crate) async fn ask_with(&self, private_network: Value) -> Result<()> {
         let object = json!({
             "apiVersion": "tcr.tencentcloudcr.com/v1", "kind": "ImagePullSecret",
             "metadata": {"name": "demo"},
@@ -117,7 +160,7 @@ impl World {
                 "tcr": {
                     "instanceId": INSTANCE, "region": REGION, "domains": ["default", "vpc"],
                     "credential": {"onDelete": "Revoke"},
-                    "privateNetwork": {"resolve": resolve, "vpcId": VPC, "domains": ["default", "vpc"]},
+                    "privateNetwork": private_network,
                 },
             },
         });
@@ -186,17 +229,37 @@ impl World {
         .await?
     }
 
+    /// Waits until the ImagePullSecret is ready.
+    pub(crate) async fn ready(&self) -> Result<()> {
+        eventually("the ImagePullSecret to be ready", LONG, async || {
+            self.kubectl(&["wait", "--for=condition=Ready", "--timeout=2s", "imagepullsecret/demo"]).await
+        })
+        .await
+        .map(drop)
+    }
+
+    /// The private link moves to this address: so the cloud says from now on.
+    pub(crate) fn move_link(&self, address: Ipv4Addr) -> Result<()> {
+        let link = VpcLink::running(VPC, SUBNET, address.to_string());
+        let moved = self.cloud.update_instance(INSTANCE, |instance| instance.links = Some(vec![link]));
+        ensure!(moved, "there is no instance {INSTANCE}");
+        Ok(())
+    }
+
     /// Waits until every node's hosts file has the domains, or has none of them.
     pub(crate) async fn hosts_files_have(&self, entries: bool) -> Result<()> {
+        self.hosts_files_lead(entries.then_some(HUB), &[DEFAULT_DOMAIN, VPC_DOMAIN]).await
+    }
+
+    /// Waits until every node's hosts file leads each of the domains to the address and no other, or has none of them.
+    pub(crate) async fn hosts_files_lead(&self, to: Option<Ipv4Addr>, domains: &[&str]) -> Result<()> {
         for node in self.nodes.list() {
             eventually(&format!("the hosts file of {}", node.name()), LONG, async || {
                 let text = String::from_utf8(node.read("/etc/hosts")?)?;
-                for domain in [DEFAULT_DOMAIN, VPC_DOMAIN] {
-                    let found = text.lines().any(|line| {
-                        let mut words = line.split_whitespace();
-                        words.next() == Some(&HUB.to_string()) && words.any(|word| word == domain)
-                    });
-                    ensure!(found == entries, "{domain} is {} there: {text}", if found { "" } else { "not" });
+                for domain in domains {
+                    let found = addresses(&text, domain);
+                    let expected: Vec<String> = to.iter().map(Ipv4Addr::to_string).collect();
+                    ensure!(found == expected, "{domain} leads to {found:?}, not {expected:?}: {text}");
                 }
                 Ok(())
             })
@@ -213,6 +276,16 @@ impl World {
         })
         .await
     }
+}
+
+/// What a hosts file says of a name.
+pub(crate) fn addresses<'a>(hosts: &'a str, domain: &str) -> Vec<&'a str> {
+    let lines = hosts.lines().filter_map(|line| {
+        let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
+        let address = words.next()?;
+        words.any(|word| word == domain).then_some(address)
+    });
+    lines.collect()
 }
 
 /// Why a Pod does not run; none when it does.
