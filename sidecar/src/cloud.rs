@@ -5,6 +5,7 @@
 
 pub mod action;
 pub mod api_credential;
+pub mod calls;
 pub mod client;
 pub mod customized_domain;
 pub mod endpoint;

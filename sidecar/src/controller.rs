@@ -103,7 +103,8 @@ pub async fn run(
     let (leading, is_leading) = watch::channel(false);
     let (ready, is_ready) = watch::channel(false);
     let (ask, asked) = mpsc::channel(4);
-    let state = http::Served { leading: is_leading, ready: is_ready, ask, calls };
+    let state =
+        http::Served { leading: is_leading, ready: is_ready, ask, calls, cloud: settings.cloud.clone() };
     let served = tokio::spawn(http::serve(listener, state));
     let identity = identity();
     let mut leadership = lease::Leadership::new(kube.clone(), identity.clone());

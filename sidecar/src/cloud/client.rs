@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use super::action::{API_VERSION, Action, Repeat, SERVICE};
 use super::api_credential::keeper::ApiCredentials;
 use super::api_credential::{ApiCredential, Chain, Web};
+use super::calls::Calls;
 use super::endpoint::{Endpoint, EndpointError};
 use super::envelope::{self, Reply};
 use super::error::{CloudError, Failure};
@@ -89,6 +90,7 @@ pub struct Client {
     settings: Settings,
     credentials: ApiCredentials,
     rates: Mutex<RateLimit>,
+    calls: Calls,
     /// Seconds to add to this machine's clock, learnt from the cloud.
     clock_offset: watch::Sender<i64>,
 }
@@ -130,7 +132,14 @@ impl Client {
         let metadata = metadata.map_err(|error| SettingsError::Http(innermost(&error)))?;
         let web = Web { http: http.clone(), sts: settings.sts_endpoint.clone(), metadata };
         let credentials = ApiCredentials::new(chain, web);
-        Ok(Self { http, settings, credentials, rates: Mutex::default(), clock_offset: watch::Sender::new(0) })
+        Ok(Self {
+            http,
+            settings,
+            credentials,
+            rates: Mutex::default(),
+            calls: Calls::default(),
+            clock_offset: watch::Sender::new(0),
+        })
     }
 
     /// The cloud's time, as far as it is known: this machine's until a call was refused for it.
@@ -148,6 +157,11 @@ impl Client {
     /// Turns when the clock was corrected: who waits for a time has to look at the clock again.
     pub fn clock_corrections(&self) -> watch::Receiver<i64> {
         self.clock_offset.subscribe()
+    }
+
+    /// How many calls there were.
+    pub fn calls(&self) -> &Calls {
+        &self.calls
     }
 
     /// Instance metadata, where it may be asked.
@@ -263,11 +277,13 @@ impl Client {
         let result = timeout(limit, self.exchange(call, endpoint, credential))
             .await
             .unwrap_or(Err(Failed { failure: Failure::Deadline { after: limit }, date: None }));
+        let code = result.as_ref().err().map_or("ok", |failed| failed.failure.code());
+        self.calls.count(call.action.name(), code);
         tracing::debug!(
             action = call.action.name(),
             instance = call.instance,
             region = call.region,
-            code = result.as_ref().err().map_or("ok", |failed| failed.failure.code()),
+            code,
             request_id = match &result {
                 Ok(reply) => reply.request_id(),
                 Err(failed) => failed.failure.request_id(),

@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::api_calls::ApiCalls;
+use crate::cloud::client::Client;
 
 /// What is served from.
 #[derive(Clone, Debug)]
@@ -22,8 +23,10 @@ pub struct Served {
     pub ready: watch::Receiver<bool>,
     /// Asks the core for its numbers.
     pub ask: mpsc::Sender<oneshot::Sender<String>>,
-    /// The counters of API calls.
+    /// The counters of calls of the API server.
     pub calls: Arc<ApiCalls>,
+    /// Counts its calls of the cloud.
+    pub cloud: Arc<Client>,
 }
 
 /// Serves until it is dropped.
@@ -54,6 +57,7 @@ async fn metrics(State(served): State<Served>) -> Response {
         u8::from(leading)
     );
     text.push_str(&served.calls.text());
+    text.push_str(&served.cloud.calls().text());
     if leading {
         let (ask, answer) = oneshot::channel();
         let asked = served.ask.send(ask).await.is_ok();

@@ -63,6 +63,7 @@ async fn a_credential_whose_answer_was_lost_is_found_and_removed() -> Result<()>
     let cluster = Cluster::with_controller().await?;
     cluster.namespace("shop", &[]).await?;
     cluster.cloud.inject(Fault::dropped().on("CreateInstanceToken").after_effect().times(2));
+    cluster.cloud.inject(Fault::error("InternalError").on("DescribeInstances").times(1));
     cluster.ask("demo", demo(json!({}))).await?;
     cluster.expect_in("demo", &["shop"]).await?;
     assert_eq!(cluster.cloud.tokens().len(), 3);
@@ -72,7 +73,36 @@ async fn a_credential_whose_answer_was_lost_is_found_and_removed() -> Result<()>
         Ok(())
     })
     .await?;
+    calls_are_counted(&cluster).await?;
     cluster.finish(&[]).await
+}
+
+/// The metrics say what the cloud saw, by action, and what became of it.
+async fn calls_are_counted(cluster: &Cluster) -> Result<()> {
+    let counted = async |action: &str, code: &str| {
+        let sample = format!("tcr_assistant_cloud_calls_total{{action=\"{action}\",code=\"{code}\"}}");
+        anyhow::Ok(cluster.metric(&sample).await?.unwrap_or_default())
+    };
+    eventually("every call to be counted", SOON, async || {
+        for (action, codes) in [
+            ("CreateInstanceToken", &["ok", "interrupted"][..]),
+            ("DescribeInstances", &["ok", "InternalError"]),
+            ("DescribeInstanceToken", &["ok"]),
+            ("DeleteInstanceToken", &["ok"]),
+        ] {
+            let mut sum = 0.0;
+            for code in codes {
+                let count = counted(action, code).await?;
+                ensure!(count > 0.0, "no {action} with {code}");
+                sum += count;
+            }
+            let seen = cluster.cloud.calls().iter().filter(|call| call.action == action).count();
+            ensure!(sum == seen as f64, "{sum} of {seen} calls of {action}");
+        }
+        ensure!(counted("CreateInstanceToken", "interrupted").await? == 2.0, "two answers were lost");
+        Ok(())
+    })
+    .await
 }
 
 #[tokio::test]
