@@ -389,7 +389,7 @@ impl Poller {
             None => wanted.entries().is_empty(),
         };
         if is_same {
-            self.tell_generation(text.is_some().then(|| wanted.generation()).unwrap_or_default());
+            self.tell_generation(if text.is_some() { wanted.generation() } else { String::new() });
             return Ok(text);
         }
         match map {
