@@ -19,7 +19,7 @@ use crate::steps::Steps;
 use crate::world::{self, DAEMON_SET, DEFAULT_DOMAIN, DEPLOYMENT, LONG, VPC, VPC_DOMAIN, World, addresses};
 
 /// Changes of each kind.
-const CHANGES: usize = 100;
+const CHANGES: usize = 50;
 const MOVED: Ipv4Addr = Ipv4Addr::new(10, 200, 0, 2);
 /// Between two looks at the files.
 const LOOK: Duration = Duration::from_millis(5);
