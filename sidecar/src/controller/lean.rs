@@ -126,53 +126,27 @@ impl From<Secret> for SecretObject {
     }
 }
 
-fn metadata<'de, D: Deserializer<'de>>(from: D) -> Result<ObjectMeta, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Lean {
-        name: Option<String>,
-        namespace: Option<String>,
-        uid: Option<String>,
-        resource_version: Option<String>,
-        labels: Option<BTreeMap<String, String>>,
-        deletion_timestamp: Option<Time>,
-    }
-    let Lean { name, namespace, uid, resource_version, labels, deletion_timestamp } =
-        Lean::deserialize(from)?;
-    Ok(ObjectMeta {
-        name,
-        namespace,
-        uid,
-        resource_version,
-        labels,
-        deletion_timestamp,
-        ..ObjectMeta::default()
-    })
+/// A way to read metadata that keeps these fields.
+macro_rules! keeping {
+    ($name:ident: $($field:ident: $type:ty),+) => {
+        fn $name<'de, D: Deserializer<'de>>(from: D) -> Result<ObjectMeta, D::Error> {
+            #[derive(Deserialize)]
+            #[serde(rename_all = "camelCase")]
+            struct Kept {
+                $($field: Option<$type>),+
+            }
+            let Kept { $($field),+ } = Kept::deserialize(from)?;
+            Ok(ObjectMeta { $($field,)+ ..ObjectMeta::default() })
+        }
+    };
 }
 
-fn annotated_metadata<'de, D: Deserializer<'de>>(from: D) -> Result<ObjectMeta, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Lean {
-        name: Option<String>,
-        namespace: Option<String>,
-        uid: Option<String>,
-        resource_version: Option<String>,
-        annotations: Option<BTreeMap<String, String>>,
-        deletion_timestamp: Option<Time>,
-    }
-    let Lean { name, namespace, uid, resource_version, annotations, deletion_timestamp } =
-        Lean::deserialize(from)?;
-    Ok(ObjectMeta {
-        name,
-        namespace,
-        uid,
-        resource_version,
-        annotations,
-        deletion_timestamp,
-        ..ObjectMeta::default()
-    })
-}
+type Pairs = BTreeMap<String, String>;
+
+keeping!(metadata: name: String, namespace: String, uid: String, resource_version: String,
+    labels: Pairs, deletion_timestamp: Time);
+keeping!(annotated_metadata: name: String, namespace: String, uid: String, resource_version: String,
+    annotations: Pairs, deletion_timestamp: Time);
 
 /// Says that the one is a form of the other.
 macro_rules! form_of {

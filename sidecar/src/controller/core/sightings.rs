@@ -1,0 +1,198 @@
+//! What each kind of sighting changes in the state, and whose turn it makes it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use kube::runtime::watcher::Event;
+use tcr::names::derived_secret_name;
+
+use super::super::item::Item;
+use super::super::object::Object;
+use super::super::password::Password;
+use super::super::pods::SeenPod;
+use super::super::queue::Lane;
+use super::super::seen::{Placed, SeenNamespace};
+use super::super::state::Kind;
+use super::super::watch_streams::Sighting;
+use super::Core;
+use crate::distribution::{Account, SeenSecret, TargetKind};
+
+impl Core {
+    /// Takes in what a watch saw.
+    pub(super) fn take(&mut self, sighting: Sighting) {
+        match sighting {
+            Sighting::ImagePullSecret(event) => self.take_object(event),
+            Sighting::Namespace(event) => self.take_namespace(event),
+            Sighting::Account(event) => self.take_account(event),
+            Sighting::Secret(event) => self.take_secret(event),
+            Sighting::Pod(event) => self.take_pod_event(event),
+            Sighting::Password(event) => self.take_password(event),
+        }
+    }
+
+    fn take_namespace(&mut self, event: Event<SeenNamespace>) {
+        match event {
+            Event::Apply(seen) | Event::InitApply(seen) => {
+                let name: Arc<str> = (*seen.name).into();
+                self.listed_namespace(&name);
+                if self.state.see_namespace(seen) {
+                    self.queue.push(&name, Lane::Urgent);
+                }
+            }
+            Event::Delete(seen) => self.lose_namespace(&seen.name),
+            Event::Init => self.listed = BTreeSet::new(),
+            Event::InitDone => {
+                if self.listings.namespaces {
+                    let listed = std::mem::take(&mut self.listed);
+                    let gone: Vec<Arc<str>> = self
+                        .state
+                        .observed()
+                        .names()
+                        .filter(|name| !listed.contains(&***name))
+                        .cloned()
+                        .collect();
+                    gone.iter().for_each(|name| self.lose_namespace(name));
+                }
+                self.listings.namespaces = true;
+                self.listing_done();
+            }
+        }
+    }
+
+    fn take_account(&mut self, event: Event<Placed<Account>>) {
+        match event {
+            Event::Apply(placed) | Event::InitApply(placed) => {
+                let namespace: Arc<str> = (*placed.namespace).into();
+                let name = placed.name.clone();
+                let news = self.state.see_account(placed);
+                if self.take_drift(&namespace, TargetKind::ServiceAccount, &name, news) {
+                    self.queue.push(&namespace, Lane::Urgent);
+                }
+            }
+            Event::Delete(placed) => self.state.lose_account(&placed.namespace, &placed.name),
+            Event::Init => self.state.begin_listing(Kind::Accounts),
+            Event::InitDone => {
+                self.state.end_listing(Kind::Accounts);
+                self.listings.accounts = true;
+                self.listing_done();
+            }
+        }
+    }
+
+    fn take_secret(&mut self, event: Event<Option<Placed<SeenSecret>>>) {
+        match event {
+            Event::Apply(Some(placed)) | Event::InitApply(Some(placed)) => {
+                let namespace: Arc<str> = (*placed.namespace).into();
+                let name = placed.name.clone();
+                let news = self.state.see_secret(placed);
+                if self.take_drift(&namespace, TargetKind::Secret, &name, news) {
+                    self.queue.push(&namespace, Lane::Urgent);
+                }
+            }
+            Event::Delete(Some(placed)) => {
+                let SeenSecret::Ours { uid, .. } = &placed.seen else { return };
+                let news = self.state.lose_secret(&placed.namespace, &placed.name, uid);
+                let namespace: Arc<str> = (*placed.namespace).into();
+                if self.take_drift(&namespace, TargetKind::Secret, &placed.name, news) {
+                    self.queue.push(&namespace, Lane::Urgent);
+                }
+            }
+            Event::Apply(None) | Event::InitApply(None) | Event::Delete(None) => {}
+            Event::Init => self.state.begin_listing(Kind::Secrets),
+            Event::InitDone => {
+                let news = self.state.end_listing(Kind::Secrets);
+                news.iter().for_each(|name| self.queue.push(name, Lane::Urgent));
+                self.listings.secrets = true;
+                self.listing_done();
+            }
+        }
+    }
+
+    fn take_pod_event(&mut self, event: Event<SeenPod>) {
+        match event {
+            Event::Apply(pod) | Event::InitApply(pod) => self.take_pod(pod),
+            Event::Delete(pod) => self.stuck.lose(&pod.uid),
+            Event::Init => self.stuck.begin_listing(),
+            Event::InitDone => self.stuck.end_listing(),
+        }
+    }
+
+    fn take_password(&mut self, event: Event<Password>) {
+        match event {
+            Event::Apply(password) | Event::InitApply(password) => self.passwords.set(password),
+            Event::Delete(password) => self.passwords.remove(&password.name),
+            Event::Init => return self.passwords.begin_listing(),
+            Event::InitDone => {
+                self.passwords.end_listing();
+                self.listings.passwords = true;
+                self.listing_done();
+            }
+        }
+        if self.listings.passwords {
+            self.refresh_all();
+        }
+    }
+
+    fn take_object(&mut self, event: Event<Box<kube::api::DynamicObject>>) {
+        match event {
+            Event::Apply(object) | Event::InitApply(object) => {
+                let object = Object::read(*object, &self.settings.rules());
+                let name = object.name.clone();
+                let is_new = match self.items.get_mut(&name) {
+                    Some(item) if item.object.uid == object.uid => {
+                        let region = item.object.region().map(str::to_owned);
+                        item.see(object);
+                        item.object.region() != region.as_deref()
+                    }
+                    _ => {
+                        self.items.insert(name.clone(), Item::new(object));
+                        true
+                    }
+                };
+                if is_new {
+                    self.compare_regions(&name);
+                }
+                self.refresh(&name);
+            }
+            Event::Delete(object) => self.lose_object(&object.metadata.name.unwrap_or_default()),
+            Event::Init => self.items.values_mut().for_each(|item| item.listed = false),
+            Event::InitDone => {
+                let gone: Vec<String> = self
+                    .items
+                    .values()
+                    .filter(|item| !item.listed)
+                    .map(|item| item.object.name.clone())
+                    .collect();
+                gone.iter().for_each(|name| self.lose_object(name));
+                self.listings.objects = true;
+                self.listing_done();
+            }
+        }
+    }
+
+    fn lose_object(&mut self, name: &str) {
+        self.items.remove(name);
+        self.state.forget(name);
+        self.keepers.settle(&self.items, &self.settings, &self.client);
+        self.settle_links();
+        // It had our finalizer, so nothing is left, unless somebody took that off.
+        let left: Vec<Arc<str>> =
+            self.state.observed().holding(&derived_secret_name(name)).into_iter().map(Arc::from).collect();
+        left.iter().for_each(|namespace| self.queue.push(namespace, Lane::Bulk));
+    }
+
+    fn lose_namespace(&mut self, name: &str) {
+        self.state.lose_namespace(name);
+        self.queue.forget(name);
+        self.failures.remove(name);
+        self.looked.remove(name);
+        self.contests.forget(name);
+    }
+
+    fn listed_namespace(&mut self, name: &Arc<str>) {
+        // The first list has nothing to compare with.
+        if self.listings.namespaces {
+            self.listed.insert(name.to_string());
+        }
+    }
+}
