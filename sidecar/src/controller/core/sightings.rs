@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use kube::runtime::watcher::Event;
 use tcr::names::derived_secret_name;
@@ -16,6 +17,11 @@ use super::super::state::Kind;
 use super::super::watch_streams::Sighting;
 use super::Core;
 use crate::distribution::{Account, SeenSecret, TargetKind};
+
+/// The API server lets whoever creates something in a namespace that its own cache does not know yet wait for
+/// 50 ms (`missingNamespaceWait` in k8s.io/apiserver/pkg/admission/plugin/namespace/lifecycle), and our watch may
+/// be faster than that cache. The namespace's first ServiceAccount shows that it knows, and ends this wait.
+const BREATH: Duration = Duration::from_millis(10);
 
 impl Core {
     /// Takes in what a watch saw.
@@ -32,7 +38,16 @@ impl Core {
 
     fn take_namespace(&mut self, event: Event<SeenNamespace>) {
         match event {
-            Event::Apply(seen) | Event::InitApply(seen) => {
+            Event::Apply(seen) => {
+                let name: Arc<str> = (*seen.name).into();
+                let is_new = !self.state.observed().get(&name).is_some_and(|namespace| namespace.exists);
+                match self.state.see_namespace(seen) {
+                    true if is_new => self.queue.push_at(&name, Instant::now() + BREATH),
+                    true => self.queue.push(&name, Lane::Urgent),
+                    false => {}
+                }
+            }
+            Event::InitApply(seen) => {
                 let name: Arc<str> = (*seen.name).into();
                 self.listed_namespace(&name);
                 if self.state.see_namespace(seen) {
