@@ -73,6 +73,19 @@ fn an_overtaken_one_goes_on_when_the_watch_has_seen_why() {
 }
 
 #[test]
+fn what_comes_ends_a_wait_that_was_only_planned() {
+    let (mut queue, now) = (Queue::default(), Instant::now());
+    let later = now + Duration::from_millis(10);
+    queue.push_at(&name("a"), later);
+    queue.push_at(&name("b"), later);
+    assert_eq!(pop(&mut queue, now), None);
+    queue.push(&name("b"), Lane::Urgent);
+    assert_eq!(pop(&mut queue, now), Some("b".to_owned()));
+    assert_eq!(pop(&mut queue, later), Some("a".to_owned()));
+    assert_eq!(pop(&mut queue, later), None);
+}
+
+#[test]
 fn a_namespace_that_is_gone_is_forgotten() {
     let (mut queue, now) = (Queue::default(), Instant::now());
     queue.push(&name("a"), Lane::Urgent);
