@@ -72,110 +72,99 @@ impl Numbers {
         let mut put = |name: &str, help: &str, kind: &str, samples: &[(String, f64)]| {
             // Writing to a String does not fail.
             let _ = writeln!(text, "# HELP tcr_assistant_{name} {help}\n# TYPE tcr_assistant_{name} {kind}");
-            for (labels, value) in samples {
-                let _ = writeln!(text, "tcr_assistant_{labels} {value}");
+            for (rest, value) in samples {
+                let _ = writeln!(text, "tcr_assistant_{name}{rest} {value}");
             }
         };
-        let one = |name: &str, value: f64| vec![(name.to_owned(), value)];
-        put(
-            "queue_depth",
-            "Namespaces with work to do, now or later.",
-            "gauge",
-            &one("queue_depth", depth as f64),
-        );
+        let one = |value: f64| [(String::new(), value)];
+        put("queue_depth", "Namespaces with work to do, now or later.", "gauge", &one(depth as f64));
         put(
             "queue_age_seconds",
             "How long the namespace that waits longest has been waiting.",
             "gauge",
-            &one("queue_age_seconds", oldest.as_secs_f64()),
+            &one(oldest.as_secs_f64()),
         );
-        put("namespaces", "Namespaces that are known.", "gauge", &one("namespaces", namespaces as f64));
-        put(
-            "writes_total",
-            "Objects written in namespaces.",
-            "counter",
-            &one("writes_total", self.writes as f64),
-        );
+        put("namespaces", "Namespaces that are known.", "gauge", &one(namespaces as f64));
+        put("writes_total", "Objects written in namespaces.", "counter", &one(self.writes as f64));
         put(
             "write_failures_total",
             "Writes in namespaces that failed.",
             "counter",
-            &one("write_failures_total", self.failures as f64),
+            &one(self.failures as f64),
         );
         put(
             "drift_total",
             "Changes by others to Secrets of ours and to references to them, each of which is repaired.",
             "counter",
-            &one("drift_total", self.repairs as f64),
+            &one(self.repairs as f64),
         );
         put(
             "write_conflicts_total",
             "Writes that somebody else was faster than.",
             "counter",
-            &one("write_conflicts_total", self.overtaken as f64),
+            &one(self.overtaken as f64),
         );
-        let gauge = |metric: &str, value: fn(&Line<'_>) -> Option<f64>| -> Vec<(String, f64)> {
-            let sample = |line: &Line<'_>| {
-                Some((format!("{metric}{{image_pull_secret=\"{}\"}}", line.name), value(line)?))
-            };
+        let gauge = |value: fn(&Line<'_>) -> Option<f64>| -> Vec<(String, f64)> {
+            let sample =
+                |line: &Line<'_>| Some((format!("{{image_pull_secret=\"{}\"}}", line.name), value(line)?));
             lines.iter().filter_map(sample).collect()
         };
         put(
             "secrets_desired",
             "Namespaces that shall have the Secret.",
             "gauge",
-            &gauge("secrets_desired", |it| Some(it.sum.secrets_desired as f64)),
+            &gauge(|it| Some(it.sum.secrets_desired as f64)),
         );
         put(
             "secrets",
             "Namespaces that have the Secret.",
             "gauge",
-            &gauge("secrets", |it| Some(it.sum.secrets_success as f64)),
+            &gauge(|it| Some(it.sum.secrets_success as f64)),
         );
         put(
             "service_accounts_desired",
             "ServiceAccounts that shall refer to the Secret.",
             "gauge",
-            &gauge("service_accounts_desired", |it| Some(it.sum.accounts_desired as f64)),
+            &gauge(|it| Some(it.sum.accounts_desired as f64)),
         );
         put(
             "service_accounts",
             "ServiceAccounts that refer to the Secret.",
             "gauge",
-            &gauge("service_accounts", |it| Some(it.sum.accounts_success as f64)),
+            &gauge(|it| Some(it.sum.accounts_success as f64)),
         );
         put(
             "conflicts",
             "Namespaces with somebody else's Secret in the way.",
             "gauge",
-            &gauge("conflicts", |it| Some(it.sum.conflicts as f64)),
+            &gauge(|it| Some(it.sum.conflicts as f64)),
         );
         put(
             "contested",
             "Objects that somebody else keeps changing back.",
             "gauge",
-            &gauge("contested", |it| Some(it.contested as f64)),
+            &gauge(|it| Some(it.contested as f64)),
         );
         put(
             "pods_without_reference",
             "Pods that wait for an image of the registry and do not refer to the Secret.",
             "gauge",
-            &gauge("pods_without_reference", |it| Some(it.stuck as f64)),
+            &gauge(|it| Some(it.stuck as f64)),
         );
         put(
             "credential_expiry_seconds",
             "When the credential ends, in seconds since 1970.",
             "gauge",
-            &gauge("credential_expiry_seconds", |it| it.expires.map(|at| at as f64)),
+            &gauge(|it| it.expires.map(|at| at as f64)),
         );
         let mut samples: Vec<(String, f64)> = BUCKETS
             .iter()
             .zip(self.buckets)
-            .map(|(bound, count)| (format!("job_seconds_bucket{{le=\"{bound}\"}}"), count as f64))
+            .map(|(bound, count)| (format!("_bucket{{le=\"{bound}\"}}"), count as f64))
             .collect();
-        samples.push(("job_seconds_bucket{le=\"+Inf\"}".to_owned(), self.jobs as f64));
-        samples.push(("job_seconds_sum".to_owned(), self.seconds));
-        samples.push(("job_seconds_count".to_owned(), self.jobs as f64));
+        samples.push(("_bucket{le=\"+Inf\"}".to_owned(), self.jobs as f64));
+        samples.push(("_sum".to_owned(), self.seconds));
+        samples.push(("_count".to_owned(), self.jobs as f64));
         put("job_seconds", "Time to bring a namespace up to date.", "histogram", &samples);
         text
     }
