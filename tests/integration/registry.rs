@@ -22,19 +22,6 @@ const REGION: &str = "ap-guangzhou";
 const DOMAINS: [&str; 2] = ["demo.tencentcloudcr.com", "demo-vpc.tencentcloudcr.com"];
 const IMAGE: &str = "team/app:v1";
 
-/// Whose credentials may pull.
-fn puller() -> Account {
-    Config::demo().accounts.remove(0)
-}
-
-/// Whose credentials may push too.
-fn pusher() -> Account {
-    let mut account =
-        Account::new("AKIDpush0000000000000000000000EXAMPLE", "pushKey0EXAMPLE", "100087654321");
-    account.push = true;
-    account
-}
-
 /// An instance whose registry has one image.
 struct World {
     registry: Registry,
@@ -44,7 +31,7 @@ struct World {
 
 impl World {
     async fn start() -> Result<Self> {
-        let config = Config { accounts: vec![puller(), pusher()], ..Config::demo() };
+        let config = Config { accounts: vec![Account::demo(), Account::demo_pusher()], ..Config::demo() };
         let cloud = Cloud::start(config)?;
         let service = cloud.token_service(INSTANCE)?;
         let auth = TokenAuth {
@@ -56,7 +43,7 @@ impl World {
         let run = Run::new()?;
         let registry = Registry::start(&run, Options::new(&DOMAINS, auth)).await?;
         let world = Self { registry, cloud, run };
-        world.push(IMAGE, &credential(&world.mint_as(pusher(), Longterm).await?)).await?;
+        world.push(IMAGE, &credential(&world.mint_as(Account::demo_pusher(), Longterm).await?)).await?;
         world.cloud.clear_token_requests();
         Ok(world)
     }
@@ -75,7 +62,7 @@ impl World {
     }
 
     async fn mint(&self, kind: CredentialKind) -> Result<IssuedToken> {
-        self.mint_as(puller(), kind).await
+        self.mint_as(Account::demo(), kind).await
     }
 
     async fn mint_as(&self, account: Account, kind: CredentialKind) -> Result<IssuedToken> {
@@ -152,7 +139,7 @@ async fn a_revoked_credential_is_refused_at_once_and_another_is_not() -> Result<
     let (token, other) = (world.mint(Longterm).await?, world.mint(Longterm).await?);
     world.pulls(&token).await?;
     let id = token.token_id.as_deref().context("a long-term credential has an id")?;
-    world.client(puller())?.delete_instance_token(REGION, INSTANCE, id).await?;
+    world.client(Account::demo())?.delete_instance_token(REGION, INSTANCE, id).await?;
     world.refuses(Some(&credential(&token)), TokenRefusal::Deleted).await?;
     world.pulls(&other).await
 }
@@ -162,9 +149,9 @@ async fn a_credential_that_is_switched_off_is_refused_until_it_is_on_again() -> 
     let world = World::start().await?;
     let token = world.mint(Longterm).await?;
     let id = token.token_id.as_deref().context("a long-term credential has an id")?;
-    world.client(puller())?.enable_instance_token(REGION, INSTANCE, id, false).await?;
+    world.client(Account::demo())?.enable_instance_token(REGION, INSTANCE, id, false).await?;
     world.refuses(Some(&credential(&token)), TokenRefusal::Disabled).await?;
-    world.client(puller())?.enable_instance_token(REGION, INSTANCE, id, true).await?;
+    world.client(Account::demo())?.enable_instance_token(REGION, INSTANCE, id, true).await?;
     world.pulls(&token).await
 }
 
@@ -185,7 +172,7 @@ async fn a_credential_that_may_only_pull_cannot_push() -> Result<()> {
     let token = world.mint(Longterm).await?;
     let error = world.push("team/other:v1", &credential(&token)).await.unwrap_err().to_string();
     ensure!(error.contains("denied") || error.contains("unauthorized"), "{error}");
-    let pusher = credential(&world.mint_as(pusher(), Longterm).await?);
+    let pusher = credential(&world.mint_as(Account::demo_pusher(), Longterm).await?);
     let absent = world.registry.inspect_image(&world.run, "team/other:v1", Some(&pusher)).await?;
     ensure!(!absent.success && absent.stderr.contains("unknown"), "it was pushed: {absent:?}");
     world.push("team/other:v1", &pusher).await?;
@@ -213,12 +200,12 @@ async fn the_controller_learns_what_the_registry_says_to_a_credential() -> Resul
         let verdict = world.check(&world.mint(kind).await?).await?;
         assert_eq!(verdict, Verdict::Accepted { can_push: false }, "{kind:?}");
     }
-    let verdict = world.check(&world.mint_as(pusher(), Longterm).await?).await?;
+    let verdict = world.check(&world.mint_as(Account::demo_pusher(), Longterm).await?).await?;
     assert_eq!(verdict, Verdict::Accepted { can_push: true });
 
     let token = world.mint(Longterm).await?;
     let id = token.token_id.as_deref().context("a long-term credential has an id")?;
-    world.client(puller())?.enable_instance_token(REGION, INSTANCE, id, false).await?;
+    world.client(Account::demo())?.enable_instance_token(REGION, INSTANCE, id, false).await?;
     let refused = Verdict::Refused { reason: format!("{} refuses it with HTTP 401", DOMAINS[0]) };
     assert_eq!(world.check(&token).await?, refused);
     let temp = world.mint(Temp).await?;

@@ -39,8 +39,7 @@ struct World {
 impl World {
     async fn start() -> Result<Self> {
         let mut config = Config::demo();
-        let mut pusher = Account::new("AKIDpusher", "pusherSecretKey", "100099999999");
-        pusher.push = true;
+        let pusher = Account::demo_pusher();
         config.accounts.push(pusher.clone());
         let cluster = Cluster::at(config).await?;
         let service = cluster.cloud.token_service(INSTANCE)?;

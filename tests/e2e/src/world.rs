@@ -115,7 +115,7 @@ impl World {
             .files
             .extend([DEFAULT_DOMAIN, VPC_DOMAIN].iter().flat_map(|domain| trust(domain, registry.ca())));
         let nodes = Nodes::start(options).await?;
-        let pusher = mint(&front, pusher()).await?;
+        let pusher = mint(&front, Account::demo_pusher()).await?;
         Ok(Self { nodes, cloud, front, registry, pusher, run, app, pushed: 0, helm, machine })
     }
 
@@ -142,7 +142,7 @@ impl World {
                 "addresses": [format!("{DEFAULT_DOMAIN}={HUB}"), format!("{VPC_DOMAIN}={HUB}")],
             },
         });
-        chart::install(self.nodes.plane(), &self.helm, &puller(), &[&values, more]).await
+        chart::install(self.nodes.plane(), &self.helm, &Account::demo(), &[&values, more]).await
     }
 
     /// Asks for the credential, and for the private address on every node unless `resolve` is false.
@@ -313,23 +313,14 @@ fn images() -> Result<Vec<Image>> {
 }
 
 fn config() -> Result<Config> {
-    let mut config = Config { listen: (HUB, 0).into(), accounts: vec![puller(), pusher()], ..Config::demo() };
+    let mut config = Config {
+        listen: (HUB, 0).into(),
+        accounts: vec![Account::demo(), Account::demo_pusher()],
+        ..Config::demo()
+    };
     let instance = config.instances.first_mut().context("the demo has no instance")?;
     instance.links = Some(vec![VpcLink::running(VPC, SUBNET, HUB.to_string())]);
     Ok(config)
-}
-
-/// Who signs for the cluster: what it mints may pull.
-pub(crate) fn puller() -> Account {
-    Config::demo().accounts.remove(0)
-}
-
-/// Whose credentials may push too.
-fn pusher() -> Account {
-    let mut account =
-        Account::new("AKIDpush0000000000000000000000EXAMPLE", "pushKey0EXAMPLE", "100087654321");
-    account.push = true;
-    account
 }
 
 async fn mint(front: &TlsFront, account: Account) -> Result<Credential> {

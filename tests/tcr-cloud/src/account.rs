@@ -53,6 +53,25 @@ impl Account {
         }
     }
 
+    /// The account of [`Config::demo`](crate::Config::demo): what it mints may pull.
+    pub fn demo() -> Self {
+        let mut account = Self::new(
+            "AKIDdemo0000000000000000000000EXAMPLE",
+            "demoSecretKey00000000000EXAMPLE",
+            "100012345678",
+        );
+        account.owner_uin = Some("100000000001".to_owned());
+        account
+    }
+
+    /// An account whose credentials may push too.
+    pub fn demo_pusher() -> Self {
+        let mut account =
+            Self::new("AKIDpush0000000000000000000000EXAMPLE", "pushKey0EXAMPLE", "100087654321");
+        account.push = true;
+        account
+    }
+
     /// The root account's number.
     pub(crate) fn owner(&self) -> &str {
         self.owner_uin.as_deref().unwrap_or(&self.uin)

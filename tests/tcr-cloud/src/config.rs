@@ -74,17 +74,11 @@ impl Config {
     /// One account that may do everything, and one running instance `tcr-demo0001` named `demo` in
     /// ap-guangzhou with one link, to `vpc-demo0001` at 10.0.0.2, where the machine is too.
     pub fn demo() -> Self {
-        let mut account = Account::new(
-            "AKIDdemo0000000000000000000000EXAMPLE",
-            "demoSecretKey00000000000EXAMPLE",
-            "100012345678",
-        );
-        account.owner_uin = Some("100000000001".to_owned());
         let mut instance = Instance::new("tcr-demo0001", "demo", "ap-guangzhou");
         instance.links = Some(vec![VpcLink::running("vpc-demo0001", "subnet-demo0001", "10.0.0.2")]);
         Self {
             listen: loopback(),
-            accounts: vec![account],
+            accounts: vec![Account::demo()],
             roles: Vec::new(),
             machine: Some(Machine::new("ap-guangzhou", "vpc-demo0001", "subnet-demo0001")),
             instances: vec![instance],
