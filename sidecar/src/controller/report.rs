@@ -46,6 +46,11 @@ impl Core {
         if !self.listings.are_complete() {
             return None;
         }
+        for name in self.state.moved() {
+            if let Some(item) = self.items.get_mut(&name) {
+                item.dirty = true;
+            }
+        }
         let settled = self.is_settled();
         if settled {
             self.look_for_remnants();

@@ -1,7 +1,7 @@
 //! What the controller knows: what there is, what shall be, and how far it is. One task owns it, so
 //! there is no lock; nothing here waits or talks to anybody.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::execute::Written;
@@ -19,6 +19,8 @@ pub struct State {
     observed: Observed,
     desired: Desired,
     sums: BTreeMap<String, Tally>,
+    /// ImagePullSecrets whose sums changed since somebody asked.
+    moved: BTreeSet<String>,
     /// Uids of Secrets of ours that went out of sight: deleted, or without our label. Kept until one
     /// is written again, because only the uid tells the two apart.
     lost: HashMap<(Arc<str>, Arc<str>), Uid>,
@@ -60,6 +62,12 @@ impl State {
     /// How far the ImagePullSecret is.
     pub fn sum(&self, name: &str) -> Tally {
         self.sums.get(name).copied().unwrap_or_default()
+    }
+
+    /// ImagePullSecrets whose sums changed since this was last asked: also where nothing was written, as when
+    /// a namespace goes.
+    pub fn moved(&mut self) -> BTreeSet<String> {
+        std::mem::take(&mut self.moved)
     }
 
     /// The uid of the Secret of ours that was last seen here and is out of sight.
@@ -238,6 +246,9 @@ impl State {
             {
                 *sum -= before;
                 *sum += after;
+                if !self.moved.contains(ips) {
+                    self.moved.insert(ips.to_owned());
+                }
                 if after.is_undone_from(&before) {
                     undone.get_or_insert_with(|| ips.to_owned());
                 }

@@ -3,9 +3,9 @@
 use anyhow::{Result, ensure};
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use kube::Api;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::json;
-use support::eventually;
+use support::{Part, eventually};
 
 use crate::cluster::{Cluster, SOON, docker, references};
 
@@ -125,4 +125,46 @@ async fn what_is_narrowed_or_deleted_is_cleaned_up_in_order() -> Result<()> {
     cluster.delete("demo").await?;
     cluster.expect_in("demo", &[]).await?;
     cluster.finish(&["p-1"]).await
+}
+
+#[tokio::test]
+async fn a_namespace_that_is_going_is_left_alone() -> Result<()> {
+    let cluster = Cluster::with_controller().await?;
+    for name in ["shop", "going"] {
+        cluster.namespace(name, &[]).await?;
+    }
+    cluster.ask("demo", json!({"namespaces": "shop,going", "docker": docker("p-1")})).await?;
+    cluster.expect_in("demo", &["going", "shop"]).await?;
+    cluster.expect_condition("demo", "Ready", "True", "Ready").await?;
+    let written = cluster.writes().await?;
+
+    // Without the controller manager it stays as it is, like one whose volumes take their time.
+    cluster.plane.kill(Part::ControllerManager);
+    let namespaces: Api<Namespace> = Api::all(cluster.client.clone());
+    namespaces.delete("going", &DeleteParams::default()).await?;
+    eventually("the namespace not to be counted", SOON, async || {
+        let status = cluster.objects().get("demo").await?.status.unwrap_or_default();
+        ensure!(status.secrets_desired == Some(1) && status.secrets_success == Some(1), "{status:?}");
+        Ok(())
+    })
+    .await?;
+    let edit = Patch::Merge(json!({"data": {".dockerconfigjson": "e30="}}));
+    cluster.secrets("going").patch("tcr.ipsdemo", &PatchParams::default(), &edit).await?;
+    cluster.ask("more", json!({"namespaces": "shop,going", "docker": docker("p-2")})).await?;
+    cluster.expect_in("more", &["shop"]).await?;
+    cluster.expect_condition("more", "Ready", "True", "Ready").await?;
+    // That Secret and that reference, and no try elsewhere: it would be a call that was denied.
+    assert_eq!(cluster.writes().await?, written + 2.0);
+    let left = cluster.secrets("going").get("tcr.ipsdemo").await?.data.unwrap_or_default();
+    assert_eq!(left[".dockerconfigjson"].0, b"{}");
+
+    cluster.plane.bring_back(Part::ControllerManager).await?;
+    eventually("the namespace to be gone", SOON, async || {
+        ensure!(namespaces.get_opt("going").await?.is_none(), "it is still there");
+        Ok(())
+    })
+    .await?;
+    cluster.namespace("going", &[]).await?;
+    cluster.expect_in("demo", &["going", "shop"]).await?;
+    cluster.finish(&["p-1", "p-2"]).await
 }

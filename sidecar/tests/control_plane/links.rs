@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod};
-use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
+use kube::runtime::watcher::watch_object;
+use kube::{Api, Client};
 use serde_json::{Value, json};
 use support::{Process, eventually};
 use tcr::names::{HOSTS_GENERATION_ANNOTATION, HOSTS_WITHDRAWN_ANNOTATION, SYSTEM_NAMESPACE};
@@ -112,6 +114,44 @@ async fn a_changed_address_private_dns_and_custom_domains_have_their_words() -> 
     });
     cluster.change("demo", json!({"tcr": {"privateNetwork": {"domains": ["vpc"]}}})).await?;
     cluster.expect_condition("demo", "PrivateLink", "True", "PrivateDNSAlreadyServes").await?;
+    cluster.finish(&[]).await
+}
+
+/// Every list that is there while `work` goes on.
+async fn lists_during(client: Client, work: impl Future<Output = Result<()>>) -> Result<Vec<String>> {
+    let maps: Api<ConfigMap> = Api::namespaced(client, SYSTEM_NAMESPACE);
+    let mut watch = std::pin::pin!(watch_object(maps, "updater-config"));
+    let mut work = std::pin::pin!(work);
+    let mut lists = Vec::new();
+    loop {
+        tokio::select! {
+            done = &mut work => return done.map(|()| lists),
+            Some(seen) = watch.next() => {
+                let data = seen?.and_then(|map| map.data).unwrap_or_default();
+                lists.push(data.get("hosts.yaml").cloned().unwrap_or_default());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_controller_that_starts_takes_no_entries_away() -> Result<()> {
+    let mut cluster = Cluster::with_controller().await?;
+    cluster.ask("demo", spec(json!({"resolve": true, "vpcId": VPC}))).await?;
+    cluster.expect_condition("demo", "PrivateLink", "True", "Running").await?;
+    let before = hosts(&cluster).await?;
+    ensure!(before.contains("10."), "{before}");
+    cluster.kill();
+    // The next one has to say again what the link is, which it knows once it has read the credential and asked the cloud.
+    let status = json!({"status": {"conditions": []}});
+    cluster.objects().patch_status("demo", &PatchParams::default(), &Patch::Merge(status)).await?;
+    let client = cluster.client.clone();
+    let lists = lists_during(client, async {
+        cluster.run().await?;
+        cluster.expect_condition("demo", "PrivateLink", "True", "Running").await.map(drop)
+    })
+    .await?;
+    ensure!(!lists.is_empty() && lists.iter().all(|list| *list == before), "{before} became {lists:#?}");
     cluster.finish(&[]).await
 }
 
