@@ -92,8 +92,12 @@ fn cgroup(root: &Path, id: &str) -> Option<PathBuf> {
     below.into_iter().find_map(|it| cgroup(&it.path(), id))
 }
 
+/// None for the runtime's own process, which has not become the container's program yet: a probe is about to start.
 fn resident_peak(pid: &str) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    if status.starts_with("Name:\trunc:[") {
+        return None;
+    }
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }
