@@ -21,6 +21,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace as KubeNamespace, Secret};
 use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::ApiResource;
 use kube::{Api, Client};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use tcr::hosts_entry::HOSTS_KEY;
@@ -39,6 +40,7 @@ use crate::controller::seen;
 use crate::crd::ImagePullSecret;
 use crate::credential::store::Store;
 use crate::distribution::{Change, Desired, Distribution, Namespace, Observed, SeenSecret, plan};
+use crate::output::Output;
 
 /// How long a controller may take to let go of the lease after it was stopped.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -51,22 +53,85 @@ const NO_ENTRIES: &str = "[]";
 /// Objects in one page of a list.
 const PAGE: u32 = 500;
 
-/// What was done, or would be.
+/// What became of an object.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Action {
+    Deleted,
+    Edited,
+    Emptied,
+    Kept,
+    Failed,
+}
+
+/// An object that is told of.
+#[derive(Clone, Copy, Serialize)]
+struct Object<'a> {
+    kind: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    namespace: Option<&'a str>,
+    name: &'a str,
+}
+
+impl<'a> Object<'a> {
+    fn of(namespace: &'a str, kind: &'a str, name: &'a str) -> Self {
+        Self { kind, namespace: Some(namespace), name }
+    }
+}
+
+/// One line.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Line<'a> {
+    #[serde(flatten)]
+    object: Object<'a>,
+    action: Action,
+    dry_run: bool,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    message: &'a str,
+}
+
+impl Line<'_> {
+    fn text(&self) -> String {
+        let Self { object: Object { kind, namespace, name }, action, dry_run, message } = self;
+        let place = namespace.map(|it| format!("{it}/")).unwrap_or_default();
+        let what = match action {
+            Action::Deleted => "deleted",
+            Action::Edited => "edited",
+            Action::Emptied => "emptied, so that nodes lose their entries",
+            Action::Kept => "stays valid; to remove it: ",
+            Action::Failed => "failed: ",
+        };
+        let mark = if *dry_run { " (dry run)" } else { "" };
+        format!("{kind}/{place}{name} {what}{message}{mark}")
+    }
+}
+
+/// Tells what was done, or would be.
 struct Told<'a> {
     out: &'a mut dyn Write,
+    output: Output,
     dry_run: bool,
     failures: usize,
 }
 
 impl Told<'_> {
-    fn done(&mut self, kind: &str, name: &str, what: &str) -> Result<()> {
-        let mark = if self.dry_run { " (dry run)" } else { "" };
-        writeln!(self.out, "{kind}/{name} {what}{mark}").context("cannot write to stdout")
+    fn done(&mut self, object: Object<'_>, action: Action) -> Result<()> {
+        self.line(object, action, "")
     }
 
-    fn failed(&mut self, kind: &str, name: &str, error: &dyn std::fmt::Display) -> Result<()> {
+    fn failed(&mut self, object: Object<'_>, error: &dyn std::fmt::Display) -> Result<()> {
         self.failures += 1;
-        writeln!(self.out, "{kind}/{name} failed: {error}").context("cannot write to stdout")
+        self.line(object, Action::Failed, &error.to_string())
+    }
+
+    fn line(&mut self, object: Object<'_>, action: Action, message: &str) -> Result<()> {
+        let line = Line { object, action, dry_run: self.dry_run, message };
+        let text = match self.output {
+            Output::Text => line.text(),
+            Output::Json => serde_json::to_string(&line)?,
+        };
+        writeln!(self.out, "{text}").and_then(|()| self.out.flush()).context("cannot write to stdout")
     }
 }
 
@@ -75,8 +140,8 @@ impl Told<'_> {
 /// # Errors
 /// A controller is running; the cluster cannot be read; or something could not be removed, in which
 /// case the rest was, and another run goes on where this one ended.
-pub async fn run(client: Client, dry_run: bool, out: &mut dyn Write) -> Result<()> {
-    let mut told = Told { out, dry_run, failures: 0 };
+pub async fn run(client: Client, dry_run: bool, output: Output, out: &mut dyn Write) -> Result<()> {
+    let mut told = Told { out, output, dry_run, failures: 0 };
     let has_system = Api::<KubeNamespace>::all(client.clone())
         .get_metadata_opt(SYSTEM_NAMESPACE)
         .await
@@ -131,7 +196,7 @@ async fn everything(client: &Client, has_system: bool, told: &mut Told<'_>) -> R
         if !told.dry_run
             && let Err(error) = release(&objects, &name, object.metadata.finalizers.unwrap_or_default()).await
         {
-            told.failed("imagepullsecret", &name, &error)?;
+            told.failed(Object { kind: "imagepullsecret", namespace: None, name: &name }, &error)?;
             continue;
         }
         remove(&objects, "imagepullsecret", &name, told).await?;
@@ -213,10 +278,10 @@ async fn distributed(
             for change in changes {
                 match change {
                     Change::EditReferences { account, .. } => {
-                        told.done("serviceaccount", &format!("{namespace}/{account}"), "edited")?;
+                        told.done(Object::of(&namespace, "serviceaccount", &account), Action::Edited)?;
                     }
                     Change::DeleteSecret { secret, .. } => {
-                        told.done("secret", &format!("{namespace}/{secret}"), "deleted")?;
+                        told.done(Object::of(&namespace, "secret", &secret), Action::Deleted)?;
                     }
                     Change::CreateSecret { .. }
                     | Change::UpdateSecret { .. }
@@ -235,16 +300,16 @@ async fn distributed(
         for one in written {
             match one {
                 Written::Account(account) => {
-                    told.done("serviceaccount", &format!("{namespace}/{}", account.name), "edited")?;
+                    told.done(Object::of(&namespace, "serviceaccount", &account.name), Action::Edited)?;
                 }
                 Written::Secret { name, seen: None } => {
-                    told.done("secret", &format!("{namespace}/{name}"), "deleted")?;
+                    told.done(Object::of(&namespace, "secret", &name), Action::Deleted)?;
                 }
                 Written::Secret { .. } | Written::AccountGone { .. } => {}
             }
         }
         if let Some((kind, name, message)) = failure {
-            told.failed(kind, &format!("{namespace}/{name}"), &message)?;
+            told.failed(Object::of(&namespace, kind, &name), &message)?;
         }
     }
     Ok(())
@@ -300,10 +365,10 @@ async fn system(client: &Client, told: &mut Told<'_>) -> Result<()> {
             true => Ok(()),
             false => maps.patch(UPDATER_CONFIG, &params(), &empty).await.map(|_| ()),
         };
-        let name = format!("{SYSTEM_NAMESPACE}/{UPDATER_CONFIG}");
+        let object = Object::of(SYSTEM_NAMESPACE, "configmap", UPDATER_CONFIG);
         match written {
-            Ok(()) => told.done("configmap", &name, "emptied, so that nodes lose their entries")?,
-            Err(error) => told.failed("configmap", &name, &error)?,
+            Ok(()) => told.done(object, Action::Emptied)?,
+            Err(error) => told.failed(object, &error)?,
         }
     }
     for document in Store::new(client.clone()).all().await.context("cannot list the stored credentials")? {
@@ -311,11 +376,12 @@ async fn system(client: &Client, told: &mut Told<'_>) -> Result<()> {
         let current = document.stored.current.iter().filter_map(|held| held.token_id.as_deref());
         let replaced = document.stored.previous.iter().map(|old| old.token_id.as_str());
         for id in current.chain(replaced) {
-            let what = format!(
-                "stays valid; to remove it: tccli tcr DeleteInstanceToken --region {region} --RegistryId {instance} \
+            let command = format!(
+                "tccli tcr DeleteInstanceToken --region {region} --RegistryId {instance} \
                  --TokenId {id}"
             );
-            told.done("credential", &format!("{instance}/{id}"), &what)?;
+            let name = format!("{instance}/{id}");
+            told.line(Object { kind: "credential", namespace: None, name: &name }, Action::Kept, &command)?;
         }
     }
     let secrets = Api::<Secret>::namespaced(client.clone(), SYSTEM_NAMESPACE);
@@ -342,10 +408,8 @@ where
     K: Clone + DeserializeOwned + std::fmt::Debug,
 {
     // Those of a namespace are all of one.
-    let shown = match kind {
-        "secret" | "lease" => format!("{SYSTEM_NAMESPACE}/{name}"),
-        _ => name.to_owned(),
-    };
+    let namespace = matches!(kind, "secret" | "lease").then_some(SYSTEM_NAMESPACE);
+    let object = Object { kind, namespace, name };
     let deleted = match told.dry_run {
         true => api.get_metadata_opt(name).await.map(|found| found.is_some()),
         false => match api.delete(name, &DeleteParams::default()).await {
@@ -355,9 +419,9 @@ where
         },
     };
     match deleted {
-        Ok(true) => told.done(kind, &shown, "deleted"),
+        Ok(true) => told.done(object, Action::Deleted),
         Ok(false) => Ok(()),
-        Err(error) => told.failed(kind, &shown, &error),
+        Err(error) => told.failed(object, &error),
     }
 }
 

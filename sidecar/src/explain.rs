@@ -16,21 +16,13 @@ pub mod text;
 
 use std::io::Write;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use jiff::Timestamp;
 
+use crate::output::Output;
 use crate::reader::Reader;
 use crate::registry::Checker;
 use findings::Verdict;
-
-/// How to print.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Output {
-    /// For people
-    Text,
-    /// One JSON object
-    Json,
-}
 
 /// Explains a Pod to `out`; whether nothing was found that keeps its images from being pulled. `tell` gets what is
 /// waited for, and nothing at the end.
@@ -55,11 +47,7 @@ pub async fn run(
         tell("");
     }
     let findings = decide::findings(&facts);
-    let text = match output {
-        Output::Text => text::text(&findings, Timestamp::now()),
-        Output::Json => serde_json::to_string_pretty(&findings).context("cannot print the findings")? + "\n",
-    };
-    out.write_all(text.as_bytes()).context("cannot write to stdout")?;
+    output.print(&findings, |it| text::text(it, Timestamp::now()), out)?;
     Ok(findings.verdict != Verdict::Fails)
 }
 

@@ -3,7 +3,8 @@
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-use sidecar::args::{Args, LogFormat};
+use sidecar::args::Args;
+use sidecar::args::run::LogFormat;
 
 fn main() -> ExitCode {
     // Fails only when there is one already, which serves as well.

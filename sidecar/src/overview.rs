@@ -9,10 +9,10 @@ pub mod text;
 
 use std::io::Write;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use jiff::Timestamp;
 
-use crate::explain::Output;
+use crate::output::Output;
 use crate::reader::{Reader, Seen};
 
 /// Tells `out` how the add-on is; whether everything is ready.
@@ -26,10 +26,6 @@ pub async fn run(reader: &Reader, output: Output, out: &mut dyn Write) -> Result
     }
     let now = Timestamp::now();
     let report = report::report(&facts, now);
-    let text = match output {
-        Output::Text => text::text(&report, now),
-        Output::Json => serde_json::to_string_pretty(&report).context("cannot print the report")? + "\n",
-    };
-    out.write_all(text.as_bytes()).context("cannot write to stdout")?;
+    output.print(&report, |it| text::text(it, now), out)?;
     Ok(report.ready)
 }

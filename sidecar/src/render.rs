@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use tcr::rules::{self, RuleContext};
 use tcr::selection::Selection;
 
-use crate::args::{Format, RenderArgs};
+use crate::args::render::{Format, RenderArgs};
 use crate::cloud::api_credential::Chain;
 use crate::cloud::client::Client;
 use crate::secret;

@@ -69,6 +69,7 @@ impl ClusterArgs {
                 KubeConfigOptions { context: context.clone(), cluster: cluster.clone(), user: user.clone() };
             Config::from_custom_kubeconfig(read, &options).await.context("cannot use the kubeconfig")?
         };
+        config.read_timeout = Some(self.request_timeout);
         if let Some(user) = &self.impersonate {
             config.auth_info.impersonate = Some(user.clone());
             config.auth_info.impersonate_groups =

@@ -5,10 +5,11 @@ use std::process::ExitCode;
 
 use clap::{Args as Group, Parser, Subcommand};
 
-use super::{RegistryArgs, cluster::ClusterArgs};
-use crate::explain::{self, Output};
-use crate::overview;
+use super::cluster::ClusterArgs;
+use super::registry::RegistryArgs;
+use crate::output::Output;
 use crate::reader::Reader;
+use crate::{explain, overview};
 
 /// What people ask a cluster.
 #[derive(Debug, Subcommand)]
@@ -107,15 +108,15 @@ pub struct StatusArgs {
 
 impl PeopleCommand {
     /// Asks, and tells `out`; the exit code says whether all is well.
-    pub fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let asked = match self {
-            Self::Explain(args) => runtime.block_on(args.run(out)),
-            Self::Status(args) => runtime.block_on(args.run(out)),
+    ///
+    /// # Errors
+    /// The cluster cannot be asked.
+    pub async fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+        let is_well = match self {
+            Self::Explain(args) => args.run(out).await?,
+            Self::Status(args) => args.run(out).await?,
         };
-        // A name that is still being looked up is of no use any more.
-        runtime.shutdown_background();
-        Ok(if asked? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use tcr::docker_config::DockerConfig;
 use tcr::names::SECRET_KEY;
 
-use crate::args::Format;
+use crate::args::render::Format;
 use crate::yaml;
 
 /// What stands for a password.

@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use kube::Api;
 use kube::api::{ListParams, PostParams};
-use serde_json::json;
+use serde_json::{Value, json};
 use support::eventually;
 
 use crate::cluster::{Cluster, SOON, docker, references};
@@ -53,6 +53,17 @@ async fn everything_of_ours_goes_and_nothing_else() -> Result<()> {
     for line in ["secret/team/tcr.ipsdemo deleted (dry run)", "imagepullsecret/second deleted (dry run)"] {
         ensure!(told.lines().any(|it| it == line), "no {line:?} in\n{told}");
     }
+    let told = cluster.command(&["cleanup", "--dry-run", "-o", "json"]).await?.checked()?;
+    let lines: Vec<Value> = told.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let secret = json!({
+        "kind": "secret", "namespace": "team", "name": "tcr.ipsdemo", "action": "deleted", "dryRun": true,
+    });
+    ensure!(lines.contains(&secret), "no {secret} in\n{told}");
+    let kept = lines.iter().find(|line| line["action"] == "kept");
+    ensure!(
+        kept.is_some_and(|line| line["message"].as_str().is_some_and(|it| it.starts_with("tccli tcr"))),
+        "what is left at the registry is not in\n{told}"
+    );
     ensure!(
         cluster.objects().list(&ListParams::default()).await?.items.len() == 2,
         "the dry run did something"
