@@ -132,7 +132,7 @@ impl Checker {
                 judge(host, self.send(request).await?.status())?.map_or(Ok(ACCEPTED), Ok)
             }
             Some(Challenge::Bearer { realm, service }) => {
-                let realm = self.realm(&url, &realm)?;
+                let realm = self.realm(&url, &realm, true)?;
                 self.ask_service(host, &realm, service.as_deref(), username, password).await
             }
         }
@@ -158,8 +158,8 @@ impl Checker {
         }
     }
 
-    /// The token service's URL, when a password may be sent there.
-    pub(super) fn realm(&self, registry: &Url, realm: &str) -> Result<Url, Unknown> {
+    /// The token service's URL, when it may be asked: a password goes to fewer than a question without one.
+    pub(super) fn realm(&self, registry: &Url, realm: &str, with_password: bool) -> Result<Url, Unknown> {
         let not_allowed = || {
             Unknown(format!(
                 "it names the token service {realm:?}, which is not on the same host: allow it with --registry-realm"
@@ -174,7 +174,9 @@ impl Checker {
         }
         let same = url.host_str() == registry.host_str()
             && url.port_or_known_default() == registry.port_or_known_default();
-        match same && url.scheme() == "https" {
+        let hub =
+            registry.host_str() == Some(HUB_REGISTRY) && url.origin().ascii_serialization() == HUB_SERVICE;
+        match url.scheme() == "https" && (same || hub || !with_password) {
             true => Ok(url),
             false => Err(not_allowed()),
         }
@@ -249,8 +251,16 @@ impl Checker {
 
 /// The URL that says how to show a credential.
 pub(super) fn base(host: &RegistryHost) -> Result<Url, Unknown> {
+    let host = host.to_string();
+    // Only images are named so; where their registry is, every container runtime knows.
+    let host = if host == HUB_NAME { HUB_REGISTRY } else { &host };
     Url::parse(&format!("https://{host}/v2/")).map_err(|error| Unknown(error.to_string()))
 }
+
+/// Docker Hub, as images name it, and where it is: <https://docs.docker.com/reference/api/registry/auth/>.
+const HUB_NAME: &str = "docker.io";
+const HUB_REGISTRY: &str = "registry-1.docker.io";
+const HUB_SERVICE: &str = "https://auth.docker.io";
 
 const ACCEPTED: Verdict = Verdict::Accepted { can_push: false };
 

@@ -60,7 +60,7 @@ impl Checker {
                 self.ask_for_manifest(host, shown(manifest)).await
             }
             Some(Challenge::Bearer { realm, service }) => {
-                let realm = self.realm(&url, &realm)?;
+                let realm = self.realm(&url, &realm, login.is_some())?;
                 let scope = format!("repository:{repository}:pull");
                 let login = login.map(|login| (login.username.as_str(), &login.password));
                 let ask = async |scope| self.ask_for_token(&realm, service.as_deref(), scope, login).await;

@@ -13,7 +13,7 @@ fn checker(realms: &[&str]) -> Checker {
 fn a_password_goes_to_a_token_service_on_the_registrys_own_host_or_an_allowed_one() {
     let registry = Url::parse("https://demo.tencentcloudcr.com/v2/").unwrap();
     let checker = checker(&["https://auth.example.com", "http://127.0.0.1:8080"]);
-    let goes = |realm: &str| checker.realm(&registry, realm).is_ok();
+    let goes = |realm: &str| checker.realm(&registry, realm, true).is_ok();
     for allowed in [
         "https://demo.tencentcloudcr.com/service/token",
         "https://demo.tencentcloudcr.com:443/t?x=1",
@@ -36,6 +36,27 @@ fn a_password_goes_to_a_token_service_on_the_registrys_own_host_or_an_allowed_on
     ] {
         assert!(!goes(refused), "{refused}");
     }
+}
+
+#[test]
+fn without_a_password_any_token_service_is_asked_over_https() {
+    let registry = base(&"demo.tencentcloudcr.com".parse().unwrap()).map_err(|Unknown(it)| it).unwrap();
+    let asked = |realm: &str| checker(&[]).realm(&registry, realm, false).is_ok();
+    assert!(asked("https://auth.example.com/token"));
+    assert!(!asked("http://auth.example.com/token") && !asked("https://user@auth.example.com/token"));
+}
+
+#[test]
+fn docker_hub_is_where_it_is_with_the_token_service_that_it_has() {
+    let hub = base(&"docker.io".parse().unwrap()).map_err(|Unknown(it)| it).unwrap();
+    assert_eq!(hub.as_str(), "https://registry-1.docker.io/v2/");
+    let other = base(&"demo.tencentcloudcr.com".parse().unwrap()).map_err(|Unknown(it)| it).unwrap();
+    let goes = |registry: &Url, realm: &str| checker(&[]).realm(registry, realm, true).is_ok();
+    assert!(goes(&hub, "https://auth.docker.io/token"));
+    assert!(
+        !goes(&hub, "http://auth.docker.io/token") && !goes(&hub, "https://auth.docker.io.evil.example/")
+    );
+    assert!(!goes(&other, "https://auth.docker.io/token"));
 }
 
 #[tokio::test]
