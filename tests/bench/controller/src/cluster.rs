@@ -1,5 +1,6 @@
 //! The control plane with its namespaces, and what is asked for in it.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -29,11 +30,13 @@ pub(crate) struct Cluster {
     /// Namespaces that were made, and ServiceAccounts in each.
     pub(crate) size: usize,
     pub(crate) accounts: usize,
+    /// The controller's program.
+    program: PathBuf,
 }
 
 impl Cluster {
     /// A control plane with the custom resource and the controller's roles.
-    pub(crate) async fn start() -> Result<Self> {
+    pub(crate) async fn start(program: PathBuf) -> Result<Self> {
         let options = Options {
             // The root CA's ConfigMap in each namespace is nothing to us, and doubles the time to make one.
             controller_manager_flags: vec![
@@ -52,7 +55,7 @@ impl Cluster {
         };
         let needed: Vec<&str> = manifests.split("\n---\n").filter(is_needed).collect();
         plane.apply(&needed.join("\n---\n")).await?;
-        let cluster = Self { plane, client, size: 0, accounts: 0 };
+        let cluster = Self { plane, client, size: 0, accounts: 0, program };
         eventually("the custom resource", PATIENCE, async || {
             Ok(cluster.objects().list(&ListParams::default()).await?)
         })
@@ -103,7 +106,7 @@ impl Cluster {
     /// Starts the controller and waits until it is ready.
     pub(crate) async fn controller(&self) -> Result<Subject> {
         let identity = Identity::service_account("tcr-assistant-system", "tcr-assistant-manager");
-        Subject::start(&self.plane, &self.plane.kubeconfig_for(&identity).await?).await
+        Subject::start(&self.program, &self.plane, &self.plane.kubeconfig_for(&identity).await?).await
     }
 
     /// Asks for a Secret in every namespace of [`Cluster::name`]'s and those that are made for latencies.

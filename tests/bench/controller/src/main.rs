@@ -3,7 +3,8 @@
 //!
 //! What takes time is compared with a writer without any logic, which holds the same watches and sends
 //! as many writes of the same size with the same concurrency to the same API server, in turn with the
-//! controller. What takes memory is the controller's own process, as Linux counts it.
+//! controller. What takes memory is the controller's own process, as Linux counts it. The program is the one that
+//! ships: static, of the profile `image`.
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -45,7 +46,8 @@ fn main() -> ExitCode {
         (false, None) => Sizes::full(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let figures = runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(measure(&sizes)));
+    let figures =
+        runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(measure(&sizes, smoke)));
     match figures {
         Ok(missed) => {
             if check && missed {
@@ -62,14 +64,14 @@ fn main() -> ExitCode {
 }
 
 /// Prints each part's figures when it is through; whether one missed its limit.
-async fn measure(sizes: &Sizes) -> anyhow::Result<bool> {
+async fn measure(sizes: &Sizes, smoke: bool) -> anyhow::Result<bool> {
     let mut missed = false;
     let mut tell = |figures: Vec<figure::Figure>| {
         figure::print(&figures);
         missed |= figures.iter().any(figure::Figure::is_missed);
     };
     say("starting a control plane");
-    let mut cluster = cluster::Cluster::start().await?;
+    let mut cluster = cluster::Cluster::start(subject::program(smoke)?).await?;
     let (few, all) = (sizes.few, sizes.namespaces);
     say(&format!("making {few} namespaces with one ServiceAccount each"));
     cluster.grow(few, 1).await?;

@@ -20,10 +20,10 @@ pub(crate) struct Subject {
 pub(crate) struct Metrics(String);
 
 impl Subject {
-    /// Starts it and waits until it leads with everything listed.
-    pub(crate) async fn start(plane: &ControlPlane, kubeconfig: &Path) -> Result<Self> {
+    /// Starts the program and waits until it leads with everything listed.
+    pub(crate) async fn start(program: &Path, plane: &ControlPlane, kubeconfig: &Path) -> Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let mut command = plane.run().command(program()?);
+        let mut command = plane.run().command(program);
         command
             .args(["run", "--cluster-id=cls-bench001", "--leader-elect=false", "--webhook-service="])
             // There is no registry, and a rotation is to be written at once.
@@ -151,9 +151,14 @@ impl Metrics {
 }
 
 /// The controller that was built with this benchmark.
-fn program() -> Result<PathBuf> {
-    let ours = std::env::current_exe().context("cannot tell where this program is")?;
-    let path = ours.with_file_name("tcr-assistant");
-    ensure!(path.is_file(), "there is no {}: run ./justw bench controller", path.display());
-    Ok(path)
+/// The program that ships; the short form takes what the tests have built.
+pub(crate) fn program(smoke: bool) -> Result<PathBuf> {
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../target");
+    let place = match smoke {
+        true => "debug/tcr-assistant".to_owned(),
+        false => format!("{}-unknown-linux-gnu/image/tcr-assistant", std::env::consts::ARCH),
+    };
+    let path = target.join(place);
+    std::fs::canonicalize(&path)
+        .with_context(|| format!("cannot find {}: run ./justw bench controller", path.display()))
 }
