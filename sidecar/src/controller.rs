@@ -49,6 +49,7 @@ mod numbers;
 mod report;
 mod startup_taint;
 mod trials;
+mod unlisted;
 
 /// Sightings that wait to be taken in.
 const MOST_SIGHTINGS: usize = 2048;

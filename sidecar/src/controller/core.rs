@@ -1,7 +1,7 @@
 //! The one task that keeps the state: takes what watches and keepers tell, hands jobs to writers, and
 //! reports how far each ImagePullSecret is.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,6 +23,7 @@ use super::queue::{End, Lane, Queue};
 use super::report::Reported;
 use super::state::State;
 use super::trials;
+use super::unlisted::Unlisted;
 use super::watch_streams::{self, Sighting};
 use crate::credential::Key;
 use crate::credential::keeper::News;
@@ -78,7 +79,8 @@ pub(super) struct Core {
     pub(super) listings: Listings,
     writers: JoinSet<Report>,
     looked: HashMap<Arc<str>, Instant>,
-    listed: BTreeSet<String>,
+    unlisted_objects: Unlisted<String>,
+    unlisted_namespaces: Unlisted<Arc<str>>,
     ready: watch::Sender<bool>,
     /// For watches that start later.
     see: mpsc::Sender<Sighting>,
@@ -130,7 +132,8 @@ impl Core {
             listings: Listings::default(),
             writers: JoinSet::new(),
             looked: HashMap::new(),
-            listed: BTreeSet::new(),
+            unlisted_objects: Unlisted::default(),
+            unlisted_namespaces: Unlisted::default(),
             ready,
             see,
         }

@@ -14,8 +14,6 @@ use crate::distribution::Content;
 #[derive(Debug)]
 pub(super) struct Item {
     pub(super) object: Object,
-    /// Seen in the list that is being read.
-    pub(super) listed: bool,
     /// The last good content: a failed or empty refresh never replaces it.
     pub(super) content: Option<Content>,
     pub(super) hosts: Vec<String>,
@@ -49,7 +47,6 @@ pub(super) struct Item {
 impl Item {
     pub(super) fn new(object: Object) -> Self {
         Self {
-            listed: true,
             content: None,
             hosts: Vec::new(),
             held: None,
@@ -77,7 +74,6 @@ impl Item {
         if object.generation >= self.object.generation {
             self.object = object;
         }
-        self.listed = true;
         self.dirty = true;
     }
 

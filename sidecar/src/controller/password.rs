@@ -4,12 +4,14 @@
 //! The label keeps an author of ImagePullSecrets from having the controller distribute any other
 //! Secret of that namespace, such as the key that signs API calls.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Secret;
 use tcr::image_pull_secret::SecretKeyRef;
 use tcr::names::{PASSWORD_LABEL, SYSTEM_NAMESPACE};
 use tcr::sensitive::Sensitive;
+
+use super::unlisted::Unlisted;
 
 /// A Secret that holds passwords.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,8 +41,7 @@ impl Password {
 #[derive(Clone, Debug, Default)]
 pub struct Passwords {
     by_name: BTreeMap<String, Password>,
-    /// Those that the list which is under way has not had so far.
-    unlisted: BTreeSet<String>,
+    unlisted: Unlisted<String>,
 }
 
 /// Why there is no password.
@@ -67,7 +68,7 @@ pub enum NoPassword {
 impl Passwords {
     /// Puts one in.
     pub fn set(&mut self, password: Password) {
-        self.unlisted.remove(&password.name);
+        self.unlisted.saw(&password.name);
         self.by_name.insert(password.name.clone(), password);
     }
 
@@ -76,15 +77,14 @@ impl Passwords {
         self.by_name.remove(name);
     }
 
-    /// A list of all begins. What is known stays until it is complete: no password is missing because a
-    /// watch broke off.
+    /// A list of all begins.
     pub fn begin_listing(&mut self) {
-        self.unlisted = self.by_name.keys().cloned().collect();
+        self.unlisted.begin(self.by_name.keys().cloned());
     }
 
     /// The list is complete: what it did not have is gone.
     pub fn end_listing(&mut self) {
-        for name in std::mem::take(&mut self.unlisted) {
+        for name in self.unlisted.end() {
             self.by_name.remove(&name);
         }
     }

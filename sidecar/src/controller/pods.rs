@@ -1,12 +1,13 @@
 //! Pods that wait for an image which our Secret would let them pull: told once each, and counted.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 
 use super::announce::PodAnnouncement;
 use super::core::Core;
 use super::lean::PodObject;
+use super::unlisted::Unlisted;
 use crate::distribution::Uid;
 use crate::distribution::stuck::{WaitingPod, advice};
 use tcr::names::INJECT_ANNOTATION;
@@ -27,8 +28,7 @@ pub struct SeenPod {
 #[derive(Debug, Default)]
 pub(super) struct StuckPods {
     by_uid: HashMap<Uid, Stuck>,
-    /// Those that the list which is under way has not had so far.
-    unlisted: HashSet<Uid>,
+    unlisted: Unlisted<Uid>,
 }
 
 #[derive(Debug)]
@@ -44,14 +44,14 @@ impl StuckPods {
         self.by_uid.values().filter(|it| it.told.as_deref() == Some(image_pull_secret)).count()
     }
 
-    /// A list of all Pods begins. What is known stays: nobody is told again because a watch broke off.
+    /// A list of all Pods begins.
     pub(super) fn begin_listing(&mut self) {
-        self.unlisted = self.by_uid.keys().cloned().collect();
+        self.unlisted.begin(self.by_uid.keys().cloned());
     }
 
     /// The list is complete: what it did not have is gone.
     pub(super) fn end_listing(&mut self) {
-        for uid in std::mem::take(&mut self.unlisted) {
+        for uid in self.unlisted.end() {
             self.by_uid.remove(&uid);
         }
     }
@@ -106,7 +106,7 @@ impl SeenPod {
 impl Core {
     pub(super) fn take_pod(&mut self, pod: SeenPod) {
         let SeenPod { uid, waiting } = pod;
-        self.stuck.unlisted.remove(&uid);
+        self.stuck.unlisted.saw(&uid);
         let Some(waiting) = waiting else { return };
         if self.stuck.by_uid.contains_key(&uid) || self.stuck.by_uid.len() >= MOST {
             return;

@@ -1,6 +1,5 @@
 //! What each kind of sighting changes in the state, and whose turn it makes it.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -49,25 +48,19 @@ impl Core {
             }
             Event::InitApply(seen) => {
                 let name: Arc<str> = (*seen.name).into();
-                self.listed_namespace(&name);
+                self.unlisted_namespaces.saw(&name);
                 if self.state.see_namespace(seen) {
                     self.queue.push(&name, Lane::Urgent);
                 }
             }
             Event::Delete(seen) => self.lose_namespace(&seen.name),
-            Event::Init => self.listed = BTreeSet::new(),
+            Event::Init => {
+                // Others are known by what is in them: their turn comes.
+                let seen = self.state.observed().iter().filter(|(_, it)| it.exists);
+                self.unlisted_namespaces.begin(seen.map(|(name, _)| name.clone()));
+            }
             Event::InitDone => {
-                if self.listings.namespaces {
-                    let listed = std::mem::take(&mut self.listed);
-                    let gone: Vec<Arc<str>> = self
-                        .state
-                        .observed()
-                        .names()
-                        .filter(|name| !listed.contains(&***name))
-                        .cloned()
-                        .collect();
-                    gone.iter().for_each(|name| self.lose_namespace(name));
-                }
+                self.unlisted_namespaces.end().for_each(|name| self.lose_namespace(&name));
                 self.listings.namespaces = true;
                 self.listing_done();
             }
@@ -153,6 +146,7 @@ impl Core {
             Event::Apply(object) | Event::InitApply(object) => {
                 let object = Object::read(*object, &self.settings.rules());
                 let name = object.name.clone();
+                self.unlisted_objects.saw(&name);
                 let is_new = match self.items.get_mut(&name) {
                     Some(item) if item.object.uid == object.uid => {
                         let region = item.object.region().map(str::to_owned);
@@ -170,15 +164,9 @@ impl Core {
                 self.refresh(&name);
             }
             Event::Delete(object) => self.lose_object(&object.metadata.name.unwrap_or_default()),
-            Event::Init => self.items.values_mut().for_each(|item| item.listed = false),
+            Event::Init => self.unlisted_objects.begin(self.items.keys().cloned()),
             Event::InitDone => {
-                let gone: Vec<String> = self
-                    .items
-                    .values()
-                    .filter(|item| !item.listed)
-                    .map(|item| item.object.name.clone())
-                    .collect();
-                gone.iter().for_each(|name| self.lose_object(name));
+                self.unlisted_objects.end().for_each(|name| self.lose_object(&name));
                 self.listings.objects = true;
                 self.listing_done();
             }
@@ -202,12 +190,5 @@ impl Core {
         self.failures.remove(name);
         self.looked.remove(name);
         self.contests.forget(name);
-    }
-
-    fn listed_namespace(&mut self, name: &Arc<str>) {
-        // The first list has nothing to compare with.
-        if self.listings.namespaces {
-            self.listed.insert(name.to_string());
-        }
     }
 }
