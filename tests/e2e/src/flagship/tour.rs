@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Write as _, stdout};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -11,6 +11,7 @@ use tcr::names::SYSTEM_NAMESPACE;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{SECRET, ask};
+use crate::chart::root;
 use crate::steps::Steps;
 use crate::world::{DAEMON_SET, DEPLOYMENT, LONG, VPC_DOMAIN, World};
 
@@ -69,13 +70,18 @@ async fn wait(world: &World) -> Result<()> {
     let kubeconfig = plane.kubeconfig().display();
     script(&programs.join("kubectl"), &format!("{network}'{kubeconfig}' '{}' \"$@\"", kubectl.display()))?;
     script(&programs.join("helm"), &format!("{network}'{kubeconfig}' '{}' \"$@\"", world.helm.display()))?;
+    // kubectl finds its plugins by name, and starts them where it runs itself.
+    let program =
+        root().join(format!("target/{}-unknown-linux-gnu/image/tcr-assistant", std::env::consts::ARCH));
+    symlink(&program, programs.join("kubectl-tcr"))
+        .with_context(|| format!("cannot link to {}", program.display()))?;
     for node in world.nodes.list() {
         let enter = format!("exec nsenter --target {} --net --mount --pid --ipc --uts -- \"$@\"", node.pid());
         script(&programs.join(node.name()), &enter)?;
     }
     say(&format!(
         "\nThe cluster stays until you press Ctrl-C here. In another terminal, as root:\n\n  export PATH={}:\"$PATH\"\n  \
-         kubectl get pods -A -o wide\n  node-1 cat /etc/hosts\n",
+         kubectl get pods -A -o wide\n  kubectl tcr status\n  kubectl tcr explain pod/web -n shop --check-registry=false\n  node-1 cat /etc/hosts\n",
         programs.display()
     ));
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
