@@ -15,12 +15,15 @@
 use std::net::IpAddr;
 use std::ops::Range;
 
+use memchr::{memchr, memmem, memrchr};
 use tcr::hosts_entry::{HostsEntry, fnv1a};
 
 const BEGIN: &str = "# BEGIN tcr-assistant hosts-updater";
 const END: &str = "# END tcr-assistant hosts-updater";
 /// What ends each line between BEGIN and END.
 const MARK: &str = " # tcr-assistant hosts-updater";
+/// What each line of ours has somewhere.
+const SIGN: &[u8] = b"tcr-assistant hosts-updater";
 /// What the first line says when the newline before it is ours: the file had no final newline.
 const NEWLINE_ADDED: &str = " newline=added";
 
@@ -104,28 +107,33 @@ fn entry(line: &[u8]) -> Option<HostsEntry> {
 fn parts(file: &[u8]) -> Parts {
     let mut owned: Vec<Range<usize>> = Vec::new();
     let mut newline_added = false;
-    let mut foreign_after = false;
-    let mut at = 0;
-    for line in file.split_inclusive(|byte| *byte == b'\n') {
-        let next = at + line.len();
-        let text = line.strip_suffix(b"\n").unwrap_or(line);
-        if is_owned(text) {
-            match owned.last_mut() {
-                Some(last) if last.end == at => last.end = next,
-                Some(_) => owned.push(at..next),
-                None => {
-                    newline_added = says_newline_added(text);
-                    owned.push(at..next);
-                }
-            }
-        } else if !owned.is_empty() {
-            foreign_after = true;
+    let mut looked_at = 0;
+    // Every line of ours has it: a large file of others is passed over at the speed of a search.
+    for found in memmem::find_iter(file, SIGN) {
+        if found < looked_at {
+            continue;
         }
-        at = next;
+        let start = memrchr(b'\n', &file[..found]).map_or(0, |newline| newline + 1);
+        let end = memchr(b'\n', &file[found..]).map_or(file.len(), |newline| found + newline + 1);
+        looked_at = end;
+        let line = &file[start..end];
+        let text = line.strip_suffix(b"\n").unwrap_or(line);
+        if !is_owned(text) {
+            continue;
+        }
+        match owned.last_mut() {
+            Some(last) if last.end == start => last.end = end,
+            Some(_) => owned.push(start..end),
+            None => {
+                newline_added = says_newline_added(text);
+                owned.push(start..end);
+            }
+        }
     }
     let first = owned.first().map_or(file.len(), |range| range.start);
     // Once others have added lines after the block, the newline separates theirs.
-    let is_ours = newline_added && !foreign_after && file[..first].ends_with(b"\n");
+    let is_last = matches!(owned.as_slice(), [block] if block.end == file.len());
+    let is_ours = newline_added && is_last && file[..first].ends_with(b"\n");
     Parts { owned, head: first - usize::from(is_ours) }
 }
 

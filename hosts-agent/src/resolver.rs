@@ -1,5 +1,6 @@
 //! The hosts file as a resolver reads it: glibc's, musl's and Go's agree on what is here.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
@@ -28,7 +29,7 @@ pub fn missing<'a>(file: &[u8], entries: &[&'a HostsEntry]) -> Vec<&'a HostsEntr
     }
     for line in lines(file) {
         for name in line.names() {
-            if let Some(addresses) = wanted.get_mut(name.as_str()) {
+            if let Some(addresses) = wanted.get_mut(&*name) {
                 addresses.retain(|address| *address != line.ip);
             }
         }
@@ -48,7 +49,8 @@ pub fn conflicts(file: &[u8], entries: &[&HostsEntry]) -> Vec<Conflict> {
     let mut conflicts = Vec::new();
     for line in foreign {
         for domain in line.names() {
-            if wanted.get(domain.as_str()).is_some_and(|addresses| !addresses.contains(&line.ip)) {
+            if wanted.get(&*domain).is_some_and(|addresses| !addresses.contains(&line.ip)) {
+                let domain = domain.into_owned();
                 conflicts.push(Conflict { line: line.number, ip: line.ip, domain });
             }
         }
@@ -65,9 +67,13 @@ struct Line<'a> {
 
 impl Line<'_> {
     /// In lower case: resolvers compare without regard to it.
-    fn names(&self) -> impl Iterator<Item = String> {
+    fn names(&self) -> impl Iterator<Item = Cow<'_, str>> {
         let words = self.names.split(is_blank).filter(|word| !word.is_empty());
-        words.filter_map(|name| std::str::from_utf8(name).ok().map(str::to_ascii_lowercase))
+        words.filter_map(|name| {
+            let name = std::str::from_utf8(name).ok()?;
+            let has_upper_case = name.bytes().any(|byte| byte.is_ascii_uppercase());
+            Some(if has_upper_case { Cow::Owned(name.to_ascii_lowercase()) } else { Cow::Borrowed(name) })
+        })
     }
 }
 
