@@ -182,6 +182,8 @@ struct Node<'a> {
     program: &'a Path,
     environment: Vec<(&'static str, &'static str)>,
     root: TempDir,
+    /// The agent's state, in memory as in the chart: on a disk each write of it would be waited for.
+    state: TempDir,
 }
 
 /// What the image sets for the program.
@@ -192,8 +194,9 @@ fn environment() -> Vec<(&'static str, &'static str)> {
 
 impl<'a> Node<'a> {
     fn new(program: &'a Path) -> anyhow::Result<Self> {
-        let node = Self { program, environment: environment(), root: tempfile::tempdir()? };
-        for directory in ["etc", "config", "state", "raw"] {
+        let state = tempfile::tempdir_in("/dev/shm").context("cannot make a folder in memory")?;
+        let node = Self { program, environment: environment(), root: tempfile::tempdir()?, state };
+        for directory in ["etc", "config", "raw"] {
             fs::create_dir(node.path(directory))?;
         }
         let mut hosts = "127.0.0.1 localhost\n".to_owned();
@@ -254,7 +257,7 @@ impl<'a> Node<'a> {
             .envs(self.environment.iter().copied())
             .arg("--config-dir")
             .arg(self.path("config"));
-        command.arg("--hosts-file").arg(self.hosts()).arg("--state-dir").arg(self.path("state"));
+        command.arg("--hosts-file").arg(self.hosts()).arg("--state-dir").arg(self.state.path());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command
     }
