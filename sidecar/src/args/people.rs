@@ -50,8 +50,9 @@ Nothing is pulled, nothing is written, and no password is printed.
 
 The registry is asked from here, which may not be where the node is: that it cannot be reached from here
 is no verdict. A password is sent as by the controller: over HTTPS, without redirects, not to loopback,
-link-local or metadata addresses, and to a token service on the registry's own host; --registry-realm,
---registry-address and --registry-ca allow more, and --check-registry=false asks nobody.
+link-local or metadata addresses, and to a token service on the registry's own host (auth.docker.io for
+docker.io); without a password any token service is asked. --registry-realm, --registry-address and
+--registry-ca allow more, and --check-registry=false asks nobody.
 
 What you may not read is named, and the rest is told: the Pod itself is needed; Secrets and the
 ServiceAccount of its namespace, ImagePullSecrets, the Namespace, Events, and the Lease of

@@ -32,8 +32,8 @@ The API credential for spec.tcr is the first of these, and what is there must be
 
 A credential takes the place of another one only when its registry lets it in, and is tried again every
 ten minutes, as a container runtime asks: over HTTPS, without redirects, not at loopback, link-local or
-metadata addresses, and with a token service on the registry's own host. --registry-realm,
---registry-address and --registry-ca allow more.
+metadata addresses, and with a token service on the registry's own host (auth.docker.io for docker.io).
+--registry-realm, --registry-address and --registry-ca allow more.
 
 Passwords for spec.docker.passwordSecretRef are read from Secrets of tcr-assistant-system with the label
 tcr.tencentcloudcr.com/password=true, and from no other.
