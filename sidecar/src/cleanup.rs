@@ -131,7 +131,7 @@ impl Told<'_> {
             Output::Text => line.text(),
             Output::Json => serde_json::to_string(&line)?,
         };
-        writeln!(self.out, "{text}").and_then(|()| self.out.flush()).context("cannot write to stdout")
+        writeln!(self.out, "{text}").context("cannot write to stdout")
     }
 }
 

@@ -38,9 +38,13 @@ fn a_password_goes_to_a_token_service_on_the_registrys_own_host_or_an_allowed_on
     }
 }
 
+fn url(registry: &str) -> Url {
+    base(&registry.parse().unwrap()).map_err(|Unknown(reason)| reason).unwrap()
+}
+
 #[test]
 fn without_a_password_any_token_service_is_asked_over_https() {
-    let registry = base(&"demo.tencentcloudcr.com".parse().unwrap()).map_err(|Unknown(it)| it).unwrap();
+    let registry = url("demo.tencentcloudcr.com");
     let asked = |realm: &str| checker(&[]).realm(&registry, realm, false).is_ok();
     assert!(asked("https://auth.example.com/token"));
     assert!(!asked("http://auth.example.com/token") && !asked("https://user@auth.example.com/token"));
@@ -48,9 +52,9 @@ fn without_a_password_any_token_service_is_asked_over_https() {
 
 #[test]
 fn docker_hub_is_where_it_is_with_the_token_service_that_it_has() {
-    let hub = base(&"docker.io".parse().unwrap()).map_err(|Unknown(it)| it).unwrap();
+    let hub = url("docker.io");
     assert_eq!(hub.as_str(), "https://registry-1.docker.io/v2/");
-    let other = base(&"demo.tencentcloudcr.com".parse().unwrap()).map_err(|Unknown(it)| it).unwrap();
+    let other = url("demo.tencentcloudcr.com");
     let goes = |registry: &Url, realm: &str| checker(&[]).realm(registry, realm, true).is_ok();
     assert!(goes(&hub, "https://auth.docker.io/token"));
     assert!(
