@@ -7,8 +7,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
+mod outline;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use outline::{Open, Outline, common_prefix};
 
 /// Why a text is not the JSON that was expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,51 +133,100 @@ impl<'a> Scanner<'a> {
     pub(crate) fn value(&mut self) -> Result<&'a str, JsonError> {
         self.peek();
         let start = self.at;
-        self.skip()?;
+        self.open.clear();
+        self.skip(false, |_, _| ())?;
         Ok(&self.text[start..self.at])
     }
 
-    fn skip(&mut self) -> Result<(), JsonError> {
+    /// Passes over a value of any kind, with a note of what is where in it.
+    pub(crate) fn outline(&mut self) -> Result<Outline<'a>, JsonError> {
+        self.peek();
+        let start = self.at;
+        let mut marks = Vec::with_capacity(64);
         self.open.clear();
+        self.skip(false, |level, at| {
+            if level <= outline::LEVELS {
+                marks.push(at - start);
+            }
+        })?;
+        Ok(Outline::new(&self.text[start..self.at], marks))
+    }
+
+    /// Passes over a value that may be `original` with changes: how both begin was scanned there
+    /// and is not scanned again.
+    pub(crate) fn edited(&mut self, original: &Outline<'_>) -> Result<&'a str, JsonError> {
+        self.peek();
+        let start = self.at;
+        let same = common_prefix(&self.text.as_bytes()[start..], original.text().as_bytes());
+        let open = original.open_at(same);
+        let Some(innermost) = open.last() else { return self.value() };
+        self.open.clear();
+        self.open.extend(open.iter().map(Open::bracket));
+        // The member in which they part is scanned whole: it may be a longer word, string or number.
+        self.at = start + innermost.member;
+        let is_first = innermost.member == innermost.start + 1;
+        let close = if innermost.is_object { b'}' } else { b']' };
+        let ended = is_first && self.take(close);
+        if ended {
+            self.open.pop();
+        } else if innermost.is_object {
+            self.skip_key()?;
+        }
+        self.skip(ended, |_, _| ())?;
+        Ok(&self.text[start..self.at])
+    }
+
+    /// Passes over a value, or from the end of one on (`ended`), to the end of all that is open.
+    /// `mark` gets each bracket and comma of a container that is not empty, with its level.
+    fn skip(&mut self, mut ended: bool, mut mark: impl FnMut(usize, usize)) -> Result<(), JsonError> {
         loop {
-            // A value begins here.
-            match self.peek() {
-                Some(b'{') => {
-                    self.at += 1;
-                    if !self.take(b'}') {
-                        self.open.push(b'{');
-                        self.skip_key()?;
-                        continue;
+            if !std::mem::take(&mut ended) {
+                // A value begins here.
+                match self.peek() {
+                    Some(b'{') => {
+                        let bracket = self.at;
+                        self.at += 1;
+                        if !self.take(b'}') {
+                            self.open.push(b'{');
+                            mark(self.open.len(), bracket);
+                            self.skip_key()?;
+                            continue;
+                        }
                     }
-                }
-                Some(b'[') => {
-                    self.at += 1;
-                    if !self.take(b']') {
-                        self.open.push(b'[');
-                        continue;
+                    Some(b'[') => {
+                        let bracket = self.at;
+                        self.at += 1;
+                        if !self.take(b']') {
+                            self.open.push(b'[');
+                            mark(self.open.len(), bracket);
+                            continue;
+                        }
                     }
+                    Some(b'"') => self.string()?,
+                    Some(b'-' | b'0'..=b'9') => self.number()?,
+                    Some(b't') => self.literal("true")?,
+                    Some(b'f') => self.literal("false")?,
+                    Some(b'n') => self.literal("null")?,
+                    _ => return Err(self.error("a value")),
                 }
-                Some(b'"') => self.string()?,
-                Some(b'-' | b'0'..=b'9') => self.number()?,
-                Some(b't') => self.literal("true")?,
-                Some(b'f') => self.literal("false")?,
-                Some(b'n') => self.literal("null")?,
-                _ => return Err(self.error("a value")),
             }
             // A value ended here.
             loop {
                 let Some(bracket) = self.open.last().copied() else { return Ok(()) };
                 match (bracket, self.peek()) {
                     (b'{', Some(b',')) => {
+                        mark(self.open.len(), self.at);
                         self.at += 1;
                         self.skip_key()?;
                         break;
                     }
                     (b'[', Some(b',')) => {
+                        mark(self.open.len(), self.at);
                         self.at += 1;
                         break;
                     }
                     (b'{', Some(b'}')) | (b'[', Some(b']')) => {
+                        mark(self.open.len(), self.at);
                         self.at += 1;
                         self.open.pop();
                     }

@@ -11,21 +11,26 @@
 
 use std::fmt::Write as _;
 
-use crate::json::{JsonError, unescape};
+use crate::json::{JsonError, Open, Outline, common_prefix, unescape};
 
 mod container;
 #[cfg(test)]
 mod tests;
 
-use container::{Member, Members, Open, all_members, differing_members, open_containers, push_key};
+use container::{Member, Members, all_members, differing_members, push_key, push_step};
 
 /// The patch from `old` to `new`, as JSON text; `None` when they mean the same.
 ///
 /// # Errors
 /// When one of the two is not JSON.
 pub fn diff(old: &str, new: &str) -> Result<Option<String>, JsonError> {
+    diff_from(&Outline::unknown(old.trim()), new.trim())
+}
+
+/// The same, from an object that was scanned; neither text has white space around it.
+pub(crate) fn diff_from(old: &Outline<'_>, new: &str) -> Result<Option<String>, JsonError> {
     let mut patch = Patch { text: String::new() };
-    changed(&mut patch, old.trim(), new.trim(), "")?;
+    changed(&mut patch, old, new, "")?;
     match patch.text.is_empty() {
         true => Ok(None),
         false => {
@@ -52,12 +57,13 @@ impl Patch {
 }
 
 /// One value became another.
-fn changed(patch: &mut Patch, old: &str, new: &str, path: &str) -> Result<(), JsonError> {
+fn changed(patch: &mut Patch, outline: &Outline<'_>, new: &str, path: &str) -> Result<(), JsonError> {
+    let old = outline.text();
     if old == new {
         return Ok(());
     }
     match (old.as_bytes().first(), new.as_bytes().first()) {
-        (Some(b'{'), Some(b'{')) | (Some(b'['), Some(b'[')) => containers(patch, old, new, path),
+        (Some(b'{'), Some(b'{')) | (Some(b'['), Some(b'[')) => containers(patch, outline, new, path),
         (Some(b'{' | b'['), _) | (_, Some(b'{' | b'[')) => {
             patch.operation("replace", path, Some(new));
             Ok(())
@@ -78,16 +84,17 @@ fn same_scalar(old: &str, new: &str) -> bool {
 }
 
 /// Two different texts that are both an object or both an array.
-fn containers(patch: &mut Patch, old: &str, new: &str, path: &str) -> Result<(), JsonError> {
+fn containers(patch: &mut Patch, outline: &Outline<'_>, new: &str, path: &str) -> Result<(), JsonError> {
+    let old = outline.text();
     let prefix = common_prefix(old.as_bytes(), new.as_bytes());
     let suffix = common_suffix(&old.as_bytes()[prefix..], &new.as_bytes()[prefix..]);
-    let mut open = open_containers(old, prefix);
+    let mut open = outline.open_at(prefix);
     // From the inside out: the first container in which both texts meet again behind the difference.
     while let Some(container) = open.pop() {
         let Some((olds, news)) = differing_members(old, new, &container, suffix)? else { continue };
         let mut path = path.to_owned();
         for parent in &open {
-            parent.push_step(&mut path)?;
+            push_step(&mut path, parent, old)?;
         }
         return match container.is_object {
             true => object_members(patch, (old, new), &container, &olds, &news, &path),
@@ -107,7 +114,7 @@ fn values<'a>(members: &[Member<'a>]) -> Vec<&'a str> {
 fn object_members<'a>(
     patch: &mut Patch,
     (old, new): (&'a str, &'a str),
-    container: &Open<'_>,
+    container: &Open,
     olds: &Members<'a>,
     news: &Members<'a>,
     path: &str,
@@ -165,7 +172,7 @@ fn apply_members(
         let mut path = path.to_owned();
         push_key(&mut path, old.key.unwrap_or_default())?;
         match new_keys.get(key) {
-            Some(at) => changed(patch, old.value, news[*at].value, &path)?,
+            Some(at) => changed(patch, &Outline::unknown(old.value), news[*at].value, &path)?,
             None => patch.operation("remove", &path, None),
         }
     }
@@ -195,7 +202,7 @@ fn array_elements(
     let first = first + before;
     let both = olds.len().min(news.len());
     for (at, (old, new)) in olds.iter().zip(news).enumerate() {
-        changed(patch, old, new, &format!("{path}/{}", first + at))?;
+        changed(patch, &Outline::unknown(old), new, &format!("{path}/{}", first + at))?;
     }
     for at in (both..olds.len()).rev() {
         patch.operation("remove", &format!("{path}/{}", first + at), None);
@@ -204,13 +211,6 @@ fn array_elements(
         patch.operation("add", &format!("{path}/{}", first + at), Some(new));
     }
     Ok(())
-}
-
-fn common_prefix(old: &[u8], new: &[u8]) -> usize {
-    const BLOCK: usize = 64;
-    let blocks = old.chunks_exact(BLOCK).zip(new.chunks_exact(BLOCK));
-    let equal = blocks.take_while(|(old, new)| old == new).count() * BLOCK;
-    equal + old[equal..].iter().zip(&new[equal..]).take_while(|(old, new)| old == new).count()
 }
 
 fn common_suffix(old: &[u8], new: &[u8]) -> usize {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::json::{JsonError, Scanner, unescape};
+use crate::json::{JsonError, Outline, Scanner, unescape};
 
 #[cfg(test)]
 mod tests;
@@ -42,7 +42,7 @@ pub struct Request<'a> {
     kind: Cow<'a, str>,
     name: Cow<'a, str>,
     namespace: Cow<'a, str>,
-    object: Option<&'a str>,
+    object: Option<Outline<'a>>,
 }
 
 impl<'a> Request<'a> {
@@ -89,8 +89,9 @@ impl<'a> Request<'a> {
     pub fn raw(request: &'a [u8]) -> Result<Self, RequestError> {
         let text = utf8(request)?;
         let mut scanner = Scanner::new(text);
-        let text = scanner.value()?;
+        let object = scanner.outline()?;
         scanner.end()?;
+        let text = object.text();
         let mut uid = Cow::Borrowed("");
         if text.starts_with('{') {
             Scanner::new(text).object(|key, scanner| {
@@ -109,7 +110,7 @@ impl<'a> Request<'a> {
             kind: none(),
             name: none(),
             namespace: none(),
-            object: Some(text),
+            object: Some(object),
         })
     }
 
@@ -163,7 +164,11 @@ impl<'a> Request<'a> {
 
     /// The object that a policy may change, as it came; `None` when it is null or absent.
     pub fn object(&self) -> Option<&'a str> {
-        self.object
+        self.outline().map(Outline::text)
+    }
+
+    pub(crate) fn outline(&self) -> Option<&Outline<'a>> {
+        self.object.as_ref()
     }
 
     /// What the guest reads: `{"request":…,"settings":…}`, or without settings.
@@ -187,6 +192,11 @@ impl<'a> Request<'a> {
         let start = scanner.position();
         let mut parts = Parts::default();
         scanner.object(|key, scanner| {
+            if key == "object" {
+                once(&parts.object, "request.object", failure);
+                parts.object = Some(scanner.outline()?);
+                return Ok(());
+            }
             let value = scanner.value()?;
             let (field, place) = match key {
                 "uid" => ("request.uid", &mut parts.uid),
@@ -196,7 +206,6 @@ impl<'a> Request<'a> {
                 "name" => ("request.name", &mut parts.name),
                 "namespace" => ("request.namespace", &mut parts.namespace),
                 "userInfo" => ("request.userInfo", &mut parts.user_info),
-                "object" => ("request.object", &mut parts.object),
                 _ => return Ok(()),
             };
             once(place, field, failure);
@@ -219,7 +228,7 @@ struct Parts<'a> {
     name: Option<&'a str>,
     namespace: Option<&'a str>,
     user_info: Option<&'a str>,
-    object: Option<&'a str>,
+    object: Option<Outline<'a>>,
 }
 
 impl<'a> Parts<'a> {
@@ -239,7 +248,7 @@ impl<'a> Parts<'a> {
             kind,
             name: optional_string("request.name", self.name)?,
             namespace: optional_string("request.namespace", self.namespace)?,
-            object: self.object.filter(|object| *object != "null"),
+            object: self.object.filter(|object| object.text() != "null"),
         })
     }
 }

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use crate::call::Outcome;
-use crate::json::Scanner;
+use crate::json::{Outline, Scanner};
 use crate::patch;
 use crate::request::Request;
 
@@ -125,7 +125,7 @@ impl Evaluation {
     /// What an outcome of the guest's `validate` means for a request.
     pub(crate) fn of(request: &Request<'_>, outcome: Outcome) -> Self {
         let failure = match outcome {
-            Outcome::Answer(answer) => match Verdict::read(&answer) {
+            Outcome::Answer(answer) => match Verdict::read(&answer, request.outline()) {
                 Ok(verdict) => return Self::of_verdict(request, verdict),
                 Err(reason) => format!("cannot understand the policy's answer: {reason}"),
             },
@@ -149,7 +149,7 @@ impl Evaluation {
     }
 
     fn of_verdict(request: &Request<'_>, verdict: Verdict<'_>) -> Self {
-        let patch = match (verdict.mutated_object, request.object()) {
+        let patch = match (verdict.mutated_object, request.outline()) {
             (None, _) => None,
             (Some(_), None) => {
                 return Self::unchanged(AdmissionResponse::refusal(
@@ -158,7 +158,7 @@ impl Evaluation {
                     None,
                 ));
             }
-            (Some(mutated), Some(object)) => match patch::diff(object, mutated) {
+            (Some(mutated), Some(object)) => match patch::diff_from(object, mutated) {
                 Ok(patch) => patch,
                 Err(error) => {
                     let message = format!("internal server error: cannot compare the objects: {error}");
@@ -202,7 +202,8 @@ struct Verdict<'a> {
 }
 
 impl<'a> Verdict<'a> {
-    fn read(answer: &'a [u8]) -> Result<Self, String> {
+    /// Reads the guest's answer to a request about `object`.
+    fn read(answer: &'a [u8], object: Option<&Outline<'_>>) -> Result<Self, String> {
         fn set<'a, T: Deserialize<'a>>(
             place: &mut T,
             key: &str,
@@ -220,7 +221,10 @@ impl<'a> Verdict<'a> {
         let mut failure = None;
         let mut scanner = Scanner::new(text);
         let scanned = scanner.object(|key, scanner| {
-            let value = scanner.value()?;
+            let value = match (key, object) {
+                ("mutated_object", Some(object)) => scanner.edited(object)?,
+                _ => scanner.value()?,
+            };
             match key {
                 "accepted" => set(&mut accepted, key, value, &mut failure),
                 "message" => set(&mut verdict.message, key, value, &mut failure),

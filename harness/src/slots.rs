@@ -1,11 +1,17 @@
 //! How many instances exist at once: calls beyond the limit wait their turn, within their time.
 
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 pub(crate) struct Slots {
-    free: Mutex<usize>,
+    places: Mutex<Places>,
     freed: Condvar,
+}
+
+struct Places {
+    free: usize,
+    /// How many calls wait: while none does, nobody is to be woken, which would be a system call.
+    waiting: usize,
 }
 
 /// One instance's place; giving it up lets the next call in.
@@ -15,25 +21,34 @@ pub(crate) struct Slot<'a> {
 
 impl Slots {
     pub(crate) fn new(count: usize) -> Self {
-        Self { free: Mutex::new(count.max(1)), freed: Condvar::new() }
+        Self { places: Mutex::new(Places { free: count.max(1), waiting: 0 }), freed: Condvar::new() }
     }
 
     /// Waits for a place; `None` when there is none until `deadline`.
     pub(crate) fn take(&self, deadline: Instant) -> Option<Slot<'_>> {
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        while *free == 0 {
+        let mut places = self.lock();
+        while places.free == 0 {
             let left = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
-            free = self.freed.wait_timeout(free, left).unwrap_or_else(PoisonError::into_inner).0;
+            places.waiting += 1;
+            places = self.freed.wait_timeout(places, left).unwrap_or_else(PoisonError::into_inner).0;
+            places.waiting -= 1;
         }
-        *free -= 1;
+        places.free -= 1;
         Some(Slot { slots: self })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
-        *self.slots.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        self.slots.freed.notify_one();
+        let mut places = self.slots.lock();
+        places.free += 1;
+        if places.waiting > 0 {
+            self.slots.freed.notify_one();
+        }
     }
 }
 

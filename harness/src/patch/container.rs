@@ -2,31 +2,15 @@
 
 use std::fmt::Write as _;
 
-use crate::json::{JsonError, Scanner, string_end, unescape};
+use crate::json::{JsonError, Open, Scanner, unescape};
 
-/// A container that is still open where the two texts part.
-pub(super) struct Open<'a> {
-    pub(super) is_object: bool,
-    /// Offset of its bracket.
-    pub(super) start: usize,
-    /// Offset behind the bracket or comma before the member in which the texts part.
-    pub(super) member: usize,
-    /// That member's key as written, where it is complete.
-    key: Option<&'a str>,
-    /// That member's index.
-    pub(super) index: usize,
-}
-
-impl Open<'_> {
-    /// Appends the step from this container to the member in which the texts part.
-    pub(super) fn push_step(&self, path: &mut String) -> Result<(), JsonError> {
-        match (self.is_object, self.key) {
-            (true, Some(key)) => push_key(path, key),
-            _ => {
-                let _ = write!(path, "/{}", self.index);
-                Ok(())
-            }
-        }
+/// Appends the step from an open container of `text` to its member.
+pub(super) fn push_step(path: &mut String, container: &Open, text: &str) -> Result<(), JsonError> {
+    if container.is_object {
+        push_key(path, container.key(text)?)
+    } else {
+        let _ = write!(path, "/{}", container.index);
+        Ok(())
     }
 }
 
@@ -42,47 +26,6 @@ pub(super) fn push_key(path: &mut String, written: &str) -> Result<(), JsonError
         }
     }
     Ok(())
-}
-
-/// The containers of `text` that are open at `until`, the outermost first.
-pub(super) fn open_containers(text: &str, until: usize) -> Vec<Open<'_>> {
-    let bytes = text.as_bytes();
-    let mut open: Vec<Open<'_>> = Vec::new();
-    let mut at = 0;
-    let mut key_next = false;
-    while at < until {
-        match bytes[at] {
-            bracket @ (b'{' | b'[') => {
-                key_next = bracket == b'{';
-                open.push(Open { is_object: key_next, start: at, member: at + 1, key: None, index: 0 });
-            }
-            b'}' | b']' => {
-                open.pop();
-                key_next = false;
-            }
-            b',' => {
-                if let Some(container) = open.last_mut() {
-                    container.member = at + 1;
-                    container.index += 1;
-                    key_next = container.is_object;
-                }
-            }
-            b'"' => {
-                let end = string_end(bytes, at);
-                if key_next && end <= until {
-                    if let Some(container) = open.last_mut() {
-                        container.key = Some(&text[at..end]);
-                    }
-                    key_next = false;
-                }
-                at = end;
-                continue;
-            }
-            _ => {}
-        }
-        at += 1;
-    }
-    open
 }
 
 /// A member of a container: its key as written (objects only) and its value.
@@ -103,7 +46,7 @@ pub(super) struct Members<'a> {
 pub(super) fn differing_members<'a>(
     old: &'a str,
     new: &'a str,
-    container: &Open<'_>,
+    container: &Open,
     suffix: usize,
 ) -> Result<Option<(Members<'a>, Members<'a>)>, JsonError> {
     let mut olds = MemberScan::new(old, container);
@@ -130,9 +73,9 @@ pub(super) fn differing_members<'a>(
 /// All members of one text's container, and the container as written.
 pub(super) fn all_members<'a>(
     text: &'a str,
-    container: &Open<'_>,
+    container: &Open,
 ) -> Result<(Vec<Member<'a>>, &'a str), JsonError> {
-    let whole = Open { member: container.start + 1, key: None, index: 0, ..*container };
+    let whole = Open { member: container.start + 1, index: 0, ..*container };
     let mut scan = MemberScan::new(text, &whole);
     let mut end = container.start;
     while let Some(position) = scan.next()? {
@@ -150,7 +93,7 @@ struct MemberScan<'a> {
 }
 
 impl<'a> MemberScan<'a> {
-    fn new(text: &'a str, container: &Open<'_>) -> Self {
+    fn new(text: &'a str, container: &Open) -> Self {
         Self {
             scanner: Scanner::from(text, container.member),
             is_object: container.is_object,
