@@ -150,7 +150,6 @@ impl Metrics {
     }
 }
 
-/// The controller that was built with this benchmark.
 /// The program that ships; the short form takes what the tests have built.
 pub(crate) fn program(smoke: bool) -> Result<PathBuf> {
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../target");
