@@ -6,8 +6,16 @@ export interface Document {
   /** Its JSON; the author's own text when it was JSON. */
   json: string;
   value: unknown;
-  /** Where it is YAML: the tree with comments and forms, from which a changed document is written. */
-  yaml?: YamlDocument;
+  /** Where it is YAML: what its author wrote, into which a change is written. */
+  written?: Written;
+}
+
+/** A document of YAML in its text, whose places the tree's ranges are. */
+export interface Written {
+  text: string;
+  start: number;
+  end: number;
+  tree: YamlDocument;
 }
 
 /** Why a text is neither YAML nor JSON, and where. */
@@ -34,13 +42,17 @@ export function read(text: string): Document[] {
 function readYaml(text: string): Document[] {
   const documents = parseAllDocuments(text, { version: "1.1", customTags: KUBERNETES_TAGS, stringKeys: true });
   if (!Array.isArray(documents)) return [];
-  return documents.flatMap((yaml) => {
-    const error = yaml.errors[0];
+  const lines = text.endsWith("\n") ? text : `${text}\n`;
+  return documents.flatMap((tree, at) => {
+    const error = tree.errors[0];
     // The message's own drawing of the line is left out: the editor shows the text.
     if (error) throw new Unreadable(`not YAML: ${error.message.split("\n")[0]?.replace(/:$/, "")}`, error.linePos?.[0].line);
     try {
-      const value: unknown = yaml.toJS();
-      return value === null ? [] : [{ json: JSON.stringify(value, finite), value, yaml }];
+      const value: unknown = tree.toJS();
+      if (value === null) return [];
+      // Comments before a document are its own, though the tree's ranges leave them out.
+      const written = { text: lines, start: documents[at - 1]?.range[2] ?? 0, end: documents[at + 1] ? tree.range[2] : lines.length, tree };
+      return [{ json: JSON.stringify(value, finite), value, written }];
     } catch (cause) {
       throw new Unreadable(`not YAML: ${(cause as Error).message}`);
     }

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { after, before, describe, test } from "node:test";
 import type { Page } from "playwright-core";
-import { answers, type Look, PAGE, ROOT, RUN, Stage } from "./browser.ts";
+import { answers, type Look, PAGE, paste, ROOT, RUN, Stage } from "./browser.ts";
 import { en } from "../src/text/en.ts";
 import { zh } from "../src/text/zh.ts";
 
@@ -137,6 +137,24 @@ describe("the page", () => {
     await page.locator("#manifests .cm-content").focus();
     await page.keyboard.press("Tab");
     assert.equal(await page.evaluate(() => document.activeElement?.id), "operation");
+    await context.close();
+  });
+
+  test("shows a change in the author's own lines, or in JSON where it cannot be written there", async () => {
+    const { page, context } = await stage.visit("#try");
+    const shown = () => page.locator(".diff > :is(ins, del, .same)").allTextContents();
+    const pod = (spec: string) => `kind:   Pod # mine\napiVersion: v1\nmetadata: {name: 'p'}\n${spec}`;
+    await paste(page, "manifests", pod(`spec:\n  containers:\n  - name: "c"\n    image: demo.tencentcloudcr.com/a/b # ours\n  # the end\nstatus: {}\n`));
+    assert.deepEqual(await shown(), [
+      '   - name: "c"',
+      "     image: demo.tencentcloudcr.com/a/b # ours",
+      "   # the end",
+      "+  imagePullSecrets:",
+      "+  - name: tcr.ipsdemo",
+      " status: {}",
+    ]);
+    await paste(page, "manifests", pod("x: &spec {containers: [{image: demo.tencentcloudcr.com/a/b}]}\nspec: *spec\n"));
+    assert.ok((await shown()).includes('+    "imagePullSecrets": ['), String(await shown()));
     await context.close();
   });
 

@@ -2,7 +2,8 @@
 import { type Document, read } from "../documents.ts";
 import { type Cluster, evaluate as ask, requests, settingsMistakes } from "../policy.ts";
 import { clusterOf } from "./cluster.ts";
-import { apply, diff, type Operation } from "./patch.ts";
+import { edited } from "./edit.ts";
+import { diff, type Operation } from "./patch.ts";
 
 export type Action = "CREATE" | "UPDATE" | "DELETE";
 
@@ -110,12 +111,9 @@ function subjectOf({ kind, namespace, name, uid, object }: Request): string {
 }
 
 /** Of YAML, the author's own text with what was added; else JSON on several lines. */
-function changeOf({ yaml, value }: Document, before: unknown, after: unknown, patch: Operation[]) {
+function changeOf({ written, value }: Document, before: unknown, after: unknown, patch: Operation[]) {
   const isWhole = JSON.stringify(value) === JSON.stringify(before);
-  if (yaml && isWhole) {
-    const changed = yaml.clone();
-    const options = { lineWidth: 0 } as const;
-    if (apply(patch, changed)) return { before: yaml.toString(options), after: changed.toString(options) };
-  }
+  const text = written && isWhole ? edited(patch, written) : undefined;
+  if (written && text !== undefined) return { before: written.text.slice(written.start, written.end), after: text };
   return { before: JSON.stringify(before, null, 2), after: JSON.stringify(after, null, 2) };
 }

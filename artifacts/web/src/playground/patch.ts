@@ -1,5 +1,4 @@
-/** The JSON patch (RFC 6902) between two objects, and its application to the author's own YAML. */
-import { isCollection, isMap, isSeq, type Document as YamlDocument } from "yaml";
+/** The JSON patch (RFC 6902) between two objects. */
 
 export interface Operation {
   op: "add" | "remove" | "replace";
@@ -29,43 +28,10 @@ export function diff(before: unknown, after: unknown, path = ""): Operation[] {
   return [{ op: "replace", path, value: after }];
 }
 
-/**
- * The document with the patch applied, its comments, order and forms kept. False where that cannot be done: what it
- * points at is behind an alias, and a change would show in two places.
- */
-export function apply(patch: Operation[], document: YamlDocument): boolean {
-  return patch.every(({ op, path, value }) => {
-    const steps = path.split("/").slice(1).map(unescape);
-    const last = steps.pop();
-    const parent = steps.length === 0 ? document.contents : document.getIn(steps.map(place), true);
-    if (last === undefined || !isCollection(parent)) return false;
-    if (isMap(parent)) {
-      if (op === "remove") parent.delete(last);
-      else parent.set(document.createNode(last), document.createNode(value));
-      return true;
-    }
-    if (!isSeq(parent)) return false;
-    const at = Number(last);
-    if (op === "add") parent.items.splice(at, 0, document.createNode(value));
-    else if (op === "remove") parent.items.splice(at, 1);
-    else parent.items[at] = document.createNode(value);
-    return true;
-  });
-}
-
-/** Names that are numbers are places in lists. */
-function place(name: string): string | number {
-  return /^(0|[1-9]\d*)$/.test(name) ? Number(name) : name;
-}
-
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function escape(key: string): string {
   return key.replaceAll("~", "~0").replaceAll("/", "~1");
-}
-
-function unescape(step: string): string {
-  return step.replaceAll("~1", "/").replaceAll("~0", "~");
 }
