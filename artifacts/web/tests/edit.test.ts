@@ -15,7 +15,7 @@ function withSecrets(text: string, names = ["tcr"], which = 0): string | undefin
   assert.ok(document?.written, "not YAML");
   const after = structuredClone(document.value) as Specified;
   after.spec.imagePullSecrets = [...(after.spec.imagePullSecrets ?? []), ...names.map((name) => ({ name }))];
-  const changed = edited(diff(document.value, after), document.written);
+  const changed = edited(diff(document.value, after), document.written, after);
   if (changed !== undefined) assert.deepEqual(read(changed)[0]?.value, after, changed);
   return changed;
 }
@@ -68,6 +68,14 @@ describe("a change to the author's text", () => {
     assert.equal(withSecrets(text, ["tcr"], 1), `---\n# two\nspec:\n  b: 2\n${added}`);
   });
 
+  test("is read back where there are comments", () => {
+    const [document] = read("spec:\n  a: 1 # one\n");
+    assert.ok(document?.written);
+    const patch = [{ op: "add", path: "/spec/b", value: 2 } as const];
+    assert.equal(edited(patch, document.written, { spec: { a: 1, b: 2 } }), "spec:\n  a: 1 # one\n  b: 2\n");
+    assert.equal(edited(patch, document.written, { spec: { b: 2 } }), undefined);
+  });
+
   test("is not written where it would show in two places, or where a line is not simple", () => {
     assert.equal(withSecrets("a: &s {b: 1}\nspec: *s\n"), undefined);
     assert.equal(withSecrets("spec:\n  &x a: 1\n"), undefined);
@@ -75,7 +83,7 @@ describe("a change to the author's text", () => {
     assert.equal(withSecrets("spec:\n  <<: {imagePullSecrets: [{name: own}]}\n"), undefined);
     const [document] = read("a: 1\nb: |\n  x\n");
     assert.ok(document?.written);
-    assert.equal(edited([{ op: "remove", path: "/a" }], document.written), undefined);
-    assert.equal(edited([{ op: "replace", path: "/b", value: 1 }], document.written), undefined);
+    assert.equal(edited([{ op: "remove", path: "/a" }], document.written, { b: "x\n" }), undefined);
+    assert.equal(edited([{ op: "replace", path: "/b", value: 1 }], document.written, { a: 1, b: 1 }), undefined);
   });
 });

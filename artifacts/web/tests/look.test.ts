@@ -119,7 +119,7 @@ describe("the page", () => {
     const paper = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
     const light = await paper();
     for (let press = 0; press < 2; press++) await page.locator(".preferences button").first().click();
-    assert.equal(await page.getAttribute("html", "data-theme"), "dark");
+    await page.locator("html[data-theme=dark]").waitFor();
     assert.notEqual(await paper(), light);
     await context.close();
   });

@@ -3,8 +3,8 @@
  * nothing is written anew but what was added.
  */
 import { Document as YamlDocument, isCollection, isMap, isScalar, isSeq, type Node, type YAMLMap, type YAMLSeq } from "yaml";
-import type { Written } from "../documents.ts";
-import type { Operation } from "./patch.ts";
+import { read, type Written } from "../documents.ts";
+import { diff, type Operation } from "./patch.ts";
 
 /** A span of the text, and what comes in its place. */
 interface Edit {
@@ -14,10 +14,26 @@ interface Edit {
 }
 
 /**
- * The text of a document with the patch applied; undefined where that cannot be done: what it points at is behind an
- * alias, where a change would show in two places, or it does more than to add and to replace single values.
+ * The text of a document with the patch applied, which leads to `after`; undefined where that cannot be done: what it
+ * points at is behind an alias, where a change would show in two places, or it does more than to add and to replace
+ * single values.
  */
-export function edited(patch: Operation[], written: Written): string | undefined {
+export function edited(patch: Operation[], written: Written, after: unknown): string | undefined {
+  const text = applied(patch, written);
+  // Where comments stand between values the tree's ranges are not always the text's: what is read back counts.
+  return text?.includes("#") && !isRead(text, after) ? undefined : text;
+}
+
+function isRead(text: string, value: unknown): boolean {
+  try {
+    const [document, ...more] = read(text);
+    return more.length === 0 && diff(document?.value, value).length === 0;
+  } catch {
+    return false;
+  }
+}
+
+function applied(patch: Operation[], written: Written): string | undefined {
   const { text, start, end } = written;
   let after = "";
   let at = start;

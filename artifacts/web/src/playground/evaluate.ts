@@ -113,7 +113,7 @@ function subjectOf({ kind, namespace, name, uid, object }: Request): string {
 /** Of YAML, the author's own text with what was added; else JSON on several lines. */
 function changeOf({ written, value }: Document, before: unknown, after: unknown, patch: Operation[]) {
   const isWhole = JSON.stringify(value) === JSON.stringify(before);
-  const text = written && isWhole ? edited(patch, written) : undefined;
+  const text = written && isWhole ? edited(patch, written, after) : undefined;
   if (written && text !== undefined) return { before: written.text.slice(written.start, written.end), after: text };
   return { before: JSON.stringify(before, null, 2), after: JSON.stringify(after, null, 2) };
 }
