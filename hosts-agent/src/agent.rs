@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 use tcr::hosts_entry::{HostsEntry, HostsList};
 use tcr::image_pull_secret::WhenLinkDown;
 
-use crate::block::{self, State};
+use crate::block::{self, Found, State};
 use crate::bounds::Bounds;
 use crate::config::{self, ConfigError};
 use crate::hosts_file::{HostsFile, HostsFileError, Snapshot, Version};
 use crate::link::{self, Links, Standing};
 use crate::probe;
 use crate::report::Report;
-use crate::resolver;
+use crate::resolver::{self, View};
 
 /// How often a pass reads and computes again when somebody writes in between.
 const ATTEMPTS: usize = 5;
@@ -199,7 +199,8 @@ impl Agent {
     fn carry(&mut self) -> Result<(), CarryError> {
         for _ in 0..ATTEMPTS {
             let snapshot = self.file.read()?;
-            let state = block::state(&snapshot.bytes);
+            let found = Found::new(&snapshot.bytes);
+            let state = found.state();
             if self.last_good.is_none() {
                 self.last_good = self.adopted(&state);
             }
@@ -207,7 +208,7 @@ impl Agent {
                 self.report.entries = if let State::Intact(entries) = state { entries.len() } else { 0 };
                 return Ok(());
             };
-            match self.carry_list(&list, &snapshot, &state) {
+            match self.carry_list(&list, &snapshot, &found, &state) {
                 Err(CarryError::File(HostsFileError::Changed(_))) => {}
                 result => return result,
             }
@@ -215,14 +216,20 @@ impl Agent {
         Err(HostsFileError::Changed(self.file.path().to_owned()).into())
     }
 
-    fn carry_list(&mut self, list: &HostsList, snapshot: &Snapshot, state: &State) -> Result<(), CarryError> {
+    fn carry_list(
+        &mut self,
+        list: &HostsList,
+        snapshot: &Snapshot,
+        found: &Found<'_>,
+        state: &State,
+    ) -> Result<(), CarryError> {
         if let (None, State::Intact(lines)) = (&self.carried, state) {
             self.carried = Some(lines.clone());
         }
         let enabled = list.enabled();
         let wanted = self.chosen(&enabled);
         let lines: Vec<&HostsEntry> = wanted.iter().collect();
-        let new = block::merge(&snapshot.bytes, &lines);
+        let new = found.merge(&lines);
         let is_carried = match state {
             State::Absent => wanted.is_empty(),
             State::Intact(entries) => *entries == wanted,
@@ -231,23 +238,26 @@ impl Agent {
         self.settled = None;
         let is_foreign = *state == State::Damaged || (!is_carried && self.carried.as_ref() == Some(&wanted));
         let mut is_written = false;
-        if new != snapshot.bytes {
-            self.write(snapshot, &new)?;
+        if new.is_change() {
+            self.write(snapshot, &new.pieces())?;
             self.report.foreign_changes += u64::from(is_foreign);
             is_written = true;
         }
         self.report.generation = Some(list.generation());
         self.report.entries = wanted.len();
         self.report.withheld = enabled.iter().filter(|entry| !wanted.contains(&entry.line())).count();
-        self.report.conflicts = resolver::conflicts(&new, &lines);
-        drop(new);
-        let result = if is_written { self.verify(&lines) } else { Ok(()) };
+        let result = if is_written {
+            self.verify(&lines)
+        } else {
+            self.report.conflicts = resolver::view(&snapshot.bytes, &lines).conflicts;
+            Ok(())
+        };
         self.settled = if is_written { None } else { snapshot.settled_version() };
         self.carried = Some(wanted);
         result
     }
 
-    fn write(&mut self, snapshot: &Snapshot, new: &[u8]) -> Result<(), CarryError> {
+    fn write(&mut self, snapshot: &Snapshot, new: &[&[u8]]) -> Result<(), CarryError> {
         match self.file.replace(snapshot, new) {
             Ok(mode) => {
                 self.report.writes += 1;
@@ -262,8 +272,11 @@ impl Agent {
     }
 
     /// Whoever resolves opens the path anew, and so does this.
-    fn verify(&self, entries: &[&HostsEntry]) -> Result<(), CarryError> {
-        match resolver::missing(&self.file.read()?.bytes, entries).first() {
+    fn verify(&mut self, entries: &[&HostsEntry]) -> Result<(), CarryError> {
+        let snapshot = self.file.read()?;
+        let View { missing, conflicts } = resolver::view(&snapshot.bytes, entries);
+        self.report.conflicts = conflicts;
+        match missing.first() {
             None => Ok(()),
             Some(entry) => {
                 Err(CarryError::NotSeen { path: self.file.path().to_owned(), entry: (*entry).clone() })

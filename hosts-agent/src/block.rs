@@ -38,13 +38,25 @@ pub enum State {
     Damaged,
 }
 
-/// The lines that are ours and the rest, as places in the file.
-struct Parts {
+/// The lines of a hosts file that are ours. A large file is searched for them once, for all that is
+/// asked about it.
+#[derive(Debug)]
+pub struct Found<'a> {
+    file: &'a [u8],
     /// Whole lines that are ours, in order, neighbours joined.
     owned: Vec<Range<usize>>,
     /// How much of what stands before the first owned line belongs to others: all of it, or all
     /// but the newline that was added to a file without a final one.
     head: usize,
+}
+
+/// A new content in pieces, most of which are the old one's: no second copy of a large file is made.
+#[derive(Debug)]
+pub struct Merged<'a> {
+    old: &'a [u8],
+    head: &'a [u8],
+    block: String,
+    rest: Vec<&'a [u8]>,
 }
 
 /// The hosts file `old` with exactly the lines of `entries` as ours (none: no block), and every
@@ -53,33 +65,73 @@ struct Parts {
 /// For lists `a` and `b` that are not empty, `merge(merge(x, a), b) == merge(x, b)`; and
 /// `merge(merge(x, a), &[]) == x` for a file without lines of ours, with or without a final newline.
 pub fn merge(old: &[u8], entries: &[&HostsEntry]) -> Vec<u8> {
-    let Parts { owned, head } = parts(old);
-    let first = owned.first().map_or(old.len(), |range| range.start);
-    let mut new = Vec::with_capacity(old.len() + entries.len() * 96 + 128);
-    new.extend_from_slice(&old[..head]);
-    if !entries.is_empty() {
-        let newline_added = new.last().is_some_and(|last| *last != b'\n');
-        if newline_added {
-            new.push(b'\n');
-        }
-        new.extend_from_slice(render(entries, newline_added).as_bytes());
-    }
-    let mut from = first;
-    for range in owned {
-        new.extend_from_slice(&old[from..range.start]);
-        from = range.end;
-    }
-    new.extend_from_slice(&old[from..]);
-    new
+    Found::new(old).merge(entries).pieces().concat()
 }
 
 /// What `file` holds of ours, and whether somebody changed it.
 pub fn state(file: &[u8]) -> State {
-    let Parts { owned, .. } = parts(file);
-    match owned.as_slice() {
-        [] => State::Absent,
-        [block] => intact(&file[block.clone()]).map_or(State::Damaged, State::Intact),
-        _ => State::Damaged,
+    Found::new(file).state()
+}
+
+impl<'a> Found<'a> {
+    /// Finds our lines in `file`.
+    pub fn new(file: &'a [u8]) -> Self {
+        let (owned, newline_added) = owned(file);
+        let first = owned.first().map_or(file.len(), |range| range.start);
+        // Once others have added lines after the block, the newline separates theirs.
+        let is_last = matches!(owned.as_slice(), [block] if block.end == file.len());
+        let is_ours = newline_added && is_last && file[..first].ends_with(b"\n");
+        Self { file, owned, head: first - usize::from(is_ours) }
+    }
+
+    /// See [`state`].
+    pub fn state(&self) -> State {
+        match self.owned.as_slice() {
+            [] => State::Absent,
+            [block] => intact(&self.file[block.clone()]).map_or(State::Damaged, State::Intact),
+            _ => State::Damaged,
+        }
+    }
+
+    /// See [`merge`].
+    pub fn merge(&self, entries: &[&HostsEntry]) -> Merged<'a> {
+        let Self { file: old, owned, head } = self;
+        let head = &old[..*head];
+        let mut block = String::new();
+        if !entries.is_empty() {
+            let newline_added = head.last().is_some_and(|last| *last != b'\n');
+            if newline_added {
+                block.push('\n');
+            }
+            block += &render(entries, newline_added);
+        }
+        let mut rest = Vec::with_capacity(owned.len() + 1);
+        let mut from = owned.first().map_or(old.len(), |range| range.start);
+        for range in owned {
+            rest.push(&old[from..range.start]);
+            from = range.end;
+        }
+        rest.push(&old[from..]);
+        Merged { old, head, block, rest }
+    }
+}
+
+impl Merged<'_> {
+    /// The new content.
+    pub fn pieces(&self) -> Vec<&[u8]> {
+        let pieces = [self.head, self.block.as_bytes()].into_iter().chain(self.rest.iter().copied());
+        pieces.filter(|piece| !piece.is_empty()).collect()
+    }
+
+    /// Whether it is another one than the old.
+    pub fn is_change(&self) -> bool {
+        // What stands before the block is the same bytes.
+        let mut left = &self.old[self.head.len()..];
+        for piece in std::iter::once(self.block.as_bytes()).chain(self.rest.iter().copied()) {
+            let Some(rest) = left.strip_prefix(piece) else { return true };
+            left = rest;
+        }
+        !left.is_empty()
     }
 }
 
@@ -104,7 +156,9 @@ fn entry(line: &[u8]) -> Option<HostsEntry> {
     HostsEntry::new(domain, ip, false).ok()
 }
 
-fn parts(file: &[u8]) -> Parts {
+/// Where lines of ours are, neighbours joined, and whether the first says that the newline before it
+/// is ours.
+fn owned(file: &[u8]) -> (Vec<Range<usize>>, bool) {
     let mut owned: Vec<Range<usize>> = Vec::new();
     let mut newline_added = false;
     let mut looked_at = 0;
@@ -130,11 +184,7 @@ fn parts(file: &[u8]) -> Parts {
             }
         }
     }
-    let first = owned.first().map_or(file.len(), |range| range.start);
-    // Once others have added lines after the block, the newline separates theirs.
-    let is_last = matches!(owned.as_slice(), [block] if block.end == file.len());
-    let is_ours = newline_added && is_last && file[..first].ends_with(b"\n");
-    Parts { owned, head: first - usize::from(is_ours) }
+    (owned, newline_added)
 }
 
 fn says_newline_added(line: &[u8]) -> bool {

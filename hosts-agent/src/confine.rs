@@ -146,7 +146,7 @@ mod tests {
             check_denied(fs::read("/etc/shadow"));
             check_denied(TcpListener::bind("127.0.0.1:0"));
             let file = crate::hosts_file::HostsFile::new(&etc.join("hosts"));
-            file.replace(&file.read().unwrap(), b"new\n").unwrap();
+            file.replace(&file.read().unwrap(), &[b"new\n"]).unwrap();
             assert_eq!(fs::read_to_string(etc.join("hosts")).unwrap(), "new\n");
         });
     }

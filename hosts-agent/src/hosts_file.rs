@@ -191,15 +191,15 @@ impl HostsFile {
             .is_some_and(|stat| Version::of(&stat) == *version)
     }
 
-    /// Puts `new` in the place of what `snapshot` has. Writes in any case: whoever finds them equal has
-    /// no reason to call.
-    pub fn replace(&self, snapshot: &Snapshot, new: &[u8]) -> Result<Mode, HostsFileError> {
+    /// Puts `new`, which comes in pieces, in the place of what `snapshot` has. Writes in any case:
+    /// whoever finds them equal has no reason to call.
+    pub fn replace(&self, snapshot: &Snapshot, new: &[&[u8]]) -> Result<Mode, HostsFileError> {
         let result = self.replace_locked(snapshot, new);
         self.directory.end();
         result
     }
 
-    fn replace_locked(&self, snapshot: &Snapshot, new: &[u8]) -> Result<Mode, HostsFileError> {
+    fn replace_locked(&self, snapshot: &Snapshot, new: &[&[u8]]) -> Result<Mode, HostsFileError> {
         let Snapshot { bytes, file, stat } = snapshot;
         if let Some(beside) = self.directory.begin(&Version::of(stat))? {
             match renamed::fill(beside, file, stat, new) {
@@ -213,7 +213,7 @@ impl HostsFile {
             }
         }
         let old = self.directory.overwrite()?;
-        match in_place::replace(&old, stat, bytes, new) {
+        match in_place::replace(&old, stat, bytes, &new.concat()) {
             Ok(()) => Ok(Mode::InPlace),
             Err((operation, source)) => Err(self.step(operation, source)),
         }

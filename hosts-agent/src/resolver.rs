@@ -20,52 +20,56 @@ pub struct Conflict {
     pub domain: String,
 }
 
-/// The entries that a resolver would not find in `file`.
-pub fn missing<'a>(file: &[u8], entries: &[&'a HostsEntry]) -> Vec<&'a HostsEntry> {
+/// What a resolver makes of the list's names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct View<'a> {
+    /// The entries that it would not find.
+    pub missing: Vec<&'a HostsEntry>,
+    /// Lines of others that give a name of the list an address that the list does not.
+    pub conflicts: Vec<Conflict>,
+}
+
+/// How the names of `entries` are resolved by `file`.
+pub fn view<'a>(file: &[u8], entries: &[&'a HostsEntry]) -> View<'a> {
     // Only what is asked for is kept: the file may have many more names.
-    let mut wanted: HashMap<&str, Vec<IpAddr>> = HashMap::new();
+    let mut wanted: HashMap<&str, Vec<(IpAddr, bool)>> = HashMap::new();
     for entry in entries {
-        wanted.entry(entry.domain()).or_default().push(entry.ip());
+        wanted.entry(entry.domain()).or_default().push((entry.ip(), false));
     }
-    for line in lines(file) {
-        for name in line.names() {
-            if let Some(addresses) = wanted.get_mut(&*name) {
-                addresses.retain(|address| *address != line.ip);
-            }
-        }
-    }
-    let is_missing =
-        |entry: &&HostsEntry| wanted.get(entry.domain()).is_some_and(|left| left.contains(&entry.ip()));
-    entries.iter().copied().filter(is_missing).collect()
-}
-
-/// Lines of others that give a name of `entries` an address that the list does not.
-pub fn conflicts(file: &[u8], entries: &[&HostsEntry]) -> Vec<Conflict> {
-    let mut wanted: HashMap<&str, Vec<IpAddr>> = HashMap::new();
-    for entry in entries {
-        wanted.entry(entry.domain()).or_default().push(entry.ip());
-    }
-    let foreign = lines(file).filter(|line| !line.is_ours);
     let mut conflicts = Vec::new();
-    for line in foreign {
+    for line in lines(file) {
         for domain in line.names() {
-            if wanted.get(&*domain).is_some_and(|addresses| !addresses.contains(&line.ip)) {
-                let domain = domain.into_owned();
-                conflicts.push(Conflict { line: line.number, ip: line.ip, domain });
+            let Some(addresses) = wanted.get_mut(&*domain) else { continue };
+            let Some(ip) = line.ip() else { continue };
+            let mut is_listed = false;
+            for (_, is_found) in addresses.iter_mut().filter(|(address, _)| *address == ip) {
+                (is_listed, *is_found) = (true, true);
+            }
+            if !is_listed && !block::is_owned(line.whole) {
+                conflicts.push(Conflict { line: line.number, ip, domain: domain.into_owned() });
             }
         }
     }
-    conflicts
+    let is_missing = |entry: &&HostsEntry| {
+        wanted.get(entry.domain()).is_some_and(|addresses| addresses.contains(&(entry.ip(), false)))
+    };
+    View { missing: entries.iter().copied().filter(is_missing).collect(), conflicts }
 }
 
+/// A line that may have an address and names.
 struct Line<'a> {
     number: usize,
-    is_ours: bool,
-    ip: IpAddr,
+    whole: &'a [u8],
+    address: &'a [u8],
     names: &'a [u8],
 }
 
 impl Line<'_> {
+    /// None for what is no address, and for a scoped one such as `fe80::1%eth0`, which no list can have.
+    fn ip(&self) -> Option<IpAddr> {
+        std::str::from_utf8(self.address).ok()?.parse().ok()
+    }
+
     /// In lower case: resolvers compare without regard to it.
     fn names(&self) -> impl Iterator<Item = Cow<'_, str>> {
         let words = self.names.split(is_blank).filter(|word| !word.is_empty());
@@ -78,14 +82,12 @@ impl Line<'_> {
 }
 
 fn lines(file: &[u8]) -> impl Iterator<Item = Line<'_>> {
-    file.split(|byte| *byte == b'\n').enumerate().filter_map(|(index, line)| {
-        let text = line.split(|byte| *byte == b'#').next()?;
+    file.split(|byte| *byte == b'\n').enumerate().filter_map(|(index, whole)| {
+        let text = whole.split(|byte| *byte == b'#').next()?;
         let start = text.iter().position(|byte| !is_blank(byte))?;
         let text = &text[start..];
         let (address, names) = text.split_at(text.iter().position(is_blank).unwrap_or(text.len()));
-        // A scoped address such as fe80::1%eth0 is none that a list can have.
-        let ip = std::str::from_utf8(address).ok()?.parse().ok()?;
-        Some(Line { number: index + 1, is_ours: block::is_owned(line), ip, names })
+        Some(Line { number: index + 1, whole, address, names })
     })
 }
 

@@ -96,7 +96,7 @@ fn edit(
         log(&format!("{} has no block", file.path().display()));
         return Ok(());
     }
-    let mode = file.replace(&snapshot, &new)?;
+    let mode = file.replace(&snapshot, &[&new])?;
     log(&format!("removed the block from {} ({mode})", file.path().display()));
     Ok(())
 }

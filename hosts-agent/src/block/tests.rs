@@ -12,7 +12,10 @@ fn demo() -> Vec<HostsEntry> {
 }
 
 fn merged(old: &[u8], entries: &[HostsEntry]) -> Vec<u8> {
-    merge(old, &entries.iter().collect::<Vec<_>>())
+    let entries: Vec<_> = entries.iter().collect();
+    let new = merge(old, &entries);
+    assert_eq!(Found::new(old).merge(&entries).is_change(), new != old);
+    new
 }
 
 fn removed(old: &[u8]) -> Vec<u8> {

@@ -17,14 +17,16 @@ pub const TEMPORARY_NAME: &str = ".hosts-updater.new";
 const NOT_COPIED: [&[u8]; 2] = [b"security.ima", b"security.evm"];
 
 /// Fills the new file beside the old one, which is open as `old` with `stat`, and syncs it.
-pub(super) fn fill(file: OwnedFd, old: &OwnedFd, stat: &Stat, new: &[u8]) -> Result<(), Failure> {
+pub(super) fn fill(file: OwnedFd, old: &OwnedFd, stat: &Stat, new: &[&[u8]]) -> Result<(), Failure> {
     let mut file = File::from(file);
-    file.write_all(new).map_err(|error| Failure::Failed("write the file beside", error))?;
+    for piece in new {
+        file.write_all(piece).map_err(|error| Failure::Failed("write the file beside", error))?;
+    }
     let file = OwnedFd::from(file);
     // A file that readers may not read, or that a confined reader may not open, is worse than one
     // that is overwritten.
     keep_attributes(&file, old, stat).map_err(|_| Failure::Impossible)?;
-    super::make_distinct(&file, stat, new.len())
+    super::make_distinct(&file, stat, new.iter().map(|piece| piece.len()).sum())
         .map_err(|error| Failure::Failed("set the time of the file beside", error.into()))?;
     rustix::fs::fsync(&file).map_err(|error| Failure::Failed("sync the file beside", error.into()))
 }

@@ -18,7 +18,7 @@ fn etc(content: &[u8]) -> (TempDir, PathBuf) {
 
 fn replace(hosts: &Path, new: &[u8]) -> Result<Mode, HostsFileError> {
     let file = HostsFile::new(hosts);
-    file.replace(&file.read()?, new)
+    file.replace(&file.read()?, &[new])
 }
 
 fn names(directory: &Path) -> Vec<String> {
@@ -88,7 +88,7 @@ fn what_somebody_wrote_in_between_is_not_overwritten() {
     let file = HostsFile::new(&hosts);
     let snapshot = file.read().unwrap();
     fs::write(&hosts, b"theirs\n").unwrap();
-    let error = file.replace(&snapshot, b"ours\n").unwrap_err();
+    let error = file.replace(&snapshot, &[b"ours\n"]).unwrap_err();
     assert!(matches!(error, HostsFileError::Changed(_)), "{error}");
     assert!(error.is_passing());
     assert_eq!(fs::read(&hosts).unwrap(), b"theirs\n");

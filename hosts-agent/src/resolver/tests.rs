@@ -9,8 +9,7 @@ fn every_entry_of_a_merged_file_is_found() {
     let entries = [entry("10.0.0.2", "a.com"), entry("fd00::2", "a.com"), entry("10.0.0.3", "b.com")];
     let entries: Vec<_> = entries.iter().collect();
     let file = block::merge(b"127.0.0.1 localhost\r\n\xff\x00 x", &entries);
-    assert_eq!(missing(&file, &entries), Vec::<&HostsEntry>::new());
-    assert_eq!(conflicts(&file, &entries), []);
+    assert_eq!(view(&file, &entries), View::default());
 }
 
 #[test]
@@ -27,7 +26,7 @@ fn comments_fragments_and_other_addresses_do_not_count() {
         ("a.com 10.0.0.2", false),
         ("10.0.0.2", false),
     ] {
-        assert_eq!(missing(file.as_bytes(), &[&wanted]).is_empty(), found, "{file}");
+        assert_eq!(view(file.as_bytes(), &[&wanted]).missing.is_empty(), found, "{file}");
     }
 }
 
@@ -38,5 +37,5 @@ fn an_own_line_with_another_address_is_a_conflict() {
     let file =
         block::merge(b"127.0.0.1 localhost\n# 1.1.1.1 a.com\n9.9.9.9 x A.com\n10.0.0.3 b.com\n", &entries);
     let expected = [Conflict { line: 3, ip: "9.9.9.9".parse().unwrap(), domain: "a.com".to_owned() }];
-    assert_eq!(conflicts(&file, &entries), expected);
+    assert_eq!(view(&file, &entries).conflicts, expected);
 }

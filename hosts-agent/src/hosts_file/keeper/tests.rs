@@ -25,7 +25,10 @@ fn it_reads_and_replaces_as_one_process_would() {
     for round in 0..3 {
         let snapshot = file.read().unwrap();
         assert_eq!(snapshot.bytes, fs::read(&hosts).unwrap());
-        assert_eq!(file.replace(&snapshot, format!("new {round}\n").as_bytes()).unwrap(), Mode::Rename);
+        assert_eq!(
+            file.replace(&snapshot, &[b"new ", format!("{round}\n").as_bytes()]).unwrap(),
+            Mode::Rename
+        );
     }
     assert_eq!(fs::read_to_string(&hosts).unwrap(), "new 2\n");
     assert_eq!(fs::read_dir(node.path()).unwrap().count(), 1, "nothing is left beside it");
@@ -45,11 +48,11 @@ fn what_is_wrong_comes_over_with_its_words_and_its_kind() {
     fs::write(&hosts, "old\n").unwrap();
     let snapshot = file.read().unwrap();
     fs::write(&hosts, "theirs\n").unwrap();
-    let error = file.replace(&snapshot, b"ours\n").unwrap_err();
+    let error = file.replace(&snapshot, &[b"ours\n"]).unwrap_err();
     assert!(matches!(error, HostsFileError::Changed(_)) && error.is_passing(), "{error}");
     let lock = fs::File::open(node.path()).unwrap();
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
-    let error = file.replace(&file.read().unwrap(), b"ours\n").unwrap_err();
+    let error = file.replace(&file.read().unwrap(), &[b"ours\n"]).unwrap_err();
     assert!(matches!(error, HostsFileError::Locked(_)) && error.is_passing(), "{error}");
 }
 
