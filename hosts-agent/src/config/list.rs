@@ -1,4 +1,5 @@
-//! The YAML of `hosts.yaml`, read from the parser's events.
+//! The YAML of `hosts.yaml`, read from the parser's events; where the controller has written it, line
+//! by line, in a fifth of the time.
 //!
 //! The controller and the policy read YAML through serde. That layer, with its reports and
 //! conversions, is a tenth of this program's size, and what is read here is one list of four
@@ -44,6 +45,34 @@ pub(super) enum Problem {
 /// Reads one YAML document that is a list of `{domain, ip, disabled, whenLinkDown}`. No document is no list:
 /// removing every entry takes a deliberate `[]`.
 pub(super) fn read(text: &str) -> Result<HostsList, ListError> {
+    written_by_controller(text).map_or_else(|| yaml(text), Ok)
+}
+
+/// The list of which `text` is what the controller writes; none for every other text, good or bad.
+fn written_by_controller(text: &str) -> Option<HostsList> {
+    let mut entries = Vec::new();
+    let mut lines = text.lines().peekable();
+    while let Some(domain) = lines.next() {
+        if entries.len() == MAX_ENTRIES {
+            return None;
+        }
+        let domain = domain.strip_prefix("- domain: ")?.trim_matches('"');
+        let ip = lines.next()?.strip_prefix("  ip: ")?.trim_matches('"');
+        let is_disabled = lines.next()? == "  disabled: true";
+        let entry = HostsEntry::new(domain, ip, is_disabled).ok()?;
+        let when = lines.next_if(|line| line.starts_with("  whenLinkDown: "));
+        entries.push(match when {
+            None => entry,
+            Some(line) if line.ends_with(" Keep") => entry.of_link(WhenLinkDown::Keep),
+            Some(_) => entry.of_link(WhenLinkDown::Remove),
+        });
+    }
+    let list = HostsList::new(entries).ok()?;
+    // Whatever was taken for something else above would be written differently.
+    (list.to_yaml() == text).then_some(list)
+}
+
+fn yaml(text: &str) -> Result<HostsList, ListError> {
     let mut events = Events { parser: Parser::new_from_str(text), line: 1 };
     let form = |line, expected| Err(ListError::Form { line, expected });
     match events.next()? {
@@ -151,3 +180,6 @@ impl<'a> Events<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
