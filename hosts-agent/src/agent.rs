@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use tcr::hosts_entry::{HostsEntry, HostsList};
@@ -28,7 +29,7 @@ pub struct Agent {
     bounds: Bounds,
     file: HostsFile,
     /// The last list that was good: what the file is to carry while the present one is bad.
-    last_good: Option<HostsList>,
+    last_good: Option<Rc<HostsList>>,
     /// Since the start there has been a list, and not only the block that the file had.
     has_read_list: bool,
     /// The lines that the file carried when the last pass ended.
@@ -115,9 +116,9 @@ impl Agent {
         self.report.awaits_list = !self.has_read_list && read.as_ref().is_err_and(ConfigError::is_absence);
         self.report.list_problem = match read {
             Ok(list) => {
-                if self.last_good.as_ref() != Some(&list) {
+                if self.last_good.as_deref() != Some(&list) {
                     self.settled = None;
-                    self.last_good = Some(list);
+                    self.last_good = Some(Rc::new(list));
                 }
                 self.has_read_list = true;
                 None
@@ -142,7 +143,7 @@ impl Agent {
     /// Looks at the links that are due.
     fn probe(&mut self) {
         let Some(Probing { links, answers }) = &mut self.probing else { return };
-        let enabled = self.last_good.as_ref().map(HostsList::enabled).unwrap_or_default();
+        let enabled = self.last_good.as_deref().map(HostsList::enabled).unwrap_or_default();
         let of_links = || enabled.iter().filter(|entry| entry.when_link_down().is_some());
         let mut addresses: BTreeMap<IpAddr, bool> = of_links().map(|entry| (entry.ip(), false)).collect();
         if addresses.keys().any(|address| links.standing(*address) == Standing::Untried) {
@@ -202,7 +203,7 @@ impl Agent {
             let found = Found::new(&snapshot.bytes);
             let state = found.state();
             if self.last_good.is_none() {
-                self.last_good = self.adopted(&state);
+                self.last_good = self.adopted(&state).map(Rc::new);
             }
             let Some(list) = self.last_good.clone() else {
                 self.report.entries = if let State::Intact(entries) = state { entries.len() } else { 0 };
