@@ -185,9 +185,7 @@ impl HostsFile {
     pub fn is_at(&self, version: &Version) -> bool {
         location::locate(&self.path)
             .ok()
-            .and_then(|Location { directory, name, .. }| {
-                rustix::fs::statat(directory, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).ok()
-            })
+            .and_then(|location| location.stat().ok())
             .is_some_and(|stat| Version::of(&stat) == *version)
     }
 

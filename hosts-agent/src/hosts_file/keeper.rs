@@ -6,6 +6,7 @@
 //! one-byte orders over a socket, and hands over open files: the hosts file and the new one beside
 //! it, no others.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -15,6 +16,7 @@ use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
 
 use rustix::cmsg_space;
+use rustix::fs::SeekFrom;
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
@@ -22,6 +24,7 @@ use rustix::net::{
 };
 
 use super::directory::{Direct, Directory};
+use super::location::locate;
 use super::{HostsFile, HostsFileError, Version};
 
 /// Orders: the first byte; BEGIN is followed by a version.
@@ -49,7 +52,8 @@ pub fn start(program: &Path, path: &Path) -> io::Result<(HostsFile, Rc<OwnedFd>)
     command.env_clear().arg("--keeper").arg("--hosts-file").arg(path);
     let child = command.stdin(theirs).stdout(Stdio::null()).spawn()?;
     let line = Rc::new(ours);
-    let directory = Kept { path: path.to_owned(), socket: line.clone(), _child: child };
+    let directory =
+        Kept { path: path.to_owned(), socket: line.clone(), handed: RefCell::default(), _child: child };
     Ok((HostsFile { path: path.to_owned(), directory: Rc::new(directory) }, line))
 }
 
@@ -103,6 +107,8 @@ fn carry_out(directory: &Direct, order: u8, version: &Version) -> Result<Given, 
 struct Kept {
     path: PathBuf,
     socket: Rc<OwnedFd>,
+    /// The file as it was last handed over, so that as long as the path leads to it nobody is asked.
+    handed: RefCell<Option<OwnedFd>>,
     /// Ends by itself when the socket closes.
     _child: Child,
 }
@@ -123,6 +129,19 @@ impl Kept {
         }
     }
 
+    /// The file that the path leads to, if this process has it open, at its beginning. An open file's
+    /// number is no other's, and looking it up takes no rights.
+    fn handed_already(&self) -> Option<OwnedFd> {
+        let file = self.handed.take()?;
+        let (there, here) = (locate(&self.path).ok()?.stat().ok()?, rustix::fs::fstat(&file).ok()?);
+        if (there.st_dev, there.st_ino) != (here.st_dev, here.st_ino) {
+            return None;
+        }
+        rustix::fs::seek(&file, SeekFrom::Start(0)).ok()?;
+        self.handed.replace(file.try_clone().ok());
+        Some(file)
+    }
+
     fn ask_for_file(&self, order: u8, version: &[u8]) -> Result<Option<OwnedFd>, HostsFileError> {
         match self.ask(order, version)? {
             Given::File(file) => Ok(Some(file)),
@@ -134,7 +153,12 @@ impl Kept {
 
 impl Directory for Kept {
     fn read(&self) -> Result<OwnedFd, HostsFileError> {
-        self.ask_for_file(READ, &[])?.ok_or_else(|| HostsFileError::Alone(self.path.clone()))
+        if let Some(file) = self.handed_already() {
+            return Ok(file);
+        }
+        let file = self.ask_for_file(READ, &[])?.ok_or_else(|| HostsFileError::Alone(self.path.clone()))?;
+        self.handed.replace(file.try_clone().ok());
+        Ok(file)
     }
 
     fn begin(&self, version: &Version) -> Result<Option<OwnedFd>, HostsFileError> {

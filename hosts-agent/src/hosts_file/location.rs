@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::HostsFileError;
@@ -23,6 +23,13 @@ pub(super) struct Location {
     pub(super) name: OsString,
     /// The directory's path, for watching it.
     pub(super) path: PathBuf,
+}
+
+impl Location {
+    /// What is there now.
+    pub(super) fn stat(&self) -> Result<Stat, Errno> {
+        rustix::fs::statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW)
+    }
 }
 
 /// The real place of `path`'s file. The file itself need not exist.

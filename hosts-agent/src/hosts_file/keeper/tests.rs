@@ -12,7 +12,8 @@ fn kept(path: &Path) -> HostsFile {
     thread::spawn(move || serve(theirs, &served).unwrap());
     // Something that has an end, in the place of the process.
     let child = Command::new("true").spawn().unwrap();
-    let directory = Kept { path: path.to_owned(), socket: Rc::new(ours), _child: child };
+    let directory =
+        Kept { path: path.to_owned(), socket: Rc::new(ours), handed: RefCell::default(), _child: child };
     HostsFile { path: path.to_owned(), directory: Rc::new(directory) }
 }
 
@@ -32,6 +33,28 @@ fn it_reads_and_replaces_as_one_process_would() {
     }
     assert_eq!(fs::read_to_string(&hosts).unwrap(), "new 2\n");
     assert_eq!(fs::read_dir(node.path()).unwrap().count(), 1, "nothing is left beside it");
+}
+
+#[test]
+fn a_file_that_was_handed_over_is_read_again_until_another_takes_its_place() {
+    let node = tempfile::tempdir().unwrap();
+    let [hosts, other, dangling] = ["hosts", "other", "dangling"].map(|name| node.path().join(name));
+    fs::write(&hosts, "old\n").unwrap();
+    let file = kept(&hosts);
+    let read = || file.read().map(|snapshot| String::from_utf8(snapshot.bytes).unwrap());
+    assert_eq!(read().unwrap(), "old\n");
+    assert_eq!(read().unwrap(), "old\n", "from its beginning");
+    fs::write(&hosts, "theirs\n").unwrap();
+    assert_eq!(read().unwrap(), "theirs\n");
+    fs::write(&other, "renamed\n").unwrap();
+    fs::rename(&other, &hosts).unwrap();
+    assert_eq!(read().unwrap(), "renamed\n");
+    fs::rename(&hosts, &other).unwrap();
+    std::os::unix::fs::symlink("other", &hosts).unwrap();
+    assert_eq!(read().unwrap(), "renamed\n", "by way of a link");
+    std::os::unix::fs::symlink("nothing", &dangling).unwrap();
+    fs::rename(&dangling, &hosts).unwrap();
+    assert!(read().is_err());
 }
 
 #[test]
@@ -63,7 +86,7 @@ fn without_a_keeper_every_step_says_so() {
     drop(theirs);
     let child = Command::new("true").spawn().unwrap();
     let path = PathBuf::from("/host/etc/hosts");
-    let kept = Kept { path, socket: Rc::new(ours), _child: child };
+    let kept = Kept { path, socket: Rc::new(ours), handed: RefCell::default(), _child: child };
     let error = kept.read().unwrap_err();
     assert!(matches!(error, HostsFileError::Alone(_)), "{error}");
     kept.end();
