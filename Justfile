@@ -2,8 +2,8 @@
 
 cache := env("XDG_CACHE_HOME", home_directory() / ".cache") / "tcr-assistant"
 
-# Intermediate files live outside the checkout, so that a second clone rebuilds only what differs.
-export CARGO_BUILD_BUILD_DIR := cache / "cargo"
+# Intermediate files live outside the checkout, so that a second clone compiles no dependency again.
+export CARGO_BUILD_BUILD_DIR := shell('tests/build-dir "$1"', cache)
 
 _list:
     @just --list --unsorted
