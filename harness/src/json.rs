@@ -165,8 +165,7 @@ impl<'a> Scanner<'a> {
         // The member in which they part is scanned whole: it may be a longer word, string or number.
         self.at = start + innermost.member;
         let is_first = innermost.member == innermost.start + 1;
-        let close = if innermost.is_object { b'}' } else { b']' };
-        let ended = is_first && self.take(close);
+        let ended = is_first && self.take(closing(innermost.bracket()));
         if ended {
             self.open.pop();
         } else if innermost.is_object {
@@ -183,22 +182,15 @@ impl<'a> Scanner<'a> {
             if !std::mem::take(&mut ended) {
                 // A value begins here.
                 match self.peek() {
-                    Some(b'{') => {
-                        let bracket = self.at;
+                    Some(bracket @ (b'{' | b'[')) => {
+                        let start = self.at;
                         self.at += 1;
-                        if !self.take(b'}') {
-                            self.open.push(b'{');
-                            mark(self.open.len(), bracket);
-                            self.skip_key()?;
-                            continue;
-                        }
-                    }
-                    Some(b'[') => {
-                        let bracket = self.at;
-                        self.at += 1;
-                        if !self.take(b']') {
-                            self.open.push(b'[');
-                            mark(self.open.len(), bracket);
+                        if !self.take(closing(bracket)) {
+                            self.open.push(bracket);
+                            mark(self.open.len(), start);
+                            if bracket == b'{' {
+                                self.skip_key()?;
+                            }
                             continue;
                         }
                     }
@@ -213,24 +205,21 @@ impl<'a> Scanner<'a> {
             // A value ended here.
             loop {
                 let Some(bracket) = self.open.last().copied() else { return Ok(()) };
-                match (bracket, self.peek()) {
-                    (b'{', Some(b',')) => {
+                match self.peek() {
+                    Some(b',') => {
                         mark(self.open.len(), self.at);
                         self.at += 1;
-                        self.skip_key()?;
+                        if bracket == b'{' {
+                            self.skip_key()?;
+                        }
                         break;
                     }
-                    (b'[', Some(b',')) => {
-                        mark(self.open.len(), self.at);
-                        self.at += 1;
-                        break;
-                    }
-                    (b'{', Some(b'}')) | (b'[', Some(b']')) => {
+                    Some(byte) if byte == closing(bracket) => {
                         mark(self.open.len(), self.at);
                         self.at += 1;
                         self.open.pop();
                     }
-                    (b'{', _) => return Err(self.error("\",\" or \"}\"")),
+                    _ if bracket == b'{' => return Err(self.error("\",\" or \"}\"")),
                     _ => return Err(self.error("\",\" or \"]\"")),
                 }
             }
@@ -311,6 +300,11 @@ impl<'a> Scanner<'a> {
             false => Err(self.error(word)),
         }
     }
+}
+
+/// The bracket that closes what `bracket` opens.
+fn closing(bracket: u8) -> u8 {
+    if bracket == b'{' { b'}' } else { b']' }
 }
 
 /// Where the run of plain characters from `at` on ends: at a quote, a backslash, a control

@@ -119,7 +119,7 @@ impl<'a> Found<'a> {
 impl Merged<'_> {
     /// The new content.
     pub fn pieces(&self) -> Vec<&[u8]> {
-        let pieces = [self.head, self.block.as_bytes()].into_iter().chain(self.rest.iter().copied());
+        let pieces = std::iter::once(self.head).chain(self.behind_head());
         pieces.filter(|piece| !piece.is_empty()).collect()
     }
 
@@ -127,11 +127,15 @@ impl Merged<'_> {
     pub fn is_change(&self) -> bool {
         // What stands before the block is the same bytes.
         let mut left = &self.old[self.head.len()..];
-        for piece in std::iter::once(self.block.as_bytes()).chain(self.rest.iter().copied()) {
+        for piece in self.behind_head() {
             let Some(rest) = left.strip_prefix(piece) else { return true };
             left = rest;
         }
         !left.is_empty()
+    }
+
+    fn behind_head(&self) -> impl Iterator<Item = &[u8]> {
+        std::iter::once(self.block.as_bytes()).chain(self.rest.iter().copied())
     }
 }
 
