@@ -130,6 +130,7 @@ fn entry(events: &mut Events<'_>, number: usize) -> Result<HostsEntry, ListError
     }
     let problem = |line| move |problem| ListError::Entry { number, line, problem };
     let missing = |name| problem(first_line)(Problem::Missing(name));
+    let domain = domain.filter(|(text, style, _)| !is_null(text, *style));
     let (domain, _, line) = domain.ok_or_else(|| missing("domain"))?;
     let (ip, ..) = ip.ok_or_else(|| missing("ip"))?;
     let disabled = match disabled {
@@ -147,6 +148,11 @@ fn entry(events: &mut Events<'_>, number: usize) -> Result<HostsEntry, ListError
             _ => return Err(problem(line)(Problem::WhenLinkDown(text))),
         },
     })
+}
+
+/// The core schema's way of saying that nothing is there; quoted it is a text.
+fn is_null(text: &str, style: ScalarStyle) -> bool {
+    style == ScalarStyle::Plain && matches!(text, "null" | "Null" | "NULL")
 }
 
 /// The core schema's booleans; quoted they are texts.

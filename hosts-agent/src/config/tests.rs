@@ -61,6 +61,7 @@ fn what_is_no_list_is_named() {
         "- a\n".to_owned(),
         format!("- {{{good}}}\n- domain: [a]\n"),
         "- domain: a.tencentcloudcr.com\n".to_owned(),
+        "- {domain: null, ip: 10.0.0.2}\n".to_owned(),
         format!("- {{{good}, disable: true}}\n"),
         format!("- {{{good}, domain: b}}\n"),
         format!("- {{{good}, disabled: yes}}\n"),
@@ -85,6 +86,7 @@ fn what_is_no_list_is_named() {
         cannot read DIR/hosts.yaml: line 1: an entry with the fields domain and ip is expected here
         cannot read DIR/hosts.yaml: line 2: a field's text is expected here
         cannot read DIR/hosts.yaml: entry 1: ip is missing (line 1)
+        cannot read DIR/hosts.yaml: entry 1: domain is missing (line 1)
         cannot read DIR/hosts.yaml: entry 1: "disable" is no field: the fields are domain, ip, disabled and whenLinkDown (line 1)
         cannot read DIR/hosts.yaml: entry 1: domain stands there twice (line 1)
         cannot read DIR/hosts.yaml: entry 1: disabled: "yes" is not true or false (line 1)
