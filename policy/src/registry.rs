@@ -89,6 +89,31 @@ impl Wanted<'_> {
         self.secrets.iter().filter_map(|secret| secret.strip_prefix(SECRET_PREFIX))
     }
 
+    /// Whether an entry with this string in it, as it is written, may be wanted. None without such a
+    /// string is.
+    fn may_be(&self, string: &[u8]) -> bool {
+        self.hosts.iter().any(|host| string.eq_ignore_ascii_case(host.as_bytes()))
+            || self.registry_names().any(|name| string == name.as_bytes())
+            || self.instance.is_some_and(|instance| string == instance.as_bytes())
+    }
+
+    /// Calls `read` with each element of a list that may be wanted, and its index.
+    fn each<'a>(
+        &self,
+        list: &mut Scanner<'a>,
+        mut read: impl FnMut(usize, &mut Scanner<'a>) -> Result<(), Malformed>,
+    ) -> Result<(), Malformed> {
+        let mut index = 0;
+        list.array(|element| {
+            if self.all || !element.pass_unless(|string| self.may_be(string))? {
+                read(index, element)?;
+            }
+            index += 1;
+            Ok(())
+        })?;
+        Ok(())
+    }
+
     fn takes(&self, entry: &Entry<'_>) -> bool {
         !entry.deleting
             && !entry.name.is_empty()
@@ -106,10 +131,8 @@ impl<'a> Entry<'a> {
         wanted: &Wanted<'_>,
     ) -> Result<Vec<Self>, Malformed> {
         let mut entries = Vec::new();
-        let mut index = 0;
-        scanner.array(|element| {
+        wanted.each(scanner, |index, element| {
             let entry = Self::of_setting(index, element, wanted)?;
-            index += 1;
             if wanted.takes(&entry) {
                 entries.push(entry);
             }
@@ -144,27 +167,13 @@ impl<'a> Entry<'a> {
         Ok(entry)
     }
 
-    /// Reads a list of ImagePullSecrets and keeps what is wanted. `each_host` gets every host of
-    /// every object that is not being deleted, and `None` for an object whose hosts nobody knows
-    /// yet.
-    pub(crate) fn in_cluster(
-        scanner: &mut Scanner<'a>,
-        wanted: &Wanted<'_>,
-        mut each_host: impl FnMut(Option<&str>),
-    ) -> Result<Vec<Self>, Malformed> {
+    /// Reads a list of ImagePullSecrets and keeps what is wanted.
+    pub(crate) fn in_cluster(scanner: &mut Scanner<'a>, wanted: &Wanted<'_>) -> Result<Vec<Self>, Malformed> {
         let mut entries = Vec::new();
-        let mut index = 0;
         scanner.at_path(&["items"], |items| {
             entries.clear();
-            items.array(|item| {
-                let (entry, hosts) = Self::of_object(index, item, wanted)?;
-                index += 1;
-                if !entry.deleting {
-                    hosts.iter().for_each(|host| each_host(Some(host)));
-                    if !entry.names_host {
-                        each_host(None);
-                    }
-                }
+            wanted.each(items, |index, item| {
+                let (entry, _) = Self::of_object(index, item, wanted)?;
                 if wanted.takes(&entry) {
                     entries.push(entry);
                 }
@@ -172,6 +181,27 @@ impl<'a> Entry<'a> {
             })
         })?;
         Ok(entries)
+    }
+
+    /// Calls `each_host` with every host in a list of ImagePullSecrets, except those of objects that
+    /// are being deleted, and with `None` for an object whose hosts nobody knows yet.
+    pub(crate) fn hosts_in_cluster(
+        scanner: &mut Scanner<'a>,
+        mut each_host: impl FnMut(Option<&str>),
+    ) -> Result<(), Malformed> {
+        scanner.at_path(&["items"], |items| {
+            items.array(|item| {
+                let (entry, hosts) = Self::of_object(0, item, &Wanted::default())?;
+                if !entry.deleting {
+                    hosts.iter().for_each(|host| each_host(Some(host)));
+                    if !entry.names_host {
+                        each_host(None);
+                    }
+                }
+                Ok(())
+            })
+        })?;
+        Ok(())
     }
 
     fn of_object(

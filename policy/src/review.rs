@@ -66,7 +66,7 @@ impl<'a> Review<'a> {
         wanted: &Wanted<'_>,
         settings: &mut Settings<'_>,
     ) -> Result<(), Error> {
-        for entry in Entry::in_cluster(&mut Scanner::new(listing, 0), wanted, |_| {})? {
+        for entry in Entry::in_cluster(&mut Scanner::new(listing, 0), wanted)? {
             // An object that cannot be carried out selects nothing; its own conditions say why.
             let Ok(registry) = entry.into_registry(listing) else { continue };
             if !self.settings.has(&registry.name)? {
@@ -148,7 +148,7 @@ impl<'a> Review<'a> {
         let mut complete = true;
         if settings.discover {
             let Ok(listing) = self.listing() else { return Ok(()) };
-            Entry::in_cluster(&mut Scanner::new(listing, 0), &Wanted::default(), |host| match host {
+            Entry::hosts_in_cluster(&mut Scanner::new(listing, 0), |host| match host {
                 Some(host) => known.push(host.to_ascii_lowercase()),
                 None => complete = false,
             })?;

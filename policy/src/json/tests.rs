@@ -89,6 +89,22 @@ fn strings_are_decoded() {
 }
 
 #[test]
+fn a_value_is_passed_unless_a_string_in_it_is_wanted() {
+    let after = |text: &'static str| {
+        let mut scanner = Scanner::new(text.as_bytes(), 0);
+        let passed = scanner.pass_unless(|string| string == b"wanted");
+        passed.map(|passed| (passed, &text[scanner.at..]))
+    };
+    assert_eq!(after(r#" {"a":["b",1]},"wanted""#), Ok((true, r#","wanted""#)));
+    assert_eq!(after(r#" {"a":["wanted"]}"#), Ok((false, r#"{"a":["wanted"]}"#)));
+    assert_eq!(after(r#"[{"wanted":1}]"#), Ok((false, r#"[{"wanted":1}]"#)));
+    assert_eq!(after(r#"["\u0077anted"]"#), Ok((false, r#"["\u0077anted"]"#)));
+    assert_eq!(after(r#"["unwanted"]x"#), Ok((true, "x")));
+    assert_eq!(after(r#""wanted",1"#), Ok((true, ",1")));
+    assert_eq!(after(r#"["wanted""#), Err(Malformed::new(9, Expected::ClosingBracket)));
+}
+
+#[test]
 fn depth_costs_no_stack() {
     let deep = format!("{{\"a\":{}{},\"b\":1}}", "[".repeat(2_000_000), "]".repeat(2_000_000));
     check(&["b"], &deep, expect!["1"]);

@@ -1,9 +1,13 @@
 //! Discovery: what the cluster's ImagePullSecrets say.
 
 use expect_test::expect;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::{Entry, Wanted};
+
 use crate::cluster::tests::{Objects, Unreachable};
+use crate::json::Scanner;
 use crate::tests::{check_with, pod, request};
 
 fn object(name: &str, spec: Value, status: Value) -> Value {
@@ -196,4 +200,56 @@ fn an_entry_of_the_settings_replaces_the_object_whatever_its_hosts_are() {
         accepted
     "#]],
     );
+}
+
+/// A JSON string with its first character escaped or not.
+fn written(text: &str, escaped: bool) -> String {
+    match text.chars().next() {
+        Some(first) if escaped => format!("\"\\u{:04x}{}\"", u32::from(first), &text[first.len_utf8()..]),
+        _ => format!("\"{text}\""),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    /// Elements that mention nothing wanted are passed over unread: no wanted one is among them.
+    #[test]
+    fn a_long_list_gives_what_is_wanted_of_it(
+        entries in prop::collection::vec(("[ab]{0,2}", "[aAb]{1,2}\\.x", "[ab]{0,2}", any::<bool>()), 0..8),
+        hosts in prop::collection::vec("[aAb]{1,2}\\.x", 0..2),
+        secrets in prop::collection::vec("(tcr\\.ips)?[ab]{1,2}", 0..2),
+        instance in prop::option::of("[ab]{1,2}"),
+    ) {
+        let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+        let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
+        let wanted = Wanted { hosts: &hosts, secrets: &secrets, instance: instance.as_deref(), all: false };
+        let is_wanted = |name: &str, host: &str, id: Option<&str>| {
+            !name.is_empty()
+                && (hosts.iter().any(|wanted| wanted.eq_ignore_ascii_case(host))
+                    || secrets.contains(&format!("tcr.ips{name}").as_str())
+                    || id.is_some_and(|id| instance.as_deref() == Some(id)))
+        };
+        let indices = |id_counts: bool| -> Vec<usize> {
+            let all = entries.iter().enumerate();
+            let wanted = all.filter(|(_, (name, host, id, _))| is_wanted(name, host, id_counts.then_some(id)));
+            wanted.map(|(index, _)| index).collect()
+        };
+        let index = |entries: Vec<Entry<'_>>| -> Vec<usize> { entries.iter().map(|entry| entry.index).collect() };
+
+        let of_settings = entries.iter().map(|(name, host, _, escaped)| {
+            format!(r#"{{"name":{},"hosts":[{}]}}"#, written(name, *escaped), written(host, *escaped))
+        });
+        let settings = format!("[{}]", of_settings.collect::<Vec<_>>().join(","));
+        let found = Entry::in_settings(&mut Scanner::new(settings.as_bytes(), 0), &wanted).unwrap();
+        prop_assert_eq!(index(found), indices(false), "{}", settings);
+
+        let of_cluster = entries.iter().map(|(name, host, id, escaped)| {
+            let [name, host, id] = [name, host, id].map(|text| written(text, *escaped));
+            format!(r#"{{"metadata":{{"name":{name}}},"spec":{{"tcr":{{"instanceId":{id},"domains":[{host}]}}}}}}"#)
+        });
+        let listing = format!(r#"{{"items":[{}]}}"#, of_cluster.collect::<Vec<_>>().join(", "));
+        let found = Entry::in_cluster(&mut Scanner::new(listing.as_bytes(), 0), &wanted).unwrap();
+        prop_assert_eq!(index(found), indices(true), "{}", listing);
+    }
 }
