@@ -54,7 +54,7 @@ fn create(review: &Review<'_>, pod: &Pod<'_>) -> Result<Answer, Error> {
     }
     // Whoever made a Pod through a workload was warned about the workload's template.
     if !pod.metadata.owned {
-        review.warn_of_unknown_hosts(&spec.images, &settings, &mut answer)?;
+        review.warn_of_unknown_hosts(&spec.images, &hosts, &settings, &mut answer)?;
     }
     Ok(answer)
 }
@@ -140,7 +140,7 @@ fn update(review: &Review<'_>, pod: &Pod<'_>) -> Result<Answer, Error> {
             )),
         }
     }
-    review.warn_of_unknown_hosts(&images, &settings, &mut answer)?;
+    review.warn_of_unknown_hosts(&images, &hosts, &settings, &mut answer)?;
     Ok(answer)
 }
 

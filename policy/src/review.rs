@@ -1,6 +1,7 @@
 //! One request under review: what it says, what the settings say about it, and what the cluster
 //! has to add. Each question to the cluster is asked at most once.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
@@ -126,19 +127,21 @@ impl<'a> Review<'a> {
         listing.as_deref().map_err(String::as_str)
     }
 
-    /// Warns of images that look like TCR but belong to no registry that anybody named.
+    /// Warns of images that look like TCR but belong to no registry that anybody named. `hosts` are
+    /// those of the images.
     pub(crate) fn warn_of_unknown_hosts(
         &self,
-        images: &[std::borrow::Cow<'_, str>],
+        images: &[Cow<'_, str>],
+        hosts: &[&str],
         settings: &Settings<'_>,
         answer: &mut Answer,
     ) -> Result<(), Error> {
         // Those of a registry that was found are known; all others cost a look at every registry.
-        let candidates: Vec<&str> = images
+        let candidates: Vec<&str> = hosts
             .iter()
-            .map(AsRef::as_ref)
-            .filter(|image| !settings.registries.iter().any(|registry| registry.has(host_of(image))))
-            .filter(|image| is_under_a_root(host_of(image), settings))
+            .copied()
+            .filter(|host| !settings.registries.iter().any(|registry| registry.has(host)))
+            .filter(|host| is_under_a_root(host, settings))
             .collect();
         if candidates.is_empty() {
             return Ok(());
@@ -159,7 +162,7 @@ impl<'a> Review<'a> {
             return Ok(());
         }
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
-        for image in candidates {
+        for image in images.iter().filter(|image| candidates.contains(&host_of(image))) {
             let host = host_of(image).to_ascii_lowercase();
             if known.contains(&host.as_str()) {
                 continue;

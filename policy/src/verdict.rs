@@ -132,17 +132,22 @@ fn write_all<T>(items: &[T], brackets: [u8; 2], out: &mut Vec<u8>, write: impl F
 pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     out.push(b'"');
-    for &byte in text.as_bytes() {
+    let mut rest = text.as_bytes();
+    loop {
+        let plain = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
+        let (before, from) = rest.split_at(plain.unwrap_or(rest.len()));
+        out.extend_from_slice(before);
+        let Some((&byte, after)) = from.split_first() else { break };
         match byte {
             b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
             b'\n' => out.extend_from_slice(b"\\n"),
-            0..0x20 => {
+            _ => {
                 let digits = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
                 out.extend_from_slice(b"\\u00");
                 out.extend_from_slice(&digits);
             }
-            _ => out.push(byte),
         }
+        rest = after;
     }
     out.push(b'"');
 }

@@ -54,7 +54,7 @@ pub(crate) fn decide(review: &Review<'_>, template: &[&str]) -> Result<Answer, E
     if settings.declared != Level::Off {
         judge(review, template, &spec, &settings, &mut answer)?;
     }
-    review.warn_of_unknown_hosts(&spec.images, &settings, &mut answer)?;
+    review.warn_of_unknown_hosts(&spec.images, &hosts, &settings, &mut answer)?;
     Ok(answer)
 }
 
