@@ -23,6 +23,7 @@ use crate::cloud::client::Client;
 use crate::registry::Checker;
 use crate::webhook_certificate;
 
+pub mod agent;
 pub mod announce;
 pub mod api_calls;
 pub mod api_error;
@@ -44,7 +45,7 @@ mod drift;
 mod item;
 mod keepers;
 mod links;
-pub mod nodes;
+mod nodes;
 mod numbers;
 mod report;
 mod startup_taint;

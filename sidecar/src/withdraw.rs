@@ -15,7 +15,7 @@ use tcr::hosts_entry::{HOSTS_KEY, HostsList};
 use tcr::names::{HOSTS_UPDATER, HOSTS_WITHDRAWN_ANNOTATION, SYSTEM_NAMESPACE, UPDATER_CONFIG};
 use tokio::time::{Instant, sleep};
 
-use crate::controller::nodes::{self, Agent};
+use crate::controller::agent::{self, Agent};
 
 /// Between two looks at the nodes.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -45,7 +45,7 @@ pub async fn run(client: Client, wait: Duration, tell: &mut dyn FnMut(&str)) -> 
         .with_context(|| format!("cannot empty {UPDATER_CONFIG}"))?;
     let pods: Api<Pod> = Api::namespaced(client, SYSTEM_NAMESPACE);
     let generation = empty.generation();
-    let http = nodes::http().context("cannot make a client for the nodes' agents")?;
+    let http = agent::http().context("cannot make a client for the nodes' agents")?;
     let started = Instant::now();
     let mut told = String::new();
     loop {
@@ -57,8 +57,8 @@ pub async fn run(client: Client, wait: Duration, tell: &mut dyn FnMut(&str)) -> 
             .filter(|(_, agent)| agent.told.as_deref() != Some(&*generation))
             .map(|(name, _)| name.clone())
             .collect();
-        nodes::nudge(&pods, behind, &generation).await;
-        let answers = nodes::ask(&http, &agents).await;
+        agent::nudge(&pods, behind, &generation).await;
+        let answers = agent::ask(&http, &agents).await;
         let left: Vec<&str> = agents
             .iter()
             .filter(|(name, agent)| match agent.is_asked {

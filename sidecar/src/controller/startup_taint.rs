@@ -10,9 +10,9 @@ use kube::api::PatchParams;
 use serde_json::{Value, json};
 use tcr::names::STARTUP_TAINT;
 
+use super::agent::DEADLINE;
 use super::api_error::{ApiError, within};
 use super::execute::json_patch;
-use super::nodes::DEADLINE;
 
 /// Takes the taint off a node that has it; whether it had. A node that is gone has none.
 pub(super) async fn remove(nodes: &Api<Node>, name: &str) -> Result<bool, ApiError> {
