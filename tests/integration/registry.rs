@@ -12,7 +12,7 @@ use sidecar::cloud::api_credential::Chain;
 use sidecar::cloud::client::{Client, Settings};
 use sidecar::cloud::instance_token::IssuedToken;
 use sidecar::registry::{self, Checker, Verdict};
-use support::registry::{Credential, Options, TokenAuth};
+use support::registry::{Credential, Options};
 use support::{Image, Output, Registry, Run};
 use tcr::image_pull_secret::CredentialKind::{self, Longterm, Temp};
 use tcr_cloud::{Account, Cloud, Config, TokenRefusal};
@@ -33,13 +33,7 @@ impl World {
     async fn start() -> Result<Self> {
         let config = Config { accounts: vec![Account::demo(), Account::demo_pusher()], ..Config::demo() };
         let cloud = Cloud::start(config)?;
-        let service = cloud.token_service(INSTANCE)?;
-        let auth = TokenAuth {
-            realm: service.realm,
-            service: service.service,
-            issuer: service.issuer,
-            certificate: service.certificate,
-        };
+        let auth = cloud.token_service(INSTANCE)?;
         let run = Run::new()?;
         let registry = Registry::start(&run, Options::new(&DOMAINS, auth)).await?;
         let world = Self { registry, cloud, run };
@@ -51,12 +45,7 @@ impl World {
     fn client(&self, account: Account) -> Result<Client> {
         // Every test of the process installs the same one; the first wins.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let (id, key) = (account.secret_id, account.secret_key.expose().to_owned());
-        let chain = Chain::over(move |name| match name {
-            "TENCENTCLOUD_SECRET_ID" => Some(id.clone().into()),
-            "TENCENTCLOUD_SECRET_KEY" => Some(key.clone().into()),
-            _ => None,
-        });
+        let chain = Chain::over(move |name| account.variable(name));
         let settings = Settings { endpoint: Some(self.cloud.url().parse()?), ..Settings::default() };
         Ok(Client::new(settings, chain)?)
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sidecar::cloud::api_credential::Chain;
 use sidecar::cloud::client::{Client, Settings};
 use sidecar::cloud::retry::Policy;
-use tcr_cloud::{Cloud, Config};
+use tcr_cloud::{Account, Cloud, Config};
 
 pub(crate) const REGION: &str = "ap-guangzhou";
 pub(crate) const INSTANCE: &str = "tcr-demo0001";
@@ -18,7 +18,7 @@ pub(crate) fn cloud() -> Cloud {
 
 /// The demo account's secret id and key.
 pub(crate) fn demo_key() -> (String, String) {
-    let account = Config::demo().accounts.remove(0);
+    let account = Account::demo();
     (account.secret_id, account.secret_key.expose().to_owned())
 }
 
@@ -31,8 +31,8 @@ pub(crate) fn chain(variables: &[(&'static str, &str)]) -> Chain {
 
 /// The demo account's chain.
 pub(crate) fn demo_chain() -> Chain {
-    let (id, key) = demo_key();
-    chain(&[("TENCENTCLOUD_SECRET_ID", &id), ("TENCENTCLOUD_SECRET_KEY", &key)])
+    let account = Account::demo();
+    Chain::over(move |name| account.variable(name))
 }
 
 /// Settings for this endpoint, with repeats that follow at once.

@@ -12,7 +12,7 @@ use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use sidecar::cloud::api_credential::Chain;
 use sidecar::cloud::client::{Client, Settings};
-use support::registry::{Credential, Options, TokenAuth};
+use support::registry::{Credential, Options};
 use support::{Image, Registry, eventually};
 use tcr::image_pull_secret::CredentialKind;
 use tcr_cloud::{Account, Config};
@@ -42,13 +42,7 @@ impl World {
         let pusher = Account::demo_pusher();
         config.accounts.push(pusher.clone());
         let cluster = Cluster::at(config).await?;
-        let service = cluster.cloud.token_service(INSTANCE)?;
-        let auth = TokenAuth {
-            realm: service.realm,
-            service: service.service,
-            issuer: service.issuer,
-            certificate: service.certificate,
-        };
+        let auth = cluster.cloud.token_service(INSTANCE)?;
         let registry = Registry::start(cluster.plane.run(), Options::new(&[HOST], auth)).await?;
         let ca = cluster.plane.run().folder().join("registry-ca.crt");
         std::fs::write(&ca, registry.ca())?;
@@ -59,11 +53,7 @@ impl World {
 
     async fn push(&self, pusher: &Account) -> Result<()> {
         let pusher = pusher.clone();
-        let chain = Chain::over(move |name| match name {
-            "TENCENTCLOUD_SECRET_ID" => Some(pusher.secret_id.clone().into()),
-            "TENCENTCLOUD_SECRET_KEY" => Some(pusher.secret_key.expose().into()),
-            _ => None,
-        });
+        let chain = Chain::over(move |name| pusher.variable(name));
         let settings = Settings { endpoint: Some(self.cluster.cloud.url().parse()?), ..Settings::default() };
         let client = Client::new(settings, chain)?;
         let made =

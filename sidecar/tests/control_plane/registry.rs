@@ -6,11 +6,11 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use sidecar::cloud::api_credential::Chain;
 use sidecar::cloud::client::{Client, Settings};
-use support::registry::{Options, TokenAuth};
+use support::registry::Options;
 use support::{Registry, eventually};
 use tcr::docker_config::{DockerConfig, Login};
 use tcr::image_pull_secret::CredentialKind;
-use tcr_cloud::{Config, Fault};
+use tcr_cloud::{Account, Config, Fault};
 
 use crate::cluster::{Cluster, SOON};
 
@@ -27,13 +27,7 @@ struct World {
 impl World {
     async fn start(config: Config) -> Result<Self> {
         let cluster = Cluster::at(config).await?;
-        let service = cluster.cloud.token_service(INSTANCE)?;
-        let auth = TokenAuth {
-            realm: service.realm,
-            service: service.service,
-            issuer: service.issuer,
-            certificate: service.certificate,
-        };
+        let auth = cluster.cloud.token_service(INSTANCE)?;
         let registry = Registry::start(cluster.plane.run(), Options::new(&[HOST], auth)).await?;
         cluster.namespace("shop", &[]).await?;
         let mut world = Self { cluster, registry, links: 0 };
@@ -203,12 +197,8 @@ async fn a_credential_that_may_push_is_told() -> Result<()> {
 #[tokio::test]
 async fn a_password_that_the_registry_refuses_does_not_replace_one_that_works() -> Result<()> {
     let world = World::start(Config::demo()).await?;
-    let account = Config::demo().accounts.remove(0);
-    let chain = Chain::over(move |name| match name {
-        "TENCENTCLOUD_SECRET_ID" => Some(account.secret_id.clone().into()),
-        "TENCENTCLOUD_SECRET_KEY" => Some(account.secret_key.expose().into()),
-        _ => None,
-    });
+    let account = Account::demo();
+    let chain = Chain::over(move |name| account.variable(name));
     let settings = Settings { endpoint: Some(world.cluster.cloud.url().parse()?), ..Settings::default() };
     let client = Client::new(settings, chain)?;
     let mint = async || {

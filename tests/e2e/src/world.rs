@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use sidecar::cloud::api_credential::Chain;
 use sidecar::cloud::client::{Client, Settings};
 use support::nodes::{self, HUB};
-use support::registry::{self, Credential, TokenAuth};
+use support::registry::{self, Credential};
 use support::{Image, Nodes, Program, Registry, Run, TlsFront, eventually, network};
 use tcr::image_pull_secret::CredentialKind;
 use tcr::names::SYSTEM_NAMESPACE;
@@ -93,20 +93,12 @@ impl World {
         let cloud = Cloud::start(config()?)?;
         let address = cloud.url().trim_start_matches("http://").parse()?;
         let front = TlsFront::start((HUB, 0).into(), address).await?;
-        let service = cloud.token_service(INSTANCE)?;
         // No password is sent without TLS.
-        let realm = service.realm.replace(&cloud.url(), &front.url());
+        let mut auth = cloud.token_service(INSTANCE)?;
+        auth.realm = auth.realm.replace(&cloud.url(), &front.url());
         let trusted = registry::Options {
             listen: (HUB, 443).into(),
-            ..registry::Options::new(
-                &[DEFAULT_DOMAIN, VPC_DOMAIN],
-                TokenAuth {
-                    realm,
-                    service: service.service,
-                    issuer: service.issuer,
-                    certificate: service.certificate,
-                },
-            )
+            ..registry::Options::new(&[DEFAULT_DOMAIN, VPC_DOMAIN], auth)
         };
         let mut registry = Registry::start(&run, trusted).await?;
         registry.also_trust(front.ca());
@@ -324,12 +316,7 @@ fn config() -> Result<Config> {
 }
 
 async fn mint(front: &TlsFront, account: Account) -> Result<Credential> {
-    let (id, key) = (account.secret_id, account.secret_key.expose().to_owned());
-    let chain = Chain::over(move |name| match name {
-        "TENCENTCLOUD_SECRET_ID" => Some(id.clone().into()),
-        "TENCENTCLOUD_SECRET_KEY" => Some(key.clone().into()),
-        _ => None,
-    });
+    let chain = Chain::over(move |name| account.variable(name));
     let settings = Settings {
         endpoint: Some(front.url().parse()?),
         ca: Some(front.ca().as_bytes().to_vec()),

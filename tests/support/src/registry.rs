@@ -10,6 +10,7 @@ use anyhow::{Context, Result, anyhow};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
+use tcr_cloud::TokenService;
 
 use crate::control_plane::write_secret;
 use crate::{Image, Output, Process, Run, cache, certificate, eventually};
@@ -28,23 +29,10 @@ pub struct Options {
     pub domains: Vec<String>,
     /// Where it listens; port 0 takes a free one. Port 443 of a bridge's address when nodes are to reach it by a domain.
     pub listen: SocketAddr,
-    /// Whom it lets in.
-    pub auth: TokenAuth,
+    /// The token server that says who may do what.
+    pub auth: TokenService,
     /// How long it may take until it listens.
     pub timeout: Duration,
-}
-
-/// The token server that says who may do what: docker-registry's `auth: token`.
-#[derive(Clone, Debug)]
-pub struct TokenAuth {
-    /// Its URL, to which clients are sent.
-    pub realm: String,
-    /// The audience of its tokens.
-    pub service: String,
-    /// The issuer of its tokens.
-    pub issuer: String,
-    /// The certificate, in PEM, of the key that signs them.
-    pub certificate: String,
 }
 
 /// A user name and password.
@@ -71,7 +59,7 @@ pub struct Registry {
 
 impl Options {
     /// On loopback at a free port, for these domains.
-    pub fn new(domains: &[&str], auth: TokenAuth) -> Self {
+    pub fn new(domains: &[&str], auth: TokenService) -> Self {
         Self {
             domains: domains.iter().map(|&domain| domain.to_owned()).collect(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
@@ -253,7 +241,7 @@ fn program_in(path: &std::ffi::OsStr, name: &str) -> Result<PathBuf> {
 }
 
 /// Writes what docker-registry reads; returns its certificate authority.
-fn write_files(folder: &Path, domains: &[String], listen: SocketAddr, auth: &TokenAuth) -> Result<String> {
+fn write_files(folder: &Path, domains: &[String], listen: SocketAddr, auth: &TokenService) -> Result<String> {
     let path = |name: &str| folder.join(name);
     let (ca, ca_key) = certificate::authority("tcr-assistant test registry")?;
     let hosts = domains.iter().cloned().chain([listen.ip().to_string()]);
@@ -267,9 +255,9 @@ fn write_files(folder: &Path, domains: &[String], listen: SocketAddr, auth: &Tok
     Ok(ca)
 }
 
-fn config(folder: &Path, listen: SocketAddr, auth: &TokenAuth) -> Value {
+fn config(folder: &Path, listen: SocketAddr, auth: &TokenService) -> Value {
     let path = |name: &str| folder.join(name).display().to_string();
-    let TokenAuth { realm, service, issuer, certificate: _ } = auth;
+    let TokenService { realm, service, issuer, certificate: _ } = auth;
     json!({
         "version": "0.1",
         "log": {"level": "info", "formatter": "text"},

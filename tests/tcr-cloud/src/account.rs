@@ -1,5 +1,7 @@
 //! Who may call, and what for.
 
+use std::ffi::OsString;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +72,16 @@ impl Account {
             Self::new("AKIDpush0000000000000000000000EXAMPLE", "pushKey0EXAMPLE", "100087654321");
         account.push = true;
         account
+    }
+
+    /// What an environment that has this account's key says under `name`, by the names of Tencent Cloud's SDKs.
+    pub fn variable(&self, name: &str) -> Option<OsString> {
+        match name {
+            "TENCENTCLOUD_SECRET_ID" => Some(self.secret_id.clone().into()),
+            "TENCENTCLOUD_SECRET_KEY" => Some(self.secret_key.expose().into()),
+            "TENCENTCLOUD_TOKEN" => self.token.as_ref().map(|token| token.expose().into()),
+            _ => None,
+        }
     }
 
     /// The root account's number.

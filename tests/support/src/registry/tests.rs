@@ -4,8 +4,8 @@ use expect_test::expect;
 
 use super::*;
 
-fn auth() -> TokenAuth {
-    TokenAuth {
+fn auth() -> TokenService {
+    TokenService {
         realm: "http://127.0.0.1:1/token".to_owned(),
         service: "harbor-registry".to_owned(),
         issuer: "issuer".to_owned(),
@@ -76,7 +76,7 @@ async fn a_registry_that_cannot_start_shows_its_log() {
     let run = Run::new().unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let (certificate, _) = certificate::authority("token service").unwrap();
-    let auth = TokenAuth { certificate, ..auth() };
+    let auth = TokenService { certificate, ..auth() };
     let options = Options { listen: taken.local_addr().unwrap(), ..Options::new(&[], auth) };
     let error = Registry::start(&run, options).await.unwrap_err().to_string();
     assert!(error.contains(" ended with ") && error.contains("address already in use"), "{error}");
