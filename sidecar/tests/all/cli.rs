@@ -4,9 +4,9 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use expect_test::{Expect, expect};
-use tcr_cloud::{Cloud, Fault};
+use tcr_cloud::{Account, Cloud, Fault};
 
-use crate::setup::{INSTANCE, cloud, demo_key};
+use crate::setup::{INSTANCE, cloud};
 
 /// What a run left.
 pub(crate) struct Run {
@@ -28,11 +28,9 @@ impl Place {
 
     /// With the demo account's key, and this cloud as the endpoint.
     pub(crate) fn at(cloud: &Cloud) -> Self {
-        let (id, key) = demo_key();
-        Self::new()
-            .set("TENCENTCLOUD_SECRET_ID", &id)
-            .set("TENCENTCLOUD_SECRET_KEY", &key)
-            .set("TCR_ASSISTANT_ENDPOINT", &cloud.url())
+        let account = Account::demo();
+        let run = account.variables().fold(Self::new(), |run, (name, value)| run.set(name, value));
+        run.set("TCR_ASSISTANT_ENDPOINT", &cloud.url())
     }
 
     pub(crate) fn set(mut self, name: &str, value: &str) -> Self {

@@ -163,8 +163,7 @@ impl Cluster {
             .arg(format!("--tcr-endpoint={}", self.cloud.url()))
             .env("KUBECONFIG", kubeconfig)
             .env("RUST_LOG", "info,sidecar=debug")
-            .env("TENCENTCLOUD_SECRET_ID", &account.secret_id)
-            .env("TENCENTCLOUD_SECRET_KEY", account.secret_key.expose())
+            .envs(account.variables())
             // Most of these tests have no registry; --check-registry says otherwise.
             .env("TCR_ASSISTANT_CHECK_REGISTRY", "false")
             .env("TCR_ASSISTANT_METADATA_ENDPOINT", self.cloud.url());

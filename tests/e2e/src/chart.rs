@@ -1,5 +1,6 @@
 //! The chart, installed as its README says.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -23,10 +24,7 @@ pub(crate) async fn install(
     let secret = json!({
         "apiVersion": "v1", "kind": "Secret",
         "metadata": {"name": CREDENTIAL, "namespace": SYSTEM_NAMESPACE},
-        "stringData": {
-            "TENCENTCLOUD_SECRET_ID": account.secret_id,
-            "TENCENTCLOUD_SECRET_KEY": account.secret_key.expose(),
-        },
+        "stringData": account.variables().collect::<BTreeMap<_, _>>(),
     });
     plane.apply(&secret.to_string()).await?;
     let mut files = Vec::new();

@@ -74,14 +74,19 @@ impl Account {
         account
     }
 
-    /// What an environment that has this account's key says under `name`, by the names of Tencent Cloud's SDKs.
+    /// The variables of an environment that has this account's key, by the names of Tencent Cloud's SDKs.
+    pub fn variables(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let token = self.token.as_ref().map(|token| ("TENCENTCLOUD_TOKEN", token.expose()));
+        let key = [
+            ("TENCENTCLOUD_SECRET_ID", self.secret_id.as_str()),
+            ("TENCENTCLOUD_SECRET_KEY", self.secret_key.expose()),
+        ];
+        key.into_iter().chain(token)
+    }
+
+    /// One of these variables.
     pub fn variable(&self, name: &str) -> Option<OsString> {
-        match name {
-            "TENCENTCLOUD_SECRET_ID" => Some(self.secret_id.clone().into()),
-            "TENCENTCLOUD_SECRET_KEY" => Some(self.secret_key.expose().into()),
-            "TENCENTCLOUD_TOKEN" => self.token.as_ref().map(|token| token.expose().into()),
-            _ => None,
-        }
+        self.variables().find(|(known, _)| *known == name).map(|(_, value)| value.into())
     }
 
     /// The root account's number.

@@ -50,15 +50,8 @@ fn pick<'a>(config: &'a Config, secret_id: Option<&str>) -> Result<&'a Account> 
 
 /// Lines that a shell reads with `eval "$(tcr-cloud env)"`.
 fn exports(account: &Account, config: &Config) -> String {
-    let mut lines = export("TENCENTCLOUD_SECRET_ID", &account.secret_id);
-    lines += &export("TENCENTCLOUD_SECRET_KEY", account.secret_key.expose());
-    if let Some(token) = &account.token {
-        lines += &export("TENCENTCLOUD_TOKEN", token.expose());
-    }
-    if let Some(instance) = config.instances.first() {
-        lines += &export("TENCENTCLOUD_REGION", &instance.region);
-    }
-    lines
+    let region = config.instances.first().map(|instance| ("TENCENTCLOUD_REGION", instance.region.as_str()));
+    account.variables().chain(region).map(|(name, value)| export(name, value)).collect()
 }
 
 fn export(name: &str, value: &str) -> String {
