@@ -1,7 +1,6 @@
 //! What `hosts-updater` does with its arguments.
 
 use std::error::Error;
-use std::fs;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -48,13 +47,15 @@ pub fn run(args: Args, out: &mut impl Write) -> Result<()> {
     if once {
         return pass_once(Agent::new(config_dir, bounds, HostsFile::new(&hosts_file), probing));
     }
+    // Before confinement, after which no directory can be made.
+    if let Err(error) = state_file::begin(&state_dir) {
+        log_state_error(&state_dir, &error);
+    }
     let mut watch = Watch::new(stop_signals()?);
     let is_confined = confine::is_available();
     let file = if is_confined {
         let (file, line) = keeper::start(&std::env::current_exe()?, &hosts_file)?;
         watch.keeper(line);
-        // The directory is made before it is all that is left.
-        let _ = fs::create_dir_all(&state_dir);
         confine::agent(&config_dir, &state_dir, metrics_address.map(|address| address.port()), probe_port)?;
         file
     } else {
@@ -193,11 +194,7 @@ impl Loop {
             self.agent.report().clone_into(&mut shared.lock().unwrap_or_else(PoisonError::into_inner));
         }
         if let Err(error) = state_file::write(&self.state_dir, self.agent.report(), self.recheck) {
-            // The probes will fail, and this says why.
-            log(&format!(
-                "cannot write the state for --healthcheck to {}: {error}",
-                self.state_dir.display()
-            ));
+            log_state_error(&self.state_dir, &error);
         }
     }
 }
@@ -209,6 +206,11 @@ fn stop_signals() -> io::Result<OwnedFd> {
     signal_hook::low_level::pipe::register(SIGTERM, signal.try_clone()?)?;
     signal_hook::low_level::pipe::register(SIGINT, signal)?;
     Ok(stop.into())
+}
+
+/// The probes will fail, and this says why.
+fn log_state_error(directory: &Path, error: &io::Error) {
+    log(&format!("cannot write the state for --healthcheck to {}: {error}", directory.display()));
 }
 
 fn log(line: &str) {

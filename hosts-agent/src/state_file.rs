@@ -15,7 +15,7 @@ const NAME: &str = "state";
 /// Why a probe fails.
 #[derive(Debug, thiserror::Error)]
 pub enum HealthcheckError {
-    /// The agent has not written its state, or somewhere else.
+    /// The agent has not written its state yet, or somewhere else.
     #[error("cannot read {}: {source}; is the agent running with this --state-dir?", path.display())]
     Read {
         /// The state file.
@@ -39,15 +39,23 @@ pub enum HealthcheckError {
     Unready(String),
 }
 
-/// Writes what a probe needs of `report` into `directory`, which is made if it is missing. The
-/// agent looks again within `recheck`.
+/// Makes `directory` if it is missing, and removes what an earlier agent left in it, as the
+/// container before this one of the same Pod: a probe asks about this agent.
+pub fn begin(directory: &Path) -> io::Result<()> {
+    fs::create_dir_all(directory)?;
+    match fs::remove_file(directory.join(NAME)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Writes what a probe needs of `report` into `directory`. The agent looks again within `recheck`.
 pub fn write(directory: &Path, report: &Report, recheck: Duration) -> io::Result<()> {
     // A pass may wait for a slow disk; twice the interval and half a minute is still a hang.
     let stale_after = recheck.as_secs() * 2 + 30;
     // Messages have no newlines of their own that matter to a reader of lines.
     let unready = report.unready().unwrap_or("").replace('\n', " ");
     let text = format!("{}\n{stale_after}\n{unready}\n", seconds_since_boot());
-    fs::create_dir_all(directory)?;
     let temporary = directory.join("state.new");
     fs::write(&temporary, text)?;
     fs::rename(temporary, directory.join(NAME))
@@ -89,9 +97,10 @@ mod tests {
 
     fn answer(report: &Report, what: Healthcheck) -> String {
         let directory = tempfile::tempdir().unwrap();
-        write(&directory.path().join("new"), report, Duration::from_secs(60)).unwrap();
-        check(&directory.path().join("new"), what)
-            .map_or_else(|error| error.to_string(), |()| "ok".to_owned())
+        let directory = directory.path().join("new");
+        begin(&directory).unwrap();
+        write(&directory, report, Duration::from_secs(60)).unwrap();
+        check(&directory, what).map_or_else(|error| error.to_string(), |()| "ok".to_owned())
     }
 
     #[test]
@@ -105,6 +114,18 @@ mod tests {
         assert_eq!(answer(&report, Healthcheck::Ready), "not ready: bad list");
         let report = Report { generation: Some("0".into()), ..Report::default() };
         assert_eq!(answer(&report, Healthcheck::Ready), "ok");
+    }
+
+    #[test]
+    fn what_an_earlier_agent_left_is_no_answer() {
+        let directory = tempfile::tempdir().unwrap();
+        let report = Report { generation: Some("0".into()), ..Report::default() };
+        write(directory.path(), &report, Duration::from_secs(60)).unwrap();
+        for _ in 0..2 {
+            begin(directory.path()).unwrap();
+            let error = check(directory.path(), Healthcheck::Live).unwrap_err();
+            assert!(matches!(error, HealthcheckError::Read { .. }), "{error}");
+        }
     }
 
     #[test]

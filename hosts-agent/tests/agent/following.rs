@@ -45,6 +45,26 @@ fn a_broken_list_is_reported_and_a_mended_one_taken() {
 }
 
 #[test]
+fn what_an_ended_agent_left_does_not_answer_for_one_that_cannot_start() {
+    let node = Node::new(LOCAL);
+    node.mount_list(&list("10.0.0.1"));
+    drop(node.start(&["--recheck=1h"]));
+    assert!(node.run(&["--healthcheck=ready"]).status.success(), "as long as the next has not begun");
+    fs::rename(node.path("config"), node.path("elsewhere")).unwrap();
+    let next = node.run(&["--recheck=1h"]);
+    assert_eq!(next.status.code(), Some(1), "{}", stderr(&next));
+    for probe in ["--healthcheck=live", "--healthcheck=ready"] {
+        let output = node.run(&[probe]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(
+            stderr(&output).ends_with("is the agent running with this --state-dir?\n"),
+            "{}",
+            stderr(&output)
+        );
+    }
+}
+
+#[test]
 fn another_writer_is_answered_at_once_whether_it_renames_or_overwrites() {
     let node = Node::new(LOCAL);
     node.mount_list(&list("10.0.0.1"));

@@ -82,8 +82,10 @@ impl Node {
         Agent { child, log }
     }
 
-    /// Starts the agent and waits for its first pass.
+    /// Starts the agent and waits for its first pass. Until the agent has begun, what an earlier one
+    /// left would answer for it.
     pub(crate) fn start(&self, arguments: &[&str]) -> Agent {
+        let _ = fs::remove_file(self.path("state/state"));
         let mut agent = self.spawn(&mut self.command(arguments));
         agent.wait("the first pass", || self.run(&["--healthcheck=live"]).status.success().then_some(()));
         agent
