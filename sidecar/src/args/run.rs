@@ -178,6 +178,7 @@ impl RunArgs {
         let listener = tokio::net::TcpListener::bind(self.address)
             .await
             .with_context(|| format!("cannot listen on --address {}", self.address))?;
+        tracing::info!("listening on {}", listener.local_addr()?);
         let (client, calls) = controller::client().await?;
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;

@@ -1,11 +1,13 @@
 //! What each action does on a cloud that does not behave.
 
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use sidecar::cloud::error::{Class, CloudError, Failure};
 use sidecar::cloud::instance_token::IssuedToken;
+use support::ReservedPort;
 use tcr::image_pull_secret::CredentialKind::{self, Longterm, Temp};
 use tcr_cloud::{Cloud, Fault, FaultKind};
 
@@ -204,13 +206,13 @@ async fn missing_permission_names_action_and_resource() {
 
 #[tokio::test]
 async fn an_unreachable_endpoint_is_named() {
-    // Bound and closed again: nobody listens there.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let client = client_with(settings(&format!("http://127.0.0.1:{port}")), demo_chain());
+    let nobody = ReservedPort::on(Ipv4Addr::LOCALHOST.into()).unwrap();
+    let url = format!("http://{}", nobody.address());
+    let client = client_with(settings(&url), demo_chain());
     let error = client.create_instance_token(REGION, INSTANCE, Longterm, "mine").await.unwrap_err();
     let message = error.to_string();
     assert!(message.contains("cannot connect: Connection refused"), "{message}");
-    assert!(message.contains(&format!("check that http://127.0.0.1:{port} can be reached")), "{message}");
+    assert!(message.contains(&format!("check that {url} can be reached")), "{message}");
     assert!(!error.outcome_unknown());
 }
 

@@ -1,7 +1,6 @@
 //! A control plane with the add-on's roles, and the controller as a process in it.
 
 use std::collections::BTreeSet;
-use std::net::TcpListener;
 use std::path::Path;
 use std::time::Duration;
 
@@ -35,12 +34,11 @@ pub(crate) struct Cluster {
 
 struct Controller {
     process: Process,
-    port: u16,
 }
 
 impl Controller {
     async fn get(&self, path: &str) -> Result<String> {
-        let url = format!("http://127.0.0.1:{}{path}", self.port);
+        let url = format!("http://{}{path}", self.process.address_behind("listening on ")?);
         Ok(reqwest::get(url).await?.error_for_status()?.text().await?)
     }
 
@@ -153,13 +151,11 @@ impl Cluster {
 
     /// Starts a controller that need not wait for a lease, and does not wait for it.
     pub(crate) fn start_one(&mut self, kubeconfig: &Path, arguments: &[&str]) -> Result<()> {
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let account = &Config::demo().accounts[0];
         let mut command = self.plane.run().command(env!("CARGO_BIN_EXE_tcr-assistant"));
         command
-            .args(["run", "--cluster-id=cls-test0001", "--region=ap-guangzhou"])
+            .args(["run", "--cluster-id=cls-test0001", "--region=ap-guangzhou", "--address=127.0.0.1:0"])
             .args(arguments)
-            .arg(format!("--address=127.0.0.1:{port}"))
             .arg(format!("--tcr-endpoint={}", self.cloud.url()))
             .env("KUBECONFIG", kubeconfig)
             .env("RUST_LOG", "info,sidecar=debug")
@@ -169,7 +165,7 @@ impl Cluster {
             .env("TCR_ASSISTANT_METADATA_ENDPOINT", self.cloud.url());
         let process = self.plane.run().start(&format!("controller-{}", self.logs.len() + 1), command)?;
         self.logs.push(process.log_path().to_owned());
-        self.controllers.push(Controller { process, port });
+        self.controllers.push(Controller { process });
         Ok(())
     }
 

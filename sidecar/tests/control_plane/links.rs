@@ -169,15 +169,18 @@ impl Agent {
         }
         std::fs::write(folder.join("etc/hosts"), "127.0.0.1 localhost\n")?;
         std::fs::write(folder.join("config/hosts.yaml"), "[]\n")?;
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let program = Path::new(env!("CARGO_BIN_EXE_tcr-assistant")).with_file_name("hosts-updater");
         ensure!(program.exists(), "{} is missing: run tests/build hosts-updater", program.display());
         let mut command = cluster.plane.run().command(&program);
         command.arg("--config-dir").arg(folder.join("config"));
         command.arg("--hosts-file").arg(folder.join("etc/hosts"));
         command.arg("--state-dir").arg(folder.join("state"));
-        command.args(["--probe-port=0", "--metrics-ip=127.0.0.1", &format!("--metrics-port={port}")]);
+        command.args(["--probe-port=0", "--metrics-ip=127.0.0.1", "--metrics-port=0"]);
         let process = cluster.plane.run().start(name, command)?;
+        let metrics = eventually("the agent to say where its metrics are", SOON, async || {
+            process.address_behind("metrics at http://")
+        });
+        let port = metrics.await?.port();
         let nodes: Api<Node> = Api::all(cluster.client.clone());
         let node: Node = serde_json::from_value(json!({"metadata": {"name": name}}))?;
         nodes.create(&PostParams::default(), &node).await?;

@@ -1,6 +1,7 @@
 //! A process of a run that can be killed and started again.
 
 use std::fs::{self, File};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -21,6 +22,8 @@ pub struct Process {
 struct State {
     command: Command,
     child: Option<Child>,
+    /// Bytes that were in the log when it was last started.
+    before: usize,
 }
 
 impl Process {
@@ -32,7 +35,7 @@ impl Process {
         Ok(Self {
             name: name.to_owned(),
             log: log.to_owned(),
-            state: Mutex::new(State { command, child: None }),
+            state: Mutex::new(State { command, child: None, before: 0 }),
         })
     }
 
@@ -45,6 +48,7 @@ impl Process {
         if state.is_running() {
             bail!("cannot start {}: it is running", self.name);
         }
+        state.before = self.read_log()?.len();
         let program = state.command.get_program().to_owned();
         let child = state
             .command
@@ -122,9 +126,23 @@ impl Process {
     /// # Errors
     /// The log cannot be read.
     pub fn log(&self) -> Result<String> {
-        let bytes =
-            fs::read(&self.log).with_context(|| format!("cannot read the log {}", self.log.display()))?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        Ok(String::from_utf8_lossy(&self.read_log()?).into_owned())
+    }
+
+    /// The address behind `words` in what it has written since it was last started: where a server listens that was
+    /// told to take a free port.
+    ///
+    /// # Errors
+    /// It has not said so yet.
+    pub fn address_behind(&self, words: &str) -> Result<SocketAddr> {
+        let log = self.read_log()?;
+        let since = log.get(self.state().before..).unwrap_or_default();
+        address_behind(&String::from_utf8_lossy(since), words)
+            .with_context(|| format!("{} has no address behind {words:?} in its log", self.name))
+    }
+
+    fn read_log(&self) -> Result<Vec<u8>> {
+        fs::read(&self.log).with_context(|| format!("cannot read the log {}", self.log.display()))
     }
 
     fn signal(&self, signal: Signal) {
@@ -154,6 +172,13 @@ impl State {
     }
 }
 
+fn address_behind(log: &str, words: &str) -> Option<SocketAddr> {
+    let (_, rest) = log.split_once(words)?;
+    // Without what comes after it, a line that is being written could still grow.
+    let end = rest.find(|c: char| !c.is_ascii_hexdigit() && !".:[]".contains(c))?;
+    rest[..end].parse().ok()
+}
+
 /// The last `lines` of a file, or why it cannot be read.
 pub(crate) fn tail(path: &Path, lines: usize) -> String {
     match fs::read(path) {
@@ -163,5 +188,33 @@ pub(crate) fn tail(path: &Path, lines: usize) -> String {
             all[all.len().saturating_sub(lines)..].join("\n")
         }
         Err(error) => format!("(cannot read {}: {error})", path.display()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_servers_log_says_where_it_listens() {
+        let docker_registry = r#"level=info msg="listening on 127.0.0.1:40001, tls" go.version=go1.19"#;
+        let find = |log: &str| address_behind(log, "listening on ").map(|address| address.to_string());
+        assert_eq!(find(docker_registry).unwrap(), "127.0.0.1:40001");
+        assert_eq!(find("listening on [::1]:443\n").unwrap(), "[::1]:443");
+        assert_eq!(find("listening on 127.0.0.1:400"), None, "the line may not be complete");
+        assert_eq!(find("redis not configured\n"), None);
+        let metrics = "metrics at http://10.0.0.1:80/metrics\n";
+        assert_eq!(address_behind(metrics, "http://"), Some(([10, 0, 0, 1], 80).into()));
+    }
+
+    #[test]
+    fn what_it_said_before_it_was_started_again_is_not_where_it_listens() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        fs::write(&log, "listening on 127.0.0.1:1\n").unwrap();
+        let process = Process::new("quiet", Command::new("true"), &log).unwrap();
+        process.start().unwrap();
+        let error = process.address_behind("listening on ").unwrap_err();
+        assert_eq!(error.to_string(), r#"quiet has no address behind "listening on " in its log"#);
     }
 }

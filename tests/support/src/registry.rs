@@ -92,7 +92,7 @@ impl Registry {
             if let Err(ended) = process.check() {
                 return Ok(Err(ended));
             }
-            listening_on(&process.log()?).map(Ok).context("its log does not say so")
+            process.address_behind("listening on ").map(Ok)
         });
         let address = listening.await??;
         Ok(Self { process, address, folder, ca })
@@ -270,12 +270,6 @@ fn config(folder: &Path, listen: SocketAddr, auth: &TokenService) -> Value {
             "realm": realm, "service": service, "issuer": issuer, "rootcertbundle": path("token.crt"),
         }},
     })
-}
-
-/// The address in docker-registry's line `msg="listening on 127.0.0.1:40001, tls"`.
-fn listening_on(log: &str) -> Option<SocketAddr> {
-    let (_, rest) = log.rsplit_once("listening on ")?;
-    rest.split([',', '"', '\n']).next()?.parse().ok()
 }
 
 /// What `docker login` writes.

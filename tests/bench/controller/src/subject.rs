@@ -1,6 +1,6 @@
 //! The controller's process: what it counts, and what Linux counts of it.
 
-use std::net::TcpListener;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::cluster::PATIENCE;
 /// A running controller.
 pub(crate) struct Subject {
     process: Process,
-    port: u16,
+    address: SocketAddr,
     http: reqwest::Client,
 }
 
@@ -22,18 +22,21 @@ pub(crate) struct Metrics(String);
 impl Subject {
     /// Starts the program and waits until it leads with everything listed.
     pub(crate) async fn start(program: &Path, plane: &ControlPlane, kubeconfig: &Path) -> Result<Self> {
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let mut command = plane.run().command(program);
         command
             .args(["run", "--cluster-id=cls-bench001", "--leader-elect=false", "--webhook-service="])
+            .arg("--address=127.0.0.1:0")
             // There is no registry, and a rotation is to be written at once.
             .arg("--check-registry=false")
-            .arg(format!("--address=127.0.0.1:{port}"))
             .env("KUBECONFIG", kubeconfig)
             .env("TENCENTCLOUD_SECRET_ID", "AKIDbench")
             .env("TENCENTCLOUD_SECRET_KEY", "bench");
-        let process = plane.run().start(&format!("controller-{port}"), command)?;
-        let subject = Self { process, port, http: reqwest::Client::builder().no_proxy().build()? };
+        let process = plane.run().start("controller", command)?;
+        let address = eventually("the controller to say where it listens", PATIENCE, async || {
+            process.address_behind("listening on ")
+        });
+        let address = address.await?;
+        let subject = Self { process, address, http: reqwest::Client::builder().no_proxy().build()? };
         eventually("the controller to have listed everything", PATIENCE, async || {
             ensure!(subject.get("/readyz").await? == "ok", "it is not ready");
             let metrics = Metrics(subject.get("/metrics").await?);
@@ -106,7 +109,7 @@ impl Subject {
     }
 
     async fn get(&self, path: &str) -> Result<String> {
-        let url = format!("http://127.0.0.1:{}{path}", self.port);
+        let url = format!("http://{}{path}", self.address);
         Ok(self.http.get(url).send().await?.error_for_status()?.text().await?)
     }
 }

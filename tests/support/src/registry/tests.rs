@@ -47,16 +47,6 @@ fn the_configuration_is_that_of_docker_registry() {
 }
 
 #[test]
-fn the_log_says_where_it_listens() {
-    let line =
-        r#"time="2026-01-01T00:00:00Z" level=info msg="listening on 127.0.0.1:40001, tls" go.version=go1.19"#;
-    assert_eq!(listening_on(line), Some(([127, 0, 0, 1], 40001).into()));
-    assert_eq!(listening_on(&format!("{line}\n{}", line.replace("40001", "40002"))).unwrap().port(), 40002);
-    assert_eq!(listening_on(r#"msg="listening on [::1]:443, tls""#).unwrap().to_string(), "[::1]:443");
-    assert_eq!(listening_on(r#"msg="redis not configured""#), None);
-}
-
-#[test]
 fn a_missing_program_is_named_with_its_package() {
     let error = program_in("/nowhere".as_ref(), "docker-registry").unwrap_err();
     assert_eq!(
