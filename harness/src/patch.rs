@@ -9,6 +9,8 @@
 //! *Guarantee:* applying the patch to the old object gives the new one. *Caveat:* where an object
 //! names a key twice, that object is replaced as a whole.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::json::{JsonError, Open, Outline, common_prefix, unescape};
@@ -46,6 +48,7 @@ struct Patch {
 
 impl Patch {
     fn operation(&mut self, op: &str, path: &str, value: Option<&str>) {
+        self.text.reserve(64 + path.len() + value.map_or(0, str::len));
         self.text.push(if self.text.is_empty() { '[' } else { ',' });
         let _ = write!(self.text, r#"{{"op":"{op}","path":{}"#, serde_json::Value::from(path));
         if let Some(value) = value {
@@ -147,6 +150,9 @@ fn object_members<'a>(
 
 /// Whether no key means the same as another.
 fn distinct(members: &[Member<'_>]) -> bool {
+    if members.len() < 2 {
+        return true;
+    }
     let mut keys: Vec<_> =
         members.iter().filter_map(|member| member.key).map(|key| unescape(key).unwrap_or_default()).collect();
     keys.sort_unstable();
@@ -159,14 +165,7 @@ fn apply_members(
     news: &[Member<'_>],
     path: &str,
 ) -> Result<(), JsonError> {
-    let keyed = |members: &[Member<'_>]| -> std::collections::BTreeMap<String, usize> {
-        let keys = members.iter().enumerate();
-        keys.map(|(at, member)| {
-            (unescape(member.key.unwrap_or_default()).unwrap_or_default().into_owned(), at)
-        })
-        .collect()
-    };
-    let (old_keys, new_keys) = (keyed(olds), keyed(news));
+    let (old_keys, new_keys) = (by_key(olds), by_key(news));
     for (key, at) in &old_keys {
         let old = &olds[*at];
         let mut path = path.to_owned();
@@ -185,6 +184,12 @@ fn apply_members(
         }
     }
     Ok(())
+}
+
+/// Where in the list the member of each key is.
+fn by_key<'a>(members: &[Member<'a>]) -> BTreeMap<Cow<'a, str>, usize> {
+    let key = |member: &Member<'a>| unescape(member.key.unwrap_or_default()).unwrap_or_default();
+    members.iter().enumerate().map(|(at, member)| (key(member), at)).collect()
 }
 
 fn array_elements(

@@ -100,8 +100,10 @@ impl AdmissionResponse {
             response: &'a AdmissionResponse,
         }
         let review = Review { api_version: "admission.k8s.io/v1", kind: "AdmissionReview", response: self };
+        let mut out = Vec::with_capacity(512 + self.patch.as_ref().map_or(0, String::len));
         // Strings, numbers and maps of strings always serialise.
-        serde_json::to_vec(&review).unwrap_or_default()
+        let _ = serde_json::to_writer(&mut out, &review);
+        out
     }
 
     /// The answer to a raw request, as policy-server's `/validate_raw` gives it.

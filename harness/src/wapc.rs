@@ -119,14 +119,16 @@ fn host_call(
     payload_pointer: u32,
     payload_length: u32,
 ) -> wasmtime::Result<i32> {
-    const IMPORT: &str = "__host_call";
-    let binding = read_text(&mut caller, IMPORT, binding_pointer, binding_length)?;
-    let namespace = read_text(&mut caller, IMPORT, namespace_pointer, namespace_length)?;
-    let operation = read_text(&mut caller, IMPORT, operation_pointer, operation_length)?;
-    let payload = read(&mut caller, IMPORT, payload_pointer, payload_length)?.to_vec();
-    let call = caller.data_mut();
+    let memory = memory(&mut caller)?;
+    let (bytes, call) = memory.data_and_store_mut(&mut caller);
+    let read = |pointer, length| part(bytes, "__host_call", pointer, length);
+    let read_text = |pointer, length| read(pointer, length).map(String::from_utf8_lossy);
+    let binding = read_text(binding_pointer, binding_length)?;
+    let namespace = read_text(namespace_pointer, namespace_length)?;
+    let operation = read_text(operation_pointer, operation_length)?;
+    let payload = read(payload_pointer, payload_length)?;
     let answer =
-        host_capabilities::answer(&call.context, call.deadline, &binding, &namespace, &operation, &payload);
+        host_capabilities::answer(&call.context, call.deadline, &binding, &namespace, &operation, payload);
     (call.host_response, call.host_error) = match answer {
         Ok(response) => (Some(response), None),
         Err(error) => (None, Some(error)),
@@ -145,11 +147,14 @@ pub(crate) fn read<'a>(
     pointer: u32,
     length: u32,
 ) -> wasmtime::Result<&'a [u8]> {
-    let memory = memory(caller)?.data(&*caller);
-    let size = memory.len();
-    let length = length as usize;
-    let bytes = (pointer as usize).checked_add(length).and_then(|end| memory.get(pointer as usize..end));
-    bytes.ok_or_else(|| wasmtime::Error::new(OutOfBounds { import, pointer, length, memory: size }))
+    part(memory(caller)?.data(&*caller), import, pointer, length)
+}
+
+/// The bytes of `memory` that a guest points at.
+fn part<'a>(memory: &'a [u8], import: &'static str, pointer: u32, length: u32) -> wasmtime::Result<&'a [u8]> {
+    let (start, length) = (pointer as usize, length as usize);
+    let bytes = start.checked_add(length).and_then(|end| memory.get(start..end));
+    bytes.ok_or_else(|| wasmtime::Error::new(OutOfBounds { import, pointer, length, memory: memory.len() }))
 }
 
 fn read_text(

@@ -34,7 +34,8 @@ impl<'a> Outline<'a> {
     /// The containers that are open at the offset `until`, the outermost first.
     pub(crate) fn open_at(&self, until: usize) -> Vec<Open> {
         let bytes = self.text.as_bytes();
-        let mut open = Vec::new();
+        // Deeper than most objects are.
+        let mut open = Vec::with_capacity(16);
         let noted = &self.marks[..self.marks.partition_point(|mark| *mark < until)];
         for mark in noted {
             Open::follow(&mut open, bytes[*mark], *mark);

@@ -17,6 +17,7 @@ pub(super) fn push_step(path: &mut String, container: &Open, text: &str) -> Resu
 /// Appends a step to a JSON pointer (RFC 6901).
 pub(super) fn push_key(path: &mut String, written: &str) -> Result<(), JsonError> {
     let key = unescape(written).map_err(|_| JsonError { at: 0, expected: "a key".into() })?;
+    path.reserve(1 + key.len());
     path.push('/');
     for character in key.chars() {
         match character {
