@@ -19,6 +19,9 @@ pub trait Cluster {
     fn ask(&self, operation: &str, request: &[u8]) -> Result<Vec<u8>, String>;
 }
 
+/// Room for a question, which then mostly needs one allocation.
+const REQUEST_BYTES: usize = 512;
+
 /// What a ServiceAccount says about the pull secrets of its Pods.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ServiceAccountView {
@@ -91,7 +94,7 @@ fn read_service_account(object: &[u8]) -> Result<ServiceAccountView, Malformed> 
 /// The cluster's ImagePullSecrets as a list in JSON, without anything that is secret: the host
 /// prunes what the masks do not name.
 pub(crate) fn image_pull_secrets(cluster: &dyn Cluster) -> Result<Vec<u8>, String> {
-    let mut request = Vec::new();
+    let mut request = Vec::with_capacity(REQUEST_BYTES);
     members(
         &mut request,
         &[
@@ -125,7 +128,7 @@ fn get(
     name: &str,
     masks: &[&str],
 ) -> Result<Vec<u8>, String> {
-    let mut request = Vec::new();
+    let mut request = Vec::with_capacity(REQUEST_BYTES);
     let names =
         [("api_version", Some("v1")), ("kind", Some(kind)), ("name", Some(name)), ("namespace", namespace)];
     members(&mut request, &names, b"\"disable_cache\":false,", masks);

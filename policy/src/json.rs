@@ -402,7 +402,9 @@ impl<'a> Scanner<'a> {
                 b'"' => {
                     let (end, escaped) = self.string_end(at)?;
                     string(self.text.get(at..end - 1).unwrap_or_default(), escaped);
-                    at = end;
+                    // A colon or comma is what mostly comes next, and means nothing here.
+                    let next = self.text.get(end);
+                    at = end + usize::from(matches!(next, Some(b':' | b',')));
                 }
                 b'{' | b'[' => depth += 1,
                 b'}' | b']' => {
