@@ -130,9 +130,10 @@ async fn chaos(seed: u64, lasts: Duration) -> Result<()> {
         println!("chaos: round {round}: {}", harm.join(", "));
         cluster.cloud.clear_faults();
         // One that comes back to the lead of another one must keep out of its way.
-        let is_back_late = dice.below(4) == 0;
-        if !is_back_late {
-            cluster.resume_all();
+        let is_one_back_late = dice.below(4) == 0;
+        match is_one_back_late {
+            true => cluster.resume_all_but_one(),
+            false => cluster.resume_all(),
         }
         cluster.replicas(2).await?;
         let settled = Instant::now();

@@ -30,10 +30,14 @@ pub(crate) struct Cluster {
     logs: Vec<std::path::PathBuf>,
     /// The API server was started anew.
     restarted: bool,
+    /// The test came to its end, and all was right.
+    finished: bool,
 }
 
 struct Controller {
     process: Process,
+    /// It stands still until it is resumed.
+    is_suspended: bool,
 }
 
 impl Controller {
@@ -50,6 +54,15 @@ impl Controller {
             Ok(())
         })
         .await
+    }
+}
+
+impl Drop for Cluster {
+    /// A test that returns an error does not panic, and its logs are wanted as much.
+    fn drop(&mut self) {
+        if !self.finished {
+            self.plane.run().failed();
+        }
     }
 }
 
@@ -75,8 +88,15 @@ impl Cluster {
         ensure!(needed.len() >= NEEDED.len(), "the manifests lack some of {NEEDED:?}");
         plane.apply(&needed.join("\n---\n")).await?;
         let cloud = Cloud::start(config)?;
-        let cluster =
-            Self { plane, client, cloud, controllers: Vec::new(), logs: Vec::new(), restarted: false };
+        let cluster = Self {
+            plane,
+            client,
+            cloud,
+            controllers: Vec::new(),
+            logs: Vec::new(),
+            restarted: false,
+            finished: false,
+        };
         cluster.wait_for_resource().await?;
         Ok(cluster)
     }
@@ -165,7 +185,7 @@ impl Cluster {
             .env("TCR_ASSISTANT_METADATA_ENDPOINT", self.cloud.url());
         let process = self.plane.run().start(&format!("controller-{}", self.logs.len() + 1), command)?;
         self.logs.push(process.log_path().to_owned());
-        self.controllers.push(Controller { process });
+        self.controllers.push(Controller { process, is_suspended: false });
         Ok(())
     }
 
@@ -261,15 +281,28 @@ impl Cluster {
     }
 
     /// Stops one of the controllers where it stands, as a machine that hangs or a network that is gone does.
-    pub(crate) fn suspend_one(&self, which: usize) {
-        if let Some(controller) = self.controllers.get(which) {
+    pub(crate) fn suspend_one(&mut self, which: usize) {
+        if let Some(controller) = self.controllers.get_mut(which) {
             controller.process.suspend();
+            controller.is_suspended = true;
         }
     }
 
-    /// Lets every controller go on.
-    pub(crate) fn resume_all(&self) {
-        self.controllers.iter().for_each(|controller| controller.process.resume());
+    /// Lets every controller go on that was stopped.
+    pub(crate) fn resume_all(&mut self) {
+        self.resume_but(0);
+    }
+
+    /// Lets all go on but one of those that were stopped, if there are any.
+    pub(crate) fn resume_all_but_one(&mut self) {
+        self.resume_but(1);
+    }
+
+    fn resume_but(&mut self, stay: usize) {
+        for controller in self.controllers.iter_mut().filter(|it| it.is_suspended).skip(stay) {
+            controller.process.resume();
+            controller.is_suspended = false;
+        }
     }
 
     /// Kills a part of the control plane and starts it again.
@@ -321,7 +354,13 @@ impl Cluster {
                 ensure!(!text.contains(secret), "a secret is in {place}");
             }
         }
+        self.end();
         Ok(())
+    }
+
+    /// Ends a test in which calls were denied on purpose.
+    pub(crate) fn end(mut self) {
+        self.finished = true;
     }
 
     pub(crate) fn secrets(&self, namespace: &str) -> Api<Secret> {

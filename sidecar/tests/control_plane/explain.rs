@@ -202,11 +202,7 @@ const UNAUTHORIZED: &str = "failed to pull and unpack image: failed to authorize
 #[tokio::test]
 async fn each_broken_cluster_has_its_own_answer() -> Result<()> {
     let mut world = World::start().await?;
-    let told = explain(&mut world).await;
-    if told.is_err() {
-        world.cluster.plane.run().failed();
-    }
-    told?;
+    explain(&mut world).await?;
     world.finish().await
 }
 

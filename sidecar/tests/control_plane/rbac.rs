@@ -118,6 +118,7 @@ async fn each_rule_is_needed_and_each_verb_is_used() -> Result<()> {
             role.set(&whole).await?;
         }
     }
+    cluster.end();
     Ok(())
 }
 
