@@ -65,6 +65,11 @@ cluster COMMAND *ARGS: (_build "cluster")
 check: _fmt _clippy _deny _page (_build "tcr-assistant")
     @tests/check-generated
 
+# Known vulnerabilities of the dependencies, Rust's and the page's (needs the network's databases; the scheduled workflow runs it)
+advisories:
+    @tests/deny advisories
+    @npm --prefix artifacts/web audit --audit-level=moderate
+
 _fmt:
     @cargo fmt --all --check
 
