@@ -14,8 +14,12 @@ use wasmtime::{
     WasmResults,
 };
 
+use crate::host_capabilities::{GuestLog, shortened};
 use crate::policy::{Context, Exports};
 use crate::wasi::{Exit, Output};
+
+/// How much of a trap's backtrace is logged, in bytes.
+const LONGEST_TRACE: usize = 2 << 10;
 
 /// How a call ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +52,7 @@ pub(crate) struct Call {
     /// What the last host call returned; the guest fetches it by a second call.
     pub(crate) host_response: Option<Vec<u8>>,
     pub(crate) host_error: Option<String>,
+    pub(crate) log: GuestLog,
     pub(crate) output: [Output; 2],
     memory_limit: usize,
 }
@@ -126,6 +131,7 @@ pub(crate) fn call_and_then<T>(
             guest_error: None,
             host_response: None,
             host_error: None,
+            log: GuestLog::new(context.name.clone()),
             output: [Output::stdout(), Output::stderr()],
             memory_limit,
         },
@@ -145,7 +151,7 @@ pub(crate) fn call_and_then<T>(
     };
     let call = store.data_mut();
     for output in &mut call.output {
-        output.flush(&context.name);
+        output.flush(&mut call.log);
     }
     let outcome = match result {
         Ok((true, _)) => match (call.response.take(), call.guest_error.take()) {
@@ -203,7 +209,8 @@ fn failure(error: &wasmtime::Error, memory_limit: usize, policy: &str) -> Outcom
     if error.downcast_ref() == Some(&Trap::Interrupt) {
         return Outcome::DeadlineExceeded;
     }
-    tracing::debug!(policy, "guest trapped: {error:?}");
+    // The names in the backtrace are the module's.
+    tracing::debug!(policy, "guest trapped: {}", shortened(&format!("{error:?}"), LONGEST_TRACE));
     // The outermost message is wasmtime's backtrace; the innermost is the reason.
     Outcome::Trap(error.root_cause().to_string())
 }

@@ -87,16 +87,19 @@ impl Cli {
         let registry = tracing_subscriber::registry();
         let set = match &self.command {
             Command::Serve(serve) => match serve.logging() {
-                (own, LogFormat::Text) => registry.with(output.with_filter(own.max(level))).try_init(),
+                (own, LogFormat::Text) => {
+                    registry.with(output.with_filter(without_answers(own.max(level)))).try_init()
+                }
                 (own, LogFormat::Json) => {
-                    registry.with(output.json().flatten_event(true).with_filter(own.max(level))).try_init()
+                    let output = output.json().flatten_event(true);
+                    registry.with(output.with_filter(without_answers(own.max(level)))).try_init()
                 }
             },
             _ => {
-                let mut filter = Targets::new().with_default(level);
+                let mut filter = without_answers(level);
                 if self.verbose == 0 {
                     // What this run's flags keep from the policy is no news to whoever gave them.
-                    filter = filter.with_target("harness::host_capabilities", LevelFilter::ERROR);
+                    filter = filter.with_target("host_capabilities", LevelFilter::ERROR);
                 }
                 registry.with(output.without_time().with_filter(filter)).try_init()
             }
@@ -164,4 +167,10 @@ fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
             let _ = std::fs::remove_file(beside);
         })
         .with_context(failed)
+}
+
+/// A level for all but the client of the API server: it logs an answer that it cannot parse, whole,
+/// and an answer may be a Secret.
+fn without_answers(level: LevelFilter) -> Targets {
+    Targets::new().with_default(level).with_target("kube_client", LevelFilter::ERROR.min(level))
 }

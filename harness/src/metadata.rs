@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::document;
+pub use crate::host_capabilities::ContextAwareResource;
 use crate::wasm_section::{self, SectionError};
 
 mod rules;
@@ -107,16 +108,6 @@ pub enum Operation {
     /// All of them.
     #[serde(rename = "*")]
     All,
-}
-
-/// A kind of Kubernetes objects that a policy may read.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ContextAwareResource {
-    /// Such as `v1` or `apps/v1`.
-    pub api_version: String,
-    /// Such as `Secret`.
-    pub kind: String,
 }
 
 /// Why a module's or a file's metadata cannot be used.

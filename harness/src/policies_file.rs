@@ -1,14 +1,16 @@
 //! `policies.yml`, as Kubewarden's policy-server reads it: which policies are served, and how.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::document;
-use crate::host_capabilities::{GrantPattern, Grants};
-use crate::metadata::ContextAwareResource;
+use crate::host_capabilities::{
+    ContextAwareResource, FieldMasks, GrantPattern, Grants, api_version_fault, kind_fault, shortened,
+};
 use crate::settings::Settings;
 
 #[cfg(test)]
@@ -70,11 +72,27 @@ struct Entry<'a> {
     #[serde(borrow, default)]
     settings: Option<&'a RawValue>,
     #[serde(default)]
-    context_aware_resources: BTreeSet<ContextAwareResource>,
+    context_aware_resources: Vec<Granted>,
     message: Option<String>,
     timeout_eval_seconds: Option<u64>,
     #[serde(default)]
     host_capabilities: Vec<String>,
+}
+
+/// A kind of objects that a policy may read. `fields` is ours: policy-server grants whole objects.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Granted {
+    api_version: String,
+    kind: String,
+    /// What of the objects, as dotted paths; without it they are granted whole.
+    #[serde(default, deserialize_with = "written")]
+    fields: Option<Value>,
+}
+
+/// What is written, `null` too: it is not the same as nothing.
+fn written<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }
 
 /// Reads the file: policies by their ids, which are the last part of the webhook's path.
@@ -131,9 +149,46 @@ fn read(id: &str, json: &str) -> Result<Served, String> {
             operations: operations
                 .collect::<Result<_, _>>()
                 .map_err(|error| format!("hostCapabilities: {error}"))?,
-            kinds: entry.context_aware_resources,
+            kinds: kinds(entry.context_aware_resources)?,
         },
     })
+}
+
+fn masks(fields: Value) -> Result<FieldMasks, String> {
+    let Ok(paths) = serde_json::from_value::<Vec<String>>(fields) else {
+        return Err("a list of paths was expected, such as [metadata.labels]".to_owned());
+    };
+    if paths.is_empty() {
+        return Err(
+            "it names none: leave it out to grant whole objects, or the entry to grant nothing".into()
+        );
+    }
+    FieldMasks::parse(&paths).map_err(|error| error.to_string())
+}
+
+/// The granted kinds, each with what of it.
+fn kinds(granted: Vec<Granted>) -> Result<BTreeMap<ContextAwareResource, FieldMasks>, String> {
+    let mut kinds = BTreeMap::new();
+    for (at, Granted { api_version, kind, fields }) in granted.into_iter().enumerate() {
+        let failed = |field: &str, reason: String| format!("contextAwareResources[{at}].{field}: {reason}");
+        let bad = |field, value: &str, fault| failed(field, format!("\"{}\" {fault}", shortened(value, 60)));
+        if let Some(fault) = api_version_fault(&api_version) {
+            return Err(bad("apiVersion", &api_version, fault));
+        }
+        if let Some(fault) = kind_fault(&kind) {
+            return Err(bad("kind", &kind, fault));
+        }
+        let masks = match fields {
+            None => FieldMasks::everything(),
+            Some(fields) => masks(fields).map_err(|reason| failed("fields", reason))?,
+        };
+        let name = format!("{api_version}/{kind}");
+        let before = kinds.insert(ContextAwareResource { api_version, kind }, masks.clone());
+        if before.is_some_and(|before| before != masks) {
+            return Err(failed("fields", format!("{name} is granted twice, with other fields")));
+        }
+    }
+    Ok(kinds)
 }
 
 /// Without serde's place in a text that nobody wrote: the JSON that the YAML became.

@@ -9,7 +9,7 @@ use std::fmt;
 use wasmtime::{Caller, Extern, Linker, Memory};
 
 use crate::call::Call;
-use crate::host_capabilities;
+use crate::host_capabilities::{self, GuestCall};
 
 /// The module that guests import waPC's functions from.
 pub(crate) const MODULE: &str = "wapc";
@@ -26,6 +26,9 @@ pub(crate) const FUNCTIONS: [&str; 9] = [
     "__host_error",
     "__console_log",
 ];
+
+/// The longest error of a guest that is passed on to whoever made the request, in bytes.
+const LONGEST_ERROR: usize = 16 << 10;
 
 /// The guest pointed outside of its memory.
 #[derive(Debug)]
@@ -75,8 +78,9 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Call>) -> wasmtime::Result<()> {
         MODULE,
         "__console_log",
         |mut caller: Caller<'_, Call>, pointer: u32, length: u32| -> wasmtime::Result<()> {
-            let line = read_text(&mut caller, "__console_log", pointer, length)?;
-            tracing::info!(target: "policy", policy = &*caller.data().context.name, "{line}");
+            let memory = memory(&mut caller)?;
+            let (bytes, call) = memory.data_and_store_mut(&mut caller);
+            call.log.console(part(bytes, "__console_log", pointer, length)?);
             Ok(())
         },
     )?;
@@ -102,7 +106,9 @@ fn guest_response(mut caller: Caller<'_, Call>, pointer: u32, length: u32) -> wa
 }
 
 fn guest_error(mut caller: Caller<'_, Call>, pointer: u32, length: u32) -> wasmtime::Result<()> {
-    let error = read_text(&mut caller, "__guest_error", pointer, length)?;
+    let error = read(&mut caller, "__guest_error", pointer, length)?;
+    // Whole where it is a message; what is longer is none.
+    let error = String::from_utf8_lossy(&error[..error.len().min(LONGEST_ERROR)]).into_owned();
     caller.data_mut().guest_error = Some(error);
     Ok(())
 }
@@ -127,8 +133,15 @@ fn host_call(
     let namespace = read_text(namespace_pointer, namespace_length)?;
     let operation = read_text(operation_pointer, operation_length)?;
     let payload = read(payload_pointer, payload_length)?;
-    let answer =
-        host_capabilities::answer(&call.context, call.deadline, &binding, &namespace, &operation, payload);
+    let context = call.context.clone();
+    let guest_call = GuestCall { binding: &binding, namespace: &namespace, operation: &operation, payload };
+    let answer = host_capabilities::answer(
+        &*context.capabilities,
+        &context.grants,
+        &mut call.log,
+        call.deadline,
+        &guest_call,
+    );
     (call.host_response, call.host_error) = match answer {
         Ok(response) => (Some(response), None),
         Err(error) => (None, Some(error)),
@@ -155,15 +168,6 @@ fn part<'a>(memory: &'a [u8], import: &'static str, pointer: u32, length: u32) -
     let (start, length) = (pointer as usize, length as usize);
     let bytes = start.checked_add(length).and_then(|end| memory.get(start..end));
     bytes.ok_or_else(|| wasmtime::Error::new(OutOfBounds { import, pointer, length, memory: memory.len() }))
-}
-
-fn read_text(
-    caller: &mut Caller<'_, Call>,
-    import: &'static str,
-    pointer: u32,
-    length: u32,
-) -> wasmtime::Result<String> {
-    Ok(String::from_utf8_lossy(read(caller, import, pointer, length)?).into_owned())
 }
 
 /// Copies bytes to where the guest points.

@@ -14,6 +14,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use wasmtime::{Caller, Linker, Val, ValType};
 
 use crate::call::Call;
+use crate::host_capabilities::GuestLog;
 use crate::wapc::{read, write};
 
 /// The module that guests import these functions from.
@@ -25,7 +26,7 @@ const INVAL: i32 = 28;
 const NOSYS: i32 = 52;
 
 /// The longest line of a guest's output that is logged in one piece, in bytes.
-const LONGEST_LINE: usize = 16 << 10;
+const LONGEST_LINE: usize = 1 << 10;
 
 /// The guest left by `proc_exit` with this code.
 #[derive(Debug)]
@@ -54,14 +55,17 @@ impl Output {
         Self { name: "stderr", line: Vec::new() }
     }
 
-    fn write(&mut self, bytes: &[u8], policy: &str) {
+    fn write(&mut self, bytes: &[u8], log: &mut GuestLog) {
         for byte in bytes {
+            if log.is_full() {
+                return;
+            }
             match byte {
-                b'\n' => self.flush(policy),
+                b'\n' => self.flush(log),
                 byte => {
                     self.line.push(*byte);
                     if self.line.len() >= LONGEST_LINE {
-                        self.flush(policy);
+                        self.flush(log);
                     }
                 }
             }
@@ -69,10 +73,9 @@ impl Output {
     }
 
     /// Logs what has not ended with a line break.
-    pub(crate) fn flush(&mut self, policy: &str) {
+    pub(crate) fn flush(&mut self, log: &mut GuestLog) {
         if !self.line.is_empty() {
-            let line = String::from_utf8_lossy(&self.line);
-            tracing::info!(target: "policy", policy, stream = self.name, "{line}");
+            log.output(self.name, &self.line);
             self.line.clear();
         }
     }
@@ -232,7 +235,7 @@ fn fd_write(
         let length = u32::from_le_bytes([vector[4], vector[5], vector[6], vector[7]]);
         let bytes = read(&mut caller, IMPORT, pointer, length)?.to_vec();
         let call = caller.data_mut();
-        call.output[descriptor as usize - 1].write(&bytes, &call.context.name);
+        call.output[descriptor as usize - 1].write(&bytes, &mut call.log);
         total = total.saturating_add(length);
         // Each vector may be as large as the memory, and there may be millions: time counts here too.
         if Instant::now() >= call.deadline {

@@ -201,17 +201,17 @@ impl Run {
 
     fn grants(&self, metadata: &Metadata) -> Grants {
         let kinds = match self.allow_context_aware {
-            true => metadata.context_aware_resources.iter().cloned().collect(),
+            true => metadata.context_aware_resources.clone(),
             false => {
                 if !metadata.context_aware_resources.is_empty() {
                     tracing::info!(
                         "the policy's metadata asks for Kubernetes objects; --allow-context-aware grants them"
                     );
                 }
-                Default::default()
+                Vec::new()
             }
         };
-        Grants { operations: self.allowed_host_capabilities.clone(), kinds }
+        Grants::of_whole_objects(self.allowed_host_capabilities.clone(), kinds)
     }
 }
 

@@ -178,10 +178,8 @@ fn read(path: &Path) -> anyhow::Result<Vec<Case>> {
 fn grants(metadata: &Metadata) -> anyhow::Result<Grants> {
     let operations: Result<Vec<GrantPattern>, _> =
         metadata.host_capabilities.iter().flatten().map(|pattern| pattern.parse()).collect();
-    Ok(Grants {
-        operations: operations.context("the policy's metadata: hostCapabilities")?,
-        kinds: metadata.context_aware_resources.iter().cloned().collect(),
-    })
+    let operations = operations.context("the policy's metadata: hostCapabilities")?;
+    Ok(Grants::of_whole_objects(operations, metadata.context_aware_resources.iter().cloned()))
 }
 
 fn differences(policy: &Policy, grants: &Grants, case: &Case) -> anyhow::Result<Vec<Difference>> {

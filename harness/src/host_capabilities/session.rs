@@ -8,9 +8,9 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::{HostCall, HostCapabilities};
+use super::{CanI, FieldMasks, Get, HostCall, HostCapabilities, List, Question, Subject};
 use crate::document;
 
 #[cfg(test)]
@@ -41,12 +41,12 @@ pub struct Session {
 
 #[derive(Debug)]
 struct Exchange {
-    request: Question,
+    request: Asked,
     answer: Result<Vec<u8>, String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-struct Question {
+struct Asked {
     tag: String,
     parameters: Map<String, Value>,
 }
@@ -75,7 +75,7 @@ impl Session {
             .into_iter()
             .enumerate()
             .map(|(at, Recorded::Exchange { request, response })| {
-                let request = Question::parse(&request)
+                let request = Asked::parse(&request)
                     .map_err(|reason| SessionError::Request { number: at + 1, reason })?;
                 let answer = match response {
                     RecordedResponse::Success { payload } => Ok(payload.into_bytes()),
@@ -91,14 +91,15 @@ impl Session {
 
 impl HostCapabilities for Session {
     fn call(&self, call: &HostCall<'_>) -> Result<Vec<u8>, String> {
-        let question = Question::of_call(call)?;
+        let question = Asked::of_call(call)?;
         let mut left = self.left.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let number = self.count - left.len() + 1;
         let Some(next) = left.pop_front() else {
             return Err(format!("the recorded session has no exchange {number}: {question}"));
         };
         match next.request == question {
-            true => next.answer,
+            // As a cluster's would be, an answer is no more than what was asked for and granted.
+            true => next.answer.and_then(|answer| pruned(answer, &call.question)),
             false => Err(format!(
                 "exchange {number} of the recorded session is {}, but the policy asks {question}",
                 next.request
@@ -107,13 +108,13 @@ impl HostCapabilities for Session {
     }
 }
 
-impl std::fmt::Display for Question {
+impl std::fmt::Display for Asked {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "!{} {}", self.tag, Value::from(self.parameters.clone()))
     }
 }
 
-impl Question {
+impl Asked {
     fn parse(text: &str) -> Result<Self, String> {
         let tagged = text
             .trim_start()
@@ -125,25 +126,73 @@ impl Question {
     }
 
     fn of_call(call: &HostCall<'_>) -> Result<Self, String> {
-        let tag = match (call.namespace, call.operation) {
-            ("kubernetes", "get_resource") => "KubernetesGetResource",
-            ("kubernetes", "list_resources_all") => "KubernetesListResourceAll",
-            ("kubernetes", "list_resources_by_namespace") => "KubernetesListResourceNamespace",
-            ("kubernetes", "can_i") => "KubernetesCanI",
-            (namespace, operation) => {
+        let (tag, parameters) = match &call.question {
+            Question::Get(get) => ("KubernetesGetResource", of_get(get)),
+            Question::List(list) if list.namespace.is_none() => ("KubernetesListResourceAll", of_list(list)),
+            Question::List(list) => ("KubernetesListResourceNamespace", of_list(list)),
+            Question::CanI(can_i) => ("KubernetesCanI", of_can_i(can_i)),
+            Question::Other(_) => {
+                let HostCall { namespace, operation, .. } = call;
                 return Err(format!(
                     "{namespace}/{operation} cannot be answered from a recorded session here"
                 ));
             }
         };
-        let mut parameters: Map<String, Value> =
-            serde_json::from_slice(call.payload).map_err(|error| error.to_string())?;
-        // The recording names the question by the callback's field, the guest by the protocol's.
-        if let Some(review) = parameters.remove("subject_access_review") {
-            parameters.insert("request".into(), review);
-        }
+        let Value::Object(parameters) = parameters else { return Err("it has no parameters".to_owned()) };
         Ok(Self { tag: tag.to_owned(), parameters: meaning(parameters) })
     }
+}
+
+fn of_get(get: &Get) -> Value {
+    let Get { api_version, kind, name, namespace, disable_cache, field_masks } = get;
+    json!({
+        "api_version": api_version, "kind": kind, "name": name, "namespace": namespace,
+        "disable_cache": disable_cache, "field_masks": field_masks.paths(),
+    })
+}
+
+fn of_list(list: &List) -> Value {
+    let List { api_version, kind, namespace, label_selector, field_selector, field_masks } = list;
+    json!({
+        "api_version": api_version, "kind": kind, "namespace": namespace, "label_selector": label_selector,
+        "field_selector": field_selector, "field_masks": field_masks.paths(),
+    })
+}
+
+/// The recording names the question by the callback's field, the guest by the protocol's.
+fn of_can_i(can_i: &CanI) -> Value {
+    let Subject { groups, resource_attributes: it, user } = &can_i.subject_access_review;
+    json!({
+        "disable_cache": can_i.disable_cache,
+        "request": {
+            "groups": groups, "user": user,
+            "resource_attributes": {
+                "group": it.group, "name": it.name, "namespace": it.namespace, "resource": it.resource,
+                "subresource": it.subresource, "verb": it.verb, "version": it.version,
+            },
+        },
+    })
+}
+
+/// What of a recorded answer was asked for.
+fn pruned(answer: Vec<u8>, question: &Question<'_>) -> Result<Vec<u8>, String> {
+    let (masks, is_list) = match question {
+        Question::Get(get) => (&get.field_masks, false),
+        Question::List(list) => (&list.field_masks, true),
+        Question::CanI(_) | Question::Other(_) => return Ok(answer),
+    };
+    if masks.paths().is_none() {
+        return Ok(answer);
+    }
+    let mut answer: Value = serde_json::from_slice(&answer)
+        .map_err(|error| format!("the recorded answer is not JSON, so that it has no fields: {error}"))?;
+    Ok(match answer.get_mut("items").and_then(Value::as_array_mut) {
+        Some(items) if is_list => {
+            items.iter_mut().for_each(|item| *item = masks.prune(item.take()));
+            answer.to_string().into_bytes()
+        }
+        _ => masks.prune(answer).to_string().into_bytes(),
+    })
 }
 
 /// The parameters without those that say what leaving them out says: recordings of older versions
@@ -153,9 +202,9 @@ fn meaning(parameters: Map<String, Value>) -> Map<String, Value> {
         Value::Null => None,
         Value::Bool(false) if name == "disable_cache" => None,
         Value::Object(inner) => Some((name, Value::Object(meaning(inner)))),
-        Value::Array(mut masks) if name == "field_masks" => {
-            masks.sort_by_key(Value::to_string);
-            Some((name, Value::Array(masks)))
+        masks @ Value::Array(_) if name == "field_masks" => {
+            let known: FieldMasks = serde_json::from_value(masks.clone()).unwrap_or_default();
+            Some((name, known.paths().map_or(masks, Value::from)))
         }
         value => Some((name, value)),
     });

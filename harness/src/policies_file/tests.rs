@@ -22,7 +22,9 @@ tcr:
   message: ask us
   timeoutEvalSeconds: 3
   hostCapabilities: ['kubernetes/*']
-  contextAwareResources: [{apiVersion: v1, kind: Namespace}]
+  contextAwareResources:
+    - {apiVersion: v1, kind: Namespace}
+    - {apiVersion: v1, kind: Node, fields: [metadata.name]}
 other:
   module: registry.example.com/policies/other:v1
 ",
@@ -65,7 +67,30 @@ other:
                             ContextAwareResource {
                                 api_version: "v1",
                                 kind: "Namespace",
-                            },
+                            }: FieldMasks(
+                                None,
+                            ),
+                            ContextAwareResource {
+                                api_version: "v1",
+                                kind: "Node",
+                            }: FieldMasks(
+                                Some(
+                                    Mask {
+                                        whole: false,
+                                        fields: {
+                                            "metadata": Mask {
+                                                whole: false,
+                                                fields: {
+                                                    "name": Mask {
+                                                        whole: true,
+                                                        fields: {},
+                                                    },
+                                                },
+                                            },
+                                        },
+                                    },
+                                ),
+                            ),
                         },
                     },
                 },
@@ -142,4 +167,71 @@ fn what_is_wrong_is_told_with_its_entry_and_field() {
         error: g: policy groups are not served here: give each policy an entry of its own
     "#]],
     );
+}
+
+#[test]
+fn a_mask_that_cannot_be_meant_is_told_before_anything_is_granted() {
+    let granting =
+        |resources: &str| format!("a: {{module: 'file:///x', contextAwareResources: [{resources}]}}");
+    check(
+        &granting("{apiVersion: v1, kind: Secret, field: [a]}"),
+        expect![[r#"
+        error: a: unknown field `field`, expected one of `apiVersion`, `kind`, `fields`
+    "#]],
+    );
+    check(
+        &granting("{apiVersion: v1, kind: Secret, fields: []}"),
+        expect![[r#"
+        error: a: contextAwareResources[0].fields: it names none: leave it out to grant whole objects, or the entry to grant nothing
+    "#]],
+    );
+    check(
+        &granting("{apiVersion: v1, kind: Secret, fields: [metadata.name, 'spec..x']}"),
+        expect![[r#"
+        error: a: contextAwareResources[0].fields: "spec..x" is not a path of fields: a part between dots is empty
+    "#]],
+    );
+    check(
+        &granting("{apiVersion: v1, kind: Secret, fields: metadata}"),
+        expect![[r#"
+            error: a: contextAwareResources[0].fields: a list of paths was expected, such as [metadata.labels]
+        "#]],
+    );
+    check(
+        &granting("{apiVersion: v1, kind: Secret, fields: }"),
+        expect![[r#"
+        error: a: contextAwareResources[0].fields: a list of paths was expected, such as [metadata.labels]
+    "#]],
+    );
+    check(
+        &granting("{apiVersion: v1, kind: Secret, fields: [{a: b}]}"),
+        expect![[r#"
+            error: a: contextAwareResources[0].fields: a list of paths was expected, such as [metadata.labels]
+        "#]],
+    );
+    check(
+        &granting("{apiVersion: v1, kind: Secret, fields: [a]}, {apiVersion: v1, kind: Secret}"),
+        expect![[r#"
+            error: a: contextAwareResources[1].fields: v1/Secret is granted twice, with other fields
+        "#]],
+    );
+    check(
+        &granting("{apiVersion: v1, kind: 'secrets/x'}"),
+        expect![[r#"
+        error: a: contextAwareResources[0].kind: "secrets/x" is not a kind
+    "#]],
+    );
+    check(
+        &granting("{apiVersion: '../v1', kind: Secret}"),
+        expect![[r#"
+        error: a: contextAwareResources[0].apiVersion: "../v1" is neither VERSION nor GROUP/VERSION
+    "#]],
+    );
+    check(
+        &granting("{kind: Secret}"),
+        expect![[r#"
+        error: a: missing field `apiVersion`
+    "#]],
+    );
+    assert!(parse(&granting("{apiVersion: v1, kind: Secret}, {apiVersion: v1, kind: Secret}")).is_ok());
 }

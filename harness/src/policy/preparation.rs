@@ -16,6 +16,7 @@ use wasmtime::Module;
 
 use super::{Exports, Policy, snapshot};
 use crate::call::{Outcome, call_and_then};
+use crate::host_capabilities::shortened;
 use crate::settings::Settings;
 
 const OPERATION: &str = "prepare_settings";
@@ -27,7 +28,11 @@ impl Policy {
     #[must_use]
     pub fn prepared(&self, wasm: &[u8], settings: &Settings) -> Self {
         self.try_prepared(wasm, settings).unwrap_or_else(|reason| {
-            tracing::debug!(policy = &*self.context.name, reason, "settings are sent with each request");
+            tracing::debug!(
+                policy = &*self.context.name,
+                reason = shortened(&reason, 200),
+                "settings are sent with each request"
+            );
             self.clone()
         })
     }

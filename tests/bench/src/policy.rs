@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
 use figure::{Figure, median};
-use harness::host_capabilities::{Grants, HostCall, HostCapabilities};
+use harness::host_capabilities::{ContextAwareResource, Grants, HostCall, HostCapabilities};
 use harness::{Host, HostOptions, Policy, Settings};
 use serde_json::{Value, json};
 
@@ -177,12 +177,11 @@ fn alternate(
 }
 
 fn grants() -> anyhow::Result<Grants> {
-    Ok(Grants {
-        operations: vec!["kubernetes/*".parse()?],
-        kinds: serde_json::from_value(
-            json!([{"apiVersion": "tcr.tencentcloudcr.com/v1", "kind": "ImagePullSecret"}]),
-        )?,
-    })
+    let image_pull_secret = ContextAwareResource {
+        api_version: "tcr.tencentcloudcr.com/v1".to_owned(),
+        kind: "ImagePullSecret".to_owned(),
+    };
+    Ok(Grants::of_whole_objects(vec!["kubernetes/*".parse()?], [image_pull_secret]))
 }
 
 /// A cluster with some ImagePullSecrets, as a host that caches them answers.

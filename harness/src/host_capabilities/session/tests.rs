@@ -3,6 +3,7 @@ use std::time::Instant;
 use expect_test::{Expect, expect};
 
 use super::*;
+use crate::host_capabilities::{ContextAwareResource, Grants, GuestCall, GuestLog, answer};
 
 const SESSION: &str = r#"
 - type: Exchange
@@ -31,16 +32,18 @@ const SESSION: &str = r#"
 
 #[track_caller]
 fn ask(session: &Session, operation: &str, payload: &str, expected: Expect) {
-    let call = HostCall {
-        namespace: "kubernetes",
-        operation,
-        payload: payload.as_bytes(),
-        deadline: Instant::now(),
+    let kind = |api_version: &str, kind: &str| ContextAwareResource {
+        api_version: api_version.into(),
+        kind: kind.into(),
     };
-    let answer = session.call(&call);
+    let kinds = [kind("v1", "Namespace"), kind("networking.k8s.io/v1", "Ingress")];
+    let grants = Grants::of_whole_objects(vec!["*".parse().unwrap()], kinds);
+    let call =
+        GuestCall { binding: "kubewarden", namespace: "kubernetes", operation, payload: payload.as_bytes() };
+    let answer = answer(session, &grants, &mut GuestLog::new("test".into()), Instant::now(), &call);
     expected.assert_eq(&match answer {
         Ok(bytes) => format!("ok: {}", String::from_utf8(bytes).unwrap()),
-        Err(error) => format!("error: {error}"),
+        Err(error) => format!("error: {}", error.trim_start_matches("Callback evaluation failure: ")),
     });
 }
 
@@ -80,6 +83,27 @@ fn another_question_is_an_error_that_shows_both() {
         expect![[
             r#"error: exchange 1 of the recorded session is !KubernetesGetResource {"api_version":"v1","kind":"Namespace","name":"shop"}, but the policy asks !KubernetesGetResource {"api_version":"v1","kind":"Namespace","name":"other"}"#
         ]],
+    );
+}
+
+#[test]
+fn a_recorded_answer_is_no_more_than_was_asked_for() {
+    let recorded = |payload: &str| {
+        let text = SESSION
+            .replace("    disable_cache: false\n", "    field_masks: [metadata.name]\n")
+            .replace(r#"{"metadata":{"name":"shop"}}"#, payload);
+        Session::parse(&text).unwrap()
+    };
+    let get = r#"{"name":"shop","kind":"Namespace","api_version":"v1","field_masks":["metadata.name"]}"#;
+    let whole = r#"{"metadata":{"name":"shop","labels":{"a":"b"}},"spec":{}}"#;
+    ask(&recorded(whole), "get_resource", get, expect![[r#"ok: {"metadata":{"name":"shop"}}"#]]);
+    ask(
+        &recorded("words"),
+        "get_resource",
+        get,
+        expect![
+            "error: the recorded answer is not JSON, so that it has no fields: expected value at line 1 column 1"
+        ],
     );
 }
 

@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::kubernetes::{FieldMasks, Get, List};
-use super::{HostCall, HostCapabilities};
+use crate::{Get, HostCall, HostCapabilities, List, Question};
 
 /// Answers `kubernetes/get_resource` and the two lists from objects, as an API server that has just
 /// these would.
@@ -28,7 +27,7 @@ impl Objects {
         });
         let place = namespace.as_ref().map(|it| format!(" inside of namespace '{it}'")).unwrap_or_default();
         let found = found.ok_or_else(|| format!("Cannot find {api_version}/{kind} named '{name}'{place}"))?;
-        Ok(FieldMasks::new(field_masks.as_deref()).prune(found.clone()))
+        Ok(field_masks.prune(found.clone()))
     }
 
     fn list(&self, list: &List) -> Result<Value, String> {
@@ -36,13 +35,12 @@ impl Objects {
         if label_selector.is_some() || field_selector.is_some() {
             return Err("selectors are not answered from a list of objects".to_owned());
         }
-        let masks = FieldMasks::new(field_masks.as_deref());
         let items: Vec<Value> = self
             .of_kind(api_version, kind)
             .filter(|object| {
                 namespace.is_none() || object["metadata"]["namespace"].as_str() == namespace.as_deref()
             })
-            .map(|object| masks.prune(object.clone()))
+            .map(|object| field_masks.prune(object.clone()))
             .collect();
         Ok(json!({"apiVersion": "v1", "kind": format!("{kind}List"), "metadata": {}, "items": items}))
     }
@@ -50,12 +48,11 @@ impl Objects {
 
 impl HostCapabilities for Objects {
     fn call(&self, call: &HostCall<'_>) -> Result<Vec<u8>, String> {
-        let answer = match (call.namespace, call.operation) {
-            ("kubernetes", "get_resource") => self.get(&super::kubernetes::question(call)?),
-            ("kubernetes", "list_resources_all" | "list_resources_by_namespace") => {
-                self.list(&super::kubernetes::question(call)?)
-            }
-            (namespace, operation) => {
+        let answer = match &call.question {
+            Question::Get(get) => self.get(get),
+            Question::List(list) => self.list(list),
+            Question::CanI(_) | Question::Other(_) => {
+                let HostCall { namespace, operation, .. } = call;
                 Err(format!("{namespace}/{operation} cannot be answered from a list of objects"))
             }
         };
@@ -76,12 +73,8 @@ mod tests {
             json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "x"}}),
         ]);
         let payload = payload.to_string();
-        let call = HostCall {
-            namespace: "kubernetes",
-            operation,
-            payload: payload.as_bytes(),
-            deadline: Instant::now(),
-        };
+        let question = Question::read("kubernetes", operation, payload.as_bytes())?;
+        let call = HostCall { namespace: "kubernetes", operation, question, deadline: Instant::now() };
         objects.call(&call).map(|bytes| serde_json::from_slice(&bytes).unwrap())
     }
 
