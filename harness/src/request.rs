@@ -2,10 +2,14 @@
 
 use std::borrow::Cow;
 
+use crate::host_capabilities::{path_segment_fault, shortened};
 use crate::json::{JsonError, Outline, Scanner, unescape};
 
 #[cfg(test)]
 mod tests;
+
+/// How much of a bad value a message shows, in bytes.
+const SHOWN: usize = 60;
 
 /// Why a text is not an admission request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +26,16 @@ pub enum RequestError {
     /// A field is there twice: host and policy might not believe the same one.
     #[error("\"{0}\" is given twice")]
     Twice(String),
+    /// A field's value is none that Kubernetes sends, and nobody may use it.
+    #[error("\"{field}\": \"{found}\" {fault}")]
+    Value {
+        /// The field's path.
+        field: &'static str,
+        /// The value, shortened.
+        found: String,
+        /// What is the matter with it.
+        fault: &'static str,
+    },
     /// A field that must be a string is something else.
     #[error("\"{field}\" must be a string, not {found}")]
     NotAString {
@@ -101,6 +115,7 @@ impl<'a> Request<'a> {
                 }
                 Ok(())
             })?;
+            check("uid", &uid, text_fault)?;
         }
         let none = || Cow::Borrowed("");
         Ok(Self {
@@ -121,14 +136,16 @@ impl<'a> Request<'a> {
     pub fn raw_from_body(body: &'a [u8]) -> Result<Self, RequestError> {
         let mut scanner = Scanner::new(utf8(body)?);
         let mut request = None;
-        scanner.object(|key, scanner| {
+        let mut failure = None;
+        let scanned = scanner.object(|key, scanner| {
             let value = scanner.value()?;
             if key == "request" {
+                once(&request, "request", &mut failure);
                 request = Some(value);
             }
             Ok(())
-        })?;
-        scanner.end()?;
+        });
+        finished(scanned.and_then(|()| scanner.end()), failure)?;
         Self::raw(request.ok_or(RequestError::Missing("request"))?.as_bytes())
     }
 
@@ -241,13 +258,24 @@ impl<'a> Parts<'a> {
         if self.user_info.is_none_or(|value| !value.starts_with('{')) {
             return Err(RequestError::Missing("request.userInfo"));
         }
+        let (uid, operation) =
+            (string("request.uid", self.uid)?, string("request.operation", self.operation)?);
+        check("request.uid", &uid, text_fault)?;
+        check("request.operation", &operation, text_fault)?;
+        let name = optional_string("request.name", self.name)?;
+        let namespace = optional_string("request.namespace", self.namespace)?;
+        for (field, value) in [("request.name", &name), ("request.namespace", &namespace)] {
+            if !value.is_empty() {
+                check(field, value, path_segment_fault)?;
+            }
+        }
         Ok(Request {
             text: self.text,
-            uid: string("request.uid", self.uid)?,
-            operation: string("request.operation", self.operation)?,
+            uid,
+            operation,
             kind,
-            name: optional_string("request.name", self.name)?,
-            namespace: optional_string("request.namespace", self.namespace)?,
+            name,
+            namespace,
             object: self.object.filter(|object| object.text() != "null"),
         })
     }
@@ -256,40 +284,58 @@ impl<'a> Parts<'a> {
 /// Checks that a group-version-kind (or -resource) has its three members; the last one's value.
 fn triple<'a>(written: Option<&'a str>, fields: [&'static str; 3]) -> Result<Cow<'a, str>, RequestError> {
     let mut found = [None; 3];
+    let mut failure = None;
     if let Some(text) = written.filter(|text| text.starts_with('{')) {
         Scanner::new(text).object(|key, scanner| {
             let value = scanner.value()?;
             for (field, place) in fields.iter().zip(&mut found) {
                 if field.rsplit('.').next() == Some(key) {
+                    once(place, field, &mut failure);
                     *place = Some(value);
                 }
             }
             Ok(())
         })?;
     }
-    string(fields[0], found[0])?;
-    string(fields[1], found[1])?;
-    string(fields[2], found[2])
+    finished(Ok(()), failure)?;
+    let [group, version, last] = [0, 1, 2].map(|at| string(fields[at], found[at]));
+    for (field, value) in fields.into_iter().zip([&group?, &version?, last.as_ref().map_err(Clone::clone)?]) {
+        check(field, value, text_fault)?;
+    }
+    last
+}
+
+/// Checks a value that logs, metrics or the cluster are told of.
+fn check(
+    field: &'static str,
+    value: &str,
+    fault: fn(&str) -> Option<&'static str>,
+) -> Result<(), RequestError> {
+    match fault(value) {
+        None => Ok(()),
+        Some(fault) => Err(RequestError::Value { field, found: shortened(value, SHOWN), fault }),
+    }
+}
+
+/// Why a text is no identifier, operation, group, version, kind or resource: those of Kubernetes are
+/// much shorter than a DNS subdomain may be.
+fn text_fault(text: &str) -> Option<&'static str> {
+    if text.len() > 253 {
+        return Some("must have at most 253 bytes");
+    }
+    text.contains(char::is_control).then_some("must not contain control characters")
 }
 
 fn string<'a>(field: &'static str, written: Option<&'a str>) -> Result<Cow<'a, str>, RequestError> {
     let written = written.ok_or(RequestError::Missing(field))?;
     let value = if written.starts_with('"') { unescape(written).ok() } else { None };
-    value.ok_or_else(|| RequestError::NotAString { field, found: excerpt(written) })
+    value.ok_or_else(|| RequestError::NotAString { field, found: shortened(written, SHOWN) })
 }
 
 fn optional_string<'a>(field: &'static str, written: Option<&'a str>) -> Result<Cow<'a, str>, RequestError> {
     match written {
         None | Some("null") => Ok(Cow::Borrowed("")),
         written => string(field, written),
-    }
-}
-
-/// The beginning of a value, for a message.
-fn excerpt(written: &str) -> String {
-    match written.char_indices().nth(40) {
-        Some((end, _)) => format!("{}…", &written[..end]),
-        None => written.to_owned(),
     }
 }
 

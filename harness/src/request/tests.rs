@@ -62,6 +62,57 @@ fn names_what_is_missing_or_wrong() {
 }
 
 #[test]
+fn names_that_would_lead_elsewhere_are_refused() {
+    let with = |field: &str, value: &str| {
+        let (was, quoted) = if field == "name" { ("\"p\"", value) } else { ("\"shop\"", value) };
+        REQUEST.replace(was, &serde_json::to_string(quoted).unwrap())
+    };
+    refused(
+        &with("namespace", "kube-system/secrets?x="),
+        expect![[r#""request.namespace": "kube-system/secrets?x=" must not contain "/" or "%""#]],
+    );
+    refused(&with("namespace", ".."), expect![[r#""request.namespace": ".." must not be "." or "..""#]]);
+    refused(
+        &with("name", "a\0b"),
+        expect![[r#""request.name": "a\0b" must not contain control characters"#]],
+    );
+    refused(
+        &with("name", &"x".repeat(1 << 20)),
+        expect![[
+            r#""request.name": "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx… (1048576 bytes)" must have at most 253 bytes"#
+        ]],
+    );
+    for good in ["", "system:node", "a.b", "名"] {
+        assert!(Request::from_request(with("name", good).as_bytes()).is_ok(), "{good}");
+    }
+}
+
+#[test]
+fn what_logs_and_metrics_are_told_is_bounded() {
+    let long = "x".repeat(300);
+    for (was, field) in
+        [("u-1", "uid"), ("CREATE", "operation"), ("Pod", "kind.kind"), ("pods", "resource.resource")]
+    {
+        for bad in [long.as_str(), "a\\nb"] {
+            let text = REQUEST.replacen(&format!("\"{was}\""), &format!("\"{bad}\""), 1);
+            let error = Request::from_request(text.as_bytes()).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("\"request.{field}\"")) && error.len() < 200, "{error}");
+        }
+    }
+    assert!(Request::raw(format!(r#"{{"uid":"{long}"}}"#).as_bytes()).is_err());
+}
+
+#[test]
+fn what_is_given_twice_is_believed_neither_time() {
+    refused(
+        &REQUEST.replace(r#""kind":"Pod"},"#, r#""kind":"Pod","kind":"Secret"},"#),
+        expect![[r#""request.kind.kind" is given twice"#]],
+    );
+    let body = r#"{"request":{"uid":"a"},"request":{"uid":"b"}}"#;
+    assert_eq!(Request::raw_from_body(body.as_bytes()).unwrap_err(), RequestError::Twice("request".into()));
+}
+
+#[test]
 fn a_review_without_a_request_is_refused() {
     let error = Request::from_review(br#"{"kind":"AdmissionReview"}"#).unwrap_err();
     assert_eq!(error, RequestError::Missing("request"));
