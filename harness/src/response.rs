@@ -203,6 +203,9 @@ struct Verdict<'a> {
     warnings: Option<Vec<String>>,
 }
 
+/// The members of a ValidationResponse.
+const MEMBERS: [&str; 6] = ["accepted", "message", "code", "mutated_object", "audit_annotations", "warnings"];
+
 impl<'a> Verdict<'a> {
     /// Reads the guest's answer to a request about `object`.
     fn read(answer: &'a [u8], object: Option<&Outline<'_>>) -> Result<Self, String> {
@@ -221,12 +224,20 @@ impl<'a> Verdict<'a> {
         let mut verdict = Self::default();
         let mut accepted = None;
         let mut failure = None;
+        let mut seen = Vec::new();
         let mut scanner = Scanner::new(text);
         let scanned = scanner.object(|key, scanner| {
             let value = match (key, object) {
                 ("mutated_object", Some(object)) => scanner.edited(object)?,
                 _ => scanner.value()?,
             };
+            // Of two verdicts neither is the policy's.
+            if let Some(member) = MEMBERS.iter().find(|member| **member == key) {
+                if seen.contains(member) {
+                    failure = Some(format!("duplicate field \"{member}\""));
+                }
+                seen.push(member);
+            }
             match key {
                 "accepted" => set(&mut accepted, key, value, &mut failure),
                 "message" => set(&mut verdict.message, key, value, &mut failure),

@@ -109,6 +109,33 @@ fn failures_are_refusals_with_code_500() {
 }
 
 #[test]
+fn an_answer_that_says_something_twice_is_a_failure() {
+    let members = [
+        r#""accepted":true"#,
+        r#""message":"m""#,
+        r#""code":403"#,
+        r#""mutated_object":{"a":1}"#,
+        r#""audit_annotations":{}"#,
+        r#""warnings":[]"#,
+    ];
+    let all = members.join(",");
+    for member in members {
+        let name = member.split('"').nth(1).unwrap();
+        // In plain letters or escaped, with the same value or another one: it is the same member.
+        let escaped = member.replacen(&name[..1], &format!("\\u{:04x}", name.as_bytes()[0]), 1);
+        for again in [member.to_owned(), format!(r#""{name}":null"#), escaped] {
+            let request = Request::from_request(CREATE.as_bytes()).unwrap();
+            let outcome = answer(&format!("{{{all},{again}}}"));
+            let response = Evaluation::of(&request, outcome).response;
+            let status = response.status.unwrap();
+            assert_eq!((response.allowed, response.patch, status.code), (false, None, Some(500)), "{again}");
+            let message = status.message.unwrap();
+            assert!(message.contains(&format!(r#"duplicate field "{name}""#)), "{again}: {message}");
+        }
+    }
+}
+
+#[test]
 fn the_review_is_always_of_version_one() {
     let review = AdmissionResponse { uid: "u".into(), allowed: true, ..Default::default() }.to_review();
     expect![[r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"u","allowed":true,"auditAnnotations":null,"warnings":null}}"#]]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use expect_test::{Expect, expect};
 use harness::{Host, HostOptions, LoadError, Outcome, Policy, Settings};
 
-use crate::support::{REVIEW, guest, guest_with, host, load, module};
+use crate::support::{REVIEW, Ran, Workspace, guest, guest_with, host, load, module};
 
 /// What the API server would be told.
 #[track_caller]
@@ -193,6 +193,68 @@ fn endless_guests_end_at_their_deadline() {
         Policy::load(&host, &guest("(loop (br 0))")).unwrap().review(REVIEW.as_bytes(), &Settings::default());
     let review = String::from_utf8(review.unwrap()).unwrap();
     expect![[r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"u-1","allowed":false,"status":{"message":"Policy execution interrupted because it exceeded the allowed execution time","code":500},"auditAnnotations":null,"warnings":null}}"#]].assert_eq(&review);
+}
+
+#[test]
+fn a_verdict_that_is_given_twice_is_a_failure() {
+    check(
+        &module(include_str!("guests/dup_accepted.wat")),
+        expect![[
+            r#"internal server error: cannot understand the policy's answer: duplicate field "accepted""#
+        ]],
+    );
+    let accepted = load(&module(include_str!("guests/accept.wat")))
+        .review(REVIEW.as_bytes(), &Settings::default())
+        .unwrap();
+    assert!(String::from_utf8(accepted).unwrap().contains(r#""allowed":true"#));
+}
+
+/// What a guest writes in one review, by whichever way, is a bounded part of the log.
+#[test]
+fn a_guest_that_writes_without_end_fills_no_log() {
+    let call = |namespace: &str, operation: &str, payload: &str| {
+        let text = format!("kubewarden{namespace}{operation}{payload}");
+        let module = format!(r#"(data (i32.const 640) "{}")"#, text.replace('"', "\\\""));
+        let mut call = "(call $host_call".to_owned();
+        let mut at = 640;
+        for length in [10, namespace.len(), operation.len(), payload.len()] {
+            call += &format!(" (i32.const {at}) (i32.const {length})");
+            at += length;
+        }
+        guest_with(&module, &format!("(loop (drop {call})) (br 0))"))
+    };
+    let endless = [
+        module(include_str!("guests/console_endless.wat")),
+        guest("(loop (call $console_log (i32.const 128) (i32.const 17)) (br 0))"),
+        guest(
+            "(i32.store (i32.const 0) (i32.const 8)) (i32.store (i32.const 4) (i32.const 200000)) (loop (drop (call $fd_write (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 256))) (br 0))",
+        ),
+        call("tracing", "log", r#"{"level":"error","message":"again"}"#),
+        call("tracing", "log", "not an event"),
+        call("oci", "v1/verify", "1"),
+    ];
+    for wasm in endless {
+        let workspace = Workspace::new();
+        workspace.file("guest.wasm", wasm).file("review.json", REVIEW);
+        let ran = workspace.harness(&[
+            "-v",
+            "run",
+            "guest.wasm",
+            "-r",
+            "review.json",
+            "--timeout-ms",
+            "500",
+            "--allowed-host-capabilities",
+            "net/*",
+        ]);
+        let Ran { code, stdout, stderr } = ran;
+        assert_eq!(code, Some(0), "{stderr}");
+        assert!(stdout.contains(r#""allowed":false"#) && stdout.contains(r#""code":500"#), "{stdout}");
+        let told = "what the policy says further in this call is left out";
+        assert_eq!(stderr.matches(told).count(), 1, "{stderr}");
+        assert!(stderr.len() < 64 << 10, "{} bytes are logged", stderr.len());
+        assert!(stderr.lines().all(|line| line.len() < 8 << 10), "{stderr}");
+    }
 }
 
 #[test]
