@@ -7,7 +7,7 @@ use tcr::names::{API_GROUP, API_VERSION, ENFORCE_MOUNTABLE_SECRETS_ANNOTATION, I
 
 use crate::json::{Malformed, Scanner};
 use crate::pod_spec::PullSecrets;
-use crate::verdict::write_string;
+use crate::verdict::{short, write_string};
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -128,11 +128,31 @@ fn get(
     name: &str,
     masks: &[&str],
 ) -> Result<Vec<u8>, String> {
+    for (what, text) in [("name", Some(name)), ("namespace", namespace)] {
+        if let Some(fault) = text.and_then(path_segment_fault) {
+            return Err(format!("the {kind}'s {what} {:?} {fault}", short(text.unwrap_or_default())));
+        }
+    }
     let mut request = Vec::with_capacity(REQUEST_BYTES);
     let names =
         [("api_version", Some("v1")), ("kind", Some(kind)), ("name", Some(name)), ("namespace", namespace)];
     members(&mut request, &names, b"\"disable_cache\":false,", masks);
     cluster.ask("get_resource", &request)
+}
+
+/// Why a text cannot be a name in an API path. Both come from the request, which anybody may have
+/// written, and a host may put them into a path as they are; the rule is Kubernetes' own
+/// (`IsValidPathSegmentName` in k8s.io/apimachinery/pkg/api/validation/path), with the bound of a DNS
+/// subdomain and without control characters.
+fn path_segment_fault(name: &str) -> Option<&'static str> {
+    match name {
+        "" => Some("is empty"),
+        "." | ".." => Some("is no name"),
+        _ if name.len() > 253 => Some("is too long"),
+        _ if name.contains(['/', '%']) => Some("has a \"/\" or \"%\" in it"),
+        _ if name.contains(char::is_control) => Some("has control characters in it"),
+        _ => None,
+    }
 }
 
 /// Writes a request: members that are texts or null, others as they are written, and field masks.

@@ -82,6 +82,23 @@ fn asks_for_what_it_needs_and_no_password() {
 }
 
 #[test]
+fn a_name_that_leads_elsewhere_is_not_asked_for() {
+    let cluster = Shows(RefCell::default());
+    let long = "x".repeat(254);
+    for bad in
+        ["kube-system/secrets/cloud-key", "kube-system/secrets?x=", "..", ".", "a%2fb", "a\0", "", &long]
+    {
+        assert!(namespace_labels(&cluster, bad).unwrap_err().starts_with("the Namespace's name "), "{bad}");
+        let error = service_account(&cluster, bad, "builder").unwrap_err();
+        assert!(error.starts_with("the ServiceAccount's namespace ") && error.len() < 200, "{error}");
+        assert!(service_account(&cluster, "team-a", bad).is_err(), "{bad}");
+    }
+    assert_eq!(*cluster.0.borrow(), "", "the cluster was asked");
+    expect![[r#"the Namespace's name "kube-system/secrets?x=" has a "/" or "%" in it"#]]
+        .assert_eq(&namespace_labels(&cluster, "kube-system/secrets?x=").unwrap_err());
+}
+
+#[test]
 fn reads_labels_and_service_accounts() {
     let cluster = Objects::new([
         json!({"kind": "Namespace", "metadata": {"name": "a", "labels": {"team": "x", "tier": "1"}}}),
