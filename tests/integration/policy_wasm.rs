@@ -1,7 +1,12 @@
 //! The built policy: its size, its imports, and what it returns for any object.
 
-use std::sync::LazyLock;
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock, Mutex};
 
+use harness::host_capabilities::{
+    ContextAwareResource, FieldMasks, Grants, HostCall, HostCapabilities, Question,
+};
+use harness::metadata::Metadata;
 use harness::{Host, HostOptions, Outcome, Policy, Settings};
 use integration::policy_wasm;
 use proptest::prelude::*;
@@ -31,11 +36,16 @@ fn policy_is_at_most_256_kib() {
 
 const SETTINGS: &str = r#"{"registries":[{"name":"demo","hosts":["demo.tencentcloudcr.com"]}]}"#;
 
-/// The answer to a Pod's creation, as the API server would get it.
-fn review(object: &str) -> Value {
-    let review = format!(
+/// A Pod's creation, as the API server asks.
+fn pod_review(object: &str) -> String {
+    format!(
         r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{{"uid":"u","kind":{{"group":"","version":"v1","kind":"Pod"}},"resource":{{"group":"","version":"v1","resource":"pods"}},"namespace":"shop","operation":"CREATE","userInfo":{{"username":"me"}},"object":{object}}}}}"#
-    );
+    )
+}
+
+/// The answer to it, as the API server would get it.
+fn review(object: &str) -> Value {
+    let review = pod_review(object);
     let settings = Settings::parse(SETTINGS).expect("the settings are JSON");
     let answer = POLICY.review(review.as_bytes(), &settings).expect("it is a review");
     serde_json::from_slice(&answer).expect("the answer is JSON")
@@ -110,6 +120,72 @@ fn with_its_settings_inside_the_policy_answers_the_same() {
         other => panic!("{other:?}"),
     };
     assert!(said(&prepared).contains("tcr.ipsdemo") && !said(&POLICY).contains("tcr.ipsdemo"));
+}
+
+/// Remembers of which kinds what was asked for, and has none of them.
+#[derive(Default)]
+struct Asked(Mutex<BTreeMap<ContextAwareResource, FieldMasks>>);
+
+impl HostCapabilities for Asked {
+    fn call(&self, call: &HostCall<'_>) -> Result<Vec<u8>, String> {
+        let (api_version, kind, masks, answer) = match &call.question {
+            Question::Get(get) => {
+                let object = json!({"metadata": {"name": get.name, "labels": {"team": "shop"}}});
+                (&get.api_version, &get.kind, &get.field_masks, object)
+            }
+            Question::List(list) => {
+                let selector = json!({"matchLabels": {"team": "shop"}});
+                let spec = json!({
+                    "docker": {"server": "demo.tencentcloudcr.com"}, "namespaces": "*", "serviceAccounts": "*",
+                    "namespaceSelector": selector,
+                });
+                let items = json!([{"metadata": {"name": "demo"}, "spec": spec}]);
+                (&list.api_version, &list.kind, &list.field_masks, json!({"items": items}))
+            }
+            _ => return Err("it is not asked".to_owned()),
+        };
+        let kind = ContextAwareResource { api_version: api_version.clone(), kind: kind.clone() };
+        self.0.lock().expect("nobody panicked").insert(kind, masks.clone());
+        Ok(answer.to_string().into_bytes())
+    }
+}
+
+#[test]
+fn the_charts_grants_are_what_the_policy_asks_for() {
+    let manifests =
+        std::fs::read_to_string(integration::root().join("artifacts/manifests/tcr-assistant.yaml"))
+            .expect("the manifests can be read");
+    let (_, policies) = manifests.split_once("  policies.yml: |\n").expect("the chart has a policies.yml");
+    let lines = policies.lines().take_while(|line| line.is_empty() || line.starts_with("    "));
+    let text: Vec<&str> = lines.map(|line| line.strip_prefix("    ").unwrap_or(line)).collect();
+    let served = harness::policies_file::parse(&text.join("\n")).expect("the chart's policies.yml is one");
+    let granted = &served["tcr-assistant"].grants;
+    let password = FieldMasks::parse(&["spec.docker.password".to_owned()]).expect("a path");
+    for (kind, masks) in &granted.kinds {
+        assert_eq!(password.within(masks).paths(), Some(Vec::new()), "{kind:?} has passwords");
+    }
+
+    let wasm = std::fs::read(policy_wasm()).expect("the policy can be read");
+    let metadata = Metadata::of_module(&wasm).expect("metadata").expect("the policy is annotated");
+    let patterns = metadata.host_capabilities.iter().flatten().map(|it| it.parse().expect("a pattern"));
+    let whole = Grants::of_whole_objects(patterns.collect(), metadata.context_aware_resources.clone());
+    assert_eq!(granted.operations, whole.operations);
+    assert!(granted.kinds.keys().eq(whole.kinds.keys()), "other kinds than the metadata's");
+    let settings = Settings::parse(r#"{"discover":true}"#).expect("the settings are JSON");
+    let asked = |grants: &Grants| {
+        let asked = Arc::new(Asked::default());
+        let policy = POLICY.with_capabilities(grants.clone(), asked.clone());
+        let object = r#"{"spec":{"containers":[{"image":"demo.tencentcloudcr.com/a"}]}}"#;
+        let answer = policy.review(pod_review(object).as_bytes(), &settings).expect("it is a review");
+        assert!(String::from_utf8_lossy(&answer).contains("injected"));
+        let asked = asked.0.lock().expect("nobody panicked");
+        asked.iter().map(|(kind, masks)| (kind.kind.clone(), masks.paths())).collect::<Vec<_>>()
+    };
+    // What the policy asks for with nothing withheld is what it is granted, to the field.
+    let of_grants: Vec<_> =
+        granted.kinds.iter().map(|(kind, masks)| (kind.kind.clone(), masks.paths())).collect();
+    assert_eq!(asked(&whole), of_grants);
+    assert_eq!(asked(granted), of_grants);
 }
 
 /// Text of any JSON value, with odd numbers, escapes, blanks and repeated keys.
