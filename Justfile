@@ -31,7 +31,7 @@ policy: (_build "harness")
 cases *ARGS: policy
     @target/debug/harness test target/policy.wasm {{ if ARGS == "" { "policy/cases" } else { ARGS } }}
 
-# Look for bytes that the policy's entry (`fuzz`, `fuzz 600`) or the hosts file's merge (`fuzz 600 merge`) does not stand
+# Look for bytes that the policy's entry (`fuzz`, `fuzz 600`), the hosts file's merge (`fuzz 600 merge`) or a guest's host calls (`fuzz 600 host_calls`) do not stand
 fuzz SECONDS="60" TARGET="validate":
     @tests/fuzz/run {{ SECONDS }} {{ TARGET }}
 
