@@ -84,8 +84,14 @@ impl Dice {
 /// What is of others, and must stay as it was made.
 #[derive(Default)]
 struct Others {
-    /// Secrets of our name that are not ours, by namespace.
+    /// Secrets of our name that are not ours, by the uids of their namespaces: a namespace of the same name that
+    /// comes later has none, also when nobody was told that this one went.
     secrets: BTreeMap<String, Secret>,
+}
+
+/// Whether somebody else made it, also one that got no answer when it was made.
+fn is_theirs(secret: &Secret) -> bool {
+    secret.data.as_ref().is_some_and(|data| data.contains_key("theirs"))
 }
 
 #[tokio::test]
@@ -174,7 +180,6 @@ async fn once(cluster: &mut Cluster, dice: &mut Dice, others: &mut Others) -> Re
             Api::<Namespace>::all(cluster.client.clone())
                 .delete(&namespace, &DeleteParams::default())
                 .await?;
-            others.secrets.remove(&namespace);
             Ok(format!("deleted {namespace}"))
         }
         6..=7 => {
@@ -220,8 +225,9 @@ async fn once(cluster: &mut Cluster, dice: &mut Dice, others: &mut Others) -> Re
             let own: Secret = serde_json::from_value(json!({
                 "metadata": {"name": "tcr.ipsplain"}, "stringData": {"theirs": "yes"},
             }))?;
+            let there = Api::<Namespace>::all(cluster.client.clone()).get(&namespace).await?;
             let made = cluster.secrets(&namespace).create(&PostParams::default(), &own).await?;
-            others.secrets.insert(namespace.clone(), made);
+            others.secrets.insert(there.uid().unwrap_or_default(), made);
             Ok(format!("made somebody's own {namespace}/tcr.ipsplain"))
         }
         16..=18 => {
@@ -291,16 +297,24 @@ async fn is_right(cluster: &Cluster, others: &Others) -> Result<()> {
     let going: Vec<_> = namespaces.iter().filter(|it| it.metadata.deletion_timestamp.is_some()).collect();
     ensure!(going.is_empty(), "{} namespaces are still going", going.len());
     let names: BTreeSet<String> = namespaces.iter().map(ResourceExt::name_any).collect();
+    let of_name = ListParams::default().fields("metadata.name=tcr.ipsplain");
+    let of_name = Api::<Secret>::all(cluster.client.clone()).list(&of_name).await?;
+    let theirs: BTreeSet<String> =
+        of_name.iter().filter(|it| is_theirs(it)).filter_map(ResourceExt::namespace).collect();
+    for namespace in &namespaces {
+        if let Some(own) = others.secrets.get(&namespace.uid().unwrap_or_default()) {
+            let name = namespace.name_any();
+            let found = of_name.iter().find(|it| it.namespace().as_ref() == Some(&name));
+            ensure!(found == Some(own), "{name}/tcr.ipsplain is somebody's own and was changed");
+        }
+    }
     let mut right = BTreeSet::new();
     for (name, object) in &objects {
         let list = object.spec.namespaces.parse::<tcr::name_list::NameList>()?;
         let secret = format!("tcr.ips{name}");
         for namespace in names.iter().filter(|it| list.selects(it)) {
             let found = cluster.secrets(namespace).get(&secret).await?;
-            if name == "plain"
-                && let Some(own) = others.secrets.get(namespace)
-            {
-                ensure!(found == *own, "{namespace}/{secret} is somebody's own and was changed");
+            if name == "plain" && theirs.contains(namespace) {
                 continue;
             }
             let data = found.data.unwrap_or_default();
@@ -328,7 +342,7 @@ async fn is_right(cluster: &Cluster, others: &Others) -> Result<()> {
         let list = references(&account);
         let refers: BTreeSet<&String> = list.iter().filter(|it| it.starts_with("tcr.ips")).collect();
         // A reference to somebody's own Secret of our name may be theirs, and stays.
-        let own = others.secrets.contains_key(&namespace);
+        let own = theirs.contains(&namespace);
         let refers: BTreeSet<&String> =
             refers.into_iter().filter(|it| !own || *it != "tcr.ipsplain").collect();
         let wanted: BTreeSet<&String> =
