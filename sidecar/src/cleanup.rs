@@ -27,19 +27,20 @@ use serde_json::json;
 use tcr::hosts_entry::HOSTS_KEY;
 use tcr::image_pull_secret::ConflictPolicy;
 use tcr::names::{
-    CREDENTIAL_LABEL, FINALIZER, IMAGE_PULL_SECRET_LABEL, LEADER_LEASE, MANAGED_BY, MANAGED_BY_LABEL,
-    MUTATING_WEBHOOK, SYSTEM_NAMESPACE, UPDATER_CONFIG, VALIDATING_WEBHOOK, WEBHOOK_CERTIFICATE,
-    derived_secret_name,
+    CREDENTIAL_LABEL, FINALIZER, IMAGE_PULL_SECRET_LABEL, INSTALLATION_KEY, LEADER_LEASE, MANAGED_BY,
+    MANAGED_BY_LABEL, MUTATING_WEBHOOK, SYSTEM_NAMESPACE, UPDATER_CONFIG, VALIDATING_WEBHOOK,
+    WEBHOOK_CERTIFICATE, derived_secret_name,
 };
 use tcr::selection::Selection;
 
 use crate::controller::execute::{Ended, Job, Written, carry_out};
 use crate::controller::lean::{AccountObject, NamespaceObject, SecretObject};
 use crate::controller::lease::Leadership;
-use crate::controller::seen;
+use crate::controller::{installation_key, seen};
 use crate::crd::ImagePullSecret;
 use crate::credential::store::Store;
-use crate::distribution::{Change, Desired, Distribution, Namespace, Observed, SeenSecret, plan};
+use crate::distribution::{Change, Desired, Distribution, Namespace, Observed, plan};
+use crate::mark::InstallationKey;
 use crate::output::Output;
 
 /// How long a controller may take to let go of the lease after it was stopped.
@@ -186,8 +187,9 @@ async fn everything(client: &Client, has_system: bool, told: &mut Told<'_>) -> R
         other => other.context("cannot list ImagePullSecrets")?,
     };
     let names: Vec<String> = found.iter().filter_map(|object| object.metadata.name.clone()).collect();
-    let (observed, desired) = (observe(client, &names).await?, withdrawn(&names));
-    distributed(client, &observed, &desired, told).await?;
+    let key = key(client).await?;
+    let (observed, desired) = (observe(client, &key, &names).await?, withdrawn(&names));
+    distributed(client, &key, &observed, &desired, told).await?;
     if has_system {
         system(client, told).await?;
     }
@@ -204,8 +206,17 @@ async fn everything(client: &Client, has_system: bool, told: &mut Told<'_>) -> R
     Ok(())
 }
 
+/// The key by which the installation knows its Secrets; where there is none, one by which nothing is known.
+async fn key(client: &Client) -> Result<Arc<InstallationKey>> {
+    let key = match installation_key::read(client).await.context("cannot read the installation's key")? {
+        Some(key) => key,
+        None => InstallationKey::generate().context("cannot make a key")?,
+    };
+    Ok(Arc::new(key))
+}
+
 /// What each namespace has of ours.
-async fn observe(client: &Client, names: &[String]) -> Result<Observed> {
+async fn observe(client: &Client, key: &InstallationKey, names: &[String]) -> Result<Observed> {
     let mut observed = Observed::default();
     let plain = ListParams::default();
     let namespaces = Api::<NamespaceObject>::all(client.clone());
@@ -224,20 +235,18 @@ async fn observe(client: &Client, names: &[String]) -> Result<Observed> {
     let secrets = Api::<SecretObject>::all(client.clone());
     let ours = plain.clone().labels(&format!("{MANAGED_BY_LABEL}={MANAGED_BY},{IMAGE_PULL_SECRET_LABEL}"));
     for object in list(&secrets, &ours).await.context("cannot list Secrets")? {
-        if let Some(seen) = seen::secret(&object) {
+        if let Some(seen) = seen::secret(&object, key) {
             observed.entry(&seen.namespace).secrets.insert(seen.name, seen.seen);
         }
     }
-    // Somebody's own Secret of the name: references to it may be theirs, and stay.
+    // Ours that lost its labels, or somebody's own Secret of the name: references to that may be theirs, and stay.
     for name in names {
         let secret = derived_secret_name(name);
         let by_name = plain.clone().fields(&format!("metadata.name={secret}"));
         for object in list(&secrets, &by_name).await.context("cannot list Secrets")? {
             let namespace = observed.entry(object.metadata.namespace.as_deref().unwrap_or_default());
             if !namespace.secrets.contains_key(&secret) {
-                let uid = object.metadata.uid.as_deref().unwrap_or_default().into();
-                let foreign = SeenSecret::Foreign { uid, same_registry: false, mendable: false };
-                namespace.secrets.insert(secret.as_str(), foreign);
+                namespace.secrets.insert(secret.as_str(), seen::by_mark(&object, key));
             }
         }
     }
@@ -262,6 +271,7 @@ fn withdrawn(names: &[String]) -> Desired {
 
 async fn distributed(
     client: &Client,
+    key: &Arc<InstallationKey>,
     observed: &Observed,
     desired: &Desired,
     told: &mut Told<'_>,
@@ -285,7 +295,8 @@ async fn distributed(
                     }
                     Change::CreateSecret { .. }
                     | Change::UpdateSecret { .. }
-                    | Change::ReplaceSecret { .. } => {}
+                    | Change::ReplaceSecret { .. }
+                    | Change::MarkSecret { .. } => {}
                 }
             }
         }
@@ -293,7 +304,7 @@ async fn distributed(
     }
     let one = |(name, changes): (Arc<str>, Vec<Change>)| async move {
         let seen = observed.get(&name).cloned().unwrap_or_default();
-        empty(client, name, seen, changes, desired).await
+        empty(client, key, name, seen, changes, desired).await
     };
     let mut ended = futures::stream::iter(work.into_iter().map(one)).buffer_unordered(AT_A_TIME);
     while let Some((namespace, written, failure)) = ended.next().await {
@@ -321,6 +332,7 @@ type Failure = (&'static str, String, String);
 /// Carries out a namespace's plan, and another one where somebody else wrote meanwhile.
 async fn empty(
     client: &Client,
+    key: &Arc<InstallationKey>,
     name: Arc<str>,
     mut seen: Namespace,
     mut changes: Vec<Change>,
@@ -330,7 +342,7 @@ async fn empty(
     for _ in 0..TRIES {
         let changes_now = std::mem::take(&mut changes).into_iter().map(|change| (change, None)).collect();
         let job = Job { namespace: name.clone(), look_again: Vec::new(), changes: changes_now };
-        let report = carry_out(client.clone(), job).await;
+        let report = carry_out(client.clone(), key.clone(), job).await;
         all.extend(report.written);
         match report.ended {
             Ended::Done => return (name, all, None),
@@ -389,7 +401,8 @@ async fn system(client: &Client, told: &mut Told<'_>) -> Result<()> {
     for secret in secrets.list_metadata(&stored).await.context("cannot list the stored credentials")? {
         remove(&secrets, "secret", &secret.metadata.name.unwrap_or_default(), told).await?;
     }
-    remove(&secrets, "secret", WEBHOOK_CERTIFICATE, told).await
+    remove(&secrets, "secret", WEBHOOK_CERTIFICATE, told).await?;
+    remove(&secrets, "secret", INSTALLATION_KEY, told).await
 }
 
 /// Takes our finalizer off, which nobody else would.

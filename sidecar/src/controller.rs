@@ -40,8 +40,10 @@ pub mod state;
 pub mod status;
 pub mod watch_streams;
 
+mod backlog;
 mod core;
 mod drift;
+pub(crate) mod installation_key;
 mod item;
 mod keepers;
 mod links;
@@ -140,7 +142,7 @@ async fn lead(
     settings: Arc<Settings>,
     ready: watch::Sender<bool>,
     asked: mpsc::Receiver<tokio::sync::oneshot::Sender<String>>,
-    stop: watch::Receiver<bool>,
+    mut stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let (see, sightings) = mpsc::channel(MOST_SIGHTINGS);
     let (tell, news) = mpsc::channel(64);
@@ -150,9 +152,13 @@ async fn lead(
     }
     let keepers = keepers::Keepers::new(tell);
     let poller = links::Links::start(&kube, &settings, link);
-    watch_streams::start(&kube, &see);
+    let key = Arc::new(tokio::select! {
+        key = installation_key::obtain(&kube) => key,
+        _ = stop.wait_for(|stop| *stop) => return Ok(()),
+    });
+    watch_streams::start(&kube, &key, &see);
     let inputs = core::Inputs { sightings, news, links, asked, stop };
-    core::Core::new(kube, settings, keepers, poller, ready, see).run(inputs).await;
+    core::Core::new(kube, settings, key, keepers, poller, ready, see).run(inputs).await;
     Ok(())
 }
 

@@ -14,6 +14,7 @@ pub mod credential;
 pub mod distribution;
 pub mod domains;
 pub mod explain;
+pub mod mark;
 pub mod output;
 pub mod overview;
 pub mod private_link;

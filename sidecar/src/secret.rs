@@ -7,9 +7,12 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use tcr::docker_config::DockerConfig;
 use tcr::names::{
-    IMAGE_PULL_SECRET_LABEL, MANAGED_BY, MANAGED_BY_LABEL, SECRET_KEY, SECRET_TYPE, derived_secret_name,
-    image_pull_secret_label,
+    IMAGE_PULL_SECRET_LABEL, MANAGED_BY, MANAGED_BY_LABEL, MARK_ANNOTATION, SECRET_KEY, SECRET_TYPE,
+    derived_secret_name, image_pull_secret_label,
 };
+
+use crate::distribution::Content;
+use crate::mark::InstallationKey;
 
 /// The Secret of the ImagePullSecret `name` in `namespace`. It carries our labels and nothing
 /// else's: tracking labels of deployment tools would have the copies pruned.
@@ -30,6 +33,14 @@ pub fn of_bytes(name: &str, namespace: &str, bytes: &[u8]) -> Secret {
         type_: Some(SECRET_TYPE.to_owned()),
         ..Secret::default()
     }
+}
+
+/// The same, with the mark by which this installation knows it again.
+pub fn marked(name: &str, namespace: &str, content: &Content, key: &InstallationKey) -> Secret {
+    let mut secret = of_bytes(name, namespace, content.bytes());
+    let mark = key.mark(namespace, &derived_secret_name(name), content.digest());
+    secret.metadata.annotations = Some(BTreeMap::from([(MARK_ANNOTATION.to_owned(), mark)]));
+    secret
 }
 
 /// The labels on what the ImagePullSecret `name` leads to.

@@ -28,6 +28,11 @@ pub const MANAGED_BY: &str = "tcr-assistant";
 /// Label on a derived Secret that names its ImagePullSecret.
 pub const IMAGE_PULL_SECRET_LABEL: &str = "tcr.tencentcloudcr.com/image-pull-secret";
 
+/// Annotation on a derived Secret: the mark by which the installation that wrote it knows it again.
+pub const MARK_ANNOTATION: &str = "tcr.tencentcloudcr.com/mark";
+/// Secret of [`SYSTEM_NAMESPACE`] with the key that the marks are made with.
+pub const INSTALLATION_KEY: &str = "tcr-assistant-installation-key";
+
 /// Label, with the value `true`, on a Secret of [`SYSTEM_NAMESPACE`] whose values may be named by
 /// `spec.docker.passwordSecretRef`. No other Secret is ever read for it.
 pub const PASSWORD_LABEL: &str = "tcr.tencentcloudcr.com/password";

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use super::Settings;
 use super::announce::{Announcement, Announcer};
+use super::backlog::Backlog;
 use super::execute::{Ended, FailedWrite, Job, Report, Written, carry_out};
 use super::item::Item;
 use super::keepers::Keepers;
@@ -28,6 +29,7 @@ use super::watch_streams::{self, Sighting};
 use crate::credential::Key;
 use crate::credential::keeper::News;
 use crate::distribution::{Change, Content, Contests, SeenSecret, plan};
+use crate::mark::InstallationKey;
 use tcr::names::derived_secret_name;
 
 mod sightings;
@@ -62,6 +64,7 @@ pub(super) struct Inputs {
 pub(super) struct Core {
     pub(super) client: Client,
     pub(super) settings: Arc<Settings>,
+    key: Arc<InstallationKey>,
     pub(super) announcer: Announcer,
     pub(super) state: State,
     pub(super) items: BTreeMap<String, Item>,
@@ -72,13 +75,15 @@ pub(super) struct Core {
     pub(super) reports: JoinSet<Reported>,
     pub(super) trials: JoinSet<trials::Tried>,
     pub(super) queue: Queue,
+    pub(super) backlog: Backlog,
     pub(super) contests: Contests,
     pub(super) stuck: StuckPods,
     pub(super) numbers: Numbers,
     pub(super) swept: bool,
     pub(super) listings: Listings,
     writers: JoinSet<Report>,
-    looked: HashMap<Arc<str>, Instant>,
+    /// When the Secrets of others in a namespace are looked at again.
+    look_at: HashMap<Arc<str>, Instant>,
     unlisted_objects: Unlisted<String>,
     unlisted_namespaces: Unlisted<Arc<str>>,
     ready: watch::Sender<bool>,
@@ -107,6 +112,7 @@ impl Core {
     pub(super) fn new(
         client: Client,
         settings: Arc<Settings>,
+        key: Arc<InstallationKey>,
         keepers: Keepers,
         links: Links,
         ready: watch::Sender<bool>,
@@ -116,6 +122,7 @@ impl Core {
             announcer: Announcer::start(client.clone()),
             client,
             settings,
+            key,
             state: State::default(),
             items: BTreeMap::new(),
             keepers,
@@ -125,13 +132,14 @@ impl Core {
             reports: JoinSet::new(),
             trials: JoinSet::new(),
             queue: Queue::default(),
+            backlog: Backlog::default(),
             contests: Contests::default(),
             stuck: StuckPods::default(),
             numbers: Numbers::default(),
             swept: false,
             listings: Listings::default(),
             writers: JoinSet::new(),
-            looked: HashMap::new(),
+            look_at: HashMap::new(),
             unlisted_objects: Unlisted::default(),
             unlisted_namespaces: Unlisted::default(),
             ready,
@@ -142,11 +150,13 @@ impl Core {
     /// Works until told to stop; then lets the writers end.
     pub(super) async fn run(mut self, mut inputs: Inputs) {
         loop {
+            let backlog_at = self.let_in(Instant::now());
             self.start_writers();
             let report_at = self.report(Instant::now());
             let trial_at = self.run_trials(Instant::now());
             let contest_end = self.expire_contests(Instant::now());
-            let wake = [self.queue.next(), report_at, trial_at, contest_end].into_iter().flatten().min();
+            let wake =
+                [self.queue.next(), backlog_at, report_at, trial_at, contest_end].into_iter().flatten().min();
             let wake = wake.unwrap_or_else(|| Instant::now() + Duration::from_secs(60));
             tokio::select! {
                 _ = inputs.stop.wait_for(|stop| *stop) => break,
@@ -209,6 +219,16 @@ impl Core {
         let _ = self.ready.send(true);
     }
 
+    /// Namespaces were listed anew: one may have gone, and come again, without a word, and somebody's own Secret
+    /// with it.
+    pub(super) fn look_at_others_now(&mut self) {
+        let now = Instant::now();
+        for (namespace, at) in &mut self.look_at {
+            *at = now;
+            self.queue.push(namespace, Lane::Bulk);
+        }
+    }
+
     /// Not before everything is known: what nobody wants is taken off the nodes.
     pub(super) fn settle_links(&self) {
         if self.listings.are_complete() {
@@ -244,6 +264,16 @@ impl Core {
         }
     }
 
+    /// Lets in some of what nobody waits for; when the next are.
+    fn let_in(&mut self, now: Instant) -> Option<Instant> {
+        if !*self.ready.borrow() {
+            return None;
+        }
+        let namespaces = self.backlog.let_in(now);
+        namespaces.iter().for_each(|namespace| self.queue.push(namespace, Lane::Bulk));
+        self.backlog.next()
+    }
+
     fn start_writers(&mut self) {
         if !*self.ready.borrow() {
             return;
@@ -252,7 +282,7 @@ impl Core {
         while self.writers.len() < WRITERS {
             let Some(namespace) = self.queue.pop(now, self.writers.len() < BULK_WRITERS) else { return };
             match self.job(&namespace, now) {
-                Some(job) => drop(self.writers.spawn(carry_out(self.client.clone(), job))),
+                Some(job) => drop(self.writers.spawn(carry_out(self.client.clone(), self.key.clone(), job))),
                 None => self.finish(&namespace, End::Done, now),
             }
         }
@@ -262,6 +292,11 @@ impl Core {
     fn job(&mut self, namespace: &Arc<str>, now: Instant) -> Option<Job> {
         let seen = self.state.observed().get(namespace)?;
         let look_again = self.look_again(namespace, now);
+        if !look_again.is_empty() {
+            // What is planned comes after that, with what was found.
+            self.look_at.insert(namespace.clone(), now + LOOK_AGAIN);
+            return Some(Job { namespace: namespace.clone(), look_again, changes: Vec::new() });
+        }
         let changes = plan(namespace, seen, self.state.desired());
         let changes: Vec<_> = self
             .contests
@@ -278,17 +313,20 @@ impl Core {
                 (change, known)
             })
             .collect();
-        if look_again.is_empty() && changes.is_empty() {
+        let may_wait = changes.iter().all(|(change, _)| matches!(change, Change::MarkSecret { .. }));
+        let was_let_in = self.backlog.enters(namespace);
+        if changes.is_empty() {
             return None;
         }
-        if !look_again.is_empty() {
-            self.looked.insert(namespace.clone(), now);
+        if may_wait && !was_let_in {
+            self.backlog.push(namespace);
+            return None;
         }
-        Some(Job { namespace: namespace.clone(), look_again, changes })
+        Some(Job { namespace: namespace.clone(), look_again: Vec::new(), changes })
     }
 
     fn look_again(&self, namespace: &Arc<str>, now: Instant) -> Vec<(String, Content)> {
-        if self.looked.get(namespace).is_none_or(|at| now.duration_since(*at) < LOOK_AGAIN) {
+        if self.look_at.get(namespace).is_none_or(|at| *at > now) {
             return Vec::new();
         }
         let Some(seen) = self.state.observed().get(namespace) else { return Vec::new() };
@@ -301,7 +339,7 @@ impl Core {
     }
 
     fn take_report(&mut self, report: Result<Report, tokio::task::JoinError>) {
-        let Ok(Report { namespace, written, ended, took }) = report else {
+        let Ok(Report { namespace, looked, written, ended, took }) = report else {
             // A writer that panicked is a bug; without its report the namespace would be stuck.
             tracing::error!("a writer ended without a report; the process ends to start anew");
             std::process::abort();
@@ -309,12 +347,14 @@ impl Core {
         let now = Instant::now();
         self.numbers.took(took);
         self.numbers.wrote(written.len());
-        for one in &written {
+        for one in looked.iter().chain(&written) {
             if let Written::Secret { name, seen: Some(SeenSecret::Foreign { .. }) } = one {
-                self.looked.insert(namespace.clone(), now);
+                self.look_at.insert(namespace.clone(), now + LOOK_AGAIN);
                 self.announce_conflict(&namespace, name);
             }
         }
+        let has_looked = !looked.is_empty();
+        self.state.written(&namespace, looked);
         self.state.written(&namespace, written);
         let end = match ended {
             Ended::Done => {
@@ -335,6 +375,9 @@ impl Core {
             }
         };
         self.finish(&namespace, end, now);
+        if has_looked {
+            self.queue.push(&namespace, Lane::Urgent);
+        }
         self.items.values_mut().for_each(|item| item.dirty = true);
     }
 
@@ -343,11 +386,11 @@ impl Core {
         if let Some(at) = self.contests.next_in(namespace, now) {
             self.queue.push_at(namespace, at);
         }
-        let Some(looked) = self.looked.get(namespace).copied() else { return };
+        let Some(at) = self.look_at.get(namespace).copied() else { return };
         let seen = self.state.observed().get(namespace);
         match seen.is_some_and(|seen| seen.secrets.values().any(|secret| !secret.is_ours())) {
-            true => self.queue.push_at(namespace, looked + LOOK_AGAIN),
-            false => drop(self.looked.remove(namespace)),
+            true => self.queue.push_at(namespace, at),
+            false => drop(self.look_at.remove(namespace)),
         }
     }
 

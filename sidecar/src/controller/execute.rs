@@ -9,20 +9,19 @@ use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::Request;
 use kube::{Api, Client, Resource as _};
 use serde_json::{Value, json};
-use tcr::names::{
-    IMAGE_PULL_SECRET_LABEL, MANAGED_BY, MANAGED_BY_LABEL, SECRET_KEY, SECRET_PREFIX, derived_secret_name,
-};
+use tcr::names::{MANAGED_BY, MARK_ANNOTATION, SECRET_PREFIX, derived_secret_name};
 
 use super::api_error::{ApiError, within};
 use super::lean::{AccountObject, SecretObject};
 use super::seen::{self, Placed};
 use crate::distribution::{Account, Change, Content, SeenSecret, Uid};
+use crate::mark::InstallationKey;
 use crate::secret;
 
 /// Longest time for one write.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// What there is after a write, from the API server's answer.
+/// What there is after a write or a look, from the API server's answer.
 #[derive(Clone, Debug)]
 pub enum Written {
     /// A Secret.
@@ -70,6 +69,8 @@ pub struct FailedWrite {
 pub struct Report {
     /// The namespace.
     pub namespace: Arc<str>,
+    /// What was looked at.
+    pub looked: Vec<Written>,
     /// What was written.
     pub written: Vec<Written>,
     /// How it ended.
@@ -78,7 +79,7 @@ pub struct Report {
     pub took: Duration,
 }
 
-/// A plan, with what is known of Secrets that went out of sight.
+/// What to look at or, where that is nothing, a plan with what is known of Secrets that went out of sight.
 #[derive(Debug)]
 pub struct Job {
     /// The namespace.
@@ -90,40 +91,48 @@ pub struct Job {
 }
 
 /// Carries out a job.
-pub async fn carry_out(client: Client, job: Job) -> Report {
+pub async fn carry_out(client: Client, key: Arc<InstallationKey>, job: Job) -> Report {
     let started = std::time::Instant::now();
     let Job { namespace, look_again, changes } = job;
     let api = Apis {
         secrets: Api::namespaced(client.clone(), &namespace),
         accounts: Api::namespaced(client.clone(), &namespace),
         client,
+        key,
         namespace: namespace.clone(),
     };
-    let mut written = Vec::new();
-    let ended = api.all(look_again, changes, &mut written).await;
-    Report { namespace, written, ended, took: started.elapsed() }
+    let (mut looked, mut written) = (Vec::new(), Vec::new());
+    let ended = match api.look_at_all(look_again, &mut looked).await {
+        Ok(()) => api.all(changes, &mut written).await,
+        Err(ended) => ended,
+    };
+    Report { namespace, looked, written, ended, took: started.elapsed() }
 }
 
 struct Apis {
     client: Client,
     secrets: Api<SecretObject>,
     accounts: Api<AccountObject>,
+    key: Arc<InstallationKey>,
     namespace: Arc<str>,
 }
 
 impl Apis {
-    async fn all(
+    async fn look_at_all(
         &self,
-        look_again: Vec<(String, Content)>,
-        changes: Vec<(Change, Option<Uid>)>,
-        written: &mut Vec<Written>,
-    ) -> Ended {
-        for (secret, content) in look_again {
+        secrets: Vec<(String, Content)>,
+        looked: &mut Vec<Written>,
+    ) -> Result<(), Ended> {
+        for (secret, content) in secrets {
             match self.look(&secret, None, &content).await {
-                Ok(seen) => written.push(Written::Secret { name: secret, seen }),
-                Err(error) => return ended(error, None, "Secret", &secret),
+                Ok(seen) => looked.push(Written::Secret { name: secret, seen }),
+                Err(error) => return Err(ended(error, None, "Secret", &secret)),
             }
         }
+        Ok(())
+    }
+
+    async fn all(&self, changes: Vec<(Change, Option<Uid>)>, written: &mut Vec<Written>) -> Ended {
         let is_secret = |(change, _): &(Change, Option<Uid>)| {
             matches!(
                 change,
@@ -173,6 +182,10 @@ impl Apis {
                 };
                 (result, Some(name), "Secret", secret)
             }
+            Change::MarkSecret { name, uid, content } => {
+                let secret = derived_secret_name(&name);
+                (self.mark(&secret, &uid, &content, &mut written).await, Some(name), "Secret", secret)
+            }
             Change::DeleteSecret { secret, uid } => {
                 let ips = secret.strip_prefix(SECRET_PREFIX).map(str::to_owned);
                 (self.delete(&secret, &uid, &mut written).await, ips, "Secret", secret)
@@ -191,10 +204,10 @@ impl Apis {
         content: &Content,
         written: &mut Vec<Written>,
     ) -> Result<(), ApiError> {
-        let secret = secret::of_bytes(ips, &self.namespace, content.bytes());
+        let secret = secret::marked(ips, &self.namespace, content, &self.key);
         match within(DEADLINE, self.post(&secret)).await {
             Ok(made) => {
-                push(&made, written);
+                self.push(&made, written);
                 Ok(())
             }
             Err(error) if error.is_already_exists() => {
@@ -216,28 +229,53 @@ impl Apis {
         content: &Content,
         written: &mut Vec<Written>,
     ) -> Result<(), ApiError> {
-        let wanted = secret::of_bytes(ips, &self.namespace, content.bytes());
+        let wanted = secret::marked(ips, &self.namespace, content, &self.key);
         let name = derived_secret_name(ips);
-        let labels = wanted.metadata.labels.unwrap_or_default();
+        let labels = wanted.metadata.labels.iter().flatten().map(|pair| ("labels", pair));
+        let annotations = wanted.metadata.annotations.iter().flatten().map(|pair| ("annotations", pair));
         let mut operations = vec![
             json!({"op": "test", "path": "/metadata/uid", "value": uid.to_string()}),
             json!({"op": "add", "path": "/data", "value": wanted.data}),
         ];
-        operations.extend([MANAGED_BY_LABEL, IMAGE_PULL_SECRET_LABEL].map(|label| {
-            let path = format!("/metadata/labels/{}", label.replace('/', "~1"));
-            json!({"op": "add", "path": path, "value": labels.get(label)})
+        operations.extend(labels.chain(annotations).map(|(kind, (key, value))| {
+            let path = format!("/metadata/{kind}/{}", key.replace('/', "~1"));
+            json!({"op": "add", "path": path, "value": value})
         }));
         match within(DEADLINE, self.secrets.patch(&name, &patched(), &json_patch(operations)?)).await {
             Ok(made) => {
-                push(&made, written);
+                self.push(&made, written);
                 Ok(())
             }
             Err(error) if error.is_not_found() => {
                 written.push(Written::Secret { name, seen: None });
                 Err(ApiError::Overtaken)
             }
-            // Another Secret, or one without any label: a patch cannot tell these apart.
-            Err(error) if error.is_invalid() => self.put(&name, uid, &labels, content, written).await,
+            // Another Secret, or one without any label or annotation: a patch cannot tell these apart.
+            Err(error) if error.is_invalid() => self.put(&name, uid, wanted, content, written).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The annotation alone: the rest is as it shall be.
+    async fn mark(
+        &self,
+        name: &str,
+        uid: &Uid,
+        content: &Content,
+        written: &mut Vec<Written>,
+    ) -> Result<(), ApiError> {
+        let mark = self.key.mark(&self.namespace, name, content.digest());
+        // A uid that differs is refused, because nobody may change one.
+        let patch = json!({"metadata": {"uid": uid.to_string(), "annotations": {MARK_ANNOTATION: mark}}});
+        match within(DEADLINE, self.secrets.patch(name, &patched(), &Patch::Merge(patch))).await {
+            Ok(made) => {
+                self.push(&made, written);
+                Ok(())
+            }
+            Err(error) if error.is_not_found() => {
+                written.push(Written::Secret { name: name.to_owned(), seen: None });
+                Err(ApiError::Overtaken)
+            }
             Err(error) => Err(error),
         }
     }
@@ -246,7 +284,7 @@ impl Apis {
         &self,
         name: &str,
         uid: &Uid,
-        labels: &std::collections::BTreeMap<String, String>,
+        wanted: Secret,
         content: &Content,
         written: &mut Vec<Written>,
     ) -> Result<(), ApiError> {
@@ -257,17 +295,18 @@ impl Apis {
             return Err(ApiError::Overtaken);
         };
         if object.metadata.uid.as_deref().map(Uid::of).as_ref() != Some(uid) {
-            let seen = Some(seen::in_the_way(&object.into(), None, content));
+            let seen = Some(seen::in_the_way(&object.into(), None, content, &self.key));
             written.push(Written::Secret { name: name.to_owned(), seen });
             return Err(ApiError::Overtaken);
         }
-        let data = [(SECRET_KEY.to_owned(), k8s_openapi::ByteString(content.bytes().to_vec()))];
-        object.data = Some(data.into());
-        object.metadata.labels.get_or_insert_default().extend(labels.clone());
+        object.data = wanted.data;
+        object.metadata.labels.get_or_insert_default().extend(wanted.metadata.labels.unwrap_or_default());
+        let annotations = wanted.metadata.annotations.unwrap_or_default();
+        object.metadata.annotations.get_or_insert_default().extend(annotations);
         // The managed fields are not ours to send.
         object.metadata.managed_fields = None;
         let made = within(DEADLINE, whole.replace(name, &posted(), &object)).await?;
-        push(&made.into(), written);
+        self.push(&made.into(), written);
         Ok(())
     }
 
@@ -319,13 +358,13 @@ impl Apis {
         content: &Content,
     ) -> Result<Option<SeenSecret>, ApiError> {
         let found = within(DEADLINE, self.secrets.get_opt(name)).await?;
-        Ok(found.map(|object| seen::in_the_way(&object, known, content)))
+        Ok(found.map(|object| seen::in_the_way(&object, known, content, &self.key)))
     }
-}
 
-fn push(made: &SecretObject, written: &mut Vec<Written>) {
-    let name = made.metadata.name.clone().unwrap_or_default();
-    written.push(Written::Secret { seen: seen::ours(made), name });
+    fn push(&self, made: &SecretObject, written: &mut Vec<Written>) {
+        let name = made.metadata.name.clone().unwrap_or_default();
+        written.push(Written::Secret { seen: seen::ours(made, &self.key), name });
+    }
 }
 
 /// Under our name, so that the managed fields tell whose a change was.

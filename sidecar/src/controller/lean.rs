@@ -5,12 +5,17 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{LocalObjectReference, Namespace, Pod, Secret, ServiceAccount};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::Resource;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use tcr::names::MARK_ANNOTATION;
+
+use crate::mark::LONGEST_MARK;
 
 /// A namespace.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -35,8 +40,8 @@ pub struct AccountObject {
 /// A Secret.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct SecretObject {
-    /// Name, namespace, uid, version and labels.
-    #[serde(default, deserialize_with = "metadata")]
+    /// Name, namespace, uid, version, labels, and of the annotations the mark.
+    #[serde(default, deserialize_with = "marked_metadata")]
     pub metadata: ObjectMeta,
     /// What it holds.
     #[serde(default)]
@@ -136,7 +141,7 @@ macro_rules! keeping {
                 $($field: Option<$type>),+
             }
             let Kept { $($field),+ } = Kept::deserialize(from)?;
-            Ok(ObjectMeta { $($field,)+ ..ObjectMeta::default() })
+            Ok(ObjectMeta { $($field: $field.map(Into::into),)+ ..ObjectMeta::default() })
         }
     };
 }
@@ -145,8 +150,47 @@ type Pairs = BTreeMap<String, String>;
 
 keeping!(metadata: name: String, namespace: String, uid: String, resource_version: String,
     labels: Pairs, deletion_timestamp: Time);
+keeping!(marked_metadata: name: String, namespace: String, uid: String, resource_version: String,
+    labels: Pairs, annotations: MarkOnly, deletion_timestamp: Time);
 keeping!(annotated_metadata: name: String, namespace: String, uid: String, resource_version: String,
     annotations: Pairs, deletion_timestamp: Time);
+
+/// Annotations without any but the mark, and that one only where it may be one.
+#[derive(Default)]
+struct MarkOnly(Option<String>);
+
+impl From<MarkOnly> for Pairs {
+    fn from(MarkOnly(mark): MarkOnly) -> Self {
+        mark.map(|mark| (MARK_ANNOTATION.to_owned(), mark)).into_iter().collect()
+    }
+}
+
+impl<'de> Deserialize<'de> for MarkOnly {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Annotations;
+
+        impl<'de> Visitor<'de> for Annotations {
+            type Value = MarkOnly;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("annotations")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<MarkOnly, A::Error> {
+                let mut mark = None;
+                while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+                    match key == MARK_ANNOTATION {
+                        true => mark = map.next_value::<Option<String>>()?,
+                        false => drop(map.next_value::<IgnoredAny>()?),
+                    }
+                }
+                Ok(MarkOnly(mark.filter(|mark| mark.len() <= LONGEST_MARK)))
+            }
+        }
+
+        from.deserialize_map(Annotations)
+    }
+}
 
 /// Says that the one is a form of the other.
 macro_rules! form_of {

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use tcr::docker_config::DockerConfig;
 use tcr::names::{
-    IMAGE_PULL_SECRET_LABEL, MANAGED_BY, MANAGED_BY_LABEL, SECRET_KEY, SECRET_PREFIX, SECRET_TYPE,
-    image_pull_secret_label,
+    IMAGE_PULL_SECRET_LABEL, MANAGED_BY, MANAGED_BY_LABEL, MARK_ANNOTATION, SECRET_KEY, SECRET_PREFIX,
+    SECRET_TYPE, image_pull_secret_label,
 };
 
 use super::lean::{AccountObject, NamespaceObject, SecretObject};
 use crate::distribution::desired::Digest;
 use crate::distribution::{Account, Content, Labels, ResourceVersion, SeenSecret, Uid, Version};
+use crate::mark::{ContentTag, InstallationKey};
 
 /// A namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,32 +65,39 @@ pub fn account(object: AccountObject) -> Placed<Account> {
 
 /// What matters of a Secret that carries our label; none when its name is not one of ours, such as
 /// a copy that somebody made with all labels.
-pub fn secret(object: &SecretObject) -> Option<Placed<SeenSecret>> {
-    let seen = ours(object)?;
+pub fn secret(object: &SecretObject, key: &InstallationKey) -> Option<Placed<SeenSecret>> {
+    let seen = ours(object, key)?;
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let (namespace, name) = (text(&object.metadata.namespace).into(), text(&object.metadata.name).into());
     Some(Placed { namespace, name, seen })
 }
 
 /// A Secret as one of ours, whatever its labels say.
-pub fn ours(object: &SecretObject) -> Option<SeenSecret> {
+pub fn ours(object: &SecretObject, key: &InstallationKey) -> Option<SeenSecret> {
     let image_pull_secret = object.metadata.name.as_deref()?.strip_prefix(SECRET_PREFIX)?;
     let label =
         |key: &str| object.metadata.labels.as_ref().and_then(|labels| labels.get(key)).map(String::as_str);
     let labelled = label(MANAGED_BY_LABEL) == Some(MANAGED_BY)
         && label(IMAGE_PULL_SECRET_LABEL) == Some(&image_pull_secret_label(image_pull_secret));
+    let digest = only_key(object).map(Digest::of);
     Some(SeenSecret::Ours {
         uid: uid(object),
         version: Version::of(object.metadata.resource_version.as_deref().unwrap_or_default()),
-        digest: only_key(object).map(Digest::of),
+        digest,
         labelled,
         mendable: is_mendable(object),
+        marked: digest.is_some_and(|digest| authentic(object, key) == Some(key.tag(digest))),
     })
 }
 
-/// A Secret of a name of ours that stands in our way: ours that lost its label when it is the one
-/// that we knew or holds exactly what ours holds, else somebody else's.
-pub fn in_the_way(object: &SecretObject, known: Option<&Uid>, content: &Content) -> SeenSecret {
+/// A Secret of a name of ours that stands in our way: ours that lost its label when it carries our mark, is the
+/// one that we knew or holds exactly what ours holds, else somebody else's.
+pub fn in_the_way(
+    object: &SecretObject,
+    known: Option<&Uid>,
+    content: &Content,
+    key: &InstallationKey,
+) -> SeenSecret {
     let uid = uid(object);
     let has_label = object
         .metadata
@@ -99,12 +107,26 @@ pub fn in_the_way(object: &SecretObject, known: Option<&Uid>, content: &Content)
         .is_some_and(|it| it == MANAGED_BY)
         && object.metadata.labels.as_ref().is_some_and(|it| it.contains_key(IMAGE_PULL_SECRET_LABEL));
     let same_bytes = only_key(object).is_some_and(|bytes| bytes == content.bytes());
-    if (has_label || known == Some(&uid) || same_bytes)
-        && let Some(ours) = ours(object)
+    if (has_label || authentic(object, key).is_some() || known == Some(&uid) || same_bytes)
+        && let Some(ours) = ours(object, key)
     {
         return ours;
     }
     SeenSecret::Foreign { uid, same_registry: shares_a_host(object, content), mendable: is_mendable(object) }
+}
+
+/// A Secret of a name of ours without our labels, when nothing is known of what it should hold.
+pub fn by_mark(object: &SecretObject, key: &InstallationKey) -> SeenSecret {
+    let foreign =
+        || SeenSecret::Foreign { uid: uid(object), same_registry: false, mendable: is_mendable(object) };
+    authentic(object, key).and_then(|_| ours(object, key)).unwrap_or_else(foreign)
+}
+
+/// What its mark says was written, when that mark is ours and for this Secret.
+fn authentic(object: &SecretObject, key: &InstallationKey) -> Option<ContentTag> {
+    let metadata = &object.metadata;
+    let mark = metadata.annotations.as_ref()?.get(MARK_ANNOTATION)?;
+    key.authentic(metadata.namespace.as_deref()?, metadata.name.as_deref()?, mark)
 }
 
 fn uid(object: &SecretObject) -> Uid {
@@ -142,8 +164,12 @@ mod tests {
         Content::new(DockerConfig::new(hosts, "100", &Sensitive::new(password)).to_bytes())
     }
 
+    fn key() -> InstallationKey {
+        InstallationKey::parse("a".repeat(64).as_bytes()).unwrap()
+    }
+
     fn stored(content: &Content) -> SecretObject {
-        let mut stored = SecretObject::from(secret::of_bytes("demo", "shop", content.bytes()));
+        let mut stored = SecretObject::from(secret::marked("demo", "shop", content, &key()));
         stored.metadata.uid = Some("u1".to_owned());
         stored.metadata.resource_version = Some("12".to_owned());
         stored
@@ -152,7 +178,7 @@ mod tests {
     #[test]
     fn what_we_write_is_seen_as_whole() {
         let content = content("a");
-        let seen = super::secret(&stored(&content)).unwrap().seen;
+        let seen = super::secret(&stored(&content), &key()).unwrap().seen;
         let digest = Some(content.digest());
         assert_eq!(
             seen,
@@ -161,7 +187,8 @@ mod tests {
                 version: Version(12),
                 digest,
                 labelled: true,
-                mendable: true
+                mendable: true,
+                marked: true
             }
         );
     }
@@ -172,38 +199,48 @@ mod tests {
         let broken = |change: fn(&mut SecretObject)| {
             let mut object = stored(&content);
             change(&mut object);
-            match super::secret(&object).unwrap().seen {
-                SeenSecret::Ours { digest, labelled, mendable, .. } => {
-                    (digest == Some(content.digest()), labelled, mendable)
+            match super::secret(&object, &key()).unwrap().seen {
+                SeenSecret::Ours { digest, labelled, mendable, marked, .. } => {
+                    (digest == Some(content.digest()), labelled, mendable, marked)
                 }
                 SeenSecret::Foreign { .. } => panic!("it carries our label"),
             }
         };
         assert_eq!(
             broken(|it| drop(it.data.as_mut().unwrap().insert("x".into(), ByteString(vec![])))),
-            (false, true, true)
+            (false, true, true, false)
         );
-        assert_eq!(broken(|it| it.data = None), (false, true, true));
+        assert_eq!(broken(|it| it.data = None), (false, true, true, false));
         assert_eq!(
             broken(|it| drop(it.metadata.labels.as_mut().unwrap().remove(IMAGE_PULL_SECRET_LABEL))),
-            (true, false, true)
+            (true, false, true, true)
         );
-        assert_eq!(broken(|it| it.type_ = Some("Opaque".into())), (true, true, false));
-        assert_eq!(broken(|it| it.immutable = Some(true)), (true, true, false));
+        assert_eq!(broken(|it| it.type_ = Some("Opaque".into())), (true, true, false, true));
+        assert_eq!(broken(|it| it.immutable = Some(true)), (true, true, false, true));
+        assert_eq!(broken(|it| it.metadata.annotations = None), (true, true, true, false));
     }
 
     #[test]
     fn a_copy_under_another_name_is_nothing_to_us() {
         let mut copy = stored(&content("a"));
         copy.metadata.name = Some("my-copy".to_owned());
-        assert_eq!(super::secret(&copy), None);
+        assert_eq!(super::secret(&copy, &key()), None);
     }
 
     #[test]
     fn a_secret_in_the_way_is_ours_only_when_it_can_be_nothing_else() {
         let (a, b) = (content("a"), content("b"));
+        let in_the_way = |object: &SecretObject, known: Option<&Uid>, content: &Content| {
+            in_the_way(object, known, content, &key())
+        };
         let mut bare = stored(&a);
         bare.metadata.labels = None;
+        let mut marked = bare.clone();
+        marked.data = None;
+        assert!(in_the_way(&marked, None, &b).is_ours(), "the mark alone");
+        marked.metadata.namespace = Some("team".to_owned());
+        assert!(!in_the_way(&marked, None, &b).is_ours(), "somebody copied the mark to another namespace");
+        bare.metadata.annotations = None;
         assert!(in_the_way(&bare, None, &a).is_ours(), "the same bytes");
         assert!(in_the_way(&bare, Some(&"u1".into()), &b).is_ours(), "the one that we knew");
         assert_eq!(

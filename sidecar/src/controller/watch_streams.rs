@@ -4,6 +4,7 @@
 //! The channel is bounded, so a task that is busy slows the lists down instead of filling the memory.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Secret;
@@ -22,6 +23,7 @@ use super::pods::SeenPod;
 use super::seen::{self, Placed, SeenNamespace};
 use crate::crd::ImagePullSecret;
 use crate::distribution::{Account, SeenSecret};
+use crate::mark::InstallationKey;
 
 /// Objects in one page of a list. Few, because what a page takes while it is read is more than what is
 /// kept of it, and the lists are read side by side.
@@ -45,7 +47,7 @@ pub enum Sighting {
 }
 
 /// Starts every watch; they end with the receiver.
-pub fn start(client: &Client, to: &Sender<Sighting>) {
+pub fn start(client: &Client, key: &Arc<InstallationKey>, to: &Sender<Sighting>) {
     let resource = ApiResource::erase::<ImagePullSecret>(&());
     let plain = watcher::Config::default().page_size(PAGE);
     let ours = format!("{MANAGED_BY_LABEL}={MANAGED_BY},{IMAGE_PULL_SECRET_LABEL}");
@@ -59,8 +61,9 @@ pub fn start(client: &Client, to: &Sender<Sighting>) {
     run(Api::<AccountObject>::all(client.clone()), plain.clone(), to, |event| {
         Sighting::Account(map(event, seen::account))
     });
-    run(Api::<SecretObject>::all(client.clone()), plain.clone().labels(&ours), to, |event| {
-        Sighting::Secret(map(event, |secret| seen::secret(&secret)))
+    let key = key.clone();
+    run(Api::<SecretObject>::all(client.clone()), plain.clone().labels(&ours), to, move |event| {
+        Sighting::Secret(map(event, |secret| seen::secret(&secret, &key)))
     });
     run(Api::<Secret>::namespaced(client.clone(), SYSTEM_NAMESPACE), plain.labels(&passwords), to, |event| {
         Sighting::Password(map(event, Password::of))

@@ -180,7 +180,8 @@ impl Contests {
             let is_held = match &change {
                 Change::CreateSecret { name, .. }
                 | Change::UpdateSecret { name, .. }
-                | Change::ReplaceSecret { name, .. } => held(TargetKind::Secret, &derived_secret_name(name)),
+                | Change::ReplaceSecret { name, .. }
+                | Change::MarkSecret { name, .. } => held(TargetKind::Secret, &derived_secret_name(name)),
                 Change::EditReferences { account, .. } => held(TargetKind::ServiceAccount, account),
                 Change::DeleteSecret { secret, .. } => held(TargetKind::Secret, secret),
             };

@@ -52,6 +52,11 @@ impl Digest {
         short.copy_from_slice(&Sha256::digest(bytes)[..16]);
         Self(short)
     }
+
+    /// The digest itself.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 impl Content {

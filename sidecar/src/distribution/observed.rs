@@ -36,7 +36,7 @@ pub struct Labels(Box<[(Box<str>, Box<str>)]>);
 /// A Secret that is ours, or that stands in our way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SeenSecret {
-    /// It carries our label.
+    /// It carries our label, or our mark.
     Ours {
         /// Its uid, which an update keeps.
         uid: Uid,
@@ -48,6 +48,8 @@ pub enum SeenSecret {
         labelled: bool,
         /// It has the right type and may be changed. Neither can be mended in place.
         mendable: bool,
+        /// Its mark is authentic and names these bytes.
+        marked: bool,
     },
     /// Somebody else's, found when we tried to write ours.
     Foreign {
@@ -92,7 +94,7 @@ impl Labels {
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
 impl SeenSecret {
-    /// Whether it carries our label.
+    /// Whether it is ours.
     pub fn is_ours(&self) -> bool {
         matches!(self, Self::Ours { .. })
     }
@@ -109,15 +111,16 @@ impl SeenSecret {
     pub fn plans_like(&self, other: &Self) -> bool {
         match (self, other) {
             (
-                Self::Ours { uid, version: _, digest, labelled, mendable },
+                Self::Ours { uid, version: _, digest, labelled, mendable, marked },
                 Self::Ours {
                     uid: uid2,
                     version: _,
                     digest: digest2,
                     labelled: labelled2,
                     mendable: mendable2,
+                    marked: marked2,
                 },
-            ) => (uid, digest, labelled, mendable) == (uid2, digest2, labelled2, mendable2),
+            ) => (uid, digest, labelled, mendable, marked) == (uid2, digest2, labelled2, mendable2, marked2),
             _ => self == other,
         }
     }

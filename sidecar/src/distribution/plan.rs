@@ -39,6 +39,15 @@ pub enum Change {
         /// The bytes.
         content: Content,
     },
+    /// Put the mark on a Secret that is otherwise as it shall be, such as one of a release that made no marks.
+    MarkSecret {
+        /// The ImagePullSecret.
+        name: String,
+        /// The Secret that was seen.
+        uid: Uid,
+        /// The bytes that it holds.
+        content: Content,
+    },
     /// Add and remove our references of one ServiceAccount, in one patch.
     EditReferences {
         /// The ServiceAccount.
@@ -60,13 +69,16 @@ pub fn plan(namespace: &str, seen: &Namespace, desired: &Desired) -> Vec<Change>
     if !seen.is_live() {
         return Vec::new();
     }
-    let mut changes = Vec::new();
+    let (mut changes, mut marks) = (Vec::new(), Vec::new());
     for (name, distribution) in desired.iter().filter(|(_, it)| !it.is_on_hold() && it.wants(namespace, seen))
     {
         let secret = seen.secrets.get(&secret_name(name));
-        changes.extend(
-            distribution.content.clone().and_then(|content| write(name, secret, content, distribution)),
-        );
+        let change =
+            distribution.content.clone().and_then(|content| write(name, secret, content, distribution));
+        match change {
+            Some(Change::MarkSecret { .. }) => marks.extend(change),
+            other => changes.extend(other),
+        }
     }
     for (account_name, account) in seen.accounts.iter() {
         let edit = edit(account_name, account, namespace, seen, desired);
@@ -79,6 +91,8 @@ pub fn plan(namespace: &str, seen: &Namespace, desired: &Desired) -> Vec<Change>
             changes.push(Change::DeleteSecret { secret: secret.to_owned(), uid: uid.clone() });
         }
     }
+    // Last: nothing else waits for them.
+    changes.append(&mut marks);
     changes
 }
 
@@ -104,10 +118,10 @@ fn write(
     let (uid, mendable) = match found {
         None => return Some(Change::CreateSecret { name, content }),
         Some(_) if is_conflict(found, distribution.conflict_policy) => return None,
-        Some(SeenSecret::Ours { digest, labelled: true, mendable: true, .. })
+        Some(SeenSecret::Ours { uid, digest, labelled: true, mendable: true, marked, .. })
             if *digest == Some(content.digest()) =>
         {
-            return None;
+            return (!marked).then(|| Change::MarkSecret { name, uid: uid.clone(), content });
         }
         Some(SeenSecret::Ours { uid, mendable, .. } | SeenSecret::Foreign { uid, mendable, .. }) => {
             (uid.clone(), *mendable)

@@ -19,6 +19,8 @@ pub struct Tally {
     pub accounts_desired: i64,
     /// ServiceAccounts that do.
     pub accounts_success: i64,
+    /// Of those that have it, namespaces in which it carries its mark too.
+    pub secrets_marked: i64,
     /// Namespaces where a Secret of the name is somebody else's.
     pub conflicts: i64,
     /// Secrets and references that shall not be there, but still are.
@@ -32,6 +34,7 @@ impl Tally {
         (self.secrets_desired, self.accounts_desired) == (before.secrets_desired, before.accounts_desired)
             && (self.secrets_success < before.secrets_success
                 || self.accounts_success < before.accounts_success
+                || self.secrets_marked < before.secrets_marked
                 || self.leftovers > before.leftovers)
     }
 }
@@ -57,9 +60,13 @@ pub fn tally_one(namespace: &str, seen: &Namespace, name: &str, distribution: &D
         tally.secrets_desired = 1;
         tally.conflicts = i64::from(is_conflict(found, distribution.conflict_policy));
         let digest = distribution.content.as_ref().map(|content| content.digest());
-        let right = matches!(found, Some(SeenSecret::Ours { digest: Some(found), labelled: true, mendable: true, .. })
-            if Some(*found) == digest);
-        tally.secrets_success = i64::from(right);
+        if let Some(SeenSecret::Ours { digest: Some(found), labelled: true, mendable: true, marked, .. }) =
+            found
+            && Some(*found) == digest
+        {
+            tally.secrets_success = 1;
+            tally.secrets_marked = i64::from(*marked);
+        }
     } else {
         tally.leftovers += i64::from(found.is_some_and(SeenSecret::is_ours));
     }
@@ -79,6 +86,7 @@ impl AddAssign for Tally {
     fn add_assign(&mut self, other: Self) {
         self.secrets_desired += other.secrets_desired;
         self.secrets_success += other.secrets_success;
+        self.secrets_marked += other.secrets_marked;
         self.accounts_desired += other.accounts_desired;
         self.accounts_success += other.accounts_success;
         self.conflicts += other.conflicts;
@@ -90,6 +98,7 @@ impl SubAssign for Tally {
     fn sub_assign(&mut self, other: Self) {
         self.secrets_desired -= other.secrets_desired;
         self.secrets_success -= other.secrets_success;
+        self.secrets_marked -= other.secrets_marked;
         self.accounts_desired -= other.accounts_desired;
         self.accounts_success -= other.accounts_success;
         self.conflicts -= other.conflicts;

@@ -1,5 +1,7 @@
 //! What is ours is mended; what is somebody else's is left alone.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Result, ensure};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
@@ -11,6 +13,18 @@ use tcr_cloud::CustomDomain;
 use crate::cluster::{Cluster, SOON, docker, references};
 
 const NAME: &str = "tcr.ipsdemo";
+const MARK: &str = "tcr.tencentcloudcr.com/mark";
+const KEY: &str = "tcr-assistant-installation-key";
+
+/// Uid and mark of the Secret in each namespace.
+async fn marks(cluster: &Cluster, namespaces: &[&str]) -> Result<Vec<(Option<String>, Option<String>)>> {
+    let mut marks = Vec::new();
+    for namespace in namespaces {
+        let found = cluster.secrets(namespace).get(NAME).await?;
+        marks.push((found.uid(), found.annotations().get(MARK).cloned()));
+    }
+    Ok(marks)
+}
 
 #[tokio::test]
 async fn a_secret_of_ours_comes_back_whatever_is_done_to_it() -> Result<()> {
@@ -47,6 +61,82 @@ async fn a_secret_of_ours_comes_back_whatever_is_done_to_it() -> Result<()> {
     merge(json!({"immutable": true})).await?;
     mended("made immutable", false).await?;
     cluster.finish(&["p-1"]).await
+}
+
+#[tokio::test]
+async fn a_secret_that_lost_labels_and_bytes_while_no_controller_ran_is_known_by_its_mark() -> Result<()> {
+    let mut cluster = Cluster::with_controller().await?;
+    cluster.namespace("shop", &[]).await?;
+    cluster.ask("demo", json!({"namespaces": "shop,team", "docker": docker("p-1")})).await?;
+    cluster.expect_in("demo", &["shop"]).await?;
+    let secrets = cluster.secrets("shop");
+    let good = secrets.get(NAME).await?;
+    cluster.kill();
+
+    let edit = json!({"metadata": {"labels": null}, "data": {".dockerconfigjson": "e30="}});
+    secrets.patch(NAME, &PatchParams::default(), &Patch::Merge(edit)).await?;
+    // Somebody copies all of it to another namespace, mark included.
+    cluster.namespace("team", &[]).await?;
+    let copy: Secret = serde_json::from_value(json!({
+        "metadata": {"name": NAME, "annotations": good.metadata.annotations}, "stringData": {"a": "b"},
+    }))?;
+    let theirs = cluster.secrets("team").create(&PostParams::default(), &copy).await?;
+    cluster.run().await?;
+    eventually("the Secret to be mended", SOON, async || {
+        let now = secrets.get(NAME).await?;
+        ensure!(now.data == good.data, "its content differs");
+        ensure!(now.metadata.labels == good.metadata.labels, "labels: {:?}", now.metadata.labels);
+        ensure!(now.metadata.annotations == good.metadata.annotations, "its mark differs");
+        ensure!(now.uid() == good.uid(), "it was made anew");
+        Ok(())
+    })
+    .await?;
+    cluster.expect_condition("demo", "Conflicts", "True", "ForeignSecret").await?;
+    assert_eq!(cluster.secrets("team").get(NAME).await?, theirs, "a copied mark is worth nothing");
+    cluster.finish(&["p-1"]).await
+}
+
+#[tokio::test]
+async fn secrets_without_a_mark_get_one_by_a_new_key_too_and_then_nothing_is_written() -> Result<()> {
+    let mut cluster = Cluster::with_controller().await?;
+    let namespaces = ["blue", "green", "shop"];
+    for name in namespaces {
+        cluster.namespace(name, &[]).await?;
+    }
+    cluster.ask("demo", json!({"namespaces": namespaces.join(","), "docker": docker("p-1")})).await?;
+    cluster.expect_in("demo", &namespaces).await?;
+    let before = marks(&cluster, &namespaces).await?;
+    let different: BTreeSet<_> = before.iter().filter_map(|(_, mark)| mark.as_ref()).collect();
+    assert_eq!(different.len(), namespaces.len());
+    let system = cluster.secrets("tcr-assistant-system");
+    let old_key = system.get(KEY).await?;
+    cluster.kill();
+
+    // A release that knew no marks wrote the one, and the key is lost for the others.
+    let none = Patch::Merge(json!({"metadata": {"annotations": null}}));
+    cluster.secrets("blue").patch(NAME, &PatchParams::default(), &none).await?;
+    system.delete(KEY, &DeleteParams::default()).await?;
+    cluster.run().await?;
+    let key = system.get(KEY).await?;
+    assert_ne!(key.data, old_key.data);
+    eventually("new marks", SOON, async || {
+        for ((uid, mark), (uid_before, mark_before)) in
+            marks(&cluster, &namespaces).await?.iter().zip(&before)
+        {
+            ensure!(uid == uid_before, "it was made anew");
+            ensure!(mark.is_some() && mark != mark_before, "not yet");
+        }
+        Ok(())
+    })
+    .await?;
+    cluster.kill();
+    cluster.run().await?;
+    cluster.expect_condition("demo", "Ready", "True", "Ready").await?;
+    assert_eq!(cluster.writes().await?, 0.0, "what is marked is left alone");
+    let text =
+        |key: Secret| String::from_utf8(key.data.unwrap_or_default().remove("key").unwrap_or_default().0);
+    let keys = [text(old_key)?, text(key)?];
+    cluster.finish(&["p-1", &keys[0], &keys[1]]).await
 }
 
 #[tokio::test]

@@ -61,6 +61,7 @@ impl Core {
             }
             Event::InitDone => {
                 self.unlisted_namespaces.end().for_each(|name| self.lose_namespace(&name));
+                self.look_at_others_now();
                 self.listings.namespaces = true;
                 self.listing_done();
             }
@@ -187,8 +188,9 @@ impl Core {
     fn lose_namespace(&mut self, name: &str) {
         self.state.lose_namespace(name);
         self.queue.forget(name);
+        self.backlog.forget(name);
         self.failures.remove(name);
-        self.looked.remove(name);
+        self.look_at.remove(name);
         self.contests.forget(name);
     }
 }

@@ -147,7 +147,9 @@ impl World {
                     false
                 }
             },
-            Change::ReplaceSecret { .. } => unreachable!("everything here can be mended in place"),
+            Change::ReplaceSecret { .. } | Change::MarkSecret { .. } => {
+                unreachable!("everything here can be mended in place, and is marked")
+            }
             Change::DeleteSecret { uid, .. } => match found {
                 Some(found) if !is(&found, &uid) => false,
                 _ => {
@@ -193,6 +195,7 @@ fn in_the_way(stored: &Stored) -> SeenSecret {
             digest: Some(Content::new(stored.bytes.as_bytes()).digest()),
             labelled: true,
             mendable: true,
+            marked: true,
         },
         false => SeenSecret::Foreign { uid, same_registry: false, mendable: true },
     }

@@ -28,6 +28,7 @@ fn secret(namespace: &str, uid: &str, version: u64, bytes: &str) -> Placed<SeenS
         digest,
         labelled: true,
         mendable: true,
+        marked: true,
     };
     Placed { namespace: namespace.into(), name: "tcr.ipsdemo".into(), seen }
 }

@@ -94,6 +94,7 @@ fn text(change: &Change) -> String {
         Change::CreateSecret { name, .. } => format!("create {name}"),
         Change::UpdateSecret { name, .. } => format!("update {name}"),
         Change::ReplaceSecret { name, .. } => format!("replace {name}"),
+        Change::MarkSecret { name, .. } => format!("mark {name}"),
         Change::EditReferences { account, .. } => format!("edit {account}"),
         Change::DeleteSecret { secret, .. } => format!("delete {secret}"),
     }

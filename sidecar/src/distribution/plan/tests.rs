@@ -55,6 +55,7 @@ fn ours(bytes: &str) -> SeenSecret {
         digest: Some(Digest::of(bytes.as_bytes())),
         labelled: true,
         mendable: true,
+        marked: true,
     }
 }
 
@@ -67,6 +68,7 @@ fn written(change: &Change) -> String {
         Change::CreateSecret { name, .. } => format!("create secret of {name}"),
         Change::UpdateSecret { name, uid, .. } => format!("update secret of {name} ({uid})"),
         Change::ReplaceSecret { name, uid, .. } => format!("replace secret of {name} ({uid})"),
+        Change::MarkSecret { name, uid, .. } => format!("mark secret of {name} ({uid})"),
         Change::EditReferences { account, patch } => format!("edit {account}: {patch}"),
         Change::DeleteSecret { secret, uid } => format!("delete {secret} ({uid})"),
     }
@@ -128,9 +130,25 @@ fn edited_bytes_and_labels_are_mended_in_place() {
         digest: Some(Digest::of(b"v1")),
         labelled: false,
         mendable: true,
+        marked: true,
     };
     check(&shop(&[], &[("tcr.ipsdemo", ours("edited"))]), &demo(), expect!["update secret of demo (u1)"]);
     check(&shop(&[], &[("tcr.ipsdemo", unlabelled)]), &demo(), expect!["update secret of demo (u1)"]);
+}
+
+#[test]
+fn a_secret_without_a_mark_gets_it_after_everything_else() {
+    let mut unmarked = ours("v1");
+    if let SeenSecret::Ours { marked, .. } = &mut unmarked {
+        *marked = false;
+    }
+    check(
+        &shop(&[("default", &["partner"])], &[("tcr.ipsdemo", unmarked)]),
+        &demo(),
+        expect![[r#"
+        edit default: [{"op":"test","path":"/metadata/resourceVersion","value":"7"},{"op":"add","path":"/imagePullSecrets/-","value":{"name":"tcr.ipsdemo"}}]
+        mark secret of demo (u1)"#]],
+    );
 }
 
 #[test]
@@ -157,6 +175,7 @@ fn an_immutable_or_retyped_secret_of_ours_is_made_again() {
         digest: None,
         labelled: true,
         mendable: false,
+        marked: true,
     };
     check(&shop(&[], &[("tcr.ipsdemo", stuck)]), &demo(), expect!["replace secret of demo (u1)"]);
 }
@@ -232,6 +251,7 @@ fn carry_out(seen: &mut Namespace, change: Change) {
             digest: Some(content.digest()),
             labelled: true,
             mendable: true,
+            marked: true,
         };
         seen.secrets.insert(secret_name(name), secret);
     };
@@ -240,7 +260,9 @@ fn carry_out(seen: &mut Namespace, change: Change) {
             assert!(!seen.secrets.contains_key(&secret_name(&name)), "created over an existing Secret");
             put(seen, &name, "new".into(), &content);
         }
-        Change::UpdateSecret { name, uid, content } | Change::ReplaceSecret { name, uid, content } => {
+        Change::UpdateSecret { name, uid, content }
+        | Change::ReplaceSecret { name, uid, content }
+        | Change::MarkSecret { name, uid, content } => {
             put(seen, &name, uid, &content);
         }
         Change::DeleteSecret { secret, .. } => {
@@ -279,14 +301,17 @@ fn carry_out(seen: &mut Namespace, change: Change) {
 }
 
 fn any_secret() -> impl Strategy<Value = SeenSecret> {
-    let ours = ("[ab]", prop::option::of(prop_oneof!["v1", "v2", "x"]), any::<bool>(), any::<bool>())
-        .prop_map(|(uid, bytes, labelled, mendable)| SeenSecret::Ours {
+    let bytes = prop::option::of(prop_oneof!["v1", "v2", "x"]);
+    let ours = ("[ab]", bytes, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
+        |(uid, bytes, labelled, mendable, marked)| SeenSecret::Ours {
             uid: uid.as_str().into(),
             version: Version(1),
             digest: bytes.map(|bytes| Digest::of(bytes.as_bytes())),
             labelled,
             mendable,
-        });
+            marked,
+        },
+    );
     let foreign = (any::<bool>(), any::<bool>()).prop_map(|(same_registry, mendable)| SeenSecret::Foreign {
         uid: "f".into(),
         same_registry,
