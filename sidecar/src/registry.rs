@@ -4,9 +4,8 @@
 //! # Guarantees
 //! An ImagePullSecret's author names the host, so a password goes over HTTPS only, to that host or to a token
 //! service that the host names and that is on it or allowed by the operator; never across a redirect; and never to
-//! an address of this machine, its links or its metadata, unless the operator named that address.
+//! an address at which no registry is ([`tcr::address`]), unless the operator named that address.
 
-pub mod address;
 pub mod challenge;
 pub mod check;
 pub mod pull;

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::address::{self, AddressProblem};
 use crate::image_pull_secret::WhenLinkDown;
 use crate::quoted::quoted;
 
@@ -79,29 +80,6 @@ pub enum DomainProblem {
     /// A name of the machine itself.
     #[error("is the machine's own: it must keep its loopback address")]
     Localhost,
-}
-
-/// What is wrong with an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AddressProblem {
-    /// Not an IPv4 or IPv6 address in its usual form.
-    #[error("is not a literal address such as 10.0.0.2 or fd00::2")]
-    NotLiteral,
-    /// `0.0.0.0/8` or `::`.
-    #[error("is the unspecified address")]
-    Unspecified,
-    /// `127.0.0.0/8` or `::1`.
-    #[error("is a loopback address")]
-    Loopback,
-    /// More than one machine: multicast or broadcast.
-    #[error("is a multicast or broadcast address")]
-    Multicast,
-    /// `169.254.0.0/16` (where instance metadata lives) or `fe80::/10`.
-    #[error("is a link-local address")]
-    LinkLocal,
-    /// `::ffff:a.b.c.d`: resolvers disagree on what it means.
-    #[error("is an IPv4 address in IPv6 form: write it as IPv4")]
-    Mapped,
 }
 
 impl HostsEntry {
@@ -309,23 +287,10 @@ fn domain_problem(domain: &str) -> Option<DomainProblem> {
 }
 
 fn address_problem(address: IpAddr) -> Option<AddressProblem> {
-    use AddressProblem as Problem;
-    let problems = match address {
-        IpAddr::V4(ip) => [
-            (ip.octets()[0] == 0, Problem::Unspecified),
-            (ip.is_loopback(), Problem::Loopback),
-            (ip.is_multicast() || ip.is_broadcast(), Problem::Multicast),
-            (ip.is_link_local(), Problem::LinkLocal),
-        ],
-        IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some() => return Some(Problem::Mapped),
-        IpAddr::V6(ip) => [
-            (ip.is_unspecified(), Problem::Unspecified),
-            (ip.is_loopback(), Problem::Loopback),
-            (ip.is_multicast(), Problem::Multicast),
-            (ip.is_unicast_link_local(), Problem::LinkLocal),
-        ],
-    };
-    problems.into_iter().find_map(|(is, problem)| is.then_some(problem))
+    match address {
+        IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some() => Some(AddressProblem::Mapped),
+        _ => address::problem(address),
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! environment or log in this crate, and it builds for wasm32 as well as for the host, so the
 //! admission policy and the controller decide with the same code.
 
+pub mod address;
 pub mod docker_config;
 pub mod go_duration;
 pub mod hosts_entry;

@@ -68,12 +68,12 @@ fn addresses_are_bounded_for_every_name() {
         &[
             ("demo.tencentcloudcr.com", "fd00::2"),
             ("demo.tencentcloudcr.com", "11.0.0.1"),
-            ("registry.example.com", "2001:db8::1"),
+            ("registry.example.com", "2402:4e00::1"),
         ],
         expect![[r#"
             demo.tencentcloudcr.com fd00::2: allowed
             entry 2: ip: "11.0.0.1" of "demo.tencentcloudcr.com" is not in 10.0.0.0/8, fc00::/7: allow it with --allowed-range
-            entry 2: ip: "2001:db8::1" of "registry.example.com" is not in 10.0.0.0/8, fc00::/7: allow it with --allowed-range
+            entry 2: ip: "2402:4e00::1" of "registry.example.com" is not in 10.0.0.0/8, fc00::/7: allow it with --allowed-range
         "#]],
     );
 }

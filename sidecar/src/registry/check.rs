@@ -11,10 +11,10 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::WWW_AUTHENTICATE;
 use reqwest::{Response, StatusCode, Url};
 use serde_json::Value;
+use tcr::address::{self, AddressProblem};
 use tcr::registry_host::RegistryHost;
 use tcr::sensitive::Sensitive;
 
-use super::address;
 use super::challenge::{self, Challenge};
 use crate::cloud::endpoint::Endpoint;
 use crate::cloud::transport::innermost;
@@ -24,6 +24,8 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 const CONNECT: Duration = Duration::from_secs(3);
 /// Far above any token.
 const LARGEST: usize = 128 * 1024;
+/// Letters of a reason that are told.
+const LONGEST_REASON: usize = 500;
 /// The rights asked for, to learn which are granted. Nothing of that name is ever read or written.
 const SCOPE: &str = "repository:tcr-assistant/probe:pull,push";
 
@@ -114,7 +116,7 @@ impl Checker {
                 Err(Unknown(reason)) => reasons.push(format!("{host}: {reason}")),
             }
         }
-        Verdict::Unknown { reason: reasons.join("; ") }
+        Verdict::Unknown { reason: shortened(&reasons.join("; ")) }
     }
 
     async fn ask(
@@ -238,7 +240,7 @@ impl Checker {
             return Ok(());
         };
         let named = self.settings.addresses.values().any(|it| it.ip() == address);
-        match address::forbidden(address).filter(|_| !named) {
+        match address::problem(address).filter(|_| !named) {
             Some(why) => Err(Unknown(Forbidden(address, why).to_string())),
             None => Ok(()),
         }
@@ -302,10 +304,18 @@ fn can_push(token: &Sensitive) -> bool {
     actions.any(|action| matches!(action.as_str(), Some("push" | "*")))
 }
 
+/// A registry may name what it likes; conditions and Events repeat this much of it.
+fn shortened(reason: &str) -> String {
+    match reason.char_indices().nth(LONGEST_REASON) {
+        Some((end, _)) => format!("{}...", &reason[..end]),
+        None => reason.to_owned(),
+    }
+}
+
 /// An address to which nothing is sent.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("no password is sent to {0}, which {1}: name it with --registry-address if it is right")]
-struct Forbidden(IpAddr, &'static str);
+struct Forbidden(IpAddr, AddressProblem);
 
 /// Looks names up, and leaves out every address to which nothing is sent: here, so that the address that was judged
 /// is the one that is connected to.
@@ -333,8 +343,8 @@ impl Resolve for Guard {
                 (Err(error), None) => return Err(error.into()),
             };
             let allowed: Vec<SocketAddr> =
-                found.iter().copied().filter(|it| address::forbidden(it.ip()).is_none()).collect();
-            let refused = found.iter().find_map(|it| Some(Forbidden(it.ip(), address::forbidden(it.ip())?)));
+                found.iter().copied().filter(|it| address::problem(it.ip()).is_none()).collect();
+            let refused = found.iter().find_map(|it| Some(Forbidden(it.ip(), address::problem(it.ip())?)));
             match refused {
                 Some(forbidden) if allowed.is_empty() => Err(forbidden.into()),
                 _ => Ok(Box::new(allowed.into_iter()) as Addrs),
