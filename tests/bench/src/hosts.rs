@@ -87,13 +87,18 @@ fn compressed(program: &Path) -> anyhow::Result<usize> {
     Ok(output.stdout.len())
 }
 
-/// Milliseconds from the swap of the list to the new file, and of a bare write of the same bytes:
-/// write, fsync, rename, fsync of the directory.
+/// Milliseconds from the swap of the list to the new file, and of a bare write of as many bytes:
+/// write, fsync, rename, fsync of the directory. They come in pairs, each bare write right before its swap, so that a
+/// disk which others keep busy delays both.
 fn swaps_and_raw_writes(node: &Node, count: usize) -> anyhow::Result<(Vec<f64>, Vec<f64>)> {
     let (mut swaps, mut raw) = (Vec::new(), Vec::new());
     for round in 0..count + count / 10 {
         let version = node.prepare_list(&list(round))?;
+        let bytes = fs::read(node.hosts())?;
         let before = fs::metadata(node.hosts())?.ino();
+        let started = Instant::now();
+        node.write_raw(&bytes)?;
+        let bare = started.elapsed();
         let started = Instant::now();
         node.swap(&version)?;
         while fs::metadata(node.hosts())?.ino() == before {
@@ -101,13 +106,12 @@ fn swaps_and_raw_writes(node: &Node, count: usize) -> anyhow::Result<(Vec<f64>, 
             std::thread::sleep(Duration::from_micros(50));
         }
         let swap = started.elapsed();
-        let bytes = fs::read(node.hosts())?;
-        ensure!(has(&bytes, &address(round)), "the file of round {round} is another list's");
+        ensure!(
+            has(&fs::read(node.hosts())?, &address(round)),
+            "the file of round {round} is another list's"
+        );
         // The agent looks once more at what it wrote, half a moment later.
         std::thread::sleep(Duration::from_millis(150));
-        let started = Instant::now();
-        node.write_raw(&bytes)?;
-        let bare = started.elapsed();
         if round >= count / 10 {
             swaps.push(swap.as_secs_f64() * 1e3);
             raw.push(bare.as_secs_f64() * 1e3);
