@@ -1,20 +1,30 @@
-//! `GET /metrics` over HTTP/1.0, by one thread that answers one caller at a time: the numbers are
-//! few, the port is on the node's network, and a web framework would be most of this program.
+//! `GET /metrics` over HTTP/1.0: the numbers are few, the port is on the node's network, and a web framework would be
+//! most of this program.
+//!
+//! One thread looks after all callers at once, so that a silent or slow one costs the others nothing. Each has a time
+//! for its request and one for taking the answer. There are places for a few; who comes when all are taken gets the
+//! place of the peer that has the most. So no peer, whatever it does, keeps another one from its answer.
 
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
 use crate::report::Report;
 
-/// A caller has this long for everything, so that a slow one delays the others by no more.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// A request that is longer is not a scraper's.
-const MAX_REQUEST: usize = 4096;
+mod caller;
+
+use caller::Caller;
+
+/// Places: many times what scrapes a node, and with the longest requests still little memory.
+const PLACES: usize = 64;
 /// After a failed accept: the reason (no descriptors left) does not pass at once.
 const PAUSE: Duration = Duration::from_secs(1);
+/// As many are accepted before those that are there go on.
+const AT_A_TIME: usize = PLACES;
 
 /// The report that the agent writes and callers read.
 pub type SharedReport = Arc<Mutex<Report>>;
@@ -23,90 +33,155 @@ pub type SharedReport = Arc<Mutex<Report>>;
 /// it listens on.
 pub fn start(address: SocketAddr, report: SharedReport) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
     let bound = listener.local_addr()?;
-    thread::Builder::new().name("metrics".to_owned()).stack_size(128 << 10).spawn(move || {
-        loop {
-            match listener.accept() {
-                // A caller that goes away is his own business.
-                Ok((stream, _)) => drop(answer(stream, &report)),
-                Err(_) => thread::sleep(PAUSE),
-            }
-        }
-    })?;
+    let server = Server { listener, report, callers: Vec::new(), paused_until: None };
+    thread::Builder::new().name("metrics".to_owned()).stack_size(128 << 10).spawn(move || server.run())?;
     Ok(bound)
 }
 
-fn answer(mut stream: TcpStream, report: &SharedReport) -> io::Result<()> {
-    let end = Instant::now() + PATIENCE;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    let mut request = Vec::new();
-    let mut part = [0; 512];
-    while !request.windows(4).any(|window| window == b"\r\n\r\n") {
-        let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() || request.len() > MAX_REQUEST {
-            return Ok(());
-        }
-        stream.set_read_timeout(Some(left))?;
-        match stream.read(&mut part)? {
-            0 => return Ok(()),
-            count => request.extend_from_slice(&part[..count]),
-        }
-    }
-    let metrics = || report.lock().unwrap_or_else(PoisonError::into_inner).metrics();
-    stream.write_all(response(&request, metrics).as_bytes())
+struct Server {
+    listener: TcpListener,
+    report: SharedReport,
+    /// The longest here first.
+    callers: Vec<Caller>,
+    /// Nobody is accepted before.
+    paused_until: Option<Instant>,
 }
 
-fn response(request: &[u8], metrics: impl Fn() -> String) -> String {
-    let line = request.split(|byte| *byte == b'\r').next().unwrap_or_default();
-    let mut words = line.split(|byte| *byte == b' ');
-    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
-    let (status, body) = match (method, path) {
-        (b"GET" | b"HEAD", b"/metrics") => ("200 OK", metrics()),
-        (b"GET" | b"HEAD", _) => ("404 Not Found", "only /metrics is here\n".to_owned()),
-        _ => ("405 Method Not Allowed\r\nAllow: GET, HEAD", "only GET is answered\n".to_owned()),
-    };
-    let head = format!(
-        "HTTP/1.0 {status}\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n\
-         Content-Length: {}\r\nConnection: close\r\n\r\n",
-        body.len()
-    );
-    if method == b"HEAD" { head } else { head + &body }
+impl Server {
+    fn run(mut self) {
+        loop {
+            let (is_called, ready) = self.wait();
+            let metrics = || self.report.lock().unwrap_or_else(PoisonError::into_inner).metrics();
+            let mut ready = ready.into_iter();
+            let now = Instant::now();
+            self.callers.retain_mut(|caller| {
+                let is_over = ready.next().unwrap_or(false) && caller.go_on(now, metrics).is_over();
+                !is_over && caller.until() > now
+            });
+            if is_called {
+                self.accept(now);
+            }
+        }
+    }
+
+    /// Waits until something can be done: whether somebody calls, and which callers can go on.
+    fn wait(&mut self) -> (bool, Vec<bool>) {
+        let now = Instant::now();
+        self.paused_until = self.paused_until.filter(|until| *until > now);
+        let next = self.callers.iter().map(Caller::until).chain(self.paused_until).min();
+        let left = next.map(|next| next.saturating_duration_since(now));
+        // Rounded up: never awake a moment too early, again and again.
+        let timeout = left.map(|left| Timespec {
+            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: i64::from(left.subsec_nanos()) + i64::from(left.subsec_nanos() < 999_999_999),
+        });
+        let listening = if self.paused_until.is_some() { PollFlags::empty() } else { PollFlags::IN };
+        let mut fds = vec![PollFd::new(&self.listener, listening)];
+        fds.extend(self.callers.iter().map(|caller| PollFd::new(caller.stream(), caller.waits_for())));
+        if poll(&mut fds, timeout.as_ref()).is_err() {
+            return (false, Vec::new());
+        }
+        let is_ready = |fd: &PollFd<'_>| !fd.revents().is_empty();
+        (is_ready(&fds[0]), fds[1..].iter().map(is_ready).collect())
+    }
+
+    fn accept(&mut self, now: Instant) {
+        for _ in 0..AT_A_TIME {
+            match self.listener.accept() {
+                Ok((stream, peer)) => {
+                    let Ok(mut caller) = Caller::new(stream, peer.ip(), now) else { continue };
+                    let metrics = || self.report.lock().unwrap_or_else(PoisonError::into_inner).metrics();
+                    // Its request is often there already.
+                    if caller.go_on(now, metrics).is_over() {
+                        continue;
+                    }
+                    if self.callers.len() == PLACES {
+                        self.dismiss();
+                    }
+                    self.callers.push(caller);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // He went away before it was his turn.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(_) => {
+                    self.dismiss();
+                    self.paused_until = Some(now + PAUSE);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn dismiss(&mut self) {
+        let peers: Vec<IpAddr> = self.callers.iter().map(Caller::peer).collect();
+        if let Some(place) = next_to_leave(&peers) {
+            self.callers.remove(place);
+        }
+    }
+}
+
+/// Whose place is given away, of callers in the order in which they came: of the peer that has the most places, the
+/// one that came first.
+fn next_to_leave(peers: &[IpAddr]) -> Option<usize> {
+    let share = |peer: &IpAddr| peers.iter().filter(|other| *other == peer).count();
+    // The first of those with the largest share; max_by_key would give the last.
+    (0..peers.len()).rev().max_by_key(|place| share(&peers[*place]))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+
     use super::*;
 
-    fn status(request: &str) -> String {
-        let response = response(request.as_bytes(), || "x 1\n".to_owned());
-        response.lines().next().unwrap_or_default().to_owned()
+    #[test]
+    fn the_peer_with_the_most_places_gives_one_away() {
+        let peers =
+            |text: &str| -> Vec<IpAddr> { text.bytes().map(|byte| [10, 0, 0, byte].into()).collect() };
+        assert_eq!(next_to_leave(&peers("")), None);
+        assert_eq!(next_to_leave(&peers("abc")), Some(0));
+        assert_eq!(next_to_leave(&peers("abcb")), Some(1));
+        assert_eq!(next_to_leave(&peers("abbcccab")), Some(1));
+        assert_eq!(next_to_leave(&peers("abbccca")), Some(3));
     }
 
-    #[test]
-    fn only_reading_the_metrics_is_answered() {
-        assert_eq!(status("GET /metrics HTTP/1.1\r\n\r\n"), "HTTP/1.0 200 OK");
-        assert_eq!(status("GET /metrics?x=1 HTTP/1.0\r\n\r\n"), "HTTP/1.0 200 OK");
-        assert_eq!(status("GET /metrics/../state HTTP/1.1\r\n\r\n"), "HTTP/1.0 404 Not Found");
-        assert_eq!(status("POST /metrics HTTP/1.1\r\n\r\n"), "HTTP/1.0 405 Method Not Allowed");
-        assert_eq!(status("\r\n\r\n"), "HTTP/1.0 405 Method Not Allowed");
-        let head = response(b"HEAD /metrics HTTP/1.1\r\n\r\n", || "x 1\n".to_owned());
-        assert!(head.contains("Content-Length: 4\r\n") && head.ends_with("\r\n\r\n"), "{head}");
-    }
-
-    #[test]
-    fn a_caller_that_sends_too_much_or_nothing_does_not_stop_the_next_one() {
-        let report = SharedReport::default();
-        let address = start(SocketAddr::from(([127, 0, 0, 1], 0)), report).unwrap();
-        let mut noisy = TcpStream::connect(address).unwrap();
-        // The server hangs up in the middle; how much of it was taken does not matter.
-        let _ = noisy.write_all(&[b'x'; 3 * MAX_REQUEST]);
-        drop(TcpStream::connect(address).unwrap());
+    fn ask(address: SocketAddr) -> String {
         let mut caller = TcpStream::connect(address).unwrap();
         caller.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
         let mut answer = String::new();
         caller.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.0 200 OK\r\n"), "{answer}");
-        assert!(answer.contains("\nhosts_updater_ready 0\n"), "{answer}");
+        answer
+    }
+
+    #[test]
+    fn callers_that_say_too_much_or_nothing_do_not_stop_the_next_one() {
+        let report = SharedReport::default();
+        let address = start(SocketAddr::from(([127, 0, 0, 1], 0)), report).unwrap();
+        let mut noisy = TcpStream::connect(address).unwrap();
+        // The server hangs up in the middle; how much of it was taken does not matter.
+        let _ = noisy.write_all(&[b'x'; 64 << 10]);
+        let silent: Vec<TcpStream> = (0..3 * PLACES).map(|_| TcpStream::connect(address).unwrap()).collect();
+        for _ in 0..3 {
+            let answer = ask(address);
+            assert!(answer.starts_with("HTTP/1.0 200 OK\r\n"), "{answer}");
+            assert!(answer.contains("\nhosts_updater_ready 0\n"), "{answer}");
+        }
+        drop(silent);
+    }
+
+    #[test]
+    fn a_caller_that_stays_silent_is_hung_up_on() {
+        let address = start(SocketAddr::from(([127, 0, 0, 1], 0)), SharedReport::default()).unwrap();
+        let mut silent = TcpStream::connect(address).unwrap();
+        let mut half = TcpStream::connect(address).unwrap();
+        half.write_all(b"GET /metrics HTTP/1.0\r\nX: ").unwrap();
+        for stream in [&mut silent, &mut half] {
+            let mut answer = Vec::new();
+            let _ = stream.read_to_end(&mut answer);
+            assert_eq!(answer, b"");
+        }
     }
 }

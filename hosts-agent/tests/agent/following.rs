@@ -1,15 +1,8 @@
 //! The agent that keeps running.
 
 use std::fs;
-use std::net::SocketAddr;
 
-use crate::node::{Agent, LOCAL, Node, get, list, metric, stderr};
-
-fn metrics_address(agent: &Agent) -> SocketAddr {
-    let log = agent.log();
-    let address = log.lines().find_map(|line| line.strip_prefix("metrics at http://"));
-    address.expect("the address is in the log").trim_end_matches("/metrics").parse().unwrap()
-}
+use crate::node::{LOCAL, Node, get, list, metric, stderr};
 
 #[test]
 fn a_swapped_list_reaches_the_file_without_waiting_for_the_recheck() {
@@ -69,7 +62,7 @@ fn another_writer_is_answered_at_once_whether_it_renames_or_overwrites() {
     let node = Node::new(LOCAL);
     node.mount_list(&list("10.0.0.1"));
     let mut agent = node.start(&["--recheck=1h", "--metrics-ip=127.0.0.1", "--metrics-port=0"]);
-    let address = metrics_address(&agent);
+    let address = agent.metrics_address();
     fs::write(node.path("etc/theirs"), "127.0.0.1 localhost renamed\n").unwrap();
     fs::rename(node.path("etc/theirs"), node.hosts_file()).unwrap();
     agent.wait("the block in the renamed file", || {
@@ -102,7 +95,7 @@ fn the_slow_recheck_finds_what_no_event_told() {
     let node = Node::new(LOCAL);
     node.mount_list(&list("10.0.0.1"));
     let mut agent = node.start(&["--recheck=1s", "--metrics-ip=127.0.0.1", "--metrics-port=0"]);
-    let address = metrics_address(&agent);
+    let address = agent.metrics_address();
     let passes = || metric(&get(address, "/metrics"), "passes_total");
     let before = passes();
     agent.wait("two more passes", || (passes() >= before + 2).then_some(()));

@@ -50,6 +50,10 @@ impl Node {
 
     /// Swaps the list as the kubelet does: a new directory, a link beside, a rename of the link.
     pub(crate) fn mount_list(&self, yaml: &str) {
+        self.mount_bytes(yaml.as_bytes());
+    }
+
+    pub(crate) fn mount_bytes(&self, yaml: &[u8]) {
         let config = self.path("config");
         let version =
             (0..).map(|number| format!("..v{number}")).find(|name| !config.join(name).exists()).unwrap();
@@ -65,7 +69,7 @@ impl Node {
     /// The program with this node's directories; no settings from the environment.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hosts-updater"));
-        command.env_clear().arg("--config-dir").arg(self.path("config"));
+        command.env_clear().envs(image_environment()).arg("--config-dir").arg(self.path("config"));
         command.arg("--hosts-file").arg(self.hosts_file()).arg("--state-dir").arg(self.path("state"));
         command.args(arguments);
         command
@@ -116,6 +120,30 @@ impl Agent {
         }
     }
 
+    /// Where it answers with its metrics.
+    pub(crate) fn metrics_address(&self) -> SocketAddr {
+        let log = self.log();
+        let address = log.lines().find_map(|line| line.strip_prefix("metrics at http://"));
+        address.expect("the address is in the log").trim_end_matches("/metrics").parse().unwrap()
+    }
+
+    /// The process of its keeper.
+    pub(crate) fn keeper(&self) -> u32 {
+        let id = self.child.id();
+        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+        children.trim().parse().expect("the agent has one child")
+    }
+
+    /// The most that each of both processes has had in memory, summed, in KiB.
+    pub(crate) fn most_memory(&self) -> u64 {
+        let of = |id: u32| {
+            let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+            line.split_whitespace().next().unwrap().parse::<u64>().unwrap()
+        };
+        of(self.child.id()) + of(self.keeper())
+    }
+
     pub(crate) fn terminate(&mut self) -> std::process::ExitStatus {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
@@ -128,6 +156,12 @@ impl Drop for Agent {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What the image sets for the program.
+fn image_environment() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let image = include_str!("../../../artifacts/images/hosts-updater.Dockerfile");
+    image.lines().filter_map(|line| line.strip_prefix("ENV ")?.split_once('='))
 }
 
 pub(crate) fn list(ip: &str) -> String {
