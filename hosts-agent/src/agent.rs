@@ -12,9 +12,10 @@ use tcr::image_pull_secret::WhenLinkDown;
 
 use crate::block::{self, Found, State};
 use crate::bounds::Bounds;
-use crate::config::{self, ConfigError};
-use crate::hosts_file::{HostsFile, HostsFileError, Snapshot, Version};
+use crate::config::{ConfigError, ListFile};
+use crate::hosts_file::{HostsFile, HostsFileError, Version};
 use crate::link::{self, Links, Standing};
+use crate::message::Message;
 use crate::probe;
 use crate::report::Report;
 use crate::resolver::{self, View};
@@ -25,7 +26,7 @@ const ATTEMPTS: usize = 5;
 /// What a pass works on, and what it remembers from the one before.
 #[derive(Debug)]
 pub struct Agent {
-    config_dir: PathBuf,
+    list: ListFile,
     bounds: Bounds,
     file: HostsFile,
     /// The last list that was good: what the file is to carry while the present one is bad.
@@ -82,10 +83,10 @@ pub struct Outcome {
 impl Agent {
     /// An agent that has not looked at anything yet. With `probing`, entries of private links are
     /// taken when their address answers.
-    pub fn new(config_dir: PathBuf, bounds: Bounds, file: HostsFile, probing: Option<Probing>) -> Self {
+    pub fn new(list: ListFile, bounds: Bounds, file: HostsFile, probing: Option<Probing>) -> Self {
         let report = Report::default();
         Self {
-            config_dir,
+            list,
             bounds,
             file,
             last_good: None,
@@ -111,7 +112,7 @@ impl Agent {
     /// starts afresh.
     pub fn pass(&mut self) -> Outcome {
         self.report.passes += 1;
-        let read = config::read(&self.config_dir, &self.bounds);
+        let read = self.list.read(&self.bounds);
         // A list that was there and is gone is another matter.
         self.report.awaits_list = !self.has_read_list && read.as_ref().is_err_and(ConfigError::is_absence);
         self.report.list_problem = match read {
@@ -124,7 +125,7 @@ impl Agent {
                 None
             }
             Err(_) if self.report.awaits_list => None,
-            Err(error) => Some(error.to_string()),
+            Err(error) => Some(Message::new(error)),
         };
         let foreign_changes = self.report.foreign_changes;
         self.probe();
@@ -136,7 +137,7 @@ impl Agent {
             is_lost: matches!(&result, Err(CarryError::File(HostsFileError::Alone(_)))),
             next_probe: self.probing.as_ref().and_then(|probing| probing.links.next()),
         };
-        self.report.file_problem = result.err().map(|error| error.to_string());
+        self.report.file_problem = result.err().map(Message::new);
         outcome
     }
 
@@ -184,7 +185,8 @@ impl Agent {
                     // Until the new address has answered, the old one is the better guess, unless
                     // pulls may as well go elsewhere.
                     let carried = self.carried.iter().flatten();
-                    let old = carried.filter(|line| line.domain() == entry.domain());
+                    let old = carried
+                        .filter(|line| line.domain() == entry.domain() && self.bounds.reason(line).is_none());
                     if standing == Standing::Untried && when_down == WhenLinkDown::Keep {
                         for line in old.filter(|line| !chosen.contains(line)).cloned().collect::<Vec<_>>() {
                             chosen.push(line);
@@ -199,17 +201,8 @@ impl Agent {
 
     fn carry(&mut self) -> Result<(), CarryError> {
         for _ in 0..ATTEMPTS {
-            let snapshot = self.file.read()?;
-            let found = Found::new(&snapshot.bytes);
-            let state = found.state();
-            if self.last_good.is_none() {
-                self.last_good = self.adopted(&state).map(Rc::new);
-            }
-            let Some(list) = self.last_good.clone() else {
-                self.report.entries = if let State::Intact(entries) = state { entries.len() } else { 0 };
-                return Ok(());
-            };
-            match self.carry_list(&list, &snapshot, &found, &state) {
+            let Some(change) = self.look()? else { return Ok(()) };
+            match self.write(change) {
                 Err(CarryError::File(HostsFileError::Changed(_))) => {}
                 result => return result,
             }
@@ -217,59 +210,65 @@ impl Agent {
         Err(HostsFileError::Changed(self.file.path().to_owned()).into())
     }
 
-    fn carry_list(
-        &mut self,
-        list: &HostsList,
-        snapshot: &Snapshot,
-        found: &Found<'_>,
-        state: &State,
-    ) -> Result<(), CarryError> {
-        if let (None, State::Intact(lines)) = (&self.carried, state) {
+    /// Looks at the file; gives what is to be changed. The file's bytes are not kept: whoever changes it reads them
+    /// himself.
+    fn look(&mut self) -> Result<Option<Change>, CarryError> {
+        let snapshot = self.file.read()?;
+        let found = Found::new(&snapshot.bytes);
+        let state = found.state();
+        if self.last_good.is_none() {
+            self.last_good = self.adopted(&state).map(Rc::new);
+        }
+        let Some(list) = self.last_good.clone() else {
+            self.report.entries = if let State::Intact(entries) = state { entries.len() } else { 0 };
+            return Ok(None);
+        };
+        if let (None, State::Intact(lines)) = (&self.carried, &state) {
             self.carried = Some(lines.clone());
         }
-        let enabled = list.enabled();
-        let wanted = self.chosen(&enabled);
+        let wanted = self.chosen(&list.enabled());
         let lines: Vec<&HostsEntry> = wanted.iter().collect();
-        let new = found.merge(&lines);
-        let is_carried = match state {
-            State::Absent => wanted.is_empty(),
-            State::Intact(entries) => *entries == wanted,
-            State::Damaged => false,
-        };
         self.settled = None;
-        let is_foreign = *state == State::Damaged || (!is_carried && self.carried.as_ref() == Some(&wanted));
-        let mut is_written = false;
-        if new.is_change() {
-            self.write(snapshot, &new.pieces())?;
-            self.report.foreign_changes += u64::from(is_foreign);
-            is_written = true;
+        if found.merge(&lines).is_change() {
+            let is_carried = match &state {
+                State::Absent => wanted.is_empty(),
+                State::Intact(entries) => *entries == wanted,
+                State::Damaged => false,
+            };
+            let is_foreign =
+                state == State::Damaged || (!is_carried && self.carried.as_ref() == Some(&wanted));
+            return Ok(Some(Change { version: snapshot.version(), list, wanted, is_foreign }));
         }
-        self.report.generation = Some(list.generation());
-        self.report.entries = wanted.len();
-        self.report.withheld = enabled.iter().filter(|entry| !wanted.contains(&entry.line())).count();
-        let result = if is_written {
-            self.verify(&lines)
-        } else {
-            self.report.conflicts = resolver::view(&snapshot.bytes, &lines).conflicts;
-            Ok(())
-        };
-        self.settled = if is_written { None } else { snapshot.settled_version() };
-        self.carried = Some(wanted);
-        result
+        self.report.conflicts = resolver::view(&snapshot.bytes, &lines).conflicts;
+        self.settled = snapshot.settled_version();
+        self.carries(&list, wanted);
+        Ok(None)
     }
 
-    fn write(&mut self, snapshot: &Snapshot, new: &[&[u8]]) -> Result<(), CarryError> {
-        match self.file.replace(snapshot, new) {
+    fn write(&mut self, Change { version, list, wanted, is_foreign }: Change) -> Result<(), CarryError> {
+        let lines: Vec<&HostsEntry> = wanted.iter().collect();
+        match self.file.replace(&version, &lines) {
             Ok(mode) => {
                 self.report.writes += 1;
                 self.report.mode = Some(mode);
-                Ok(())
             }
             Err(error) => {
                 self.report.write_failures += u64::from(!error.is_passing());
-                Err(error.into())
+                return Err(error.into());
             }
         }
+        self.report.foreign_changes += u64::from(is_foreign);
+        let result = self.verify(&lines);
+        self.carries(&list, wanted);
+        result
+    }
+
+    /// The file carries the lines `wanted` of `list`.
+    fn carries(&mut self, list: &HostsList, wanted: Vec<HostsEntry>) {
+        self.report.generation = Some(list.generation());
+        self.report.entries = wanted.len();
+        self.report.withheld = list.enabled().iter().filter(|entry| !wanted.contains(&entry.line())).count();
+        self.carried = Some(wanted);
     }
 
     /// Whoever resolves opens the path anew, and so does this.
@@ -292,6 +291,17 @@ impl Agent {
         let list = HostsList::new(entries.clone()).ok()?;
         self.bounds.check(&list).is_ok().then_some(list)
     }
+}
+
+/// What is to be done to the file.
+struct Change {
+    /// The file that it was decided for.
+    version: Version,
+    list: Rc<HostsList>,
+    /// The lines that are to be ours.
+    wanted: Vec<HostsEntry>,
+    /// Somebody else had changed our lines.
+    is_foreign: bool,
 }
 
 /// Why the file does not carry the list.

@@ -1,6 +1,7 @@
 //! The command line of `hosts-updater`. Every path is an argument, so the whole program runs on a
 //! temporary directory.
 
+use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use tcr::hosts_entry::HostsEntry;
 
 use crate::address_range::AddressRange;
 use crate::bounds::Bounds;
+use crate::confine::Wanted;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -100,6 +102,10 @@ pub struct Args {
     #[arg(long, env = "HOSTS_UPDATER_PROBE_PORT", value_name = "PORT", default_value_t = 443)]
     pub probe_port: u16,
 
+    /// What must confine the running agent, so that it can open no file of the node
+    #[arg(long, env = "HOSTS_UPDATER_CONFINEMENT", value_enum, value_name = "WHAT", default_value = "auto")]
+    pub confinement: Wanted,
+
     /// A directory in memory for what --healthcheck reads
     #[arg(long, env = "HOSTS_UPDATER_STATE_DIR", value_name = "DIR", default_value = "/run/hosts-updater")]
     pub state_dir: PathBuf,
@@ -116,7 +122,7 @@ pub struct Args {
     #[arg(long, conflicts_with = "once")]
     pub dry_run: bool,
 
-    /// Open the hosts file for another process of this program
+    /// Open the files for another process of this program, and write the hosts file
     #[arg(long, hide = true)]
     pub keeper: bool,
 
@@ -139,6 +145,27 @@ impl Args {
     /// Where metrics are answered.
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.metrics_ip.map(|ip| SocketAddr::new(ip, self.metrics_port))
+    }
+
+    /// The arguments of this process's keeper, which has the same bounds.
+    pub fn of_keeper(&self) -> Vec<OsString> {
+        let confinement = self.confinement.to_possible_value();
+        let confinement = confinement.as_ref().map_or("auto", |value| value.get_name());
+        let mut arguments: Vec<OsString> = vec!["--keeper".into()];
+        let mut add = |name: &str, value: OsString| {
+            // In one word: a value may begin with a hyphen.
+            let mut argument = OsString::from(format!("{name}="));
+            argument.push(value);
+            arguments.push(argument);
+        };
+        add("--config-dir", self.config_dir.clone().into());
+        add("--hosts-file", self.hosts_file.clone().into());
+        add("--confinement", confinement.into());
+        self.allowed_roots.iter().for_each(|root| add("--allowed-root", root.into()));
+        self.allowed_ranges.iter().for_each(|range| add("--allowed-range", range.to_string().into()));
+        self.allowed_names.iter().for_each(|name| add("--allowed-name", name.into()));
+        self.node_name.iter().for_each(|name| add("--node-name", name.into()));
+        arguments
     }
 
     /// The bounds that the arguments and `host_name`, the node's own, set.
@@ -201,6 +228,29 @@ mod tests {
     }
 
     #[test]
+    fn the_keeper_has_the_bounds_and_the_files_of_its_agent() {
+        for arguments in [
+            &["hosts-updater"][..],
+            &["hosts-updater", "--allowed-root=a.com,b.com", "--allowed-name=c.com", "--node-name=-x"],
+            &[
+                "hosts-updater",
+                "--allowed-range=fd00::/8,10.1.0.0/16",
+                "--confinement=seccomp",
+                "--hosts-file=/a b",
+            ],
+        ] {
+            let args = Args::try_parse_from(arguments).unwrap();
+            let program = [OsString::from("hosts-updater")];
+            let keeper = Args::try_parse_from(program.into_iter().chain(args.of_keeper())).unwrap();
+            assert!(keeper.keeper);
+            assert_eq!(keeper.bounds("host"), args.bounds("host"));
+            assert_eq!(keeper.config_dir, args.config_dir);
+            assert_eq!(keeper.hosts_file, args.hosts_file);
+            assert_eq!(keeper.confinement, args.confinement);
+        }
+    }
+
+    #[test]
     fn a_setting_that_cannot_work_is_a_usage_error_that_names_it() {
         for (argument, part) in [
             ("--allowed-range=10.0.0.1/8", "which is 10.0.0.0/8"),
@@ -208,6 +258,7 @@ mod tests {
             ("--recheck=1ms", "1s to 1h"),
             ("--recheck=60", "a unit is missing"),
             ("--metrics-ip=node-1", "--metrics-ip"),
+            ("--confinement=none", "auto, landlock, seccomp"),
         ] {
             let error = Args::try_parse_from(["hosts-updater", argument]).unwrap_err();
             assert_eq!(error.exit_code(), 2);

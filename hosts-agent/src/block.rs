@@ -16,7 +16,7 @@ use std::net::IpAddr;
 use std::ops::Range;
 
 use memchr::{memchr, memmem, memrchr};
-use tcr::hosts_entry::{HostsEntry, fnv1a};
+use tcr::hosts_entry::{HostsEntry, MAX_ENTRIES, fnv1a};
 
 const BEGIN: &str = "# BEGIN tcr-assistant hosts-updater";
 const END: &str = "# END tcr-assistant hosts-updater";
@@ -204,6 +204,10 @@ fn intact(block: &[u8]) -> Option<Vec<HostsEntry>> {
     let mut entries = Vec::new();
     for line in lines {
         if line != END {
+            // No list is longer: somebody has written that.
+            if entries.len() == MAX_ENTRIES {
+                return None;
+            }
             entries.push(entry(line.as_bytes())?);
         }
     }

@@ -59,7 +59,8 @@ impl Bounds {
         Ok(())
     }
 
-    fn reason(&self, entry: &HostsEntry) -> Option<Reason> {
+    /// What `entry` may not have; none when it is within the bounds.
+    pub fn reason(&self, entry: &HostsEntry) -> Option<Reason> {
         let domain = entry.domain();
         let is_own = |own: &String| domain == own || Some(domain) == own.split('.').next();
         if self.own_names.iter().any(is_own) {

@@ -1,21 +1,58 @@
 //! The list as the kubelet mounts it: `hosts.yaml` in the ConfigMap's directory.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use tcr::hosts_entry::{HOSTS_KEY, HostsList};
 
 use crate::bounds::{Bounds, Refusal};
+use crate::hosts_file::HostsFileError;
+use crate::location::{self, LocationError};
+use crate::message::Message;
 
 mod list;
 
 /// The API server accepts no larger ConfigMap.
 const MAX_BYTES: u64 = 1 << 20;
 
+/// The list's file. Symlinks are followed while they stay in the ConfigMap's directory.
+#[derive(Clone, Debug)]
+pub struct ListFile {
+    path: PathBuf,
+    opener: Rc<dyn Opener>,
+}
+
+/// Who opens it.
+pub(crate) trait Opener: fmt::Debug {
+    /// The file, open for reading.
+    fn open(&self) -> Result<OwnedFd, ConfigError>;
+}
+
+/// This process.
+#[derive(Debug)]
+struct Direct(PathBuf);
+
+/// Where the list is in the ConfigMap's `directory`.
+pub fn path(directory: &Path) -> PathBuf {
+    directory.join(HOSTS_KEY)
+}
+
 /// Why there is no list that may be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
+    /// The directory is there and has no list: nobody has asked for anything yet.
+    #[error("cannot read {}: it is not there", .0.display())]
+    Absent(PathBuf),
+    /// There is no file that may be opened.
+    #[error(transparent)]
+    Location(LocationError),
+    /// What the keeper of the file says.
+    #[error(transparent)]
+    Kept(HostsFileError),
     /// The file cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {
@@ -36,7 +73,7 @@ pub enum ConfigError {
         /// The file.
         path: PathBuf,
         /// The field or place, and what is wrong there.
-        reason: String,
+        reason: Message,
     },
     /// An entry that the arguments do not allow.
     #[error("refused {}: {refusal}", path.display())]
@@ -51,42 +88,59 @@ pub enum ConfigError {
 impl ConfigError {
     /// The directory is there and has no list: nobody has asked for anything yet.
     pub fn is_absence(&self) -> bool {
-        match self {
-            Self::Read { path, source } => {
-                source.kind() == io::ErrorKind::NotFound && path.parent().is_some_and(Path::is_dir)
-            }
-            _ => false,
+        matches!(self, Self::Absent(_))
+    }
+}
+
+impl ListFile {
+    /// The list in the ConfigMap's `directory`.
+    pub fn new(directory: &Path) -> Self {
+        let path = path(directory);
+        Self::kept(&path, Rc::new(Direct(path.clone())))
+    }
+
+    /// The list at `path`, which `opener` opens.
+    pub(crate) fn kept(path: &Path, opener: Rc<dyn Opener>) -> Self {
+        Self { path: path.to_owned(), opener }
+    }
+
+    /// The whole list, or why no part of it may be written.
+    pub fn read(&self, bounds: &Bounds) -> Result<HostsList, ConfigError> {
+        let path = || self.path.clone();
+        let text = match read_limited(self.opener.open()?) {
+            Ok(Some(text)) => text,
+            Ok(None) => return Err(ConfigError::Large { path: path() }),
+            Err(source) => return Err(ConfigError::Read { path: path(), source }),
+        };
+        let list = parse(&text).map_err(|reason| ConfigError::List { path: path(), reason })?;
+        match bounds.check(&list) {
+            Ok(()) => Ok(list),
+            Err(refusal) => Err(ConfigError::Refused { path: path(), refusal }),
         }
     }
 }
 
-/// The whole list, or why no part of it may be written.
-pub fn read(directory: &Path, bounds: &Bounds) -> Result<HostsList, ConfigError> {
-    let path = directory.join(HOSTS_KEY);
-    let text = match read_limited(&path) {
-        Ok(Some(text)) => text,
-        Ok(None) => return Err(ConfigError::Large { path }),
-        Err(source) => return Err(ConfigError::Read { path, source }),
-    };
-    let list = match parse(&text) {
-        Ok(list) => list,
-        Err(reason) => return Err(ConfigError::List { path, reason }),
-    };
-    match bounds.check(&list) {
-        Ok(()) => Ok(list),
-        Err(refusal) => Err(ConfigError::Refused { path, refusal }),
+impl Opener for Direct {
+    fn open(&self) -> Result<OwnedFd, ConfigError> {
+        location::open(&self.0).map_err(|error| {
+            if error.is_absence() {
+                ConfigError::Absent(self.0.clone())
+            } else {
+                ConfigError::Location(error)
+            }
+        })
     }
 }
 
 /// Reads the YAML text of the key.
-fn parse(text: &[u8]) -> Result<HostsList, String> {
-    let text = std::str::from_utf8(text).map_err(|error| error.to_string())?;
-    list::read(text).map_err(|error| error.to_string())
+fn parse(text: &[u8]) -> Result<HostsList, Message> {
+    let text = std::str::from_utf8(text).map_err(Message::new)?;
+    list::read(text).map_err(Message::new)
 }
 
-fn read_limited(path: &Path) -> io::Result<Option<Vec<u8>>> {
+fn read_limited(file: OwnedFd) -> io::Result<Option<Vec<u8>>> {
     let mut text = Vec::new();
-    File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut text)?;
+    File::from(file).take(MAX_BYTES + 1).read_to_end(&mut text)?;
     Ok((text.len() as u64 <= MAX_BYTES).then_some(text))
 }
 

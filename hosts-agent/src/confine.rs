@@ -1,153 +1,119 @@
-//! Landlock: what this program cannot reach, whatever goes wrong in it.
+//! What the two processes cannot do, whatever goes wrong in them.
 //!
-//! Where the kernel does not have it, everything works without; the report says so.
+//! *Landlock* (Linux 5.13) takes files, ports and other processes away by what they are; *seccomp* takes system calls
+//! away, on every kernel that runs containers. The agent opens nothing once it is confined, so seccomp alone denies it
+//! every file; what Landlock adds is a second wall, and the ports. The keeper opens files, which seccomp cannot tell
+//! apart: without Landlock, what bounds it is that it takes four orders and checks them.
 
+use std::fmt;
 use std::path::Path;
 
-use landlock::{
-    ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, NetPort, PathBeneath,
-    PathFd, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope,
-};
+use clap::ValueEnum;
 
-/// What is asked for; older kernels give what they have of it.
-const WANTED: ABI = ABI::V6;
+mod landlock;
+mod seccomp;
 
-/// Why a process could not be confined.
+pub use self::landlock::RulesError;
+pub use self::seccomp::FilterError;
+
+/// By what the processes are to be confined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Wanted {
+    /// All that the kernel has; the metrics and the log say what that is
+    Auto,
+    /// Landlock and seccomp; without one of them it does not run
+    Landlock,
+    /// seccomp alone, as on kernels before 5.13; without it it does not run
+    Seccomp,
+}
+
+/// What holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Confinement {
+    /// Landlock and seccomp.
+    Landlock,
+    /// seccomp alone.
+    Seccomp,
+    /// Nothing.
+    #[default]
+    None,
+}
+
+/// Why a process is not confined as it was wanted.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfineError {
-    /// A directory that it needs is not there.
-    #[error("cannot open {path} to be confined to it: {source}")]
-    Directory {
-        /// The directory.
-        path: String,
-        /// Why.
-        source: landlock::PathFdError,
-    },
-    /// The kernel refused.
-    #[error("cannot be confined by Landlock: {0}")]
-    Rules(#[from] RulesetError),
+    /// The kernel is too old for Landlock, or has it switched off.
+    #[error(
+        "this kernel has no Landlock, and --confinement=landlock asks for it: it takes Linux 5.13, and landlock among \
+         the kernel's lsm=; --confinement=auto runs without it"
+    )]
+    NoLandlock,
+    /// Landlock is there and refuses.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
+    /// seccomp is not there, or refuses.
+    #[error("{0}; --confinement=auto runs without it")]
+    Filter(#[from] FilterError),
 }
 
-/// Whether the kernel has Landlock.
-pub fn is_available() -> bool {
-    let ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
-    ruleset.handle_access(AccessFs::from_all(ABI::V1)).and_then(Ruleset::create).is_ok()
-}
-
-/// From now on this process reads `config_dir`, reads and writes `state_dir`, listens on
-/// `metrics_port` and connects to `probe_port`, and has no other file, program or port. Files that
-/// are open stay open. Threads that run already are not confined: call it before there are any.
+/// From now on this process opens, makes and removes no file and starts no program. It listens on `metrics_port`,
+/// connects to `probe_port`, and uses what it has open. Threads that run already are not confined: call it before
+/// there are any.
 pub fn agent(
-    config_dir: &Path,
-    state_dir: &Path,
+    wanted: Wanted,
     metrics_port: Option<u16>,
     probe_port: Option<u16>,
-) -> Result<bool, ConfineError> {
-    let state = AccessFs::ReadFile
-        | AccessFs::ReadDir
-        | AccessFs::WriteFile
-        | AccessFs::Truncate
-        | AccessFs::MakeReg
-        | AccessFs::RemoveFile;
-    let places = [(config_dir, AccessFs::ReadFile | AccessFs::ReadDir), (state_dir, state)];
-    let ports = [(metrics_port, AccessNet::BindTcp), (probe_port, AccessNet::ConnectTcp)];
-    restrict(&places, &ports)
+) -> Result<Confinement, ConfineError> {
+    confine(wanted, landlock::is_available(), || landlock::agent(metrics_port, probe_port), seccomp::agent)
 }
 
-/// From now on this process reads and writes files in `directory`, makes and removes them, and has
-/// nothing else.
-pub fn keeper(directory: &Path) -> Result<bool, ConfineError> {
-    let rights = AccessFs::ReadFile
-        | AccessFs::ReadDir
-        | AccessFs::WriteFile
-        | AccessFs::MakeReg
-        | AccessFs::RemoveFile;
-    restrict(&[(directory, rights)], &[])
+/// From now on this process reads and writes files in `directory`, makes and removes them, reads files in `config_dir`,
+/// and has no network and no other program. Without Landlock it has the same system calls, and all directories.
+pub fn keeper(wanted: Wanted, directory: &Path, config_dir: &Path) -> Result<Confinement, ConfineError> {
+    confine(wanted, landlock::is_available(), || landlock::keeper(directory, config_dir), seccomp::keeper)
 }
 
-fn restrict(
-    places: &[(&Path, BitFlags<AccessFs>)],
-    ports: &[(Option<u16>, AccessNet)],
-) -> Result<bool, ConfineError> {
-    let mut rules = Ruleset::default()
-        .handle_access(AccessFs::from_all(WANTED))?
-        .handle_access(AccessNet::from_all(WANTED))?
-        .scope(Scope::from_all(WANTED))?
-        .create()?;
-    for (path, rights) in places {
-        let directory = PathFd::new(path)
-            .map_err(|source| ConfineError::Directory { path: path.display().to_string(), source })?;
-        rules = rules.add_rule(PathBeneath::new(directory, *rights))?;
+fn confine(
+    wanted: Wanted,
+    is_available: bool,
+    landlock: impl FnOnce() -> Result<(), RulesError>,
+    seccomp: impl FnOnce() -> Result<(), FilterError>,
+) -> Result<Confinement, ConfineError> {
+    let has_landlock = wanted != Wanted::Seccomp && is_available;
+    if has_landlock {
+        landlock()?;
+    } else if wanted == Wanted::Landlock {
+        return Err(ConfineError::NoLandlock);
     }
-    for (port, right) in ports {
-        if let Some(port) = port {
-            rules = rules.add_rule(NetPort::new(*port, *right))?;
+    match seccomp() {
+        Ok(()) if has_landlock => Ok(Confinement::Landlock),
+        Ok(()) => Ok(Confinement::Seccomp),
+        // A half of what the word promises is not called by it.
+        Err(_) if wanted == Wanted::Auto => Ok(Confinement::None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+impl Confinement {
+    /// For people.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Landlock => "confined by Landlock and seccomp",
+            Self::Seccomp => "confined by seccomp, without Landlock",
+            Self::None => "not confined: the kernel does not give seccomp",
         }
     }
-    Ok(rules.restrict_self()?.ruleset != RulesetStatus::NotEnforced)
+}
+
+impl fmt::Display for Confinement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Landlock => "landlock",
+            Self::Seccomp => "seccomp",
+            Self::None => "none",
+        })
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::io::ErrorKind;
-    use std::net::{TcpListener, TcpStream};
-
-    use super::*;
-
-    /// Landlock confines a thread: the test's own is the process.
-    fn confined<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-        std::thread::scope(|scope| scope.spawn(work).join().unwrap())
-    }
-
-    #[track_caller]
-    fn check_denied<T: std::fmt::Debug>(result: std::io::Result<T>) {
-        assert_eq!(result.unwrap_err().kind(), ErrorKind::PermissionDenied);
-    }
-
-    #[test]
-    fn the_agent_reads_its_list_writes_its_state_and_nothing_else() {
-        assert!(is_available(), "this test needs a kernel with Landlock");
-        let node = tempfile::tempdir().unwrap();
-        let [config, state, etc] = ["config", "state", "etc"].map(|name| node.path().join(name));
-        for directory in [&config, &state, &etc] {
-            fs::create_dir(directory).unwrap();
-            fs::write(directory.join("shadow"), "secret").unwrap();
-        }
-        let open = TcpListener::bind("127.0.0.1:0").unwrap();
-        let other = TcpListener::bind("127.0.0.1:0").unwrap();
-        confined(|| {
-            fs::read("/etc/shadow").expect("this test needs root and /etc/shadow");
-            let probe_port = Some(open.local_addr().unwrap().port());
-            assert!(agent(&config, &state, Some(0), probe_port).unwrap());
-            check_denied(fs::read("/etc/shadow"));
-            check_denied(fs::read(etc.join("shadow")));
-            check_denied(fs::write(etc.join("hosts"), "x"));
-            check_denied(fs::remove_file(etc.join("shadow")));
-            check_denied(fs::write(config.join("hosts.yaml"), "[]"));
-            check_denied(std::process::Command::new("/bin/true").status());
-            check_denied(TcpStream::connect(other.local_addr().unwrap()));
-            assert_eq!(fs::read_to_string(config.join("shadow")).unwrap(), "secret");
-            fs::write(state.join("new"), "x").unwrap();
-            fs::rename(state.join("new"), state.join("shadow")).unwrap();
-            TcpStream::connect(open.local_addr().unwrap()).unwrap();
-            TcpListener::bind("127.0.0.1:0").unwrap();
-        });
-    }
-
-    #[test]
-    fn the_keeper_has_its_directory_and_nothing_else() {
-        let node = tempfile::tempdir().unwrap();
-        let etc = node.path().join("etc");
-        fs::create_dir(&etc).unwrap();
-        fs::write(etc.join("hosts"), "old\n").unwrap();
-        confined(|| {
-            assert!(keeper(&etc).unwrap());
-            check_denied(fs::read("/etc/shadow"));
-            check_denied(TcpListener::bind("127.0.0.1:0"));
-            let file = crate::hosts_file::HostsFile::new(&etc.join("hosts"));
-            file.replace(&file.read().unwrap(), &[b"new\n"]).unwrap();
-            assert_eq!(fs::read_to_string(etc.join("hosts")).unwrap(), "new\n");
-        });
-    }
-}
+mod tests;

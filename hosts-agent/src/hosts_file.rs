@@ -2,11 +2,11 @@
 //! part of it.
 //!
 //! *Expected flow.* [`HostsFile::read`] gives the content and remembers which version it was.
-//! The caller computes the new content. [`HostsFile::replace`] takes a lock on the directory,
-//! makes sure that the version is still there, writes a temporary file beside it with the same
-//! mode, owner, label and extended attributes, syncs it, renames it over the old one and syncs the
-//! directory. The steps that need rights on the directory are few and fixed; a confined process
-//! leaves them to another one, see [`keeper`].
+//! The caller decides which lines are to be ours. [`HostsFile::replace`] takes a lock on the directory,
+//! makes sure that the version is still there, writes its own copy of it with that one block changed
+//! to a temporary file beside it with the same mode, owner, label and extended attributes, syncs it,
+//! renames it over the old one and syncs the directory. A confined process leaves all of that to
+//! another one, see [`crate::keeper`].
 //!
 //! *Guarantees.* A reader that opens the file finds the old or the new content, also when this
 //! program or the machine dies at any moment. Where the file cannot be renamed over (it is a mount
@@ -27,21 +27,22 @@ use std::rc::Rc;
 
 use rustix::fs::Stat;
 use rustix::io::Errno;
+use tcr::hosts_entry::HostsEntry;
 
 mod directory;
 mod in_place;
-pub mod keeper;
-mod location;
 mod renamed;
 mod version;
 
-use directory::{Direct, Directory};
-use location::Location;
+use crate::location::{Location, LocationError, parent};
+use crate::message::Message;
+pub(crate) use directory::{Direct, Directory};
 pub use renamed::TEMPORARY_NAME;
 pub use version::Version;
 
-/// Larger files are left alone: nobody's resolver reads them in time.
-const MAX_BYTES: u64 = 64 << 20;
+/// Larger files are left alone: they would not fit into the memory that the chart gives the program, and nobody's
+/// resolver reads them in time.
+const MAX_BYTES: u64 = 8 << 20;
 
 /// A hosts file by its path. A symlink is followed while it stays in the path's directory.
 #[derive(Clone, Debug)]
@@ -82,25 +83,9 @@ pub enum HostsFileError {
         /// Why it failed.
         source: io::Error,
     },
-    /// A symlink that leads where the node's file system is not mounted.
-    #[error(
-        "cannot follow the symlink {} to {}: it leads out of {}; mount the directory that holds the file itself",
-        path.display(), target.display(), directory.display()
-    )]
-    Outside {
-        /// The hosts file.
-        path: PathBuf,
-        /// Where its link leads.
-        target: PathBuf,
-        /// The directory that must not be left.
-        directory: PathBuf,
-    },
-    /// Links that lead to each other.
-    #[error("cannot follow {}: too many symlinks", .0.display())]
-    Loop(PathBuf),
-    /// A directory, a device or a pipe.
-    #[error("cannot use {}: it is not a regular file", .0.display())]
-    NotAFile(PathBuf),
+    /// The path leads to no file.
+    #[error(transparent)]
+    Location(#[from] LocationError),
     /// More bytes than a hosts file may have.
     #[error("cannot use {}: it has more than {MAX_BYTES} bytes", .0.display())]
     Large(PathBuf),
@@ -122,7 +107,7 @@ pub enum HostsFileError {
     Locked(PathBuf),
     /// What the keeper of the directory says.
     #[error("{0}")]
-    Told(String),
+    Told(Message),
     /// The keeper of the directory is no more.
     #[error("the process that opens {} for this one has ended", .0.display())]
     Alone(PathBuf),
@@ -138,7 +123,12 @@ impl HostsFileError {
 impl HostsFile {
     /// The file at `path`, which need not be there yet.
     pub fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), directory: Rc::new(Direct::new(path)) }
+        Self::kept(path, Rc::new(Direct::new(path)))
+    }
+
+    /// The file at `path`, which `directory` opens and replaces.
+    pub(crate) fn kept(path: &Path, directory: Rc<dyn Directory>) -> Self {
+        Self { path: path.to_owned(), directory }
     }
 
     /// The path as given.
@@ -150,84 +140,73 @@ impl HostsFile {
     /// where a symlink leads elsewhere, each with the name there.
     pub fn places(&self) -> Vec<(PathBuf, OsString)> {
         let mut places = Vec::new();
-        if let (Some(directory), Some(name)) = (self.path.parent(), self.path.file_name()) {
-            let directory = if directory == Path::new("") { Path::new(".") } else { directory };
-            places.push((directory.to_owned(), name.to_owned()));
+        if let Some(name) = self.path.file_name() {
+            places.push((parent(&self.path).to_owned(), name.to_owned()));
         }
-        if let Ok(Location { path, name, .. }) = location::locate(&self.path)
-            && !places.contains(&(path.clone(), name.clone()))
-        {
-            places.push((path, name));
+        if let Ok(location) = Location::of(&self.path) {
+            let place = (location.directory(), location.name().to_owned());
+            if !places.contains(&place) {
+                places.push(place);
+            }
         }
         places
     }
 
     /// The content as somebody who opens the path now would read it.
     pub fn read(&self) -> Result<Snapshot, HostsFileError> {
-        let mut file = File::from(self.directory.read()?);
-        let stat = rustix::fs::fstat(&file).map_err(|source| self.step("inspect", source))?;
-        let mut bytes = Vec::with_capacity(usize::try_from(stat.st_size).unwrap_or(0) + 1);
-        let read = (&mut file).take(MAX_BYTES + 1).read_to_end(&mut bytes);
-        read.map_err(|source| self.step("read", source))?;
-        // Who overwrites a file empties it first. What he writes then must not land in a file that
-        // ours has replaced.
-        if bytes.is_empty() && is_fresh(&stat) {
-            return Err(HostsFileError::Emptied(self.path.clone()));
-        }
-        if bytes.len() as u64 > MAX_BYTES {
-            return Err(HostsFileError::Large(self.path.clone()));
-        }
-        Ok(Snapshot { bytes, file: file.into(), stat })
+        let file = self.directory.read()?;
+        let stat = rustix::fs::fstat(&file).map_err(|source| HostsFileError::Step {
+            operation: "inspect",
+            path: self.path.clone(),
+            source: source.into(),
+        })?;
+        Snapshot::of(file, stat, &self.path)
     }
 
-    /// Whether the path still leads to this version. Takes no rights on the directory, and no look
-    /// at the content.
+    /// Whether the path still leads to this version. Opens nothing.
     pub fn is_at(&self, version: &Version) -> bool {
-        location::locate(&self.path)
+        Location::of(&self.path)
             .ok()
             .and_then(|location| location.stat().ok())
             .is_some_and(|stat| Version::of(&stat) == *version)
     }
 
-    /// Puts `new`, which comes in pieces, in the place of what `snapshot` has. Writes in any case:
-    /// whoever finds them equal has no reason to call.
-    pub fn replace(&self, snapshot: &Snapshot, new: &[&[u8]]) -> Result<Mode, HostsFileError> {
-        let result = self.replace_locked(snapshot, new);
-        self.directory.end();
-        result
-    }
-
-    fn replace_locked(&self, snapshot: &Snapshot, new: &[&[u8]]) -> Result<Mode, HostsFileError> {
-        let Snapshot { bytes, file, stat } = snapshot;
-        if let Some(beside) = self.directory.begin(&Version::of(stat))? {
-            match renamed::fill(beside, file, stat, new) {
-                Ok(()) => {
-                    if self.directory.commit()? {
-                        return Ok(Mode::Rename);
-                    }
-                }
-                Err(Failure::Impossible) => {}
-                Err(Failure::Failed(operation, source)) => return Err(self.step(operation, source)),
-            }
-        }
-        let old = self.directory.overwrite()?;
-        match in_place::replace(&old, stat, bytes, &new.concat()) {
-            Ok(()) => Ok(Mode::InPlace),
-            Err((operation, source)) => Err(self.step(operation, source)),
-        }
+    /// Makes the file's block that of `entries` (none: no block), if the file is still `version`. Writes in any case:
+    /// whoever finds nothing to change has no reason to call.
+    pub fn replace(&self, version: &Version, entries: &[&HostsEntry]) -> Result<Mode, HostsFileError> {
+        self.directory.replace(version, entries)
     }
 
     /// Removes the temporary file that a killed process may have left.
     pub fn clean(&self) -> Result<(), HostsFileError> {
         self.directory.clean()
     }
-
-    fn step(&self, operation: &'static str, source: impl Into<io::Error>) -> HostsFileError {
-        HostsFileError::Step { operation, path: self.path.clone(), source: source.into() }
-    }
 }
 
 impl Snapshot {
+    /// The content of `file`, which is at `path`.
+    fn of(file: OwnedFd, stat: Stat, path: &Path) -> Result<Self, HostsFileError> {
+        let mut file = File::from(file);
+        let size = usize::try_from(stat.st_size.min(MAX_BYTES as i64)).unwrap_or(0);
+        let mut bytes = Vec::with_capacity(size + 1);
+        let read = (&mut file).take(MAX_BYTES + 1).read_to_end(&mut bytes);
+        read.map_err(|source| HostsFileError::Step { operation: "read", path: path.to_owned(), source })?;
+        // Who overwrites a file empties it first. What he writes then must not land in a file that
+        // ours has replaced.
+        if bytes.is_empty() && is_fresh(&stat) {
+            return Err(HostsFileError::Emptied(path.to_owned()));
+        }
+        if bytes.len() as u64 > MAX_BYTES {
+            return Err(HostsFileError::Large(path.to_owned()));
+        }
+        Ok(Self { bytes, file: file.into(), stat })
+    }
+
+    /// The version that this is the content of.
+    pub fn version(&self) -> Version {
+        Version::of(&self.stat)
+    }
+
     /// The version that this is the content of; none while it is so young that a write within the
     /// same tick of the file system's clock would not show.
     pub fn settled_version(&self) -> Option<Version> {

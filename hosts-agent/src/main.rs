@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use hosts_agent::args::Args;
+use hosts_agent::message::Message;
 use hosts_agent::run;
 
 fn main() -> ExitCode {
@@ -13,7 +14,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Where nobody reads standard error there is nobody to tell.
-            let _ = writeln!(io::stderr(), "error: {error}");
+            let _ = writeln!(io::stderr(), "error: {}", Message::new(error));
             ExitCode::FAILURE
         }
     }

@@ -3,9 +3,11 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
+use crate::confine::Confinement;
 use crate::hosts_file::Mode;
 use crate::link::Standing;
-use crate::resolver::Conflict;
+use crate::message::Message;
+use crate::resolver::{Conflict, Conflicts};
 
 /// The state after a pass, and what has happened since the start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,21 +22,21 @@ pub struct Report {
     /// There has been no list yet: nothing is asked of the node, and nothing is done to it.
     pub awaits_list: bool,
     /// Why the list in the ConfigMap is not the one in the file.
-    pub list_problem: Option<String>,
+    pub list_problem: Option<Message>,
     /// Why the file does not carry the list.
-    pub file_problem: Option<String>,
+    pub file_problem: Option<Message>,
     /// Why changes are found by the slow re-check only.
-    pub watch_problem: Option<String>,
+    pub watch_problem: Option<Message>,
     /// Why nobody can read the metrics.
-    pub metrics_problem: Option<String>,
+    pub metrics_problem: Option<Message>,
     /// Lines of others for names of the list.
-    pub conflicts: Vec<Conflict>,
+    pub conflicts: Conflicts,
     /// Entries of the list that the file does not have, because their address does not answer.
     pub withheld: usize,
     /// The addresses of private links.
     pub links: Vec<(IpAddr, Standing)>,
-    /// Whether Landlock confines the process.
-    pub is_confined: bool,
+    /// What confines the process.
+    pub confinement: Confinement,
     /// Probes of links that had no answer.
     pub failed_probes: u64,
     /// Looks at list and file.
@@ -51,7 +53,7 @@ impl Report {
     /// Why the node is not as the list says; none when it is.
     pub fn unready(&self) -> Option<&str> {
         match (&self.list_problem, &self.file_problem) {
-            (Some(problem), _) | (None, Some(problem)) => Some(problem),
+            (Some(problem), _) | (None, Some(problem)) => Some(problem.as_str()),
             (None, None) if self.generation.is_none() && !self.awaits_list => {
                 Some("the first pass is not over")
             }
@@ -69,8 +71,9 @@ impl Report {
         let generation = self.generation.as_deref().unwrap_or("");
         let mode = self.mode.map_or(String::new(), |mode| mode.to_string());
         let info = format!(
-            "{{version=\"{}\",generation=\"{generation}\",mode=\"{mode}\"}}",
-            env!("CARGO_PKG_VERSION")
+            "{{version=\"{}\",generation=\"{generation}\",mode=\"{mode}\",confinement=\"{}\"}}",
+            env!("CARGO_PKG_VERSION"),
+            self.confinement
         );
         let flag = |is: bool| u64::from(is);
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
@@ -79,7 +82,7 @@ impl Report {
                 "info",
                 info.as_str(),
                 "gauge",
-                "The generation of the list in the file, and how it was written.",
+                "The generation of the list in the file, how it was written, and what confines the process.",
                 1,
             ),
             (
@@ -103,7 +106,7 @@ impl Report {
                 "",
                 "gauge",
                 "Other lines of the file that give a listed name another address.",
-                count(self.conflicts.len()),
+                count(self.conflicts.count),
             ),
             (
                 "withheld_entries",
@@ -119,7 +122,13 @@ impl Report {
                 "Addresses of private links that do not answer.",
                 count(self.links_down()),
             ),
-            ("confined", "", "gauge", "1 when Landlock confines the process.", flag(self.is_confined)),
+            (
+                "confined",
+                "",
+                "gauge",
+                "1 when the process can open no file of the node.",
+                flag(self.confinement != Confinement::None),
+            ),
             ("failed_probes_total", "", "counter", "Probes of links that had no answer.", self.failed_probes),
             ("passes_total", "", "counter", "Looks at list and file.", self.passes),
             ("writes_total", "", "counter", "Replacements of the file.", self.writes),
@@ -151,7 +160,7 @@ impl Report {
             match (now, then) {
                 (Some(problem), then) if Some(problem) != then.as_ref() => news.push(match what {
                     "list" => format!("{problem}; the last good entries stay"),
-                    _ => problem.clone(),
+                    _ => problem.to_string(),
                 }),
                 (None, Some(_)) => news.push(format!("the {what}'s problem is over")),
                 _ => {}
@@ -183,10 +192,14 @@ impl Report {
             news.push(format!("wrote the block: entries {}, generation {generation}{mode}", self.entries));
         }
         if self.conflicts != before.conflicts {
-            for Conflict { line, ip, domain } in &self.conflicts {
+            let Conflicts { first, count } = &self.conflicts;
+            for Conflict { line, ip, domain } in first {
                 news.push(format!(
                     "line {line} also gives {domain} the address {ip}: resolvers return both; remove that line"
                 ));
+            }
+            if *count > first.len() {
+                news.push(format!("{} more lines give listed names other addresses", count - first.len()));
             }
         }
         news

@@ -20,13 +20,34 @@ pub struct Conflict {
     pub domain: String,
 }
 
+/// Conflicts that are told one by one.
+const TOLD: usize = 10;
+
+/// The first few conflicts, and how many there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Conflicts {
+    /// The first ones in the file.
+    pub first: Vec<Conflict>,
+    /// All of them.
+    pub count: usize,
+}
+
+impl Conflicts {
+    fn push(&mut self, conflict: Conflict) {
+        self.count += 1;
+        if self.first.len() < TOLD {
+            self.first.push(conflict);
+        }
+    }
+}
+
 /// What a resolver makes of the list's names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct View<'a> {
     /// The entries that it would not find.
     pub missing: Vec<&'a HostsEntry>,
     /// Lines of others that give a name of the list an address that the list does not.
-    pub conflicts: Vec<Conflict>,
+    pub conflicts: Conflicts,
 }
 
 /// How the names of `entries` are resolved by `file`.
@@ -36,7 +57,7 @@ pub fn view<'a>(file: &[u8], entries: &[&'a HostsEntry]) -> View<'a> {
     for entry in entries {
         wanted.entry(entry.domain()).or_default().push((entry.ip(), false));
     }
-    let mut conflicts = Vec::new();
+    let mut conflicts = Conflicts::default();
     for line in lines(file) {
         for domain in line.names() {
             let Some(addresses) = wanted.get_mut(&*domain) else { continue };

@@ -15,12 +15,15 @@ use crate::agent::{Agent, Outcome, Patience, Probing};
 use crate::args::Args;
 use crate::block;
 use crate::bounds::Bounds;
-use crate::config;
+use crate::config::{self, ListFile};
 use crate::confine;
 use crate::diff;
-use crate::hosts_file::{HostsFile, HostsFileError, keeper};
+use crate::hosts_file::{HostsFile, HostsFileError};
+use crate::keeper::{self, Files};
+use crate::location::parent;
+use crate::message::Message;
 use crate::metrics_server::{self, SharedReport};
-use crate::state_file;
+use crate::state_file::{self, StateFile};
 use crate::watch::{Wake, Watch};
 
 /// After another process was in the way.
@@ -33,11 +36,12 @@ pub fn run(args: Args, out: &mut impl Write) -> Result<()> {
     if let Some(what) = args.healthcheck {
         return Ok(state_file::check(&args.state_dir, what)?);
     }
-    if args.keeper {
-        return keep(&args.hosts_file);
-    }
     let bounds = args.bounds(&rustix::system::uname().nodename().to_string_lossy());
+    if args.keeper {
+        return keep(&args, &bounds);
+    }
     let metrics_address = args.metrics_address();
+    let of_keeper = args.of_keeper();
     let Args { config_dir, hosts_file, recheck, probe_port, state_dir, once, remove, dry_run, .. } = args;
     let probe_port = Some(probe_port).filter(|port| *port != 0);
     if dry_run || remove {
@@ -45,35 +49,28 @@ pub fn run(args: Args, out: &mut impl Write) -> Result<()> {
     }
     let probing = probe_port.map(|port| Probing::on_port(port, recheck));
     if once {
-        return pass_once(Agent::new(config_dir, bounds, HostsFile::new(&hosts_file), probing));
+        let (list, file) = (ListFile::new(&config_dir), HostsFile::new(&hosts_file));
+        return pass_once(Agent::new(list, bounds, file, probing));
     }
-    // Before confinement, after which no directory can be made.
-    if let Err(error) = state_file::begin(&state_dir) {
-        log_state_error(&state_dir, &error);
-    }
+    // All that has to be opened or started is, before confinement.
+    let state = StateFile::begin(&state_dir).inspect_err(|error| log_state_error(&state_dir, error)).ok();
     let mut watch = Watch::new(stop_signals()?);
-    let is_confined = confine::is_available();
-    let file = if is_confined {
-        let (file, line) = keeper::start(&std::env::current_exe()?, &hosts_file)?;
-        watch.keeper(line);
-        confine::agent(&config_dir, &state_dir, metrics_address.map(|address| address.port()), probe_port)?;
-        file
-    } else {
-        log("this kernel has no Landlock: the process is not confined by it");
-        HostsFile::new(&hosts_file)
-    };
-    let mut agent = Agent::new(config_dir.clone(), bounds, file.clone(), probing);
-    agent.report_mut().is_confined = is_confined;
-    Loop { watch, agent, file, config_dir, recheck, metrics_address, metrics: None, state_dir }.run()
+    let program = std::env::current_exe()?;
+    let Files { list, hosts: file, line } =
+        keeper::start(&program, &of_keeper, &config::path(&config_dir), &hosts_file)?;
+    watch.keeper(line);
+    let metrics_port = metrics_address.map(|address| address.port());
+    let confinement = confine::agent(args.confinement, metrics_port, probe_port)?;
+    log(confinement.sentence());
+    let mut agent = Agent::new(list, bounds, file.clone(), probing);
+    agent.report_mut().confinement = confinement;
+    Loop { watch, agent, file, config_dir, recheck, metrics_address, metrics: None, state_dir, state }.run()
 }
 
-/// `--keeper`: opens the hosts file for the process at the other end of standard input.
-fn keep(hosts_file: &Path) -> Result<()> {
-    confine::keeper(match hosts_file.parent() {
-        Some(directory) if directory != Path::new("") => directory,
-        _ => Path::new("."),
-    })?;
-    Ok(keeper::serve(io::stdin(), hosts_file)?)
+/// `--keeper`: works for the process at the other end of standard input.
+fn keep(Args { config_dir, hosts_file, confinement, .. }: &Args, bounds: &Bounds) -> Result<()> {
+    confine::keeper(*confinement, parent(hosts_file), config_dir)?;
+    Ok(keeper::serve(io::stdin(), &config::path(config_dir), hosts_file, bounds)?)
 }
 
 /// `--dry-run` and `--remove`: one change, shown or made.
@@ -85,7 +82,7 @@ fn edit(
     dry_run: bool,
     out: &mut impl Write,
 ) -> Result<()> {
-    let list = if remove { None } else { Some(config::read(config_dir, bounds)?) };
+    let list = if remove { None } else { Some(ListFile::new(config_dir).read(bounds)?) };
     let entries = list.as_ref().map(|list| list.enabled()).unwrap_or_default();
     let snapshot = file.read()?;
     let new = block::merge(&snapshot.bytes, &entries);
@@ -97,7 +94,7 @@ fn edit(
         log(&format!("{} has no block", file.path().display()));
         return Ok(());
     }
-    let mode = file.replace(&snapshot, &[&new])?;
+    let mode = file.replace(&snapshot.version(), &entries)?;
     log(&format!("removed the block from {} ({mode})", file.path().display()));
     Ok(())
 }
@@ -107,7 +104,7 @@ fn pass_once(mut agent: Agent) -> Result<()> {
     agent.pass();
     let report = agent.report();
     match report.unready() {
-        Some(problem) => Err(problem.into()),
+        Some(problem) => Err(problem.to_owned().into()),
         None => {
             report.news(&before).iter().for_each(|line| log(line));
             Ok(())
@@ -125,6 +122,8 @@ struct Loop {
     /// Set once the server runs.
     metrics: Option<SharedReport>,
     state_dir: PathBuf,
+    /// None where it could not be made.
+    state: Option<StateFile>,
 }
 
 impl Loop {
@@ -140,7 +139,6 @@ impl Loop {
             self.agent.report_mut().watch_problem = self.watch.follow(&self.config_dir, &self.file.places());
             self.start_metrics();
             let Outcome { retry_soon, foreign_change, next_probe, is_lost } = self.agent.pass();
-            self.publish();
             self.agent.report().news(&before).iter().for_each(|line| log(line));
             let now = Instant::now();
             if foreign_change {
@@ -149,6 +147,7 @@ impl Loop {
             if is_lost {
                 return Err(self.agent.report().unready().unwrap_or_default().into());
             }
+            self.publish();
             let due = now + if retry_soon { SOON } else { self.recheck };
             let due = next_probe.map_or(due, |probe| due.min(probe));
             if !self.wait(due, &patience)? {
@@ -185,7 +184,7 @@ impl Loop {
                 self.metrics = Some(shared);
                 None
             }
-            Err(error) => Some(format!("cannot listen on {address} for metrics: {error}")),
+            Err(error) => Some(Message::new(format_args!("cannot listen on {address} for metrics: {error}"))),
         };
     }
 
@@ -193,7 +192,8 @@ impl Loop {
         if let Some(shared) = &self.metrics {
             self.agent.report().clone_into(&mut shared.lock().unwrap_or_else(PoisonError::into_inner));
         }
-        if let Err(error) = state_file::write(&self.state_dir, self.agent.report(), self.recheck) {
+        let Some(state) = &self.state else { return };
+        if let Err(error) = state.write(self.agent.report(), self.recheck) {
             log_state_error(&self.state_dir, &error);
         }
     }

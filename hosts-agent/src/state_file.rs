@@ -1,16 +1,28 @@
 //! What the running agent leaves for exec probes: one small file in a directory in memory.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
+use tcr::hosts_entry::fnv1a;
+
 use crate::args::Healthcheck;
+use crate::message;
 use crate::report::Report;
 
 const NAME: &str = "state";
+/// The file always has this size, so that one write replaces all of it.
+const SIZE: usize = 2 * message::MOST_BYTES;
+/// A probe that comes into the middle of a write looks again.
+const LOOKS: usize = 100;
+
+/// The state file of the running agent, which may open no other.
+#[derive(Debug)]
+pub struct StateFile(File);
 
 /// Why a probe fails.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +35,9 @@ pub enum HealthcheckError {
         /// Why.
         source: io::Error,
     },
+    /// The agent has only begun.
+    #[error("{} is empty; is the agent running with this --state-dir?", .0.display())]
+    Empty(PathBuf),
     /// Not a state file.
     #[error("cannot read {}: it is not the agent's state", .0.display())]
     Form(PathBuf),
@@ -39,36 +54,65 @@ pub enum HealthcheckError {
     Unready(String),
 }
 
-/// Makes `directory` if it is missing, and removes what an earlier agent left in it, as the
-/// container before this one of the same Pod: a probe asks about this agent.
-pub fn begin(directory: &Path) -> io::Result<()> {
-    fs::create_dir_all(directory)?;
-    match fs::remove_file(directory.join(NAME)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+impl StateFile {
+    /// Makes `directory` if it is missing, and an empty file in the place of what an earlier agent left
+    /// in it, as the container before this one of the same Pod: a probe asks about this agent.
+    pub fn begin(directory: &Path) -> io::Result<Self> {
+        fs::create_dir_all(directory)?;
+        let path = directory.join(NAME);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        Ok(Self(File::options().write(true).create_new(true).open(path)?))
     }
-}
 
-/// Writes what a probe needs of `report` into `directory`. The agent looks again within `recheck`.
-pub fn write(directory: &Path, report: &Report, recheck: Duration) -> io::Result<()> {
-    // A pass may wait for a slow disk; twice the interval and half a minute is still a hang.
-    let stale_after = recheck.as_secs() * 2 + 30;
-    // Messages have no newlines of their own that matter to a reader of lines.
-    let unready = report.unready().unwrap_or("").replace('\n', " ");
-    let text = format!("{}\n{stale_after}\n{unready}\n", seconds_since_boot());
-    let temporary = directory.join("state.new");
-    fs::write(&temporary, text)?;
-    fs::rename(temporary, directory.join(NAME))
+    /// Writes what a probe needs of `report`. The agent looks again within `recheck`.
+    pub fn write(&self, report: &Report, recheck: Duration) -> io::Result<()> {
+        // A pass may wait for a slow disk; twice the interval and half a minute is still a hang.
+        let stale_after = recheck.as_secs() * 2 + 30;
+        let unready = report.unready().unwrap_or("");
+        let text = format!("{}\n{stale_after}\n{unready}\n", seconds_since_boot());
+        let mut record = format!("{:016x}\n{text}", fnv1a(text.as_bytes())).into_bytes();
+        record.resize(SIZE, b'\n');
+        self.0.write_all_at(&record, 0)
+    }
 }
 
 /// The answer to a probe: nothing, or why it fails.
 pub fn check(directory: &Path, what: Healthcheck) -> Result<(), HealthcheckError> {
     let path = directory.join(NAME);
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(source) => return Err(HealthcheckError::Read { path, source }),
-    };
-    judge(&text, what, seconds_since_boot()).unwrap_or(Err(HealthcheckError::Form(path)))
+    for _ in 0..LOOKS {
+        let record = match read(&path) {
+            Ok(record) => record,
+            Err(source) => return Err(HealthcheckError::Read { path, source }),
+        };
+        if record.is_empty() {
+            return Err(HealthcheckError::Empty(path));
+        }
+        match whole(&record) {
+            Some(text) => {
+                return judge(text, what, seconds_since_boot()).unwrap_or(Err(HealthcheckError::Form(path)));
+            }
+            None => std::thread::sleep(Duration::from_millis(1)),
+        }
+    }
+    Err(HealthcheckError::Form(path))
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut record = Vec::new();
+    File::open(path)?.take(2 * SIZE as u64).read_to_end(&mut record)?;
+    Ok(record)
+}
+
+/// The text of a record that was written as a whole.
+fn whole(record: &[u8]) -> Option<&str> {
+    let (checksum, rest) = std::str::from_utf8(record).ok()?.split_once('\n')?;
+    // Three lines; what follows fills the file.
+    let (third, _) = rest.match_indices('\n').nth(2)?;
+    let text = &rest[..=third];
+    (format!("{:016x}", fnv1a(text.as_bytes())) == checksum).then_some(text)
 }
 
 fn judge(text: &str, what: Healthcheck, now: u64) -> Option<Result<(), HealthcheckError>> {
@@ -94,12 +138,12 @@ fn seconds_since_boot() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::Message;
 
     fn answer(report: &Report, what: Healthcheck) -> String {
         let directory = tempfile::tempdir().unwrap();
         let directory = directory.path().join("new");
-        begin(&directory).unwrap();
-        write(&directory, report, Duration::from_secs(60)).unwrap();
+        StateFile::begin(&directory).unwrap().write(report, Duration::from_secs(60)).unwrap();
         check(&directory, what).map_or_else(|error| error.to_string(), |()| "ok".to_owned())
     }
 
@@ -107,7 +151,7 @@ mod tests {
     fn a_bad_list_is_live_and_not_ready() {
         let report = Report {
             generation: Some("0".into()),
-            list_problem: Some("bad\nlist".into()),
+            list_problem: Some(Message::new("bad\nlist")),
             ..Report::default()
         };
         assert_eq!(answer(&report, Healthcheck::Live), "ok");
@@ -120,11 +164,12 @@ mod tests {
     fn what_an_earlier_agent_left_is_no_answer() {
         let directory = tempfile::tempdir().unwrap();
         let report = Report { generation: Some("0".into()), ..Report::default() };
-        write(directory.path(), &report, Duration::from_secs(60)).unwrap();
+        let file = StateFile::begin(directory.path()).unwrap();
+        file.write(&report, Duration::from_secs(60)).unwrap();
         for _ in 0..2 {
-            begin(directory.path()).unwrap();
+            StateFile::begin(directory.path()).unwrap();
             let error = check(directory.path(), Healthcheck::Live).unwrap_err();
-            assert!(matches!(error, HealthcheckError::Read { .. }), "{error}");
+            assert!(matches!(error, HealthcheckError::Empty(_)), "{error}");
         }
     }
 
@@ -138,6 +183,35 @@ mod tests {
                 "the agent last looked at the hosts file 151s ago, and should every 150s"
             );
         }
+    }
+
+    #[test]
+    fn the_file_has_one_size_and_a_shorter_problem_leaves_nothing_of_a_longer_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = StateFile::begin(directory.path()).unwrap();
+        for problem in ["x".repeat(1 << 20), "short".to_owned(), "\u{1f600}".repeat(1 << 18)] {
+            let report = Report { list_problem: Some(Message::new(&problem)), ..Report::default() };
+            file.write(&report, Duration::from_secs(60)).unwrap();
+            assert_eq!(fs::metadata(directory.path().join(NAME)).unwrap().len(), SIZE as u64);
+            let error = check(directory.path(), Healthcheck::Ready).unwrap_err();
+            assert_eq!(error.to_string(), format!("not ready: {}", Message::new(&problem)));
+        }
+    }
+
+    #[test]
+    fn a_probe_never_takes_a_half_written_state() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = StateFile::begin(directory.path()).unwrap();
+        let report = Report { generation: Some("0".into()), ..Report::default() };
+        file.write(&report, Duration::from_secs(60)).unwrap();
+        let mut record = fs::read(directory.path().join(NAME)).unwrap();
+        assert!(whole(&record).is_some());
+        record[3] ^= 1;
+        assert_eq!(whole(&record), None);
+        record[3] ^= 1;
+        record[18] ^= 1;
+        assert_eq!(whole(&record), None);
+        assert_eq!(whole(b"0\n1\n"), None);
     }
 
     #[test]

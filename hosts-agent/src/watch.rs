@@ -19,6 +19,8 @@ use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use rustix::io::Errno;
 use tcr::hosts_entry::HOSTS_KEY;
 
+use crate::message::Message;
+
 /// A change counts when nothing has followed it for this long: writers take several steps.
 const QUIET: Duration = Duration::from_millis(50);
 /// And at the latest after this, so that a busy directory cannot keep the agent waiting.
@@ -84,12 +86,11 @@ impl Watch {
     /// Watches the directory of the list, and the hosts file as a name in each of `places`. Calling
     /// it again is cheap and finds directories that have been replaced. Gives why a directory is
     /// not watched, if one is not.
-    pub fn follow(&mut self, list: &Path, places: &[(PathBuf, OsString)]) -> Option<String> {
+    pub fn follow(&mut self, list: &Path, places: &[(PathBuf, OsString)]) -> Option<Message> {
         let Some(inotify) = &self.inotify else {
-            return Some(
-                "cannot watch for changes: the node has no inotify instances left; see fs.inotify.max_user_instances"
-                    .to_owned(),
-            );
+            return Some(Message::new(
+                "cannot watch for changes: the node has no inotify instances left; see fs.inotify.max_user_instances",
+            ));
         };
         let mut watched = Vec::new();
         let mut problem = None;
@@ -102,8 +103,9 @@ impl Watch {
             match inotify::add_watch(inotify, directory, events | WatchFlags::ONLYDIR) {
                 Ok(id) => watched.push((id, target)),
                 Err(error) => {
+                    let error = io::Error::from(error);
                     problem =
-                        Some(format!("cannot watch {}: {}", directory.display(), io::Error::from(error)));
+                        Some(Message::new(format_args!("cannot watch {}: {error}", directory.display())));
                 }
             }
         }

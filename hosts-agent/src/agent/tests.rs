@@ -74,7 +74,7 @@ fn agent(directory: &Path, probing: Option<Probing>) -> Agent {
         ranges: vec!["10.0.0.0/8".parse().unwrap()],
         own_names: Vec::new(),
     };
-    Agent::new(directory.to_owned(), bounds, HostsFile::new(&directory.join("hosts")), probing)
+    Agent::new(ListFile::new(directory), bounds, HostsFile::new(&directory.join("hosts")), probing)
 }
 
 const LOCAL: &str = "127.0.0.1 localhost\n";
@@ -151,7 +151,7 @@ fn a_start_with_a_bad_list_and_no_block_changes_nothing() {
     node.agent.pass();
     assert_eq!(node.hosts(), LOCAL);
     assert_eq!(node.agent.report().generation, None);
-    let problem = node.agent.report().list_problem.clone().unwrap();
+    let problem = node.agent.report().list_problem.clone().unwrap().to_string();
     assert!(problem.contains("entry 2: ip: \"8.8.8.8\""), "{problem}");
 }
 

@@ -9,6 +9,11 @@ use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 use tcr::hosts_entry::{HostsEntry, HostsEntryError, HostsList, MAX_ENTRIES, TooManyEntries};
 use tcr::image_pull_secret::WhenLinkDown;
 
+/// What an error shows of a value, in characters.
+const SHOWN: usize = 80;
+/// What is kept of a value, in characters: more than any that is good, and less than would cost anything.
+const KEPT: usize = 300;
+
 /// Why a text is no list of entries.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ListError {
@@ -119,12 +124,12 @@ fn entry(events: &mut Events<'_>, number: usize) -> Result<HostsEntry, ListError
             "ip" => ("ip", &mut ip),
             "disabled" => ("disabled", &mut disabled),
             "whenLinkDown" => ("whenLinkDown", &mut when_link_down),
-            _ => return Err(problem(Problem::Unknown(field.chars().take(80).collect()))),
+            _ => return Err(problem(Problem::Unknown(beginning(&field, SHOWN)))),
         };
         let Event::Scalar(value, style, ..) = events.next()? else {
             return Err(ListError::Form { line: events.line, expected: "a field's text is expected here" });
         };
-        if place.replace((value.into_owned(), style, line)).is_some() {
+        if place.replace((beginning(&value, KEPT), style, line)).is_some() {
             return Err(problem(Problem::Twice(name)));
         }
     }
@@ -136,7 +141,7 @@ fn entry(events: &mut Events<'_>, number: usize) -> Result<HostsEntry, ListError
     let disabled = match disabled {
         None => false,
         Some((text, style, line)) => {
-            is_true(&text, style).ok_or_else(|| problem(line)(Problem::Disabled(text)))?
+            is_true(&text, style).ok_or_else(|| problem(line)(Problem::Disabled(beginning(&text, SHOWN))))?
         }
     };
     let entry = HostsEntry::new(&domain, &ip, disabled).map_err(|error| problem(line)(error.into()))?;
@@ -145,9 +150,13 @@ fn entry(events: &mut Events<'_>, number: usize) -> Result<HostsEntry, ListError
         Some((text, _, line)) => match text.as_str() {
             "Keep" => entry.of_link(WhenLinkDown::Keep),
             "Remove" => entry.of_link(WhenLinkDown::Remove),
-            _ => return Err(problem(line)(Problem::WhenLinkDown(text))),
+            _ => return Err(problem(line)(Problem::WhenLinkDown(beginning(&text, SHOWN)))),
         },
     })
+}
+
+fn beginning(text: &str, characters: usize) -> String {
+    text.chars().take(characters).collect()
 }
 
 /// The core schema's way of saying that nothing is there; quoted it is a text.

@@ -16,7 +16,7 @@ fn result(text: &[u8]) -> String {
         ranges: vec!["10.0.0.0/8".parse().unwrap()],
         own_names: Vec::new(),
     };
-    match read(directory.path(), &bounds) {
+    match ListFile::new(directory.path()).read(&bounds) {
         Ok(list) => list.to_yaml(),
         Err(error) => error.to_string().replace(&directory.path().display().to_string(), "DIR"),
     }
@@ -108,11 +108,15 @@ fn what_is_no_list_is_named() {
 #[test]
 fn a_missing_file_is_named() {
     let bounds = Bounds { roots: Vec::new(), names: Vec::new(), ranges: Vec::new(), own_names: Vec::new() };
-    let error = read(Path::new("/nonexistent"), &bounds).unwrap_err();
+    let error = ListFile::new(Path::new("/nonexistent")).read(&bounds).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "cannot read /nonexistent/hosts.yaml: No such file or directory (os error 2)"
+        "cannot open the directory of /nonexistent/hosts.yaml: No such file or directory (os error 2)"
     );
+    assert!(!error.is_absence());
+    let directory = tempfile::tempdir().unwrap();
+    let error = ListFile::new(directory.path()).read(&bounds).unwrap_err();
+    assert!(error.is_absence() && error.to_string().ends_with("/hosts.yaml: it is not there"), "{error}");
 }
 
 #[test]

@@ -17,8 +17,8 @@ fn etc(content: &[u8]) -> (TempDir, PathBuf) {
 }
 
 fn replace(hosts: &Path, new: &[u8]) -> Result<Mode, HostsFileError> {
-    let file = HostsFile::new(hosts);
-    file.replace(&file.read()?, &[new])
+    let direct = Direct::new(hosts);
+    direct.hold(&HostsFile::new(hosts).read()?.version())?.put(&[new])
 }
 
 fn names(directory: &Path) -> Vec<String> {
@@ -85,13 +85,17 @@ fn a_file_of_the_same_size_has_a_later_time() {
 #[test]
 fn what_somebody_wrote_in_between_is_not_overwritten() {
     let (_node, hosts) = etc(b"old\n");
-    let file = HostsFile::new(&hosts);
-    let snapshot = file.read().unwrap();
+    let direct = Direct::new(&hosts);
+    let version = HostsFile::new(&hosts).read().unwrap().version();
+    let held = direct.hold(&version).unwrap();
     fs::write(&hosts, b"theirs\n").unwrap();
-    let error = file.replace(&snapshot, &[b"ours\n"]).unwrap_err();
-    assert!(matches!(error, HostsFileError::Changed(_)), "{error}");
-    assert!(error.is_passing());
+    let error = held.put(&[b"ours\n"]).unwrap_err();
+    assert!(matches!(error, HostsFileError::Changed(_)) && error.is_passing(), "{error}");
+    drop(held);
+    let error = direct.hold(&version).unwrap_err();
+    assert!(matches!(error, HostsFileError::Changed(_)) && error.is_passing(), "{error}");
     assert_eq!(fs::read(&hosts).unwrap(), b"theirs\n");
+    assert_eq!(names(hosts.parent().unwrap()), ["hosts"]);
 }
 
 #[test]
@@ -153,7 +157,10 @@ fn a_symlink_out_of_the_directory_is_refused() {
         symlink("..", etc.join("away")).unwrap();
         symlink(target, &hosts).unwrap();
         let error = replace(&hosts, b"new\n").unwrap_err();
-        assert!(matches!(error, HostsFileError::Outside { .. }), "{target}: {error}");
+        assert!(
+            matches!(error, HostsFileError::Location(LocationError::Outside { .. })),
+            "{target}: {error}"
+        );
         assert_eq!(fs::read(node.path().join("hosts")).unwrap(), b"old\n", "{target}");
     }
 }
@@ -202,4 +209,11 @@ fn in_place_keeps_the_inode_and_what_stands_before_the_change() {
         assert_eq!(fs::read_to_string(&hosts).unwrap(), new);
         assert_eq!(fs::metadata(&hosts).unwrap().ino(), inode);
     }
+}
+
+#[test]
+fn a_file_that_does_not_fit_into_memory_is_left_alone() {
+    let (_node, hosts) = etc(&vec![b'\n'; 9 << 20]);
+    let error = HostsFile::new(&hosts).read().unwrap_err();
+    assert!(error.to_string().ends_with("it has more than 8388608 bytes"), "{error}");
 }

@@ -11,13 +11,14 @@ fn the_metrics_are_prometheus_text() {
         passes: 7,
         writes: 3,
         foreign_changes: 1,
-        conflicts: vec![Conflict { line: 3, ip: [1, 1, 1, 1].into(), domain: "a.com".to_owned() }],
+        confinement: Confinement::Seccomp,
+        conflicts: Conflicts { first: Vec::new(), count: 1 },
         ..Report::default()
     };
     expect![[r##"
-        # HELP hosts_updater_info The generation of the list in the file, and how it was written.
+        # HELP hosts_updater_info The generation of the list in the file, how it was written, and what confines the process.
         # TYPE hosts_updater_info gauge
-        hosts_updater_info{version="0.1.0",generation="00112233445566aa",mode="rename"} 1
+        hosts_updater_info{version="0.1.0",generation="00112233445566aa",mode="rename",confinement="seccomp"} 1
         # HELP hosts_updater_ready 1 when the list is good and the file carries it.
         # TYPE hosts_updater_ready gauge
         hosts_updater_ready 1
@@ -39,9 +40,9 @@ fn the_metrics_are_prometheus_text() {
         # HELP hosts_updater_links_down Addresses of private links that do not answer.
         # TYPE hosts_updater_links_down gauge
         hosts_updater_links_down 0
-        # HELP hosts_updater_confined 1 when Landlock confines the process.
+        # HELP hosts_updater_confined 1 when the process can open no file of the node.
         # TYPE hosts_updater_confined gauge
-        hosts_updater_confined 0
+        hosts_updater_confined 1
         # HELP hosts_updater_failed_probes_total Probes of links that had no answer.
         # TYPE hosts_updater_failed_probes_total counter
         hosts_updater_failed_probes_total 0
@@ -64,11 +65,23 @@ fn the_metrics_are_prometheus_text() {
 #[test]
 fn a_problem_is_told_once_and_its_end_too() {
     let calm = Report { generation: Some("1".to_owned()), ..Report::default() };
-    let bad = Report { list_problem: Some("cannot read it".to_owned()), ..calm.clone() };
+    let bad = Report { list_problem: Some(Message::new("cannot read it")), ..calm.clone() };
     assert_eq!(bad.news(&calm), ["cannot read it; the last good entries stay"]);
     assert_eq!(bad.news(&bad), Vec::<String>::new());
     assert_eq!(calm.news(&bad), ["the list's problem is over"]);
     assert_eq!(bad.unready(), Some("cannot read it"));
     assert_eq!(calm.unready(), None);
     assert_eq!(Report::default().unready(), Some("the first pass is not over"));
+}
+
+#[test]
+fn of_many_conflicts_the_first_are_told_and_the_rest_counted() {
+    let calm = Report { generation: Some("1".to_owned()), ..Report::default() };
+    let conflict = Conflict { line: 3, ip: [1, 1, 1, 1].into(), domain: "a.com".to_owned() };
+    let many = Conflicts { first: vec![conflict], count: 70_001 };
+    let news = Report { conflicts: many, ..calm.clone() }.news(&calm);
+    expect![[r#"
+        line 3 also gives a.com the address 1.1.1.1: resolvers return both; remove that line
+        70000 more lines give listed names other addresses"#]]
+    .assert_eq(&news.join("\n"));
 }

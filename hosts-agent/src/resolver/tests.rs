@@ -37,5 +37,13 @@ fn an_own_line_with_another_address_is_a_conflict() {
     let file =
         block::merge(b"127.0.0.1 localhost\n# 1.1.1.1 a.com\n9.9.9.9 x A.com\n10.0.0.3 b.com\n", &entries);
     let expected = [Conflict { line: 3, ip: "9.9.9.9".parse().unwrap(), domain: "a.com".to_owned() }];
-    assert_eq!(view(&file, &entries).conflicts, expected);
+    assert_eq!(view(&file, &entries).conflicts.first, expected);
+}
+
+#[test]
+fn a_file_full_of_conflicts_costs_no_memory() {
+    let wanted = entry("10.0.0.2", "a.com");
+    let file = "9.9.9.9 a.com\n".repeat(100_000);
+    let Conflicts { first, count } = view(file.as_bytes(), &[&wanted]).conflicts;
+    assert_eq!((first.len(), count), (TOLD, 100_000));
 }

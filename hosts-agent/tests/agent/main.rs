@@ -1,6 +1,7 @@
 //! The built `hosts-updater` on temporary directories that stand for the mounted ConfigMap and the
 //! node's `/etc`.
 
+mod bounded;
 mod callers;
 mod commands;
 mod confined;

@@ -1,0 +1,66 @@
+//! Landlock: no files but those below some directories, no ports but some.
+
+use std::path::{Path, PathBuf};
+
+use landlock::{
+    ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, NetPort, PathBeneath,
+    PathFd, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetError, Scope,
+};
+
+/// What is asked for; older kernels give what they have of it.
+const WANTED: ABI = ABI::V6;
+
+/// Why there are no rules.
+#[derive(Debug, thiserror::Error)]
+pub enum RulesError {
+    /// A directory that the process needs is not there.
+    #[error("cannot open {} to be confined to it: {source}", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: landlock::PathFdError,
+    },
+    /// The kernel refused.
+    #[error("cannot be confined by Landlock: {0}")]
+    Rules(#[from] RulesetError),
+}
+
+/// Whether the kernel has it.
+pub(super) fn is_available() -> bool {
+    let ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
+    ruleset.handle_access(AccessFs::from_all(ABI::V1)).and_then(Ruleset::create).is_ok()
+}
+
+pub(super) fn agent(metrics_port: Option<u16>, probe_port: Option<u16>) -> Result<(), RulesError> {
+    restrict(&[], &[(metrics_port, AccessNet::BindTcp), (probe_port, AccessNet::ConnectTcp)])
+}
+
+pub(super) fn keeper(directory: &Path, config_dir: &Path) -> Result<(), RulesError> {
+    let read = AccessFs::ReadFile | AccessFs::ReadDir;
+    let write = read | AccessFs::WriteFile | AccessFs::Truncate | AccessFs::MakeReg | AccessFs::RemoveFile;
+    restrict(&[(directory, write), (config_dir, read)], &[])
+}
+
+fn restrict(
+    places: &[(&Path, BitFlags<AccessFs>)],
+    ports: &[(Option<u16>, AccessNet)],
+) -> Result<(), RulesError> {
+    let mut rules = Ruleset::default()
+        .handle_access(AccessFs::from_all(WANTED))?
+        .handle_access(AccessNet::from_all(WANTED))?
+        .scope(Scope::from_all(WANTED))?
+        .create()?;
+    for (path, rights) in places {
+        let directory =
+            PathFd::new(path).map_err(|source| RulesError::Directory { path: path.to_path_buf(), source })?;
+        rules = rules.add_rule(PathBeneath::new(directory, *rights))?;
+    }
+    for (port, right) in ports {
+        if let Some(port) = port {
+            rules = rules.add_rule(NetPort::new(*port, *right))?;
+        }
+    }
+    rules.restrict_self()?;
+    Ok(())
+}
