@@ -9,6 +9,9 @@
 //!
 //! [`Registry::start`] gives a real private registry over TLS, which lets in whom a token server lets in.
 //!
+//! [`hostile::Attackers`] are callers that a listener has to outlive, and [`Cgroup`] holds a process to a container's
+//! limits.
+//!
 //! The binary `cluster` keeps such a control plane for a developer.
 
 pub mod audit;
@@ -16,9 +19,11 @@ pub mod cache;
 mod certificate;
 mod control_plane;
 mod eventually;
+pub mod hostile;
 mod identity;
 mod image;
 mod kubectl;
+mod limits;
 mod nameserver;
 pub mod network;
 pub mod nodes;
@@ -35,6 +40,7 @@ pub use eventually::eventually;
 pub use identity::Identity;
 pub use image::Image;
 pub use kubectl::Output;
+pub use limits::{Cgroup, Limits};
 pub use nodes::Nodes;
 pub use port::ReservedPort;
 pub use process::Process;

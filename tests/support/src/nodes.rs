@@ -17,7 +17,7 @@ use crate::nameserver::NameServer;
 use crate::network::{self, ip};
 use crate::{ControlPlane, Identity, Image, Options as PlaneOptions, Output, Process, Program, eventually};
 
-mod cgroup;
+pub(crate) mod cgroup;
 mod evidence;
 mod files;
 mod memory;

@@ -10,7 +10,7 @@ const ROOT: &str = "/sys/fs/cgroup";
 const CONTROLLERS: &str = "+cpu +cpuset +memory +pids";
 
 /// The hierarchies that the kernel has: one of version 2, or those of version 1.
-pub(super) fn hierarchies() -> Vec<PathBuf> {
+pub(crate) fn hierarchies() -> Vec<PathBuf> {
     if Path::new(ROOT).join("cgroup.controllers").exists() {
         return vec![PathBuf::from(ROOT)];
     }
@@ -20,7 +20,7 @@ pub(super) fn hierarchies() -> Vec<PathBuf> {
 }
 
 /// Makes `/RUN/NODE` in each of them. Whoever removes the run removes it.
-pub(super) fn make(path: &str) -> Result<()> {
+pub(crate) fn make(path: &str) -> Result<()> {
     for hierarchy in hierarchies() {
         let mut at = hierarchy;
         for part in path.trim_matches('/').split('/') {
