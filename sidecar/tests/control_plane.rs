@@ -2,6 +2,8 @@
 
 #[path = "control_plane/chaos.rs"]
 mod chaos;
+#[path = "control_plane/chart.rs"]
+mod chart;
 #[path = "control_plane/cleanup.rs"]
 mod cleanup;
 #[path = "control_plane/cluster.rs"]
@@ -18,6 +20,8 @@ mod explain;
 mod faults;
 #[path = "control_plane/gate.rs"]
 mod gate;
+#[path = "control_plane/identities.rs"]
+mod identities;
 #[path = "control_plane/links.rs"]
 mod links;
 #[path = "control_plane/ownership.rs"]

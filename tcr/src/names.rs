@@ -43,8 +43,10 @@ pub const CREDENTIAL_LABEL: &str = "tcr.tencentcloudcr.com/credential";
 pub const FINALIZER: &str = "tcr.tencentcloudcr.com/cleanup";
 /// Lease by which one of several controllers leads.
 pub const LEADER_LEASE: &str = "tcr-assistant-leader";
-/// Deployment of the controller and the webhook.
+/// Deployment of the controller.
 pub const CONTROLLER_DEPLOYMENT: &str = "tcr-assistant-controller-manager";
+/// Deployment of the webhook, and its ServiceAccount.
+pub const WEBHOOK_DEPLOYMENT: &str = "tcr-assistant-webhook";
 /// ConfigMap with the entries for the nodes' hosts files.
 pub const UPDATER_CONFIG: &str = "updater-config";
 /// DaemonSet of the node agents, and the `app.kubernetes.io/component` of their Pods.

@@ -9,6 +9,12 @@ app.kubernetes.io/name: tcr-assistant
 app.kubernetes.io/component: controller-manager
 {{- end }}
 
+{{/* What selects the webhook's Pods. */}}
+{{- define "tcr-assistant.webhookSelector" -}}
+app.kubernetes.io/name: tcr-assistant
+app.kubernetes.io/component: webhook
+{{- end }}
+
 {{- define "tcr-assistant.hostsUpdaterSelector" -}}
 app.kubernetes.io/name: tcr-assistant
 app.kubernetes.io/component: hosts-updater
@@ -56,6 +62,65 @@ allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
 capabilities:
   drop: [ALL]
+{{- end }}
+
+{{/* Where the Pods of controller, webhook and uninstall may run, and as whom: they start before what they serve. */}}
+{{- define "tcr-assistant.pod" -}}
+enableServiceLinks: false
+{{- if .Values.controller.hostNetwork }}
+hostNetwork: true
+dnsPolicy: Default
+{{- end }}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . | quote }}
+  {{- end }}
+{{- end }}
+{{- with concat (.Values.controller.tolerations | default list) (include "tcr-assistant.startupToleration" . | fromYamlArray) }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.controller.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 65532
+  runAsGroup: 65532
+  fsGroup: 65532
+  seccompProfile:
+    type: RuntimeDefault
+{{- end }}
+
+{{/* How a Deployment replaces its Pods. */}}
+{{- define "tcr-assistant.rollingUpdate" -}}
+{{- if .Values.controller.hostNetwork -}}
+# The old one has the node's ports until it ends.
+maxUnavailable: 1
+maxSurge: 0
+{{- else -}}
+# The old one works until the new one does.
+maxUnavailable: 0
+maxSurge: 1
+{{- end }}
+{{- end }}
+
+{{/* Several Pods are spread over nodes and zones: a list of their number and of the labels that select them. */}}
+{{- define "tcr-assistant.spread" -}}
+{{- $selector := index . 1 -}}
+{{- if gt (int (index . 0)) 1 -}}
+topologySpreadConstraints:
+  {{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
+  - maxSkew: 1
+    topologyKey: {{ . }}
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels:
+        {{- $selector | nindent 8 }}
+  {{- end }}
+{{- end }}
 {{- end }}
 
 {{/* What lets the controller start on a node that still has the start-up taint: it is who takes it off. */}}

@@ -3,7 +3,9 @@
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use kube::Api;
-use tcr::names::{CONTROLLER_DEPLOYMENT, HOSTS_UPDATER, MUTATING_WEBHOOK, SYSTEM_NAMESPACE};
+use tcr::names::{
+    CONTROLLER_DEPLOYMENT, HOSTS_UPDATER, MUTATING_WEBHOOK, SYSTEM_NAMESPACE, WEBHOOK_DEPLOYMENT,
+};
 
 use super::report::{Facts, Replicas};
 use crate::reader::{Reader, Right};
@@ -15,10 +17,11 @@ pub async fn facts(reader: &Reader) -> Facts {
     let daemons: Api<DaemonSet> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
     let webhooks: Api<MutatingWebhookConfiguration> = Api::all(client.clone());
     let resource = "mutatingwebhookconfigurations.admissionregistration.k8s.io";
-    let (asked, controller, deployment, agents, webhook) = futures::join!(
+    let (asked, controller, deployment, webhook_pods, agents, webhook) = futures::join!(
         reader.image_pull_secrets(),
         reader.controller(),
         reader.object(&deployments, CONTROLLER_DEPLOYMENT, Right::get("deployments.apps", SYSTEM_NAMESPACE)),
+        reader.object(&deployments, WEBHOOK_DEPLOYMENT, Right::get("deployments.apps", SYSTEM_NAMESPACE)),
         reader.object(&daemons, HOSTS_UPDATER, Right::get("daemonsets.apps", SYSTEM_NAMESPACE)),
         reader.object(&webhooks, MUTATING_WEBHOOK, Right { verb: "get", resource, namespace: None }),
     );
@@ -38,6 +41,7 @@ pub async fn facts(reader: &Reader) -> Facts {
         asked,
         controller,
         deployment: deployment.map(|it| it.map(of_deployment)),
+        webhook: webhook_pods.map(|it| it.map(of_deployment)),
         agents: agents.map(|it| it.map(of_agents)),
         failure_policy: webhook.map(|it| it.map(failure_policy)),
     }

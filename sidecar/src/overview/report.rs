@@ -18,6 +18,8 @@ pub struct Facts {
     pub controller: Seen<Controller>,
     /// Its Deployment.
     pub deployment: Seen<Option<Replicas>>,
+    /// The webhook's Deployment; none where the add-on has no webhook.
+    pub webhook: Seen<Option<Replicas>>,
     /// The nodes' agents.
     pub agents: Seen<Option<Replicas>>,
     /// What becomes of Pods while the webhook is away; none where the add-on has none.
@@ -44,6 +46,8 @@ pub struct Report {
     pub controller: Option<Controller>,
     /// Its Pods; none where there is no Deployment, or it could not be read.
     pub replicas: Option<Replicas>,
+    /// The webhook's Pods; none where there is no Deployment, or it could not be read.
+    pub webhook_replicas: Option<Replicas>,
     /// The nodes' agents.
     pub agents: Option<Replicas>,
     /// What becomes of Pods while the webhook is away.
@@ -116,17 +120,20 @@ impl Said {
 
 /// How the add-on is, at this time.
 pub fn report(facts: &Facts, now: Timestamp) -> Report {
-    let Facts { asked, controller, deployment, agents, failure_policy } = facts;
+    let Facts { asked, controller, deployment, webhook, agents, failure_policy } = facts;
     let mut problems = Vec::new();
     let mut notes = Vec::new();
     let replicas = deployment.known().copied().flatten();
+    let webhook_replicas = webhook.known().copied().flatten();
     let agents_known = agents.known().copied().flatten();
     let pods = format!("kubectl -n {SYSTEM_NAMESPACE} get pods");
     if controller.known() == Some(&Controller::Away) {
         let message = format!("none leads: nothing is renewed or distributed; see why: {pods}");
         problems.push(Said::new("controller", message));
     }
-    for (about, replicas) in [("controller", replicas), ("hosts-updater", agents_known)] {
+    let workloads =
+        [("controller", replicas), ("webhook", webhook_replicas), ("hosts-updater", agents_known)];
+    for (about, replicas) in workloads {
         if let Some(Replicas { desired, ready }) = replicas.filter(|it| it.ready < it.desired) {
             problems.push(Said::new(about, format!("{ready} of {desired} Pods are ready; see why: {pods}")));
         }
@@ -141,6 +148,7 @@ pub fn report(facts: &Facts, now: Timestamp) -> Report {
         missing("ImagePullSecrets", asked.missing()),
         missing("whether a controller leads", controller.missing()),
         missing("the controller's Pods", deployment.missing()),
+        missing("the webhook's Pods", webhook.missing()),
         missing("the nodes' agents", agents.missing()),
         missing("the webhook", failure_policy.missing()),
     ];
@@ -148,6 +156,7 @@ pub fn report(facts: &Facts, now: Timestamp) -> Report {
         ready: problems.is_empty(),
         controller: controller.known().cloned(),
         replicas,
+        webhook_replicas,
         agents: agents_known,
         webhook_failure_policy: failure_policy.known().cloned().flatten(),
         image_pull_secrets: objects.into_iter().map(line).collect(),

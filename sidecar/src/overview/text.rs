@@ -31,9 +31,10 @@ pub fn text(report: &Report, now: Timestamp) -> String {
         Some(Controller::Unknown) | None => None,
     };
     let controller: Vec<String> = [controller, pods(&report.replicas)].into_iter().flatten().collect();
-    let webhook = report.webhook_failure_policy.as_ref().map(|policy| match policy.as_str() {
-        "Ignore" => "webhook; while it is away Pods are admitted unchanged".to_owned(),
-        _ => "webhook; while it is away Pods are refused".to_owned(),
+    let webhook = report.webhook_failure_policy.as_ref().map(|policy| {
+        let pods = pods(&report.webhook_replicas).map(|pods| format!(", {pods}")).unwrap_or_default();
+        let fate = if policy == "Ignore" { "admitted unchanged" } else { "refused" };
+        format!("webhook{pods}; while it is away Pods are {fate}")
     });
     let unknown = || "not known".to_owned();
     let lines = [

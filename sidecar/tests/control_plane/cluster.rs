@@ -14,6 +14,8 @@ use sidecar::crd::{self, ImagePullSecret};
 use support::{ControlPlane, Identity, Options, Output, Part, Process, eventually};
 use tcr_cloud::{Cloud, Config};
 
+use crate::chart;
+
 /// Longer than anything here takes on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 /// Objects of the manifests that the controller needs.
@@ -162,6 +164,14 @@ impl Cluster {
     /// The controller's own.
     pub(crate) async fn kubeconfig(&self) -> Result<std::path::PathBuf> {
         self.plane.kubeconfig_for(&identity()).await
+    }
+
+    /// Who the uninstall's Job is: what helm makes for it before it starts.
+    pub(crate) async fn withdrawal(&self) -> Result<Identity> {
+        let objects = chart::render(&["uninstall.yaml"], &json!({})).await?;
+        let rights = objects.into_iter().filter(|object| object["kind"] != "Job");
+        self.plane.apply(&chart::list(rights)).await?;
+        Ok(Identity::service_account("tcr-assistant-system", "tcr-assistant-withdraw-hosts"))
     }
 
     async fn add(&mut self, argument: &str) -> Result<()> {

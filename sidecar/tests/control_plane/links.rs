@@ -13,7 +13,7 @@ use support::{Process, eventually};
 use tcr::names::{HOSTS_GENERATION_ANNOTATION, HOSTS_WITHDRAWN_ANNOTATION, SYSTEM_NAMESPACE};
 use tcr_cloud::{CustomDomain, Machine, PrivateDns, VpcLink};
 
-use crate::cluster::{Cluster, SOON, identity};
+use crate::cluster::{Cluster, SOON};
 
 const VPC: &str = "vpc-demo0001";
 
@@ -252,7 +252,8 @@ async fn kubelets_are_nudged_and_the_status_says_which_nodes_carry_the_list() ->
     ensure!(table.contains("NODES") && table.contains("2/2"), "{table}");
 
     // The uninstall's step, while the controller still runs.
-    let kubeconfig = cluster.plane.kubeconfig_for(&identity()).await?;
+    let job = cluster.withdrawal().await?;
+    let kubeconfig = cluster.plane.kubeconfig_for(&job).await?;
     let mut command = cluster.plane.run().command(env!("CARGO_BIN_EXE_tcr-assistant"));
     command.args(["withdraw-hosts", "--wait=2m"]).env("KUBECONFIG", kubeconfig);
     let withdrawal = cluster.plane.run().start("withdraw-hosts", command)?;
@@ -272,6 +273,8 @@ async fn kubelets_are_nudged_and_the_status_says_which_nodes_carry_the_list() ->
     })
     .await?;
     ensure!(withdrawal.log()?.contains("2 of 2 nodes carry no entries of ours"), "{}", withdrawal.log()?);
+    let denied = cluster.plane.denied(&job)?;
+    ensure!(denied.is_empty(), "denied: {denied:?}");
     ensure!(hosts(&cluster).await? == "[]\n", "the controller has filled it again");
     for agent in &agents {
         let hosts = std::fs::read_to_string(agent.folder.join("etc/hosts"))?;

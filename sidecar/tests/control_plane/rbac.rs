@@ -16,10 +16,9 @@ use crate::cluster::{Cluster, SOON, identity};
 const CLUSTER_ROLE: &str = "tcr-assistant-manager-role";
 const ROLE: &str = "tcr-assistant-leader-election-role";
 const SERVICE: &str = "--webhook-service=tcr-assistant-webhook-service";
-/// Calls that no controller makes here: the webhook in the same Pod reads what a policy asks for, an Event
-/// is patched when the same one comes again, and a ServiceAccount is read when somebody contests it.
-const ELSEWHERE: [(&str, &str); 4] =
-    [("get", "namespaces"), ("get", "imagepullsecrets"), ("patch", "events"), ("get", "serviceaccounts")];
+/// Calls that no controller makes here: an Event is patched when the same one comes again, and a
+/// ServiceAccount is read when somebody contests it.
+const ELSEWHERE: [(&str, &str); 2] = [("patch", "events"), ("get", "serviceaccounts")];
 
 /// A role of either kind.
 enum Held {

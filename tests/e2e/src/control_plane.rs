@@ -13,7 +13,7 @@ use kube::{Api, Client, ResourceExt as _};
 use serde_json::{Value, json};
 use sidecar::webhook_certificate;
 use support::{ControlPlane, Identity, Options, Output, Program, eventually, network};
-use tcr::names::{SYSTEM_NAMESPACE, WEBHOOK_CERTIFICATE};
+use tcr::names::{CONTROLLER_DEPLOYMENT, SYSTEM_NAMESPACE, WEBHOOK_CERTIFICATE, WEBHOOK_DEPLOYMENT};
 use tcr_cloud::{Cloud, Config};
 
 use crate::chart::{self, root, sample};
@@ -22,7 +22,6 @@ use crate::steps::Steps;
 
 /// Longer than anything here takes on a busy machine.
 const SOON: Duration = Duration::from_secs(60);
-const DEPLOYMENT: &str = "tcr-assistant-controller-manager";
 const SERVICE: &str = "tcr-assistant-webhook-service";
 const SECRET: &str = "tcr.ipsdemo";
 /// Where the Pods of the story are.
@@ -65,7 +64,8 @@ struct Story {
     plane: ControlPlane,
     client: Client,
     cloud: Cloud,
-    replicas: Vec<Replica>,
+    controllers: Vec<Replica>,
+    webhooks: Vec<Replica>,
 }
 
 async fn story(steps: &mut Steps, helm: &Path) -> Result<()> {
@@ -80,7 +80,8 @@ async fn story(steps: &mut Steps, helm: &Path) -> Result<()> {
         client: plane.client().await?,
         cloud: Cloud::start(Config::demo())?,
         plane,
-        replicas: Vec::new(),
+        controllers: Vec::new(),
+        webhooks: Vec::new(),
     };
     let (run, told) = story.go(steps, helm).await;
     if told.is_err() {
@@ -96,8 +97,8 @@ impl Story {
     }
 
     async fn tell(&mut self, steps: &mut Steps, helm: &Path) -> Result<()> {
-        steps.step("helm installs the chart, two replicas", self.install(helm)).await?;
-        let old = steps.step("both replicas start, with a certificate that is due", self.start()).await?;
+        steps.step("helm installs the chart, two controllers and two webhooks", self.install(helm)).await?;
+        let old = steps.step("all of them start, with a certificate that is due", self.start()).await?;
         steps.step("the webhook answers", self.webhook_answers()).await?;
         let renewed = self.renew_while_pods_come(&old);
         steps.step("the certificate is renewed while Pods come; no review is missed", renewed).await?;
@@ -138,27 +139,37 @@ impl Story {
         secrets.create(&PostParams::default(), &secret).await?;
 
         let deployments: Api<Deployment> = Api::namespaced(self.client.clone(), SYSTEM_NAMESPACE);
-        let deployment = deployments.get(DEPLOYMENT).await?;
+        let webhook = deployments.get(WEBHOOK_DEPLOYMENT).await?;
+        let controller = deployments.get(CONTROLLER_DEPLOYMENT).await?;
         let image = Image {
             programs: std::env::current_exe()?.parent().context("this program is in no folder")?.to_owned(),
             policy: root().join("target/policy.wasm"),
         };
         ensure!(image.policy.is_file(), "{} is missing: run ./justw policy", image.policy.display());
         for number in 0..2 {
-            let mut replica = Replica::of(&deployment, number)?;
-            for container in ["webhook", "manager"] {
-                replica.start(container, &self.plane, &deployment, &image).await?;
-            }
-            for container in ["webhook", "manager"] {
+            for (container, deployment) in [("webhook", &webhook), ("manager", &controller)] {
+                let mut replica = Replica::of(deployment, number)?;
+                replica.start(container, &self.plane, deployment, &image).await?;
                 eventually(&format!("{container} {number} to be ready"), SOON, async || {
                     replica.is_ready(container).await
                 })
                 .await?;
+                match container {
+                    "webhook" => {
+                        self.endpoint(&replica, true).await?;
+                        self.webhooks.push(replica);
+                    }
+                    _ => self.controllers.push(replica),
+                }
             }
-            self.endpoint(&replica, true).await?;
-            self.replicas.push(replica);
         }
         Ok(pair.certificate)
+    }
+
+    /// Everything that was started, each with its one container.
+    fn replicas(&self) -> impl Iterator<Item = (&'static str, &Replica)> {
+        let controllers = self.controllers.iter().map(|it| ("manager", it));
+        controllers.chain(self.webhooks.iter().map(|it| ("webhook", it)))
     }
 
     /// What the EndpointSlice controller does for a Pod.
@@ -318,14 +329,14 @@ impl Story {
 
     async fn leader_killed(&mut self) -> Result<()> {
         let mut leader = None;
-        for (number, replica) in self.replicas.iter().enumerate() {
+        for (number, replica) in self.controllers.iter().enumerate() {
             let metrics = replica.get(replica.port("manager", "http")?, "/metrics").await?;
             if metrics.contains("tcr_assistant_leading 1") {
                 leader = Some(number);
             }
         }
         let leader = leader.context("nobody leads")?;
-        self.replicas[leader].process("manager")?.kill();
+        self.controllers[leader].process("manager")?.kill();
         self.first_pod("after-the-leader").await?;
         ensure!(self.cloud.tokens().len() == 1, "the credential was made again");
         Ok(())
@@ -333,7 +344,7 @@ impl Story {
 
     async fn drained(&mut self) -> Result<()> {
         let missed = self.missed_reviews().await?;
-        let replica = &self.replicas[0];
+        let replica = &self.webhooks[0];
         let webhook = replica.process("webhook")?;
         let end = async {
             let ended = webhook.stop(SOON).await;
@@ -360,30 +371,28 @@ impl Story {
     }
 
     async fn secrecy(&self) -> Result<()> {
-        let identity = Identity::service_account(SYSTEM_NAMESPACE, "tcr-assistant-manager");
-        let denied = self.plane.denied(&identity)?;
-        ensure!(denied.is_empty(), "denied: {denied:?}");
+        for account in ["tcr-assistant-manager", WEBHOOK_DEPLOYMENT] {
+            let denied = self.plane.denied(&Identity::service_account(SYSTEM_NAMESPACE, account))?;
+            ensure!(denied.is_empty(), "{account} was denied: {denied:?}");
+        }
         let account = &Config::demo().accounts[0];
         let tokens = self.cloud.tokens();
         let secrets: Vec<&str> =
             tokens.iter().map(|it| it.secret.expose()).chain([account.secret_key.expose()]).collect();
         let mut places = Vec::new();
-        for replica in &self.replicas {
-            for container in ["manager", "webhook"] {
-                let process = replica.process(container)?;
-                places.push((process.name().to_owned(), process.log()?));
-            }
+        for (container, replica) in self.replicas() {
+            let process = replica.process(container)?;
+            places.push((process.name().to_owned(), process.log()?));
         }
         for kind in ["events", "configmaps", "imagepullsecrets", "leases"] {
             let found = self.plane.kubectl(&["get", kind, "-A", "-o", "json"]).await?.checked()?;
             places.push((kind.to_owned(), found));
         }
-        let last = self.replicas.last().context("there is no replica")?;
-        for (container, port) in [("manager", "http"), ("webhook", "readiness")] {
-            places.push((
-                format!("metrics of {container}"),
-                last.get(last.port(container, port)?, "/metrics").await?,
-            ));
+        let lasts = [(&self.controllers, "manager", "http"), (&self.webhooks, "webhook", "readiness")];
+        for (replicas, container, port) in lasts {
+            let last = replicas.last().with_context(|| format!("there is no {container}"))?;
+            let metrics = last.get(last.port(container, port)?, "/metrics").await?;
+            places.push((format!("metrics of {container}"), metrics));
         }
         for secret in secrets {
             for (place, text) in &places {
@@ -415,10 +424,8 @@ impl Story {
     }
 
     async fn uninstall(&mut self, helm: &Path) -> Result<()> {
-        for replica in &self.replicas {
-            for container in ["manager", "webhook"] {
-                replica.process(container)?.kill();
-            }
+        for (container, replica) in self.replicas() {
+            replica.process(container)?.kill();
         }
         // The chart's hook is a Job, and there is no node to run it.
         chart::uninstall(&self.plane, helm, &["--no-hooks"]).await?;

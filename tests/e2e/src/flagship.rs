@@ -16,7 +16,7 @@ use tcr::names::SYSTEM_NAMESPACE;
 use crate::chart;
 use crate::steps::Steps;
 use crate::world::state::State;
-use crate::world::{self, DAEMON_SET, DEFAULT_DOMAIN, DEPLOYMENT, LONG, VPC_DOMAIN, World};
+use crate::world::{self, DAEMON_SET, DEFAULT_DOMAIN, DEPLOYMENT, LONG, VPC_DOMAIN, WEBHOOK, World};
 
 mod killed;
 mod tour;
@@ -63,7 +63,8 @@ async fn story(steps: &mut Steps, world: &mut World) -> Result<()> {
     steps
         .step("hosts-updater runs on both nodes", world.rolled_out(&format!("daemonset/{DAEMON_SET}")))
         .await?;
-    steps.step("controller and webhook run", world.rolled_out(&format!("deployment/{DEPLOYMENT}"))).await?;
+    steps.step("the controller runs", world.rolled_out(&format!("deployment/{DEPLOYMENT}"))).await?;
+    steps.step("the webhook runs", world.rolled_out(&format!("deployment/{WEBHOOK}"))).await?;
     steps.step("their limits are the promised ones", limits(world)).await?;
     steps.step("an ImagePullSecret is ready", ask(world)).await?;
     steps
@@ -121,10 +122,14 @@ async fn wait_for_account(world: &World, namespace: &str) -> Result<()> {
 
 async fn limits(world: &World) -> Result<()> {
     let client = world.nodes.plane().client().await?;
-    let deployment = Api::<Deployment>::namespaced(client.clone(), SYSTEM_NAMESPACE).get(DEPLOYMENT).await?;
+    let deployments = Api::<Deployment>::namespaced(client.clone(), SYSTEM_NAMESPACE);
+    let (controller, webhook) = (deployments.get(DEPLOYMENT).await?, deployments.get(WEBHOOK).await?);
     let daemon_set = Api::<DaemonSet>::namespaced(client, SYSTEM_NAMESPACE).get(DAEMON_SET).await?;
-    let specs: [Option<PodSpec>; 2] =
-        [deployment.spec.and_then(|it| it.template.spec), daemon_set.spec.and_then(|it| it.template.spec)];
+    let specs: [Option<PodSpec>; 3] = [
+        controller.spec.and_then(|it| it.template.spec),
+        webhook.spec.and_then(|it| it.template.spec),
+        daemon_set.spec.and_then(|it| it.template.spec),
+    ];
     let mut found = BTreeMap::new();
     for container in specs.into_iter().flatten().flat_map(|spec| spec.containers) {
         let limits = container.resources.and_then(|it| it.limits).unwrap_or_default();

@@ -16,7 +16,9 @@ use tokio::task::JoinHandle;
 
 use crate::chart;
 use crate::steps::Steps;
-use crate::world::{self, DAEMON_SET, DEFAULT_DOMAIN, DEPLOYMENT, LONG, VPC, VPC_DOMAIN, World, addresses};
+use crate::world::{
+    self, DAEMON_SET, DEFAULT_DOMAIN, DEPLOYMENT, LONG, VPC, VPC_DOMAIN, WEBHOOK, World, addresses,
+};
 
 /// Where the link moves to.
 const MOVED: Ipv4Addr = Ipv4Addr::new(10, 200, 0, 2);
@@ -125,7 +127,8 @@ async fn without_pod_network(world: &World) -> Result<()> {
 
 async fn with_pod_network(world: &mut World) -> Result<()> {
     world.nodes.connect_pods().await?;
-    world.rolled_out(&format!("deployment/{DEPLOYMENT}")).await
+    world.rolled_out(&format!("deployment/{DEPLOYMENT}")).await?;
+    world.rolled_out(&format!("deployment/{WEBHOOK}")).await
 }
 
 async fn follow(world: &World) -> Result<()> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Container, EnvVar, PodSpec, Secret};
-use kube::Api;
+use kube::{Api, ResourceExt as _};
 use support::{ControlPlane, Identity, Process};
 
 /// How far the ports of two replicas, which share one address, are apart.
@@ -71,7 +71,7 @@ impl Replica {
             .args(arguments)
             .env_clear()
             .env("KUBECONFIG", kubeconfig)
-            .env("HOSTNAME", format!("tcr-assistant-controller-manager-{}", self.number));
+            .env("HOSTNAME", format!("{}-{}", deployment.name_any(), self.number));
         for variable in spec.env.iter().flatten() {
             if let Some(value) = value(plane, namespace, variable).await? {
                 command.env(&variable.name, places.translate(&value));

@@ -16,7 +16,9 @@ use tokio::net::TcpListener;
 use tokio::time::sleep;
 
 use crate::steps::Steps;
-use crate::world::{self, DAEMON_SET, DEFAULT_DOMAIN, DEPLOYMENT, LONG, VPC, VPC_DOMAIN, World, addresses};
+use crate::world::{
+    self, DAEMON_SET, DEFAULT_DOMAIN, DEPLOYMENT, LONG, VPC, VPC_DOMAIN, WEBHOOK, World, addresses,
+};
 
 /// Changes of each kind.
 const CHANGES: usize = 50;
@@ -66,6 +68,7 @@ async fn begin(world: &World) -> Result<()> {
     world.install(&json!({"cloud": {"linkInterval": "1s"}})).await?;
     world.rolled_out(&format!("daemonset/{DAEMON_SET}")).await?;
     world.rolled_out(&format!("deployment/{DEPLOYMENT}")).await?;
+    world.rolled_out(&format!("deployment/{WEBHOOK}")).await?;
     world.ask(true).await?;
     world.hosts_files_have(true).await?;
     world.ready().await

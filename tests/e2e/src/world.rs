@@ -31,6 +31,7 @@ pub(crate) const LONG: Duration = Duration::from_secs(240);
 pub(crate) const DEFAULT_DOMAIN: &str = "demo.tencentcloudcr.com";
 pub(crate) const VPC_DOMAIN: &str = "demo-vpc.tencentcloudcr.com";
 pub(crate) const DEPLOYMENT: &str = "tcr-assistant-controller-manager";
+pub(crate) const WEBHOOK: &str = "tcr-assistant-webhook";
 pub(crate) const DAEMON_SET: &str = "hosts-updater";
 const INSTANCE: &str = "tcr-demo0001";
 const REGION: &str = "ap-guangzhou";

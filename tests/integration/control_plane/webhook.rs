@@ -10,11 +10,11 @@ use integration::{policy_wasm, program, root};
 use serde_json::{Value, json};
 use sidecar::crd;
 use support::{ControlPlane, Identity, Options, Output, Process, eventually};
-use tcr::names::SYSTEM_NAMESPACE;
+use tcr::names::{SYSTEM_NAMESPACE, WEBHOOK_DEPLOYMENT};
 
 /// Longer than anything here takes on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
-/// What the policy may read is what the manifests allow the manager.
+/// What the policy may read is what the manifests allow the webhook.
 const ROLES: [&str; 4] = ["Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding"];
 
 /// A control plane whose webhooks are registered.
@@ -156,8 +156,8 @@ async fn serve(plane: &ControlPlane, settings: &Value) -> Result<(Process, Strin
         "hostCapabilities": metadata.host_capabilities,
         "contextAwareResources": metadata.context_aware_resources,
     }});
-    let manager = Identity::service_account(SYSTEM_NAMESPACE, "tcr-assistant-manager");
-    let kubeconfig = plane.kubeconfig_for(&manager).await?;
+    let identity = Identity::service_account(SYSTEM_NAMESPACE, WEBHOOK_DEPLOYMENT);
+    let kubeconfig = plane.kubeconfig_for(&identity).await?;
     let [reviews, readiness] = free_ports()?;
     let mut command = program("harness");
     command

@@ -39,6 +39,7 @@ fn well(objects: Value) -> Facts {
             holder: "tcr-assistant-controller-manager-1".to_owned(),
         }),
         deployment: Seen::Known(Some(Replicas { desired: 1, ready: 1 })),
+        webhook: Seen::Known(Some(Replicas { desired: 2, ready: 2 })),
         agents: Seen::Known(Some(Replicas { desired: 3, ready: 3 })),
         failure_policy: Seen::Known(Some("Ignore".to_owned())),
     }
@@ -63,7 +64,7 @@ fn one_screen_says_that_all_is_well() {
         expect![[r#"
         ready: true
         Controller:   tcr-assistant-controller-manager-1 leads, 1 of 1 Pods ready
-        Admission:    webhook; while it is away Pods are admitted unchanged
+        Admission:    webhook, 2 of 2 Pods ready; while it is away Pods are admitted unchanged
         Node agents:  3 of 3 Pods ready
 
         NAME   REGISTRY                    READY   CREDENTIAL       ENDS     NAMESPACES   SERVICE-ACCOUNTS   CONFLICTS   PRIVATE-LINK   NODES
@@ -76,7 +77,7 @@ fn one_screen_says_that_all_is_well() {
         expect![[r#"
         ready: true
         Controller:   tcr-assistant-controller-manager-1 leads, 1 of 1 Pods ready
-        Admission:    webhook; while it is away Pods are admitted unchanged
+        Admission:    webhook, 2 of 2 Pods ready; while it is away Pods are admitted unchanged
         Node agents:  3 of 3 Pods ready
 
         There are no ImagePullSecrets: nothing is distributed.
@@ -111,14 +112,15 @@ fn what_is_not_ready_is_named() {
     let mut facts = well(json!([broken, behind, new]));
     facts.controller = Seen::Known(Controller::Away);
     facts.deployment = Seen::Known(Some(Replicas { desired: 2, ready: 0 }));
+    facts.webhook = Seen::Known(Some(Replicas { desired: 2, ready: 1 }));
     facts.agents = Seen::Known(Some(Replicas { desired: 3, ready: 2 }));
-    facts.failure_policy = Seen::Known(None);
+    facts.failure_policy = Seen::Known(Some("Fail".to_owned()));
     check(
         &facts,
         expect![[r#"
         ready: false
         Controller:   none leads, 0 of 2 Pods ready
-        Admission:    no webhook of its own
+        Admission:    webhook, 1 of 2 Pods ready; while it is away Pods are refused
         Node agents:  2 of 3 Pods ready
 
         NAME     REGISTRY       READY     CREDENTIAL       ENDS     NAMESPACES   SERVICE-ACCOUNTS   CONFLICTS   PRIVATE-LINK   NODES
@@ -129,6 +131,7 @@ fn what_is_not_ready_is_named() {
         Not ready:
           controller: none leads: nothing is renewed or distributed; see why: kubectl -n tcr-assistant-system get pods
           controller: 0 of 2 Pods are ready; see why: kubectl -n tcr-assistant-system get pods
+          webhook: 1 of 2 Pods are ready; see why: kubectl -n tcr-assistant-system get pods
           hosts-updater: 2 of 3 Pods are ready; see why: kubectl -n tcr-assistant-system get pods
           behind: the controller has not looked at its last change yet
           demo: CloudFailed: CreateInstanceToken failed: correct the API credential
@@ -154,6 +157,7 @@ fn what_works_for_now_and_what_cannot_be_read_is_told() {
     let mut facts = well(json!([waiting]));
     facts.controller = Seen::Denied(Right::get("leases.coordination.k8s.io", SYSTEM_NAMESPACE));
     facts.deployment = Seen::Failed("the API server did not answer within 10 s".to_owned());
+    facts.webhook = Seen::Known(None);
     check(
         &facts,
         expect![[r#"

@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{SECRET, ask};
 use crate::chart::root;
 use crate::steps::Steps;
-use crate::world::{DAEMON_SET, DEPLOYMENT, LONG, VPC_DOMAIN, World};
+use crate::world::{DAEMON_SET, DEPLOYMENT, LONG, VPC_DOMAIN, WEBHOOK, World};
 
 /// Shows it; with `keep` until somebody interrupts.
 pub(super) async fn show(steps: &mut Steps, world: &mut World, keep: bool) -> Result<()> {
@@ -22,7 +22,8 @@ pub(super) async fn show(steps: &mut Steps, world: &mut World, keep: bool) -> Re
     steps
         .step("hosts-updater runs on each node", world.rolled_out(&format!("daemonset/{DAEMON_SET}")))
         .await?;
-    steps.step("controller and webhook run", world.rolled_out(&format!("deployment/{DEPLOYMENT}"))).await?;
+    steps.step("the controller runs", world.rolled_out(&format!("deployment/{DEPLOYMENT}"))).await?;
+    steps.step("the webhook runs", world.rolled_out(&format!("deployment/{WEBHOOK}"))).await?;
     typed(world, &["-n", SYSTEM_NAMESPACE, "get", "pods", "-o", "wide"]).await?;
     steps.step("one ImagePullSecret for the whole cluster", ask(world)).await?;
     typed(world, &["get", "imagepullsecrets"]).await?;
