@@ -38,3 +38,5 @@ mod registry;
 mod status;
 #[path = "control_plane/webhook.rs"]
 mod webhook;
+#[path = "control_plane/write_limits.rs"]
+mod write_limits;

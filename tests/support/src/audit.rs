@@ -30,7 +30,8 @@ impl fmt::Display for Denied {
 }
 
 impl ControlPlane {
-    /// The calls of `identity` that were answered with 403 so far. Needs [`Options::audit`](crate::Options::audit).
+    /// The calls of `identity` that were answered with 403 so far, dry runs aside: whoever asks what would be wants to
+    /// know. Needs [`Options::audit`](crate::Options::audit).
     ///
     /// # Errors
     /// There is no audit log.
@@ -111,7 +112,7 @@ fn allowed(log: &str, username: &str) -> BTreeSet<(String, String)> {
 
 fn denied(log: &str, username: &str) -> Vec<Denied> {
     events(log, username)
-        .filter(|event| event.response_status.code == 403)
+        .filter(|event| event.response_status.code == 403 && !event.request_uri.contains("dryRun=All"))
         .map(|event| Denied {
             verb: event.verb,
             uri: event.request_uri,
