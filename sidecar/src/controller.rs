@@ -39,6 +39,7 @@ pub mod seen;
 pub mod state;
 pub mod status;
 pub mod watch_streams;
+pub mod write_limits;
 
 mod backlog;
 mod core;
@@ -107,8 +108,15 @@ pub async fn run(
     let (leading, is_leading) = watch::channel(false);
     let (ready, is_ready) = watch::channel(false);
     let (ask, asked) = mpsc::channel(4);
-    let state =
-        http::Served { leading: is_leading, ready: is_ready, ask, calls, cloud: settings.cloud.clone() };
+    let limits = Arc::new(write_limits::WriteLimits::default());
+    let state = http::Served {
+        leading: is_leading,
+        ready: is_ready,
+        ask,
+        calls,
+        cloud: settings.cloud.clone(),
+        limits: limits.clone(),
+    };
     let served = tokio::spawn(http::serve(listener, state));
     let identity = identity();
     let mut leadership = lease::Leadership::new(kube.clone(), identity.clone());
@@ -121,6 +129,8 @@ pub async fn run(
     }
     tracing::info!(identity, "leading");
     leading.send_replace(true);
+    // Ends with the process, as leading does.
+    tokio::spawn(write_limits::keep(kube.clone(), limits));
     let work = lead(kube, settings.clone(), ready, asked, stop);
     tokio::pin!(work);
     let result = match settings.leader_elect {

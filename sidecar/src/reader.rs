@@ -9,7 +9,7 @@ use kube::api::ListParams;
 use kube::{Api, Client};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tcr::names::{LEADER_LEASE, SYSTEM_NAMESPACE};
+use tcr::names::{LEADER_LEASE, SYSTEM_NAMESPACE, WRITE_LIMITS_ANNOTATION, WRITE_LIMITS_IN_FORCE};
 
 use crate::controller::api_error::{ApiError, within};
 use crate::crd::ImagePullSecret;
@@ -49,6 +49,9 @@ pub enum Controller {
     Leads {
         /// The holder of the Lease: a Pod's name.
         holder: String,
+        /// Whether policies hold its writes to what it writes; none while that is not known.
+        #[serde(rename = "writesLimited")]
+        writes_limited: Option<bool>,
     },
     /// There is a Lease that nobody holds or that has run out.
     Away,
@@ -159,7 +162,12 @@ impl Reader {
         let leases: Api<Lease> = Api::namespaced(self.client.clone(), SYSTEM_NAMESPACE);
         let right = Right::get("leases.coordination.k8s.io", SYSTEM_NAMESPACE);
         self.object(&leases, LEADER_LEASE, right).await.map(|lease| match lease {
-            Some(lease) => controller(lease.spec.unwrap_or_default(), Timestamp::now()),
+            Some(lease) => {
+                let annotations = lease.metadata.annotations.unwrap_or_default();
+                let limits = annotations.get(WRITE_LIMITS_ANNOTATION);
+                let limited = limits.map(|limits| limits == WRITE_LIMITS_IN_FORCE);
+                controller(lease.spec.unwrap_or_default(), limited, Timestamp::now())
+            }
             None => Controller::Unknown,
         })
     }
@@ -174,12 +182,12 @@ pub fn seen<T>(right: Right, result: Result<T, ApiError>) -> Seen<T> {
     }
 }
 
-fn controller(lease: LeaseSpec, now: Timestamp) -> Controller {
+fn controller(lease: LeaseSpec, writes_limited: Option<bool>, now: Timestamp) -> Controller {
     let holder = lease.holder_identity.filter(|holder| !holder.is_empty());
     let lasts = SignedDuration::from_secs(i64::from(lease.lease_duration_seconds.unwrap_or_default()));
     let is_fresh = lease.renew_time.is_some_and(|renewed| now.duration_since(renewed.0) < lasts + SLACK);
     match holder.filter(|_| is_fresh) {
-        Some(holder) => Controller::Leads { holder },
+        Some(holder) => Controller::Leads { holder, writes_limited },
         None => Controller::Away,
     }
 }
@@ -200,9 +208,9 @@ mod tests {
                 renew_time: Some(MicroTime(now - SignedDuration::from_secs(seconds))),
                 ..LeaseSpec::default()
             };
-            controller(lease, now)
+            controller(lease, Some(true), now)
         };
-        let leads = Controller::Leads { holder: "a".to_owned() };
+        let leads = Controller::Leads { holder: "a".to_owned(), writes_limited: Some(true) };
         assert_eq!(after("a", 2), leads);
         assert_eq!(after("a", 70), leads, "clocks differ");
         assert_eq!(after("a", 80), Controller::Away);

@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::api_calls::ApiCalls;
+use super::write_limits::WriteLimits;
 use crate::cloud::client::Client;
 
 /// What is served from.
@@ -27,6 +28,8 @@ pub struct Served {
     pub calls: Arc<ApiCalls>,
     /// Counts its calls of the cloud.
     pub cloud: Arc<Client>,
+    /// Whether its writes are limited.
+    pub limits: Arc<WriteLimits>,
 }
 
 /// Serves until it is dropped.
@@ -58,6 +61,7 @@ async fn metrics(State(served): State<Served>) -> Response {
     );
     text.push_str(&served.calls.text());
     text.push_str(&served.cloud.calls().text());
+    text.push_str(&served.limits.text());
     if leading {
         let (ask, answer) = oneshot::channel();
         let asked = served.ask.send(ask).await.is_ok();

@@ -133,6 +133,11 @@ pub fn report(facts: &Facts, now: Timestamp) -> Report {
     }
     let workloads =
         [("controller", replicas), ("webhook", webhook_replicas), ("hosts-updater", agents_known)];
+    if let Some(Controller::Leads { writes_limited: Some(false), .. }) = controller.known() {
+        let message = "no policies hold its writes to what it writes, beyond RBAC: Kubernetes 1.30 or later and the \
+                       chart's writeLimits.enabled are needed";
+        notes.push(Said::new("controller", message));
+    }
     for (about, replicas) in workloads {
         if let Some(Replicas { desired, ready }) = replicas.filter(|it| it.ready < it.desired) {
             problems.push(Said::new(about, format!("{ready} of {desired} Pods are ready; see why: {pods}")));

@@ -26,7 +26,7 @@ pub fn text(report: &Report, now: Timestamp) -> String {
     let pods =
         |replicas: &Option<Replicas>| replicas.map(|it| format!("{} of {} Pods ready", it.ready, it.desired));
     let controller = match &report.controller {
-        Some(Controller::Leads { holder }) => Some(format!("{holder} leads")),
+        Some(Controller::Leads { holder, .. }) => Some(format!("{holder} leads")),
         Some(Controller::Away) => Some("none leads".to_owned()),
         Some(Controller::Unknown) | None => None,
     };

@@ -275,6 +275,13 @@ async fn what_is_not_the_controllers_to_write_is_refused_in_every_way() -> Resul
         };
         assert!(right, "deletion of {}: {answer:?}", it.path);
     }
+    // The uninstall's Job has a right on Pods too.
+    let job = limits.cluster.withdrawal().await?;
+    let job = limits.cluster.plane.client_for(&job).await?;
+    for edit in EDITED.iter().filter(|it| it.policy == "tcr-assistant-pod-writes") {
+        let answer = change(&job, admin, edit, Way::Merge).await?;
+        assert!(answer.is_limited_by(edit.policy), "{edit} by the Job: {answer:?}");
+    }
     limits.cluster.end();
     Ok(())
 }
@@ -348,4 +355,42 @@ fn a_patch_says_what_differs() {
         {"op": "add", "path": "/f", "value": 4},
     ]);
     assert_eq!(Value::Array(operations), expected);
+}
+
+#[tokio::test]
+async fn the_controller_says_whether_its_writes_are_limited() -> Result<()> {
+    let mut cluster = Cluster::with_controller().await?;
+    let is = async |cluster: &Cluster, value: f64| {
+        eventually(&format!("both limits to be {value}"), SOON, async || {
+            for kind in ["secrets", "serviceaccounts"] {
+                let sample = format!("tcr_assistant_write_limits{{kind=\"{kind}\"}}");
+                ensure!(cluster.metric(&sample).await? == Some(value), "that of {kind} is not");
+            }
+            Ok(())
+        })
+        .await
+    };
+    let says = async |cluster: &Cluster, limited: bool| {
+        eventually(&format!("status to say writesLimited: {limited}"), SOON, async || {
+            let status: Value =
+                serde_json::from_str(&cluster.command(&["status", "-o", "json"]).await?.stdout)?;
+            ensure!(status["controller"]["writesLimited"] == limited, "{status}");
+            Ok(())
+        })
+        .await
+    };
+    is(&cluster, 1.0).await?;
+    says(&cluster, true).await?;
+    // Only the next controller tries at once.
+    cluster.kill();
+    for name in ["tcr-assistant-secret-writes", "tcr-assistant-serviceaccount-writes"] {
+        let delete = ["delete", "validatingadmissionpolicybinding", name];
+        cluster.plane.kubectl(&delete).await?.checked()?;
+    }
+    cluster.run().await?;
+    is(&cluster, 0.0).await?;
+    says(&cluster, false).await?;
+    let status = cluster.command(&["status"]).await?;
+    ensure!(status.stdout.contains("controller: no policies hold its writes"), "{}", status.stdout);
+    cluster.finish(&[]).await
 }
