@@ -28,6 +28,14 @@ namespaceSelector:
     {{- end }}
 {{- end }}
 
+{{- /* The same for Pods and workloads: nor of those namespaces that the cluster itself needs. */ -}}
+{{- define "tcr-assistant.webhookWorkloadNamespaces" -}}
+{{- include "tcr-assistant.webhookNamespaces" . }}
+    {{- with .Values.webhook.excludedNamespaces }}
+    - {key: kubernetes.io/metadata.name, operator: NotIn, values: {{ toJson . }}}
+    {{- end }}
+{{- end }}
+
 {{- /* Conditions that save calls whose answer is known. API servers have them from 1.28 on; the policy decides
        the same without. list of the context and the conditions' names. */ -}}
 {{- define "tcr-assistant.matchConditions" -}}

@@ -109,6 +109,9 @@ fn policy_says(facts: &Facts) -> String {
     if pod.opted_out {
         return format!("leaves the Pod alone: its annotation {INJECT_ANNOTATION} is \"false\"");
     }
+    if facts.unreviewed {
+        return format!("is not asked about Pods of namespace {}", pod.namespace);
+    }
     let Some(asked) = facts.asked.known() else {
         return "not known: it goes by the ImagePullSecrets".to_owned();
     };

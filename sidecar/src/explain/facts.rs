@@ -31,6 +31,8 @@ pub struct Facts {
     pub labels: Seen<BTreeMap<String, String>>,
     /// Its ServiceAccount; none when there is none.
     pub account: Seen<Option<AccountFacts>>,
+    /// Admission is not asked about Pods of its namespace.
+    pub unreviewed: bool,
     /// The cluster's ImagePullSecrets.
     pub asked: Seen<Vec<AskedFor>>,
     /// Secrets of the namespace, by name: those the Pod lists, and those that ImagePullSecrets lead to.

@@ -4,14 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, anyhow, bail};
 use futures::StreamExt as _;
+use k8s_openapi::api::admissionregistration::v1::{MutatingWebhook, MutatingWebhookConfiguration};
 use k8s_openapi::api::core::v1::{
     Container, ContainerStatus, EphemeralContainer, Event, Namespace, Pod, Secret, ServiceAccount, Volume,
 };
 use kube::api::ListParams;
 use kube::{Api, ResourceExt as _};
 use tcr::image_ref;
+use tcr::label_selector::LabelSelector;
 use tcr::names::{
-    ENFORCE_MOUNTABLE_SECRETS_ANNOTATION, INJECT_ANNOTATION, MIRROR_POD_ANNOTATION, derived_secret_name,
+    ENFORCE_MOUNTABLE_SECRETS_ANNOTATION, INJECT_ANNOTATION, MIRROR_POD_ANNOTATION, MUTATING_WEBHOOK,
+    SYSTEM_NAMESPACE, derived_secret_name,
 };
 
 use super::facts::{AccountFacts, AskedFor, EventFact, Facts, ImageUse, PodFacts, SecretFacts};
@@ -22,6 +25,10 @@ use crate::registry::Checker;
 
 /// Questions to registries at a time.
 const AT_A_TIME: usize = 4;
+/// Namespaces whose Pods the chart's webhook does not review by default.
+const UNREVIEWED: [&str; 3] = ["kube-system", "kube-node-lease", SYSTEM_NAMESPACE];
+/// The label by which a namespace is selected by its name.
+const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 /// Events that tell of pulls.
 const PULL_REASONS: [&str; 8] = [
     "Failed",
@@ -48,14 +55,16 @@ impl Reader {
             }
             Err(error) => return Err(anyhow!("cannot read Pod {namespace}/{name}: {error}")),
         };
-        let (labels, account, asked, events, controller) = futures::join!(
+        let (labels, webhook, account, asked, events, controller) = futures::join!(
             self.labels(namespace),
+            self.webhook(),
             self.account(namespace, &pod.account),
             self.image_pull_secrets(),
             self.events(namespace, name),
             self.controller(),
         );
         let asked = asked.map(|all| all.into_iter().map(asked_for).collect::<Vec<_>>());
+        let unreviewed = is_unreviewed(&webhook, namespace, &labels);
         let hosts: Vec<&str> = pod.images.iter().map(|it| image_ref::host_of(&it.image)).collect();
         let meant = asked.known().into_iter().flatten();
         let meant = meant.filter(|it| it.hosts.iter().any(|host| hosts.contains(&host.as_str())));
@@ -63,7 +72,8 @@ impl Reader {
         let names: BTreeSet<String> = pod.references.iter().cloned().chain(meant).collect();
         let read = names.into_iter().map(async |name| (name.clone(), self.secret(namespace, &name).await));
         let secrets = futures::future::join_all(read).await.into_iter().collect();
-        Ok(Facts { pod, labels, account, asked, secrets, events, controller, answers: BTreeMap::new() })
+        let answers = BTreeMap::new();
+        Ok(Facts { pod, labels, unreviewed, account, asked, secrets, events, controller, answers })
     }
 
     async fn labels(&self, name: &str) -> Seen<BTreeMap<String, String>> {
@@ -75,6 +85,12 @@ impl Reader {
             labels.entry("kubernetes.io/metadata.name".to_owned()).or_insert_with(|| name.to_owned());
         }
         labels
+    }
+
+    async fn webhook(&self) -> Seen<Option<MutatingWebhookConfiguration>> {
+        let webhooks: Api<MutatingWebhookConfiguration> = Api::all(self.client.clone());
+        let resource = "mutatingwebhookconfigurations.admissionregistration.k8s.io";
+        self.object(&webhooks, MUTATING_WEBHOOK, Right { verb: "get", resource, namespace: None }).await
     }
 
     async fn account(&self, namespace: &str, name: &str) -> Seen<Option<AccountFacts>> {
@@ -121,6 +137,32 @@ pub async fn ask(checker: &Checker, facts: &mut Facts) {
     });
     let answers: BTreeMap<_, _> = futures::stream::iter(asked).buffer_unordered(AT_A_TIME).collect().await;
     facts.answers = answers;
+}
+
+/// Whether the webhook is not asked about Pods of the namespace. Few may read its configuration: then what the chart
+/// leaves out by default counts.
+fn is_unreviewed(
+    webhook: &Seen<Option<MutatingWebhookConfiguration>>,
+    namespace: &str,
+    labels: &Seen<BTreeMap<String, String>>,
+) -> bool {
+    let configuration = match webhook {
+        Seen::Known(Some(configuration)) => configuration,
+        // Somebody else runs the policy, and asks about whatever that is configured for.
+        Seen::Known(None) => return false,
+        Seen::Denied(_) | Seen::Failed(_) => return UNREVIEWED.contains(&namespace),
+    };
+    let is_about_pods = |it: &&MutatingWebhook| {
+        let rules = it.rules.iter().flatten();
+        rules.flat_map(|rule| rule.resources.iter().flatten()).any(|it| it == "pods")
+    };
+    let Some(webhook) = configuration.webhooks.iter().flatten().find(is_about_pods) else { return false };
+    let expressions = webhook.namespace_selector.iter().flat_map(|it| it.match_expressions.iter().flatten());
+    let mut names = expressions.filter(|it| it.key == NAME_LABEL && it.operator == "NotIn");
+    let by_name = names.any(|it| it.values.iter().flatten().any(|it| it == namespace));
+    let selector = webhook.namespace_selector.as_ref().and_then(|it| serde_json::to_value(it).ok());
+    let selector = selector.and_then(|it| serde_json::from_value::<LabelSelector>(it).ok());
+    by_name || selector.zip(labels.known()).is_some_and(|(selector, labels)| !selector.matches(labels))
 }
 
 fn asked_for(object: ImagePullSecret) -> AskedFor {
@@ -242,6 +284,41 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_namespace_is_unreviewed_where_the_webhooks_selector_leaves_it_out() {
+        let labels = |name: &str, more: &[(&str, &str)]| {
+            let name = [("kubernetes.io/metadata.name", name)];
+            let all = name.iter().chain(more).map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+            Seen::Known(all.collect::<BTreeMap<_, _>>())
+        };
+        let webhook: MutatingWebhookConfiguration = serde_json::from_value(json!({"webhooks": [{
+            "name": "pods.example.com", "admissionReviewVersions": ["v1"], "sideEffects": "None", "clientConfig": {},
+            "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}],
+            "namespaceSelector": {
+                "matchLabels": {"stage": "prod"},
+                "matchExpressions": [
+                    {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["kube-system"]},
+                ],
+            },
+        }]}))
+        .unwrap();
+        let read = Seen::Known(Some(webhook));
+        let prod = [("stage", "prod")];
+        assert!(!is_unreviewed(&read, "shop", &labels("shop", &prod)));
+        assert!(is_unreviewed(&read, "shop", &labels("shop", &[])));
+        assert!(is_unreviewed(&read, "kube-system", &labels("kube-system", &prod)));
+        let unread = Seen::Failed("it is away".to_owned());
+        assert!(!is_unreviewed(&read, "shop", &unread.clone()), "its labels are not known");
+        assert!(is_unreviewed(&read, "kube-system", &Seen::Failed("it is away".to_owned())));
+        assert!(
+            !is_unreviewed(&Seen::Known(None), "kube-system", &labels("kube-system", &[])),
+            "Kubewarden's"
+        );
+        let denied = || Seen::Failed("it may not be read".to_owned());
+        assert!(is_unreviewed(&denied(), "kube-system", &labels("kube-system", &[])));
+        assert!(!is_unreviewed(&denied(), "shop", &labels("shop", &[])));
+    }
 
     #[test]
     fn every_image_of_a_pod_is_looked_at_in_the_order_of_its_pulls() {

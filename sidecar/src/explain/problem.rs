@@ -63,6 +63,22 @@ pub(super) fn not_listed(facts: &Facts, asked: &AskedFor, secret: &str) -> Probl
             format!("add {secret} to imagePullSecrets of ServiceAccount {name}, and make the Pod again"),
         );
     }
+    let refers = account.is_some_and(|it| it.references.iter().any(|it| it == secret));
+    // Made again it would get what its ServiceAccount refers to, where it brings nothing itself.
+    if facts.unreviewed && (!refers || !pod.references.is_empty()) {
+        let namespace = &pod.namespace;
+        return Problem::new(
+            "NamespaceNotReviewed",
+            format!(
+                "{lacks}: admission is not asked about Pods of namespace {namespace}, which get what their \
+                 ServiceAccount refers to, and that only where they bring no list"
+            ),
+            format!(
+                "add {secret} to imagePullSecrets of the Pod (of its template, where it has one), or have {namespace} \
+                 taken out of the chart's webhook.excludedNamespaces; then make the Pod again"
+            ),
+        );
+    }
     let why = match (pod.created, asked.created) {
         (Some(pod), Some(asked_at)) if pod < asked_at => {
             format!("it was made before ImagePullSecret {}", asked.name)

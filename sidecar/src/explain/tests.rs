@@ -66,6 +66,7 @@ fn well() -> Facts {
             ..PodFacts::default()
         },
         labels: Seen::Known(BTreeMap::new()),
+        unreviewed: false,
         account: Seen::Known(Some(AccountFacts {
             references: vec!["tcr.ipsdemo".to_owned()],
             enforces: false,

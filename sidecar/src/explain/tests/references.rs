@@ -252,3 +252,31 @@ fn what_may_not_be_read_is_said_and_the_rest_is_told() {
             to do: ask who runs the cluster whether an ImagePullSecret is for demo.tencentcloudcr.com, the namespace shop and the ServiceAccount default"#]],
     );
 }
+
+#[test]
+fn a_namespace_that_admission_is_not_asked_about() {
+    // Its list, or its ServiceAccount's, is all that it gets.
+    check(
+        |facts| {
+            facts.lacking();
+            facts.unreviewed = true;
+            facts.pod.references = vec!["partner".to_owned()];
+        },
+        expect![[r#"
+            Fails NamespaceNotReviewed: the Pod does not refer to tcr.ipsdemo: admission is not asked about Pods of namespace shop, which get what their ServiceAccount refers to, and that only where they bring no list
+            to do: add tcr.ipsdemo to imagePullSecrets of the Pod (of its template, where it has one), or have shop taken out of the chart's webhook.excludedNamespaces; then make the Pod again"#]],
+    );
+    // Made again it has what its ServiceAccount refers to.
+    check(
+        |facts| {
+            facts.lacking();
+            facts.unreviewed = true;
+        },
+        expect![[r#"
+            Fails ReferenceMissing: the Pod does not refer to tcr.ipsdemo: it was made while admission was away, or before its ServiceAccount referred to it, and a Pod's list never changes
+            to do: delete the Pod, so that ReplicaSet web makes it again: kubectl -n shop delete pod web-1"#]],
+    );
+    let mut facts = well();
+    facts.unreviewed = true;
+    assert_eq!(findings(&facts).policy_says, "is not asked about Pods of namespace shop");
+}
