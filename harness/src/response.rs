@@ -78,6 +78,9 @@ pub struct Evaluation {
     pub response: AdmissionResponse,
     /// The changed object as JSON, when there is a patch.
     pub mutated_object: Option<String>,
+    /// Whether there is no verdict: the policy ran out of time or memory, trapped, failed, or gave an
+    /// answer that cannot be understood. The response then is a refusal.
+    pub failed: bool,
 }
 
 impl AdmissionResponse {
@@ -132,11 +135,7 @@ impl Evaluation {
                 Err(reason) => format!("cannot understand the policy's answer: {reason}"),
             },
             Outcome::DeadlineExceeded => {
-                return Self::unchanged(AdmissionResponse::refusal(
-                    request.uid(),
-                    DEADLINE_EXCEEDED,
-                    Some(500),
-                ));
+                return Self::too_late(request);
             }
             Outcome::GuestError(message) | Outcome::Trap(message) => {
                 format!("Guest call failure: {message}")
@@ -146,8 +145,18 @@ impl Evaluation {
                 limit >> 20
             ),
         };
-        let message = format!("internal server error: {failure}");
-        Self::unchanged(AdmissionResponse::refusal(request.uid(), message, Some(500)))
+        Self::failed(request, format!("internal server error: {failure}"))
+    }
+
+    /// No verdict, because the host has none to give.
+    pub(crate) fn failed(request: &Request<'_>, reason: impl Into<String>) -> Self {
+        let response = AdmissionResponse::refusal(request.uid(), reason, Some(500));
+        Self { response, mutated_object: None, failed: true }
+    }
+
+    /// No verdict in time.
+    pub(crate) fn too_late(request: &Request<'_>) -> Self {
+        Self::failed(request, DEADLINE_EXCEEDED)
     }
 
     fn of_verdict(request: &Request<'_>, verdict: Verdict<'_>) -> Self {
@@ -164,7 +173,7 @@ impl Evaluation {
                 Ok(patch) => patch,
                 Err(error) => {
                     let message = format!("internal server error: cannot compare the objects: {error}");
-                    return Self::unchanged(AdmissionResponse::refusal(request.uid(), message, Some(500)));
+                    return Self::failed(request, message);
                 }
             },
         };
@@ -175,6 +184,7 @@ impl Evaluation {
         });
         Self {
             mutated_object: patch.as_ref().and(verdict.mutated_object).map(str::to_owned),
+            failed: false,
             response: AdmissionResponse {
                 uid: request.uid().to_owned(),
                 allowed: verdict.accepted,
@@ -188,7 +198,7 @@ impl Evaluation {
     }
 
     fn unchanged(response: AdmissionResponse) -> Self {
-        Self { response, mutated_object: None }
+        Self { response, mutated_object: None, failed: false }
     }
 }
 

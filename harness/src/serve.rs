@@ -26,8 +26,9 @@ mod listener;
 pub mod metrics;
 mod reviewer;
 mod routes;
+mod time_limit;
 
-pub use reviewer::{Reviewer, ServedPolicy};
+pub use reviewer::{OnHostFailure, Reviewer, ServedPolicy};
 
 use certificate::Certificate;
 use health::Health;

@@ -16,12 +16,18 @@ use crate::host_capabilities::{HostCapabilities, Unavailable};
 use crate::metadata::Metadata;
 use crate::policies_file::{self, Served};
 use crate::serve::certificate::Source;
-use crate::serve::{Reviewer, ServeOptions, ServedPolicy, serve};
+use crate::serve::{OnHostFailure, Reviewer, ServeOptions, ServedPolicy, serve};
 use crate::{Host, HostOptions, ModuleCache, Policy};
 
 const EXAMPLES: &str = "\
 Endpoints: POST /validate/ID, /validate_raw/ID and /audit/ID; on the readiness port, over plain HTTP, GET /readiness
-and /metrics. Environment variables are policy-server's.
+and /metrics. Environment variables are policy-server's, and KUBEWARDEN_ON_HOST_FAILURE.
+
+A review is answered within its policy's time, and within the time that the API server gives it (timeout=10s in the
+query, less a tenth and at most half a second). Where there is no verdict by then, because too many wait, the policy
+trapped or asked for too much memory, --on-host-failure says what the API server gets: `refuse` is policy-server's way,
+a refusal with code 500, so that a webhook that has too much to do refuses what it never looked at; `defer` is HTTP 503,
+so that the webhook's failurePolicy decides. A policy in monitor mode admits in both.
 
 Reading Kubernetes objects (contextAwareResources in the policies file) takes the API server of KUBECONFIG,
 ~/.kube/config, or the Pod around, with what its ServiceAccount may read.
@@ -73,6 +79,10 @@ pub struct Serve {
     /// How long a review may take, in seconds from its arrival; timeoutEvalSeconds of a policy wins
     #[arg(long, value_name = "SECONDS", env = "KUBEWARDEN_POLICY_TIMEOUT", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=300))]
     policy_timeout: u64,
+
+    /// What to answer where there is no verdict
+    #[arg(long, value_enum, value_name = "ANSWER", env = "KUBEWARDEN_ON_HOST_FAILURE", default_value_t)]
+    on_host_failure: OnHostFailure,
 
     /// Admit everything in this namespace unasked
     #[arg(long, value_name = "NAMESPACE", env = "KUBEWARDEN_ALWAYS_ACCEPT_ADMISSION_REVIEWS_ON_NAMESPACE")]
@@ -227,7 +237,8 @@ impl Serve {
             let timeout = own.unwrap_or(timeout);
             policies.insert(id, ServedPolicy { policy, settings, mode, allowed_to_mutate, message, timeout });
         }
-        Ok(Reviewer::new(policies, workers, self.always_accept_admission_reviews_on_namespace.clone()))
+        let exempt = self.always_accept_admission_reviews_on_namespace.clone();
+        Ok(Reviewer::new(policies, workers, exempt, self.on_host_failure))
     }
 
     fn policy(

@@ -8,10 +8,20 @@ use tokio::sync::Semaphore;
 
 use super::constraint::{constrain, is_exempt};
 use super::metrics::{Labels, Metrics};
+use super::time_limit::deadline;
 use crate::policies_file::Mode;
-use crate::{AdmissionResponse, Policy, Request, RequestError, Settings};
+use crate::{AdmissionResponse, Evaluation, Policy, Request, RequestError, Settings};
 
-const TOO_LATE: &str = "Policy execution interrupted because it exceeded the allowed execution time";
+/// What an admission is answered to which no verdict can be had: the queue is full, the time is up, the
+/// policy trapped or asked for too much memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum OnHostFailure {
+    /// A refusal with code 500, as policy-server does
+    #[default]
+    Refuse,
+    /// HTTP 503, so that the webhook's failurePolicy decides
+    Defer,
+}
 
 /// A policy with its place in the file.
 pub struct ServedPolicy {
@@ -34,6 +44,7 @@ pub struct Reviewer {
     policies: BTreeMap<String, Arc<ServedPolicy>>,
     workers: Arc<Semaphore>,
     always_accept: Option<String>,
+    on_host_failure: OnHostFailure,
     pub(super) metrics: Metrics,
 }
 
@@ -55,6 +66,8 @@ pub(super) enum Refusal {
     Unknown,
     /// The body is not a review.
     Bad(RequestError),
+    /// There is no verdict, for this reason, and whoever called shall decide.
+    Deferred(String),
     /// A worker failed; the log tells.
     Failed,
 }
@@ -65,12 +78,14 @@ impl Reviewer {
         policies: BTreeMap<String, ServedPolicy>,
         workers: usize,
         always_accept: Option<String>,
+        on_host_failure: OnHostFailure,
     ) -> Self {
         let policies = policies.into_iter().map(|(id, policy)| (id, Arc::new(policy))).collect();
         Self {
             policies,
             workers: Arc::new(Semaphore::new(workers)),
             always_accept,
+            on_host_failure,
             metrics: Metrics::default(),
         }
     }
@@ -79,21 +94,23 @@ impl Reviewer {
         self.policies.contains_key(id)
     }
 
-    /// The answer's bytes. `arrived` is when the review's time began.
+    /// The answer's bytes. `arrived` is when the review's time began, `callers_time` how much of it the
+    /// caller gives.
     pub(super) async fn review(
         self: &Arc<Self>,
         id: &str,
         origin: Origin,
         body: Vec<u8>,
         arrived: Instant,
+        callers_time: Option<Duration>,
     ) -> Result<Vec<u8>, Refusal> {
         let served = self.policies.get(id).cloned().ok_or(Refusal::Unknown)?;
-        let deadline = arrived + served.timeout;
+        let deadline = deadline(arrived, served.timeout, callers_time);
         let worker = self.workers.clone().acquire_owned();
         let Ok(worker) = tokio::time::timeout_at(deadline.into(), worker).await else {
             let request = read(&body, origin).map_err(Refusal::Bad)?;
-            let answer = AdmissionResponse::refusal(request.uid(), TOO_LATE, Some(500));
-            return Ok(self.conclude(id, &served, origin, &request, answer, arrived));
+            let evaluation = Evaluation::too_late(&request);
+            return self.conclude(id, &served, origin, &request, evaluation, arrived);
         };
         let (reviewer, id) = (self.clone(), id.to_owned());
         let work = tokio::task::spawn_blocking(move || {
@@ -104,8 +121,8 @@ impl Reviewer {
                 let uid = request.uid().to_owned();
                 return Ok(encode(&AdmissionResponse { uid, allowed: true, ..Default::default() }, origin));
             }
-            let answer = served.policy.evaluate_by(&request, &served.settings, deadline).response;
-            Ok(reviewer.conclude(&id, &served, origin, &request, answer, arrived))
+            let evaluation = served.policy.evaluate_by(&request, &served.settings, deadline);
+            reviewer.conclude(&id, &served, origin, &request, evaluation, arrived)
         });
         work.await.unwrap_or_else(|error| {
             tracing::error!(%error, "a worker failed");
@@ -119,9 +136,10 @@ impl Reviewer {
         served: &ServedPolicy,
         origin: Origin,
         request: &Request<'_>,
-        answer: AdmissionResponse,
+        evaluation: Evaluation,
         arrived: Instant,
-    ) -> Vec<u8> {
+    ) -> Result<Vec<u8>, Refusal> {
+        let Evaluation { response: answer, failed, .. } = evaluation;
         let code = answer.status.as_ref().and_then(|status| status.code).filter(|code| *code >= 500);
         let labels = Labels {
             policy: id,
@@ -138,7 +156,7 @@ impl Reviewer {
             tracing::warn!(policy = id, uid = request.uid(), message = status.message, "a policy failed");
         }
         if origin == Origin::Audit {
-            return encode(&answer, origin);
+            return Ok(encode(&answer, origin));
         }
         if served.mode == Mode::Monitor {
             tracing::info!(
@@ -154,8 +172,13 @@ impl Reviewer {
                 "policy evaluation (monitor mode)"
             );
         }
+        // A policy that only watches keeps nobody from anything, whatever becomes of it.
+        if failed && served.mode == Mode::Protect && self.on_host_failure == OnHostFailure::Defer {
+            let reason = answer.status.and_then(|status| status.message).unwrap_or_default();
+            return Err(Refusal::Deferred(reason));
+        }
         let answer = constrain(id, served.mode, served.allowed_to_mutate, served.message.as_deref(), answer);
-        encode(&answer, origin)
+        Ok(encode(&answer, origin))
     }
 }
 

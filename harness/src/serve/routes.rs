@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 
 use super::reviewer::{Origin, Refusal, Reviewer};
+use super::time_limit;
 
 /// How long a body may take to arrive.
 const BODY: Duration = Duration::from_secs(10);
@@ -43,18 +44,26 @@ async fn review(shared: Shared, id: &str, origin: Origin, request: Request) -> R
     if !kind.is_some_and(|kind| kind.trim_start().starts_with("application/json")) {
         return problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body must be application/json");
     }
-    let body = match tokio::time::timeout(BODY, to_bytes(request.into_body(), shared.max_body_bytes)).await {
-        Ok(Ok(body)) => body.into(),
-        Ok(Err(_)) => {
-            let most = shared.max_body_bytes;
-            return problem(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                &format!("the body broke off, or has more than {most} bytes (--max-body-bytes)"),
-            );
-        }
-        Err(_) => return problem(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"),
+    let callers_time = match time_limit::of_query(request.uri().query()) {
+        Ok(time) => time,
+        Err(error) => return problem(StatusCode::BAD_REQUEST, &error.to_string()),
     };
-    match shared.reviewer.review(id, origin, body, arrived).await {
+    let within = time_limit::deadline(arrived, BODY, callers_time);
+    let body =
+        match tokio::time::timeout_at(within.into(), to_bytes(request.into_body(), shared.max_body_bytes))
+            .await
+        {
+            Ok(Ok(body)) => body.into(),
+            Ok(Err(_)) => {
+                let most = shared.max_body_bytes;
+                return problem(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    &format!("the body broke off, or has more than {most} bytes (--max-body-bytes)"),
+                );
+            }
+            Err(_) => return problem(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"),
+        };
+    match shared.reviewer.review(id, origin, body, arrived, callers_time).await {
         Ok(answer) => ([(header::CONTENT_TYPE, "application/json")], Body::from(answer)).into_response(),
         Err(Refusal::Unknown) => problem(StatusCode::NOT_FOUND, &format!("policy {id} is not served here")),
         Err(Refusal::Bad(error)) => {
@@ -64,6 +73,8 @@ async fn review(shared: Shared, id: &str, origin: Origin, request: Request) -> R
             };
             problem(code, &format!("cannot read the review: {error}"))
         }
+        // Without Retry-After: an API server asks again where there is one, and waits for as long.
+        Err(Refusal::Deferred(reason)) => problem(StatusCode::SERVICE_UNAVAILABLE, &reason),
         Err(Refusal::Failed) => problem(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong"),
     }
 }

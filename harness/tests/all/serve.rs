@@ -1,116 +1,12 @@
 //! `harness serve` as an API server and an operator meet it.
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Stdio};
-use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use expect_test::{Expect, expect};
 use reqwest::{Certificate, Client, StatusCode};
-use serde_json::Value;
 
-use crate::support::{REVIEW, Workspace, guest, sdk_policy};
-
-/// Longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
-const METADATA: &str = "rules: [{apiGroups: [''], apiVersions: [v1], resources: [pods], operations: [CREATE]}]\nmutating: true\n";
-
-/// A server that is ready, and ends with the test.
-struct Server {
-    child: Child,
-    log: Receiver<String>,
-    reviews: u16,
-    readiness: u16,
-}
-
-impl Server {
-    fn start(workspace: &Workspace, policies: &str, arguments: &[&str]) -> Self {
-        // For the clients; an error says that there is one already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        workspace.file("policies.yml", policies);
-        let fixed = ["serve", "--addr=127.0.0.1", "--port=0", "--readiness-probe-port=0", "--log-fmt=json"];
-        let mut command = workspace.command(&[&fixed[..], arguments].concat());
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        let (say, log) = channel();
-        std::thread::spawn(move || {
-            for line in stderr.lines() {
-                // A test that ended does not listen.
-                let _ = say.send(line.unwrap());
-            }
-        });
-        let mut server = Self { child, log, reviews: 0, readiness: 0 };
-        let listening = server.told("listening");
-        let port =
-            |field: &str| listening[field].as_str().unwrap().rsplit(':').next().unwrap().parse().unwrap();
-        (server.reviews, server.readiness) = (port("reviews"), port("readiness"));
-        server
-    }
-
-    fn ready(workspace: &Workspace, policies: &str, arguments: &[&str]) -> Self {
-        let server = Self::start(workspace, policies, arguments);
-        server.told("serving");
-        server
-    }
-
-    /// Waits for a message in the log.
-    fn told(&self, message: &str) -> Value {
-        let mut seen = String::new();
-        loop {
-            let line =
-                self.log.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no \"{message}\" in\n{seen}"));
-            seen.push_str(&line);
-            let said: Value = serde_json::from_str(&line).unwrap_or_default();
-            if said["message"] == message {
-                return said;
-            }
-        }
-    }
-
-    async fn post(&self, path: &str, body: impl Into<String>) -> (StatusCode, String) {
-        let url = format!("http://127.0.0.1:{}{path}", self.reviews);
-        let request = Client::new().post(url).header("content-type", "application/json").body(body.into());
-        let answer = request.send().await.unwrap();
-        (answer.status(), answer.text().await.unwrap())
-    }
-
-    async fn get(&self, path: &str) -> (StatusCode, String) {
-        let answer = reqwest::get(format!("http://127.0.0.1:{}{path}", self.readiness)).await.unwrap();
-        (answer.status(), answer.text().await.unwrap())
-    }
-
-    fn signal(&self) {
-        let id = rustix::process::Pid::from_raw(self.child.id().try_into().unwrap()).unwrap();
-        rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// The SDK's policy as `label.wasm`, and one that never answers as `endless.wasm`.
-fn workspace() -> Workspace {
-    let workspace = Workspace::new();
-    workspace.file("raw.wasm", sdk_policy()).file("raw-endless.wasm", guest("(loop (br 0))"));
-    workspace.file("metadata.yml", METADATA);
-    for (raw, annotated) in [("raw.wasm", "label.wasm"), ("raw-endless.wasm", "endless.wasm")] {
-        workspace.harness(&["annotate", raw, "-m", "metadata.yml", "-o", annotated]).done();
-    }
-    workspace
-}
-
-const POLICIES: &str = "\
-strict: {module: 'file://label.wasm', settings: {label: owner}}
-told: {module: 'file://label.wasm', settings: {label: owner}, message: ask the platform team}
-watching: {module: 'file://label.wasm', settings: {label: owner}, policyMode: monitor}
-adding: {module: 'file://label.wasm', settings: {label: owner, value: bob}, allowedToMutate: true}
-kept: {module: 'file://label.wasm', settings: {label: owner, value: bob}}
-";
+use crate::server::{PATIENCE, POLICIES, Server, workspace};
+use crate::support::REVIEW;
 
 async fn check(server: &Server, path: &str, body: &str, expected: Expect) {
     let (status, text) = server.post(path, body).await;
@@ -265,9 +161,9 @@ fn what_cannot_be_served_is_told_before_anything_is() {
         error: cannot serve policy a (file://gone.wasm): cannot read gone.wasm: No such file or directory (os error 2)
     "#]].assert_eq(&serve("a: {module: 'file://gone.wasm'}", &loopback));
     expect![[r#"
-        error: cannot serve policy a (file://raw.wasm): it has no metadata: annotate it (harness annotate)
+        error: cannot serve policy a (file://raw-label.wasm): it has no metadata: annotate it (harness annotate)
     "#]]
-    .assert_eq(&serve("a: {module: 'file://raw.wasm'}", &loopback));
+    .assert_eq(&serve("a: {module: 'file://raw-label.wasm'}", &loopback));
     let refused = serve("a: {module: 'file://label.wasm', settings: {value: x}}", &loopback);
     assert!(refused.starts_with("error: cannot serve policy a (file://label.wasm): settings: "), "{refused}");
     expect![[r#"

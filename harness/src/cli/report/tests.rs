@@ -18,6 +18,7 @@ fn check(object: &str, colour: bool, answer: impl FnOnce(&mut Evaluation), expec
     let mut evaluation = Evaluation {
         response: AdmissionResponse { allowed: true, ..Default::default() },
         mutated_object: None,
+        failed: false,
     };
     answer(&mut evaluation);
     let mut report = Report::new(colour);
