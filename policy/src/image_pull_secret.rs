@@ -2,7 +2,7 @@
 //! own rules.
 
 use serde_json::Value;
-use tcr::image_pull_secret::{CredentialKind, ImagePullSecretSpec, OnDelete};
+use tcr::image_pull_secret::{CredentialKind, ImagePullSecretSpec, MAX_DOMAINS, OnDelete};
 use tcr::name_list::NameList;
 use tcr::rules::{self, RuleContext};
 use tcr::sentence::joined;
@@ -13,6 +13,7 @@ use crate::registry::{Registry, Wanted};
 use crate::request::Operation;
 use crate::review::Review;
 use crate::settings::Settings;
+use crate::text_set::TextSet;
 use crate::verdict::Answer;
 
 #[cfg(test)]
@@ -115,7 +116,10 @@ fn context<'a>(allowed_roots: &'a [String], settings: &'a Settings<'_>) -> RuleC
 fn are_disjoint(spec: &ImagePullSecretSpec, other: &Registry) -> bool {
     let Ok(own) = spec.namespaces.parse::<NameList>() else { return false };
     match (own.exact_names(), other.selection.namespaces.exact_names()) {
-        (Some(own), Some(others)) => own.iter().all(|name| !others.contains(name)),
+        (Some(own), Some(others)) => {
+            let own: TextSet<'_> = own.into_iter().collect();
+            !others.iter().any(|name| own.has(name))
+        }
         _ => false,
     }
 }
@@ -123,7 +127,10 @@ fn are_disjoint(spec: &ImagePullSecretSpec, other: &Registry) -> bool {
 fn hosts(spec: &ImagePullSecretSpec) -> Vec<&str> {
     let server = spec.docker.iter().map(|docker| docker.server.as_str());
     let domains = spec.tcr.iter().flat_map(|tcr| tcr.domains.iter().map(String::as_str));
-    server.chain(domains.filter(|domain| !matches!(*domain, "default" | "vpc"))).collect()
+    // One more than may be is refused.
+    server
+        .chain(domains.take(MAX_DOMAINS + 1).filter(|domain| !matches!(*domain, "default" | "vpc")))
+        .collect()
 }
 
 fn warn_of_switched_instance(old: Option<&Value>, spec: &ImagePullSecretSpec, answer: &mut Answer) {

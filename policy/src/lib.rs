@@ -24,6 +24,7 @@ mod service_account;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod text_set;
 mod verdict;
 #[cfg(not(feature = "web"))]
 mod wapc;

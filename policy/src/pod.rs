@@ -11,6 +11,7 @@ use crate::registry::{Registry, Wanted, hosts_of};
 use crate::request::Operation;
 use crate::review::{Review, Selected};
 use crate::settings::Settings;
+use crate::text_set::TextSet;
 use crate::verdict::{Answer, Verdict, short};
 
 #[cfg(test)]
@@ -38,11 +39,15 @@ fn create(review: &Review<'_>, pod: &Pod<'_>) -> Result<Answer, Error> {
         answer.note("skipped", format!("the annotation {INJECT_ANNOTATION} is \"false\""));
         return Ok(answer);
     }
-    let hosts = hosts_of(&spec.images);
-    if hosts.is_empty() {
+    if spec.images_left_out > 0 {
+        answer.note("skipped", format!("{} images past the limit", spec.images_left_out));
+        Review::warn_of_images_left_out(spec, &mut answer);
+    }
+    if spec.images.is_empty() {
         return Ok(answer);
     }
-    let wanted = Wanted { hosts: &hosts, ..Wanted::default() };
+    let hosts = hosts_of(&spec.images);
+    let wanted = Wanted { hosts: hosts.as_slice(), ..Wanted::default() };
     let settings = review.settings(&wanted, &mut answer)?;
     let mut missing = missing(review, &settings, spec, &mut answer)?;
     leave_what_the_service_account_forbids(review, spec, &mut missing, &mut answer);
@@ -67,8 +72,9 @@ fn missing<'s>(
     answer: &mut Answer,
 ) -> Result<Vec<&'s Registry>, Error> {
     let mut missing = Vec::new();
+    let listed = spec.pull_secrets.set();
     for registry in &settings.registries {
-        if spec.pull_secrets.has(&registry.secret) {
+        if listed.has(&registry.secret) {
             answer.note("listed", registry.secret.clone());
             continue;
         }
@@ -94,9 +100,10 @@ fn leave_what_the_service_account_forbids(
     }
     let name = &spec.service_account;
     let Some(account) = review.service_account(name).filter(|account| account.enforces) else { return };
+    let listed: TextSet<'_> = account.pull_secrets.iter().map(String::as_str).collect();
     missing.retain(|registry| {
         let secret = &registry.secret;
-        let listed = account.pull_secrets.iter().any(|listed| listed == secret);
+        let listed = listed.has(secret);
         if !listed {
             answer.note("skipped", format!("the ServiceAccount {name:?} enforces its secrets and lacks {secret}"));
             answer.warn(format!(
@@ -119,16 +126,21 @@ fn update(review: &Review<'_>, pod: &Pod<'_>) -> Result<Answer, Error> {
     }
     let old = Pod::read(&mut Scanner::new(review.payload, old.start))?;
     let old_images = old.spec.iter().flat_map(|spec| spec.images.iter().chain(&spec.ephemeral_images));
-    let old_images: Vec<_> = old_images.collect();
+    let old_images: TextSet<'_> = old_images.map(AsRef::as_ref).collect();
     let all = spec.images.iter().chain(&spec.ephemeral_images);
-    let images: Vec<_> = all.filter(|image| !old_images.contains(image)).cloned().collect();
+    let images: Vec<_> = all.filter(|image| !old_images.has(image)).cloned().collect();
+    // What was left out before is nothing new.
+    if spec.images_left_out > old.spec.as_ref().map_or(0, |spec| spec.images_left_out) {
+        Review::warn_of_images_left_out(spec, &mut answer);
+    }
     if images.is_empty() {
         return Ok(answer);
     }
     let hosts = hosts_of(&images);
-    let settings = review.settings(&Wanted { hosts: &hosts, ..Wanted::default() }, &mut answer)?;
+    let settings = review.settings(&Wanted { hosts: hosts.as_slice(), ..Wanted::default() }, &mut answer)?;
+    let listed = spec.pull_secrets.set();
     for registry in &settings.registries {
-        if spec.pull_secrets.has(&registry.secret) {
+        if listed.has(&registry.secret) {
             continue;
         }
         match review.selects(registry, &spec.service_account, &settings, &mut answer)? {

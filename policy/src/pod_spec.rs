@@ -7,9 +7,16 @@ use tcr::names::{INJECT_ANNOTATION, MIRROR_POD_ANNOTATION};
 use crate::inject::Slot;
 use crate::json::{Malformed, Scanner, Span};
 use crate::request::text;
+use crate::text_set::TextSet;
 
 #[cfg(test)]
 mod tests;
+
+/// Images of an object that are looked at, ephemeral containers' apart. A node runs no Pod with as many
+/// containers; what is behind them costs reading it, and a warning.
+pub(crate) const MOST_IMAGES: usize = 128;
+/// No image that can be pulled is longer: 255 bytes of name, 128 of tag, 135 of digest.
+pub(crate) const LONGEST_IMAGE: usize = 1024;
 
 /// A Pod, or the template of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +47,9 @@ pub(crate) struct PodSpec<'a> {
     pub(crate) images: Vec<Cow<'a, str>>,
     /// Images of ephemeral containers, which only arrive in running Pods.
     pub(crate) ephemeral_images: Vec<Cow<'a, str>>,
+    /// How many images are in neither list: those past the first [`MOST_IMAGES`], and longer ones than
+    /// can be pulled.
+    pub(crate) images_left_out: usize,
     pub(crate) service_account: Cow<'a, str>,
     pub(crate) pull_secrets: PullSecrets<'a>,
 }
@@ -133,8 +143,9 @@ impl<'a> PodSpec<'a> {
         let mut images = containers;
         images.append(&mut init_containers);
         images.append(&mut volumes);
+        let images_left_out = bound(&mut images) + bound(&mut ephemeral_images);
         let pull_secrets = list.unwrap_or_else(|| PullSecrets::absent(Slot::member_of(object)));
-        Ok(Some(PodSpec { images, ephemeral_images, service_account, pull_secrets }))
+        Ok(Some(PodSpec { images, ephemeral_images, images_left_out, service_account, pull_secrets }))
     }
 }
 
@@ -169,10 +180,18 @@ impl<'a> PullSecrets<'a> {
         PullSecrets { names: Vec::new(), slot }
     }
 
-    /// Whether an entry of the list has this name.
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.names.iter().any(|(_, listed)| listed == name)
+    /// The names, to be looked up.
+    pub(crate) fn set(&self) -> TextSet<'_> {
+        self.names.iter().map(|(_, name)| name.as_ref()).collect()
     }
+}
+
+/// Leaves the images that are looked at; how many others there were.
+fn bound(images: &mut Vec<Cow<'_, str>>) -> usize {
+    let all = images.len();
+    images.retain(|image| image.len() <= LONGEST_IMAGE);
+    images.truncate(MOST_IMAGES);
+    all - images.len()
 }
 
 fn container_images<'a>(scanner: &mut Scanner<'a>) -> Result<Vec<Cow<'a, str>>, Malformed> {

@@ -12,6 +12,7 @@ use tcr::selection::Selection;
 use crate::json::{self, Malformed, Scanner, Span};
 use crate::request::text;
 use crate::selector;
+use crate::text_set::TextSet;
 
 #[cfg(test)]
 mod tests;
@@ -31,13 +32,13 @@ pub(crate) struct Registry {
     pub(crate) selection: Selection,
 }
 
-/// Which registries a request is about: those with one of the hosts or one of the Secrets.
+/// Which registries a request is about: those with one of the hosts or one of the names.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Wanted<'w> {
     /// Hosts of the request's images, as they are written.
     pub(crate) hosts: &'w [&'w str],
-    /// Names of Secrets that the request mentions.
-    pub(crate) secrets: &'w [&'w str],
+    /// Names of registries whose Secrets the request mentions, in their order.
+    pub(crate) names: &'w [&'w str],
     /// Id of a TCR instance that the request is about.
     pub(crate) instance: Option<&'w str>,
     /// All of them.
@@ -84,16 +85,11 @@ impl Wanted<'_> {
         }
     }
 
-    /// The names of the registries whose Secrets are wanted.
-    pub(crate) fn registry_names(&self) -> impl Iterator<Item = &str> {
-        self.secrets.iter().filter_map(|secret| secret.strip_prefix(SECRET_PREFIX))
-    }
-
     /// Whether an entry with this string in it, as it is written, may be wanted. None without such a
     /// string is.
     fn may_be(&self, string: &[u8]) -> bool {
         self.hosts.iter().any(|host| string.eq_ignore_ascii_case(host.as_bytes()))
-            || self.registry_names().any(|name| string == name.as_bytes())
+            || self.names.binary_search_by(|name| name.as_bytes().cmp(string)).is_ok()
             || self.instance.is_some_and(|instance| string == instance.as_bytes())
     }
 
@@ -119,7 +115,7 @@ impl Wanted<'_> {
             && !entry.name.is_empty()
             && (self.all
                 || !entry.hosts.is_empty()
-                || self.registry_names().any(|name| name == entry.name)
+                || self.names.binary_search(&entry.name.as_ref()).is_ok()
                 || self.instance.is_some_and(|wanted| entry.instance == wanted))
     }
 }
@@ -304,15 +300,13 @@ fn names(field: &'static str, text: &str) -> Result<NameList, Unusable> {
 }
 
 /// The distinct hosts of images, as they are written.
-pub(crate) fn hosts_of<'i>(images: &'i [Cow<'_, str>]) -> Vec<&'i str> {
-    let mut hosts = Vec::new();
-    for image in images {
-        let host = host_of(image);
-        if !hosts.contains(&host) {
-            hosts.push(host);
-        }
-    }
-    hosts
+pub(crate) fn hosts_of<'i>(images: &'i [Cow<'_, str>]) -> TextSet<'i> {
+    images.iter().map(|image| host_of(image)).collect()
+}
+
+/// The names of the registries that Secrets are named after.
+pub(crate) fn names_of<'s>(secrets: impl Iterator<Item = &'s str>) -> TextSet<'s> {
+    secrets.filter_map(|secret| secret.strip_prefix(SECRET_PREFIX)).collect()
 }
 
 /// The strings of a list.

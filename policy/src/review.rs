@@ -12,10 +12,15 @@ use tcr::rules::nearest;
 use crate::cluster::{self, Cluster};
 use crate::error::Error;
 use crate::json::Scanner;
+use crate::pod_spec::{LONGEST_IMAGE, MOST_IMAGES, PodSpec};
 use crate::registry::{Entry, Registry, Wanted};
 use crate::request::Request;
 use crate::settings::{self, Settings};
+use crate::text_set::TextSet;
 use crate::verdict::{Answer, short};
+
+/// Images of unknown hosts that are named, each with the nearest host.
+const MOST_HINTS: usize = 8;
 
 /// A request under review.
 pub(crate) struct Review<'a> {
@@ -116,6 +121,16 @@ impl<'a> Review<'a> {
         }
     }
 
+    /// Tells of images that were not looked at.
+    pub(crate) fn warn_of_images_left_out(spec: &PodSpec<'_>, answer: &mut Answer) {
+        if spec.images_left_out > 0 {
+            answer.warn(format!(
+                "{} of its images get no pull secret: the first {MOST_IMAGES}, of at most {LONGEST_IMAGE} bytes, are looked at",
+                spec.images_left_out
+            ));
+        }
+    }
+
     /// What the Pod's ServiceAccount says about pull secrets, if it can be read.
     pub(crate) fn service_account(&self, name: &str) -> Option<cluster::ServiceAccountView> {
         cluster::service_account(self.cluster, &self.request.namespace, name).ok()
@@ -132,12 +147,13 @@ impl<'a> Review<'a> {
     pub(crate) fn warn_of_unknown_hosts(
         &self,
         images: &[Cow<'_, str>],
-        hosts: &[&str],
+        hosts: &TextSet<'_>,
         settings: &Settings<'_>,
         answer: &mut Answer,
     ) -> Result<(), Error> {
         // Those of a registry that was found are known; all others cost a look at every registry.
         let candidates: Vec<&str> = hosts
+            .as_slice()
             .iter()
             .copied()
             .filter(|host| !settings.registries.iter().any(|registry| registry.has(host)))
@@ -162,11 +178,18 @@ impl<'a> Review<'a> {
             return Ok(());
         }
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        let mut told = 0;
         for image in images.iter().filter(|image| candidates.contains(&host_of(image))) {
             let host = host_of(image).to_ascii_lowercase();
             if known.contains(&host.as_str()) {
                 continue;
             }
+            // The nearest name is looked for among all: these are enough to see what is wrong.
+            if told == MOST_HINTS {
+                answer.warn("more images get no pull secret, because no registry has their hosts".to_owned());
+                break;
+            }
+            told += 1;
             let hint = match nearest(&host, &known) {
                 Some(near) => format!("did you mean {near}?"),
                 None => "add the registry, or correct the image".to_owned(),
@@ -185,7 +208,7 @@ impl<'a> Review<'a> {
 fn may_be_discovered(wanted: &Wanted<'_>, settings: &Settings<'_>) -> bool {
     wanted.all
         || wanted.instance.is_some()
-        || !wanted.secrets.is_empty()
+        || !wanted.names.is_empty()
         || wanted.hosts.iter().any(|host| is_under_a_root(host, settings))
 }
 

@@ -1,7 +1,6 @@
 //! ServiceAccounts: a new one gets the references of every registry that selects it, so that its
 //! first Pod already has them; later nobody but the controller takes them away.
 
-use tcr::names::SECRET_PREFIX;
 use tcr::sentence::joined;
 
 use crate::error::Error;
@@ -9,7 +8,7 @@ use crate::inject::Slot;
 use crate::json::{Malformed, Scanner, Span};
 use crate::managed_secret::may_change;
 use crate::pod_spec::{Metadata, PullSecrets};
-use crate::registry::Wanted;
+use crate::registry::{Wanted, names_of};
 use crate::request::{Operation, text};
 use crate::review::{Review, Selected};
 use crate::settings::Level;
@@ -44,8 +43,9 @@ fn create(review: &Review<'_>, object: Span) -> Result<Answer, Error> {
     let name = if review.request.name.is_empty() { &account.name } else { review.request.name.as_ref() };
     let settings = review.settings(&Wanted { all: true, ..Wanted::default() }, &mut answer)?;
     let mut missing = Vec::new();
+    let listed = account.pull_secrets.set();
     for registry in &settings.registries {
-        if account.pull_secrets.has(&registry.secret) {
+        if listed.has(&registry.secret) {
             continue;
         }
         if let Selected::Yes = review.selects(registry, name, &settings, &mut answer)? {
@@ -63,13 +63,15 @@ fn update(review: &Review<'_>, object: Span, old: Span) -> Result<Answer, Error>
     let mut answer = Answer::accept();
     let old = read(review.payload, old)?;
     let account = read(review.payload, object)?;
-    let gone = |name: &&str| name.starts_with(SECRET_PREFIX) && !account.pull_secrets.has(name);
-    let removed: Vec<&str> =
-        old.pull_secrets.names.iter().map(|(_, name)| name.as_ref()).filter(gone).collect();
+    let listed = account.pull_secrets.set();
+    let removed = names_of(
+        old.pull_secrets.names.iter().map(|(_, name)| name.as_ref()).filter(|name| !listed.has(name)),
+    );
+    let removed = removed.as_slice();
     if removed.is_empty() || account.metadata.deleting {
         return Ok(answer);
     }
-    let settings = review.settings(&Wanted { secrets: &removed, ..Wanted::default() }, &mut answer)?;
+    let settings = review.settings(&Wanted { names: removed, ..Wanted::default() }, &mut answer)?;
     if settings.protect == Level::Off || may_change(&review.request.username, &settings) {
         return Ok(answer);
     }

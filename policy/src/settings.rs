@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use tcr::names::{CONTROLLER_USERNAME, TCR_ROOT_DOMAIN, derived_secret_name};
+use tcr::names::{CONTROLLER_USERNAME, TCR_ROOT_DOMAIN};
 use tcr::sentence::joined;
 
 use crate::error::Error;
@@ -90,8 +90,7 @@ impl<'a> Source<'a> {
         match self {
             Source::Payload(_, None) => Ok(false),
             Source::Payload(payload, Some(at)) => {
-                let secret = derived_secret_name(name);
-                let wanted = Wanted { secrets: &[&secret], ..Wanted::default() };
+                let wanted = Wanted { names: &[name], ..Wanted::default() };
                 Ok(!Written::read(&mut Scanner::new(payload, at), &wanted)?.registries.is_empty())
             }
             Source::Prepared(prepared) => Ok(prepared.has(name)),

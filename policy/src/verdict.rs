@@ -6,6 +6,9 @@ use crate::json::Span;
 #[cfg(test)]
 mod tests;
 
+/// Warnings of an answer.
+const MOST_WARNINGS: usize = 64;
+
 /// What becomes of the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -56,9 +59,10 @@ impl Answer {
         self.verdict = Verdict::Reject { code, message };
     }
 
-    /// Tells the person who sent the request, once.
+    /// Tells the person who sent the request, once. The API server shows 4,096 characters of warnings in
+    /// all, so what is beyond the most is not seen anyway.
     pub(crate) fn warn(&mut self, warning: String) {
-        if !self.warnings.contains(&warning) {
+        if self.warnings.len() < MOST_WARNINGS && !self.warnings.contains(&warning) {
             self.warnings.push(warning);
         }
     }

@@ -9,10 +9,11 @@ use tcr::sentence::joined;
 use crate::error::Error;
 use crate::json::{Malformed, Scanner, Span};
 use crate::pod_spec::{Metadata, Pod, PodSpec};
-use crate::registry::{Wanted, hosts_of};
+use crate::registry::{Wanted, hosts_of, names_of};
 use crate::request::Operation;
 use crate::review::{Review, Selected};
 use crate::settings::{Level, Settings};
+use crate::text_set::TextSet;
 use crate::verdict::{Answer, short};
 
 #[cfg(test)]
@@ -44,12 +45,16 @@ pub(crate) fn decide(review: &Review<'_>, template: &[&str]) -> Result<Answer, E
     let (metadata, pod) = read(review.payload, object, template)?;
     let Some(Pod { metadata: of_template, spec: Some(spec), .. }) = pod else { return Ok(answer) };
     // The owner's template was judged; the owned one only repeats it.
-    if metadata.owned || metadata.deleting || of_template.opted_out || spec.images.is_empty() {
+    if metadata.owned || metadata.deleting || of_template.opted_out {
+        return Ok(answer);
+    }
+    Review::warn_of_images_left_out(&spec, &mut answer);
+    if spec.images.is_empty() {
         return Ok(answer);
     }
     let hosts = hosts_of(&spec.images);
-    let secrets: Vec<&str> = spec.pull_secrets.names.iter().map(|(_, name)| name.as_ref()).collect();
-    let wanted = Wanted { hosts: &hosts, secrets: &secrets, ..Wanted::default() };
+    let names = names_of(spec.pull_secrets.names.iter().map(|(_, name)| name.as_ref()));
+    let wanted = Wanted { hosts: hosts.as_slice(), names: names.as_slice(), ..Wanted::default() };
     let settings = review.settings(&wanted, &mut answer)?;
     if settings.declared != Level::Off {
         judge(review, template, &spec, &settings, &mut answer)?;
@@ -102,8 +107,13 @@ fn declared<'s>(
     answer: &mut Answer,
 ) -> Result<Vec<Declared<'s>>, Error> {
     let mut found = Vec::new();
+    // Each is found where it stands first.
+    let mut managed: TextSet<'_> =
+        settings.registries.iter().map(|registry| registry.secret.as_str()).collect();
     for (index, name) in &spec.pull_secrets.names {
-        if let Some(registry) = settings.registries.iter().find(|registry| registry.secret == *name) {
+        if managed.take(name)
+            && let Some(registry) = settings.registries.iter().find(|registry| registry.secret == *name)
+        {
             let image = registry.images(&spec.images).next().map(short);
             found.push(Declared::Managed { index: *index, secret: name.clone(), image });
         }
@@ -112,20 +122,21 @@ fn declared<'s>(
     if !found.is_empty() {
         return Ok(found);
     }
+    let of_a_registry = |image: &Cow<'_, str>| {
+        settings
+            .registries
+            .iter()
+            .any(|registry| registry.images(std::slice::from_ref(image)).next().is_some())
+    };
+    let perhaps_needed = !spec.images.iter().all(of_a_registry);
     for registry in &settings.registries {
         let Some(image) = registry.images(&spec.images).next() else { continue };
         if let Selected::Yes = review.selects(registry, &spec.service_account, settings, answer)? {
-            let of_registries = |image: &Cow<'_, str>| {
-                settings
-                    .registries
-                    .iter()
-                    .any(|registry| registry.images(std::slice::from_ref(image)).next().is_some())
-            };
             found.push(Declared::Own {
                 entry: entry.clone(),
                 image: short(image),
                 secret: registry.secret.clone(),
-                perhaps_needed: !spec.images.iter().all(of_registries),
+                perhaps_needed,
             });
         }
     }

@@ -248,6 +248,9 @@ impl CredentialSpec {
     }
 }
 
+/// Domains of a list: the schema's own limit, which the API server only looks at after admission.
+pub const MAX_DOMAINS: usize = 32;
+
 /// What `domains` may name besides full host names: the instance's default domain and its private
 /// one.
 pub const STANDARD_DOMAINS: [&str; 2] = ["default", "vpc"];

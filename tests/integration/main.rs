@@ -3,5 +3,6 @@
 
 mod cases;
 mod demo;
+mod growth;
 mod policy_wasm;
 mod registry;

@@ -412,3 +412,58 @@ fn a_running_pod_that_gets_a_new_image_is_warned() {
     "#]],
     );
 }
+
+#[test]
+fn images_past_the_limit_get_a_warning_instead_of_work() {
+    let images = |count: usize| {
+        let others = (1..count).map(|_| json!({"image": "nginx"}));
+        Value::from_iter(others.chain([json!({"image": APP})]))
+    };
+    check(
+        create(json!({"containers": images(128)})),
+        demo(),
+        expect![[r#"
+            patched
+              list: [{"name":"tcr.ipsdemo"}]
+              injected: tcr.ipsdemo (demo.tencentcloudcr.com/team/app:v1)
+        "#]],
+    );
+    check(
+        create(json!({"containers": images(130)})),
+        demo(),
+        expect![[r#"
+            accepted
+              warning: 2 of its images get no pull secret: the first 128, of at most 1024 bytes, are looked at
+              skipped: 2 images past the limit
+        "#]],
+    );
+    let long = format!("{APP}{}", "x".repeat(1024));
+    check(
+        create(json!({"containers": [{"image": long}, {"image": APP}]})),
+        demo(),
+        expect![[r#"
+            patched
+              list: [{"name":"tcr.ipsdemo"}]
+              warning: 1 of its images get no pull secret: the first 128, of at most 1024 bytes, are looked at
+              injected: tcr.ipsdemo (demo.tencentcloudcr.com/team/app:v1)
+              skipped: 1 images past the limit
+        "#]],
+    );
+    // What was left out before is nothing new.
+    let old = json!({"containers": images(130)});
+    check(
+        update(old.clone(), old.clone()),
+        demo(),
+        expect![[r#"
+        accepted
+    "#]],
+    );
+    check(
+        update(old.clone(), json!({"containers": images(130), "ephemeralContainers": images(129)})),
+        demo(),
+        expect![[r#"
+            accepted
+              warning: 3 of its images get no pull secret: the first 128, of at most 1024 bytes, are looked at
+        "#]],
+    );
+}

@@ -218,16 +218,16 @@ proptest! {
     fn a_long_list_gives_what_is_wanted_of_it(
         entries in prop::collection::vec(("[ab]{0,2}", "[aAb]{1,2}\\.x", "[ab]{0,2}", any::<bool>()), 0..8),
         hosts in prop::collection::vec("[aAb]{1,2}\\.x", 0..2),
-        secrets in prop::collection::vec("(tcr\\.ips)?[ab]{1,2}", 0..2),
+        names in prop::collection::btree_set("[ab]{1,2}", 0..3),
         instance in prop::option::of("[ab]{1,2}"),
     ) {
         let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
-        let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
-        let wanted = Wanted { hosts: &hosts, secrets: &secrets, instance: instance.as_deref(), all: false };
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let wanted = Wanted { hosts: &hosts, names: &names, instance: instance.as_deref(), all: false };
         let is_wanted = |name: &str, host: &str, id: Option<&str>| {
             !name.is_empty()
                 && (hosts.iter().any(|wanted| wanted.eq_ignore_ascii_case(host))
-                    || secrets.contains(&format!("tcr.ips{name}").as_str())
+                    || names.contains(&name)
                     || id.is_some_and(|id| instance.as_deref() == Some(id)))
         };
         let indices = |id_counts: bool| -> Vec<usize> {

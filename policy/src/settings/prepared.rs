@@ -88,7 +88,7 @@ impl Prepared {
             }
         };
         wanted.hosts.iter().for_each(|host| self.hosts.each(&host.to_ascii_lowercase(), &mut take));
-        wanted.registry_names().for_each(|name| self.names.each(name, &mut take));
+        wanted.names.iter().for_each(|name| self.names.each(name, &mut take));
         let mut registries = Vec::with_capacity(rows.len());
         for Row { index, offset, .. } in rows {
             let mut scanner = Scanner::new(&self.text, offset as usize);

@@ -205,8 +205,8 @@ fn prepared_settings_say_the_same() {
         Wanted::default(),
         Wanted { hosts: &["b.example.com", "docker.io"], ..Wanted::default() },
         Wanted { hosts: &["C.example.com:5000", "both.example.com"], ..Wanted::default() },
-        Wanted { secrets: &["tcr.ipsa", "mine", "tcr.ipsz"], ..Wanted::default() },
-        Wanted { hosts: &["a.example.com"], secrets: &["tcr.ipsb"], ..Wanted::default() },
+        Wanted { names: &["a", "mine", "z"], ..Wanted::default() },
+        Wanted { hosts: &["a.example.com"], names: &["b"], ..Wanted::default() },
         Wanted { all: true, ..Wanted::default() },
     ];
     for wanted in wants {
@@ -235,15 +235,15 @@ fn only_wanted_registries_are_read() {
         {"name": "b", "hosts": ["b.example.com"], "namespaces": "??!"},
     ]})
     .to_string();
-    let names = |hosts: &[&str], secrets: &[&str], all| {
-        let wanted = Wanted { hosts, secrets, all, ..Wanted::default() };
+    let names = |hosts: &[&str], names: &[&str], all| {
+        let wanted = Wanted { hosts, names, all, ..Wanted::default() };
         let settings = Settings::read(payload.as_bytes(), Some(0), &wanted);
         settings.map(|settings| {
             settings.registries.iter().map(|registry| registry.secret.clone()).collect::<Vec<_>>()
         })
     };
     assert_eq!(names(&["a.example.com", "docker.io"], &[], false).ok(), Some(vec!["tcr.ipsa".to_owned()]));
-    assert_eq!(names(&[], &["tcr.ipsa", "mine"], false).ok(), Some(vec!["tcr.ipsa".to_owned()]));
+    assert_eq!(names(&[], &["a", "mine"], false).ok(), Some(vec!["tcr.ipsa".to_owned()]));
     assert_eq!(names(&["docker.io"], &[], false).ok(), Some(vec![]));
     assert!(names(&["B.example.com"], &[], false).is_err());
     assert!(names(&[], &[], true).is_err());

@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::{Findings, RuleContext, check_host};
 use crate::go_duration;
 use crate::image_pull_secret::{
-    CredentialKind, CredentialSpec, OnDelete, PrivateNetwork, STANDARD_DOMAINS, Tcr,
+    CredentialKind, CredentialSpec, MAX_DOMAINS, OnDelete, PrivateNetwork, STANDARD_DOMAINS, Tcr,
 };
 use crate::quoted::{quoted, without_user_information};
 use crate::registry_host::RegistryHost;
@@ -156,6 +156,11 @@ fn check_domains(
 ) {
     if domains.is_empty() {
         findings.error(field, "is empty; name a domain, or leave the field out for default and vpc");
+    }
+    if domains.len() > MAX_DOMAINS {
+        findings
+            .error(field, format!("has {} domains, and at most {MAX_DOMAINS} are allowed", domains.len()));
+        return;
     }
     for (index, domain) in domains.iter().enumerate() {
         let item = format!("{field}[{index}]");

@@ -455,6 +455,12 @@ fn domains_are_standard_or_hosts_under_an_allowed_root() {
     "#]],
     );
     check_spec(
+        tcr(json!({ "domains": vec!["x"; 33] })),
+        expect![[r#"
+        error spec.tcr.domains: has 33 domains, and at most 32 are allowed
+    "#]],
+    );
+    check_spec(
         tcr(json!({ "domains": [] })),
         expect![[r#"
         error spec.tcr.domains: is empty; name a domain, or leave the field out for default and vpc
