@@ -1,4 +1,5 @@
 //! Real processes on a real control plane.
 
 mod admission;
+mod grants;
 mod webhook;
