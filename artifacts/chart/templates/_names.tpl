@@ -136,3 +136,19 @@ topologySpreadConstraints:
 {{- define "tcr-assistant.protect" -}}
 {{- .Values.policy.protect | default "off" -}}
 {{- end }}
+
+{{/* Egress that everything needs, from networkPolicy. */}}
+{{- define "tcr-assistant.egressToApiServer" -}}
+# Names, and the API server.
+- ports:
+    - {port: 53, protocol: UDP}
+    - {port: 53, protocol: TCP}
+- to:
+    {{- range .apiServerCIDRs }}
+    - ipBlock: {cidr: {{ . | quote }}}
+    {{- end }}
+  ports:
+    {{- range .apiServerPorts }}
+    - {port: {{ . }}, protocol: TCP}
+    {{- end }}
+{{- end }}

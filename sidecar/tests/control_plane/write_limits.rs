@@ -59,6 +59,7 @@ enum Answer {
     Done,
     /// By the policy of this name.
     Limited(String),
+    #[expect(dead_code, reason = "a test that fails shows it")]
     Refused(Box<kube::core::Status>),
 }
 
