@@ -184,13 +184,16 @@ impl Observed {
         self.namespaces.iter_mut()
     }
 
-    /// Namespaces in which something of the Secret `name` is left: the Secret, or a reference.
-    /// Those that are being deleted take it with them.
+    /// Namespaces in which something of the Secret `name` is left: the Secret, or a reference that is not the
+    /// business of somebody else's Secret. Those that are being deleted take it with them.
     pub fn holding(&self, name: &str) -> BTreeSet<&str> {
         let holds = |namespace: &Namespace| {
             namespace.is_live()
-                && (namespace.secrets.get(name).is_some_and(SeenSecret::is_ours)
-                    || namespace.accounts.values().any(|account| account.refers_to(name)))
+                && match namespace.secrets.get(name) {
+                    Some(SeenSecret::Ours { .. }) => true,
+                    Some(SeenSecret::Foreign { .. }) => false,
+                    None => namespace.accounts.values().any(|account| account.refers_to(name)),
+                }
         };
         self.namespaces.iter().filter(|(_, namespace)| holds(namespace)).map(|(name, _)| &**name).collect()
     }

@@ -5,7 +5,7 @@ use tcr::selection::Selection;
 
 use super::super::desired::Digest;
 use super::super::identity::Version;
-use super::super::observed::Labels;
+use super::super::observed::{Labels, Observed};
 use super::super::tally::tally;
 use super::*;
 
@@ -361,6 +361,19 @@ fn any_desired() -> impl Strategy<Value = Desired> {
 }
 
 proptest! {
+    #[test]
+    fn what_is_withdrawn_is_held_nowhere_once_its_plan_is_carried_out(seen in any_namespace()) {
+        let mut desired = Desired::default();
+        desired.set("demo", Distribution { withdrawn: true, ..distribution("*", "*", None) });
+        let mut observed = Observed::default();
+        let after = observed.entry("shop");
+        *after = seen.clone();
+        for change in plan("shop", &seen, &desired) {
+            carry_out(after, change);
+        }
+        prop_assert!(observed.holding("tcr.ipsdemo").is_empty(), "nobody would let go of the ImagePullSecret");
+    }
+
     #[test]
     fn carrying_out_a_plan_leaves_nothing_to_plan_and_nothing_foreign_changed(
         before in any_namespace(),
