@@ -27,7 +27,7 @@ const KUBERNETES: &[&str] = &[
 pub(crate) fn decide(review: &Review<'_>) -> Result<Answer, Error> {
     let mut answer = Answer::accept();
     let request = &review.request;
-    if !matches!(request.operation, Operation::Update | Operation::Delete) {
+    if !matches!(request.operation, Operation::Create | Operation::Update | Operation::Delete) {
         return Ok(answer);
     }
     let (object, old) = (request.object, request.old_object);
@@ -46,13 +46,17 @@ pub(crate) fn decide(review: &Review<'_>) -> Result<Answer, Error> {
     if settings.protect == Level::Off || may_change(&request.username, &settings) {
         return Ok(answer);
     }
+    let (what, instead, then) = match request.operation {
+        Operation::Create => ("has the labels of one that is", "leave them out, or change", ""),
+        _ => ("is", "change or delete", "; this change will be undone"),
+    };
     let reason = format!(
-        "the Secret {:?} is managed by tcr-assistant; change or delete the ImagePullSecret {owner:?} instead",
+        "the Secret {:?} {what} managed by tcr-assistant; {instead} the ImagePullSecret {owner:?} instead",
         request.name
     );
     match settings.protect {
         Level::Reject => answer.refuse(403, reason),
-        _ => answer.warn(format!("{reason}; this change will be undone")),
+        _ => answer.warn(reason + then),
     }
     Ok(answer)
 }

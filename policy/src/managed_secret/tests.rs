@@ -77,6 +77,41 @@ fn taking_or_forging_the_label_counts_too() {
 }
 
 #[test]
+fn making_one_that_looks_like_ours_is_warned_of_or_refused() {
+    check(
+        request("CREATE", secret(ours(), "YQ==")),
+        json!({}),
+        expect![[r#"
+        accepted
+          warning: the Secret "tcr.ipsdemo" has the labels of one that is managed by tcr-assistant; leave them out, or change the ImagePullSecret "demo" instead
+    "#]],
+    );
+    check(
+        request("CREATE", secret(ours(), "YQ==")),
+        json!({"protect": "reject"}),
+        expect![[r#"
+        rejected 403: the Secret "tcr.ipsdemo" has the labels of one that is managed by tcr-assistant; leave them out, or change the ImagePullSecret "demo" instead
+    "#]],
+    );
+    check(
+        request("CREATE", secret(json!({}), "YQ==")),
+        json!({"protect": "reject"}),
+        expect![[r#"
+        accepted
+    "#]],
+    );
+    let controller = "system:serviceaccount:tcr-assistant-system:tcr-assistant-manager";
+    let create = by(controller, request("CREATE", secret(ours(), "YQ==")));
+    check(
+        create,
+        json!({"protect": "reject"}),
+        expect![[r#"
+        accepted
+    "#]],
+    );
+}
+
+#[test]
 fn the_controller_and_kubernetes_may_change_it() {
     let delete = || request("DELETE", secret(ours(), "YQ=="));
     for username in [
@@ -131,13 +166,6 @@ fn other_secrets_and_writes_without_a_change_are_accepted() {
     );
     check(
         update(secret(ours(), "YQ=="), secret(ours(), "YQ==")),
-        reject(),
-        expect![[r#"
-        accepted
-    "#]],
-    );
-    check(
-        request("CREATE", secret(ours(), "YQ==")),
         reject(),
         expect![[r#"
         accepted
