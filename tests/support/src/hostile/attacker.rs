@@ -39,12 +39,11 @@ pub(super) async fn attack(
     // The semaphore is never closed.
     let door = doors.acquire().await;
     let mut connecting = std::pin::pin!(connect(attack, &target, by_http2));
-    let connected = tokio::select! {
-        connected = &mut connecting => connected,
-        () = tokio::time::sleep(DOOR) => {
-            drop(door);
-            connecting.await
-        }
+    let at_the_door = tokio::time::timeout(DOOR, &mut connecting).await;
+    drop(door);
+    let connected = match at_the_door {
+        Ok(connected) => connected,
+        Err(_) => connecting.await,
     };
     if let Ok(stream) = connected {
         tally.connected.fetch_add(1, Ordering::Relaxed);
