@@ -87,17 +87,17 @@ _page:
 _build +PROGRAMS:
     @tests/build {{ PROGRAMS }}
 
-# Tell a story on real Kubernetes, step by step with times: `e2e control-plane`, or as root `e2e flagship` and `e2e private-network` on real nodes; or test the page in Chromium: `e2e web`
-e2e STORY: policy (_build "e2e" "tcr-assistant" "harness")
-    @case {{ STORY }} in flagship | private-network) tests/packages nodes && artifacts/images/build ;; esac
-    @if [ "{{ STORY }}" = web ]; then artifacts/web/e2e; else target/debug/e2e {{ STORY }}; fi
+# Tell a story on real Kubernetes, step by step with times: `e2e control-plane`; as root `e2e hostile` (--short), and `e2e flagship` and `e2e private-network` on real nodes; or test the page in Chromium: `e2e web`
+e2e STORY *ARGS: policy (_build "e2e" "tcr-assistant" "harness" "hosts-updater")
+    @case {{ STORY }} in flagship | private-network) tests/packages nodes && artifacts/images/build ;; hostile) artifacts/images/build --programs ;; esac
+    @if [ "{{ STORY }}" = web ]; then artifacts/web/e2e; else target/debug/e2e {{ STORY }} {{ ARGS }}; fi
 
 # A tour on a cluster with real nodes (root on Linux): `cluster-demo`, or `cluster-demo --keep` to look around afterwards
 cluster-demo *ARGS: policy (_build "e2e")
     @tests/packages nodes && artifacts/images/build
     @target/debug/e2e tour {{ ARGS }}
 
-# Run a benchmark: `bench policy`, `bench web`, `bench controller`, `bench hosts` (as root), with --check (fail where a limit is missed) or --smoke (short, unoptimised: proves that it runs)
+# Run a benchmark: `bench policy`, `bench web`, `bench controller`, `bench hosts` and `bench serve` (as root), with --check (fail where a limit is missed) or --smoke (short, unoptimised: proves that it runs)
 bench NAME *ARGS:
     @tests/bench/run {{ NAME }} {{ ARGS }}
 

@@ -30,6 +30,8 @@ struct Args {
 enum Name {
     /// The policy's evaluation, from AdmissionReview bytes to AdmissionReview bytes.
     Policy,
+    /// The webhook's evaluation of a Pod of a megabyte; `e2e serve` measures the rest.
+    Serve,
     /// The node agent: its size and memory, and how the hosts file changes.
     Hosts,
 }
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
     let Args { name, check, smoke } = Args::parse();
     let figures = match name {
         Name::Policy => policy::measure(smoke),
+        Name::Serve => policy::measure_large(smoke),
         Name::Hosts => hosts::measure(smoke),
     };
     match figures {

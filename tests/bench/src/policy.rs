@@ -8,7 +8,7 @@
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use figure::{Figure, median};
@@ -127,6 +127,37 @@ pub(crate) fn measure(smoke: bool) -> anyhow::Result<Vec<Figure>> {
     Ok(figures)
 }
 
+/// Measures Pods of a megabyte: an ordinary one, and one that has a registry of its own for each of many small containers.
+pub(crate) fn measure_large(smoke: bool) -> anyhow::Result<Vec<Figure>> {
+    let calls = if smoke { 1 } else { 50 };
+    let wasm =
+        std::fs::read(Path::new(WASM)).with_context(|| format!("cannot read {WASM}: run ./justw policy"))?;
+    // How slow is too slow says the figure.
+    let host = Host::new(HostOptions { timeout: Duration::from_secs(600), ..HostOptions::default() })?;
+    let one = Settings::parse(&review::settings(1))?;
+    let policy = Policy::load(&host, &wasm)?.prepared(&wasm, &one);
+    let mut figures = Vec::new();
+    for (metric, review) in [
+        ("pod_1mb_vs_native", review::pod(1 << 20, true)),
+        ("pod_1mb_of_registries_vs_native", review::pod_of_registries(1 << 20)),
+    ] {
+        let answer: Value = serde_json::from_slice(&policy.review(&review, &one)?)?;
+        ensure!(
+            answer["response"]["allowed"] == true,
+            "the policy refused the benchmark's request: {answer}"
+        );
+        let (policy, native) = alternate(calls, || run(&policy, &one, &review), || native(&review))?;
+        figures.push(Figure {
+            name: "serve",
+            metric,
+            value: policy / native,
+            unit: "ratio",
+            limit: Some(1.5),
+        });
+    }
+    Ok(figures)
+}
+
 /// Medians in microseconds: the policy's answer to the review, and the native round trip of it.
 fn compare(
     policy: &Policy,
@@ -138,15 +169,14 @@ fn compare(
     let answer: Value = serde_json::from_slice(&policy.review(review, settings)?)?;
     ensure!(answer["response"]["allowed"] == true, "the policy refused the benchmark's request: {answer}");
     ensure!(answer["response"]["patch"].is_string() == patched, "patched is not {patched}: {answer}");
-    alternate(
-        calls,
-        || run(policy, settings, review),
-        || {
-            let value: Value = serde_json::from_slice(black_box(review))?;
-            black_box(serde_json::to_vec(&value)?);
-            Ok(())
-        },
-    )
+    alternate(calls, || run(policy, settings, review), || native(review))
+}
+
+/// What any host pays that parses the request at all.
+fn native(review: &[u8]) -> anyhow::Result<()> {
+    let value: Value = serde_json::from_slice(black_box(review))?;
+    black_box(serde_json::to_vec(&value)?);
+    Ok(())
 }
 
 fn run(policy: &Policy, settings: &Settings, review: &[u8]) -> anyhow::Result<()> {

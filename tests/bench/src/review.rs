@@ -36,6 +36,18 @@ pub(crate) fn pod(size: usize, is_private: bool) -> Vec<u8> {
     })
 }
 
+/// A Pod's CREATE of about `size` bytes that has as many small containers as fit, each from a registry of its own.
+pub(crate) fn pod_of_registries(size: usize) -> Vec<u8> {
+    sized(size, |count| {
+        let containers: Vec<Value> = (0..count)
+            .map(|index| json!({"name": format!("c{index:05}"), "image": format!("r{index:05}.example.com/a:1")}))
+            .collect();
+        let object = json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata("web"),
+            "spec": {"containers": containers, "serviceAccountName": "default"}, "status": {}});
+        review("", "v1", "Pod", "pods", object)
+    })
+}
+
 /// A Deployment's CREATE of about `size` bytes that repeats no Secret.
 pub(crate) fn deployment(size: usize) -> Vec<u8> {
     sized(size, |count| {

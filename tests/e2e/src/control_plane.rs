@@ -25,7 +25,7 @@ const SOON: Duration = Duration::from_secs(60);
 const SERVICE: &str = "tcr-assistant-webhook-service";
 const SECRET: &str = "tcr.ipsdemo";
 /// Where the Pods of the story are.
-const POD_ADDRESS: &str = "10.200.0.1";
+pub(crate) const POD_ADDRESS: &str = "10.200.0.1";
 /// What is in bad.yaml, and the words that each is refused with.
 const REFUSED: [(&str, &str); 5] = [
     ("both-kinds", "docker"),

@@ -1,14 +1,19 @@
-//! Whole stories on real Kubernetes: `e2e control-plane`, `e2e flagship`, `e2e private-network`.
+//! Whole stories on real Kubernetes: `e2e control-plane`, `e2e hostile`, `e2e flagship`, `e2e private-network`.
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod caller;
 mod chart;
 mod control_plane;
 mod flagship;
+mod hostile;
+mod installed;
 mod private_network;
 mod replica;
+mod review;
+mod serve;
 mod speed;
 mod steps;
 mod world;
@@ -32,6 +37,27 @@ struct Args {
 enum Story {
     /// The chart on a control plane without nodes: the controller distributes, the policy admits
     ControlPlane,
+    /// Every listener of the add-on, held to its container's limits, attacked by a thousand callers in each way (root only)
+    Hostile {
+        /// Fewer callers, for a shorter time
+        #[arg(long)]
+        short: bool,
+        /// Callers of each attack [default: 1000, with --short 300]
+        #[arg(long, value_name = "COUNT")]
+        callers: Option<usize>,
+        /// Attack what the tests have built instead of what ships; nothing holds that to the limits
+        #[arg(long)]
+        built: bool,
+    },
+    /// How the webhook stands load and attack, as lines of `./justw bench serve` (root only, but for --smoke)
+    Serve {
+        /// Exit with 1 where a figure misses its limit
+        #[arg(long)]
+        check: bool,
+        /// The short form, with what the tests have built; judges nothing
+        #[arg(long, conflicts_with = "check")]
+        smoke: bool,
+    },
     /// On real nodes: a Pod with no pull secret runs from a private instance, over the private address (root only)
     Flagship,
     /// On real nodes: hosts files follow the private link, whatever happens to it, the list, the files and the nodes (root only)
@@ -58,11 +84,27 @@ fn main() -> ExitCode {
     let mut steps = Steps::default();
     let told = match story {
         Story::ControlPlane => control_plane::tell(&mut steps),
+        Story::Hostile { short, callers, built } => {
+            hostile::tell(&mut steps, hostile::Extent::new(short, callers, built))
+        }
+        Story::Serve { check, smoke } => return measured(serve::measure(smoke), check),
         Story::Flagship => flagship::tell(&mut steps),
         Story::PrivateNetwork => private_network::tell(&mut steps),
-        Story::Speed { check } => return speed::measure(check),
+        Story::Speed { check } => return measured(speed::measure(), check),
         Story::Hold => flagship::hold(),
         Story::Tour { keep } => flagship::tour(&mut steps, keep),
     };
     steps.end(told)
+}
+
+/// The exit code of a measurement, of which it is known whether a figure missed its limit.
+fn measured(missed: anyhow::Result<bool>, check: bool) -> ExitCode {
+    match missed {
+        Ok(missed) if check && missed => ExitCode::FAILURE,
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }

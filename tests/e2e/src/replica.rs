@@ -1,4 +1,4 @@
-//! A replica of a Deployment, without a node: its containers as processes, started as a kubelet would.
+//! A replica of a workload, without a node: its containers as processes, started as a kubelet would.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Container, EnvVar, PodSpec, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Container, EnvVar, PodSpec, ResourceRequirements, Secret};
 use kube::{Api, ResourceExt as _};
-use support::{ControlPlane, Identity, Process};
+use support::{Cgroup, ControlPlane, Identity, Limits, Process};
 
 /// How far the ports of two replicas, which share one address, are apart.
 const APART: i32 = 100;
+/// The address that they share, as the downward API tells it.
+const NODE_ADDRESS: &str = crate::control_plane::POD_ADDRESS;
 
 /// Where the files of the image are on this machine.
 pub(crate) struct Image {
@@ -26,6 +28,8 @@ pub(crate) struct Replica {
     number: i32,
     containers: BTreeMap<String, Process>,
     specs: BTreeMap<String, Container>,
+    is_limited: bool,
+    cgroups: BTreeMap<String, Cgroup>,
 }
 
 /// Paths in the container, and where they are on this machine.
@@ -42,7 +46,13 @@ impl Replica {
     pub(crate) fn of(deployment: &Deployment, number: i32) -> Result<Self> {
         let specs = pod_spec(deployment)?.containers.iter();
         let specs = specs.map(|it| (it.name.clone(), it.clone())).collect();
-        Ok(Self { number, containers: BTreeMap::new(), specs })
+        let (containers, cgroups) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Self { number, containers, specs, is_limited: false, cgroups })
+    }
+
+    /// The same, whose containers the kernel holds to their limits. Only root can have that.
+    pub(crate) fn limited(self) -> Self {
+        Self { is_limited: true, ..self }
     }
 
     /// Starts a container: its command, arguments and environment, with what its volumes hold, acting
@@ -65,8 +75,18 @@ impl Replica {
         let program = image.programs.join(program.trim_start_matches('/'));
         ensure!(program.is_file(), "{} is missing: run ./justw e2e control-plane", program.display());
         let arguments = spec.args.iter().flatten().map(|it| places.translate(&self.own_ports(spec, it)));
+        let arguments: Vec<String> = arguments.collect();
         let kubeconfig = plane.kubeconfig_for(&Identity::service_account(namespace, account)).await?;
-        let mut command = plane.run().command(program);
+        let mut command = match self.is_limited {
+            false => plane.run().command(program),
+            true => {
+                let limits = limits(spec.resources.as_ref())?;
+                let cgroup = Cgroup::new(plane.run(), &format!("{}-{name}", self.number), limits)?;
+                let command = cgroup.command(plane.run(), &program);
+                self.cgroups.insert(name.to_owned(), cgroup);
+                command
+            }
+        };
         command
             .args(arguments)
             .env_clear()
@@ -85,6 +105,17 @@ impl Replica {
     /// A container's process.
     pub(crate) fn process(&self, container: &str) -> Result<&Process> {
         self.containers.get(container).with_context(|| format!("container {container} was not started"))
+    }
+
+    /// What a container may use at most.
+    pub(crate) fn limits(&self, container: &str) -> Result<Limits> {
+        let spec = self.specs.get(container).with_context(|| format!("there is no container {container}"))?;
+        limits(spec.resources.as_ref())
+    }
+
+    /// How often the kernel has ended a container's process for its memory. Nothing is ended that nothing holds.
+    pub(crate) fn ended_for_memory(&self, container: &str) -> Result<u64> {
+        self.cgroups.get(container).map_or(Ok(0), Cgroup::ended_for_memory)
     }
 
     /// A port of a container, by its name.
@@ -163,7 +194,9 @@ async fn mount(
                 fs::write(at.join(key), bytes.0)?;
             }
         } else {
-            ensure!(volume.empty_dir.is_some(), "volume {} is of a kind that is not known here", mount.name);
+            // An empty folder stands for one of the node's.
+            let is_known = volume.empty_dir.is_some() || volume.host_path.is_some();
+            ensure!(is_known, "volume {} is of a kind that is not known here", mount.name);
         }
         places.0.push((mount.mount_path.clone(), at.display().to_string()));
     }
@@ -171,6 +204,12 @@ async fn mount(
 }
 
 async fn value(plane: &ControlPlane, namespace: &str, variable: &EnvVar) -> Result<Option<String>> {
+    let field = variable.value_from.as_ref().and_then(|it| it.field_ref.as_ref());
+    match field.map(|it| &*it.field_path) {
+        Some("status.hostIP") => return Ok(Some(NODE_ADDRESS.to_owned())),
+        Some("spec.nodeName") => return Ok(Some("node-1".to_owned())),
+        _ => {}
+    }
     let Some(source) = variable.value_from.as_ref().and_then(|it| it.secret_key_ref.as_ref()) else {
         return Ok(variable.value.clone());
     };
@@ -178,4 +217,43 @@ async fn value(plane: &ControlPlane, namespace: &str, variable: &EnvVar) -> Resu
     let held = secrets.get_opt(&source.name).await?.and_then(|it| it.data?.remove(&source.key));
     ensure!(held.is_some() || source.optional == Some(true), "{} is required and missing", variable.name);
     Ok(held.map(|bytes| String::from_utf8(bytes.0)).transpose()?)
+}
+
+fn limits(resources: Option<&ResourceRequirements>) -> Result<Limits> {
+    let limits = resources.and_then(|it| it.limits.as_ref());
+    let of = |name: &str| limits.and_then(|it| it.get(name)).map(|it| quantity(&it.0)).transpose();
+    Ok(Limits { memory: of("memory")?.map(|bytes| bytes as u64), processors: of("cpu")? })
+}
+
+/// A number as Kubernetes writes it, with the suffixes that charts use.
+fn quantity(text: &str) -> Result<f64> {
+    const SUFFIXES: [(&str, f64); 7] = [
+        ("Ki", 1024.0),
+        ("Mi", 1048576.0),
+        ("Gi", 1073741824.0),
+        ("m", 0.001),
+        ("k", 1e3),
+        ("M", 1e6),
+        ("G", 1e9),
+    ];
+    let found = SUFFIXES.iter().find_map(|(suffix, times)| Some((text.strip_suffix(suffix)?, times)));
+    let (number, times) = found.unwrap_or((text, &1.0));
+    let number: f64 =
+        number.parse().with_context(|| format!("{text:?} is no quantity that is known here"))?;
+    Ok(number * times)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_containers_limits_are_numbers() {
+        let of = |text| quantity(text).unwrap();
+        assert_eq!((of("64Mi"), of("100m"), of("2"), of("1500M")), (67_108_864.0, 0.1, 2.0, 1.5e9));
+        assert_eq!(
+            quantity("64Mib").unwrap_err().to_string(),
+            r#""64Mib" is no quantity that is known here"#
+        );
+    }
 }
