@@ -61,9 +61,10 @@ cluster COMMAND *ARGS: (_build "cluster")
 
 ## Checks
 
-# Format, lints, licences and sources, generated files
+# Format, lints, licences and sources, generated files, a test for each claim of docs/security.md
 check: _fmt _clippy _deny _page (_build "tcr-assistant")
     @tests/check-generated
+    @tests/check-claims
 
 # Known vulnerabilities of the dependencies, Rust's and the page's (needs the network's databases; the scheduled workflow runs it)
 advisories:
