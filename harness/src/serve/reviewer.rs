@@ -9,8 +9,9 @@ use tokio::sync::Semaphore;
 use super::constraint::{constrain, is_exempt};
 use super::metrics::{Labels, Metrics};
 use super::time_limit::deadline;
+use crate::host_capabilities::shortened;
 use crate::policies_file::Mode;
-use crate::{AdmissionResponse, Evaluation, Policy, Request, RequestError, Settings};
+use crate::{AdmissionResponse, Evaluation, Policy, Request, RequestError, Settings, Status};
 
 /// What an admission is answered to which no verdict can be had: the queue is full, the time is up, the
 /// policy trapped or asked for too much memory.
@@ -153,7 +154,7 @@ impl Reviewer {
         };
         self.metrics.evaluated(&labels, arrived.elapsed());
         if let Some(status) = answer.status.as_ref().filter(|_| code.is_some()) {
-            tracing::warn!(policy = id, uid = request.uid(), message = status.message, "a policy failed");
+            tracing::warn!(policy = id, uid = request.uid(), message = logged(status), "a policy failed");
         }
         if origin == Origin::Audit {
             return Ok(encode(&answer, origin));
@@ -168,7 +169,7 @@ impl Reviewer {
                 operation = request.operation(),
                 allowed = answer.allowed,
                 mutated = answer.patch.is_some(),
-                message = answer.status.as_ref().and_then(|status| status.message.as_deref()),
+                message = answer.status.as_ref().and_then(logged),
                 "policy evaluation (monitor mode)"
             );
         }
@@ -180,6 +181,11 @@ impl Reviewer {
         let answer = constrain(id, served.mode, served.allowed_to_mutate, served.message.as_deref(), answer);
         Ok(encode(&answer, origin))
     }
+}
+
+/// What a policy said, for the log: the words are its own.
+fn logged(status: &Status) -> Option<String> {
+    status.message.as_deref().map(|message| shortened(message, 1 << 10))
 }
 
 impl Origin {

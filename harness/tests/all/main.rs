@@ -11,6 +11,7 @@ mod registries;
 mod run;
 mod sdk_policy;
 mod serve;
+mod serve_log;
 mod server;
 mod support;
 mod wasi;
