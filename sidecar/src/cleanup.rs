@@ -19,7 +19,7 @@ use k8s_openapi::api::admissionregistration::v1::{
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace as KubeNamespace, Secret};
 use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
-use kube::core::ApiResource;
+use kube::core::{ApiResource, ObjectList, PartialObjectMeta};
 use kube::{Api, Client};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -33,8 +33,8 @@ use tcr::names::{
 };
 use tcr::selection::Selection;
 
-use crate::controller::execute::{Ended, Job, Written, carry_out};
-use crate::controller::lean::{AccountObject, NamespaceObject, SecretObject};
+use crate::controller::execute::{Ended, Hand, Job, Written, carry_out};
+use crate::controller::lean::{AccountObject, NamespaceObject};
 use crate::controller::lease::Leadership;
 use crate::controller::{installation_key, seen};
 use crate::crd::ImagePullSecret;
@@ -189,7 +189,8 @@ async fn everything(client: &Client, has_system: bool, told: &mut Told<'_>) -> R
     let names: Vec<String> = found.iter().filter_map(|object| object.metadata.name.clone()).collect();
     let key = key(client).await?;
     let (observed, desired) = (observe(client, &key, &names).await?, withdrawn(&names));
-    distributed(client, &key, &observed, &desired, told).await?;
+    let hand = Arc::new(Hand::new(client.clone(), key));
+    distributed(client, &hand, &observed, &desired, told).await?;
     if has_system {
         system(client, told).await?;
     }
@@ -207,12 +208,11 @@ async fn everything(client: &Client, has_system: bool, told: &mut Told<'_>) -> R
 }
 
 /// The key by which the installation knows its Secrets; where there is none, one by which nothing is known.
-async fn key(client: &Client) -> Result<Arc<InstallationKey>> {
-    let key = match installation_key::read(client).await.context("cannot read the installation's key")? {
-        Some(key) => key,
-        None => InstallationKey::generate().context("cannot make a key")?,
-    };
-    Ok(Arc::new(key))
+async fn key(client: &Client) -> Result<InstallationKey> {
+    match installation_key::read(client).await.context("cannot read the installation's key")? {
+        Some(key) => Ok(key),
+        None => InstallationKey::generate().context("cannot make a key"),
+    }
 }
 
 /// What each namespace has of ours.
@@ -232,10 +232,10 @@ async fn observe(client: &Client, key: &InstallationKey, names: &[String]) -> Re
             observed.entry(&seen.namespace).accounts.insert(seen.name, seen.seen);
         }
     }
-    let secrets = Api::<SecretObject>::all(client.clone());
+    let secrets = Api::<Secret>::all(client.clone());
     let ours = plain.clone().labels(&format!("{MANAGED_BY_LABEL}={MANAGED_BY},{IMAGE_PULL_SECRET_LABEL}"));
-    for object in list(&secrets, &ours).await.context("cannot list Secrets")? {
-        if let Some(seen) = seen::secret(&object, key) {
+    for object in list_metadata(&secrets, &ours).await.context("cannot list Secrets")? {
+        if let Some(seen) = seen::secret(&object.metadata, key) {
             observed.entry(&seen.namespace).secrets.insert(seen.name, seen.seen);
         }
     }
@@ -243,10 +243,10 @@ async fn observe(client: &Client, key: &InstallationKey, names: &[String]) -> Re
     for name in names {
         let secret = derived_secret_name(name);
         let by_name = plain.clone().fields(&format!("metadata.name={secret}"));
-        for object in list(&secrets, &by_name).await.context("cannot list Secrets")? {
+        for object in list_metadata(&secrets, &by_name).await.context("cannot list Secrets")? {
             let namespace = observed.entry(object.metadata.namespace.as_deref().unwrap_or_default());
             if !namespace.secrets.contains_key(&secret) {
-                namespace.secrets.insert(secret.as_str(), seen::by_mark(&object, key));
+                namespace.secrets.insert(secret.as_str(), seen::unlabelled(&object.metadata, key));
             }
         }
     }
@@ -271,7 +271,7 @@ fn withdrawn(names: &[String]) -> Desired {
 
 async fn distributed(
     client: &Client,
-    key: &Arc<InstallationKey>,
+    hand: &Arc<Hand>,
     observed: &Observed,
     desired: &Desired,
     told: &mut Told<'_>,
@@ -304,7 +304,7 @@ async fn distributed(
     }
     let one = |(name, changes): (Arc<str>, Vec<Change>)| async move {
         let seen = observed.get(&name).cloned().unwrap_or_default();
-        empty(client, key, name, seen, changes, desired).await
+        empty(client, hand, name, seen, changes, desired).await
     };
     let mut ended = futures::stream::iter(work.into_iter().map(one)).buffer_unordered(AT_A_TIME);
     while let Some((namespace, written, failure)) = ended.next().await {
@@ -332,7 +332,7 @@ type Failure = (&'static str, String, String);
 /// Carries out a namespace's plan, and another one where somebody else wrote meanwhile.
 async fn empty(
     client: &Client,
-    key: &Arc<InstallationKey>,
+    hand: &Arc<Hand>,
     name: Arc<str>,
     mut seen: Namespace,
     mut changes: Vec<Change>,
@@ -341,8 +341,8 @@ async fn empty(
     let mut all = Vec::new();
     for _ in 0..TRIES {
         let changes_now = std::mem::take(&mut changes).into_iter().map(|change| (change, None)).collect();
-        let job = Job { namespace: name.clone(), look_again: Vec::new(), changes: changes_now };
-        let report = carry_out(client.clone(), key.clone(), job).await;
+        let job = Job { namespace: name.clone(), look: Vec::new(), changes: changes_now };
+        let report = carry_out(hand.clone(), job).await;
         all.extend(report.written);
         match report.ended {
             Ended::Done => return (name, all, None),
@@ -447,10 +447,25 @@ async fn list<K>(api: &Api<K>, params: &ListParams) -> kube::Result<Vec<K>>
 where
     K: Clone + DeserializeOwned + std::fmt::Debug,
 {
+    pages(params, async |page| api.list(&page).await).await
+}
+
+/// A whole list of metadata, page by page.
+async fn list_metadata<K>(api: &Api<K>, params: &ListParams) -> kube::Result<Vec<PartialObjectMeta<K>>>
+where
+    K: Clone + DeserializeOwned + std::fmt::Debug,
+{
+    pages(params, async |page| api.list_metadata(&page).await).await
+}
+
+async fn pages<T: Clone>(
+    params: &ListParams,
+    get: impl AsyncFn(ListParams) -> kube::Result<ObjectList<T>>,
+) -> kube::Result<Vec<T>> {
     let mut all = Vec::new();
     let mut params = params.clone().limit(PAGE);
     loop {
-        let page = api.list(&params).await?;
+        let page = get(params.clone()).await?;
         all.extend(page.items);
         match page.metadata.continue_.filter(|token| !token.is_empty()) {
             Some(token) => params = params.continue_token(&token),

@@ -50,6 +50,8 @@ mod keepers;
 mod links;
 mod nodes;
 mod numbers;
+mod projection;
+mod reduced_bodies;
 mod report;
 mod startup_taint;
 mod trials;
@@ -162,10 +164,10 @@ async fn lead(
     }
     let keepers = keepers::Keepers::new(tell);
     let poller = links::Links::start(&kube, &settings, link);
-    let key = Arc::new(tokio::select! {
+    let key = tokio::select! {
         key = installation_key::obtain(&kube) => key,
         _ = stop.wait_for(|stop| *stop) => return Ok(()),
-    });
+    };
     watch_streams::start(&kube, &key, &see);
     let inputs = core::Inputs { sightings, news, links, asked, stop };
     core::Core::new(kube, settings, key, keepers, poller, ready, see).run(inputs).await;

@@ -8,6 +8,8 @@ use http::{Method, Request, Response};
 use kube::client::{Body, ClientBuilder};
 use kube::{Client, Config};
 
+use super::reduced_bodies::Reducing;
+
 /// The counters.
 #[derive(Debug, Default)]
 pub struct ApiCalls {
@@ -37,7 +39,7 @@ impl ApiCalls {
     }
 }
 
-/// A client whose calls are counted.
+/// A client whose calls are counted, and whose answers are reduced where anybody may have made what is in them.
 ///
 /// # Errors
 /// The configuration cannot be used, such as for a certificate that is none.
@@ -45,7 +47,7 @@ pub fn counted(config: Config, calls: &Arc<ApiCalls>) -> Result<Client, kube::Er
     let calls = calls.clone();
     let builder = ClientBuilder::try_from(config)?;
     let layer = tower::layer::layer_fn(move |inner| Counting { inner, calls: calls.clone() });
-    Ok(builder.with_layer(&layer).build())
+    Ok(builder.with_layer(&layer).with_layer(&tower::layer::layer_fn(Reducing)).build())
 }
 
 #[derive(Clone, Debug)]

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use super::Settings;
 use super::announce::{Announcement, Announcer};
 use super::backlog::Backlog;
-use super::execute::{Ended, FailedWrite, Job, Report, Written, carry_out};
+use super::execute::{Ended, FailedWrite, Hand, Job, Report, Written, carry_out};
 use super::item::Item;
 use super::keepers::Keepers;
 use super::links::Links;
@@ -28,7 +28,7 @@ use super::unlisted::Unlisted;
 use super::watch_streams::{self, Sighting};
 use crate::credential::Key;
 use crate::credential::keeper::News;
-use crate::distribution::{Change, Content, Contests, SeenSecret, plan};
+use crate::distribution::{Change, Content, Contests, Namespace, SeenSecret, Target, TargetKind, plan};
 use crate::mark::InstallationKey;
 use tcr::names::derived_secret_name;
 
@@ -64,7 +64,7 @@ pub(super) struct Inputs {
 pub(super) struct Core {
     pub(super) client: Client,
     pub(super) settings: Arc<Settings>,
-    key: Arc<InstallationKey>,
+    hand: Arc<Hand>,
     pub(super) announcer: Announcer,
     pub(super) state: State,
     pub(super) items: BTreeMap<String, Item>,
@@ -91,6 +91,15 @@ pub(super) struct Core {
     see: mpsc::Sender<Sighting>,
 }
 
+/// A Secret of ours that has to be read.
+struct Unread {
+    secret: String,
+    /// What it shall hold.
+    content: Content,
+    /// As far as its metadata say.
+    is_as_wanted: bool,
+}
+
 /// Which first lists are complete.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Listings {
@@ -112,7 +121,7 @@ impl Core {
     pub(super) fn new(
         client: Client,
         settings: Arc<Settings>,
-        key: Arc<InstallationKey>,
+        key: InstallationKey,
         keepers: Keepers,
         links: Links,
         ready: watch::Sender<bool>,
@@ -120,10 +129,10 @@ impl Core {
     ) -> Self {
         Self {
             announcer: Announcer::start(client.clone()),
+            hand: Arc::new(Hand::new(client.clone(), key.clone())),
             client,
             settings,
-            key,
-            state: State::default(),
+            state: State::new(Arc::new(key)),
             items: BTreeMap::new(),
             keepers,
             links,
@@ -250,9 +259,10 @@ impl Core {
         let key = item.object.key();
         let held = key.as_ref().and_then(|key| self.keepers.held(key));
         item.replaced = key.as_ref().and_then(|key| self.keepers.why(key)).map(str::to_owned);
-        let state = &self.state;
+        let state = &mut self.state;
         let (is_tried, is_known) = (self.settings.registry.is_some(), self.listings.are_complete());
         item.fill(&self.passwords, held, &self.settings.allowed_roots, |content| {
+            state.know(content);
             is_tried && (!is_known || trials::has_another(state, name, content))
         });
         let distribution = item.object.distribution(item.content.clone());
@@ -282,7 +292,7 @@ impl Core {
         while self.writers.len() < WRITERS {
             let Some(namespace) = self.queue.pop(now, self.writers.len() < BULK_WRITERS) else { return };
             match self.job(&namespace, now) {
-                Some(job) => drop(self.writers.spawn(carry_out(self.client.clone(), self.key.clone(), job))),
+                Some(job) => drop(self.writers.spawn(carry_out(self.hand.clone(), job))),
                 None => self.finish(&namespace, End::Done, now),
             }
         }
@@ -292,10 +302,19 @@ impl Core {
     fn job(&mut self, namespace: &Arc<str>, now: Instant) -> Option<Job> {
         let seen = self.state.observed().get(namespace)?;
         let look_again = self.look_again(namespace, now);
-        if !look_again.is_empty() {
+        let was_let_in = self.backlog.enters(namespace);
+        let unread = self.unread(namespace, seen, now);
+        let is_read_now = was_let_in || unread.iter().any(|unread| !unread.is_as_wanted);
+        if !look_again.is_empty() || (is_read_now && !unread.is_empty()) {
+            if !look_again.is_empty() {
+                self.look_at.insert(namespace.clone(), now + LOOK_AGAIN);
+            }
             // What is planned comes after that, with what was found.
-            self.look_at.insert(namespace.clone(), now + LOOK_AGAIN);
-            return Some(Job { namespace: namespace.clone(), look_again, changes: Vec::new() });
+            let look = unread.into_iter().map(|it| (it.secret, it.content)).chain(look_again).collect();
+            return Some(Job { namespace: namespace.clone(), look, changes: Vec::new() });
+        }
+        if !unread.is_empty() {
+            self.backlog.push(namespace);
         }
         let changes = plan(namespace, seen, self.state.desired());
         let changes: Vec<_> = self
@@ -314,7 +333,6 @@ impl Core {
             })
             .collect();
         let may_wait = changes.iter().all(|(change, _)| matches!(change, Change::MarkSecret { .. }));
-        let was_let_in = self.backlog.enters(namespace);
         if changes.is_empty() {
             return None;
         }
@@ -322,7 +340,25 @@ impl Core {
             self.backlog.push(namespace);
             return None;
         }
-        Some(Job { namespace: namespace.clone(), look_again: Vec::new(), changes })
+        Some(Job { namespace: namespace.clone(), look: Vec::new(), changes })
+    }
+
+    /// Secrets of ours of which only the metadata was seen. Those that nobody wants need not be read, and those that
+    /// somebody fights for wait as long as their repair.
+    fn unread(&self, place: &Arc<str>, seen: &Namespace, now: Instant) -> Vec<Unread> {
+        let unread = |(name, secret): (&str, &SeenSecret)| {
+            let SeenSecret::Ours { digest, labelled, marked, unread: true, .. } = secret else { return None };
+            let (_, distribution) = self.state.desired().of_secret(name)?;
+            let content = distribution.content.clone().filter(|_| distribution.wants(place, seen))?;
+            let target = Target { namespace: place.clone(), kind: TargetKind::Secret, name: name.into() };
+            if self.contests.held_until(&target, now).is_some() {
+                return None;
+            }
+            // A Secret without a mark is one of a release that made none: it may wait.
+            let is_as_wanted = *labelled && (!marked || *digest == Some(content.digest()));
+            Some(Unread { secret: name.to_owned(), content, is_as_wanted })
+        };
+        seen.secrets.iter().filter_map(unread).collect()
     }
 
     fn look_again(&self, namespace: &Arc<str>, now: Instant) -> Vec<(String, Content)> {
@@ -354,7 +390,9 @@ impl Core {
             }
         }
         let has_looked = !looked.is_empty();
-        self.state.written(&namespace, looked);
+        for (name, news) in self.state.looked(&namespace, looked) {
+            self.take_drift(&namespace, TargetKind::Secret, &name.into(), news);
+        }
         self.state.written(&namespace, written);
         let end = match ended {
             Ended::Done => {

@@ -10,6 +10,7 @@ use kube::core::Request;
 use kube::{Api, Client, Resource as _};
 use serde_json::{Value, json};
 use tcr::names::{MANAGED_BY, MARK_ANNOTATION, SECRET_PREFIX, derived_secret_name};
+use tokio::sync::Mutex;
 
 use super::api_error::{ApiError, within};
 use super::lean::{AccountObject, SecretObject};
@@ -84,25 +85,39 @@ pub struct Report {
 pub struct Job {
     /// The namespace.
     pub namespace: Arc<str>,
-    /// Secrets of others to look at again: their names, and what ours would hold.
-    pub look_again: Vec<(String, Content)>,
+    /// Secrets to read, those of others again: their names, and what ours hold.
+    pub look: Vec<(String, Content)>,
     /// The writes in order; with the uid, for a Secret to be created, of the one that was there.
     pub changes: Vec<(Change, Option<Uid>)>,
 }
 
+/// What carries out jobs, many at a time.
+pub struct Hand {
+    client: Client,
+    key: InstallationKey,
+    /// Whoever reads a Secret holds it: anybody may have made it as large as a Secret may be.
+    reading: Mutex<()>,
+}
+
+impl Hand {
+    /// Writes with this client, and marks with this key.
+    pub fn new(client: Client, key: InstallationKey) -> Self {
+        Self { client, key, reading: Mutex::new(()) }
+    }
+}
+
 /// Carries out a job.
-pub async fn carry_out(client: Client, key: Arc<InstallationKey>, job: Job) -> Report {
+pub async fn carry_out(hand: Arc<Hand>, job: Job) -> Report {
     let started = std::time::Instant::now();
-    let Job { namespace, look_again, changes } = job;
+    let Job { namespace, look, changes } = job;
     let api = Apis {
-        secrets: Api::namespaced(client.clone(), &namespace),
-        accounts: Api::namespaced(client.clone(), &namespace),
-        client,
-        key,
+        secrets: Api::namespaced(hand.client.clone(), &namespace),
+        accounts: Api::namespaced(hand.client.clone(), &namespace),
+        hand,
         namespace: namespace.clone(),
     };
     let (mut looked, mut written) = (Vec::new(), Vec::new());
-    let ended = match api.look_at_all(look_again, &mut looked).await {
+    let ended = match api.look_at_all(look, &mut looked).await {
         Ok(()) => api.all(changes, &mut written).await,
         Err(ended) => ended,
     };
@@ -110,10 +125,9 @@ pub async fn carry_out(client: Client, key: Arc<InstallationKey>, job: Job) -> R
 }
 
 struct Apis {
-    client: Client,
     secrets: Api<SecretObject>,
     accounts: Api<AccountObject>,
-    key: Arc<InstallationKey>,
+    hand: Arc<Hand>,
     namespace: Arc<str>,
 }
 
@@ -204,7 +218,7 @@ impl Apis {
         content: &Content,
         written: &mut Vec<Written>,
     ) -> Result<(), ApiError> {
-        let secret = secret::marked(ips, &self.namespace, content, &self.key);
+        let secret = secret::marked(ips, &self.namespace, content, &self.hand.key);
         match within(DEADLINE, self.post(&secret)).await {
             Ok(made) => {
                 self.push(&made, written);
@@ -229,7 +243,7 @@ impl Apis {
         content: &Content,
         written: &mut Vec<Written>,
     ) -> Result<(), ApiError> {
-        let wanted = secret::marked(ips, &self.namespace, content, &self.key);
+        let wanted = secret::marked(ips, &self.namespace, content, &self.hand.key);
         let name = derived_secret_name(ips);
         let labels = wanted.metadata.labels.iter().flatten().map(|pair| ("labels", pair));
         let annotations = wanted.metadata.annotations.iter().flatten().map(|pair| ("annotations", pair));
@@ -264,7 +278,7 @@ impl Apis {
         content: &Content,
         written: &mut Vec<Written>,
     ) -> Result<(), ApiError> {
-        let mark = self.key.mark(&self.namespace, name, content.digest());
+        let mark = self.hand.key.mark(&self.namespace, name, content.digest());
         // A uid that differs is refused, because nobody may change one.
         let patch = json!({"metadata": {"uid": uid.to_string(), "annotations": {MARK_ANNOTATION: mark}}});
         match within(DEADLINE, self.secrets.patch(name, &patched(), &Patch::Merge(patch))).await {
@@ -289,13 +303,14 @@ impl Apis {
         written: &mut Vec<Written>,
     ) -> Result<(), ApiError> {
         // All of it, because all of it is sent back.
-        let whole = Api::<Secret>::namespaced(self.client.clone(), &self.namespace);
+        let _one_at_a_time = self.hand.reading.lock().await;
+        let whole = Api::<Secret>::namespaced(self.hand.client.clone(), &self.namespace);
         let Some(mut object) = within(DEADLINE, whole.get_opt(name)).await? else {
             written.push(Written::Secret { name: name.to_owned(), seen: None });
             return Err(ApiError::Overtaken);
         };
         if object.metadata.uid.as_deref().map(Uid::of).as_ref() != Some(uid) {
-            let seen = Some(seen::in_the_way(&object.into(), None, content, &self.key));
+            let seen = Some(seen::in_the_way(&object.into(), None, content, &self.hand.key));
             written.push(Written::Secret { name: name.to_owned(), seen });
             return Err(ApiError::Overtaken);
         }
@@ -348,7 +363,7 @@ impl Apis {
         let bytes = serde_json::to_vec(secret).map_err(kube::Error::SerdeError)?;
         let request = Request::new(SecretObject::url_path(&(), Some(&self.namespace)));
         let request = request.create(&posted(), bytes).map_err(kube::Error::BuildRequest)?;
-        self.client.request(request).await
+        self.hand.client.request(request).await
     }
 
     async fn look(
@@ -357,13 +372,14 @@ impl Apis {
         known: Option<&Uid>,
         content: &Content,
     ) -> Result<Option<SeenSecret>, ApiError> {
+        let _one_at_a_time = self.hand.reading.lock().await;
         let found = within(DEADLINE, self.secrets.get_opt(name)).await?;
-        Ok(found.map(|object| seen::in_the_way(&object, known, content, &self.key)))
+        Ok(found.map(|object| seen::in_the_way(&object, known, content, &self.hand.key)))
     }
 
     fn push(&self, made: &SecretObject, written: &mut Vec<Written>) {
         let name = made.metadata.name.clone().unwrap_or_default();
-        written.push(Written::Secret { seen: seen::ours(made, &self.key), name });
+        written.push(Written::Secret { seen: seen::ours(made, &self.hand.key), name });
     }
 }
 

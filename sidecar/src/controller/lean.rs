@@ -13,7 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::Resource;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use tcr::names::MARK_ANNOTATION;
+use tcr::names::{MARK_ANNOTATION, SECRET_KEY};
 
 use crate::mark::LONGEST_MARK;
 
@@ -43,8 +43,8 @@ pub struct SecretObject {
     /// Name, namespace, uid, version, labels, and of the annotations the mark.
     #[serde(default, deserialize_with = "marked_metadata")]
     pub metadata: ObjectMeta,
-    /// What it holds.
-    #[serde(default)]
+    /// What it holds: of keys other than ours, that there is one.
+    #[serde(default, deserialize_with = "our_data")]
     pub data: Option<BTreeMap<String, ByteString>>,
     /// Whether it can be changed.
     #[serde(default)]
@@ -154,6 +154,40 @@ keeping!(marked_metadata: name: String, namespace: String, uid: String, resource
     labels: Pairs, annotations: MarkOnly, deletion_timestamp: Time);
 keeping!(annotated_metadata: name: String, namespace: String, uid: String, resource_version: String,
     annotations: Pairs, deletion_timestamp: Time);
+
+/// The value of our key, and an empty one for the first of all others.
+fn our_data<'de, D: Deserializer<'de>>(from: D) -> Result<Option<BTreeMap<String, ByteString>>, D::Error> {
+    struct Data;
+
+    impl<'de> Visitor<'de> for Data {
+        type Value = Option<BTreeMap<String, ByteString>>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a Secret's data")
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut data = BTreeMap::new();
+            while let Some(key) = map.next_key::<String>()? {
+                if key == SECRET_KEY {
+                    data.insert(key, map.next_value()?);
+                } else {
+                    map.next_value::<IgnoredAny>()?;
+                    if !data.keys().any(|known| known != SECRET_KEY) {
+                        data.insert(key, ByteString(Vec::new()));
+                    }
+                }
+            }
+            Ok(Some(data))
+        }
+    }
+
+    from.deserialize_any(Data)
+}
 
 /// Annotations without any but the mark, and that one only where it may be one.
 #[derive(Default)]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use tcr::docker_config::DockerConfig;
 use tcr::names::{
     IMAGE_PULL_SECRET_LABEL, MANAGED_BY, MANAGED_BY_LABEL, MARK_ANNOTATION, SECRET_KEY, SECRET_PREFIX,
@@ -63,30 +64,42 @@ pub fn account(object: AccountObject) -> Placed<Account> {
     }
 }
 
-/// What matters of a Secret that carries our label; none when its name is not one of ours, such as
-/// a copy that somebody made with all labels.
-pub fn secret(object: &SecretObject, key: &InstallationKey) -> Option<Placed<SeenSecret>> {
-    let seen = ours(object, key)?;
+/// What the metadata of a Secret that carries our label say; none when its name is not one of ours, such as a copy
+/// that somebody made with all labels.
+pub fn secret(metadata: &ObjectMeta, key: &InstallationKey) -> Option<Placed<SeenSecret>> {
+    let written = authentic(metadata, key);
+    let seen = SeenSecret::Ours {
+        uid: uid(metadata),
+        version: version(metadata),
+        digest: written.map(ContentTag::unknown),
+        labelled: is_labelled(metadata)?,
+        mendable: true,
+        marked: written.is_some(),
+        unread: true,
+    };
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    let (namespace, name) = (text(&object.metadata.namespace).into(), text(&object.metadata.name).into());
-    Some(Placed { namespace, name, seen })
+    Some(Placed { namespace: text(&metadata.namespace).into(), name: text(&metadata.name).into(), seen })
 }
 
-/// A Secret as one of ours, whatever its labels say.
+/// The metadata of a Secret of a name of ours without our label.
+pub fn unlabelled(metadata: &ObjectMeta, key: &InstallationKey) -> SeenSecret {
+    let ours = authentic(metadata, key).and_then(|_| secret(metadata, key));
+    let uid = uid(metadata);
+    ours.map_or(SeenSecret::Foreign { uid, same_registry: false, mendable: false }, |placed| placed.seen)
+}
+
+/// A Secret that was read as one of ours, whatever its labels say.
 pub fn ours(object: &SecretObject, key: &InstallationKey) -> Option<SeenSecret> {
-    let image_pull_secret = object.metadata.name.as_deref()?.strip_prefix(SECRET_PREFIX)?;
-    let label =
-        |key: &str| object.metadata.labels.as_ref().and_then(|labels| labels.get(key)).map(String::as_str);
-    let labelled = label(MANAGED_BY_LABEL) == Some(MANAGED_BY)
-        && label(IMAGE_PULL_SECRET_LABEL) == Some(&image_pull_secret_label(image_pull_secret));
     let digest = only_key(object).map(Digest::of);
+    let written = authentic(&object.metadata, key);
     Some(SeenSecret::Ours {
-        uid: uid(object),
-        version: Version::of(object.metadata.resource_version.as_deref().unwrap_or_default()),
+        uid: uid(&object.metadata),
+        version: version(&object.metadata),
         digest,
-        labelled,
+        labelled: is_labelled(&object.metadata)?,
         mendable: is_mendable(object),
-        marked: digest.is_some_and(|digest| authentic(object, key) == Some(key.tag(digest))),
+        marked: digest.is_some_and(|digest| written == Some(key.tag(digest))),
+        unread: false,
     })
 }
 
@@ -98,7 +111,7 @@ pub fn in_the_way(
     content: &Content,
     key: &InstallationKey,
 ) -> SeenSecret {
-    let uid = uid(object);
+    let uid = uid(&object.metadata);
     let has_label = object
         .metadata
         .labels
@@ -107,7 +120,7 @@ pub fn in_the_way(
         .is_some_and(|it| it == MANAGED_BY)
         && object.metadata.labels.as_ref().is_some_and(|it| it.contains_key(IMAGE_PULL_SECRET_LABEL));
     let same_bytes = only_key(object).is_some_and(|bytes| bytes == content.bytes());
-    if (has_label || authentic(object, key).is_some() || known == Some(&uid) || same_bytes)
+    if (has_label || authentic(&object.metadata, key).is_some() || known == Some(&uid) || same_bytes)
         && let Some(ours) = ours(object, key)
     {
         return ours;
@@ -115,22 +128,27 @@ pub fn in_the_way(
     SeenSecret::Foreign { uid, same_registry: shares_a_host(object, content), mendable: is_mendable(object) }
 }
 
-/// A Secret of a name of ours without our labels, when nothing is known of what it should hold.
-pub fn by_mark(object: &SecretObject, key: &InstallationKey) -> SeenSecret {
-    let foreign =
-        || SeenSecret::Foreign { uid: uid(object), same_registry: false, mendable: is_mendable(object) };
-    authentic(object, key).and_then(|_| ours(object, key)).unwrap_or_else(foreign)
-}
-
 /// What its mark says was written, when that mark is ours and for this Secret.
-fn authentic(object: &SecretObject, key: &InstallationKey) -> Option<ContentTag> {
-    let metadata = &object.metadata;
+fn authentic(metadata: &ObjectMeta, key: &InstallationKey) -> Option<ContentTag> {
     let mark = metadata.annotations.as_ref()?.get(MARK_ANNOTATION)?;
     key.authentic(metadata.namespace.as_deref()?, metadata.name.as_deref()?, mark)
 }
 
-fn uid(object: &SecretObject) -> Uid {
-    Uid::of(object.metadata.uid.as_deref().unwrap_or_default())
+/// Whether its labels are what they shall be; none when its name is not one of ours.
+fn is_labelled(metadata: &ObjectMeta) -> Option<bool> {
+    let image_pull_secret = metadata.name.as_deref()?.strip_prefix(SECRET_PREFIX)?;
+    let label = |key: &str| metadata.labels.as_ref().and_then(|labels| labels.get(key)).map(String::as_str);
+    let is_labelled = label(MANAGED_BY_LABEL) == Some(MANAGED_BY)
+        && label(IMAGE_PULL_SECRET_LABEL) == Some(&image_pull_secret_label(image_pull_secret));
+    Some(is_labelled)
+}
+
+fn version(metadata: &ObjectMeta) -> Version {
+    Version::of(metadata.resource_version.as_deref().unwrap_or_default())
+}
+
+fn uid(metadata: &ObjectMeta) -> Uid {
+    Uid::of(metadata.uid.as_deref().unwrap_or_default())
 }
 
 fn is_mendable(object: &SecretObject) -> bool {
@@ -178,7 +196,8 @@ mod tests {
     #[test]
     fn what_we_write_is_seen_as_whole() {
         let content = content("a");
-        let seen = super::secret(&stored(&content), &key()).unwrap().seen;
+        let stored = stored(&content);
+        let seen = ours(&stored, &key()).unwrap();
         let digest = Some(content.digest());
         assert_eq!(
             seen,
@@ -188,7 +207,22 @@ mod tests {
                 digest,
                 labelled: true,
                 mendable: true,
-                marked: true
+                marked: true,
+                unread: false,
+            }
+        );
+        let hinted = super::secret(&stored.metadata, &key()).unwrap().seen;
+        let unknown = Some(key().tag(content.digest()).unknown());
+        assert_eq!(
+            hinted,
+            SeenSecret::Ours {
+                uid: "u1".into(),
+                version: Version(12),
+                digest: unknown,
+                labelled: true,
+                mendable: true,
+                marked: true,
+                unread: true,
             }
         );
     }
@@ -199,7 +233,7 @@ mod tests {
         let broken = |change: fn(&mut SecretObject)| {
             let mut object = stored(&content);
             change(&mut object);
-            match super::secret(&object, &key()).unwrap().seen {
+            match ours(&object, &key()).unwrap() {
                 SeenSecret::Ours { digest, labelled, mendable, marked, .. } => {
                     (digest == Some(content.digest()), labelled, mendable, marked)
                 }
@@ -224,7 +258,7 @@ mod tests {
     fn a_copy_under_another_name_is_nothing_to_us() {
         let mut copy = stored(&content("a"));
         copy.metadata.name = Some("my-copy".to_owned());
-        assert_eq!(super::secret(&copy, &key()), None);
+        assert_eq!(super::secret(&copy.metadata, &key()), None);
     }
 
     #[test]

@@ -7,11 +7,16 @@ use std::sync::Arc;
 use super::execute::Written;
 use super::seen::{Placed, SeenNamespace};
 use crate::distribution::{
-    Account, Desired, Distribution, Namespace, Observed, References, SeenSecret, Tally, Uid, tally_one,
+    Account, Content, Desired, Digest, Distribution, Namespace, Observed, References, SeenSecret, Tally, Uid,
+    tally_one,
 };
+use crate::mark::InstallationKey;
 
 /// Names kept once for all their uses, at most.
 const MOST_SHARED_NAMES: usize = 4096;
+
+/// Contents whose words in marks are remembered; of another one a Secret is read.
+const MOST_WORDS: usize = 4096;
 
 /// What there is, what shall be, and the sums of both.
 #[derive(Debug, Default)]
@@ -28,6 +33,10 @@ pub struct State {
     shared: HashSet<Arc<str>>,
     /// Lists that most ServiceAccounts have in common.
     lists: HashSet<References>,
+    /// Makes the words that marks have for contents; without one marks say nothing.
+    key: Option<Arc<InstallationKey>>,
+    /// What those words stand for, as far as that is known.
+    words: HashMap<Digest, Digest>,
 }
 
 /// What came of something that was seen.
@@ -49,6 +58,11 @@ pub enum Kind {
 }
 
 impl State {
+    /// Nothing yet; marks are made with this key.
+    pub fn new(key: Arc<InstallationKey>) -> Self {
+        Self { key: Some(key), ..Self::default() }
+    }
+
     /// What there is.
     pub fn observed(&self) -> &Observed {
         &self.observed
@@ -95,9 +109,9 @@ impl State {
     pub fn lose_namespace(&mut self, name: &str) {
         self.change(name, |namespace| {
             let secrets = std::mem::take(&mut namespace.secrets);
-            // Nothing else says that those of others are gone.
+            // Nothing else says that those of others, and ours without their labels, are gone.
             *namespace = Namespace {
-                secrets: secrets.into_iter().filter(|(_, seen)| seen.is_ours()).collect(),
+                secrets: secrets.into_iter().filter(|(_, seen)| seen.is_labelled()).collect(),
                 accounts: std::mem::take(&mut namespace.accounts),
                 ..Namespace::default()
             };
@@ -133,11 +147,19 @@ impl State {
 
     /// A Secret of ours is there.
     pub fn see_secret(&mut self, placed: Placed<SeenSecret>) -> News {
-        let Placed { namespace, name, seen } = placed;
+        let Placed { namespace, name, mut seen } = placed;
+        if let SeenSecret::Ours { digest: Some(digest), unread: true, .. } = &mut seen {
+            *digest = self.words.get(digest).copied().unwrap_or(*digest);
+        }
         let name = self.share(&name);
         self.observed.entry(&namespace);
         self.change(&namespace, |namespace| {
             match namespace.secrets.get(&name) {
+                // Our own write, or what was read already.
+                Some(known) if known.version() == seen.version() && known.is_ours() && seen.is_unread() => {
+                    namespace.secrets.unmark(&name);
+                    return false;
+                }
                 Some(known) if known.version() > seen.version() => {
                     namespace.secrets.unmark(&name);
                     return false;
@@ -186,6 +208,41 @@ impl State {
         names.into_iter().filter(|name| self.change(name, sweep).is_news).collect()
     }
 
+    /// Tells what marks mean by this content.
+    pub fn know(&mut self, content: &Content) {
+        let Some(key) = &self.key else { return };
+        let (word, digest) = (key.tag(content.digest()).unknown(), content.digest());
+        if self.words.len() >= MOST_WORDS {
+            self.words.clear();
+        }
+        if self.words.insert(word, digest).is_some() {
+            return;
+        }
+        for (_, namespace) in self.observed.iter_mut() {
+            namespace.secrets.values_mut().for_each(|secret| match secret {
+                SeenSecret::Ours { digest: Some(known), .. } if *known == word => *known = digest,
+                _ => {}
+            });
+        }
+    }
+
+    /// What was looked at; for each the ImagePullSecret for which that shows that somebody undid what was done.
+    pub fn looked(&mut self, namespace: &Arc<str>, looked: Vec<Written>) -> Vec<(String, News)> {
+        let mut news = Vec::new();
+        for one in looked {
+            match one {
+                Written::Secret { name, seen: Some(seen) } if seen.is_ours() => {
+                    self.lost.remove(&(namespace.clone(), Arc::from(&*name)));
+                    let placed =
+                        Placed { namespace: (&**namespace).into(), name: name.as_str().into(), seen };
+                    news.push((name, self.see_secret(placed)));
+                }
+                other => self.written(namespace, vec![other]),
+            }
+        }
+        news
+    }
+
     /// What was written, from the API server's answers, so that the watch's echo is no news.
     pub fn written(&mut self, namespace: &Arc<str>, written: Vec<Written>) {
         for one in written {
@@ -207,6 +264,9 @@ impl State {
     pub fn ask(&mut self, name: &str, distribution: Distribution) -> bool {
         if self.desired.get(name).is_some_and(|known| known.plans_like(&distribution)) {
             return false;
+        }
+        if let Some(content) = &distribution.content {
+            self.know(content);
         }
         self.desired.set(name, distribution);
         self.sum_up(name);

@@ -4,12 +4,11 @@
 //! The channel is bounded, so a task that is busy slows the lists down instead of filling the memory.
 
 use std::fmt::Debug;
-use std::sync::Arc;
 
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::DynamicObject;
-use kube::core::ApiResource;
+use kube::core::{ApiResource, PartialObjectMeta};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, Resource};
@@ -17,7 +16,7 @@ use serde::de::DeserializeOwned;
 use tcr::names::{IMAGE_PULL_SECRET_LABEL, MANAGED_BY, MANAGED_BY_LABEL, PASSWORD_LABEL, SYSTEM_NAMESPACE};
 use tokio::sync::mpsc::Sender;
 
-use super::lean::{AccountObject, NamespaceObject, PodObject, SecretObject};
+use super::lean::{AccountObject, NamespaceObject, PodObject};
 use super::password::Password;
 use super::pods::SeenPod;
 use super::seen::{self, Placed, SeenNamespace};
@@ -47,7 +46,7 @@ pub enum Sighting {
 }
 
 /// Starts every watch; they end with the receiver.
-pub fn start(client: &Client, key: &Arc<InstallationKey>, to: &Sender<Sighting>) {
+pub fn start(client: &Client, key: &InstallationKey, to: &Sender<Sighting>) {
     let resource = ApiResource::erase::<ImagePullSecret>(&());
     let plain = watcher::Config::default().page_size(PAGE);
     let ours = format!("{MANAGED_BY_LABEL}={MANAGED_BY},{IMAGE_PULL_SECRET_LABEL}");
@@ -61,9 +60,11 @@ pub fn start(client: &Client, key: &Arc<InstallationKey>, to: &Sender<Sighting>)
     run(Api::<AccountObject>::all(client.clone()), plain.clone(), to, |event| {
         Sighting::Account(map(event, seen::account))
     });
+    // Whatever is in them is read one by one, and only where it is ours.
     let key = key.clone();
-    run(Api::<SecretObject>::all(client.clone()), plain.clone().labels(&ours), to, move |event| {
-        Sighting::Secret(map(event, |secret| seen::secret(&secret, &key)))
+    let secrets = Api::<PartialObjectMeta<Secret>>::all(client.clone());
+    run(secrets, plain.clone().labels(&ours), to, move |event| {
+        Sighting::Secret(map(event, |secret| seen::secret(&secret.metadata, &key)))
     });
     run(Api::<Secret>::namespaced(client.clone(), SYSTEM_NAMESPACE), plain.labels(&passwords), to, |event| {
         Sighting::Password(map(event, Password::of))

@@ -53,6 +53,12 @@ impl Digest {
         Self(short)
     }
 
+    /// What stands for bytes of which something else is known, such as a mark's word for them. It is the digest of
+    /// nothing.
+    pub fn of_unknown(word: [u8; 16]) -> Self {
+        Self(word)
+    }
+
     /// The digest itself.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0

@@ -79,6 +79,11 @@ impl<V> NameMap<V> {
         self.entries.iter().map(|entry| &entry.value)
     }
 
+    /// The values in the order of names, to be changed.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.entries.iter_mut().map(|entry| &mut entry.value)
+    }
+
     /// Marks every entry as not seen again. [`NameMap::insert`] and [`NameMap::unmark`] take the mark off.
     pub fn mark(&mut self) {
         self.entries.iter_mut().for_each(|entry| entry.marked = true);

@@ -50,6 +50,9 @@ pub enum SeenSecret {
         mendable: bool,
         /// Its mark is authentic and names these bytes.
         marked: bool,
+        /// Only its metadata was seen: bytes, type and whether it may be changed are as its mark says until it is
+        /// read.
+        unread: bool,
     },
     /// Somebody else's, found when we tried to write ours.
     Foreign {
@@ -99,29 +102,21 @@ impl SeenSecret {
         matches!(self, Self::Ours { .. })
     }
 
+    /// Whether it is ours and labelled so, and the watch tells of it.
+    pub fn is_labelled(&self) -> bool {
+        matches!(self, Self::Ours { labelled: true, .. })
+    }
+
+    /// Whether it has to be read before anything is planned for it.
+    pub fn is_unread(&self) -> bool {
+        matches!(self, Self::Ours { unread: true, .. })
+    }
+
     /// How new this view is; what is not watched has no version.
     pub fn version(&self) -> Version {
         match self {
             Self::Ours { version, .. } => *version,
             Self::Foreign { .. } => Version(0),
-        }
-    }
-
-    /// Whether both views mean the same for planning.
-    pub fn plans_like(&self, other: &Self) -> bool {
-        match (self, other) {
-            (
-                Self::Ours { uid, version: _, digest, labelled, mendable, marked },
-                Self::Ours {
-                    uid: uid2,
-                    version: _,
-                    digest: digest2,
-                    labelled: labelled2,
-                    mendable: mendable2,
-                    marked: marked2,
-                },
-            ) => (uid, digest, labelled, mendable, marked) == (uid2, digest2, labelled2, mendable2, marked2),
-            _ => self == other,
         }
     }
 }

@@ -118,6 +118,8 @@ fn write(
     let (uid, mendable) = match found {
         None => return Some(Change::CreateSecret { name, content }),
         Some(_) if is_conflict(found, distribution.conflict_policy) => return None,
+        // It is read first.
+        Some(SeenSecret::Ours { unread: true, .. }) => return None,
         Some(SeenSecret::Ours { uid, digest, labelled: true, mendable: true, marked, .. })
             if *digest == Some(content.digest()) =>
         {

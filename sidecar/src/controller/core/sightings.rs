@@ -90,13 +90,16 @@ impl Core {
 
     fn take_secret(&mut self, event: Event<Option<Placed<SeenSecret>>>) {
         match event {
-            Event::Apply(Some(placed)) | Event::InitApply(Some(placed)) => {
+            Event::Apply(Some(placed)) => {
                 let namespace: Arc<str> = (*placed.namespace).into();
-                let name = placed.name.clone();
-                let news = self.state.see_secret(placed);
-                if self.take_drift(&namespace, TargetKind::Secret, &name, news) {
-                    self.queue.push(&namespace, Lane::Urgent);
+                if self.see_secret(&namespace, placed) {
+                    // Somebody changes it now: it is read at once. What a list has may wait.
+                    self.backlog.admit(&namespace);
                 }
+            }
+            Event::InitApply(Some(placed)) => {
+                let namespace: Arc<str> = (*placed.namespace).into();
+                self.see_secret(&namespace, placed);
             }
             Event::Delete(Some(placed)) => {
                 let SeenSecret::Ours { uid, .. } = &placed.seen else { return };
@@ -115,6 +118,17 @@ impl Core {
                 self.listing_done();
             }
         }
+    }
+
+    /// Whether it is news.
+    fn see_secret(&mut self, namespace: &Arc<str>, placed: Placed<SeenSecret>) -> bool {
+        let name = placed.name.clone();
+        let news = self.state.see_secret(placed);
+        let is_news = self.take_drift(namespace, TargetKind::Secret, &name, news);
+        if is_news {
+            self.queue.push(namespace, Lane::Urgent);
+        }
+        is_news
     }
 
     fn take_pod_event(&mut self, event: Event<SeenPod>) {

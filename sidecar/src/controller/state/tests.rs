@@ -29,6 +29,7 @@ fn secret(namespace: &str, uid: &str, version: u64, bytes: &str) -> Placed<SeenS
         labelled: true,
         mendable: true,
         marked: true,
+        unread: false,
     };
     Placed { namespace: namespace.into(), name: "tcr.ipsdemo".into(), seen }
 }

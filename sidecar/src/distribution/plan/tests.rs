@@ -56,6 +56,7 @@ fn ours(bytes: &str) -> SeenSecret {
         labelled: true,
         mendable: true,
         marked: true,
+        unread: false,
     }
 }
 
@@ -131,6 +132,7 @@ fn edited_bytes_and_labels_are_mended_in_place() {
         labelled: false,
         mendable: true,
         marked: true,
+        unread: false,
     };
     check(&shop(&[], &[("tcr.ipsdemo", ours("edited"))]), &demo(), expect!["update secret of demo (u1)"]);
     check(&shop(&[], &[("tcr.ipsdemo", unlabelled)]), &demo(), expect!["update secret of demo (u1)"]);
@@ -176,6 +178,7 @@ fn an_immutable_or_retyped_secret_of_ours_is_made_again() {
         labelled: true,
         mendable: false,
         marked: true,
+        unread: false,
     };
     check(&shop(&[], &[("tcr.ipsdemo", stuck)]), &demo(), expect!["replace secret of demo (u1)"]);
 }
@@ -252,6 +255,7 @@ fn carry_out(seen: &mut Namespace, change: Change) {
             labelled: true,
             mendable: true,
             marked: true,
+            unread: false,
         };
         seen.secrets.insert(secret_name(name), secret);
     };
@@ -310,6 +314,7 @@ fn any_secret() -> impl Strategy<Value = SeenSecret> {
             labelled,
             mendable,
             marked,
+            unread: false,
         },
     );
     let foreign = (any::<bool>(), any::<bool>()).prop_map(|(same_registry, mendable)| SeenSecret::Foreign {
