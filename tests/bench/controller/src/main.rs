@@ -13,6 +13,7 @@ use clap::Parser;
 
 mod cluster;
 mod fill;
+mod hostile;
 mod latency;
 mod raw;
 mod sizes;
@@ -71,7 +72,8 @@ async fn measure(sizes: &Sizes, smoke: bool) -> anyhow::Result<bool> {
         missed |= figures.iter().any(figure::Figure::is_missed);
     };
     say("starting a control plane");
-    let mut cluster = cluster::Cluster::start(subject::program(smoke)?).await?;
+    let program = subject::program(smoke)?;
+    let mut cluster = cluster::Cluster::start(program.clone()).await?;
     let (few, all) = (sizes.few, sizes.namespaces);
     say(&format!("making {few} namespaces with one ServiceAccount each"));
     cluster.grow(few, 1).await?;
@@ -82,6 +84,10 @@ async fn measure(sizes: &Sizes, smoke: bool) -> anyhow::Result<bool> {
     tell(steady::measure(&mut cluster, sizes).await?);
     tell(latency::measure(&mut cluster, sizes).await?);
     tell(steady::foreign(&mut cluster, sizes).await?);
+    drop(cluster);
+    say("starting another control plane");
+    let mut cluster = cluster::Cluster::start(program).await?;
+    tell(hostile::measure(&mut cluster, sizes).await?);
     Ok(missed)
 }
 

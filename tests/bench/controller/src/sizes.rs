@@ -15,6 +15,8 @@ pub(crate) struct Sizes {
     pub(crate) samples: usize,
     /// Secrets of others.
     pub(crate) foreign: usize,
+    /// Namespaces in which somebody makes objects as large as may be.
+    pub(crate) hostile: usize,
     /// How long idling is watched.
     pub(crate) idle: Duration,
 }
@@ -28,13 +30,22 @@ impl Sizes {
             runs: 3,
             samples: 200,
             foreign: 20_000,
+            hostile: 1_000,
             idle: Duration::from_secs(20),
         }
     }
 
     /// Enough to see that everything is measured.
     pub(crate) fn smoke() -> Self {
-        Self { few: 20, namespaces: 60, runs: 1, samples: 5, foreign: 100, idle: Duration::from_secs(1) }
+        Self {
+            few: 20,
+            namespaces: 60,
+            runs: 1,
+            samples: 5,
+            foreign: 100,
+            hostile: 10,
+            idle: Duration::from_secs(1),
+        }
     }
 
     /// Other sizes, in proportion.

@@ -18,6 +18,8 @@ pub(super) fn etcd(files: &Files) -> Vec<String> {
         format!("--initial-cluster=test={nobody}"),
         // A crash of the machine may lose data; a kill of etcd does not.
         "--unsafe-no-fsync".to_owned(),
+        // What a benchmark stores is more than the usual 2 GiB.
+        format!("--quota-backend-bytes={}", 8_u64 << 30),
         "--log-level=warn".to_owned(),
     ]
 }
