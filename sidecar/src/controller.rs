@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use jiff::SignedDuration;
 use kube::Client as Kube;
 use tcr::hosts_entry::HostsEntry;
 use tcr::rules::RuleContext;
@@ -38,6 +39,7 @@ pub mod queue;
 pub mod seen;
 pub mod state;
 pub mod status;
+pub mod tasks;
 pub mod watch_streams;
 pub mod write_limits;
 
@@ -48,13 +50,13 @@ pub(crate) mod installation_key;
 mod item;
 mod keepers;
 mod links;
+mod login_checks;
 mod nodes;
 mod numbers;
 mod projection;
 mod reduced_bodies;
 mod report;
 mod startup_taint;
-mod trials;
 mod unlisted;
 
 /// Sightings that wait to be taken in.
@@ -67,6 +69,8 @@ pub struct Settings {
     pub cloud: Arc<Client>,
     /// Asks registries about credentials; none where they are not to be asked.
     pub registry: Option<Arc<Checker>>,
+    /// How long a changed `spec.docker` password waits for its registry's verdict.
+    pub verdict_timeout: SignedDuration,
     /// The cluster's id, `cls-...`.
     pub cluster_id: Option<String>,
     /// The cluster's region.
@@ -98,7 +102,7 @@ impl Settings {
 /// Serves on `listener` and, while it leads, works; until `stop` turns true.
 ///
 /// # Errors
-/// The lease was lost: the process has to end, so that nothing that was begun goes on.
+/// The lease was lost, or one of the tasks is gone: the process has to end, so that nothing that was begun goes on.
 pub async fn run(
     kube: Kube,
     calls: Arc<api_calls::ApiCalls>,
@@ -110,6 +114,7 @@ pub async fn run(
     let (leading, is_leading) = watch::channel(false);
     let (ready, is_ready) = watch::channel(false);
     let (ask, asked) = mpsc::channel(4);
+    let (tasks, mut failures) = tasks::Tasks::new();
     let limits = Arc::new(write_limits::WriteLimits::default());
     let state = http::Served {
         leading: is_leading,
@@ -119,27 +124,36 @@ pub async fn run(
         cloud: settings.cloud.clone(),
         limits: limits.clone(),
     };
-    let served = tokio::spawn(http::serve(listener, state));
+    let served = tasks.spawn_endless("the server of /healthz", http::serve(listener, state));
     let identity = identity();
     let mut leadership = lease::Leadership::new(kube.clone(), identity.clone());
     if settings.leader_elect {
         tracing::info!(identity, "waiting to lead");
         tokio::select! {
             () = leadership.acquire() => {}
+            failed = failures.first() => return Err(failed.into()),
             _ = stop.wait_for(|stop| *stop) => return Ok(()),
         }
     }
     tracing::info!(identity, "leading");
     leading.send_replace(true);
-    // Ends with the process, as leading does.
-    tokio::spawn(write_limits::keep(kube.clone(), limits));
-    let work = lead(kube, settings.clone(), ready, asked, stop);
+    tasks.spawn_endless("the trial of what may be written", write_limits::keep(kube.clone(), limits));
+    let work = lead(kube, settings.clone(), ready, asked, stop, tasks);
+    let work = async {
+        tokio::select! {
+            result = work => Ok(result?),
+            failed = failures.first() => Err(anyhow::Error::from(failed)),
+        }
+    };
     tokio::pin!(work);
     let result = match settings.leader_elect {
         false => work.await,
         true => tokio::select! {
             result = &mut work => {
-                leadership.release().await;
+                // After a failure something may still be under way: the lease ends by itself.
+                if result.is_ok() {
+                    leadership.release().await;
+                }
                 result
             }
             lost = leadership.hold() => Err(lost.into()),
@@ -155,23 +169,24 @@ async fn lead(
     ready: watch::Sender<bool>,
     asked: mpsc::Receiver<tokio::sync::oneshot::Sender<String>>,
     mut stop: watch::Receiver<bool>,
-) -> anyhow::Result<()> {
+    tasks: tasks::Tasks,
+) -> Result<(), tasks::TaskFailed> {
     let (see, sightings) = mpsc::channel(MOST_SIGHTINGS);
     let (tell, news) = mpsc::channel(64);
     let (link, links) = mpsc::channel(16);
     if let Some(service) = settings.webhook_service.clone() {
-        tokio::spawn(webhook_certificate::keeper::keep(kube.clone(), service));
+        let keep = webhook_certificate::keeper::keep(kube.clone(), service);
+        tasks.spawn_endless("the keeper of the webhook's certificate", keep);
     }
-    let keepers = keepers::Keepers::new(tell);
-    let poller = links::Links::start(&kube, &settings, link);
+    let keepers = keepers::Keepers::new(tell, tasks.clone());
+    let poller = links::Links::start(&kube, &settings, link, &tasks);
     let key = tokio::select! {
         key = installation_key::obtain(&kube) => key,
         _ = stop.wait_for(|stop| *stop) => return Ok(()),
     };
-    watch_streams::start(&kube, &key, &see);
+    watch_streams::start(&kube, &key, &see, &tasks);
     let inputs = core::Inputs { sightings, news, links, asked, stop };
-    core::Core::new(kube, settings, key, keepers, poller, ready, see).run(inputs).await;
-    Ok(())
+    core::Core::new(kube, settings, key, keepers, poller, ready, see, tasks).run(inputs).await
 }
 
 /// The Pod's name, and something of this process alone.

@@ -120,12 +120,29 @@ pub struct ImagePullSecretStatus {
     /// When the credential ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Time>,
+    /// A changed credential, such as a password of `spec.docker`, that is not distributed yet, because its registry has not
+    /// let it in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pending_credential: Option<PendingCredential>,
     /// How far the nodes are with the entries for their hosts files, where the private network is resolved.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nodes: Option<NodesStatus>,
     /// Some of the writes that failed, at most 10 of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<WriteFailure>,
+}
+
+/// A changed credential that waits for its registry's verdict, while the one before it stays distributed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PendingCredential {
+    /// The generation of the spec and the resourceVersion of the Secret that it is from.
+    pub version: String,
+    /// When it is distributed without a verdict.
+    pub until: Time,
+    /// What the registry said when it refused it, so that it is not distributed; empty while it has not.
+    #[serde(default)]
+    pub refused: String,
 }
 
 /// How far the nodes are with the entries for their hosts files.

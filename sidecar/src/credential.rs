@@ -13,10 +13,14 @@
 //!
 //! A credential that shall replace another one is stored beside it first, and takes its place when the
 //! registry lets it in ([`trial`]). The old one stays valid until the last copy of it is replaced.
+//!
+//! A login that an ImagePullSecret itself gives is not ours to make: [`rollout`] decides when it takes the place
+//! of the one that is distributed.
 
 pub mod keeper;
 pub mod key;
 pub mod plan;
+pub mod rollout;
 pub mod store;
 pub mod trial;
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args as Group, ValueEnum};
+use jiff::SignedDuration;
 use tcr::hosts_entry::HostsList;
 use tcr::names::TCR_ROOT_DOMAIN;
 use tokio::signal::unix::{SignalKind, signal};
@@ -31,8 +32,10 @@ The API credential for spec.tcr is the first of these, and what is there must be
   the role that is bound to the machine
 
 A credential takes the place of another one only when its registry lets it in, and is tried again every
-ten minutes, as a container runtime asks: over HTTPS, without redirects, not at loopback, link-local or
-metadata addresses, and with a token service on the registry's own host (auth.docker.io for docker.io).
+ten minutes. A changed spec.docker password about which the registry gives no verdict is distributed after
+--verdict-timeout, unless none was ever given on the one before: then at once. Registries are asked as a
+container runtime asks: over HTTPS, without redirects, not at special-purpose or metadata addresses, and
+with a token service on the registry's own host (auth.docker.io for docker.io).
 --registry-realm, --registry-address and --registry-ca allow more.
 
 Passwords for spec.docker.passwordSecretRef are read from Secrets of tcr-assistant-system with the label
@@ -78,6 +81,10 @@ pub struct RunArgs {
     /// What registries are asked about credentials, and where.
     #[command(flatten)]
     pub registry: RegistryArgs,
+    /// How long a changed spec.docker password, that takes the place of one that its registry has let in, waits for the
+    /// registry's verdict before it is distributed without one; 0s: until the registry could not be asked once
+    #[arg(long, value_name = "DURATION", env = "TCR_ASSISTANT_VERDICT_TIMEOUT", default_value = "15m", value_parser = verdict_timeout)]
+    pub verdict_timeout: SignedDuration,
     /// Root domain that registries may be under (repeatable)
     #[arg(long = "allowed-root", value_name = "DOMAIN", env = "TCR_ASSISTANT_ALLOWED_ROOT", value_delimiter = ',', default_value = TCR_ROOT_DOMAIN)]
     pub allowed_roots: Vec<String>,
@@ -127,6 +134,7 @@ impl RunArgs {
             sts_endpoint,
             metadata_endpoint,
             registry,
+            verdict_timeout,
             allowed_roots,
             static_hosts,
             link_interval,
@@ -158,6 +166,7 @@ impl RunArgs {
         Ok(controller::Settings {
             cloud: Arc::new(client::Client::new(cloud, chain)?),
             registry: registry.checker()?,
+            verdict_timeout: *verdict_timeout,
             cluster_id: cluster_id.clone(),
             region: region.clone(),
             allowed_roots: allowed_roots.clone(),
@@ -199,6 +208,17 @@ impl RunArgs {
 
 /// More often would take the account's calls away from others.
 const SHORTEST_LINK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A password that waits longer is forgotten by whoever changed it.
+const LONGEST_VERDICT_TIMEOUT: SignedDuration = SignedDuration::from_hours(24);
+
+fn verdict_timeout(text: &str) -> Result<SignedDuration, String> {
+    let timeout = tcr::go_duration::parse(text).map_err(|error| error.to_string())?;
+    match SignedDuration::try_from(timeout) {
+        Ok(timeout) if timeout <= LONGEST_VERDICT_TIMEOUT => Ok(timeout),
+        _ => Err("it must be 24h or shorter".to_owned()),
+    }
+}
 
 fn link_interval(text: &str) -> Result<Duration, String> {
     let interval = tcr::go_duration::parse(text).map_err(|error| error.to_string())?;

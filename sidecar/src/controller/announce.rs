@@ -6,6 +6,8 @@ use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use tcr::names::{API_GROUP, API_VERSION, IMAGE_PULL_SECRET_KIND};
 use tokio::sync::mpsc;
 
+use super::tasks::Tasks;
+
 /// Events that may wait to be sent; more are not worth keeping.
 const MOST_WAITING: usize = 256;
 /// The longest note that an Event may have.
@@ -48,9 +50,9 @@ pub struct Announcer {
 
 impl Announcer {
     /// Starts the task that sends them; it ends with the last announcer.
-    pub fn start(client: Client) -> Self {
+    pub fn start(client: Client, tasks: &Tasks) -> Self {
         let (sender, mut announcements) = mpsc::channel::<Waiting>(MOST_WAITING);
-        tokio::spawn(async move {
+        tasks.spawn_endless("the writer of Events", async move {
             let recorder = Recorder::new(client, Reporter::from("tcr-assistant"));
             while let Some(Waiting { reference, event }) = announcements.recv().await {
                 if let Err(error) = recorder.publish(&event, &reference).await {

@@ -6,6 +6,7 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use kube::Client;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -14,16 +15,17 @@ use super::Settings;
 use super::announce::{Announcement, Announcer};
 use super::backlog::Backlog;
 use super::execute::{Ended, FailedWrite, Hand, Job, Report, Written, carry_out};
-use super::item::Item;
+use super::item::{Checks, Item};
 use super::keepers::Keepers;
 use super::links::Links;
+use super::login_checks::LoginChecked;
 use super::numbers::Numbers;
 use super::password::Passwords;
 use super::pods::StuckPods;
 use super::queue::{End, Lane, Queue};
 use super::report::Reported;
 use super::state::State;
-use super::trials;
+use super::tasks::{TaskFailed, Tasks};
 use super::unlisted::Unlisted;
 use super::watch_streams::{self, Sighting};
 use crate::credential::Key;
@@ -73,7 +75,7 @@ pub(super) struct Core {
     pub(super) passwords: Passwords,
     pub(super) failures: HashMap<Arc<str>, FailedWrite>,
     pub(super) reports: JoinSet<Reported>,
-    pub(super) trials: JoinSet<trials::Tried>,
+    pub(super) login_checks: JoinSet<LoginChecked>,
     pub(super) queue: Queue,
     pub(super) backlog: Backlog,
     pub(super) contests: Contests,
@@ -89,6 +91,7 @@ pub(super) struct Core {
     ready: watch::Sender<bool>,
     /// For watches that start later.
     see: mpsc::Sender<Sighting>,
+    tasks: Tasks,
 }
 
 /// A Secret of ours that has to be read.
@@ -126,9 +129,10 @@ impl Core {
         links: Links,
         ready: watch::Sender<bool>,
         see: mpsc::Sender<Sighting>,
+        tasks: Tasks,
     ) -> Self {
         Self {
-            announcer: Announcer::start(client.clone()),
+            announcer: Announcer::start(client.clone(), &tasks),
             hand: Arc::new(Hand::new(client.clone(), key.clone())),
             client,
             settings,
@@ -139,7 +143,7 @@ impl Core {
             passwords: Passwords::default(),
             failures: HashMap::new(),
             reports: JoinSet::new(),
-            trials: JoinSet::new(),
+            login_checks: JoinSet::new(),
             queue: Queue::default(),
             backlog: Backlog::default(),
             contests: Contests::default(),
@@ -153,25 +157,31 @@ impl Core {
             unlisted_namespaces: Unlisted::default(),
             ready,
             see,
+            tasks,
         }
     }
 
     /// Works until told to stop; then lets the writers end.
-    pub(super) async fn run(mut self, mut inputs: Inputs) {
+    ///
+    /// # Errors
+    /// One of its tasks panicked: what that knew is lost, and a new process has to begin anew.
+    pub(super) async fn run(mut self, mut inputs: Inputs) -> Result<(), TaskFailed> {
         loop {
             let backlog_at = self.let_in(Instant::now());
             self.start_writers();
             let report_at = self.report(Instant::now());
-            let trial_at = self.run_trials(Instant::now());
+            let check_at = self.check_logins();
             let contest_end = self.expire_contests(Instant::now());
             let wake =
-                [self.queue.next(), backlog_at, report_at, trial_at, contest_end].into_iter().flatten().min();
+                [self.queue.next(), backlog_at, report_at, check_at, contest_end].into_iter().flatten().min();
             let wake = wake.unwrap_or_else(|| Instant::now() + Duration::from_secs(60));
             tokio::select! {
                 _ = inputs.stop.wait_for(|stop| *stop) => break,
-                Some(report) = self.writers.join_next() => self.take_report(report),
-                Some(reported) = self.reports.join_next() => if let Ok(reported) = reported { self.take_reported(reported) },
-                Some(tried) = self.trials.join_next() => if let Ok(tried) = tried { self.take_trial(tried) },
+                Some(report) = self.writers.join_next() => self.take_report(TaskFailed::or("a writer", report)?),
+                Some(reported) = self.reports.join_next() => self.take_reported(TaskFailed::or("a report", reported)?),
+                Some(checked) = self.login_checks.join_next() => {
+                    self.take_login_checked(TaskFailed::or("a question to a registry", checked)?);
+                }
                 Some((key, news)) = inputs.news.recv() => self.take_news(&key, news),
                 Some(news) = inputs.links.recv() => self.take_link(news),
                 Some(asked) = inputs.asked.recv() => drop(asked.send(self.metrics())),
@@ -190,6 +200,7 @@ impl Core {
         // Writes that were begun end; nothing new begins.
         while self.writers.join_next().await.is_some() {}
         while self.reports.join_next().await.is_some() {}
+        Ok(())
     }
 
     /// Another region's instance costs traffic and time, and may not be reached privately at all.
@@ -223,7 +234,7 @@ impl Core {
             "everything was listed"
         );
         // Only now can be told which of them are stuck.
-        watch_streams::start_pods(&self.client, &self.see);
+        watch_streams::start_pods(&self.client, &self.see, &self.tasks);
         // Nobody listening means that nobody asks.
         let _ = self.ready.send(true);
     }
@@ -259,12 +270,12 @@ impl Core {
         let key = item.object.key();
         let held = key.as_ref().and_then(|key| self.keepers.held(key));
         item.replaced = key.as_ref().and_then(|key| self.keepers.why(key)).map(str::to_owned);
-        let state = &mut self.state;
-        let (is_tried, is_known) = (self.settings.registry.is_some(), self.listings.are_complete());
-        item.fill(&self.passwords, held, &self.settings.allowed_roots, |content| {
-            state.know(content);
-            is_tried && (!is_known || trials::has_another(state, name, content))
+        let checks = self.settings.registry.as_ref().map(|_| Checks {
+            is_all_listed: self.listings.are_complete(),
+            timeout: self.settings.verdict_timeout,
+            now: Timestamp::now(),
         });
+        item.fill(&self.passwords, held, &self.settings.allowed_roots, &mut self.state, checks.as_ref());
         let distribution = item.object.distribution(item.content.clone());
         item.dirty = true;
         if self.state.ask(name, distribution) && *self.ready.borrow() {
@@ -374,12 +385,7 @@ impl Core {
         foreign.filter_map(again).collect()
     }
 
-    fn take_report(&mut self, report: Result<Report, tokio::task::JoinError>) {
-        let Ok(Report { namespace, looked, written, ended, took }) = report else {
-            // A writer that panicked is a bug; without its report the namespace would be stuck.
-            tracing::error!("a writer ended without a report; the process ends to start anew");
-            std::process::abort();
-        };
+    fn take_report(&mut self, Report { namespace, looked, written, ended, took }: Report) {
         let now = Instant::now();
         self.numbers.took(took);
         self.numbers.wrote(written.len());

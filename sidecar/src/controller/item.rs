@@ -2,13 +2,28 @@
 
 use std::time::Instant;
 
+use jiff::{SignedDuration, Timestamp};
+
+use super::login_checks::in_place;
 use super::object::{Filled, Lack, Object};
 use super::password::Passwords;
+use super::state::State;
 use super::status::Link;
-use super::trials::Trial;
 use crate::crd::ImagePullSecretStatus;
+use crate::credential::Key;
 use crate::credential::plan::Held;
-use crate::distribution::Content;
+use crate::credential::rollout::{Given, Recorded, Rollout, Standing};
+use crate::distribution::{Content, Digest};
+
+/// What a login is checked against before it is distributed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Checks {
+    /// All that namespaces have is known.
+    pub(super) is_all_listed: bool,
+    /// How long a login waits for a verdict.
+    pub(super) timeout: SignedDuration,
+    pub(super) now: Timestamp,
+}
 
 /// An ImagePullSecret, what it holds, and what was told about it.
 #[derive(Debug)]
@@ -21,8 +36,12 @@ pub(super) struct Item {
     pub(super) held: Option<Held>,
     /// Why there is no content for the spec as it is now.
     pub(super) lack: Option<Lack>,
-    /// What the registry said to the password that the spec gives.
-    pub(super) trial: Option<Trial>,
+    /// When a login that the spec gives takes the place of the content, and what the registry said to both.
+    pub(super) rollout: Rollout,
+    /// The content that waits for that.
+    waiting: Option<Content>,
+    /// The instance whose credential the content is; none where the spec itself gives it.
+    content_key: Option<Key>,
     /// Whether the credential may also push, once the registry said so.
     pub(super) can_push: Option<bool>,
     /// Why the credential before this one was replaced.
@@ -48,10 +67,13 @@ impl Item {
     pub(super) fn new(object: Object) -> Self {
         Self {
             content: None,
-            hosts: Vec::new(),
+            // Discovery reads them there: they stay until others are known.
+            hosts: object.status.hosts.clone(),
             held: None,
             lack: None,
-            trial: None,
+            rollout: Rollout::restored(Recorded::of(&object.status)),
+            waiting: None,
+            content_key: None,
             can_push: None,
             replaced: None,
             problem: None,
@@ -77,31 +99,84 @@ impl Item {
         self.dirty = true;
     }
 
-    /// Takes the content that there is now. What the spec itself gives waits for its trial where `replaces` says
-    /// that it would take the place of another one.
+    /// Takes the content that there is now. What the spec itself gives, and the first credential of another instance,
+    /// goes by [`Rollout`] where registries are asked.
     pub(super) fn fill(
         &mut self,
         passwords: &Passwords,
         held: Option<&Held>,
         allowed_roots: &[String],
-        replaces: impl FnOnce(&Content) -> bool,
+        state: &mut State,
+        checks: Option<&Checks>,
     ) {
-        match self.object.fill(passwords, held, allowed_roots) {
-            Ok(Filled { bytes, hosts }) => {
-                let content = Content::new(bytes);
-                if let Some(lack) = self.waits_for_trial(&content, replaces) {
-                    self.lack = Some(lack);
+        let Filled { bytes, hosts } = match self.object.fill(passwords, held, allowed_roots) {
+            Ok(filled) => filled,
+            Err(lack) => {
+                self.rollout.give_none();
+                self.lack = Some(lack);
+                return;
+            }
+        };
+        let content = Content::new(bytes);
+        state.know(&content);
+        let key = self.object.key();
+        if key.is_none() {
+            // What a keeper complained about is no longer asked for.
+            self.problem = None;
+        }
+        match checks {
+            None => self.rollout = Rollout::default(),
+            Some(checks) if !checks.is_all_listed => {
+                let message = "what is distributed is being listed".to_owned();
+                self.lack = Some(Lack { reason: "Pending", message });
+                return;
+            }
+            Some(checks) if self.is_checked(key.as_ref()) => {
+                let version = self.object.login_version(passwords, held);
+                let given = Given { digest: content.digest(), version: &version };
+                let in_place = in_place(state, &self.object.name, self.content.as_ref(), &content);
+                if !self.rollout.give(given, in_place, checks.timeout, checks.now) {
+                    let standing = self.rollout.standing();
+                    self.lack = standing.map(|it| Lack { reason: it.reason, message: it.message });
+                    self.waiting = Some(content);
                     return;
                 }
-                if self.content.as_ref().map(Content::digest) != Some(content.digest()) {
-                    self.content = Some(content);
-                }
-                self.hosts = hosts;
-                self.held = held.cloned();
-                self.lack = None;
             }
-            Err(lack) => self.lack = Some(lack),
+            Some(_) => {}
         }
+        if key.is_some() {
+            // Its keeper asks about it from now on.
+            self.rollout = Rollout::default();
+        }
+        if self.content.as_ref().map(Content::digest) != Some(content.digest())
+            && self.content.replace(content).is_some()
+        {
+            self.can_push = None;
+        }
+        self.waiting = None;
+        self.content_key = key;
+        self.hosts = hosts;
+        self.held = held.cloned();
+        self.lack = None;
+    }
+
+    /// Whether a login of `key` has to be let in before it takes the place of the content. A keeper has seen to that for
+    /// each but the first credential of its instance.
+    fn is_checked(&self, key: Option<&Key>) -> bool {
+        key.is_none() || (self.content.is_some() && self.content_key.as_ref() != key) || self.rollout.waits()
+    }
+
+    /// The content, or the one that waits.
+    pub(super) fn content_of(&self, digest: Digest) -> Option<&Content> {
+        [&self.content, &self.waiting].into_iter().flatten().find(|content| content.digest() == digest)
+    }
+
+    /// How it stands with a credential that is checked here; none where there is none, or where something else stands in
+    /// the way.
+    pub(super) fn standing(&self) -> Option<Standing> {
+        let standing = self.rollout.standing()?;
+        let other = self.problem.as_ref().or(self.lack.as_ref());
+        other.is_none_or(|lack| lack.reason == standing.reason).then_some(standing)
     }
 
     /// Begins to write the finalizers, unless that is under way, or has to wait for the object as it is
@@ -123,50 +198,4 @@ impl Item {
 }
 
 #[cfg(test)]
-mod tests {
-    use kube::api::DynamicObject;
-    use tcr::rules::RuleContext;
-
-    use super::{Item, Object};
-
-    fn at(version: &str) -> Object {
-        let object: DynamicObject = serde_json::from_value(serde_json::json!({
-            "metadata": {"name": "demo", "resourceVersion": version, "generation": 1},
-        }))
-        .unwrap();
-        Object::read(
-            object,
-            &RuleContext { allowed_roots: &[], cluster_id: None, description_required: true },
-        )
-    }
-
-    #[test]
-    fn finalizers_are_written_by_one_at_a_time() {
-        let mut item = Item::new(at("1"));
-        assert!(item.begin_finalizing());
-        assert!(!item.begin_finalizing());
-        item.end_finalizing(None);
-        assert!(item.begin_finalizing());
-    }
-
-    #[test]
-    fn refused_finalizers_wait_for_a_newer_version() {
-        let mut item = Item::new(at("1"));
-        assert!(item.begin_finalizing());
-        item.end_finalizing(Some("1".to_owned()));
-        assert!(!item.begin_finalizing(), "it would be refused again");
-        item.see(at("2"));
-        assert!(item.begin_finalizing());
-    }
-
-    #[test]
-    fn a_newer_version_that_was_seen_before_the_refusal_is_not_forgotten() {
-        let mut item = Item::new(at("1"));
-        assert!(item.begin_finalizing());
-        item.see(at("2"));
-        item.dirty = false;
-        item.end_finalizing(Some("1".to_owned()));
-        assert!(item.dirty, "nobody would look at it again");
-        assert!(item.begin_finalizing());
-    }
-}
+mod tests;

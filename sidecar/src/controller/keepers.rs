@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::Settings;
 use super::item::Item;
+use super::tasks::Tasks;
 use crate::credential::Key;
 use crate::credential::keeper::{self, News, Order, Tools};
 use crate::credential::plan::Held;
@@ -19,6 +20,7 @@ use crate::credential::store::Document;
 pub(super) struct Keepers {
     by_name: BTreeMap<String, Keeping>,
     news: mpsc::Sender<(Key, News)>,
+    tasks: Tasks,
 }
 
 #[derive(Debug)]
@@ -36,8 +38,8 @@ struct Keeping {
 }
 
 impl Keepers {
-    pub(super) fn new(news: mpsc::Sender<(Key, News)>) -> Self {
-        Self { by_name: BTreeMap::new(), news }
+    pub(super) fn new(news: mpsc::Sender<(Key, News)>, tasks: Tasks) -> Self {
+        Self { by_name: BTreeMap::new(), news, tasks }
     }
 
     /// The credential of this key.
@@ -106,11 +108,10 @@ impl Keepers {
                 entry.1.on_delete = OnDelete::Retain;
             }
         }
-        // A spec that moved to another credential needs the old one until the new one is there.
-        let moving = items.values().any(|item| {
-            item.object.spec.is_err()
-                || (item.object.key().is_some() && item.held.is_some() && item.lack.is_some())
-        });
+        // A spec that moved to another credential needs the old one until the new one is distributed.
+        let moving = items
+            .values()
+            .any(|item| item.object.spec.is_err() || (item.held.is_some() && item.lack.is_some()));
         for (name, keeping) in &mut self.by_name {
             let order = match wanted.get(name) {
                 Some((_, order)) => *order,
@@ -153,6 +154,6 @@ impl Keepers {
             key.secret_name(),
             Keeping { orders, held: None, why: None, spread: false, last: order, is_remnant },
         );
-        tokio::spawn(keeper::keep(key, tools, receiver));
+        self.tasks.spawn(format!("the keeper of {key}"), keeper::keep(key, tools, receiver));
     }
 }

@@ -22,6 +22,7 @@ use super::api_error::{ApiError, within};
 use super::item::Item;
 use super::nodes::{self, Nodes};
 use super::status::Link;
+use super::tasks::Tasks;
 use crate::cloud::customized_domain;
 use crate::cloud::endpoint_dns::DnsQuestion;
 use crate::domains;
@@ -67,10 +68,15 @@ pub(super) struct Links {
 
 impl Links {
     /// Starts the task that asks and writes.
-    pub(super) fn start(client: &Client, settings: &Arc<Settings>, news: mpsc::Sender<LinkNews>) -> Self {
+    pub(super) fn start(
+        client: &Client,
+        settings: &Arc<Settings>,
+        news: mpsc::Sender<LinkNews>,
+        tasks: &Tasks,
+    ) -> Self {
         let (orders, receiver) = watch::channel(None);
         let (generation, current) = watch::channel(None);
-        nodes::start(client, current, settings.remove_startup_taint, news.clone());
+        nodes::start(client, current, settings.remove_startup_taint, news.clone(), tasks);
         let poller = Poller {
             settings: settings.clone(),
             maps: Api::namespaced(client.clone(), SYSTEM_NAMESPACE),
@@ -81,7 +87,7 @@ impl Links {
             resolved: BTreeSet::new(),
             changes: BTreeMap::new(),
         };
-        tokio::spawn(poller.run());
+        tasks.spawn_endless("the poller of private links", poller.run());
         Self { orders, applied: BTreeSet::new(), nodes: None }
     }
 

@@ -20,6 +20,7 @@ use super::agent::{self, AT_A_TIME, Agent, DEADLINE, ask, nudge};
 use super::api_error::within;
 use super::links::LinkNews;
 use super::startup_taint;
+use super::tasks::Tasks;
 use crate::crd::NodesStatus;
 
 /// The wait while nodes are behind: from, to.
@@ -91,6 +92,7 @@ pub(super) fn start(
     generation: watch::Receiver<Option<String>>,
     remove_startup_taint: bool,
     news: mpsc::Sender<LinkNews>,
+    tasks: &Tasks,
 ) {
     let http = match agent::http() {
         Ok(http) => http,
@@ -110,7 +112,7 @@ pub(super) fn start(
         listing: BTreeMap::new(),
         released: BTreeSet::new(),
     };
-    tokio::spawn(follower.run());
+    tasks.spawn_endless("the follower of nodes", follower.run());
 }
 
 struct Follower {

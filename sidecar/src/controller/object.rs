@@ -154,6 +154,19 @@ impl Object {
         Ok(config(hosts.into_iter().collect(), &held.username, &held.token))
     }
 
+    /// What differs when it gives another login, in every process alike, and tells nothing of the login itself.
+    pub fn login_version(&self, passwords: &Passwords, held: Option<&Held>) -> String {
+        let spec = self.spec.as_ref().ok();
+        let reference = spec.and_then(|spec| spec.docker.as_ref()?.password_secret_ref.as_ref());
+        match (reference, held) {
+            (Some(reference), _) => {
+                format!("{}/{}", self.generation, passwords.version(reference).unwrap_or_default())
+            }
+            (None, Some(held)) => format!("{}/{}", self.generation, held.issued_at),
+            (None, None) => self.generation.to_string(),
+        }
+    }
+
     /// What is asked of the namespaces, with the content that there is.
     pub fn distribution(&self, content: Option<Content>) -> Distribution {
         let spec = self.spec.as_ref().ok();

@@ -18,6 +18,8 @@ use super::unlisted::Unlisted;
 pub struct Password {
     /// Its name.
     pub name: String,
+    /// Its resourceVersion.
+    pub version: String,
     /// The values that are text, by key. One line end after a value is not part of it: files have it.
     pub values: BTreeMap<String, Sensitive>,
 }
@@ -32,6 +34,7 @@ impl Password {
         };
         Self {
             name: secret.metadata.name.unwrap_or_default(),
+            version: secret.metadata.resource_version.unwrap_or_default(),
             values: secret.data.unwrap_or_default().into_iter().filter_map(text).collect(),
         }
     }
@@ -89,6 +92,11 @@ impl Passwords {
         }
     }
 
+    /// The resourceVersion of the Secret that the reference leads to.
+    pub fn version(&self, reference: &SecretKeyRef) -> Option<&str> {
+        self.by_name.get(&reference.name).map(|password| &*password.version)
+    }
+
     /// The password that the reference leads to.
     pub fn get(&self, reference: &SecretKeyRef) -> Result<&Sensitive, NoPassword> {
         let SecretKeyRef { name, key } = reference;
@@ -106,6 +114,7 @@ mod tests {
     fn a_list_takes_away_only_what_it_does_not_have_and_only_at_its_end() {
         let password = |name: &str, text: &str| Password {
             name: name.to_owned(),
+            version: "1".to_owned(),
             values: BTreeMap::from([("password".to_owned(), Sensitive::new(text))]),
         };
         let mut passwords = Passwords::default();

@@ -118,6 +118,7 @@ impl Core {
             namespaced_name: format!("{namespace}/{}", failed.name),
             message: failed.message.clone(),
         });
+        let standing = item.standing();
         Some(status::status(&Facts {
             name,
             generation: item.object.generation,
@@ -129,6 +130,8 @@ impl Core {
             can_push: item.can_push,
             replaced: item.replaced.as_deref(),
             lack: item.problem.as_ref().or(item.lack.as_ref()),
+            standing,
+            pending: item.rollout.pending(),
             token_id: item.held.as_ref().and_then(|held| held.token_id.as_deref()),
             expires_at: item.held.as_ref().and_then(|held| held.expires_at),
             conflict,

@@ -7,7 +7,8 @@ use tcr::names::derived_secret_name;
 
 use super::nodes::Nodes;
 use super::object::Lack;
-use crate::crd::{ImagePullSecretStatus, MOST_FAILURES, WriteFailure};
+use crate::crd::{ImagePullSecretStatus, MOST_FAILURES, PendingCredential, WriteFailure};
+use crate::credential::rollout::Standing;
 use crate::distribution::Tally;
 
 /// Everything that a status tells.
@@ -33,6 +34,10 @@ pub struct Facts<'a> {
     pub replaced: Option<&'a str>,
     /// Why it has no credential, or why the one it has cannot be kept up.
     pub lack: Option<&'a Lack>,
+    /// How it stands with a credential that the spec itself gives; nothing else is wrong with it then.
+    pub standing: Option<Standing>,
+    /// The credential that waits for its registry's verdict.
+    pub pending: Option<PendingCredential>,
     /// Id of a long-term credential.
     pub token_id: Option<&'a str>,
     /// When the credential ends.
@@ -77,8 +82,9 @@ impl Said {
         Self { kind, status: if holds { "True" } else { "False" }, reason: reason.to_owned(), message }
     }
 
-    fn holds(&self) -> bool {
-        self.status == "True"
+    /// What is not known keeps nobody waiting.
+    fn fails(&self) -> bool {
+        self.status == "False"
     }
 }
 
@@ -102,6 +108,7 @@ pub fn status(facts: &Facts<'_>) -> ImagePullSecretStatus {
         s_as_success: Some(accounts_success),
         token_id: facts.token_id.map(str::to_owned),
         expires_at: facts.expires_at.map(Time),
+        pending_credential: facts.pending.clone(),
         // Of interest to those who ask for entries only.
         nodes: facts.link.and(facts.nodes).map(Nodes::status),
         failures,
@@ -109,10 +116,10 @@ pub fn status(facts: &Facts<'_>) -> ImagePullSecretStatus {
 }
 
 /// What stands in the way of the next credential and not of the one there is.
-const STILL_VALID: [&str; 4] = ["CloudFailed", "SuccessorUntried", "SuccessorRefused", "Trying"];
+const STILL_VALID: [&str; 3] = ["CloudFailed", "SuccessorUntried", "SuccessorRefused"];
 
 fn ready(facts: &Facts<'_>, credential: &Said, distributed: &Said, link: Option<&Said>) -> Said {
-    let first = [Some(credential), Some(distributed), link].into_iter().flatten().find(|said| !said.holds());
+    let first = [Some(credential), Some(distributed), link].into_iter().flatten().find(|said| said.fails());
     match first {
         _ if facts.deleting => Said::new("Ready", false, "Deleting", distributed.message.clone()),
         Some(said) => Said::new("Ready", false, &said.reason, said.message.clone()),
@@ -122,6 +129,14 @@ fn ready(facts: &Facts<'_>, credential: &Said, distributed: &Said, link: Option<
 
 fn credential(facts: &Facts<'_>) -> Said {
     let kind = "CredentialValid";
+    if let Some(Standing { is_valid, reason, message }) = &facts.standing {
+        let status = match is_valid {
+            Some(true) => "True",
+            Some(false) => "False",
+            None => "Unknown",
+        };
+        return Said { kind, status, reason: (*reason).to_owned(), message: message.clone() };
+    }
     match (facts.lack, facts.has_content) {
         // The one that there is still works; the reason says what must be done before it ends.
         (Some(lack), true) if STILL_VALID.contains(&lack.reason) => {
@@ -239,7 +254,8 @@ fn condition(said: Said, facts: &Facts<'_>) -> Condition {
 /// A merge patch that makes an object's status this one: what is not there any more is null.
 pub fn merge_patch(status: &ImagePullSecretStatus) -> serde_json::Result<Value> {
     let mut patch = json!({
-        "conditions": null, "hosts": null, "tokenId": null, "expiresAt": null, "nodes": null, "failures": null,
+        "conditions": null, "hosts": null, "tokenId": null, "expiresAt": null, "pendingCredential": null, "nodes": null,
+        "failures": null,
     });
     if let (Some(patch), Value::Object(fields)) = (patch.as_object_mut(), serde_json::to_value(status)?) {
         patch.extend(fields);

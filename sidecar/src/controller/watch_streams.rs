@@ -20,6 +20,7 @@ use super::lean::{AccountObject, NamespaceObject, PodObject};
 use super::password::Password;
 use super::pods::SeenPod;
 use super::seen::{self, Placed, SeenNamespace};
+use super::tasks::Tasks;
 use crate::crd::ImagePullSecret;
 use crate::distribution::{Account, SeenSecret};
 use crate::mark::InstallationKey;
@@ -46,48 +47,55 @@ pub enum Sighting {
 }
 
 /// Starts every watch; they end with the receiver.
-pub fn start(client: &Client, key: &InstallationKey, to: &Sender<Sighting>) {
+pub fn start(client: &Client, key: &InstallationKey, to: &Sender<Sighting>, tasks: &Tasks) {
     let resource = ApiResource::erase::<ImagePullSecret>(&());
     let plain = watcher::Config::default().page_size(PAGE);
     let ours = format!("{MANAGED_BY_LABEL}={MANAGED_BY},{IMAGE_PULL_SECRET_LABEL}");
     let passwords = format!("{PASSWORD_LABEL}=true");
-    run(Api::all_with(client.clone(), &resource), plain.clone(), to, |event| {
+    run(Api::all_with(client.clone(), &resource), plain.clone(), to, tasks, |event| {
         Sighting::ImagePullSecret(map(event, Box::new))
     });
-    run(Api::<NamespaceObject>::all(client.clone()), plain.clone(), to, |event| {
+    run(Api::<NamespaceObject>::all(client.clone()), plain.clone(), to, tasks, |event| {
         Sighting::Namespace(map(event, seen::namespace))
     });
-    run(Api::<AccountObject>::all(client.clone()), plain.clone(), to, |event| {
+    run(Api::<AccountObject>::all(client.clone()), plain.clone(), to, tasks, |event| {
         Sighting::Account(map(event, seen::account))
     });
     // Whatever is in them is read one by one, and only where it is ours.
     let key = key.clone();
     let secrets = Api::<PartialObjectMeta<Secret>>::all(client.clone());
-    run(secrets, plain.clone().labels(&ours), to, move |event| {
+    run(secrets, plain.clone().labels(&ours), to, tasks, move |event| {
         Sighting::Secret(map(event, |secret| seen::secret(&secret.metadata, &key)))
     });
-    run(Api::<Secret>::namespaced(client.clone(), SYSTEM_NAMESPACE), plain.labels(&passwords), to, |event| {
-        Sighting::Password(map(event, Password::of))
-    });
+    run(
+        Api::<Secret>::namespaced(client.clone(), SYSTEM_NAMESPACE),
+        plain.labels(&passwords),
+        to,
+        tasks,
+        |event| Sighting::Password(map(event, Password::of)),
+    );
 }
 
 /// Starts the watch of Pods that wait for something: those that run are never sent.
-pub fn start_pods(client: &Client, to: &Sender<Sighting>) {
+pub fn start_pods(client: &Client, to: &Sender<Sighting>, tasks: &Tasks) {
     let pending = watcher::Config::default().page_size(PAGE).fields("status.phase=Pending");
-    run(Api::<PodObject>::all(client.clone()), pending, to, |event| Sighting::Pod(map(event, SeenPod::of)));
+    run(Api::<PodObject>::all(client.clone()), pending, to, tasks, |event| {
+        Sighting::Pod(map(event, SeenPod::of))
+    });
 }
 
 fn run<K>(
     api: Api<K>,
     config: watcher::Config,
     to: &Sender<Sighting>,
+    tasks: &Tasks,
     reduce: impl Fn(Event<K>) -> Sighting + Send + 'static,
 ) where
     K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
 {
     let to = to.clone();
     let what = api.resource_url().to_owned();
-    tokio::spawn(async move {
+    tasks.spawn_endless(format!("the watch of {what}"), async move {
         let mut events = Box::pin(watcher(api, config).default_backoff());
         while let Some(event) = events.next().await {
             match event {

@@ -197,9 +197,9 @@ fn judge(object: &ImagePullSecret, now: Timestamp, problems: &mut Vec<Said>, not
             notes.push(Said::new(name, format!("{}: {}", said.reason, said.message)));
         }
     }
-    // What works and what stands in the way of the next: the condition is true, and its reason is another.
+    // Nobody knows whether it works; or it does, and what stands in the way of the next is the reason.
     if let Some(said) =
-        condition(status, "CredentialValid").filter(|it| it.status == "True" && it.reason != "Valid")
+        condition(status, "CredentialValid").filter(|it| it.status != "False" && it.reason != "Valid")
     {
         notes.push(Said::new(name, format!("{}: {}", said.reason, said.message)));
     }

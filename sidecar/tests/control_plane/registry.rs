@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use sidecar::cloud::api_credential::Chain;
 use sidecar::cloud::client::{Client, Settings};
+use sidecar::cloud::instance_token::IssuedToken;
 use support::registry::Options;
 use support::{Registry, eventually};
 use tcr::docker_config::{DockerConfig, Login};
@@ -22,15 +23,20 @@ struct World {
     cluster: Cluster,
     registry: Registry,
     links: usize,
+    verdict_timeout: &'static str,
 }
 
 impl World {
     async fn start(config: Config) -> Result<Self> {
+        Self::start_with(config, "15m").await
+    }
+
+    async fn start_with(config: Config, verdict_timeout: &'static str) -> Result<Self> {
         let cluster = Cluster::at(config).await?;
         let auth = cluster.cloud.token_service(INSTANCE)?;
         let registry = Registry::start(cluster.plane.run(), Options::new(&[HOST], auth)).await?;
         cluster.namespace("shop", &[]).await?;
-        let mut world = Self { cluster, registry, links: 0 };
+        let mut world = Self { cluster, registry, links: 0, verdict_timeout };
         world.run().await?;
         Ok(world)
     }
@@ -46,6 +52,7 @@ impl World {
             format!("--registry-ca={}", ca.display()),
             format!("--registry-address={HOST}={}", self.registry.address()),
             format!("--registry-realm={}", self.cluster.cloud.url()),
+            format!("--verdict-timeout={}", self.verdict_timeout),
         ];
         self.cluster.start_one(&kubeconfig, &arguments.each_ref().map(String::as_str))
     }
@@ -194,30 +201,122 @@ async fn a_credential_that_may_push_is_told() -> Result<()> {
     world.finish().await
 }
 
+/// The spec of somebody's own credential.
+fn docker(credential: &IssuedToken) -> Value {
+    let IssuedToken { username, token, .. } = credential;
+    json!({"docker": {"server": HOST, "username": username, "password": token.expose()}})
+}
+
+impl World {
+    /// A credential that the registry lets in, and that somebody writes into a spec.
+    async fn own_credential(&self) -> Result<IssuedToken> {
+        let account = Account::demo();
+        let chain = Chain::over(move |name| account.variable(name));
+        let settings = Settings { endpoint: Some(self.cluster.cloud.url().parse()?), ..Settings::default() };
+        let client = Client::new(settings, chain)?;
+        Ok(client.create_instance_token("ap-guangzhou", INSTANCE, CredentialKind::Longterm, "docker").await?)
+    }
+
+    /// An ImagePullSecret with a credential that was distributed and let in.
+    async fn with_own_credential(&self) -> Result<IssuedToken> {
+        let first = self.own_credential().await?;
+        let mut spec = docker(&first);
+        spec["namespaces"] = "shop".into();
+        self.cluster.ask("demo", spec).await?;
+        self.is_distributed(first.token.expose()).await?;
+        self.cluster.expect_condition("demo", "CanPush", "False", "PullOnly").await?;
+        Ok(first)
+    }
+
+    /// Waits until the registry was asked once more, in vain.
+    async fn is_asked_in_vain(&self) -> Result<()> {
+        let count = || anyhow::Ok(self.cluster.log()?.matches("verdict=Unknown").count());
+        let before = count()?;
+        eventually("the registry to be asked in vain", SOON * 2, async || {
+            ensure!(count()? > before, "it was not asked");
+            Ok(())
+        })
+        .await
+    }
+
+    /// Until when the changed password waits.
+    async fn waits_until(&self) -> Result<jiff::Timestamp> {
+        let object =
+            self.cluster.expect_condition("demo", "CredentialValid", "True", "AwaitingVerdict").await?;
+        let status = object.status.unwrap_or_default();
+        let until = status.pending_credential.context("nothing waits")?.until.0;
+        let said = status.conditions.iter().find(|it| it.type_ == "CredentialValid").context("none")?;
+        ensure!(said.message.contains(&format!("until {until} at the latest")), "{}", said.message);
+        Ok(until)
+    }
+}
+
 #[tokio::test]
 async fn a_password_that_the_registry_refuses_does_not_replace_one_that_works() -> Result<()> {
     let world = World::start(Config::demo()).await?;
-    let account = Account::demo();
-    let chain = Chain::over(move |name| account.variable(name));
-    let settings = Settings { endpoint: Some(world.cluster.cloud.url().parse()?), ..Settings::default() };
-    let client = Client::new(settings, chain)?;
-    let mint = async || {
-        client.create_instance_token("ap-guangzhou", INSTANCE, CredentialKind::Longterm, "docker").await
-    };
-    let (first, second) = (mint().await?, mint().await?);
-    let docker = |password: &str| json!({"docker": {"server": HOST, "username": first.username, "password": password}});
-    let mut spec = docker(first.token.expose());
-    spec["namespaces"] = "shop".into();
-    world.cluster.ask("demo", spec).await?;
-    world.is_distributed(first.token.expose()).await?;
-    world.cluster.expect_condition("demo", "CanPush", "False", "PullOnly").await?;
+    let first = world.with_own_credential().await?;
+    let second = world.own_credential().await?;
 
-    world.cluster.change("demo", docker("a-wrong-password")).await?;
+    let wrong =
+        json!({"docker": {"server": HOST, "username": first.username, "password": "a-wrong-password"}});
+    world.cluster.change("demo", wrong).await?;
     world.cluster.expect_condition("demo", "CredentialValid", "True", "SuccessorRefused").await?;
     ensure!(world.login().await?.password == first.token, "it was replaced by one that is refused");
 
-    world.cluster.change("demo", docker(second.token.expose())).await?;
+    world.cluster.change("demo", docker(&second)).await?;
     world.is_distributed(second.token.expose()).await?;
+    world.cluster.expect_condition("demo", "CredentialValid", "True", "Valid").await?;
+    world.finish().await
+}
+
+#[tokio::test]
+async fn a_changed_password_waits_while_its_registry_is_away_also_across_a_restart() -> Result<()> {
+    let mut world = World::start(Config::demo()).await?;
+    let first = world.with_own_credential().await?;
+    let second = world.own_credential().await?;
+
+    world.registry.process().suspend();
+    world.cluster.change("demo", docker(&second)).await?;
+    let until = world.waits_until().await?;
+    let wait = until.duration_since(jiff::Timestamp::now());
+    ensure!((60..=900).contains(&wait.as_secs()), "it waits for {wait}");
+    world.is_asked_in_vain().await?;
+    ensure!(world.login().await?.password == first.token, "it was replaced by one in doubt");
+
+    world.cluster.kill_one(0);
+    world.run().await?;
+    world.is_asked_in_vain().await?;
+    ensure!(world.waits_until().await? == until, "the restart made it wait anew");
+    ensure!(world.login().await?.password == first.token, "the restart replaced it by one in doubt");
+
+    world.registry.process().resume();
+    world.is_distributed(second.token.expose()).await?;
+    world.cluster.expect_condition("demo", "CredentialValid", "True", "Valid").await?;
+
+    // The same, and the registry refuses it when it is back.
+    world.registry.process().suspend();
+    let wrong =
+        json!({"docker": {"server": HOST, "username": first.username, "password": "a-wrong-password"}});
+    world.cluster.change("demo", wrong).await?;
+    world.waits_until().await?;
+    world.registry.process().resume();
+    world.cluster.expect_condition("demo", "CredentialValid", "True", "SuccessorRefused").await?;
+    ensure!(world.login().await?.password == second.token, "it was replaced by one that is refused");
+    world.finish().await
+}
+
+#[tokio::test]
+async fn a_changed_password_whose_registry_stays_away_is_distributed_after_the_time_out_and_unverified()
+-> Result<()> {
+    let world = World::start_with(Config::demo(), "1s").await?;
+    world.with_own_credential().await?;
+    let second = world.own_credential().await?;
+    world.registry.process().suspend();
+    world.cluster.change("demo", docker(&second)).await?;
+    world.is_distributed(second.token.expose()).await?;
+    world.cluster.expect_condition("demo", "CredentialValid", "Unknown", "Unverified").await?;
+    world.cluster.expect_condition("demo", "Ready", "True", "Ready").await?;
+    world.registry.process().resume();
     world.cluster.expect_condition("demo", "CredentialValid", "True", "Valid").await?;
     world.finish().await
 }

@@ -20,6 +20,8 @@ fn facts(before: &ImagePullSecretStatus) -> Facts<'_> {
         can_push: None,
         replaced: None,
         lack: None,
+        standing: None,
+        pending: None,
         token_id: None,
         expires_at: None,
         conflict: None,
@@ -93,6 +95,30 @@ fn the_first_thing_that_is_missing_is_why_it_is_not_ready() {
 }
 
 #[test]
+fn a_credential_without_a_verdict_is_unknown_and_keeps_nobody_waiting() {
+    let before = ImagePullSecretStatus::default();
+    let standing = |is_valid| {
+        Some(Standing { is_valid, reason: "Unverified", message: "there is no verdict".to_owned() })
+    };
+    check(
+        &Facts { standing: standing(None), ..facts(&before) },
+        expect![[r#"
+        Ready True Ready: 2 of 2 namespaces have the Secret tcr.ipsdemo, 3 of 3 ServiceAccounts refer to it
+        CredentialValid Unknown Unverified: there is no verdict
+        Distributed True Complete: 2 of 2 namespaces have the Secret tcr.ipsdemo, 3 of 3 ServiceAccounts refer to it
+        Conflicts False None: no Secret of somebody else is in the way"#]],
+    );
+    check(
+        &Facts { standing: standing(Some(false)), ..facts(&before) },
+        expect![[r#"
+        Ready False Unverified: there is no verdict
+        CredentialValid False Unverified: there is no verdict
+        Distributed True Complete: 2 of 2 namespaces have the Secret tcr.ipsdemo, 3 of 3 ServiceAccounts refer to it
+        Conflicts False None: no Secret of somebody else is in the way"#]],
+    );
+}
+
+#[test]
 fn a_condition_that_stays_keeps_its_time() {
     let before = status(&facts(&ImagePullSecretStatus::default()));
     let later = Timestamp::from_second(1_800_000_900).unwrap();
@@ -120,6 +146,8 @@ fn the_failures_are_few_whatever_happens() {
 #[test]
 fn what_is_gone_is_null_in_the_patch() {
     let patch = merge_patch(&status(&facts(&ImagePullSecretStatus::default()))).unwrap();
-    assert!(patch["status"]["tokenId"].is_null() && patch["status"].get("failures").is_some());
+    for gone in ["tokenId", "pendingCredential", "failures"] {
+        assert_eq!(patch["status"].get(gone), Some(&Value::Null), "{gone}");
+    }
     assert_eq!(patch["status"]["secretsDesired"], 2);
 }
