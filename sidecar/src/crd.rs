@@ -151,7 +151,7 @@ pub struct PendingCredential {
 pub struct NodesStatus {
     /// Generation of the list, as the nodes' agents report it.
     pub generation: String,
-    /// `CURRENT/DESIRED`, for people; `?` where agents may not be asked.
+    /// `CURRENT/DESIRED` and the agents without Landlock, for people; `?` where agents may not be asked.
     pub summary: String,
     /// Nodes that shall have the list.
     pub desired: i64,
@@ -161,6 +161,10 @@ pub struct NodesStatus {
     pub silent: i64,
     /// Nodes that leave entries out because the private link does not answer them.
     pub withholding: i64,
+    /// Nodes whose agent is confined by seccomp alone, because their kernel has no Landlock.
+    pub by_seccomp: i64,
+    /// Nodes whose agent is not confined, or does not say.
+    pub unconfined: i64,
 }
 
 /// A write that failed.

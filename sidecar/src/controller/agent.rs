@@ -49,6 +49,19 @@ pub struct Answer {
     pub generation: String,
     /// Entries that it leaves out.
     pub withheld: u64,
+    /// What confines it.
+    pub confinement: Confinement,
+}
+
+/// What confines an agent, as it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confinement {
+    /// Landlock and seccomp.
+    Landlock,
+    /// seccomp alone.
+    Seccomp,
+    /// Nothing, or it does not say.
+    None,
 }
 
 impl Agent {
@@ -128,10 +141,16 @@ async fn metrics(http: &reqwest::Client, address: SocketAddr) -> Option<String> 
 fn read(metrics: &str) -> Option<Answer> {
     let info = metrics.lines().find_map(|line| line.strip_prefix("hosts_updater_info{"))?;
     let generation = info.split_once("generation=\"")?.1.split('"').next()?;
+    let confinement = info.split_once("confinement=\"").and_then(|(_, rest)| rest.split('"').next());
     let withheld = metrics.lines().find_map(|line| line.strip_prefix("hosts_updater_withheld_entries "));
     Some(Answer {
         generation: generation.to_owned(),
         withheld: withheld.and_then(|count| count.parse().ok()).unwrap_or(0),
+        confinement: match confinement {
+            Some("landlock") => Confinement::Landlock,
+            Some("seccomp") => Confinement::Seccomp,
+            _ => Confinement::None,
+        },
     })
 }
 
@@ -141,9 +160,19 @@ mod tests {
 
     #[test]
     fn an_agents_metrics_tell_its_list_and_what_it_leaves_out() {
-        let metrics = "# HELP hosts_updater_info x\nhosts_updater_info{version=\"0.1.0\",generation=\"00112233445566aa\",mode=\"rename\"} 1\n\
+        let metrics = "# HELP hosts_updater_info x\nhosts_updater_info{version=\"0.1.0\",generation=\"00112233445566aa\",mode=\"rename\",confinement=\"seccomp\"} 1\n\
                        hosts_updater_withheld_entries 2\n";
-        assert_eq!(read(metrics), Some(Answer { generation: "00112233445566aa".to_owned(), withheld: 2 }));
+        let generation = "00112233445566aa".to_owned();
+        let expected = Answer { generation, withheld: 2, confinement: Confinement::Seccomp };
+        assert_eq!(read(metrics), Some(expected.clone()));
+        for (told, confinement) in [
+            (",confinement=\"landlock\"", Confinement::Landlock),
+            (",confinement=\"none\"", Confinement::None),
+            ("", Confinement::None),
+        ] {
+            let metrics = metrics.replace(",confinement=\"seccomp\"", told);
+            assert_eq!(read(&metrics), Some(Answer { confinement, ..expected.clone() }));
+        }
         assert_eq!(read("somebody else\n"), None);
         assert_eq!(read("hosts_updater_info{version=\"1\"} 1\n"), None);
     }

@@ -16,7 +16,7 @@ use tcr::names::{HOSTS_UPDATER, SYSTEM_NAMESPACE};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::agent::{self, AT_A_TIME, Agent, DEADLINE, ask, nudge};
+use super::agent::{self, AT_A_TIME, Agent, Confinement, DEADLINE, ask, nudge};
 use super::api_error::within;
 use super::links::LinkNews;
 use super::startup_taint;
@@ -46,6 +46,10 @@ pub struct Nodes {
     pub withholding: usize,
     /// Agents that answer nobody, because they are told not to.
     pub unasked: usize,
+    /// Nodes whose agent is confined by seccomp alone.
+    pub by_seccomp: usize,
+    /// Nodes whose agent is not confined, or does not say.
+    pub unconfined: usize,
 }
 
 impl Nodes {
@@ -54,9 +58,14 @@ impl Nodes {
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         let is_unknown = self.unasked > 0 && self.current == 0;
         let current = if is_unknown { "?".to_owned() } else { self.current.to_string() };
+        let weaker = [(self.by_seccomp, "by seccomp alone"), (self.unconfined, "unconfined")];
+        let weaker = weaker.iter().filter(|(number, _)| *number > 0);
+        let weaker: String = weaker.map(|(number, how)| format!(", {number} {how}")).collect();
         NodesStatus {
             generation: self.generation.clone(),
-            summary: format!("{current}/{}", self.desired),
+            summary: format!("{current}/{}{weaker}", self.desired),
+            by_seccomp: count(self.by_seccomp),
+            unconfined: count(self.unconfined),
             desired: count(self.desired),
             current: count(self.current),
             silent: count(self.silent),
@@ -76,6 +85,12 @@ impl Nodes {
                 "Nodes that leave entries out: their link does not answer.",
                 self.withholding,
             ),
+            (
+                "nodes_confined_by_seccomp",
+                "Nodes whose agent is confined by seccomp alone: their kernel has no Landlock.",
+                self.by_seccomp,
+            ),
+            ("nodes_unconfined", "Nodes whose agent is not confined, or does not say.", self.unconfined),
         ] {
             // Writing to a String does not fail.
             let _ = writeln!(text, "# HELP tcr_assistant_{name} {help}\n# TYPE tcr_assistant_{name} gauge");
@@ -237,6 +252,7 @@ impl Follower {
         let scheduled = scheduled.and_then(|set| set.status).map(|status| status.desired_number_scheduled);
         let desired = scheduled.and_then(|count| usize::try_from(count).ok()).unwrap_or(agents.len());
         let is_behind = |name: &str| answers.get(name).is_none_or(|it| it.generation != generation);
+        let confined = |how: Confinement| answers.values().filter(|answer| answer.confinement == how).count();
         let nodes = Nodes {
             generation: generation.to_owned(),
             desired,
@@ -244,6 +260,8 @@ impl Follower {
             silent: agents.len() - answers.len() - unasked,
             withholding: answers.values().filter(|answer| answer.withheld > 0).count(),
             unasked,
+            by_seccomp: confined(Confinement::Seccomp),
+            unconfined: confined(Confinement::None),
         };
         self.nudge(is_behind).await;
         if AGAIN.contains(&round) && !generation.is_empty() {
@@ -295,10 +313,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_person_reads_how_many_nodes_there_are_and_that_nobody_may_be_asked() {
+    fn a_person_reads_how_many_nodes_there_are_whether_they_may_be_asked_and_what_confines_them() {
         let nodes = Nodes { desired: 3, current: 2, silent: 1, ..Nodes::default() };
         assert_eq!(nodes.status().summary, "2/3");
         let nodes = Nodes { desired: 3, unasked: 3, ..Nodes::default() };
         assert_eq!(nodes.status().summary, "?/3");
+        let nodes = Nodes { desired: 9, current: 9, by_seccomp: 2, unconfined: 1, ..Nodes::default() };
+        assert_eq!(nodes.status().summary, "9/9, 2 by seccomp alone, 1 unconfined");
     }
 }
