@@ -281,6 +281,19 @@ fn a_new_address_that_does_not_answer_leaves_the_old_one() {
 }
 
 #[test]
+fn an_old_address_that_the_arguments_no_longer_allow_does_not_stay_for_a_new_one() {
+    let mut node = Node::new(LOCAL);
+    node.restart_with(&["10.0.0.1"]);
+    node.list(KEPT);
+    node.agent.pass();
+    node.restart_with(&[]);
+    node.agent.bounds.ranges = vec!["10.0.0.2/32".parse().unwrap()];
+    node.list(&KEPT.replace("10.0.0.1", "10.0.0.2"));
+    node.agent.pass();
+    assert_eq!(node.addresses(), ["Absent"]);
+}
+
+#[test]
 fn what_an_earlier_process_wrote_stays_while_its_link_is_looked_at() {
     let mut node = Node::new(LOCAL);
     node.restart_with(&["10.0.0.1"]);

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::Command;
@@ -80,11 +80,7 @@ fn the_agent_opens_makes_and_removes_nothing_with_landlock_and_without_it() {
                 rustix::fs::openat2(CWD, path("shadow"), OFlags::RDONLY, Permissions::empty(), resolve);
             check_denied(newer.map_err(io::Error::from));
             check_denied(Command::new("/bin/true").status());
-            check_denied(
-                hosts.set_permissions(fs::Permissions::from(std::os::unix::fs::PermissionsExt::from_mode(
-                    0o666,
-                ))),
-            );
+            check_denied(hosts.set_permissions(fs::Permissions::from_mode(0o666)));
             check_denied(UnixStream::pair());
             check_denied(UnixStream::connect("/run/containerd/containerd.sock"));
             // What it is for goes on.
