@@ -93,8 +93,8 @@ async fn story(
             holds &= steps.trial(&what, attacked(installed, port, &reviewer, attack, extent)).await;
             recover(port.running).await?;
             recover(webhook).await?;
-            let calm = async || reviewer.review(&review::of_pod("shop", REVIEW)).await;
-            eventually("the webhook to answer again", SOON, calm).await?;
+            let calm = async || ask(port, &reviewer).await;
+            eventually("the answers to come again", SOON, calm).await?;
         }
     }
     let same = async {
@@ -170,21 +170,27 @@ async fn attacked(
 
 /// The longest that anybody honest waits meanwhile.
 async fn ask_while(port: &Port<'_>, reviewer: &Caller, lasts: Duration) -> Result<Waited> {
-    let review = review::of_pod("shop", REVIEW);
-    let mut waited = Waited::default();
+    let mut most = Waited::default();
     let start = Instant::now();
     loop {
-        let took = reviewer.review(&review).await.context("an honest review")?;
-        waited.review = waited.review.max(took);
-        if let Some(prober) = &port.prober {
-            let took = prober.get().await.context("an honest probe")?;
-            waited.probe = waited.probe.max(took);
-        }
+        let waited = ask(port, reviewer).await?;
+        most.review = most.review.max(waited.review);
+        most.probe = most.probe.max(waited.probe);
         if start.elapsed() >= lasts {
-            return Ok(waited);
+            return Ok(most);
         }
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+/// Everybody honest, once.
+async fn ask(port: &Port<'_>, reviewer: &Caller) -> Result<Waited> {
+    let review = reviewer.review(&review::of_pod("shop", REVIEW)).await.context("an honest review")?;
+    let probe = match &port.prober {
+        Some(prober) => prober.get().await.context("an honest probe")?,
+        None => Duration::ZERO,
+    };
+    Ok(Waited { review, probe })
 }
 
 /// Starts again what an attack has ended, as a kubelet does, and waits until it is ready.
