@@ -72,7 +72,7 @@ fn missing<'s>(
     answer: &mut Answer,
 ) -> Result<Vec<&'s Registry>, Error> {
     let mut missing = Vec::new();
-    let listed = spec.pull_secrets.set();
+    let listed = spec.pull_secrets.among(settings.secrets());
     for registry in &settings.registries {
         if listed.has(&registry.secret) {
             answer.note("listed", registry.secret.clone());
@@ -138,7 +138,7 @@ fn update(review: &Review<'_>, pod: &Pod<'_>) -> Result<Answer, Error> {
     }
     let hosts = hosts_of(&images);
     let settings = review.settings(&Wanted { hosts: hosts.as_slice(), ..Wanted::default() }, &mut answer)?;
-    let listed = spec.pull_secrets.set();
+    let listed = spec.pull_secrets.among(settings.secrets());
     for registry in &settings.registries {
         if listed.has(&registry.secret) {
             continue;

@@ -180,9 +180,10 @@ impl<'a> PullSecrets<'a> {
         PullSecrets { names: Vec::new(), slot }
     }
 
-    /// The names, to be looked up.
-    pub(crate) fn set(&self) -> TextSet<'_> {
-        self.names.iter().map(|(_, name)| name.as_ref()).collect()
+    /// Those of the Secrets that are listed. An object may list as many as it likes, and the Secrets are few.
+    pub(crate) fn among<'s>(&'s self, secrets: impl Iterator<Item = &'s str>) -> TextSet<'s> {
+        let secrets: TextSet<'_> = secrets.collect();
+        self.names.iter().map(|(_, name)| name.as_ref()).filter(|name| secrets.has(name)).collect()
     }
 }
 

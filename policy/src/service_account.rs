@@ -1,6 +1,7 @@
 //! ServiceAccounts: a new one gets the references of every registry that selects it, so that its
 //! first Pod already has them; later nobody but the controller takes them away.
 
+use tcr::names::SECRET_PREFIX;
 use tcr::sentence::joined;
 
 use crate::error::Error;
@@ -8,7 +9,7 @@ use crate::inject::Slot;
 use crate::json::{Malformed, Scanner, Span};
 use crate::managed_secret::may_change;
 use crate::pod_spec::{Metadata, PullSecrets};
-use crate::registry::{Wanted, names_of};
+use crate::registry::Wanted;
 use crate::request::{Operation, text};
 use crate::review::{Review, Selected};
 use crate::settings::Level;
@@ -43,7 +44,7 @@ fn create(review: &Review<'_>, object: Span) -> Result<Answer, Error> {
     let name = if review.request.name.is_empty() { &account.name } else { review.request.name.as_ref() };
     let settings = review.settings(&Wanted { all: true, ..Wanted::default() }, &mut answer)?;
     let mut missing = Vec::new();
-    let listed = account.pull_secrets.set();
+    let listed = account.pull_secrets.among(settings.secrets());
     for registry in &settings.registries {
         if listed.has(&registry.secret) {
             continue;
@@ -63,21 +64,24 @@ fn update(review: &Review<'_>, object: Span, old: Span) -> Result<Answer, Error>
     let mut answer = Answer::accept();
     let old = read(review.payload, old)?;
     let account = read(review.payload, object)?;
-    let listed = account.pull_secrets.set();
-    let removed = names_of(
-        old.pull_secrets.names.iter().map(|(_, name)| name.as_ref()).filter(|name| !listed.has(name)),
-    );
-    let removed = removed.as_slice();
-    if removed.is_empty() || account.metadata.deleting {
+    // What stays in its order, as it does nearly always, needs no look at the registries.
+    let mut now = account.pull_secrets.names.iter();
+    let mut managed = old.pull_secrets.names.iter().filter(|(_, name)| name.starts_with(SECRET_PREFIX));
+    if account.metadata.deleting || managed.all(|(_, name)| now.any(|(_, other)| other == name)) {
         return Ok(answer);
     }
-    let settings = review.settings(&Wanted { names: removed, ..Wanted::default() }, &mut answer)?;
+    let settings = review.settings(&Wanted { all: true, ..Wanted::default() }, &mut answer)?;
+    let had = old.pull_secrets.among(settings.secrets());
+    let has = account.pull_secrets.among(settings.secrets());
     if settings.protect == Level::Off || may_change(&review.request.username, &settings) {
         return Ok(answer);
     }
     let name = if review.request.name.is_empty() { &account.name } else { review.request.name.as_ref() };
     let mut reasons = Vec::new();
     for registry in &settings.registries {
+        if !had.has(&registry.secret) || has.has(&registry.secret) {
+            continue;
+        }
         let Selected::Yes = review.selects(registry, name, &settings, &mut answer)? else { continue };
         reasons.push(format!(
             "the ServiceAccount {name:?} loses {:?}, which the ImagePullSecret {:?} gives it; change the \

@@ -152,6 +152,11 @@ struct Written<'a> {
 }
 
 impl<'a> Settings<'a> {
+    /// The Secrets of the registries.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.registries.iter().map(|registry| registry.secret.as_str())
+    }
+
     fn into_owned(self) -> Settings<'static> {
         let owned =
             |texts: Vec<Cow<'_, str>>| texts.into_iter().map(|text| Cow::Owned(text.into_owned())).collect();

@@ -19,6 +19,9 @@ use crate::verdict::{Answer, short};
 #[cfg(test)]
 mod tests;
 
+/// Entries of a template's list that are looked at; no node reads as many.
+const MOST_LISTED: usize = 512;
+
 /// Something that a template declares and should not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Declared<'a> {
@@ -53,7 +56,7 @@ pub(crate) fn decide(review: &Review<'_>, template: &[&str]) -> Result<Answer, E
         return Ok(answer);
     }
     let hosts = hosts_of(&spec.images);
-    let names = names_of(spec.pull_secrets.names.iter().map(|(_, name)| name.as_ref()));
+    let names = names_of(spec.pull_secrets.names.iter().map(|(_, name)| name.as_ref()).take(MOST_LISTED));
     let wanted = Wanted { hosts: hosts.as_slice(), names: names.as_slice(), ..Wanted::default() };
     let settings = review.settings(&wanted, &mut answer)?;
     if settings.declared != Level::Off {

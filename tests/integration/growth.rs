@@ -286,7 +286,7 @@ fn a_megabyte_of_each_shape_is_within_the_limit() {
     for (name, make) in SHAPES {
         let n = (1..).map(|power| 1_usize << power).find(|n| make(*n).len() > 1 << 20).expect("it grows");
         let (steps, bytes) = steps(&make(n));
-        println!("{name}: {bytes} bytes, {steps} steps, {} a byte", steps / bytes);
+        eprintln!("{name}: {bytes} bytes, {steps} steps, {} a byte", steps / bytes);
         assert!(steps <= FIXED + PER_BYTE * bytes, "{name}: {bytes} bytes cost {steps} steps");
     }
 }
