@@ -35,12 +35,6 @@ impl Backlog {
         some
     }
 
-    /// Lets this one in now; it is in the queue already.
-    pub(super) fn admit(&mut self, namespace: &Arc<str>) {
-        self.waiting.remove(namespace);
-        self.let_in.insert(namespace.clone());
-    }
-
     /// When the next are let in.
     pub(super) fn next(&self) -> Option<Instant> {
         self.next.filter(|_| !self.waiting.is_empty())

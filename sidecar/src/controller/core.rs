@@ -84,6 +84,8 @@ pub(super) struct Core {
     pub(super) swept: bool,
     pub(super) listings: Listings,
     writers: JoinSet<Report>,
+    /// Secrets that somebody changes while they are watched, by namespace: they are read at once.
+    changed: HashMap<Arc<str>, Vec<Arc<str>>>,
     /// When the Secrets of others in a namespace are looked at again.
     look_at: HashMap<Arc<str>, Instant>,
     unlisted_objects: Unlisted<String>,
@@ -152,6 +154,7 @@ impl Core {
             swept: false,
             listings: Listings::default(),
             writers: JoinSet::new(),
+            changed: HashMap::new(),
             look_at: HashMap::new(),
             unlisted_objects: Unlisted::default(),
             unlisted_namespaces: Unlisted::default(),
@@ -314,18 +317,21 @@ impl Core {
         let seen = self.state.observed().get(namespace)?;
         let look_again = self.look_again(namespace, now);
         let was_let_in = self.backlog.enters(namespace);
-        let unread = self.unread(namespace, seen, now);
-        let is_read_now = was_let_in || unread.iter().any(|unread| !unread.is_as_wanted);
-        if !look_again.is_empty() || (is_read_now && !unread.is_empty()) {
+        let changed = self.changed.remove(namespace).unwrap_or_default();
+        let is_read_now =
+            |it: &Unread| was_let_in || !it.is_as_wanted || changed.iter().any(|name| **name == *it.secret);
+        let (unread, later): (Vec<_>, Vec<_>) =
+            self.unread(namespace, seen, now).into_iter().partition(is_read_now);
+        if !later.is_empty() {
+            self.backlog.push(namespace);
+        }
+        if !look_again.is_empty() || !unread.is_empty() {
             if !look_again.is_empty() {
                 self.look_at.insert(namespace.clone(), now + LOOK_AGAIN);
             }
             // What is planned comes after that, with what was found.
             let look = unread.into_iter().map(|it| (it.secret, it.content)).chain(look_again).collect();
             return Some(Job { namespace: namespace.clone(), look, changes: Vec::new() });
-        }
-        if !unread.is_empty() {
-            self.backlog.push(namespace);
         }
         let changes = plan(namespace, seen, self.state.desired());
         let changes: Vec<_> = self

@@ -91,10 +91,12 @@ impl Core {
     fn take_secret(&mut self, event: Event<Option<Placed<SeenSecret>>>) {
         match event {
             Event::Apply(Some(placed)) => {
-                let namespace: Arc<str> = (*placed.namespace).into();
+                let (namespace, name): (Arc<str>, _) = ((*placed.namespace).into(), placed.name.clone());
                 if self.see_secret(&namespace, placed) {
-                    // Somebody changes it now: it is read at once. What a list has may wait.
-                    self.backlog.admit(&namespace);
+                    let changed = self.changed.entry(namespace).or_default();
+                    if !changed.contains(&name) {
+                        changed.push(name);
+                    }
                 }
             }
             Event::InitApply(Some(placed)) => {
@@ -204,6 +206,7 @@ impl Core {
         self.queue.forget(name);
         self.backlog.forget(name);
         self.failures.remove(name);
+        self.changed.remove(name);
         self.look_at.remove(name);
         self.contests.forget(name);
     }
