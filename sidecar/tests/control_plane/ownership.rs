@@ -155,7 +155,11 @@ async fn a_users_own_secret_of_the_name_survives_until_the_policy_says_otherwise
     let status = object.status.unwrap_or_default();
     assert_eq!((status.secrets_desired, status.secrets_success), (Some(2), Some(1)));
     assert_eq!(secrets.get(NAME).await?, made);
-    assert!(references(&cluster.accounts("shop").get("default").await?).is_empty());
+    eventually("the namespace's ServiceAccount without a reference", SOON, async || {
+        ensure!(references(&cluster.accounts("shop").get("default").await?).is_empty(), "it has one");
+        Ok(())
+    })
+    .await?;
     eventually("an Event about the conflict", SOON, async || {
         let events: Api<k8s_openapi::api::events::v1::Event> =
             Api::namespaced(cluster.client.clone(), "default");
@@ -231,7 +235,10 @@ async fn the_original_add_ons_objects_are_taken_over_in_place_and_then_merged_in
     let own = [&[json!({"name": "own"})], &list[..]].concat();
     let account = cluster.accounts("shop");
     let patch = Patch::Merge(json!({"imagePullSecrets": own}));
-    account.patch("default", &PatchParams::default(), &patch).await?;
+    eventually("the namespace's ServiceAccount", SOON, async || {
+        Ok(account.patch("default", &PatchParams::default(), &patch).await?)
+    })
+    .await?;
     let listed = references(&account.get("default").await?);
 
     let spec = |host: &str| {
