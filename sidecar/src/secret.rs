@@ -17,7 +17,7 @@ use crate::mark::InstallationKey;
 /// The Secret of the ImagePullSecret `name` in `namespace`. It carries our labels and nothing
 /// else's: tracking labels of deployment tools would have the copies pruned.
 pub fn derived(name: &str, namespace: &str, config: &DockerConfig) -> Secret {
-    of_bytes(name, namespace, &config.to_bytes())
+    of_bytes(name, namespace, config.to_bytes().expose())
 }
 
 /// The same, from the docker configuration's bytes.
@@ -83,7 +83,7 @@ mod tests {
               },
               "type": "kubernetes.io/dockerconfigjson"
             }"#]].assert_eq(&serde_json::to_string_pretty(&derived("demo", "shop", &config)).unwrap());
-        expect![[r#"{"auths":{"demo-vpc.tencentcloudcr.com":{"username":"100012345678","password":"tcr.jwt.token","auth":"MTAwMDEyMzQ1Njc4OnRjci5qd3QudG9rZW4="},"demo.tencentcloudcr.com":{"username":"100012345678","password":"tcr.jwt.token","auth":"MTAwMDEyMzQ1Njc4OnRjci5qd3QudG9rZW4="}}}"#]].assert_eq(&String::from_utf8(config.to_bytes()).unwrap());
+        expect![[r#"{"auths":{"demo-vpc.tencentcloudcr.com":{"username":"100012345678","password":"tcr.jwt.token","auth":"MTAwMDEyMzQ1Njc4OnRjci5qd3QudG9rZW4="},"demo.tencentcloudcr.com":{"username":"100012345678","password":"tcr.jwt.token","auth":"MTAwMDEyMzQ1Njc4OnRjci5qd3QudG9rZW4="}}}"#]].assert_eq(config.to_bytes().into_text().unwrap().expose());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STAN
 use serde::{Deserialize, Serialize};
 
 use crate::registry_host::{RegistryHost, split_scheme};
-use crate::sensitive::Sensitive;
+use crate::sensitive::{Sensitive, SensitiveBytes};
 
 /// Kubernetes reads `auth` with and without padding.
 const AUTH: GeneralPurpose = GeneralPurpose::new(
@@ -62,7 +62,7 @@ struct Written<'a> {
 struct WrittenLogin<'a> {
     username: &'a str,
     password: &'a str,
-    auth: String,
+    auth: &'a str,
 }
 
 #[derive(Deserialize)]
@@ -87,13 +87,16 @@ impl DockerConfig {
     }
 
     /// The JSON: the same bytes for the same values, always. Hosts are sorted, there is no blank.
-    pub fn to_bytes(&self) -> Vec<u8> {
+    pub fn to_bytes(&self) -> SensitiveBytes {
         let password = self.password.expose();
-        let auth = STANDARD.encode(format!("{}:{password}", self.username));
-        let login = WrittenLogin { username: &self.username, password, auth };
+        let mut pair = SensitiveBytes::from(self.username.as_bytes());
+        pair.extend_from_slice(b":");
+        pair.extend_from_slice(password.as_bytes());
+        let auth = Sensitive::new(STANDARD.encode(pair.expose()));
+        let login = WrittenLogin { username: &self.username, password, auth: auth.expose() };
         let auths = self.hosts.iter().map(|host| (host.as_str(), &login)).collect();
         // Strings in a map: nothing here can fail to serialise.
-        serde_json::to_vec(&Written { auths }).unwrap_or_default()
+        SensitiveBytes::json(&Written { auths }).unwrap_or_default()
     }
 
     /// The hosts that an existing configuration has credentials for, sorted: its keys without
@@ -119,8 +122,9 @@ impl ExistingLogin {
         if self.auth.is_empty() {
             return Some(Login { username: self.username, password: self.password });
         }
-        let text = String::from_utf8(AUTH.decode(self.auth.expose().trim()).ok()?).ok()?;
-        let (username, password) = text.split_once(':')?;
+        let decoded = SensitiveBytes::from(AUTH.decode(self.auth.expose().trim()).ok()?);
+        let text = decoded.into_text()?;
+        let (username, password) = text.expose().split_once(':')?;
         Some(Login { username: username.to_owned(), password: Sensitive::new(password) })
     }
 }

@@ -308,7 +308,9 @@ impl Client {
         let date = transport::date(&response);
         let status = response.status().as_u16();
         let answer = transport::body(response).await;
-        answer.and_then(|answer| envelope::parse(status, &answer)).map_err(|failure| Failed { failure, date })
+        answer
+            .and_then(|answer| envelope::parse(status, answer.expose()))
+            .map_err(|failure| Failed { failure, date })
     }
 
     /// Signs content-type, host and the action. The first two are mandatory; the action as well,

@@ -6,6 +6,7 @@
 //! credential.
 
 use serde_json::{Map, Value};
+use tcr::sensitive::wipe_json;
 
 use super::error::Failure;
 
@@ -69,6 +70,13 @@ fn legible(text: &str) -> String {
     const LONGEST: usize = 400;
     let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST).collect();
     clean.trim().to_owned()
+}
+
+impl Drop for Reply {
+    /// One of the fields may be a credential.
+    fn drop(&mut self) {
+        self.fields.values_mut().for_each(wipe_json);
+    }
 }
 
 impl Reply {

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use reqwest::Url;
+use tcr::sensitive::Sensitive;
 
 use super::error::Failure;
 use super::transport;
@@ -78,11 +79,11 @@ impl Metadata {
         &self.endpoint
     }
 
-    /// The text at a path; none where there is nothing.
+    /// The text at a path, which may be a key; none where there is nothing.
     ///
     /// # Errors
     /// This is no CVM, or its metadata does not answer.
-    pub async fn get(&self, path: &str) -> Result<Option<String>, MetadataError> {
+    pub async fn get(&self, path: &str) -> Result<Option<Sensitive>, MetadataError> {
         let mut url = self.endpoint.0.clone();
         url.set_path(&format!("{PATH}{path}"));
         let response = self.http.get(url).send().await.map_err(|error| {
@@ -101,7 +102,7 @@ impl Metadata {
             status => return Err(MetadataError::Broken(Failure::Status { status, message: None })),
         }
         let body = transport::body(response).await.map_err(MetadataError::Broken)?;
-        String::from_utf8(body).map(Some).map_err(|_| {
+        body.into_text().map(Some).ok_or_else(|| {
             MetadataError::Broken(Failure::Unreadable {
                 reason: "the body is not UTF-8".to_owned(),
                 request_id: None,
@@ -115,11 +116,11 @@ impl Metadata {
     /// As [`Metadata::get`].
     pub async fn vpc_id(&self) -> Result<Option<String>, MetadataError> {
         let Some(mac) = self.get("mac").await? else { return Ok(None) };
-        let mac = mac.trim();
+        let mac = mac.expose().trim();
         let Some(vpc) = self.get(&format!("network/interfaces/macs/{mac}/vpc-id")).await? else {
             return Ok(None);
         };
-        let vpc = vpc.trim();
+        let vpc = vpc.expose().trim();
         Ok(vpc.starts_with("vpc-").then(|| vpc.to_owned()))
     }
 
@@ -129,7 +130,7 @@ impl Metadata {
     /// As [`Metadata::get`].
     pub async fn region(&self) -> Result<Option<String>, MetadataError> {
         let region = self.get("placement/region").await?;
-        Ok(region.map(|region| region.trim().to_owned()).filter(|region| !region.is_empty()))
+        Ok(region.map(|region| region.expose().trim().to_owned()).filter(|region| !region.is_empty()))
     }
 }
 

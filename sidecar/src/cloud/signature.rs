@@ -4,7 +4,7 @@
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use tcr::sensitive::Sensitive;
+use tcr::sensitive::{Sensitive, SensitiveBytes};
 
 const ALGORITHM: &str = "TC3-HMAC-SHA256";
 /// HMAC-SHA256 works on blocks of this many bytes.
@@ -89,7 +89,9 @@ struct SigningKeys {
 
 impl SigningKeys {
     fn derive(secret_key: &Sensitive, day: &str, service: &str) -> Self {
-        let date = hmac(format!("TC3{}", secret_key.expose()).as_bytes(), day.as_bytes());
+        let mut first = SensitiveBytes::from(b"TC3".as_slice());
+        first.extend_from_slice(secret_key.expose().as_bytes());
+        let date = hmac(first.expose(), day.as_bytes());
         let service = hmac(&date, service.as_bytes());
         let signing = hmac(&service, b"tc3_request");
         Self { date, service, signing }

@@ -3,15 +3,16 @@
 use jiff::Timestamp;
 use reqwest::Response;
 use reqwest::header::{DATE, HeaderValue};
+use tcr::sensitive::SensitiveBytes;
 
 use super::error::Failure;
 
 /// More than the longest documented answer, 100 instances; what is longer is no answer.
 pub const LARGEST_ANSWER: usize = 1024 * 1024;
 
-/// A whole body, unless it is too long to be an answer.
-pub(crate) async fn body(mut response: Response) -> Result<Vec<u8>, Failure> {
-    let mut answer = Vec::new();
+/// A whole body, unless it is too long to be an answer. It may hold a credential.
+pub(crate) async fn body(mut response: Response) -> Result<SensitiveBytes, Failure> {
+    let mut answer = SensitiveBytes::default();
     while let Some(chunk) = response.chunk().await.map_err(|error| failure(&error))? {
         if answer.len() + chunk.len() > LARGEST_ANSWER {
             let reason = format!("the body is longer than {LARGEST_ANSWER} bytes");

@@ -11,6 +11,7 @@ use tcr::names::{API_GROUP, API_VERSION, FINALIZER, IMAGE_PULL_SECRET_KIND};
 use tcr::registry_host::RegistryHost;
 use tcr::rules::{self, RuleContext};
 use tcr::selection::Selection;
+use tcr::sensitive::{SensitiveBytes, wipe_json};
 
 use super::password::Passwords;
 use crate::crd::ImagePullSecretStatus;
@@ -44,7 +45,7 @@ pub struct Object {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filled {
     /// The docker configuration.
-    pub bytes: Vec<u8>,
+    pub bytes: SensitiveBytes,
     /// The hosts it is for, sorted.
     pub hosts: Vec<String>,
 }
@@ -65,12 +66,13 @@ impl Object {
         let name = metadata.name.unwrap_or_default();
         let status = serde_json::from_value(data["status"].take()).unwrap_or_default();
         let spec = data["spec"].take();
-        let whole = json!({
+        let mut whole = json!({
             "apiVersion": format!("{API_GROUP}/{API_VERSION}"),
             "kind": IMAGE_PULL_SECRET_KIND,
             "metadata": {"name": name},
-            "spec": spec,
         });
+        // Moved: a copy would stay in memory.
+        whole["spec"] = spec;
         let spec = match rules::read(&whole) {
             Ok((name, spec)) => {
                 let findings = rules::check(&name, &spec, context);
@@ -78,6 +80,8 @@ impl Object {
             }
             Err(findings) => Err(findings.to_string()),
         };
+        // The spec has its own copy of a password.
+        wipe_json(&mut whole);
         Self {
             name,
             uid: metadata.uid.unwrap_or_default(),

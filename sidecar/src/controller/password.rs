@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::Secret;
 use tcr::image_pull_secret::SecretKeyRef;
 use tcr::names::{PASSWORD_LABEL, SYSTEM_NAMESPACE};
-use tcr::sensitive::Sensitive;
+use tcr::sensitive::{Sensitive, SensitiveBytes};
 
 use super::unlisted::Unlisted;
 
@@ -28,9 +28,7 @@ impl Password {
     /// What the Secret holds.
     pub fn of(secret: Secret) -> Self {
         let text = |(key, value): (String, k8s_openapi::ByteString)| {
-            let text = String::from_utf8(value.0).ok()?;
-            let text = text.strip_suffix('\n').map_or(&*text, |rest| rest.strip_suffix('\r').unwrap_or(rest));
-            Some((key, Sensitive::new(text)))
+            Some((key, SensitiveBytes::from(value.0).into_text()?.without_line_end()))
         };
         Self {
             name: secret.metadata.name.unwrap_or_default(),

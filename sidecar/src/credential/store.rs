@@ -11,6 +11,7 @@ use kube::{Api, Client};
 use serde::{Deserialize, Serialize};
 use tcr::image_pull_secret::OnDelete;
 use tcr::names::{CREDENTIAL_LABEL, MANAGED_BY, MANAGED_BY_LABEL, SYSTEM_NAMESPACE};
+use tcr::sensitive::{SensitiveBytes, wipe};
 
 use super::key::Key;
 use super::plan::Stored;
@@ -80,13 +81,13 @@ impl Store {
     /// when somebody else wrote meanwhile.
     pub async fn write(&self, document: Document, before: Option<&Read>) -> Result<Read, ApiError> {
         let name = document.key.secret_name();
-        let json = serde_json::to_vec(&document)
+        let json = SensitiveBytes::json(&document)
             .map_err(|_| ApiError::Other("cannot write the credential".to_owned()))?;
         let labels = BTreeMap::from([
             (MANAGED_BY_LABEL.to_owned(), MANAGED_BY.to_owned()),
             (CREDENTIAL_LABEL.to_owned(), document.key.instance_id.clone()),
         ]);
-        let secret = Secret {
+        let mut secret = Secret {
             metadata: ObjectMeta {
                 name: Some(name.clone()),
                 namespace: Some(SYSTEM_NAMESPACE.to_owned()),
@@ -95,7 +96,7 @@ impl Store {
                 uid: before.map(|read| read.uid.clone()),
                 ..ObjectMeta::default()
             },
-            data: Some(BTreeMap::from([(DATA_KEY.to_owned(), ByteString(json))])),
+            data: Some(BTreeMap::from([(DATA_KEY.to_owned(), ByteString(json.expose().to_vec()))])),
             type_: Some("Opaque".to_owned()),
             ..Secret::default()
         };
@@ -104,6 +105,9 @@ impl Store {
             None => within(DEADLINE, self.secrets.create(&params, &secret)).await,
             Some(_) => within(DEADLINE, self.secrets.replace(&name, &params, &secret)).await,
         };
+        for bytes in secret.data.iter_mut().flat_map(BTreeMap::values_mut) {
+            wipe(&mut bytes.0);
+        }
         match written {
             Ok(made) => Ok(Read {
                 document,
@@ -135,7 +139,8 @@ impl Store {
 
 fn parse(secret: Secret) -> Result<Read, ApiError> {
     let name = secret.metadata.name.unwrap_or_default();
-    let bytes = secret.data.as_ref().and_then(|data| data.get(DATA_KEY)).map(|bytes| bytes.0.as_slice());
+    let bytes =
+        secret.data.and_then(|mut data| data.remove(DATA_KEY)).map(|bytes| SensitiveBytes::from(bytes.0));
     // serde's own message may repeat a value.
     let unreadable = || {
         ApiError::Other(format!(
@@ -143,7 +148,7 @@ fn parse(secret: Secret) -> Result<Read, ApiError> {
              have a new credential made"
         ))
     };
-    let document = serde_json::from_slice(bytes.unwrap_or_default()).map_err(|_| unreadable())?;
+    let document = serde_json::from_slice(bytes.unwrap_or_default().expose()).map_err(|_| unreadable())?;
     Ok(Read {
         document,
         resource_version: secret.metadata.resource_version.unwrap_or_default(),

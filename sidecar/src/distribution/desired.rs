@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 use tcr::image_pull_secret::ConflictPolicy;
 use tcr::names::{SECRET_PREFIX, derived_secret_name};
 use tcr::selection::Selection;
+use tcr::sensitive::SensitiveBytes;
 
 use super::observed::Namespace;
 
@@ -37,7 +38,7 @@ pub struct Distribution {
 /// The bytes of a derived Secret, the same in every namespace.
 #[derive(Clone)]
 pub struct Content {
-    bytes: Arc<[u8]>,
+    bytes: Arc<SensitiveBytes>,
     digest: Digest,
 }
 
@@ -67,14 +68,14 @@ impl Digest {
 
 impl Content {
     /// Wraps the bytes of the Secret's one key.
-    pub fn new(bytes: impl Into<Arc<[u8]>>) -> Self {
+    pub fn new(bytes: impl Into<SensitiveBytes>) -> Self {
         let bytes = bytes.into();
-        Self { digest: Digest::of(&bytes), bytes }
+        Self { digest: Digest::of(bytes.expose()), bytes: Arc::new(bytes) }
     }
 
     /// The bytes themselves.
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+        self.bytes.expose()
     }
 
     /// What they are compared by.

@@ -10,10 +10,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::WWW_AUTHENTICATE;
 use reqwest::{Response, StatusCode, Url};
+use serde::Deserialize;
 use serde_json::Value;
 use tcr::address::{self, AddressProblem};
 use tcr::registry_host::RegistryHost;
-use tcr::sensitive::Sensitive;
+use tcr::sensitive::{Sensitive, SensitiveBytes};
 
 use super::challenge::{self, Challenge};
 use crate::cloud::endpoint::Endpoint;
@@ -278,19 +279,26 @@ fn judge(host: &RegistryHost, status: StatusCode) -> Result<Option<Verdict>, Unk
     }
 }
 
+/// Either field has the token: <https://distribution.github.io/distribution/spec/auth/token/>.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct TokenAnswer {
+    token: Option<Sensitive>,
+    access_token: Option<Sensitive>,
+}
+
 /// The token in a service's answer.
 pub(super) async fn token(mut answer: Response) -> Result<Sensitive, Unknown> {
-    let mut body = Vec::new();
+    let mut body = SensitiveBytes::default();
     while let Some(chunk) = answer.chunk().await.map_err(|error| Unknown(innermost(&error)))? {
         body.extend_from_slice(&chunk);
         if body.len() > LARGEST {
             return Err(Unknown(format!("its token service's answer is longer than {LARGEST} bytes")));
         }
     }
-    let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let text = |name: &str| answer.get(name).and_then(Value::as_str).filter(|token| !token.is_empty());
-    match text("token").or_else(|| text("access_token")) {
-        Some(token) => Ok(Sensitive::new(token)),
+    let TokenAnswer { token, access_token } = serde_json::from_slice(body.expose()).unwrap_or_default();
+    match [token, access_token].into_iter().flatten().find(|token| !token.is_empty()) {
+        Some(token) => Ok(token),
         None => Err(Unknown("its token service answers without a token".to_owned())),
     }
 }

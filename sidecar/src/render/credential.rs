@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use tcr::docker_config::DockerConfig;
 use tcr::image_pull_secret::{CredentialKind, CredentialSpec, Docker, Tcr};
 use tcr::registry_host::RegistryHost;
-use tcr::sensitive::Sensitive;
+use tcr::sensitive::{Sensitive, SensitiveBytes};
 
 use super::Tell;
 use super::input::Object;
@@ -163,11 +163,12 @@ fn told(tcr: &Tcr, issued: &IssuedToken, description: &str) -> String {
 pub(super) fn read_password(path: &Path) -> anyhow::Result<Sensitive> {
     let shown = path.display();
     let bytes = std::fs::read(path).with_context(|| format!("cannot read --password-file {shown}"))?;
-    let Ok(text) = String::from_utf8(bytes) else { bail!("--password-file {shown} is not UTF-8") };
-    let password =
-        text.strip_suffix('\n').map_or(text.as_str(), |rest| rest.strip_suffix('\r').unwrap_or(rest));
+    let Some(text) = SensitiveBytes::from(bytes).into_text() else {
+        bail!("--password-file {shown} is not UTF-8")
+    };
+    let password = text.without_line_end();
     if password.is_empty() {
         bail!("--password-file {shown} is empty");
     }
-    Ok(Sensitive::new(password))
+    Ok(password)
 }

@@ -12,7 +12,7 @@ fn hosts_are_sorted_and_each_has_the_credential() {
     let hosts =
         ["demo.tencentcloudcr.com", "demo-vpc.tencentcloudcr.com", "demo.tencentcloudcr.com"].map(host);
     let config = DockerConfig::new(hosts, "100012345678", &Sensitive::new("a\"b"));
-    expect![[r#"{"auths":{"demo-vpc.tencentcloudcr.com":{"username":"100012345678","password":"a\"b","auth":"MTAwMDEyMzQ1Njc4OmEiYg=="},"demo.tencentcloudcr.com":{"username":"100012345678","password":"a\"b","auth":"MTAwMDEyMzQ1Njc4OmEiYg=="}}}"#]].assert_eq(&String::from_utf8(config.to_bytes()).unwrap());
+    expect![[r#"{"auths":{"demo-vpc.tencentcloudcr.com":{"username":"100012345678","password":"a\"b","auth":"MTAwMDEyMzQ1Njc4OmEiYg=="},"demo.tencentcloudcr.com":{"username":"100012345678","password":"a\"b","auth":"MTAwMDEyMzQ1Njc4OmEiYg=="}}}"#]].assert_eq(config.to_bytes().into_text().unwrap().expose());
     assert!(!format!("{config:?}").contains("a\\\"b"));
 }
 
@@ -61,7 +61,7 @@ proptest! {
         let bytes = DockerConfig::new(parsed.clone(), &username, &password).to_bytes();
         let reversed = DockerConfig::new(parsed.into_iter().rev(), &username, &password).to_bytes();
         prop_assert_eq!(&bytes, &reversed);
-        let logins = DockerConfig::logins(&bytes).unwrap();
+        let logins = DockerConfig::logins(bytes.expose()).unwrap();
         prop_assert_eq!(logins.keys().cloned().collect::<Vec<_>>(), hosts.into_iter().collect::<Vec<_>>());
         for login in logins.into_values() {
             prop_assert_eq!(login, Login { username: username.clone(), password: password.clone() });

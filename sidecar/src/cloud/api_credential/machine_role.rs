@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use tcr::sensitive::Sensitive;
+use tcr::sensitive::{Sensitive, wipe_json};
 
 use super::{ApiCredential, ApiCredentialError, Origin, usable};
 use crate::cloud::metadata::{Metadata, MetadataError};
@@ -21,7 +21,9 @@ pub(crate) async fn read(
         Ok(None) | Err(MetadataError::Absent(_)) => return Ok(None),
         Err(error) => return Err(broken("", error.to_string())),
     };
-    let Some(role) = role.lines().map(str::trim).find(|line| !line.is_empty()) else { return Ok(None) };
+    let Some(role) = role.expose().lines().map(str::trim).find(|line| !line.is_empty()) else {
+        return Ok(None);
+    };
     if !role.chars().all(|c| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c)) {
         return Err(broken("", "the role's name has characters that no role has".to_owned()));
     }
@@ -30,14 +32,23 @@ pub(crate) async fn read(
         Ok(None) => return Err(broken(role, "there is no key of the role".to_owned())),
         Err(error) => return Err(broken(role, error.to_string())),
     };
-    parse(role, &text, now).map(Some).map_err(|reason| broken(role, reason))
+    parse(role, text.expose(), now).map(Some).map_err(|reason| broken(role, reason))
 }
 
 /// Reads the key; no message quotes a part of it.
 pub(super) fn parse(role: &str, text: &str, now: Timestamp) -> Result<ApiCredential, String> {
-    let Ok(Value::Object(answer)) = serde_json::from_str(text) else {
+    let Ok(mut answer) = serde_json::from_str::<Value>(text) else {
         return Err("the answer is not a JSON object".to_owned());
     };
+    let credential = read_key(role, &answer, now);
+    wipe_json(&mut answer);
+    credential
+}
+
+fn read_key(role: &str, answer: &Value, now: Timestamp) -> Result<ApiCredential, String> {
+    if !answer.is_object() {
+        return Err("the answer is not a JSON object".to_owned());
+    }
     match answer.get("Code").and_then(Value::as_str) {
         Some("Success") => {}
         Some(code) => return Err(format!("its Code is {code:?} and not \"Success\"")),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
 use serde_json::json;
-use tcr::sensitive::Sensitive;
+use tcr::sensitive::{Sensitive, SensitiveBytes, wipe_json};
 
 use super::{ApiCredential, ApiCredentialError, Origin, Variables, usable};
 use crate::cloud::endpoint::Endpoint;
@@ -121,7 +121,7 @@ async fn exchange(
     token: &Sensitive,
     now: Timestamp,
 ) -> Result<Reply, Failure> {
-    let body = json!({
+    let mut body = json!({
         "ProviderId": identity.provider_id,
         "WebIdentityToken": token.expose(),
         "RoleArn": identity.role_arn,
@@ -139,10 +139,11 @@ async fn exchange(
     headers.insert("x-tc-timestamp", plain(&now.as_second().to_string())?);
     headers.insert("x-tc-language", HeaderValue::from_static("en-US"));
     let sent = http.post(endpoint.url().clone()).headers(headers).body(body.to_string());
+    wipe_json(&mut body);
     let whole = async {
         let response = sent.send().await.map_err(|error| transport::failure(&error))?;
         let status = response.status().as_u16();
-        envelope::parse(status, &transport::body(response).await?)
+        envelope::parse(status, transport::body(response).await?.expose())
     };
     tokio::time::timeout(EXCHANGE, whole).await.unwrap_or(Err(Failure::Deadline { after: EXCHANGE }))
 }
@@ -179,8 +180,9 @@ fn read_token(path: &Path) -> Result<Sensitive, String> {
     if size > LARGEST {
         return Err(format!("{TOKEN_FILE} {shown}: {size} bytes are too many for a token"));
     }
-    let token = std::fs::read_to_string(path).map_err(said)?;
-    let token = token.trim();
+    let token = SensitiveBytes::from(std::fs::read(path).map_err(said)?).into_text();
+    let token = token.ok_or_else(|| format!("cannot read {TOKEN_FILE} {shown}: it is not UTF-8"))?;
+    let token = token.expose().trim();
     usable(TOKEN_FILE, token)?;
     Ok(Sensitive::new(token))
 }
