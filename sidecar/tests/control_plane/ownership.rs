@@ -97,6 +97,41 @@ async fn a_secret_that_lost_labels_and_bytes_while_no_controller_ran_is_known_by
 }
 
 #[tokio::test]
+async fn after_a_start_each_secret_of_ours_is_read_once_and_no_look_alike_is() -> Result<()> {
+    let mut cluster = Cluster::with_controller().await?;
+    for name in ["shop", "team"] {
+        cluster.namespace(name, &[]).await?;
+    }
+    cluster.ask("demo", json!({"namespaces": "shop,team", "docker": docker("p-1")})).await?;
+    cluster.expect_in("demo", &["shop", "team"]).await?;
+    let secrets = cluster.secrets("shop");
+    let good = secrets.get(NAME).await?;
+    cluster.kill();
+
+    // Labels and mark stay as they are: only who reads the Secret sees it.
+    let edit = Patch::Merge(json!({"data": {".dockerconfigjson": "e30="}}));
+    secrets.patch(NAME, &PatchParams::default(), &edit).await?;
+    let look_alike: Secret = serde_json::from_value(json!({
+        "metadata": {"name": "look-alike", "labels": good.metadata.labels, "annotations": good.metadata.annotations},
+        "stringData": {"a": "b"},
+    }))?;
+    let look_alike = secrets.create(&PostParams::default(), &look_alike).await?;
+    cluster.run().await?;
+    let reads = "tcr_assistant_api_calls_total{verb=\"get\",kind=\"secrets\",code=\"200\"}";
+    eventually("the Secret to be mended, and every one to be read", SOON, async || {
+        ensure!(secrets.get(NAME).await?.data == good.data, "its content differs");
+        // The installation's key is the third.
+        let reads = cluster.metric(reads).await?;
+        ensure!(reads == Some(3.0), "{reads:?} reads");
+        Ok(())
+    })
+    .await?;
+    assert_eq!(cluster.writes().await?, 1.0, "one was to be mended");
+    assert_eq!(secrets.get("look-alike").await?, look_alike);
+    cluster.finish(&["p-1"]).await
+}
+
+#[tokio::test]
 async fn secrets_without_a_mark_get_one_by_a_new_key_too_and_then_nothing_is_written() -> Result<()> {
     let mut cluster = Cluster::with_controller().await?;
     let namespaces = ["blue", "green", "shop"];
