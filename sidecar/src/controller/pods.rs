@@ -15,6 +15,9 @@ use tcr::names::INJECT_ANNOTATION;
 /// Pods that are remembered; more than a person could look at.
 const MOST: usize = 1000;
 
+/// Images that are remembered of one: a Pod may have as many as it likes.
+const MOST_IMAGES: usize = 16;
+
 /// What is seen of a Pending Pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeenPod {
@@ -89,6 +92,7 @@ impl SeenPod {
             // As it was written: the status may have another form of it.
             .filter_map(|it| containers.iter().find(|(name, _)| *name == it.name))
             .map(|(_, image)| image.as_str().into())
+            .take(MOST_IMAGES)
             .collect();
         let waits = !images.is_empty() && !refused && metadata.deletion_timestamp.is_none();
         let waiting = waits.then(|| WaitingPod {
@@ -165,6 +169,21 @@ mod tests {
             ]},
         }));
         SeenPod::of(pod.unwrap()).waiting
+    }
+
+    #[test]
+    fn of_a_pod_with_very_many_images_some_are_remembered() {
+        let names = (0..1000).map(|index| format!("c{index}"));
+        let containers: Vec<Value> =
+            names.clone().map(|name| json!({"name": name, "image": format!("a/{name}")})).collect();
+        let state = json!({"waiting": {"reason": "ErrImagePull"}});
+        let statuses: Vec<Value> = names.map(|name| json!({"name": name, "state": state})).collect();
+        let pod = json!({
+            "metadata": {"uid": "u1"}, "spec": {"containers": containers},
+            "status": {"containerStatuses": statuses},
+        });
+        let waiting = SeenPod::of(serde_json::from_value(pod).unwrap()).waiting.unwrap();
+        assert_eq!(waiting.images.len(), MOST_IMAGES);
     }
 
     #[test]
