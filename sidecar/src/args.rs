@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
 
 use crate::{controller, crd, withdraw};
 use cleanup::CleanupArgs;
@@ -33,6 +34,8 @@ pub struct Args {
     #[command(subcommand)]
     pub command: Command,
 }
+
+const WITHOUT_ANSWERS: &str = "kube_client=error";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -74,9 +77,15 @@ pub enum Command {
 
 impl Args {
     /// What to log.
-    pub fn log_filter(&self) -> &str {
+    ///
+    /// The client of the API server logs an answer that it cannot parse whole, as a warning, and an answer may be a
+    /// Secret: of that target nothing below an error is logged, whatever is asked for.
+    pub fn log_filter(&self) -> EnvFilter {
         let usual = if matches!(self.command, Command::Run(_)) { "info" } else { "warn" };
-        self.log.as_deref().unwrap_or(usual)
+        let asked = self.log.as_deref().unwrap_or(usual);
+        // Of two directives for one target the last one holds; one for a module of it would win, so there is none.
+        let asked = asked.split(',').filter(|it| !it.trim_start().starts_with("kube_client"));
+        EnvFilter::new(asked.chain([WITHOUT_ANSWERS]).collect::<Vec<_>>().join(","))
     }
 
     /// How log lines look.
@@ -132,7 +141,7 @@ impl Args {
 }
 
 fn log_filter(text: &str) -> Result<String, String> {
-    tracing_subscriber::EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
+    EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
 fn namespace(text: &str) -> Result<String, String> {
@@ -156,5 +165,29 @@ fn timeout(text: &str) -> Result<Duration, String> {
     match tcr::go_duration::parse(text) {
         Ok(Duration::ZERO) => Err("it must be longer than nothing".to_owned()),
         other => other.map_err(|error| error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+
+    #[test]
+    fn whatever_is_to_be_logged_no_answer_of_the_api_server_is() {
+        let check = |asked: &[&str], expected: Expect| {
+            let args = Args::parse_from(["tcr-assistant"].iter().chain(asked).chain(&["crd"]));
+            let filter = args.log_filter().to_string();
+            let mut directives: Vec<&str> = filter.split(',').collect();
+            directives.sort_unstable();
+            expected.assert_eq(&directives.join(","));
+        };
+        check(&["--log=debug"], expect!["debug,kube_client=error"]);
+        check(&["--log=kube_client=trace,info"], expect!["info,kube_client=error"]);
+        check(
+            &["--log=info, kube_client::client=warn,sidecar=debug"],
+            expect!["info,kube_client=error,sidecar=debug"],
+        );
     }
 }
