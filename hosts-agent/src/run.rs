@@ -52,6 +52,7 @@ pub fn run(args: Args, out: &mut impl Write) -> Result<()> {
         let (list, file) = (ListFile::new(&config_dir), HostsFile::new(&hosts_file));
         return pass_once(Agent::new(list, bounds, file, probing));
     }
+    keep_memory_to_itself();
     // All that has to be opened or started is, before confinement.
     let state = StateFile::begin(&state_dir).inspect_err(|error| log_state_error(&state_dir, error)).ok();
     let mut watch = Watch::new(stop_signals()?);
@@ -67,8 +68,15 @@ pub fn run(args: Args, out: &mut impl Write) -> Result<()> {
     Loop { watch, agent, file, config_dir, recheck, metrics_address, metrics: None, state_dir, state }.run()
 }
 
+fn keep_memory_to_itself() {
+    if let Err(refused) = undumpable::set() {
+        log(&refused.to_string());
+    }
+}
+
 /// `--keeper`: works for the process at the other end of standard input.
 fn keep(Args { config_dir, hosts_file, confinement, .. }: &Args, bounds: &Bounds) -> Result<()> {
+    keep_memory_to_itself();
     confine::keeper(*confinement, parent(hosts_file), config_dir)?;
     Ok(keeper::serve(io::stdin(), &config::path(config_dir), hosts_file, bounds)?)
 }

@@ -6,3 +6,4 @@ mod demo;
 mod growth;
 mod policy_wasm;
 mod registry;
+mod undumpable;

@@ -151,6 +151,9 @@ impl Serve {
     }
 
     pub(super) fn execute(self) -> anyhow::Result<()> {
+        if let Err(refused) = undumpable::set() {
+            tracing::warn!("{refused}");
+        }
         let failed = || format!("cannot serve {}", self.policies.display());
         let served = policies_file::parse(&super::read_text(&self.policies)?).with_context(failed)?;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);

@@ -183,6 +183,9 @@ impl RunArgs {
     /// # Errors
     /// Settings that cannot be used, or no cluster.
     pub async fn run(self) -> anyhow::Result<()> {
+        if let Err(refused) = undumpable::set() {
+            tracing::warn!("{refused}");
+        }
         let settings = self.settings()?;
         let listener = tokio::net::TcpListener::bind(self.address)
             .await

@@ -17,7 +17,7 @@ pub fn program(name: &str) -> Command {
     let path = folder.join("debug").join(name);
     assert!(
         path.exists(),
-        "{} is missing: run ./justw test, or tests/build harness tcr-assistant tcr-cloud",
+        "{} is missing: run ./justw test, or tests/build harness tcr-assistant tcr-cloud hosts-updater",
         path.display()
     );
     let mut command = Command::new(path);
