@@ -7,26 +7,27 @@
 //! ```
 //!
 //! *Guarantees:* a review's time is counted from its arrival, so that a queue that is too long is
-//! answered in time; a body, a connection and a header may take so long and be so large, and no more;
-//! when told to end, it says so first and finishes what it has begun.
+//! answered in time; what callers may hold before anything is known of them is the crate `listener`'s,
+//! which bounds it; when told to end, it says so first and finishes what it has begun.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use tokio::net::TcpListener;
+use listener::{Bodies, Limits, Protocol};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::oneshot;
 
 pub mod certificate;
 pub mod constraint;
+mod fair_queue;
 pub mod health;
-mod listener;
 pub mod metrics;
 mod reviewer;
 mod routes;
 mod time_limit;
+mod turns;
 
 pub use reviewer::{OnHostFailure, Reviewer, ServedPolicy};
 
@@ -46,7 +47,9 @@ pub struct ServeOptions {
     pub certificate: Option<certificate::Source>,
     /// The largest body of a review, in bytes.
     pub max_body_bytes: usize,
-    /// Connections at a time; others wait.
+    /// The most bytes of reviews at a time.
+    pub max_inflight_bytes: usize,
+    /// Connections at a time; where there are more, those that do nothing are closed.
     pub max_connections: usize,
     /// How long reviews are still taken after the readiness was withdrawn.
     pub drain_delay: Duration,
@@ -65,29 +68,29 @@ pub async fn serve(
     prepare: impl FnOnce() -> anyhow::Result<Reviewer> + Send + 'static,
 ) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
-    let bind = async |port| {
+    let bind = |port| {
         let address = SocketAddr::new(options.address, port);
-        TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
+        listener::bind(address).with_context(|| format!("cannot listen on {address}"))
     };
     if options.certificate.is_none() && !options.address.is_loopback() {
         bail!("cannot serve plain HTTP on {}: give a certificate, or --addr 127.0.0.1", options.address);
     }
     // Both first: a port that is taken is known before minutes of work.
-    let readiness = bind(options.readiness_port).await?;
-    let reviews = bind(options.port).await?;
+    let readiness = bind(options.readiness_port)?;
+    let reviews = bind(options.port)?;
     tracing::info!(reviews = %reviews.local_addr()?, readiness = %readiness.local_addr()?, "listening");
 
     let (health, state) = Health::new();
     tokio::spawn(health::serve(readiness, state));
-    let certificate = match &options.certificate {
+    let protocol = match &options.certificate {
         None => {
             health.certificate(true);
-            None
+            Protocol::PlainBoth
         }
         Some(source) => {
             let certificate = Arc::new(Certificate::default());
             certificate::keep(source.clone(), certificate.clone(), health.clone()).await?;
-            Some(certificate)
+            Protocol::Tls(tls(certificate))
         }
     };
     let prepared = tokio::select! {
@@ -96,9 +99,13 @@ pub async fn serve(
     };
     let reviewer = Arc::new(prepared);
     health.serves(reviewer.clone());
-    let (end, ended) = watch::channel(false);
-    let router = routes::router(reviewer, options.max_body_bytes);
-    let served = tokio::spawn(listener::serve(reviews, certificate, router, options.max_connections, ended));
+    let (end, ended) = oneshot::channel::<()>();
+    let router = routes::router(reviewer, options.max_body_bytes, Bodies::new(options.max_inflight_bytes));
+    let limits = Limits::connections(options.max_connections);
+    let served = tokio::spawn(listener::serve(reviews, protocol, router, limits, async {
+        // Either way it ends.
+        let _ = ended.await;
+    }));
     tracing::info!("serving");
 
     signals.next().await;
@@ -108,7 +115,7 @@ pub async fn serve(
         () = tokio::time::sleep(options.drain_delay) => {}
         () = signals.next() => return Ok(()),
     }
-    end.send_replace(true);
+    drop(end);
     tokio::select! {
         ended = tokio::time::timeout(FINISH, served) => match ended {
             Ok(_) => tracing::info!("everything is answered"),
@@ -117,6 +124,18 @@ pub async fn serve(
         () = signals.next() => {}
     }
     Ok(())
+}
+
+/// What is spoken to callers: HTTP/2 too, on which API servers send many reviews at a time.
+fn tls(certificate: Arc<Certificate>) -> Arc<rustls::ServerConfig> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("ring has the suites of TLS 1.2 and 1.3")
+        .with_no_client_auth()
+        .with_cert_resolver(certificate);
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Arc::new(config)
 }
 
 struct Signals {

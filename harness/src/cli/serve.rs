@@ -1,6 +1,6 @@
 //! `harness serve`: the stand-alone admission webhook.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
+use listener::Bodies;
 use tracing::level_filters::LevelFilter;
 
 use super::source::RegistryArgs;
 use crate::host_capabilities::kubernetes::Cluster;
-use crate::host_capabilities::{HostCapabilities, Unavailable};
+use crate::host_capabilities::{Grants, HostCapabilities, Unavailable};
 use crate::metadata::Metadata;
 use crate::policies_file::{self, Served};
 use crate::serve::certificate::Source;
@@ -39,6 +40,9 @@ Examples:
   harness serve --policies policies.yml --cert-file tls.crt --key-file tls.key
   harness serve --policies policies.yml --cert-secret tcr-assistant-system/tcr-assistant-webhook-server-cert
   harness serve --policies policies.yml --addr 127.0.0.1 --port 3000        plain HTTP, to try it out";
+
+/// Bytes of reviews at a time, unless the flags say otherwise.
+const INFLIGHT: usize = 8 << 20;
 
 /// Serve policies as an admission webhook, with policy-server's files and endpoints
 #[derive(Debug, Args)]
@@ -96,8 +100,13 @@ pub struct Serve {
     #[arg(long, value_name = "BYTES", default_value_t = 6 << 20)]
     max_body_bytes: usize,
 
-    /// Connections at a time; others wait
-    #[arg(long, value_name = "COUNT", default_value_t = 256)]
+    /// The most bytes of reviews at a time, counted before they are read; further ones wait, within their time
+    /// [default: 8 MiB, and more where --max-body-bytes needs it]
+    #[arg(long, value_name = "BYTES")]
+    max_inflight_bytes: Option<usize>,
+
+    /// Connections at a time; where there are more, those that do nothing are closed
+    #[arg(long, value_name = "COUNT", default_value_t = 128, value_parser = clap::value_parser!(u16).range(1..))]
     max_connections: u16,
 
     /// How long reviews are still answered after SIGTERM, in seconds: API servers learn of it with a delay
@@ -204,16 +213,29 @@ impl Serve {
             }
             _ => None,
         };
+        let max_inflight_bytes = self.max_inflight_bytes()?;
         let options = ServeOptions {
             address: self.addr,
             port: self.port,
             readiness_port: self.readiness_probe_port,
             certificate,
             max_body_bytes: self.max_body_bytes,
+            max_inflight_bytes,
             max_connections: self.max_connections.into(),
             drain_delay: Duration::from_secs(self.drain_delay),
         };
         serve(options, move || self.prepare(served, workers, &capabilities)).await
+    }
+
+    fn max_inflight_bytes(&self) -> anyhow::Result<usize> {
+        let least = Bodies::least_room(self.max_body_bytes);
+        match self.max_inflight_bytes {
+            Some(bytes) if bytes < least => bail!(
+                "--max-inflight-bytes {bytes} has no room for a review of --max-body-bytes {}: at least {least}",
+                self.max_body_bytes
+            ),
+            bytes => Ok(bytes.unwrap_or(least.max(INFLIGHT))),
+        }
     }
 
     /// Compiles every policy and asks it about its settings.
@@ -236,9 +258,11 @@ impl Serve {
             let policy = self.policy(&host, &id, &served, capabilities);
             let policy = policy.with_context(|| format!("cannot serve policy {id} ({})", served.module))?;
             tracing::info!(policy = id, module = served.module, mode = served.mode.name(), "policy is ready");
-            let Served { mode, allowed_to_mutate, settings, message, timeout: own, .. } = served;
+            let Served { mode, allowed_to_mutate, settings, message, timeout: own, grants, .. } = served;
             let timeout = own.unwrap_or(timeout);
-            policies.insert(id, ServedPolicy { policy, settings, mode, allowed_to_mutate, message, timeout });
+            let kinds = served_kinds(&grants);
+            let policy = ServedPolicy { policy, settings, mode, allowed_to_mutate, message, timeout, kinds };
+            policies.insert(id, policy);
         }
         let exempt = self.always_accept_admission_reviews_on_namespace.clone();
         Ok(Reviewer::new(policies, workers, exempt, self.on_host_failure))
@@ -261,6 +285,11 @@ impl Serve {
         policy.validate_settings(&served.settings).context("settings")?;
         Ok(policy.prepared(&wasm, &served.settings))
     }
+}
+
+/// Kinds that a policy was given to read.
+fn served_kinds(grants: &Grants) -> BTreeSet<String> {
+    grants.kinds.iter().map(|granted| granted.kind.clone()).collect()
 }
 
 async fn kube_client() -> anyhow::Result<kube::Client> {

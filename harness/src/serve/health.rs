@@ -7,10 +7,14 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use listener::{Limits, Protocol};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::reviewer::Reviewer;
+
+/// Kubelets and scrapers have one each.
+const MOST_CONNECTIONS: usize = 32;
 
 /// Why the webhook is not ready, if it is not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,9 +79,8 @@ impl Health {
 pub(super) async fn serve(listener: TcpListener, state: HealthState) {
     let router =
         Router::new().route("/readiness", get(readiness)).route("/metrics", get(metrics)).with_state(state);
-    if let Err(error) = axum::serve(listener, router).await {
-        tracing::error!(%error, "cannot serve /readiness any longer");
-    }
+    let limits = Limits::connections(MOST_CONNECTIONS);
+    listener::serve(listener, Protocol::Plain, router, limits, std::future::pending()).await;
 }
 
 async fn readiness(State(state): State<HealthState>) -> Response {

@@ -1,14 +1,96 @@
 //! Numbers for `/metrics`, in Prometheus' text format, under policy-server's names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Upper bounds of the latency's buckets, in milliseconds. An evaluation takes well under one.
 const BUCKETS: [f64; 12] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 50.0, 250.0, 1000.0, 5000.0];
-/// Sets of labels that are counted; kinds come from whoever sends reviews.
+/// Sets of labels that are counted: more than known words make.
 const MOST_SERIES: usize = 2000;
+/// What stands for a word of the caller's own.
+const OTHER: &str = "other";
+/// Kubernetes' own kinds that can be admitted or not.
+const KINDS: [&str; 59] = [
+    "APIService",
+    "Binding",
+    "CSIDriver",
+    "CSINode",
+    "CSIStorageCapacity",
+    "CertificateSigningRequest",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "ClusterTrustBundle",
+    "ConfigMap",
+    "ControllerRevision",
+    "CronJob",
+    "CustomResourceDefinition",
+    "DaemonSet",
+    "Deployment",
+    "DeviceClass",
+    "EndpointSlice",
+    "Endpoints",
+    "Event",
+    "Eviction",
+    "FlowSchema",
+    "HorizontalPodAutoscaler",
+    "IPAddress",
+    "Ingress",
+    "IngressClass",
+    "Job",
+    "Lease",
+    "LimitRange",
+    "Namespace",
+    "NetworkPolicy",
+    "Node",
+    "PersistentVolume",
+    "PersistentVolumeClaim",
+    "Pod",
+    "PodAttachOptions",
+    "PodDisruptionBudget",
+    "PodExecOptions",
+    "PodPortForwardOptions",
+    "PodProxyOptions",
+    "PodTemplate",
+    "PriorityClass",
+    "PriorityLevelConfiguration",
+    "ReplicaSet",
+    "ReplicationController",
+    "ResourceClaim",
+    "ResourceClaimTemplate",
+    "ResourceQuota",
+    "ResourceSlice",
+    "Role",
+    "RoleBinding",
+    "RuntimeClass",
+    "Scale",
+    "Secret",
+    "Service",
+    "ServiceAccount",
+    "ServiceCIDR",
+    "StatefulSet",
+    "StorageClass",
+    "VolumeAttachment",
+];
+const OPERATIONS: [&str; 4] = ["CONNECT", "CREATE", "DELETE", "UPDATE"];
+
+/// A kind as the metrics name it: one of Kubernetes' own or of those that the policy has to do with; none for
+/// a raw request.
+pub(super) fn kind<'a>(kind: &'a str, of_policy: &BTreeSet<String>) -> &'a str {
+    match kind.is_empty() || KINDS.binary_search(&kind).is_ok() || of_policy.contains(kind) {
+        true => kind,
+        false => OTHER,
+    }
+}
+
+/// An operation as the metrics name it.
+pub(super) fn operation(operation: &str) -> &str {
+    match operation.is_empty() || OPERATIONS.contains(&operation) {
+        true => operation,
+        false => OTHER,
+    }
+}
 
 /// What is told apart. There is no namespace among it: a cluster has too many.
 #[derive(Debug)]
@@ -132,6 +214,19 @@ mod tests {
         has("kubewarden_policy_evaluation_latency_milliseconds_bucket{policy_name=\"tcr\",le=\"0.25\"} 2");
         has("kubewarden_policy_evaluation_latency_milliseconds_bucket{policy_name=\"tcr\",le=\"+Inf\"} 3");
         has("kubewarden_policy_evaluation_latency_milliseconds_count{policy_name=\"tcr\"} 3");
+    }
+
+    #[test]
+    fn words_of_callers_are_named_only_when_they_are_known() {
+        assert!(KINDS.is_sorted());
+        let of_policy = BTreeSet::from(["ImagePullSecret".to_owned()]);
+        for known in ["Pod", "ImagePullSecret", ""] {
+            assert_eq!(kind(known, &of_policy), known);
+        }
+        assert_eq!(
+            (kind("pod", &of_policy), operation("CREATE"), operation("x")),
+            ("other", "CREATE", "other")
+        );
     }
 
     #[test]

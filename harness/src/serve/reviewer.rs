@@ -1,17 +1,26 @@
 //! Puts reviews to the policies: who is asked, by how many at a time, until when.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
+use listener::Body;
 
 use super::constraint::{constrain, is_exempt};
-use super::metrics::{Labels, Metrics};
+use super::fair_queue::Lane;
+use super::metrics::{self, Labels, Metrics};
 use super::time_limit::deadline;
+use super::turns::{NoTurn, Turns};
 use crate::host_capabilities::shortened;
+use crate::json::{Scanner, unescape};
 use crate::policies_file::Mode;
 use crate::{AdmissionResponse, Evaluation, Policy, Request, RequestError, Settings, Status};
+
+const TOO_MANY: &str = "internal server error: too many reviews wait";
+/// How much of a review is looked through for its namespace, which API servers write before the object.
+const NAMESPACE_WITHIN: usize = 16 << 10;
 
 /// What an admission is answered to which no verdict can be had: the queue is full, the time is up, the
 /// policy trapped or asked for too much memory.
@@ -38,12 +47,16 @@ pub struct ServedPolicy {
     pub message: Option<String>,
     /// How long one review may take, from its arrival.
     pub timeout: Duration,
+    /// Kinds beyond Kubernetes' own that it has to do with, which the metrics may name.
+    pub kinds: BTreeSet<String>,
 }
 
 /// All policies, and the workers that ask them.
 pub struct Reviewer {
-    policies: BTreeMap<String, Arc<ServedPolicy>>,
-    workers: Arc<Semaphore>,
+    policies: BTreeMap<String, (usize, Arc<ServedPolicy>)>,
+    turns: Turns,
+    /// Digests namespaces, which are any texts, for the queue.
+    digests: RandomState,
     always_accept: Option<String>,
     on_host_failure: OnHostFailure,
     pub(super) metrics: Metrics,
@@ -81,10 +94,12 @@ impl Reviewer {
         always_accept: Option<String>,
         on_host_failure: OnHostFailure,
     ) -> Self {
-        let policies = policies.into_iter().map(|(id, policy)| (id, Arc::new(policy))).collect();
+        let numbered = policies.into_iter().enumerate();
+        let policies = numbered.map(|(number, (id, policy))| (id, (number, Arc::new(policy)))).collect();
         Self {
             policies,
-            workers: Arc::new(Semaphore::new(workers)),
+            turns: Turns::new(workers),
+            digests: RandomState::new(),
             always_accept,
             on_host_failure,
             metrics: Metrics::default(),
@@ -101,23 +116,29 @@ impl Reviewer {
         self: &Arc<Self>,
         id: &str,
         origin: Origin,
-        body: Vec<u8>,
+        body: Body,
         arrived: Instant,
         callers_time: Option<Duration>,
     ) -> Result<Vec<u8>, Refusal> {
-        let served = self.policies.get(id).cloned().ok_or(Refusal::Unknown)?;
+        let (policy, served) = self.policies.get(id).cloned().ok_or(Refusal::Unknown)?;
         let deadline = deadline(arrived, served.timeout, callers_time);
-        let worker = self.workers.clone().acquire_owned();
-        let Ok(worker) = tokio::time::timeout_at(deadline.into(), worker).await else {
-            let request = read(&body, origin).map_err(Refusal::Bad)?;
-            let evaluation = Evaluation::too_late(&request);
-            return self.conclude(id, &served, origin, &request, evaluation, arrived);
+        let lane = Lane { policy, namespace: self.digests.hash_one(namespace(&body.bytes)) };
+        let turn = match self.turns.wait(lane, deadline).await {
+            Ok(turn) => turn,
+            Err(no_turn) => {
+                let request = read(&body.bytes, origin).map_err(Refusal::Bad)?;
+                let evaluation = match no_turn {
+                    NoTurn::Late => Evaluation::too_late(&request),
+                    NoTurn::Full => Evaluation::failed(&request, TOO_MANY),
+                };
+                return self.conclude(id, &served, origin, &request, evaluation, arrived);
+            }
         };
         let (reviewer, id) = (self.clone(), id.to_owned());
         let work = tokio::task::spawn_blocking(move || {
             // Until the answer is there.
-            let _worker = worker;
-            let request = read(&body, origin).map_err(Refusal::Bad)?;
+            let _turn = turn;
+            let request = read(&body.bytes, origin).map_err(Refusal::Bad)?;
             if origin != Origin::Raw && is_exempt(reviewer.always_accept.as_deref(), request.namespace()) {
                 let uid = request.uid().to_owned();
                 return Ok(encode(&AdmissionResponse { uid, allowed: true, ..Default::default() }, origin));
@@ -145,8 +166,8 @@ impl Reviewer {
         let labels = Labels {
             policy: id,
             mode: served.mode.name(),
-            kind: request.kind(),
-            operation: request.operation(),
+            kind: metrics::kind(request.kind(), &served.kinds),
+            operation: metrics::operation(request.operation()),
             origin: origin.name(),
             accepted: answer.allowed,
             mutated: answer.patch.is_some(),
@@ -197,6 +218,28 @@ impl Origin {
     }
 }
 
+/// The namespace that a review says, for whose turn it is: without reading all of it, which is a worker's task.
+fn namespace(body: &[u8]) -> Option<String> {
+    let begin = body.get(..NAMESPACE_WITHIN.min(body.len()))?;
+    let begin = begin.utf8_chunks().next()?.valid();
+    let mut namespace = None;
+    let mut scanner = Scanner::new(begin);
+    // It stops at the first member that is cut off.
+    let _ = scanner.object(|key, review| match key {
+        "request" => review.object(|key, request| match key {
+            "namespace" => {
+                let value = request.value()?;
+                let text = value.starts_with('"').then(|| unescape(value).ok()).flatten();
+                namespace = text.map(Cow::into_owned);
+                Err(request.error("no more"))
+            }
+            _ => request.value().map(drop),
+        }),
+        _ => review.value().map(drop),
+    });
+    namespace
+}
+
 fn read(body: &[u8], origin: Origin) -> Result<Request<'_>, RequestError> {
     match origin {
         Origin::Validate | Origin::Audit => Request::from_review(body),
@@ -208,5 +251,29 @@ fn encode(answer: &AdmissionResponse, origin: Origin) -> Vec<u8> {
     match origin {
         Origin::Validate | Origin::Audit => answer.to_review(),
         Origin::Raw => answer.to_raw(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_namespace_is_found_before_the_object_and_not_behind_it() {
+        let of = |text: &str| namespace(text.as_bytes());
+        let shop = Some("shop".to_owned());
+        assert_eq!(
+            of(r#"{"kind":"AdmissionReview","request":{"uid":"u","namespace":"sh\u006fp","object":{"#),
+            shop
+        );
+        assert_eq!(of(r#"{"request":{"object":{"namespace":"other"},"namespace":"shop"}}"#), shop);
+        let large =
+            format!(r#"{{"request":{{"object":"{}","namespace":"shop"}}}}"#, "ä".repeat(NAMESPACE_WITHIN));
+        for none in
+            [&large, "", "{", r#"{"request":{"namespace":null}}"#, "[]", r#"{"request":{"namespace":"a"#]
+        {
+            assert_eq!(of(none), None, "{none:.80}");
+        }
+        assert_eq!(namespace(b"\xff"), None);
     }
 }

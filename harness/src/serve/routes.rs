@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use listener::{Bodies, BodyError};
 
 use super::reviewer::{Origin, Refusal, Reviewer};
 use super::time_limit;
@@ -20,9 +21,10 @@ const BODY: Duration = Duration::from_secs(10);
 struct Shared {
     reviewer: Arc<Reviewer>,
     max_body_bytes: usize,
+    bodies: Bodies,
 }
 
-pub(super) fn router(reviewer: Arc<Reviewer>, max_body_bytes: usize) -> Router {
+pub(super) fn router(reviewer: Arc<Reviewer>, max_body_bytes: usize, bodies: Bodies) -> Router {
     let by = |origin| {
         post(async move |State(shared): State<Shared>, Path(id): Path<String>, request: Request| {
             review(shared, &id, origin, request).await
@@ -32,7 +34,7 @@ pub(super) fn router(reviewer: Arc<Reviewer>, max_body_bytes: usize) -> Router {
         .route("/validate/{id}", by(Origin::Validate))
         .route("/audit/{id}", by(Origin::Audit))
         .route("/validate_raw/{id}", by(Origin::Raw))
-        .with_state(Shared { reviewer, max_body_bytes })
+        .with_state(Shared { reviewer, max_body_bytes, bodies })
 }
 
 async fn review(shared: Shared, id: &str, origin: Origin, request: Request) -> Response {
@@ -49,20 +51,19 @@ async fn review(shared: Shared, id: &str, origin: Origin, request: Request) -> R
         Err(error) => return problem(StatusCode::BAD_REQUEST, &error.to_string()),
     };
     let within = time_limit::deadline(arrived, BODY, callers_time);
-    let body =
-        match tokio::time::timeout_at(within.into(), to_bytes(request.into_body(), shared.max_body_bytes))
-            .await
-        {
-            Ok(Ok(body)) => body.into(),
-            Ok(Err(_)) => {
-                let most = shared.max_body_bytes;
-                return problem(
-                    StatusCode::PAYLOAD_TOO_LARGE,
-                    &format!("the body broke off, or has more than {most} bytes (--max-body-bytes)"),
-                );
-            }
-            Err(_) => return problem(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"),
-        };
+    let body = match shared.bodies.read(request, shared.max_body_bytes, within).await {
+        Ok(body) => body,
+        Err(error) => {
+            let status = match error {
+                BodyError::TooLong(_) => StatusCode::PAYLOAD_TOO_LARGE,
+                BodyError::BrokeOff => StatusCode::BAD_REQUEST,
+                BodyError::TooLate => StatusCode::REQUEST_TIMEOUT,
+                BodyError::NoRoom => StatusCode::SERVICE_UNAVAILABLE,
+            };
+            let flag = if matches!(error, BodyError::TooLong(_)) { " (--max-body-bytes)" } else { "" };
+            return problem(status, &format!("{error}{flag}"));
+        }
+    };
     match shared.reviewer.review(id, origin, body, arrived, callers_time).await {
         Ok(answer) => ([(header::CONTENT_TYPE, "application/json")], Body::from(answer)).into_response(),
         Err(Refusal::Unknown) => problem(StatusCode::NOT_FOUND, &format!("policy {id} is not served here")),

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Stdio};
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ const METADATA: &str = "rules: [{apiGroups: [''], apiVersions: [v1], resources: 
 /// A server that is ready, and ends with the test.
 pub(crate) struct Server {
     pub(crate) child: Child,
-    log: Receiver<String>,
+    log: Mutex<Receiver<String>>,
     pub(crate) reviews: u16,
     pub(crate) readiness: u16,
 }
@@ -38,7 +39,7 @@ impl Server {
                 let _ = say.send(line.unwrap());
             }
         });
-        let mut server = Self { child, log, reviews: 0, readiness: 0 };
+        let mut server = Self { child, log: Mutex::new(log), reviews: 0, readiness: 0 };
         let listening = server.told("listening");
         let port =
             |field: &str| listening[field].as_str().unwrap().rsplit(':').next().unwrap().parse().unwrap();
@@ -54,10 +55,10 @@ impl Server {
 
     /// Waits for a message in the log.
     pub(crate) fn told(&self, message: &str) -> Value {
+        let log = self.log.lock().unwrap();
         let mut seen = String::new();
         loop {
-            let line =
-                self.log.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no \"{message}\" in\n{seen}"));
+            let line = log.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no \"{message}\" in\n{seen}"));
             seen.push_str(&line);
             let said: Value = serde_json::from_str(&line).unwrap_or_default();
             if said["message"] == message {

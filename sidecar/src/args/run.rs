@@ -187,8 +187,7 @@ impl RunArgs {
             tracing::warn!("{refused}");
         }
         let settings = self.settings()?;
-        let listener = tokio::net::TcpListener::bind(self.address)
-            .await
+        let listener = listener::bind(self.address)
             .with_context(|| format!("cannot listen on --address {}", self.address))?;
         tracing::info!("listening on {}", listener.local_addr()?);
         let (client, calls) = controller::client().await?;

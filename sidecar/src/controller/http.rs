@@ -8,12 +8,16 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use listener::{Limits, Protocol};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::api_calls::ApiCalls;
 use super::write_limits::WriteLimits;
 use crate::cloud::client::Client;
+
+/// Kubelets and scrapers have one each.
+const MOST_CONNECTIONS: usize = 32;
 
 /// What is served from.
 #[derive(Clone, Debug)]
@@ -39,9 +43,8 @@ pub async fn serve(listener: TcpListener, served: Served) {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .with_state(served);
-    if let Err(error) = axum::serve(listener, router).await {
-        tracing::error!(%error, "cannot serve /healthz any longer");
-    }
+    let limits = Limits::connections(MOST_CONNECTIONS);
+    listener::serve(listener, Protocol::Plain, router, limits, std::future::pending()).await;
 }
 
 /// A controller that does not lead is ready to.

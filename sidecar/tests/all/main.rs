@@ -4,6 +4,7 @@ mod api_identity;
 mod cli;
 mod client;
 mod faults;
+mod port;
 mod registry;
 mod secrecy;
 mod server;

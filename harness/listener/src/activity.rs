@@ -1,0 +1,324 @@
+//! What one connection has been doing, and what follows from it. Pure but for the lock.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::Limits;
+
+/// How long a body may stand still before its connection counts as one that does nothing.
+pub(crate) const STALLED: Duration = Duration::from_millis(500);
+/// How long a connection is given to say something, or to go on with its handshake, before it counts as
+/// silent.
+const ARRIVING: Duration = Duration::from_millis(100);
+/// How long a connection that was told to close may take for it.
+const FAREWELL: Duration = Duration::from_secs(5);
+/// Requests that were taken back, more than were let finish: an API server gives up one in a while, and
+/// whoever takes back each one makes work and no admission.
+const MOST_GIVEN_UP: usize = 200;
+/// Bytes without a request and without a piece of a body: handshakes, settings, pings, and what HTTP/2's
+/// window lets a body send ahead.
+const MOST_IDLE_BYTES: usize = 512 << 10;
+
+/// One connection, as it is seen from outside.
+#[derive(Debug)]
+pub(crate) struct Activity {
+    seen: Mutex<Seen>,
+    /// Read since a request or a body last came forward.
+    idle_bytes: AtomicUsize,
+}
+
+#[derive(Clone, Debug)]
+struct Seen {
+    /// When anything last came of it: it was opened, a request began, came forward, or ended.
+    since: Instant,
+    /// Whether there was a request ever.
+    proven: bool,
+    /// When it was opened, or last sent anything before its first request.
+    heard: Instant,
+    /// Requests that began and are not answered to the end.
+    open: usize,
+    /// Of those, the ones whose body is being read.
+    reading: usize,
+    /// Of those, the ones whose answer is being taken.
+    answering: usize,
+    /// When an answer last was, or began to be.
+    answer_since: Instant,
+    /// Since when the other side takes no byte.
+    blocked_since: Option<Instant>,
+    finished: usize,
+    given_up: usize,
+    /// When it was told to close.
+    told: Option<Instant>,
+}
+
+/// How much a connection would be missed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    /// There was no request yet.
+    Silent,
+    /// All that it has are bodies that stand still.
+    Stalled,
+    /// It is between requests.
+    Idle,
+    /// It has just come, or is in its handshake.
+    Arriving,
+    /// It has a request.
+    Busy,
+}
+
+/// What is to be done with a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Nothing; look again then.
+    Wait(Instant),
+    /// It is told to close.
+    Leave,
+    /// It ends at once, for this reason.
+    End(&'static str),
+}
+
+impl Activity {
+    pub(crate) fn new(now: Instant) -> Self {
+        let seen = Seen {
+            since: now,
+            proven: false,
+            heard: now,
+            open: 0,
+            reading: 0,
+            answering: 0,
+            answer_since: now,
+            blocked_since: None,
+            finished: 0,
+            given_up: 0,
+            told: None,
+        };
+        Self { seen: Mutex::new(seen), idle_bytes: AtomicUsize::new(0) }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn came_forward(&self, change: impl FnOnce(&mut Seen)) {
+        self.idle_bytes.store(0, Ordering::Relaxed);
+        let mut seen = self.seen();
+        seen.since = Instant::now();
+        change(&mut seen);
+    }
+
+    pub(crate) fn request_began(&self) {
+        self.came_forward(|seen| {
+            seen.proven = true;
+            seen.open += 1;
+        });
+    }
+
+    pub(crate) fn answer_began(&self) {
+        self.came_forward(|seen| {
+            seen.answering += 1;
+            seen.answer_since = seen.since;
+        });
+    }
+
+    /// `answered`: there was an answer, and it was taken or its caller has gone; else the request was taken
+    /// back before.
+    pub(crate) fn request_ended(&self, answered: bool) {
+        self.came_forward(|seen| {
+            seen.open = seen.open.saturating_sub(1);
+            if answered {
+                seen.finished += 1;
+                seen.answering = seen.answering.saturating_sub(1);
+                seen.answer_since = seen.since;
+            } else {
+                seen.given_up += 1;
+            }
+        });
+    }
+
+    pub(crate) fn reading_began(&self) {
+        self.came_forward(|seen| seen.reading += 1);
+    }
+
+    pub(crate) fn reading_came_forward(&self) {
+        self.came_forward(|_| {});
+    }
+
+    pub(crate) fn reading_ended(&self) {
+        self.came_forward(|seen| seen.reading = seen.reading.saturating_sub(1));
+    }
+
+    /// Bytes came; whether that is too much for nothing.
+    pub(crate) fn read(&self, bytes: usize) -> bool {
+        let mut seen = self.seen();
+        if !seen.proven {
+            seen.heard = Instant::now();
+        }
+        drop(seen);
+        self.idle_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) <= MOST_IDLE_BYTES
+    }
+
+    /// The other side took bytes, or did not.
+    pub(crate) fn wrote(&self, taken: bool) {
+        let mut seen = self.seen();
+        seen.blocked_since = match taken {
+            true => None,
+            false => seen.blocked_since.or_else(|| Some(Instant::now())),
+        };
+    }
+
+    pub(crate) fn told(&self, now: Instant) {
+        self.seen().told.get_or_insert(now);
+    }
+
+    /// How much it would be missed, and since when that is so.
+    pub(crate) fn stage(&self, now: Instant) -> (Stage, Instant) {
+        let seen = self.seen();
+        let stage = match &*seen {
+            Seen { proven: false, heard, .. } if now.duration_since(*heard) < ARRIVING => {
+                return (Stage::Arriving, seen.since);
+            }
+            Seen { proven: false, heard, .. } => return (Stage::Silent, *heard),
+            Seen { open: 0, .. } => Stage::Idle,
+            Seen { open, reading, since, .. } if open == reading && now - *since >= STALLED => Stage::Stalled,
+            _ => Stage::Busy,
+        };
+        (stage, seen.since)
+    }
+
+    pub(crate) fn next(&self, now: Instant, limits: &Limits) -> Next {
+        let seen = self.seen();
+        let mut look = now + limits.answer;
+        let mut is_over = |since: Instant, most: Duration| {
+            let until = since + most;
+            look = look.min(if until > now { until } else { look });
+            until <= now
+        };
+        if seen.given_up.saturating_sub(seen.finished) > MOST_GIVEN_UP {
+            return Next::End("it takes its requests back");
+        }
+        if seen.blocked_since.is_some_and(|since| is_over(since, limits.answer))
+            || seen.answering > 0 && is_over(seen.answer_since, limits.answer)
+        {
+            return Next::End("it does not take its answers");
+        }
+        if !seen.proven && is_over(seen.since, limits.first_request) {
+            return Next::End("it sends no request");
+        }
+        if seen.open == 0 {
+            match seen.told {
+                Some(told) if is_over(told.max(seen.since), FAREWELL) => {
+                    return Next::End("it was told to close, and did not");
+                }
+                None if seen.proven && is_over(seen.since, limits.idle) => return Next::Leave,
+                _ => {}
+            }
+        }
+        Next::Wait(look)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn limits() -> Limits {
+        Limits::connections(1)
+    }
+
+    fn end(reason: &'static str) -> Next {
+        Next::End(reason)
+    }
+
+    #[test]
+    fn a_connection_without_a_request_ends_and_one_that_had_one_is_told_to_close() {
+        let now = Instant::now();
+        let activity = Activity::new(now);
+        assert_eq!(activity.stage(now).0, Stage::Arriving);
+        assert_eq!(activity.stage(now + SECOND).0, Stage::Silent);
+        activity.read(1);
+        assert_eq!(activity.stage(Instant::now()).0, Stage::Arriving);
+        assert_eq!(activity.next(now + 9 * SECOND, &limits()), Next::Wait(now + 10 * SECOND));
+        assert_eq!(activity.next(now + 10 * SECOND, &limits()), end("it sends no request"));
+        activity.request_began();
+        activity.answer_began();
+        activity.request_ended(true);
+        let now = Instant::now();
+        assert_eq!(activity.stage(now).0, Stage::Idle);
+        // Longer than an API server would keep it.
+        assert!(matches!(activity.next(now + 100 * SECOND, &limits()), Next::Wait(_)));
+        assert_eq!(activity.next(now + 121 * SECOND, &limits()), Next::Leave);
+        activity.told(now + 121 * SECOND);
+        assert!(matches!(activity.next(now + 122 * SECOND, &limits()), Next::Wait(_)));
+        assert_eq!(activity.next(now + 127 * SECOND, &limits()), end("it was told to close, and did not"));
+    }
+
+    #[test]
+    fn a_request_that_is_worked_on_is_waited_for_also_when_it_was_told_to_close() {
+        let activity = Activity::new(Instant::now());
+        activity.request_began();
+        let now = Instant::now();
+        activity.told(now);
+        assert_eq!(activity.stage(now + 300 * SECOND).0, Stage::Busy);
+        assert!(matches!(activity.next(now + 300 * SECOND, &limits()), Next::Wait(_)));
+    }
+
+    #[test]
+    fn a_body_that_stands_still_is_nothing_that_would_be_missed() {
+        let activity = Activity::new(Instant::now());
+        activity.request_began();
+        activity.reading_began();
+        let now = Instant::now();
+        assert_eq!(activity.stage(now).0, Stage::Busy);
+        assert_eq!(activity.stage(now + SECOND).0, Stage::Stalled);
+        activity.request_began();
+        assert_eq!(activity.stage(Instant::now() + SECOND).0, Stage::Busy, "the other one is worked on");
+        activity.reading_ended();
+        assert_eq!(activity.stage(Instant::now() + SECOND).0, Stage::Busy);
+    }
+
+    #[test]
+    fn answers_that_are_not_taken_end_it() {
+        let activity = Activity::new(Instant::now());
+        activity.request_began();
+        activity.answer_began();
+        let now = Instant::now();
+        assert!(matches!(activity.next(now + 9 * SECOND, &limits()), Next::Wait(_)));
+        assert_eq!(activity.next(now + 11 * SECOND, &limits()), end("it does not take its answers"));
+        activity.request_ended(true);
+        assert!(matches!(activity.next(now + 11 * SECOND, &limits()), Next::Wait(_)));
+        activity.wrote(false);
+        let now = Instant::now();
+        assert_eq!(activity.next(now + 11 * SECOND, &limits()), end("it does not take its answers"));
+        activity.wrote(true);
+        assert!(matches!(activity.next(now + 11 * SECOND, &limits()), Next::Wait(_)));
+    }
+
+    #[test]
+    fn requests_that_are_taken_back_end_it_unless_as_many_are_let_finish() {
+        let activity = Activity::new(Instant::now());
+        let finish = |times: usize, answered| {
+            for _ in 0..times {
+                activity.request_began();
+                activity.request_ended(answered);
+            }
+        };
+        finish(MOST_GIVEN_UP, false);
+        assert!(matches!(activity.next(Instant::now(), &limits()), Next::Wait(_)));
+        finish(1, false);
+        assert_eq!(activity.next(Instant::now(), &limits()), end("it takes its requests back"));
+        finish(1, true);
+        assert!(matches!(activity.next(Instant::now(), &limits()), Next::Wait(_)));
+    }
+
+    #[test]
+    fn bytes_that_are_no_request_are_bounded() {
+        let activity = Activity::new(Instant::now());
+        assert!(activity.read(MOST_IDLE_BYTES));
+        activity.request_began();
+        assert!(activity.read(MOST_IDLE_BYTES));
+        assert!(!activity.read(1));
+    }
+}

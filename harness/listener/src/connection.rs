@@ -1,0 +1,247 @@
+//! One connection, from its handshake to its end.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::response::Response;
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::service::Service as _;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+use crate::activity::{Activity, Next, Stage};
+use crate::crowd::{Member, Told, network};
+use crate::socket::Socket;
+use crate::{Limits, Protocol};
+
+/// A request's head, in bytes; an API server's has some hundreds.
+const HEAD: usize = 16 << 10;
+/// Headers of a request.
+const HEADERS: usize = 64;
+/// HTTP/2: requests at a time on one connection; whoever has more opens another one.
+#[cfg(feature = "webhook")]
+const STREAMS: u32 = 100;
+/// HTTP/2: what a body may send before it is read.
+#[cfg(feature = "webhook")]
+const STREAM_WINDOW: u32 = 64 << 10;
+/// HTTP/2: what all bodies of a connection may send before they are read.
+#[cfg(feature = "webhook")]
+const CONNECTION_WINDOW: u32 = 256 << 10;
+/// HTTP/2: decoded headers of a request, in bytes.
+#[cfg(feature = "webhook")]
+const HEADER_LIST: u32 = 8 << 10;
+/// HTTP/2: bytes of answers that wait to be sent, for each request.
+#[cfg(feature = "webhook")]
+const SEND_BUFFER: usize = 64 << 10;
+/// HTTP/2: streams that were taken back before they were looked at.
+#[cfg(feature = "webhook")]
+const RESET_STREAMS: usize = 20;
+/// HTTP/2: how often a silent connection is asked whether anybody is there.
+#[cfg(feature = "webhook")]
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+/// How long one that makes room may take to say so: what it sends meanwhile is lost.
+const MAKE_ROOM: Duration = Duration::from_secs(1);
+
+/// Whom a request is of, among its extensions.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub(crate) peer: IpAddr,
+    pub(crate) activity: Arc<Activity>,
+}
+
+/// What all connections of a listener have in common.
+pub(crate) struct Connection {
+    protocol: Protocol,
+    router: TowerToHyperService<Router>,
+    builder: Builder<TokioExecutor>,
+    limits: Limits,
+}
+
+impl Connection {
+    pub(crate) fn new(protocol: Protocol, router: Router, limits: Limits) -> Self {
+        let mut builder = Builder::new(TokioExecutor::new());
+        // The time to a head is the connection's own, which knows the first one from the next.
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(None)
+            .max_buf_size(HEAD)
+            .max_headers(HEADERS);
+        #[cfg(feature = "webhook")]
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(STREAMS)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_header_list_size(HEADER_LIST)
+            .max_send_buf_size(SEND_BUFFER)
+            .max_pending_accept_reset_streams(RESET_STREAMS)
+            .keep_alive_interval(KEEP_ALIVE);
+        if matches!(protocol, Protocol::Plain) {
+            builder = builder.http1_only();
+        }
+        Self { protocol, router: TowerToHyperService::new(router), builder, limits }
+    }
+
+    /// Serves it to its end, or until it is told to go.
+    pub(crate) async fn serve(&self, stream: TcpStream, peer: SocketAddr, member: &Member) {
+        // Without it a small answer waits for the other side's acknowledgement.
+        let _ = stream.set_nodelay(true);
+        let socket = Socket::new(stream, member.activity.clone());
+        let caller = Caller { peer: network(peer.ip()), activity: member.activity.clone() };
+        match &self.protocol {
+            #[cfg(feature = "webhook")]
+            Protocol::Tls(config) => {
+                let acceptor = tokio_rustls::TlsAcceptor::from(config.clone());
+                let mut told = member.told.clone();
+                let handshake = tokio::time::timeout(self.limits.handshake, acceptor.accept(socket));
+                tokio::select! {
+                    accepted = handshake => match accepted {
+                        Ok(Ok(stream)) => self.requests(stream, caller, member).await,
+                        Ok(Err(error)) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
+                        Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
+                    },
+                    // It has no request yet that could be lost.
+                    () = makes_room(&mut told) => {}
+                }
+            }
+            _ => self.requests(socket, caller, member).await,
+        }
+    }
+
+    async fn requests(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        caller: Caller,
+        member: &Member,
+    ) {
+        let (router, of_requests) = (self.router.clone(), caller.clone());
+        let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+            answer(router.clone(), request, of_requests.clone())
+        });
+        let mut served = pin!(self.builder.serve_connection(TokioIo::new(stream), service));
+        let (activity, mut told) = (&caller.activity, member.told.clone());
+        let mut heard = Told::Nothing;
+        let mut room_until: Option<Instant> = None;
+        loop {
+            let now = Instant::now();
+            let mut look = match activity.next(now, &self.limits) {
+                Next::Wait(until) => until,
+                Next::Leave => {
+                    activity.told(now);
+                    served.as_mut().graceful_shutdown();
+                    continue;
+                }
+                Next::End(reason) => {
+                    tracing::debug!(peer = %caller.peer, reason, "a connection is ended");
+                    return;
+                }
+            };
+            if let Some(until) = room_until {
+                if until <= now && activity.stage(now).0 != Stage::Busy {
+                    return;
+                }
+                look = look.min(until.max(now + MAKE_ROOM / 10));
+            }
+            tokio::select! {
+                ended = served.as_mut() => {
+                    if let Err(error) = ended {
+                        tracing::debug!(peer = %caller.peer, %error, "a connection broke off");
+                    }
+                    return;
+                }
+                news = other_than(heard, &mut told), if room_until.is_none() => {
+                    heard = news;
+                    let now = Instant::now();
+                    if let Told::MakeRoom { gently } = heard {
+                        let is_missed = matches!(activity.stage(now).0, Stage::Idle | Stage::Busy);
+                        if !gently || !is_missed {
+                            return;
+                        }
+                        room_until = Some(now + MAKE_ROOM);
+                    }
+                    activity.told(now);
+                    served.as_mut().graceful_shutdown();
+                }
+                () = tokio::time::sleep_until(look.into()) => {}
+            }
+        }
+    }
+}
+
+/// Waits until it is told something else.
+async fn other_than(heard: Told, told: &mut watch::Receiver<Told>) -> Told {
+    // Who has no place any more is to go.
+    told.wait_for(|told| *told != heard).await.map_or(Told::MakeRoom { gently: false }, |told| *told)
+}
+
+async fn makes_room(told: &mut watch::Receiver<Told>) {
+    // Either way there is no place for it.
+    let _ = told.wait_for(|told| matches!(told, Told::MakeRoom { .. })).await;
+}
+
+/// A request that began, until its answer was taken.
+struct Open {
+    activity: Arc<Activity>,
+    answered: bool,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.activity.request_ended(self.answered);
+    }
+}
+
+async fn answer(
+    router: TowerToHyperService<Router>,
+    request: hyper::Request<Incoming>,
+    caller: Caller,
+) -> Result<Response<Answer>, Infallible> {
+    caller.activity.request_began();
+    let mut open = Open { activity: caller.activity.clone(), answered: false };
+    let mut request: Request = request.map(Body::new);
+    request.extensions_mut().insert(caller);
+    let response = router.call(request).await?;
+    open.answered = true;
+    open.activity.answer_began();
+    Ok(response.map(|body| Answer { body, _open: open }))
+}
+
+/// A body that is being taken until it is dropped.
+struct Answer {
+    body: Body,
+    _open: Open,
+}
+
+impl http_body::Body for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.get_mut().body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

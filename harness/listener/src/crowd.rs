@@ -1,0 +1,237 @@
+//! Who is connected, and who leaves when there are too many.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::watch;
+
+use crate::activity::{Activity, Stage};
+
+/// The connections of a listener.
+#[derive(Clone, Debug)]
+pub(crate) struct Crowd(Arc<Mutex<Members>>);
+
+#[derive(Debug)]
+struct Members {
+    most: usize,
+    next: u64,
+    places: BTreeMap<u64, Place>,
+    /// Those that make room, and are still there.
+    leaving: BTreeSet<u64>,
+}
+
+#[derive(Debug)]
+struct Place {
+    peer: IpAddr,
+    activity: Arc<Activity>,
+    told: watch::Sender<Told>,
+}
+
+/// What a connection is told from outside.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Told {
+    #[default]
+    Nothing,
+    /// To end what it has, and go.
+    Close,
+    /// To make room.
+    MakeRoom {
+        /// Saying so first, which takes a moment in which it is there besides the others.
+        gently: bool,
+    },
+}
+
+/// A connection's place, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Member {
+    crowd: Crowd,
+    id: u64,
+    pub(crate) activity: Arc<Activity>,
+    pub(crate) told: watch::Receiver<Told>,
+}
+
+/// Whether a connection may come in.
+#[derive(Debug)]
+pub(crate) enum Admitted {
+    As(Member),
+    /// None of the others may leave.
+    Not,
+}
+
+impl Crowd {
+    pub(crate) fn new(most: usize) -> Self {
+        Self(Arc::new(Mutex::new(Members {
+            most: most.max(1),
+            next: 0,
+            places: BTreeMap::new(),
+            leaving: BTreeSet::new(),
+        })))
+    }
+
+    fn members(&self) -> MutexGuard<'_, Members> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets a connection in, in the place of another one where there are too many: of one that has itself
+    /// just come, only where that is `urgent`.
+    pub(crate) fn admit(&self, peer: IpAddr, now: Instant, urgent: bool) -> Admitted {
+        let peer = network(peer);
+        let mut members = self.members();
+        if members.places.len() >= members.most {
+            let standing: Vec<Standing> = members
+                .places
+                .iter()
+                .map(|(&id, place)| {
+                    let (stage, since) = place.activity.stage(now);
+                    Standing { id, peer: place.peer, stage, since }
+                })
+                .collect();
+            let Some(leaves) = who_leaves(&standing, peer, urgent) else { return Admitted::Not };
+            if let Some(place) = members.places.remove(&leaves) {
+                let gently = members.leaving.len() < members.most.div_ceil(4);
+                members.leaving.insert(leaves);
+                place.told.send_replace(Told::MakeRoom { gently });
+            }
+        }
+        let id = members.next;
+        members.next += 1;
+        let activity = Arc::new(Activity::new(now));
+        let (told, hears) = watch::channel(Told::default());
+        members.places.insert(id, Place { peer, activity: activity.clone(), told });
+        Admitted::As(Member { crowd: self.clone(), id, activity, told: hears })
+    }
+
+    /// Tells all to close.
+    pub(crate) fn close(&self) {
+        for place in self.members().places.values() {
+            place.told.send_replace(Told::Close);
+        }
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        let mut members = self.crowd.members();
+        members.places.remove(&self.id);
+        members.leaving.remove(&self.id);
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Standing {
+    id: u64,
+    peer: IpAddr,
+    stage: Stage,
+    since: Instant,
+}
+
+/// Which connection leaves for one of `newcomer`: none that has work. First of callers that have more than
+/// an equal share of all; of those the one that would be missed least, and for longest.
+fn who_leaves(standing: &[Standing], newcomer: IpAddr, urgent: bool) -> Option<u64> {
+    let mut counts: BTreeMap<IpAddr, usize> = BTreeMap::new();
+    standing.iter().for_each(|member| *counts.entry(member.peer).or_default() += 1);
+    counts.entry(newcomer).or_default();
+    let share = (standing.len() + 1).div_ceil(counts.len());
+    let of_peer = |peer: IpAddr| counts.get(&peer).copied().unwrap_or_default();
+    let first_kept = if urgent { Stage::Busy } else { Stage::Arriving };
+    let may_leave = standing.iter().filter(|member| member.stage < first_kept);
+    may_leave
+        .min_by_key(|member| (of_peer(member.peer) < share, member.stage, member.since))
+        .map(|member| member.id)
+}
+
+/// Who counts as one caller: an address, or an IPv6 network of the smallest size that is given out.
+pub(crate) fn network(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6((address.to_bits() & !u128::from(u64::MAX)).into()),
+        address => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn peer(last: u8) -> IpAddr {
+        IpAddr::from([10, 0, 0, last])
+    }
+
+    fn standing(all: &[(u8, Stage, u64)]) -> Vec<Standing> {
+        let start = Instant::now();
+        let of = |(id, &(last, stage, second)): (usize, &(u8, Stage, u64))| Standing {
+            id: id as u64,
+            peer: peer(last),
+            stage,
+            since: start + Duration::from_secs(second),
+        };
+        all.iter().enumerate().map(of).collect()
+    }
+
+    #[test]
+    fn the_one_that_is_missed_least_leaves() {
+        use Stage::{Arriving, Busy, Idle, Silent, Stalled};
+        let leaves = |all: &[(u8, Stage, u64)], newcomer| who_leaves(&standing(all), peer(newcomer), false);
+        assert_eq!(leaves(&[(1, Idle, 0), (1, Silent, 5), (1, Silent, 4), (1, Busy, 0)], 1), Some(2));
+        assert_eq!(leaves(&[(1, Idle, 0), (1, Stalled, 5), (1, Busy, 0)], 1), Some(1));
+        assert_eq!(leaves(&[(1, Busy, 0), (2, Busy, 0)], 3), None);
+        // Of two that have more than their share, before a silent one of somebody who has less.
+        assert_eq!(leaves(&[(2, Silent, 0), (1, Idle, 1), (1, Idle, 2), (1, Idle, 3)], 3), Some(1));
+        assert_eq!(leaves(&[(1, Arriving, 0), (1, Busy, 0)], 3), None);
+        let urgent = standing(&[(1, Arriving, 1), (1, Arriving, 0), (1, Busy, 0)]);
+        assert_eq!(who_leaves(&urgent, peer(3), true), Some(1));
+        // Whoever has all of them may be the only one there is.
+        assert_eq!(leaves(&[(1, Idle, 1), (1, Idle, 0)], 1), Some(1));
+    }
+
+    #[test]
+    fn who_left_is_told_and_gives_up_no_place_twice() {
+        let crowd = Crowd::new(2);
+        let now = Instant::now();
+        let admit = |last| match crowd.admit(peer(last), now, true) {
+            Admitted::As(member) => member,
+            Admitted::Not => panic!("there is room"),
+        };
+        let (first, second) = (admit(1), admit(1));
+        second.activity.request_began();
+        let third = admit(2);
+        assert_eq!(*first.told.borrow(), Told::MakeRoom { gently: true });
+        third.activity.request_began();
+        assert!(matches!(crowd.admit(peer(3), now, true), Admitted::Not));
+        drop(first);
+        assert!(matches!(crowd.admit(peer(3), now, true), Admitted::Not), "its place is the third one's");
+        drop(third);
+        let _fourth = admit(3);
+        crowd.close();
+        assert_eq!(*second.told.borrow(), Told::Close);
+    }
+
+    #[test]
+    fn an_ipv6_network_is_one_caller() {
+        let of = |text: &str| network(text.parse().unwrap()).to_string();
+        assert_eq!(of("fd00:1:2:3:4:5:6:7"), "fd00:1:2:3::");
+        assert_eq!(of("::ffff:10.1.2.3"), "10.1.2.3");
+    }
+
+    proptest! {
+        /// However many connections one caller has, those of another who has few stay.
+        #[test]
+        fn a_caller_with_few_keeps_its_own(
+            many in proptest::collection::vec((0..3_usize, 0..100_u64), 20..40),
+            few in proptest::collection::vec((0..3_usize, 0..100_u64), 0..9),
+            newcomer in 1..4_u8,
+        ) {
+            let stages = [Stage::Silent, Stage::Stalled, Stage::Idle];
+            let mut all: Vec<(u8, Stage, u64)> = Vec::new();
+            all.extend(many.iter().map(|&(stage, since)| (1, stages[stage], since)));
+            all.extend(few.iter().map(|&(stage, since)| (2, stages[stage], since)));
+            let leaves = who_leaves(&standing(&all), peer(newcomer), false).unwrap();
+            prop_assert!((leaves as usize) < many.len());
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! HTTP to whoever connects. A port of a cluster answers callers that nobody knows, so everything that one
+//! of them can hold is bounded before it is held:
+//!
+//! - connections ([`Limits::connections`]): where there are too many, one that does nothing leaves for the
+//!   next, first one of a caller that has more than its share. So nobody is locked out by the silent, and a
+//!   caller that has all of them keeps them while nobody else wants one;
+//! - time: to the first request, to the next one, for an answer to be taken;
+//! - bytes: heads, HTTP/2's windows and streams, the kernel's buffers, and bodies ([`Bodies`]), whose room is
+//!   taken before they are read;
+//! - work without requests: pings, settings and streams that are taken back.
+//!
+//! A connection that is idle for longer than an API server keeps one (90 s) is closed the way the protocol
+//! has for it (GOAWAY, `Connection: close`), so that no request is lost.
+
+mod activity;
+mod bodies;
+mod connection;
+mod crowd;
+mod socket;
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::mpsc;
+
+pub use bodies::{Bodies, Body, BodyError};
+pub use connection::Caller;
+
+use connection::Connection;
+use crowd::{Admitted, Crowd, Member};
+
+/// What callers may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at a time.
+    pub connections: usize,
+    /// From the connection to its first request, TLS handshake included.
+    pub first_request: Duration,
+    /// Of that, the TLS handshake.
+    pub handshake: Duration,
+    /// Without a request; longer than an API server keeps a connection that it does not use.
+    pub idle: Duration,
+    /// For an answer to be taken, or for the connection to take any byte.
+    pub answer: Duration,
+}
+
+impl Limits {
+    /// Times that suit API servers, kubelets and Prometheus.
+    pub fn connections(connections: usize) -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            connections,
+            first_request: seconds(10),
+            handshake: seconds(5),
+            idle: seconds(120),
+            answer: seconds(10),
+        }
+    }
+}
+
+/// What is spoken.
+#[derive(Clone)]
+pub enum Protocol {
+    /// HTTP/1.1 without TLS.
+    Plain,
+    /// HTTP/1.1 and HTTP/2 without TLS, to try out what else has TLS.
+    #[cfg(feature = "webhook")]
+    PlainBoth,
+    /// HTTP/1.1 and HTTP/2 over TLS. The configuration's ALPN protocols are set here.
+    #[cfg(feature = "webhook")]
+    Tls(Arc<rustls::ServerConfig>),
+}
+
+/// The kernel's buffer for what a caller sends and nobody has read, and the other way: bytes that no program
+/// sees, and that count as the container's.
+const SOCKET_BUFFER: u32 = 64 << 10;
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1024;
+/// How long those that have just come are left alone by the next one.
+const SOON: Duration = Duration::from_millis(20);
+/// The wait after a connection that could not be accepted, such as for want of file descriptors.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// Listens, with small buffers.
+///
+/// # Errors
+/// The address is taken, or not this machine's.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.set_recv_buffer_size(SOCKET_BUFFER)?;
+    socket.set_send_buffer_size(SOCKET_BUFFER)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Waits for a place. The others wait to be accepted meanwhile, which costs neither side anything.
+async fn admitted(crowd: &Crowd, peer: IpAddr) -> Member {
+    let mut urgent = false;
+    loop {
+        match crowd.admit(peer, Instant::now(), urgent) {
+            Admitted::As(member) => return member,
+            Admitted::Not => tokio::time::sleep(SOON).await,
+        }
+        urgent = true;
+    }
+}
+
+/// Serves until `ended`; then takes no new connection, and returns when the requests that were begun are
+/// answered. A request's extensions have its [`Caller`].
+pub async fn serve(
+    listener: TcpListener,
+    protocol: Protocol,
+    router: Router,
+    limits: Limits,
+    ended: impl Future<Output = ()>,
+) {
+    let connection = Arc::new(Connection::new(protocol, router, limits));
+    let crowd = Crowd::new(limits.connections);
+    // Each connection holds a sender: when all are gone, the receiver ends.
+    let (alive, mut gone) = mpsc::channel::<()>(1);
+    tokio::pin!(ended);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut ended => break,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection; trying again");
+                tokio::time::sleep(AGAIN).await;
+                continue;
+            }
+        };
+        let member = tokio::select! {
+            () = &mut ended => break,
+            member = admitted(&crowd, peer.ip()) => member,
+        };
+        let (connection, alive) = (connection.clone(), alive.clone());
+        tokio::spawn(async move {
+            connection.serve(stream, peer, &member).await;
+            drop((member, alive));
+        });
+    }
+    drop(listener);
+    crowd.close();
+    drop(alive);
+    gone.recv().await;
+}
