@@ -220,14 +220,19 @@ impl Running {
 
     /// Waits until its readiness probe succeeds.
     pub(crate) async fn ready(&self) -> Result<()> {
-        eventually(&format!("{} to be ready", self.container), SOON, async || {
-            match self.container {
-                // Its probe is a program in its container; it listens before it is ready.
-                "hosts-updater" => self.replica.process(self.container)?.check(),
-                _ => self.replica.is_ready(self.container).await,
+        let process = self.replica.process(self.container)?;
+        let ready = eventually(&format!("{} to be ready", self.container), SOON, async || {
+            // A process that ended is an answer too, and no reason to wait on.
+            if let Err(ended) = process.check() {
+                return Ok(Err(ended));
             }
-        })
-        .await
+            // Its probe is a program in its container; it listens before it is ready.
+            if self.container != "hosts-updater" {
+                self.replica.is_ready(self.container).await?;
+            }
+            Ok(Ok(()))
+        });
+        ready.await?
     }
 }
 
