@@ -53,6 +53,13 @@ pub(super) async fn create(
                 let start = Instant::now();
                 let made = api.create(&PostParams::default(), pod).await;
                 burst.took.push(start.elapsed().as_secs_f64() * 1e3);
+                let made = match made {
+                    // Made by a try before, whose answer was not waited for.
+                    Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => {
+                        api.get(pod.metadata.name.as_deref().unwrap_or_default()).await
+                    }
+                    made => made,
+                };
                 match made {
                     Ok(made) => burst.uninjected += usize::from(!has_reference(&made)),
                     Err(error) => {
