@@ -91,8 +91,8 @@ async fn story(
         for attack in Attack::ALL.into_iter().filter(|attack| attack.suits(&port.target)) {
             let what = format!("{} {attack} at {}", extent.callers, port.name);
             holds &= steps.trial(&what, attacked(installed, port, &reviewer, attack, extent)).await;
-            recover(port.running).await?;
-            recover(webhook).await?;
+            port.running.recover().await?;
+            webhook.recover().await?;
             let calm = async || ask(port, &reviewer).await;
             eventually("the answers to come again", SOON, calm).await?;
         }
@@ -105,6 +105,15 @@ async fn story(
         Ok(format!("{} things", before.len()))
     };
     holds &= steps.trial("the Secrets and the hosts file are as before", same).await;
+    // Also not after an attack, when what it has left is looked at.
+    let none_ended = async {
+        for port in &ports {
+            let ended = port.running.replica.ended_for_memory(port.running.container)?;
+            ensure!(ended == 0, "{} {ended} times", port.running.container);
+        }
+        Ok("none".to_owned())
+    };
+    holds &= steps.trial("processes that the kernel has ended for their memory", none_ended).await;
     for port in ports {
         let what = format!("{} silent callers at {}, and it is told to end", extent.callers, port.name);
         holds &= steps.trial(&what, told_to_end(&port, extent)).await;
@@ -191,15 +200,6 @@ async fn ask(port: &Port<'_>, reviewer: &Caller) -> Result<Waited> {
         None => Duration::ZERO,
     };
     Ok(Waited { review, probe })
-}
-
-/// Starts again what an attack has ended, as a kubelet does, and waits until it is ready.
-async fn recover(running: &Running) -> Result<()> {
-    let process = running.replica.process(running.container)?;
-    if process.ended().is_some() {
-        process.start()?;
-    }
-    running.ready().await
 }
 
 async fn told_to_end(port: &Port<'_>, extent: Extent) -> Result<String> {

@@ -226,13 +226,29 @@ impl Running {
             if let Err(ended) = process.check() {
                 return Ok(Err(ended));
             }
-            // Its probe is a program in its container; it listens before it is ready.
-            if self.container != "hosts-updater" {
-                self.replica.is_ready(self.container).await?;
-            }
-            Ok(Ok(()))
+            self.is_ready().await.map(Ok)
         });
         ready.await?
+    }
+
+    /// The same, and starts it again, as a kubelet does, whenever it has ended.
+    pub(crate) async fn recover(&self) -> Result<()> {
+        let process = self.replica.process(self.container)?;
+        eventually(&format!("{} to be ready again", self.container), SOON, async || {
+            if process.ended().is_some() {
+                process.start()?;
+            }
+            self.is_ready().await
+        })
+        .await
+    }
+
+    async fn is_ready(&self) -> Result<()> {
+        match self.container {
+            // Its probe is a program in its container; it listens before it is ready.
+            "hosts-updater" => self.replica.process(self.container)?.check(),
+            _ => self.replica.is_ready(self.container).await,
+        }
     }
 }
 
