@@ -28,6 +28,8 @@ mod wire;
 use kept::Kept;
 use wire::{Answer, Code, Order};
 
+const TUNABLES: &str = "GLIBC_TUNABLES";
+
 /// The files in the keeper's hands.
 #[derive(Debug)]
 pub struct Files {
@@ -43,7 +45,9 @@ pub struct Files {
 pub fn start(program: &Path, arguments: &[OsString], list: &Path, hosts: &Path) -> io::Result<Files> {
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
     let mut command = Command::new(program);
-    command.env_clear().args(arguments).stdin(theirs).stdout(Stdio::null()).spawn()?;
+    // Nothing of the environment but how the C library is to treat memory, which the image says for both.
+    command.env_clear().envs(std::env::var_os(TUNABLES).map(|value| (TUNABLES, value)));
+    command.args(arguments).stdin(theirs).stdout(Stdio::null()).spawn()?;
     Ok(files(ours, list, hosts))
 }
 
