@@ -221,7 +221,8 @@ impl Running {
     /// Waits until its readiness probe succeeds.
     pub(crate) async fn ready(&self) -> Result<()> {
         let process = self.replica.process(self.container)?;
-        let ready = eventually(&format!("{} to be ready", self.container), SOON, async || {
+        let what = format!("{} to be ready", self.container);
+        let ready = eventually(&what, SOON, async || {
             // A process that ended is an answer too, and no reason to wait on.
             if let Err(ended) = process.check() {
                 return Ok(Err(ended));
