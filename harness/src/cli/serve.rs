@@ -160,9 +160,6 @@ impl Serve {
     }
 
     pub(super) fn execute(self) -> anyhow::Result<()> {
-        if let Err(refused) = undumpable::set() {
-            tracing::warn!("{refused}");
-        }
         let failed = || format!("cannot serve {}", self.policies.display());
         let served = policies_file::parse(&super::read_text(&self.policies)?).with_context(failed)?;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
@@ -253,6 +250,11 @@ impl Serve {
             concurrency: workers,
             module_cache: ModuleCache::of_user(),
         })?;
+        // Not before: the engine opens its own page map, which is root's alone from then on, and without it each
+        // instance's memory is cleared whole.
+        if let Err(refused) = undumpable::set() {
+            tracing::warn!("{refused}");
+        }
         let mut policies = BTreeMap::new();
         for (id, served) in served {
             let policy = self.policy(&host, &id, &served, capabilities);
@@ -289,7 +291,7 @@ impl Serve {
 
 /// Kinds that a policy was given to read.
 fn served_kinds(grants: &Grants) -> BTreeSet<String> {
-    grants.kinds.iter().map(|granted| granted.kind.clone()).collect()
+    grants.kinds.keys().map(|granted| granted.kind.clone()).collect()
 }
 
 async fn kube_client() -> anyhow::Result<kube::Client> {
