@@ -3,12 +3,12 @@
 //! `gather` reads the cluster, with the rights of whoever asks, and asks the registries; `decide` makes findings of
 //! these facts, without a client or a clock; `text` shows them.
 
+mod conditions;
 pub mod decide;
 pub mod facts;
 pub mod findings;
 pub mod gather;
 mod image;
-pub mod keyring;
 mod kubelet;
 mod problem;
 mod selection;

@@ -1,21 +1,18 @@
 //! The content of a Secret of type `kubernetes.io/dockerconfigjson`.
 
+mod key;
+pub mod keyring;
+mod read;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine;
-use base64::alphabet;
-use base64::engine::DecodePaddingMode;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
-use serde::{Deserialize, Serialize};
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
 
-use crate::registry_host::{RegistryHost, split_scheme};
+use crate::registry_host::RegistryHost;
 use crate::sensitive::{Sensitive, SensitiveBytes};
-
-/// Kubernetes reads `auth` with and without padding.
-const AUTH: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
+use read::Shape;
 
 /// One credential for several hosts of the same registry instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,12 +23,17 @@ pub struct DockerConfig {
 }
 
 /// What an existing configuration holds for one host.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Login {
     /// The user name.
     pub username: String,
     /// The password.
     pub password: Sensitive,
+    /// An identity token is there too, which kubelets know nothing of.
+    pub has_identity_token: bool,
+    /// User name or password is not UTF-8, and has U+FFFD here where it is not. A kubelet has the bytes, and cannot
+    /// hand them to a container runtime, whose protocol takes UTF-8 only.
+    pub is_not_utf8: bool,
 }
 
 /// Why bytes are no docker configuration. Never repeats the bytes, which hold passwords.
@@ -65,20 +67,6 @@ struct WrittenLogin<'a> {
     auth: &'a str,
 }
 
-#[derive(Deserialize)]
-struct Existing {
-    #[serde(default)]
-    auths: BTreeMap<String, ExistingLogin>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct ExistingLogin {
-    username: String,
-    password: Sensitive,
-    auth: Sensitive,
-}
-
 impl DockerConfig {
     /// A configuration that gives every one of `hosts` the same credential. Order and repetition
     /// of the hosts do not matter.
@@ -102,42 +90,21 @@ impl DockerConfig {
     /// The hosts that an existing configuration has credentials for, sorted: its keys without
     /// scheme and path (`https://index.docker.io/v1/` is `index.docker.io`).
     pub fn hosts(bytes: &[u8]) -> Result<Vec<String>, DockerConfigError> {
-        let hosts: BTreeSet<_> = existing(bytes)?.auths.keys().map(|key| host_of_key(key)).collect();
+        let hosts: BTreeSet<_> =
+            read::entries(bytes, Shape::Json)?.keys().filter_map(|key| key::host(key)).collect();
         Ok(hosts.into_iter().collect())
     }
 
-    /// What an existing configuration holds for each of its keys, as they are written. `auth`
-    /// wins over `username` and `password`, as in Kubernetes and Docker.
+    /// What an existing configuration holds for each of its keys, as they are written: what a kubelet reads in it.
+    /// `auth` wins over `username` and `password`, and an entry may hold neither.
     pub fn logins(bytes: &[u8]) -> Result<BTreeMap<String, Login>, DockerConfigError> {
-        let login = |(host, login): (String, ExistingLogin)| match login.decoded() {
-            Some(login) => Ok((host, login)),
-            None => Err(DockerConfigError::Auth { host }),
-        };
-        existing(bytes)?.auths.into_iter().map(login).collect()
+        read::logins(bytes, Shape::Json)
     }
-}
 
-impl ExistingLogin {
-    fn decoded(self) -> Option<Login> {
-        if self.auth.is_empty() {
-            return Some(Login { username: self.username, password: self.password });
-        }
-        let decoded = SensitiveBytes::from(AUTH.decode(self.auth.expose().trim()).ok()?);
-        let text = decoded.into_text()?;
-        let (username, password) = text.expose().split_once(':')?;
-        Some(Login { username: username.to_owned(), password: Sensitive::new(password) })
+    /// The same for the older `.dockercfg`, whose keys are not in an object `auths`.
+    pub fn legacy_logins(bytes: &[u8]) -> Result<BTreeMap<String, Login>, DockerConfigError> {
+        read::logins(bytes, Shape::Legacy)
     }
-}
-
-fn existing(bytes: &[u8]) -> Result<Existing, DockerConfigError> {
-    // serde_json's own message repeats values, and a value here may be a password.
-    serde_json::from_slice(bytes)
-        .map_err(|error| DockerConfigError::Json { line: error.line(), column: error.column() })
-}
-
-fn host_of_key(key: &str) -> String {
-    let rest = split_scheme(key).map_or(key, |(_, rest)| rest);
-    rest.split('/').next().unwrap_or(rest).to_ascii_lowercase()
 }
 
 #[cfg(test)]

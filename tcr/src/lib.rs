@@ -9,6 +9,7 @@ pub mod address;
 pub mod docker_config;
 pub mod go_duration;
 pub mod hosts_entry;
+pub mod image_name;
 pub mod image_pull_secret;
 pub mod image_ref;
 pub mod label_selector;

@@ -3,9 +3,10 @@
 use tcr::names::{INJECT_ANNOTATION, derived_secret_name};
 
 use super::facts::{Content, Facts, ImageUse, SecretFacts};
+use super::findings::Problem;
 use super::findings::{EventFinding, Findings, SecretFinding, Verdict};
 use super::image;
-use super::problem::not_known;
+use super::problem::{not_known, sandbox_failed};
 use super::selection::{Selected, selected};
 use crate::reader::Seen;
 
@@ -20,9 +21,14 @@ pub fn findings(facts: &Facts) -> Findings {
         let users: Vec<&ImageUse> = pod.images.iter().filter(|it| it.image == used.image).collect();
         images.push(image::finding(&used.image, &users, facts));
     }
+    let sandbox = sandbox(facts);
     let verdict = images.iter().map(|it| it.verdict).max().unwrap_or(Verdict::Pulls);
+    let verdict = if sandbox.is_some() { Verdict::Fails } else { verdict };
     let not_known = unread(facts);
-    let problem = images.iter().find_map(|it| it.problem.as_ref());
+    let problem = sandbox.as_ref().or_else(|| {
+        let worst = images.iter().filter(|it| it.verdict == verdict);
+        worst.chain(&images).find_map(|it| it.problem.as_ref())
+    });
     let to_do = match (verdict, problem, not_known.first()) {
         (_, Some(problem), _) => problem.to_do.clone(),
         (Verdict::Unknown, None, Some(missing)) => {
@@ -45,11 +51,25 @@ pub fn findings(facts: &Facts) -> Findings {
         policy_says: policy_says(facts),
         secrets: pod.references.iter().map(|name| secret(name, facts)).collect(),
         images,
+        sandbox,
         events: facts.events.known().into_iter().flatten().map(EventFinding::of).collect(),
         not_known,
         verdict,
         to_do,
     }
+}
+
+/// What keeps the Pod's sandbox from being made: no image of its containers is pulled before.
+fn sandbox(facts: &Facts) -> Option<Problem> {
+    let waits = |used: &ImageUse| {
+        let words = ["ContainerCreating", "PodInitializing", ""];
+        !used.is_there && used.waiting.as_ref().is_none_or(|(reason, _)| words.contains(&reason.as_str()))
+    };
+    if !facts.pod.images.iter().all(waits) {
+        return None;
+    }
+    let event = facts.events.known()?.iter().find(|it| it.reason == "FailedCreatePodSandBox")?;
+    Some(sandbox_failed(facts, &event.message))
 }
 
 fn is_backing_off(facts: &Facts) -> bool {

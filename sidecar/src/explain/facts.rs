@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
+use tcr::docker_config::keyring::{self, Credential};
 use tcr::docker_config::{DockerConfig, Login};
+use tcr::image_name::ImageName;
 use tcr::image_pull_secret::ImagePullSecretSpec;
 use tcr::image_ref::ImageRef;
 use tcr::names::{
@@ -13,7 +15,6 @@ use tcr::names::{
     image_pull_secret_label,
 };
 
-use super::keyring::{self, Credential};
 use crate::crd::NodesStatus;
 use crate::reader::{Controller, Seen};
 use crate::registry::PullAnswer;
@@ -159,7 +160,8 @@ pub struct Question {
 
 impl Facts {
     /// The credentials that the kubelet shows for an image, as far as the Secrets could be read.
-    pub fn credentials(&self, image: &ImageRef) -> Vec<Credential<'_>> {
+    pub fn credentials(&self, image: &str) -> Vec<Credential<'_>> {
+        let Ok(image) = image.parse::<ImageName>() else { return Vec::new() };
         let logins = |name: &String| {
             let (name, seen) = self.secrets.get_key_value(name)?;
             match &seen.known()?.as_ref()?.content {
@@ -167,7 +169,7 @@ impl Facts {
                 Content::Ignored(_) | Content::Broken(_) => None,
             }
         };
-        keyring::credentials(self.pod.references.iter().filter_map(logins), image)
+        keyring::credentials(self.pod.references.iter().filter_map(logins), &image)
     }
 
     /// What the registries are to be asked, with the credential for each question.
@@ -175,14 +177,16 @@ impl Facts {
         let mut questions = Vec::new();
         for used in &self.pod.images {
             let Ok(image) = used.image.parse::<ImageRef>() else { continue };
-            let credentials = self.credentials(&image);
+            let credentials = self.credentials(&used.image);
             let question = |credential| Question { image: used.image.clone(), credential };
             if credentials.is_empty() {
                 questions.push((question(None), image.clone(), None));
             }
             for Credential { secret, key, login } in credentials {
                 let credential = (secret.to_owned(), key.to_owned());
-                questions.push((question(Some(credential)), image.clone(), Some(login)));
+                // Runtimes show nothing where an entry is empty.
+                let is_empty = login.username.is_empty() && login.password.is_empty();
+                questions.push((question(Some(credential)), image.clone(), (!is_empty).then_some(login)));
             }
         }
         questions.sort_by(|(a, ..), (b, ..)| a.cmp(b));
@@ -202,10 +206,10 @@ impl SecretFacts {
     }
 
     /// Whether it has a credential for the image.
-    pub fn is_for(&self, image: &ImageRef) -> bool {
-        match &self.content {
-            Content::Logins(logins) => !keyring::credentials([("", logins)], image).is_empty(),
-            Content::Ignored(_) | Content::Broken(_) => false,
+    pub fn is_for(&self, image: &str) -> bool {
+        match (&self.content, image.parse()) {
+            (Content::Logins(logins), Ok(image)) => !keyring::credentials([("", logins)], &image).is_empty(),
+            _ => false,
         }
     }
 }
@@ -241,8 +245,7 @@ fn content(secret: &Secret) -> Content {
             None => return Content::Ignored(format!("it has no {SECRET_KEY}")),
         },
         OLD_TYPE => match bytes(OLD_KEY) {
-            // The same without the outer object.
-            Some(bytes) => DockerConfig::logins(&[b"{\"auths\":", bytes, b"}"].concat()),
+            Some(bytes) => DockerConfig::legacy_logins(bytes),
             None => return Content::Ignored(format!("it has no {OLD_KEY}")),
         },
         other => {

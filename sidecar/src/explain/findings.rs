@@ -27,6 +27,9 @@ pub struct Findings {
     pub secrets: Vec<SecretFinding>,
     /// Each image once.
     pub images: Vec<ImageFinding>,
+    /// Why the Pod's sandbox cannot be made, before any image is pulled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<Problem>,
     /// Events about its pulls, the newest first.
     pub events: Vec<EventFinding>,
     /// What could not be read, and so was not looked at.

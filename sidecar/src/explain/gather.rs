@@ -30,13 +30,14 @@ const UNREVIEWED: [&str; 3] = ["kube-system", "kube-node-lease", SYSTEM_NAMESPAC
 /// The label by which a namespace is selected by its name.
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 /// Events that tell of pulls.
-const PULL_REASONS: [&str; 8] = [
+const PULL_REASONS: [&str; 9] = [
     "Failed",
     "Pulling",
     "Pulled",
     "BackOff",
     "ErrImageNeverPull",
     "InspectFailed",
+    "FailedCreatePodSandBox",
     "FailedToRetrieveImagePullSecret",
     "PullSecretMissing",
 ];
@@ -97,15 +98,7 @@ impl Reader {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.client.clone(), namespace);
         let right = Right { verb: "get", resource: "serviceaccounts", namespace: Some(namespace.to_owned()) };
         let found = seen(right, within(self.deadline, accounts.get_opt(name)).await);
-        found.map(|found| {
-            found.map(|account| AccountFacts {
-                enforces: account
-                    .annotations()
-                    .get(ENFORCE_MOUNTABLE_SECRETS_ANNOTATION)
-                    .is_some_and(|it| it == "true"),
-                references: account.image_pull_secrets.into_iter().flatten().map(|it| it.name).collect(),
-            })
-        })
+        found.map(|found| found.as_ref().map(account_facts))
     }
 
     async fn secret(&self, namespace: &str, name: &str) -> Seen<Option<SecretFacts>> {
@@ -165,7 +158,18 @@ fn is_unreviewed(
     by_name || selector.zip(labels.known()).is_some_and(|(selector, labels)| !selector.matches(labels))
 }
 
-fn asked_for(object: ImagePullSecret) -> AskedFor {
+pub(super) fn account_facts(account: &ServiceAccount) -> AccountFacts {
+    let references = account.image_pull_secrets.iter().flatten().map(|it| it.name.clone());
+    AccountFacts {
+        enforces: account
+            .annotations()
+            .get(ENFORCE_MOUNTABLE_SECRETS_ANNOTATION)
+            .is_some_and(|it| it == "true"),
+        references: references.collect(),
+    }
+}
+
+pub(super) fn asked_for(object: ImagePullSecret) -> AskedFor {
     let ImagePullSecret { metadata, spec, status, .. } = object;
     let status = status.unwrap_or_default();
     let mut hosts = status.hosts;
@@ -183,7 +187,7 @@ fn asked_for(object: ImagePullSecret) -> AskedFor {
     }
 }
 
-fn event(event: Event) -> Option<EventFact> {
+pub(super) fn event(event: Event) -> Option<EventFact> {
     let reason = event.reason.unwrap_or_default();
     let is_about_pulls = PULL_REASONS.contains(&reason.as_str());
     // A container that cannot start fails with the same word.
@@ -204,7 +208,7 @@ fn event(event: Event) -> Option<EventFact> {
     })
 }
 
-fn pod_facts(pod: &Pod) -> PodFacts {
+pub(super) fn pod_facts(pod: &Pod) -> PodFacts {
     let spec = pod.spec.clone().unwrap_or_default();
     let status = pod.status.clone().unwrap_or_default();
     let annotation = |key: &str| pod.annotations().get(key).map(String::as_str);

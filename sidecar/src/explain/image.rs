@@ -1,14 +1,14 @@
 //! What becomes of one image, from everything that is known. Pure.
 
-use tcr::image_ref::ImageRef;
+use tcr::docker_config::keyring::Credential;
+use tcr::image_ref::{ImageRef, host_of};
 use tcr::names::{TCR_ROOT_DOMAIN, derived_secret_name};
 use tcr::registry_host::RegistryHost;
 use tcr::rules::nearest;
 
 use super::facts::{AskedFor, Content, Facts, ImageUse, Question, SecretFacts};
 use super::findings::{AskedFinding, ImageFinding, Problem, Try, Verdict};
-use super::keyring::Credential;
-use super::kubelet::{self, PullError};
+use super::kubelet::{self, Heard, PullError};
 use super::problem;
 use super::selection::{Selected, selected};
 use crate::reader::{Controller, Seen};
@@ -20,6 +20,8 @@ type Conclusion = (Verdict, Option<Problem>, Vec<String>);
 /// One image of the Pod.
 pub(super) struct Case<'a> {
     pub(super) facts: &'a Facts,
+    /// The image as the Pod has it.
+    pub(super) text: &'a str,
     pub(super) image: ImageRef,
     /// ImagePullSecrets that are for its host.
     pub(super) asked: Vec<(&'a AskedFor, Selected)>,
@@ -28,11 +30,11 @@ pub(super) struct Case<'a> {
     /// What it says to nobody in particular.
     anonymous: Option<&'a PullAnswer>,
     /// What the kubelet's last pull failed by.
-    heard: Option<PullError>,
+    pub(super) heard: Option<Heard>,
 }
 
 /// What is found out about an image; `used` is never empty.
-pub(super) fn finding(image: &str, used: &[&ImageUse], facts: &Facts) -> ImageFinding {
+pub(super) fn finding<'a>(image: &'a str, used: &[&ImageUse], facts: &'a Facts) -> ImageFinding {
     let users = used.iter().map(|it| it.user.clone()).collect();
     let empty = ImageFinding {
         image: image.to_owned(),
@@ -55,6 +57,11 @@ pub(super) fn finding(image: &str, used: &[&ImageUse], facts: &Facts) -> ImageFi
     };
     let case = Case::new(image, parsed, used, facts);
     let (mut verdict, mut problem, mut notes) = case.conclude();
+    if let Some(problem) = problem.as_mut().filter(|it| it.reason == "ReferenceMissing")
+        && used.iter().all(|it| it.user.starts_with("ephemeral container"))
+    {
+        problem.to_do = problem::debug_a_copy(facts, image);
+    }
     if used.iter().all(|it| it.is_there) {
         // What happened counts for more than what would.
         if let Some(Problem { message, to_do, .. }) = problem.take() {
@@ -88,32 +95,31 @@ pub(super) fn finding(image: &str, used: &[&ImageUse], facts: &Facts) -> ImageFi
 }
 
 impl<'a> Case<'a> {
-    fn new(text: &str, image: ImageRef, used: &[&ImageUse], facts: &'a Facts) -> Self {
+    fn new(text: &'a str, image: ImageRef, used: &[&ImageUse], facts: &'a Facts) -> Self {
         let host = image.host.as_str();
         let all = facts.asked.known().map(Vec::as_slice).unwrap_or_default();
         let asked = all.iter().filter(|it| it.hosts.iter().any(|it| it == host));
         let asked = asked.map(|it| (it, selected(it, facts))).collect();
         let answer = |credential| facts.answers.get(&Question { image: text.to_owned(), credential });
-        let credentials = facts.credentials(&image).into_iter();
+        let credentials = facts.credentials(text).into_iter();
         let tries =
             credentials.map(|it| (it, answer(Some((it.secret.to_owned(), it.key.to_owned()))))).collect();
-        Self { facts, asked, tries, anonymous: answer(None), heard: heard(text, used, facts), image }
+        Self { facts, text, asked, tries, anonymous: answer(None), heard: heard(text, used, facts), image }
     }
 
     fn conclude(&self) -> Conclusion {
-        if self.heard == Some(PullError::NeverPulled) {
-            return fails(Problem::new(
-                "ImageNeverPulled",
-                "its imagePullPolicy is Never, and the image is not on the node",
-                "set imagePullPolicy to IfNotPresent, or put the image on the node",
-            ));
-        }
         if let Some((name, why)) = self.broken() {
             return fails(Problem::new(
                 "SecretBroken",
                 format!("the Pod refers to the Secret {name}, by which every pull of it fails: {why}"),
-                format!("correct the Secret {name}, or delete it"),
+                format!("correct the Secret {name}"),
             ));
+        }
+        if let Some(conclusion) = self.node_says() {
+            return conclusion;
+        }
+        if let Some(problem) = self.capitals() {
+            return fails(problem);
         }
         let working = self.tries.iter().position(|(_, answer)| matches!(answer, Some(PullAnswer::Pulls)));
         if let Some(position) = working {
@@ -130,6 +136,9 @@ impl<'a> Case<'a> {
         {
             return fails(self.not_found(why));
         }
+        if let Some(problem) = self.without_password() {
+            return fails(problem);
+        }
         let is_no = |answer: &Option<&PullAnswer>| {
             matches!(answer, Some(PullAnswer::Refused(_) | PullAnswer::NotAllowed(_)))
         };
@@ -137,6 +146,98 @@ impl<'a> Case<'a> {
             return fails(self.refused());
         }
         self.unasked()
+    }
+
+    fn error(&self) -> Option<PullError> {
+        self.heard.as_ref().map(|it| it.error)
+    }
+
+    /// What the node says, and neither a credential nor an answer of the registry changes.
+    fn node_says(&self) -> Option<Conclusion> {
+        let heard = self.heard.as_ref()?;
+        match heard.error {
+            PullError::NeverPulled => Some(fails(problem::never_pulled())),
+            PullError::Node(condition) => Some(fails(problem::condition(self, condition, heard))),
+            PullError::Unknown => {
+                Some((Verdict::Unknown, Some(problem::unknown_words(self, heard)), Vec::new()))
+            }
+            PullError::BackOff => None,
+            error => {
+                if let Some(host) = heard.host.as_deref().filter(|host| !self.is_registry(host)) {
+                    // A token service may have a host of its own: its refusal is about the credential.
+                    let is_its_own =
+                        heard.is_of_layer || matches!(error, PullError::Network | PullError::Certificate);
+                    return is_its_own.then(|| fails(problem::other_host(self, host, heard)));
+                }
+                match error {
+                    _ if self.tries.is_empty() => None,
+                    PullError::Network => Some(fails(problem::cannot_reach(self))),
+                    PullError::Certificate => Some(fails(problem::certificate(self))),
+                    _ => None,
+                }
+            }
+        }
+    }
+
+    fn is_registry(&self, host: &str) -> bool {
+        let name = |host: &str| host.strip_suffix(":443").unwrap_or(host).to_owned();
+        let own = name(self.image.host.as_str());
+        name(host) == own
+            || (own == "docker.io" && matches!(host, "registry-1.docker.io" | "index.docker.io"))
+    }
+
+    /// Kubelets compare hosts as they are written, and keys of credentials are in lower case.
+    fn capitals(&self) -> Option<Problem> {
+        let host = host_of(self.text);
+        let lower = host.to_ascii_lowercase();
+        let is_public = self.heard.is_none() && matches!(self.anonymous, Some(PullAnswer::Pulls));
+        if host == lower || !self.tries.is_empty() || is_public {
+            return None;
+        }
+        let would_match = !self.facts.credentials(&self.text.replacen(host, &lower, 1)).is_empty();
+        (would_match || !self.asked.is_empty()).then(|| {
+            Problem::new(
+                "HostNotLowerCase",
+                format!("kubelets compare hosts as they are written and find no credential for {host}"),
+                format!("write the image's host in lower case, {lower}, and make the Pod again"),
+            )
+        })
+    }
+
+    /// Every entry for it is one that kubelets can make nothing of.
+    fn without_password(&self) -> Option<Problem> {
+        let (Credential { secret, key, login }, answer) =
+            self.tries.iter().find(|(it, _)| it.login.password.is_empty() || it.login.is_not_utf8)?;
+        if !self.tries.iter().all(|(it, _)| it.login.password.is_empty() || it.login.is_not_utf8) {
+            return None;
+        }
+        let is_no = |answer: &Option<&PullAnswer>| {
+            matches!(answer, Some(PullAnswer::Refused(_) | PullAnswer::NotAllowed(_)))
+        };
+        // With an empty entry a public image is pulled as with none.
+        let is_anonymous = login.username.is_empty() && !login.is_not_utf8;
+        if is_anonymous && !is_no(answer) && self.error() != Some(PullError::Credential) {
+            return None;
+        }
+        let entry = format!("the entry {key} of Secret {secret}");
+        let message = if login.is_not_utf8 {
+            format!("{entry} is not UTF-8, and container runtimes take nothing else")
+        } else if login.has_identity_token {
+            format!(
+                "{entry} has an identity token, which kubelets do not know: they show the user {:?} with an empty \
+                 password",
+                login.username
+            )
+        } else if login.username.is_empty() {
+            format!(
+                "{entry} is empty: what it stands for is in a credential store (credsStore) of the machine that it \
+                 was made on, and nodes do not have it"
+            )
+        } else {
+            format!("{entry} has the user {:?} and no password", login.username)
+        };
+        let to_do = format!("write a user name and a password for {} into Secret {secret}", self.image.host);
+        Some(Problem::new("CredentialWithoutPassword", message, to_do))
     }
 
     /// The first Secret of the Pod's list by which every pull fails.
@@ -169,14 +270,23 @@ impl<'a> Case<'a> {
 
     /// The registry would let it be pulled, asked from here.
     fn reachable(&self, mut notes: Vec<String>) -> Conclusion {
-        match self.heard {
-            Some(PullError::Network) => fails(problem::cannot_reach(self)),
-            Some(PullError::Certificate) => fails(problem::certificate(self)),
-            Some(_) => {
-                notes.push("the kubelet's last pull failed; it tries again within five minutes".to_owned());
+        let Some(heard) = &self.heard else { return (Verdict::Pulls, None, notes) };
+        match heard.error {
+            PullError::Network => fails(problem::cannot_reach(self)),
+            PullError::Certificate => fails(problem::certificate(self)),
+            PullError::BackOff => {
+                notes.push(
+                    "the kubelet waits after pulls that failed, and does not say why they did".to_owned(),
+                );
+                (Verdict::Likely, None, notes)
+            }
+            _ => {
+                notes.push(format!(
+                    "the kubelet's last pull failed, and it tries again within five minutes: {}",
+                    heard.words
+                ));
                 (Verdict::Pulls, None, notes)
             }
-            None => (Verdict::Pulls, None, notes),
         }
     }
 
@@ -185,12 +295,12 @@ impl<'a> Case<'a> {
         if let Some(problem) = self.invalid() {
             return fails(problem);
         }
-        match self.heard {
+        match self.error() {
             Some(PullError::Network) => return fails(problem::cannot_reach(self)),
             Some(PullError::Certificate) => return fails(problem::certificate(self)),
             Some(PullError::NotFound) => return fails(self.not_found("the kubelet says so")),
             Some(PullError::Credential) => return fails(self.refused()),
-            Some(PullError::NeverPulled) | None => {}
+            _ => {}
         }
         let whys = self.tries.iter().filter_map(|(_, answer)| match answer {
             Some(PullAnswer::Unknown(why)) => Some(why),
@@ -210,12 +320,12 @@ impl<'a> Case<'a> {
             Some(format!("the Secret {name} could not be read: {why}"))
         });
         // One that could not be read may be for it, unless the kubelet tried it in vain.
-        let is_sure = unread.is_none() || self.heard == Some(PullError::Credential);
+        let is_sure = unread.is_none() || self.error() == Some(PullError::Credential);
         if let Some(problem) = self.missing().filter(|_| is_sure) {
             return fails(problem);
         }
         if let Some(unread) = unread {
-            return match self.heard {
+            return match self.error() {
                 Some(PullError::Network) => fails(problem::cannot_reach(self)),
                 Some(PullError::Certificate) => fails(problem::certificate(self)),
                 Some(PullError::NotFound) => fails(self.not_found("the kubelet says so")),
@@ -239,7 +349,7 @@ impl<'a> Case<'a> {
         if let Some(PullAnswer::NotAllowed(why)) = self.anonymous {
             return fails(problem::no_credential(self.facts, host, why));
         }
-        match (self.heard, self.facts.asked.missing()) {
+        match (self.error(), self.facts.asked.missing()) {
             (Some(PullError::Network), _) => fails(problem::cannot_reach(self)),
             (Some(PullError::Certificate), _) => fails(problem::certificate(self)),
             (Some(PullError::NotFound), _) => fails(self.not_found("the kubelet says so")),
@@ -297,7 +407,7 @@ impl<'a> Case<'a> {
                     return Some(problem::secret_missing(self, asked, self.is_away()));
                 }
             }
-            Seen::Known(Some(found)) if !found.is_for(&self.image) => {
+            Seen::Known(Some(found)) if !found.is_for(self.text) => {
                 return Some(problem::secret_useless(self, asked, found, self.is_away()));
             }
             Seen::Known(Some(_)) => {}
@@ -440,21 +550,34 @@ fn fails(problem: Problem) -> Conclusion {
 }
 
 /// What the kubelet's last pull failed by, while it waits to try again.
-fn heard(image: &str, used: &[&ImageUse], facts: &Facts) -> Option<PullError> {
-    let waits = |(reason, _): &&(String, String)| {
+fn heard(image: &str, used: &[&ImageUse], facts: &Facts) -> Option<Heard> {
+    let is_pull = |reason: &str| {
         matches!(
-            reason.as_str(),
-            "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" | "RegistryUnavailable"
+            reason,
+            "ErrImagePull"
+                | "ImagePullBackOff"
+                | "ErrImageNeverPull"
+                | "RegistryUnavailable"
+                | "SignatureValidationFailed"
+                | "InvalidImageName"
+                | "ImageInspectError"
         )
     };
-    let waiting: Vec<_> = used.iter().filter_map(|it| it.waiting.as_ref()).filter(waits).collect();
-    let said =
-        waiting.iter().find_map(|(reason, message)| kubelet::classify(&format!("{reason}: {message}")));
-    if said.is_some() || waiting.is_empty() {
-        return said;
+    let waiting = used.iter().filter_map(|it| it.waiting.as_ref()).filter(|(reason, _)| is_pull(reason));
+    let waiting: Vec<Heard> =
+        waiting.map(|(reason, message)| kubelet::hear(&format!("{reason}: {message}"))).collect();
+    // Nothing waits for a volume but the Pod as a whole.
+    let is_volume = used.iter().any(|it| !it.is_there && it.user.starts_with("volume "));
+    if waiting.is_empty() && !is_volume {
+        return None;
+    }
+    if let Some(said) = waiting.iter().find(|it| it.error != PullError::BackOff) {
+        return Some(said.clone());
     }
     let events = facts.events.known().map(Vec::as_slice).unwrap_or_default();
-    events.iter().filter(|it| it.message.contains(image)).find_map(|it| kubelet::classify(&it.message))
+    let failed = events.iter().filter(|it| it.reason == "Failed" && it.message.contains(image));
+    let said = failed.map(|it| kubelet::hear(&it.message)).find(|it| it.error != PullError::BackOff);
+    said.or_else(|| waiting.into_iter().next())
 }
 
 /// The known host that is meant: under the same domain one with a label like it, else one that is like it as a whole.

@@ -8,6 +8,7 @@ use tcr::sensitive::Sensitive;
 
 use super::decide::findings;
 use super::facts::*;
+use super::findings::Verdict;
 use super::text::text;
 use crate::reader::{Controller, Right, Seen};
 use crate::registry::PullAnswer;
@@ -20,7 +21,8 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn logins(keys: &[&str]) -> Content {
-    let login = || Login { username: "100".to_owned(), password: Sensitive::new(PASSWORD) };
+    let login =
+        || Login { username: "100".to_owned(), password: Sensitive::new(PASSWORD), ..Login::default() };
     Content::Logins(keys.iter().map(|key| ((*key).to_owned(), login())).collect())
 }
 
@@ -150,7 +152,9 @@ fn check(change: impl FnOnce(&mut Facts), expected: Expect) {
     assert!(!all.contains(PASSWORD), "a password is shown");
 }
 
+mod conditions;
 mod credentials;
+mod field;
 mod references;
 mod registries;
 mod reports;

@@ -27,6 +27,9 @@ pub fn text(findings: &Findings, now: Timestamp) -> String {
         let label = if index == 0 { "Pull Secrets" } else { "" };
         line(&mut out, 0, label, &format!("{}  {}", secret.name, secret.says));
     }
+    if let Some(problem) = &findings.sandbox {
+        line(&mut out, 0, "Sandbox", &format!("it cannot be made ({}): {}", problem.reason, problem.message));
+    }
     for image in &findings.images {
         out.push('\n');
         about(&mut out, image);

@@ -49,7 +49,7 @@ impl Checker {
         match self.challenge(&url).await? {
             None => self.ask_for_manifest(host, manifest).await,
             Some(Challenge::Basic) => {
-                let Some(Login { username, password }) = login else {
+                let Some(Login { username, password, .. }) = login else {
                     return Ok(PullAnswer::NotAllowed(format!("{host} asks for a credential")));
                 };
                 let shown = |request: RequestBuilder| request.basic_auth(username, Some(password.expose()));

@@ -74,7 +74,8 @@ impl Registry {
     /// What it says to somebody who wants an image, with the credential or with none.
     async fn pull(&self, has_credential: bool) -> PullAnswer {
         let image = format!("{HOST}/team/app:v1").parse().unwrap();
-        let login = Login { username: "100".to_owned(), password: Sensitive::new(PASSWORD) };
+        let login =
+            Login { username: "100".to_owned(), password: Sensitive::new(PASSWORD), ..Login::default() };
         self.checker().pull(&image, has_credential.then_some(&login)).await
     }
 

@@ -180,7 +180,7 @@ async fn a_temporary_credential_is_renewed_before_it_ends_and_what_is_distribute
     let started = tokio::time::Instant::now();
     while seen.len() < 3 {
         ensure!(started.elapsed() < SOON * 3, "{} credentials were distributed", seen.len());
-        let Login { username, password } = world.login().await?;
+        let Login { username, password, .. } = world.login().await?;
         let pulls = world.cluster.cloud.accepts_login(INSTANCE, &username, password.expose());
         ensure!(pulls, "what is distributed has ended");
         if seen.last().map(String::as_str) != Some(password.expose()) {

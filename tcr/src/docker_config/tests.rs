@@ -3,6 +3,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod kubelet;
+
 fn host(text: &str) -> RegistryHost {
     text.parse().unwrap()
 }
@@ -22,7 +24,7 @@ fn an_existing_configuration_names_its_hosts_and_logins() {
         "https://index.docker.io/v1/": {"auth": "dTpwOnE="},
         "unpadded.example.com": {"auth": "dTpwOnE"},
         "Demo.tencentcloudcr.com": {"username": "u", "password": "p", "email": "x@y"},
-        "http://demo.tencentcloudcr.com/": {}
+        "http://someone@demo.tencentcloudcr.com/": {}
     }, "credHelpers": {"a": "b"}}"#;
     assert_eq!(
         DockerConfig::hosts(existing).unwrap(),
@@ -64,7 +66,27 @@ proptest! {
         let logins = DockerConfig::logins(bytes.expose()).unwrap();
         prop_assert_eq!(logins.keys().cloned().collect::<Vec<_>>(), hosts.into_iter().collect::<Vec<_>>());
         for login in logins.into_values() {
-            prop_assert_eq!(login, Login { username: username.clone(), password: password.clone() });
+            let written = Login { username: username.clone(), password: password.clone(), ..Login::default() };
+            prop_assert_eq!(login, written);
         }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_a_configuration_or_an_error_that_repeats_none(bytes in any::<Vec<u8>>()) {
+        let _ = DockerConfig::logins(&bytes).map_err(|error| error.to_string());
+        let _ = DockerConfig::legacy_logins(&bytes);
+    }
+
+    #[test]
+    fn any_texts_are_a_key_and_an_image_or_an_error(key in any::<String>(), image in any::<String>()) {
+        let logins = [(key.clone(), Login::default())].into();
+        if let Ok(image) = image.parse() {
+            let _ = keyring::credentials([("own", &logins)], &image);
+        }
+        let app = "demo.tencentcloudcr.com/team/app".parse().unwrap();
+        let _ = keyring::credentials([("own", &logins)], &app);
+        let _ = key::host(&key);
     }
 }

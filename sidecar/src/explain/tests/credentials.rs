@@ -132,8 +132,8 @@ fn rights_and_names_of_images() {
     check(
         |facts| facts.heard("ErrImageNeverPull: Container image is not present with pull policy of Never"),
         expect![[r#"
-            Fails ImageNeverPulled: its imagePullPolicy is Never, and the image is not on the node
-            to do: set imagePullPolicy to IfNotPresent, or put the image on the node"#]],
+            Fails ImageNeverPulled: its imagePullPolicy is Never, and the image is not on the node; or it is there (from Kubernetes 1.35) and was not verified for this Pod's credential, of which the kubelet says the same
+            to do: set imagePullPolicy to IfNotPresent, which verifies the credential or pulls; or put the image on the node"#]],
     );
 }
 
@@ -149,7 +149,7 @@ fn a_secret_that_cannot_be_parsed_fails_every_pull_of_the_pod() {
         },
         expect![[r#"
             Fails SecretBroken: the Pod refers to the Secret partner, by which every pull of it fails: not JSON at line 1
-            to do: correct the Secret partner, or delete it"#]],
+            to do: correct the Secret partner"#]],
     );
 }
 

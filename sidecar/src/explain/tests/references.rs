@@ -203,7 +203,7 @@ fn a_secret_that_is_not_what_it_should_be() {
         |facts| holds(facts, true, Content::Broken("not JSON at line 1".to_owned())),
         expect![[r#"
         Fails SecretBroken: the Pod refers to the Secret tcr.ipsdemo, by which every pull of it fails: not JSON at line 1
-        to do: correct the Secret tcr.ipsdemo, or delete it"#]],
+        to do: correct the Secret tcr.ipsdemo"#]],
     );
 }
 

@@ -146,7 +146,7 @@ fn a_pull_that_failed_before_the_secret_came_heals_by_itself() {
         |facts| facts.heard("401 Unauthorized"),
         expect![[r#"
         Pulls
-        note: the kubelet's last pull failed; it tries again within five minutes
+        note: the kubelet's last pull failed, and it tries again within five minutes: ErrImagePull: 401 Unauthorized
         to do: nothing: the kubelet pulls again within five minutes (or at once: kubectl -n shop delete pod web-1)"#]],
     );
 }

@@ -1,4 +1,4 @@
-//! Which credentials a kubelet shows to a registry for an image, and in which order. Pure.
+//! Which credentials a kubelet shows to a registry for an image, and in which order.
 //!
 //! As in Kubernetes' `pkg/credentialprovider/keyring.go`: the keys of all Secrets together, sorted backwards so
 //! that a longer path comes before a shorter one; for equal keys the order of the Pod's list. The first that
@@ -8,11 +8,12 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use tcr::docker_config::Login;
-use tcr::image_ref::ImageRef;
+use super::Login;
+use super::key::{Location, canonical};
+use crate::image_name::ImageName;
 
 /// Docker's own registry has a key of its own.
-const DEFAULT_KEY: &str = "index.docker.io";
+const DEFAULT_KEY: &[u8] = b"index.docker.io";
 
 /// A credential that is shown to the registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,64 +29,59 @@ pub struct Credential<'a> {
 /// The credentials for an image, in the order in which they are tried. `secrets` are in the order of the Pod's list.
 pub fn credentials<'a>(
     secrets: impl IntoIterator<Item = (&'a str, &'a BTreeMap<String, Login>)>,
-    image: &ImageRef,
+    image: &ImageName,
 ) -> Vec<Credential<'a>> {
-    let mut all: Vec<(String, Credential<'a>)> = Vec::new();
+    let mut all: Vec<(Vec<u8>, Credential<'a>)> = Vec::new();
     for (secret, logins) in secrets {
-        let found = logins.iter().map(|(key, login)| (canonical(key), Credential { secret, key, login }));
+        let found = logins
+            .iter()
+            .filter_map(|(key, login)| Some((canonical(key)?, Credential { secret, key, login })));
         all.extend(found);
     }
     // Stable, so that equal keys stay in the order of the list.
     all.sort_by_key(|(key, _)| Reverse(key.clone()));
-    let target = format!("{}/{}", image.host, image.repository);
-    let found: Vec<_> = all.iter().filter(|(key, _)| matches(key, &target)).map(|(_, it)| *it).collect();
-    if found.is_empty() && image.host.as_str() == "docker.io" {
-        return all.iter().filter(|(key, _)| key == DEFAULT_KEY).map(|(_, it)| *it).collect();
-    }
-    found
-}
-
-/// A key without its scheme, and without the `/v1/` or `/v2/` that Docker writes.
-fn canonical(key: &str) -> String {
-    let rest = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
-    let (host, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
-    let path = match path.strip_prefix("/v1").or_else(|| path.strip_prefix("/v2")) {
-        Some(shorter) if shorter.starts_with('/') => shorter,
-        _ => path,
+    let only = |wanted: &dyn Fn(&[u8]) -> bool| {
+        let found = all.iter().filter(|(key, _)| wanted(key));
+        found.map(|(_, credential)| *credential).collect::<Vec<_>>()
     };
-    if path == "/" { host.to_owned() } else { format!("{host}{path}") }
+    let found = match Location::parse(image.as_str().as_bytes()) {
+        Some(target) => only(&|key| matches(key, &target)),
+        None => Vec::new(),
+    };
+    if found.is_empty() && is_of_default_registry(image) { only(&|key| key == DEFAULT_KEY) } else { found }
 }
 
-/// Whether a key is for `HOST/REPOSITORY`: the same port, as many labels, each matching, and a path that it begins with.
-fn matches(key: &str, target: &str) -> bool {
-    let (host, path) = split(key);
-    let (target_host, target_path) = split(target);
-    let ((name, port), (target_name, target_port)) = (split_port(host), split_port(target_host));
-    let (labels, target_labels) = (name.split('.'), target_name.split('.'));
+/// Kubernetes goes by the first component here: `localhost/app` counts as Docker's.
+fn is_of_default_registry(image: &ImageName) -> bool {
+    let first = image.as_str().split('/').next().unwrap_or_default();
+    matches!(first, "docker.io" | "index.docker.io") || !first.contains(['.', ':'])
+}
+
+/// Whether a key is for the image: the same port, as many labels, each matching, and a path that it begins with.
+fn matches(key: &[u8], target: &Location) -> bool {
+    let Some(glob) = Location::parse(key) else { return false };
+    let ((name, port), (target_name, target_port)) = (glob.name_and_port(), target.name_and_port());
+    let labels = || name.split(|byte| *byte == b'.');
+    let target_labels = || target_name.split(|byte| *byte == b'.');
     port == target_port
-        && labels.clone().count() == target_labels.clone().count()
-        && target_path.starts_with(path)
-        && labels.zip(target_labels).all(|(glob, label)| is_like(glob.as_bytes(), label.as_bytes()))
+        && labels().count() == target_labels().count()
+        && target.path.starts_with(&glob.path)
+        && labels().zip(target_labels()).all(|(glob, label)| is_like(glob, label))
 }
 
-fn split(url: &str) -> (&str, &str) {
-    url.find('/').map_or((url, ""), |at| url.split_at(at))
-}
-
-fn split_port(host: &str) -> (&str, &str) {
-    match host.rsplit_once(':') {
-        // An IPv6 address without a port has its colons in brackets.
-        Some((name, port)) if !port.ends_with(']') => (name, port),
-        _ => (host, ""),
-    }
-}
-
-/// Go's `filepath.Match` for one label, with `*` and `?`.
+/// Go's `filepath.Match` for one label of letters that hosts of images have: `*`, and `[...]`, by which an IPv6 address
+/// without a port matches one letter, and not itself.
 fn is_like(glob: &[u8], text: &[u8]) -> bool {
     match (glob, text) {
         ([], []) => true,
-        ([b'*', rest @ ..], _) => (0..=text.len()).any(|from| is_like(rest, &text[from..])),
-        ([b'?', glob @ ..], [_, text @ ..]) => is_like(glob, text),
+        ([b'*', rest @ ..], _) => {
+            (0..=text.len()).any(|from| is_like(rest, text.get(from..).unwrap_or_default()))
+        }
+        ([b'[', rest @ ..], [byte, text @ ..]) => {
+            let Some(end) = rest.iter().position(|byte| *byte == b']') else { return false };
+            let (class, rest) = rest.split_at(end);
+            class.contains(byte) && is_like(rest.get(1..).unwrap_or_default(), text)
+        }
         ([a, glob @ ..], [b, text @ ..]) if a == b => is_like(glob, text),
         _ => false,
     }
@@ -94,13 +90,13 @@ fn is_like(glob: &[u8], text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use expect_test::{Expect, expect};
-    use tcr::sensitive::Sensitive;
 
     use super::*;
+    use crate::sensitive::Sensitive;
 
     #[track_caller]
     fn check(image: &str, secrets: &[(&str, &[&str])], expected: Expect) {
-        let login = || Login { username: "u".to_owned(), password: Sensitive::new("p") };
+        let login = || Login { username: "u".to_owned(), password: Sensitive::new("p"), ..Login::default() };
         let logins = |keys: &[&str]| keys.iter().map(|key| ((*key).to_owned(), login())).collect();
         let secrets: Vec<(&str, BTreeMap<String, Login>)> =
             secrets.iter().map(|(name, keys)| (*name, logins(keys))).collect();
@@ -139,14 +135,14 @@ mod tests {
     fn labels_may_be_globs_and_ports_must_be_the_same() {
         let keys: &[(&str, &[&str])] = &[
             ("any", &["*.tencentcloudcr.com"]),
-            ("some", &["d?mo*.tencentcloudcr.com"]),
+            ("some", &["d*mo*.tencentcloudcr.com"]),
             ("few", &["*.com"]),
             ("port", &["demo.tencentcloudcr.com:5000"]),
         ];
         check(
             "demo.tencentcloudcr.com/a",
             keys,
-            expect!["some d?mo*.tencentcloudcr.com, any *.tencentcloudcr.com"],
+            expect!["some d*mo*.tencentcloudcr.com, any *.tencentcloudcr.com"],
         );
         check("demo.tencentcloudcr.com:5000/a", keys, expect!["port demo.tencentcloudcr.com:5000"]);
     }

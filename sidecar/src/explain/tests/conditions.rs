@@ -1,0 +1,168 @@
+//! What kubelets and container runtimes say, and what is made of it, whatever the registry answers from here.
+
+use super::*;
+
+/// Words of a node, with the reason that they lead to and a piece of what is to be done.
+const SAID: &[(&str, &str, &str)] = &[
+    (
+        "rpc error: code = Unavailable desc = connection error: desc = \"transport: Error while dialing: dial unix /run/containerd/containerd.sock: connect: connection refused\"",
+        "RuntimeAway",
+        "platform team",
+    ),
+    (
+        "failed to do request: Head \"https://demo.tencentcloudcr.com/v2/\": proxyconnect tcp: dial tcp 10.9.9.9:3128: i/o timeout",
+        "ProxyFailed",
+        "NO_PROXY",
+    ),
+    (
+        "choosing image for platform: no image found in image index for architecture \"arm64\", variant \"v8\", OS \"linux\"",
+        "PlatformMissing",
+        "image's author",
+    ),
+    (
+        "no matching manifest for linux/arm64/v8 in the manifest list entries",
+        "PlatformMissing",
+        "image's author",
+    ),
+    (
+        "failed to extract layer sha256:ab: write /var/lib/containerd/x: no space left on device: unknown",
+        "NodeDiskFull",
+        "free the node's disk",
+    ),
+    ("mkdir /var/lib/containerd/tmpmounts/x: read-only file system", "NodeDiskBroken", "drain the node"),
+    (
+        "image pull failed for a because the signature validation failed: Source image rejected: A signature was required, but no signature exists",
+        "SignatureValidationFailed",
+        "sign the image",
+    ),
+    (
+        "unexpected status from HEAD request to https://demo.tencentcloudcr.com/v2/a/manifests/v1: 412 Precondition Failed",
+        "BlockedByPolicy",
+        "policy",
+    ),
+    (
+        "unexpected status code https://demo.tencentcloudcr.com/v2/team/app/manifests/v1: 429 Too Many Requests - Server message: toomanyrequests",
+        "RateLimited",
+        "platform team",
+    ),
+    ("pull QPS exceeded", "KubeletRateLimited", "registryPullQPS"),
+    (
+        "unsupported media type application/vnd.cncf.helm.config.v1+json: not found",
+        "NotAnImage",
+        "push an OCI",
+    ),
+    (
+        "media type \"application/vnd.docker.distribution.manifest.v1+prettyjws\" is no longer supported since containerd v2.1",
+        "NotAnImage",
+        "push an OCI",
+    ),
+    (
+        "failed to copy: httpReadSeeker: failed open: content at https://demo.tencentcloudcr.com/v2/team/app/blobs/sha256:ab not found: not found",
+        "LayerMissing",
+        "push the image again",
+    ),
+    (
+        "failed commit on ref \"layer-sha256:ab\": unexpected commit digest sha256:cd, expected sha256:ab: failed precondition",
+        "LayerDamaged",
+        "proxy, cache, mirror",
+    ),
+    (
+        "failed to extract layer sha256:ab: archive/tar: invalid tar header: unknown",
+        "LayerUnpackFailed",
+        "image's author",
+    ),
+    (
+        "failed to do request: Head \"https://demo.tencentcloudcr.com/v2/\": http: server gave HTTP response to HTTPS client",
+        "RegistrySpeaksHttp",
+        "hosts.toml",
+    ),
+    (
+        "image pull failed for a because the registry is unavailable: 503",
+        "RegistryUnavailable",
+        "registry's state",
+    ),
+    (
+        "unexpected status from HEAD request to https://demo.tencentcloudcr.com/v2/a/manifests/v1: 502 Bad Gateway",
+        "RegistryUnavailable",
+        "registry's state",
+    ),
+    (
+        "failed to copy: read tcp 10.1.1.1:3333->10.0.0.2:443: read: connection reset by peer",
+        "TransferCut",
+        "MTU",
+    ),
+    ("httpReadSeeker: failed open: unexpected EOF", "TransferCut", "MTU"),
+    (
+        "failed to pull and unpack image \"a\": context canceled",
+        "PullCancelled",
+        "image_pull_progress_timeout",
+    ),
+    (
+        "failed to do request: Head \"https://mirror.example.com/v2/team/app/manifests/v1?ns=demo.tencentcloudcr.com\": dial tcp 10.8.8.8:443: connect: connection refused",
+        "OtherHostUnreachable",
+        "mirror.example.com",
+    ),
+    (
+        "failed to do request: Get \"https://demo.tencentcloudcr.com/v2/\": x509: certificate has expired or is not yet valid",
+        "CertificateUntrusted",
+        "demo.tencentcloudcr.com",
+    ),
+    ("lease \"x\" does not exist: the moon is full", "PullErrorUnknown", "journalctl"),
+    ("snapshot sha256:ab does not exist: not found", "PullErrorUnknown", "journalctl"),
+];
+
+#[test]
+fn what_the_node_says_counts_whatever_the_registry_answers_from_here() {
+    let answers = [Some(PullAnswer::Pulls), Some(refused()), None];
+    for (message, reason, to_do) in SAID {
+        for (answer, word) in answers.iter().flat_map(|it| [(it, "ErrImagePull"), (it, "ImagePullBackOff")]) {
+            let mut facts = well();
+            facts.answers.clear();
+            if let Some(answer) = answer {
+                facts.answer("tcr.ipsdemo", answer.clone());
+            }
+            let told = match word {
+                "ErrImagePull" => (*message).to_owned(),
+                _ => format!("Back-off pulling image \"{IMAGE}\": ErrImagePull: {message}"),
+            };
+            facts.pod.images[0].waiting = Some((word.to_owned(), told));
+            let found = findings(&facts);
+            let problem = found.images[0].problem.as_ref();
+            assert_eq!(problem.map(|it| it.reason), Some(*reason), "{message} with {answer:?}");
+            assert!(found.to_do.contains(to_do), "{message}: {}", found.to_do);
+            assert_ne!(found.verdict, Verdict::Pulls);
+        }
+    }
+}
+
+#[test]
+fn words_of_any_length_are_repeated_shortened() {
+    let mut facts = well();
+    facts.heard(&"moon ".repeat(1000));
+    let found = findings(&facts);
+    let problem = found.images[0].problem.as_ref().unwrap();
+    assert!(problem.reason == "PullErrorUnknown" && problem.message.len() < 500);
+}
+
+#[test]
+fn an_image_volume_is_explained_by_the_pods_events() {
+    let mut facts = well();
+    facts.pod.images[0].user = "volume models".to_owned();
+    let message = format!("Failed to pull image \"{IMAGE}\": no space left on device");
+    facts.events =
+        Seen::Known(vec![EventFact { at: Some(at(70)), reason: "Failed".to_owned(), message, count: 1 }]);
+    assert_eq!(findings(&facts).images[0].problem.as_ref().unwrap().reason, "NodeDiskFull");
+}
+
+#[test]
+fn debugging_with_a_private_image_is_done_in_a_copy() {
+    check(
+        |facts| {
+            facts.lacking();
+            facts.pod.images[0].user = "ephemeral container debugger".to_owned();
+        },
+        expect![[r#"
+            Fails ReferenceMissing: the Pod does not refer to tcr.ipsdemo: it was made while admission was away, or before its ServiceAccount referred to it, and a Pod's list never changes
+            to do: debug a copy of the Pod, which gets the Secret when it is made: kubectl -n shop debug web-1 -it --image=demo.tencentcloudcr.com/team/app:v1 --copy-to=web-1-debug"#]],
+    );
+}
