@@ -10,7 +10,9 @@ use crate::Limits;
 pub(crate) const STALLED: Duration = Duration::from_millis(500);
 /// How long a connection is given to say something, or to go on with its handshake, before it counts as
 /// silent.
-const ARRIVING: Duration = Duration::from_millis(100);
+const ARRIVING: Duration = Duration::from_millis(200);
+/// How long it may go on saying something before its first request, and count as one that comes.
+const LONGEST_ARRIVAL: Duration = Duration::from_secs(1);
 /// How long a connection that was told to close may take for it.
 const FAREWELL: Duration = Duration::from_secs(5);
 /// Requests that were taken back, more than were let finish: an API server gives up one in a while, and
@@ -57,7 +59,7 @@ struct Seen {
 pub(crate) enum Stage {
     /// There was no request yet.
     Silent,
-    /// All that it has are bodies that stand still.
+    /// All that it has are bodies that stand still and answers that are not taken.
     Stalled,
     /// It is between requests.
     Idle,
@@ -175,12 +177,18 @@ impl Activity {
     pub(crate) fn stage(&self, now: Instant) -> (Stage, Instant) {
         let seen = self.seen();
         let stage = match &*seen {
-            Seen { proven: false, heard, .. } if now.duration_since(*heard) < ARRIVING => {
+            Seen { proven: false, heard, since, .. }
+                if now.duration_since(*heard) < ARRIVING && now.duration_since(*since) < LONGEST_ARRIVAL =>
+            {
                 return (Stage::Arriving, seen.since);
             }
             Seen { proven: false, heard, .. } => return (Stage::Silent, *heard),
             Seen { open: 0, .. } => Stage::Idle,
-            Seen { open, reading, since, .. } if open == reading && now - *since >= STALLED => Stage::Stalled,
+            Seen { open, reading, answering, since, .. }
+                if *open == reading + answering && now.duration_since(*since) >= STALLED =>
+            {
+                Stage::Stalled
+            }
             _ => Stage::Busy,
         };
         (stage, seen.since)
@@ -240,6 +248,8 @@ mod tests {
         assert_eq!(activity.stage(now + SECOND).0, Stage::Silent);
         activity.read(1);
         assert_eq!(activity.stage(Instant::now()).0, Stage::Arriving);
+        activity.seen().heard = now + SECOND;
+        assert_eq!(activity.stage(now + SECOND).0, Stage::Silent, "it has been coming for long enough");
         assert_eq!(activity.next(now + 9 * SECOND, &limits()), Next::Wait(now + 10 * SECOND));
         assert_eq!(activity.next(now + 10 * SECOND, &limits()), end("it sends no request"));
         activity.request_began();

@@ -17,7 +17,7 @@ const BESIDES: usize = 4 << 10;
 /// A body up to this size finds room where the rest is full of larger ones.
 const SMALL: usize = 64 << 10;
 /// Requests that wait for room; further ones are told at once.
-const MOST_WAITING: usize = 64;
+const MOST_WAITING: usize = 1024;
 /// How soon a request that waits looks again for bodies that stand still.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -107,8 +107,9 @@ impl Bodies {
         }
         let bytes = told.unwrap_or(longest);
         let peer = caller.as_ref().map_or(IpAddr::from([0, 0, 0, 0]), |caller| caller.peer);
-        let (place, stop) = self.place(peer, bytes, until).await?;
+        // Waiting for room is no work either, for which a connection would be kept.
         let reading = caller.map(Reading::of);
+        let (place, stop) = self.place(peer, bytes, until).await?;
         let read = self.fill(body, &place, told, longest, reading.as_ref());
         let bytes = tokio::select! {
             read = tokio::time::timeout_at(until.into(), read) => read.unwrap_or(Err(BodyError::TooLate))?,

@@ -32,13 +32,13 @@ const HEAD: usize = 16 << 10;
 const HEADERS: usize = 64;
 /// HTTP/2: requests at a time on one connection; whoever has more opens another one.
 #[cfg(feature = "webhook")]
-const STREAMS: u32 = 100;
+const STREAMS: u32 = 50;
 /// HTTP/2: what a body may send before it is read.
 #[cfg(feature = "webhook")]
 const STREAM_WINDOW: u32 = 64 << 10;
 /// HTTP/2: what all bodies of a connection may send before they are read.
 #[cfg(feature = "webhook")]
-const CONNECTION_WINDOW: u32 = 256 << 10;
+const CONNECTION_WINDOW: u32 = 128 << 10;
 /// HTTP/2: decoded headers of a request, in bytes.
 #[cfg(feature = "webhook")]
 const HEADER_LIST: u32 = 8 << 10;

@@ -74,9 +74,8 @@ impl Crowd {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets a connection in, in the place of another one where there are too many: of one that has itself
-    /// just come, only where that is `urgent`.
-    pub(crate) fn admit(&self, peer: IpAddr, now: Instant, urgent: bool) -> Admitted {
+    /// Lets a connection in, in the place of another one where there are too many.
+    pub(crate) fn admit(&self, peer: IpAddr, now: Instant) -> Admitted {
         let peer = network(peer);
         let mut members = self.members();
         if members.places.len() >= members.most {
@@ -88,7 +87,7 @@ impl Crowd {
                     Standing { id, peer: place.peer, stage, since }
                 })
                 .collect();
-            let Some(leaves) = who_leaves(&standing, peer, urgent) else { return Admitted::Not };
+            let Some(leaves) = who_leaves(&standing, peer) else { return Admitted::Not };
             if let Some(place) = members.places.remove(&leaves) {
                 let gently = members.leaving.len() < members.most.div_ceil(4);
                 members.leaving.insert(leaves);
@@ -129,14 +128,13 @@ struct Standing {
 
 /// Which connection leaves for one of `newcomer`: none that has work. First of callers that have more than
 /// an equal share of all; of those the one that would be missed least, and for longest.
-fn who_leaves(standing: &[Standing], newcomer: IpAddr, urgent: bool) -> Option<u64> {
+fn who_leaves(standing: &[Standing], newcomer: IpAddr) -> Option<u64> {
     let mut counts: BTreeMap<IpAddr, usize> = BTreeMap::new();
     standing.iter().for_each(|member| *counts.entry(member.peer).or_default() += 1);
     counts.entry(newcomer).or_default();
     let share = (standing.len() + 1).div_ceil(counts.len());
     let of_peer = |peer: IpAddr| counts.get(&peer).copied().unwrap_or_default();
-    let first_kept = if urgent { Stage::Busy } else { Stage::Arriving };
-    let may_leave = standing.iter().filter(|member| member.stage < first_kept);
+    let may_leave = standing.iter().filter(|member| member.stage < Stage::Arriving);
     may_leave
         .min_by_key(|member| (of_peer(member.peer) < share, member.stage, member.since))
         .map(|member| member.id)
@@ -176,15 +174,13 @@ mod tests {
     #[test]
     fn the_one_that_is_missed_least_leaves() {
         use Stage::{Arriving, Busy, Idle, Silent, Stalled};
-        let leaves = |all: &[(u8, Stage, u64)], newcomer| who_leaves(&standing(all), peer(newcomer), false);
+        let leaves = |all: &[(u8, Stage, u64)], newcomer| who_leaves(&standing(all), peer(newcomer));
         assert_eq!(leaves(&[(1, Idle, 0), (1, Silent, 5), (1, Silent, 4), (1, Busy, 0)], 1), Some(2));
         assert_eq!(leaves(&[(1, Idle, 0), (1, Stalled, 5), (1, Busy, 0)], 1), Some(1));
         assert_eq!(leaves(&[(1, Busy, 0), (2, Busy, 0)], 3), None);
         // Of two that have more than their share, before a silent one of somebody who has less.
         assert_eq!(leaves(&[(2, Silent, 0), (1, Idle, 1), (1, Idle, 2), (1, Idle, 3)], 3), Some(1));
         assert_eq!(leaves(&[(1, Arriving, 0), (1, Busy, 0)], 3), None);
-        let urgent = standing(&[(1, Arriving, 1), (1, Arriving, 0), (1, Busy, 0)]);
-        assert_eq!(who_leaves(&urgent, peer(3), true), Some(1));
         // Whoever has all of them may be the only one there is.
         assert_eq!(leaves(&[(1, Idle, 1), (1, Idle, 0)], 1), Some(1));
     }
@@ -192,21 +188,22 @@ mod tests {
     #[test]
     fn who_left_is_told_and_gives_up_no_place_twice() {
         let crowd = Crowd::new(2);
-        let now = Instant::now();
-        let admit = |last| match crowd.admit(peer(last), now, true) {
+        let later = Instant::now() + Duration::from_secs(2);
+        let admit = |last, at| match crowd.admit(peer(last), at) {
             Admitted::As(member) => member,
             Admitted::Not => panic!("there is room"),
         };
-        let (first, second) = (admit(1), admit(1));
+        let (first, second) = (admit(1, Instant::now()), admit(1, Instant::now()));
         second.activity.request_began();
-        let third = admit(2);
+        assert!(matches!(crowd.admit(peer(2), Instant::now()), Admitted::Not), "both have just come");
+        let third = admit(2, later);
         assert_eq!(*first.told.borrow(), Told::MakeRoom { gently: true });
         third.activity.request_began();
-        assert!(matches!(crowd.admit(peer(3), now, true), Admitted::Not));
+        assert!(matches!(crowd.admit(peer(3), later), Admitted::Not));
         drop(first);
-        assert!(matches!(crowd.admit(peer(3), now, true), Admitted::Not), "its place is the third one's");
+        assert!(matches!(crowd.admit(peer(3), later), Admitted::Not), "its place is the third one's");
         drop(third);
-        let _fourth = admit(3);
+        let _fourth = admit(3, later);
         crowd.close();
         assert_eq!(*second.told.borrow(), Told::Close);
     }
@@ -230,7 +227,7 @@ mod tests {
             let mut all: Vec<(u8, Stage, u64)> = Vec::new();
             all.extend(many.iter().map(|&(stage, since)| (1, stages[stage], since)));
             all.extend(few.iter().map(|&(stage, since)| (2, stages[stage], since)));
-            let leaves = who_leaves(&standing(&all), peer(newcomer), false).unwrap();
+            let leaves = who_leaves(&standing(&all), peer(newcomer)).unwrap();
             prop_assert!((leaves as usize) < many.len());
         }
     }

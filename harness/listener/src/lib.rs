@@ -80,7 +80,7 @@ pub enum Protocol {
 const SOCKET_BUFFER: u32 = 64 << 10;
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
-/// How long those that have just come are left alone by the next one.
+/// How soon the next one looks again whether another may leave.
 const SOON: Duration = Duration::from_millis(20);
 /// The wait after a connection that could not be accepted, such as for want of file descriptors.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -100,13 +100,11 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Waits for a place. The others wait to be accepted meanwhile, which costs neither side anything.
 async fn admitted(crowd: &Crowd, peer: IpAddr) -> Member {
-    let mut urgent = false;
     loop {
-        match crowd.admit(peer, Instant::now(), urgent) {
+        match crowd.admit(peer, Instant::now()) {
             Admitted::As(member) => return member,
             Admitted::Not => tokio::time::sleep(SOON).await,
         }
-        urgent = true;
     }
 }
 

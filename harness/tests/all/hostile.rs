@@ -18,8 +18,8 @@ use crate::support::{REVIEW, Workspace};
 
 /// More than the server has connections (64 here), several times.
 const CALLERS: usize = 300;
-/// What all of them together may add to its memory: connections, windows and bodies at their limits.
-const MORE_MEMORY_KIB: usize = 24 << 10;
+/// What all of them together may add to its memory: connections, windows, bodies, and answers that nobody takes.
+const MORE_MEMORY_KIB: usize = 32 << 10;
 
 /// A server over TLS, and who trusts it.
 struct Target {
