@@ -88,15 +88,15 @@ impl Cli {
         let set = match &self.command {
             Command::Serve(serve) => match serve.logging() {
                 (own, LogFormat::Text) => {
-                    registry.with(output.with_filter(without_answers(own.max(level)))).try_init()
+                    registry.with(output.with_filter(bounded_log(own.max(level)))).try_init()
                 }
                 (own, LogFormat::Json) => {
                     let output = output.json().flatten_event(true);
-                    registry.with(output.with_filter(without_answers(own.max(level)))).try_init()
+                    registry.with(output.with_filter(bounded_log(own.max(level)))).try_init()
                 }
             },
             _ => {
-                let mut filter = without_answers(level);
+                let mut filter = bounded_log(level);
                 if self.verbose == 0 {
                     // What this run's flags keep from the policy is no news to whoever gave them.
                     filter = filter.with_target("host_capabilities", LevelFilter::ERROR);
@@ -169,8 +169,9 @@ fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         .with_context(failed)
 }
 
-/// A level for all but the client of the API server: it logs an answer that it cannot parse, whole,
-/// and an answer may be a Secret.
-fn without_answers(level: LevelFilter) -> Targets {
-    Targets::new().with_default(level).with_target("kube_client", LevelFilter::ERROR.min(level))
+/// A level for all but the client of the API server, which logs an answer that it cannot parse, whole, and an answer
+/// may be a Secret; and the server of HTTP/2, which has a warning for each stream that a caller takes back.
+fn bounded_log(level: LevelFilter) -> Targets {
+    let error = LevelFilter::ERROR.min(level);
+    Targets::new().with_default(level).with_target("kube_client", error).with_target("h2", error)
 }

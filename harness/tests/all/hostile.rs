@@ -351,12 +351,19 @@ async fn the_readiness_port_answers_probes_beside_silent_callers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn made_up_kinds_and_operations_are_other_in_the_metrics() {
     let target = Target::start();
-    let made_up = REVIEW
-        .replace(r#""kind":"Pod"}"#, &format!(r#""kind":"{}"}}"#, "K".repeat(5 << 20)))
-        .replace(r#""operation":"CREATE""#, r#""operation":"MADE-UP""#);
+    let made_up = |kind: &str| {
+        REVIEW
+            .replace(r#""kind":"Pod"}"#, &format!(r#""kind":"{kind}"}}"#))
+            .replace(r#""operation":"CREATE""#, r#""operation":"MADE-UP""#)
+    };
     let url = format!("https://localhost:{}/validate/adding", target.server.reviews);
-    let request = target.honest.post(url).header("content-type", "application/json").body(made_up);
-    assert!(request.send().await.unwrap().status().is_success());
+    for (kind, status) in
+        [("MadeUp".to_owned(), StatusCode::OK), ("K".repeat(5 << 20), StatusCode::UNPROCESSABLE_ENTITY)]
+    {
+        let request =
+            target.honest.post(&url).header("content-type", "application/json").body(made_up(&kind));
+        assert_eq!(request.send().await.unwrap().status(), status);
+    }
     assert_eq!(target.review().await.unwrap(), StatusCode::OK);
     let (_, metrics) = target.server.get("/metrics").await;
     assert!(
