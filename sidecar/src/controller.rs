@@ -186,7 +186,8 @@ async fn lead(
     };
     watch_streams::start(&kube, &key, &see, &tasks);
     let inputs = core::Inputs { sightings, news, links, asked, stop };
-    core::Core::new(kube, settings, key, keepers, poller, ready, see, tasks).run(inputs).await
+    let outputs = core::Outputs { ready, see, tasks };
+    core::Core::new(kube, settings, key, keepers, poller, outputs).run(inputs).await
 }
 
 /// The Pod's name, and something of this process alone.

@@ -62,6 +62,17 @@ pub(super) struct Inputs {
     pub(super) stop: watch::Receiver<bool>,
 }
 
+/// Whom the core tells.
+#[derive(Debug)]
+pub(super) struct Outputs {
+    /// Turns true when everything was listed.
+    pub(super) ready: watch::Sender<bool>,
+    /// For watches that start later.
+    pub(super) see: mpsc::Sender<Sighting>,
+    /// For tasks that start later.
+    pub(super) tasks: Tasks,
+}
+
 /// The state and what works on it.
 pub(super) struct Core {
     pub(super) client: Client,
@@ -90,10 +101,7 @@ pub(super) struct Core {
     look_at: HashMap<Arc<str>, Instant>,
     unlisted_objects: Unlisted<String>,
     unlisted_namespaces: Unlisted<Arc<str>>,
-    ready: watch::Sender<bool>,
-    /// For watches that start later.
-    see: mpsc::Sender<Sighting>,
-    tasks: Tasks,
+    outputs: Outputs,
 }
 
 /// A Secret of ours that has to be read.
@@ -129,12 +137,10 @@ impl Core {
         key: InstallationKey,
         keepers: Keepers,
         links: Links,
-        ready: watch::Sender<bool>,
-        see: mpsc::Sender<Sighting>,
-        tasks: Tasks,
+        outputs: Outputs,
     ) -> Self {
         Self {
-            announcer: Announcer::start(client.clone(), &tasks),
+            announcer: Announcer::start(client.clone(), &outputs.tasks),
             hand: Arc::new(Hand::new(client.clone(), key.clone())),
             client,
             settings,
@@ -158,9 +164,7 @@ impl Core {
             look_at: HashMap::new(),
             unlisted_objects: Unlisted::default(),
             unlisted_namespaces: Unlisted::default(),
-            ready,
-            see,
-            tasks,
+            outputs,
         }
     }
 
@@ -224,7 +228,7 @@ impl Core {
     }
 
     fn listing_done(&mut self) {
-        if !self.listings.are_complete() || *self.ready.borrow() {
+        if !self.listings.are_complete() || *self.outputs.ready.borrow() {
             return;
         }
         self.refresh_all();
@@ -237,9 +241,9 @@ impl Core {
             "everything was listed"
         );
         // Only now can be told which of them are stuck.
-        watch_streams::start_pods(&self.client, &self.see, &self.tasks);
+        watch_streams::start_pods(&self.client, &self.outputs.see, &self.outputs.tasks);
         // Nobody listening means that nobody asks.
-        let _ = self.ready.send(true);
+        let _ = self.outputs.ready.send(true);
     }
 
     /// Namespaces were listed anew: one may have gone, and come again, without a word, and somebody's own Secret
@@ -281,7 +285,7 @@ impl Core {
         item.fill(&self.passwords, held, &self.settings.allowed_roots, &mut self.state, checks.as_ref());
         let distribution = item.object.distribution(item.content.clone());
         item.dirty = true;
-        if self.state.ask(name, distribution) && *self.ready.borrow() {
+        if self.state.ask(name, distribution) && *self.outputs.ready.borrow() {
             let names: Vec<Arc<str>> = self.state.observed().names().cloned().collect();
             names.iter().for_each(|name| self.queue.push(name, Lane::Bulk));
             self.advise_all();
@@ -290,7 +294,7 @@ impl Core {
 
     /// Lets in some of what nobody waits for; when the next are.
     fn let_in(&mut self, now: Instant) -> Option<Instant> {
-        if !*self.ready.borrow() {
+        if !*self.outputs.ready.borrow() {
             return None;
         }
         let namespaces = self.backlog.let_in(now);
@@ -299,7 +303,7 @@ impl Core {
     }
 
     fn start_writers(&mut self) {
-        if !*self.ready.borrow() {
+        if !*self.outputs.ready.borrow() {
             return;
         }
         let now = Instant::now();
@@ -465,7 +469,7 @@ impl Core {
 
     /// Whether nothing is left to write now.
     pub(super) fn is_settled(&self) -> bool {
-        *self.ready.borrow() && self.queue.is_idle() && self.writers.is_empty()
+        *self.outputs.ready.borrow() && self.queue.is_idle() && self.writers.is_empty()
     }
 }
 

@@ -117,7 +117,7 @@ fn classify(message: &str) -> PullError {
     if let Some((error, _)) = WORDS.iter().find(|(_, words)| has(words)) {
         return *error;
     }
-    let says_no_more = message.trim_end_matches(|c: char| c == '"' || c == ':' || c == ' ');
+    let says_no_more = message.trim_end_matches(['"', ':', ' ']);
     let is_bare = says_no_more.rsplit("back-off pulling image \"").next();
     let is_bare = message.contains("back-off pulling image") && is_bare.is_some_and(|it| !it.contains(' '));
     // Without any sentence the reason is all there is.

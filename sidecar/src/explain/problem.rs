@@ -224,7 +224,7 @@ pub(super) fn never_pulled() -> Problem {
 /// Something that no credential changes.
 pub(super) fn condition(case: &Case<'_>, condition: &NodeCondition, heard: &Heard) -> Problem {
     let NodeCondition { reason, who, cause, to_do, .. } = condition;
-    Problem::new(*reason, format!("{}: {cause}: {}", node(case), heard.words), who.asks(to_do))
+    Problem::new(reason, format!("{}: {cause}: {}", node(case), heard.words), who.asks(to_do))
 }
 
 /// Words that are not known here.
