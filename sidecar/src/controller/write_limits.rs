@@ -24,7 +24,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// Between two trials: a policy may go or come at any time.
 const PERIOD: Duration = Duration::from_secs(600);
 /// The same while something is not in force: a new installation has its policies last.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_secs(10);
 /// The wait after a trial that told nothing.
 const AGAIN: Duration = Duration::from_secs(5);
 /// Tries to write to a Lease that is renewed at the same time.

@@ -274,7 +274,9 @@ async fn selection(world: &mut World) -> Result<()> {
     world.pod("good", "private", private, json!({}), UNAUTHORIZED).await?;
     world.expect("good/private", "fails", "DomainNotListed", "add vpc to spec.tcr.domains").await?;
 
-    world.pod("good", "tag", "demo.tencentcloudcr.com/team/app:v2", json!({}), "v2: not found").await?;
+    let tag = "demo.tencentcloudcr.com/team/app:v2";
+    let not_found = format!("failed to resolve reference \"{tag}\": {tag}: not found");
+    world.pod("good", "tag", tag, json!({}), &not_found).await?;
     world.expect("good/tag", "fails", "ImageNotFound", "name or tag").await
 }
 

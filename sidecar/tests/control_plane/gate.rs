@@ -103,7 +103,9 @@ impl Drop for Gate {
 
 async fn pass(State(inside): State<Arc<Inside>>, request: Request) -> Response {
     inside.connected().await;
-    let is_write = !matches!(*request.method(), Method::GET | Method::HEAD);
+    // What is only tried changes nothing.
+    let is_trial = request.uri().query().is_some_and(|query| query.contains("dryRun="));
+    let is_write = !matches!(*request.method(), Method::GET | Method::HEAD) && !is_trial;
     let last = if is_write { inside.count() } else { None };
     if last == Some(LastWrite::Lost) {
         inside.shut.send_replace(true);

@@ -186,6 +186,8 @@ impl Limits {
     /// Waits until the policy refuses everything that it should.
     async fn in_force(&self, policy: &str) -> Result<()> {
         eventually(&format!("{policy} to be in force"), SOON, async || {
+            // What was let through before may have deleted one of them.
+            self.cluster.plane.apply(&objects::there(&identity().username())).await?;
             if let Some(passed) = self.passes(policy).await? {
                 bail!("{passed} passes");
             }

@@ -28,6 +28,9 @@ fn static_credential(namespaces: &str) -> Value {
         "username": "100012345678", "passwordSecretRef": {"name": "demo-password", "key": "password"}}})
 }
 
+/// Whom the policy lets make Secrets with our labels, by default.
+const CONTROLLER: &str = "system:serviceaccount:tcr-assistant-system:tcr-assistant-manager";
+
 /// A Secret as the controller makes it.
 fn managed(namespace: &str) -> String {
     let labels = json!({"app.kubernetes.io/managed-by": "tcr-assistant", "tcr.tencentcloudcr.com/image-pull-secret": "demo"});
@@ -126,12 +129,12 @@ async fn tell_warnings(cluster: &Cluster) -> Result<()> {
         );
     }
 
-    cluster.apply(&managed(&shop)).await?.silent();
+    cluster.apply(&managed(&shop)).await?.warned("has the labels of one that is managed by tcr-assistant");
     let label = cluster.sees(&["-n", &shop, "annotate", "secret/tcr.ipsdemo", "by=hand"]).await?;
     label.warned("is managed by tcr-assistant");
     cluster.sees(&["-n", &shop, "delete", "secret/tcr.ipsdemo"]).await?.warned("this change will be undone");
 
-    cluster.apply(&managed(&shop)).await?.silent();
+    cluster.apply(&managed(&shop)).await?.warned("has the labels of one that is managed by tcr-assistant");
     delete_namespace(cluster, &shop).await?;
     let deleted = cluster.sees(&["delete", "imagepullsecret/instance", "--wait=false"]).await?;
     deleted.warned("its credential stays valid in \"tcr-demo0002\"");
@@ -260,7 +263,12 @@ async fn tell_refusals(cluster: &Cluster) -> Result<()> {
         refused(&output, "remove the entry");
     }
 
-    cluster.apply(&managed(&shop)).await?.silent();
+    refused(
+        &cluster.try_out(&managed(&shop)).await?,
+        "has the labels of one that is managed by tcr-assistant",
+    );
+    let controller = ["create", "-f", "-", &format!("--as={CONTROLLER}"), "--as-group=system:masters"];
+    cluster.kubectl_with(&controller, &managed(&shop)).await?.checked()?;
     let annotate = cluster.kubectl(&["-n", &shop, "annotate", "secret/tcr.ipsdemo", "by=hand"]).await?;
     refused(&annotate, "is managed by tcr-assistant");
     let unlabel = ["-n", &shop, "label", "secret/tcr.ipsdemo", "app.kubernetes.io/managed-by-"];
