@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::reviewer::Reviewer;
 
 /// Kubelets and scrapers have one each.
-const MOST_CONNECTIONS: usize = 32;
+const MOST_CONNECTIONS: usize = 128;
 
 /// Why the webhook is not ready, if it is not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

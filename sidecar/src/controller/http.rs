@@ -17,7 +17,7 @@ use super::write_limits::WriteLimits;
 use crate::cloud::client::Client;
 
 /// Kubelets and scrapers have one each.
-const MOST_CONNECTIONS: usize = 32;
+const MOST_CONNECTIONS: usize = 128;
 
 /// What is served from.
 #[derive(Clone, Debug)]
