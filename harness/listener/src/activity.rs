@@ -10,7 +10,7 @@ use crate::Limits;
 pub(crate) const STALLED: Duration = Duration::from_millis(500);
 /// How long a connection is given to say something, or to go on with its handshake, before it counts as
 /// silent.
-const ARRIVING: Duration = Duration::from_millis(200);
+const ARRIVING: Duration = Duration::from_millis(100);
 /// How long it may go on saying something before its first request, and count as one that comes.
 const LONGEST_ARRIVAL: Duration = Duration::from_secs(1);
 /// How long a connection that was told to close may take for it.

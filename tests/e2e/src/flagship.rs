@@ -23,8 +23,8 @@ mod tour;
 
 const SECRET: &str = "tcr.ipsdemo";
 /// What the containers may use, at most: memory, and processor time.
-const LIMITS: [(&str, &str); 3] = [("manager", "30Mi"), ("webhook", "64Mi"), ("hosts-updater", "16Mi")];
-const PROCESSOR: &str = "100m";
+const LIMITS: [(&str, &str, &str); 3] =
+    [("manager", "30Mi", "100m"), ("webhook", "64Mi", ""), ("hosts-updater", "16Mi", "100m")];
 /// How containerd says that a registry does not let somebody in.
 const UNAUTHORIZED: [&str; 2] = ["401 Unauthorized", "authorization failed"];
 /// How it says that a name has no address.
@@ -136,10 +136,10 @@ async fn limits(world: &World) -> Result<()> {
         let limit = |name: &str| limits.get(name).map(|it| it.0.clone()).unwrap_or_default();
         found.insert(container.name, (limit("memory"), limit("cpu")));
     }
-    for (container, memory) in LIMITS {
+    for (container, memory, processors) in LIMITS {
         let limits = found.get(container).with_context(|| format!("there is no container {container}"))?;
         ensure!(
-            *limits == (memory.to_owned(), PROCESSOR.to_owned()),
+            *limits == (memory.to_owned(), processors.to_owned()),
             "{container} has the limits {limits:?}"
         );
     }
@@ -329,7 +329,7 @@ async fn replaced(world: &mut World) -> Result<()> {
 
 /// What each container has used at most, on whichever node.
 fn memory(used: Vec<ContainerMemory>) -> Result<()> {
-    for (container, limit) in LIMITS {
+    for (container, limit, _) in LIMITS {
         let all: Vec<_> = used.iter().filter(|it| it.container == container).collect();
         let peak = |of: fn(&ContainerMemory) -> u64| all.iter().map(|it| of(it)).max().unwrap_or(0);
         let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);

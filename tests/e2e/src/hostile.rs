@@ -39,7 +39,7 @@ pub(crate) struct Extent {
 
 impl Extent {
     pub(crate) fn new(short: bool, callers: Option<usize>, built: bool) -> Self {
-        let (usual, lasts) = if short { (300, 1) } else { (1000, 5) };
+        let (usual, lasts) = if short { (200, 1) } else { (1000, 5) };
         Self {
             callers: callers.unwrap_or(usual),
             lasts: Duration::from_secs(lasts),

@@ -42,7 +42,7 @@ enum Story {
         /// Fewer callers, for a shorter time
         #[arg(long)]
         short: bool,
-        /// Callers of each attack [default: 1000, with --short 300]
+        /// Callers of each attack [default: 1000, with --short 200]
         #[arg(long, value_name = "COUNT")]
         callers: Option<usize>,
         /// Attack what the tests have built instead of what ships; nothing holds that to the limits
