@@ -108,7 +108,10 @@ fn what(method: &Method, path: &str, query: &str) -> (&'static str, &'static str
     };
     let kind = KINDS.iter().find(|known| **known == kind).copied().unwrap_or("other");
     let is_watch = query.split('&').any(|part| matches!(part, "watch=true" | "watch=1"));
+    let is_dry_run = query.split('&').any(|part| part.starts_with("dryRun="));
     let verb = match *method {
+        // Changes nothing, whatever its method.
+        _ if is_dry_run => "dry-run",
         Method::GET if is_watch => "watch",
         Method::GET if has_name => "get",
         Method::GET => "list",
@@ -139,5 +142,7 @@ mod tests {
         let object = "/apis/tcr.tencentcloudcr.com/v1/imagepullsecrets/demo/status";
         assert_eq!(check(Method::PATCH, object, ""), ("patch", "imagepullsecrets"));
         assert_eq!(check(Method::GET, "/version", ""), ("list", "other"));
+        let trial = check(Method::POST, "/api/v1/namespaces/shop/secrets", "&dryRun=All&fieldManager=x");
+        assert_eq!(trial, ("dry-run", "secrets"));
     }
 }

@@ -6,13 +6,16 @@ use serde_json::{Map, Value, json};
 const PRIVATE: &str = "demo-vpc.tencentcloudcr.com/team/app:v1";
 const PUBLIC: &str = "registry.example.com/team/app:v1";
 
-/// A Pod's CREATE of about `size` bytes; its last container's image is private or not.
+/// Images of a Pod that the policy looks at.
+const LOOKED_AT: usize = 128;
+
+/// A Pod's CREATE of about `size` bytes; the last image that is looked at is private or not.
 pub(crate) fn pod(size: usize, is_private: bool) -> Vec<u8> {
     let image = if is_private { PRIVATE } else { PUBLIC };
     let containers = |count: usize| -> Vec<Value> {
         (0..count)
             .map(|index| {
-                let image = if index + 1 == count { image } else { PUBLIC };
+                let image = if index + 1 == count.min(LOOKED_AT) { image } else { PUBLIC };
                 container(index, image)
             })
             .collect()
