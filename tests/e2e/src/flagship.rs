@@ -24,7 +24,7 @@ mod tour;
 const SECRET: &str = "tcr.ipsdemo";
 /// What the containers may use, at most: memory, and processor time.
 const LIMITS: [(&str, &str, &str); 3] =
-    [("manager", "30Mi", "100m"), ("webhook", "64Mi", ""), ("hosts-updater", "16Mi", "100m")];
+    [("manager", "30Mi", "100m"), ("webhook", "128Mi", ""), ("hosts-updater", "16Mi", "100m")];
 /// How containerd says that a registry does not let somebody in.
 const UNAUTHORIZED: [&str; 2] = ["401 Unauthorized", "authorization failed"];
 /// How it says that a name has no address.
