@@ -126,7 +126,8 @@ pub async fn serve(
     Ok(())
 }
 
-/// What is spoken to callers: HTTP/2 too, on which API servers send many reviews at a time.
+/// What is spoken to callers: HTTP/2 too, though API servers send reviews over HTTP/1.1, a connection for each that is
+/// under way.
 fn tls(certificate: Arc<Certificate>) -> Arc<rustls::ServerConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = rustls::ServerConfig::builder_with_provider(provider)

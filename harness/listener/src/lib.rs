@@ -70,7 +70,7 @@ pub enum Protocol {
     /// HTTP/1.1 and HTTP/2 without TLS, to try out what else has TLS.
     #[cfg(feature = "webhook")]
     PlainBoth,
-    /// HTTP/1.1 and HTTP/2 over TLS. The configuration's ALPN protocols are set here.
+    /// HTTP/1.1 and HTTP/2 over TLS, as the configuration's ALPN protocols say.
     #[cfg(feature = "webhook")]
     Tls(Arc<rustls::ServerConfig>),
 }

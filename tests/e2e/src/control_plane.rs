@@ -22,7 +22,7 @@ use crate::steps::Steps;
 
 /// Longer than anything here takes on a busy machine.
 const SOON: Duration = Duration::from_secs(60);
-const SERVICE: &str = "tcr-assistant-webhook-service";
+pub(crate) const SERVICE: &str = "tcr-assistant-webhook-service";
 const SECRET: &str = "tcr.ipsdemo";
 /// Where the Pods of the story are.
 pub(crate) const POD_ADDRESS: &str = "10.200.0.1";
@@ -156,7 +156,7 @@ impl Story {
                 .await?;
                 match container {
                     "webhook" => {
-                        self.endpoint(&replica, true).await?;
+                        endpoint(&self.plane, &replica, true).await?;
                         self.webhooks.push(replica);
                     }
                     _ => self.controllers.push(replica),
@@ -170,22 +170,6 @@ impl Story {
     fn replicas(&self) -> impl Iterator<Item = (&'static str, &Replica)> {
         let controllers = self.controllers.iter().map(|it| ("manager", it));
         controllers.chain(self.webhooks.iter().map(|it| ("webhook", it)))
-    }
-
-    /// What the EndpointSlice controller does for a Pod.
-    async fn endpoint(&self, replica: &Replica, is_ready: bool) -> Result<()> {
-        let port = replica.port("webhook", "webhook")?;
-        let slice = json!({
-            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
-            "metadata": {
-                "name": format!("{SERVICE}-{port}"), "namespace": SYSTEM_NAMESPACE,
-                "labels": {"kubernetes.io/service-name": SERVICE},
-            },
-            "addressType": "IPv4",
-            "endpoints": [{"addresses": [POD_ADDRESS], "conditions": {"ready": is_ready}}],
-            "ports": [{"name": "webhook", "port": port, "protocol": "TCP"}],
-        });
-        self.plane.apply(&slice.to_string()).await.map(drop)
     }
 
     async fn webhook_answers(&self) -> Result<()> {
@@ -357,7 +341,7 @@ impl Story {
                 Ok(())
             })
             .await?;
-            self.endpoint(replica, false).await
+            endpoint(&self.plane, replica, false).await
         };
         let pods = async {
             for number in 0..200 {
@@ -469,4 +453,20 @@ fn listed(pod: &Pod) -> Vec<String> {
 fn document_of(text: &str, name: &str) -> Result<String> {
     let found = text.split("\n---\n").find(|it| it.contains(&format!("name: {name}\n")));
     Ok(found.with_context(|| format!("there is no sample {name}"))?.to_owned())
+}
+
+/// What the EndpointSlice controller does for a Pod.
+pub(crate) async fn endpoint(plane: &ControlPlane, replica: &Replica, is_ready: bool) -> Result<()> {
+    let port = replica.port("webhook", "webhook")?;
+    let slice = json!({
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+        "metadata": {
+            "name": format!("{SERVICE}-{port}"), "namespace": SYSTEM_NAMESPACE,
+            "labels": {"kubernetes.io/service-name": SERVICE},
+        },
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": [POD_ADDRESS], "conditions": {"ready": is_ready}}],
+        "ports": [{"name": "webhook", "port": port, "protocol": "TCP"}],
+    });
+    plane.apply(&slice.to_string()).await.map(drop)
 }

@@ -23,7 +23,7 @@ use tcr_cloud::Config;
 
 use crate::caller::Caller;
 use crate::chart::{self, root};
-use crate::control_plane::POD_ADDRESS;
+use crate::control_plane::{POD_ADDRESS, SERVICE, endpoint};
 use crate::replica::{Image, Replica};
 use crate::review::{HOST, pod};
 
@@ -33,7 +33,6 @@ pub(crate) const SOON: Duration = Duration::from_secs(120);
 pub(crate) const SECRET: &str = "tcr.ipsdemo";
 /// The label of namespaces that the webhook is not asked about: a baseline of the same run.
 pub(crate) const LEFT_OUT: &str = "example.com/left-out";
-const SERVICE: &str = "tcr-assistant-webhook-service";
 /// What the hosts file leads [`HOST`] to.
 const ADDRESS: &str = "10.1.2.3";
 
@@ -127,7 +126,7 @@ impl<'a> Installed<'a> {
         controller.ready().await?;
         for webhook in &webhooks {
             webhook.ready().await?;
-            endpoint(plane, &webhook.replica).await?;
+            endpoint(plane, &webhook.replica, true).await?;
         }
         ask(plane).await?;
         let secrets: Api<Secret> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
@@ -304,22 +303,6 @@ fn image(plane: &ControlPlane, programs: Programs) -> Result<Image> {
     let policy = root().join("target/policy.wasm");
     ensure!(policy.is_file(), "{} is missing: run ./justw policy", policy.display());
     Ok(Image { programs: folder, policy })
-}
-
-/// What the EndpointSlice controller does for a Pod that is ready.
-async fn endpoint(plane: &ControlPlane, replica: &Replica) -> Result<()> {
-    let port = replica.port("webhook", "webhook")?;
-    let slice = json!({
-        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
-        "metadata": {
-            "name": format!("{SERVICE}-{port}"), "namespace": SYSTEM_NAMESPACE,
-            "labels": {"kubernetes.io/service-name": SERVICE},
-        },
-        "addressType": "IPv4",
-        "endpoints": [{"addresses": [POD_ADDRESS], "conditions": {"ready": true}}],
-        "ports": [{"name": "webhook", "port": port, "protocol": "TCP"}],
-    });
-    plane.apply(&slice.to_string()).await.map(drop)
 }
 
 /// Asks for the Secret, everywhere.
