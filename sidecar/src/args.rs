@@ -9,8 +9,8 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::{controller, crd, withdraw};
 use cleanup::CleanupArgs;
+use commands::withdraw;
 use people::{PeopleCommand, PluginArgs};
 use render::RenderArgs;
 use run::{LogFormat, RunArgs};
@@ -123,8 +123,10 @@ impl Args {
         let done = runtime.block_on(async {
             match self.command {
                 Command::People(command) => return command.run(out).await,
-                Command::Crd => out.write_all(crd::yaml()?.as_bytes()).context("cannot write to stdout")?,
-                Command::Render(args) => crate::render::run(*args, out, &mut tell).await?,
+                Command::Crd => {
+                    out.write_all(custom_resource::yaml()?.as_bytes()).context("cannot write to stdout")?
+                }
+                Command::Render(args) => commands::render::run(args.request()?, out, &mut tell).await?,
                 Command::Run(args) => args.run().await?,
                 Command::Cleanup(args) => args.run(out).await?,
                 Command::WithdrawHosts { wait } => {

@@ -6,16 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use registry_client::{Checker, Verdict};
 use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
-use sidecar::cloud::api_credential::Chain;
-use sidecar::cloud::client::{Client, Settings};
-use sidecar::cloud::instance_token::IssuedToken;
-use sidecar::registry::{self, Checker, Verdict};
 use support::registry::{Credential, Options};
 use support::{Image, Output, Registry, Run};
 use tcr::image_pull_secret::CredentialKind::{self, Longterm, Temp};
 use tcr_cloud::{Account, Cloud, Config, TokenRefusal};
+use tencent_cloud::api_credential::Chain;
+use tencent_cloud::client::{Client, Settings};
+use tencent_cloud::instance_token::IssuedToken;
 
 const INSTANCE: &str = "tcr-demo0001";
 const REGION: &str = "ap-guangzhou";
@@ -172,7 +172,7 @@ async fn a_credential_that_may_only_pull_cannot_push() -> Result<()> {
 impl World {
     /// What the controller learns when it asks the registry, with the flags of its settings.
     async fn check(&self, token: &IssuedToken) -> Result<Verdict> {
-        let settings = registry::Settings {
+        let settings = registry_client::Settings {
             ca: Some(self.registry.ca().into()),
             realms: vec![self.cloud.url().parse()?],
             addresses: [(DOMAINS[0].parse()?, self.registry.address())].into(),

@@ -5,8 +5,8 @@ use std::io::Write;
 use clap::Args as Group;
 
 use super::cluster::ClusterArgs;
-use crate::cleanup;
-use crate::output::Output;
+use commands::cleanup;
+use commands::output::Output;
 
 const CLEANUP_HELP: &str = "\
 Removes, with the rights of the kubeconfig in use: the webhook configurations, every reference and

@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args as Group;
 
-use crate::cloud::client;
-use crate::cloud::endpoint::Endpoint;
+use tencent_cloud::client;
+use tencent_cloud::endpoint::Endpoint;
 
 /// How to reach Tencent Cloud.
 #[derive(Debug, Group)]

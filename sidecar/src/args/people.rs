@@ -7,9 +7,9 @@ use clap::{Args as Group, Parser, Subcommand};
 
 use super::cluster::ClusterArgs;
 use super::registry::RegistryArgs;
-use crate::output::Output;
-use crate::reader::Reader;
-use crate::{explain, overview};
+use commands::output::Output;
+use commands::reader::Reader;
+use commands::{explain, overview};
 
 /// What people ask a cluster.
 #[derive(Debug, Subcommand)]

@@ -8,8 +8,7 @@ use anyhow::Context as _;
 use clap::Args as Group;
 use tcr::registry_host::RegistryHost;
 
-use crate::cloud::endpoint::Endpoint;
-use crate::registry;
+use tencent_cloud::endpoint::Endpoint;
 
 /// What registries are asked about credentials, and where.
 #[derive(Debug, Group)]
@@ -30,7 +29,7 @@ pub struct RegistryArgs {
 
 impl RegistryArgs {
     /// Who asks registries, unless they are not to be asked; reads the file of certificates.
-    pub fn checker(&self) -> anyhow::Result<Option<Arc<registry::Checker>>> {
+    pub fn checker(&self) -> anyhow::Result<Option<Arc<registry_client::Checker>>> {
         let Self { check_registry, registry_realm, registry_address, registry_ca } = self;
         if !check_registry {
             return Ok(None);
@@ -38,12 +37,12 @@ impl RegistryArgs {
         let ca = registry_ca.as_ref().map(|path| {
             std::fs::read(path).with_context(|| format!("cannot read --registry-ca {}", path.display()))
         });
-        let settings = registry::Settings {
+        let settings = registry_client::Settings {
             ca: ca.transpose()?,
             realms: registry_realm.clone(),
             addresses: registry_address.iter().cloned().collect(),
         };
-        let checker = registry::Checker::new(settings);
+        let checker = registry_client::Checker::new(settings);
         let checker = checker.map_err(|reason| anyhow::anyhow!("cannot use --registry-ca: {reason}"))?;
         Ok(Some(Arc::new(checker)))
     }

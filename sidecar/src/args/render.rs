@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args as Group, ValueEnum};
+use clap::Args as Group;
+use commands::render::{Format, Request};
 use tcr::names::TCR_ROOT_DOMAIN;
 
 use super::cloud::CloudArgs;
@@ -51,11 +52,22 @@ pub struct RenderArgs {
     pub cloud: CloudArgs,
 }
 
-/// How to print objects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// YAML documents
-    Yaml,
-    /// One JSON object, a List when there are several
-    Json,
+impl RenderArgs {
+    /// What is to be rendered; reads the file of certificates.
+    pub fn request(self) -> anyhow::Result<Request> {
+        let Self { files, mask, revoke, namespaces, cluster_id, password_file, allowed_roots, output, cloud } =
+            self;
+        let cloud = cloud.settings()?;
+        Ok(Request {
+            files,
+            mask,
+            revoke,
+            namespaces,
+            cluster_id,
+            password_file,
+            allowed_roots,
+            output,
+            cloud,
+        })
+    }
 }

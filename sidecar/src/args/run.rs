@@ -14,10 +14,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::cloud::CloudArgs;
 use super::registry::RegistryArgs;
-use crate::cloud::api_credential::Chain;
-use crate::cloud::endpoint::Endpoint;
-use crate::cloud::{client, metadata};
-use crate::controller;
+use controller;
+use tencent_cloud::api_credential::Chain;
+use tencent_cloud::endpoint::Endpoint;
+use tencent_cloud::{client, metadata};
 
 const RUN_HELP: &str = "\
 The API server is found by KUBECONFIG, ~/.kube/config, or the Pod around. What the controller may do is

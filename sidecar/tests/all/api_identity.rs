@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sidecar::cloud::api_credential::Chain;
-use sidecar::cloud::client::{Client, Settings};
-use sidecar::cloud::error::{CloudError, Failure};
 use tcr_cloud::{Cloud, Config, Fault, FaultKind, Machine, OidcProvider, Role};
+use tencent_cloud::api_credential::Chain;
+use tencent_cloud::client::{Client, Settings};
+use tencent_cloud::error::{CloudError, Failure};
 
 use crate::setup::*;
 

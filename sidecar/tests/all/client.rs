@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use sidecar::cloud::error::Class;
-use sidecar::cloud::instance::Readiness;
 use tcr::image_pull_secret::CredentialKind::{Longterm, Temp};
 use tcr_cloud::{Account, Cloud, Config, VpcLink};
+use tencent_cloud::error::Class;
+use tencent_cloud::instance::Readiness;
 
 use crate::server;
 use crate::setup::*;

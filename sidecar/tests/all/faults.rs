@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
-use sidecar::cloud::error::{Class, CloudError, Failure};
-use sidecar::cloud::instance_token::IssuedToken;
 use support::ReservedPort;
 use tcr::image_pull_secret::CredentialKind::{self, Longterm, Temp};
 use tcr_cloud::{Cloud, Fault, FaultKind};
+use tencent_cloud::error::{Class, CloudError, Failure};
+use tencent_cloud::instance_token::IssuedToken;
 
 use crate::server;
 use crate::setup::*;

@@ -4,9 +4,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 
+use registry_client::{Checker, PullAnswer, Settings, Verdict};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use sidecar::registry::{Checker, PullAnswer, Settings, Verdict};
 use tcr::docker_config::Login;
 use tcr::sensitive::Sensitive;
 

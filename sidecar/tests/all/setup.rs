@@ -3,10 +3,10 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use sidecar::cloud::api_credential::Chain;
-use sidecar::cloud::client::{Client, Settings};
-use sidecar::cloud::retry::Policy;
 use tcr_cloud::{Account, Cloud, Config};
+use tencent_cloud::api_credential::Chain;
+use tencent_cloud::client::{Client, Settings};
+use tencent_cloud::retry::Policy;
 
 pub(crate) const REGION: &str = "ap-guangzhou";
 pub(crate) const INSTANCE: &str = "tcr-demo0001";

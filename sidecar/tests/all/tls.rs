@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use sidecar::cloud::client::{Client, SettingsError};
-use sidecar::cloud::error::Failure;
+use tencent_cloud::client::{Client, SettingsError};
+use tencent_cloud::error::Failure;
 
 use crate::server::http;
 use crate::setup::*;

@@ -5,12 +5,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use custom_resource::ImagePullSecret;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
-use sidecar::crd::{self, ImagePullSecret};
 use support::{ControlPlane, Identity, Options, Output, Part, Process, eventually};
 use tcr_cloud::{Cloud, Config};
 
@@ -86,7 +86,7 @@ impl Cluster {
     pub(crate) async fn at(config: Config) -> Result<Self> {
         let plane = ControlPlane::start(Options { audit: true, ..Options::default() }).await?;
         let client = plane.client().await?;
-        plane.apply(&crd::yaml()?).await?;
+        plane.apply(&custom_resource::yaml()?).await?;
         let manifests = concat!(env!("CARGO_MANIFEST_DIR"), "/../artifacts/manifests/tcr-assistant.yaml");
         let manifests = std::fs::read_to_string(manifests).context("cannot read the manifests")?;
         let kind =

@@ -10,12 +10,12 @@ use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
-use sidecar::cloud::api_credential::Chain;
-use sidecar::cloud::client::{Client, Settings};
 use support::registry::{Credential, Options};
 use support::{Image, Registry, eventually};
 use tcr::image_pull_secret::CredentialKind;
 use tcr_cloud::{Account, Config};
+use tencent_cloud::api_credential::Chain;
+use tencent_cloud::client::{Client, Settings};
 
 use crate::cluster::{Cluster, SOON, references};
 

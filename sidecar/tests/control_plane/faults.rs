@@ -25,7 +25,7 @@ async fn a_controller_killed_between_any_two_writes_leaves_one_credential_and_la
         "privateNetwork": {"resolve": true, "vpcId": "vpc-demo0001"},
     });
     cluster.ask("demo", json!({"namespaces": namespaces.join(","), "tcr": tcr})).await?;
-    let is_ready = |it: &sidecar::crd::ImagePullSecret| {
+    let is_ready = |it: &custom_resource::ImagePullSecret| {
         let conditions = it.status.iter().flat_map(|status| &status.conditions);
         conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
     };

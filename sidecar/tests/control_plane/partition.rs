@@ -49,7 +49,7 @@ async fn watches_that_are_too_old_are_listed_anew_and_nothing_is_written_twice()
     })
     .await?;
     let after = cluster.expect_condition("demo", "Ready", "True", "Ready").await?;
-    let since = |object: &sidecar::crd::ImagePullSecret| {
+    let since = |object: &custom_resource::ImagePullSecret| {
         let conditions = object.status.iter().flat_map(|status| &status.conditions);
         let valid = conditions.into_iter().find(|it| it.type_ == "CredentialValid");
         valid.map(|it| it.last_transition_time.clone()).context("it has no such condition")

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use sidecar::cloud::api_credential::Chain;
-use sidecar::cloud::client::{Client, Settings};
-use sidecar::cloud::instance_token::IssuedToken;
 use support::registry::Options;
 use support::{Registry, eventually};
 use tcr::docker_config::{DockerConfig, Login};
 use tcr::image_pull_secret::CredentialKind;
 use tcr_cloud::{Account, Config, Fault};
+use tencent_cloud::api_credential::Chain;
+use tencent_cloud::client::{Client, Settings};
+use tencent_cloud::instance_token::IssuedToken;
 
 use crate::cluster::{Cluster, SOON};
 

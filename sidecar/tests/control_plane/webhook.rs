@@ -1,12 +1,12 @@
 //! The webhook's certificate and who trusts it.
 
 use anyhow::{Context, Result, ensure};
+use controller::webhook_certificate::make;
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::json;
-use sidecar::webhook_certificate::make;
 use support::eventually;
 
 use crate::cluster::{Cluster, SOON};

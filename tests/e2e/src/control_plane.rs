@@ -6,12 +6,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use controller::webhook_certificate;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, Secret, ServiceAccount};
 use kube::api::PostParams;
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::{Value, json};
-use sidecar::webhook_certificate;
 use support::{ControlPlane, Identity, Options, Output, Program, eventually, network};
 use tcr::names::{CONTROLLER_DEPLOYMENT, SYSTEM_NAMESPACE, WEBHOOK_CERTIFICATE, WEBHOOK_DEPLOYMENT};
 use tcr_cloud::{Cloud, Config};

@@ -9,14 +9,14 @@ use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::Api;
 use kube::api::ListParams;
 use serde_json::{Value, json};
-use sidecar::cloud::api_credential::Chain;
-use sidecar::cloud::client::{Client, Settings};
 use support::nodes::{self, HUB};
 use support::registry::{self, Credential};
 use support::{Image, Nodes, Program, Registry, Run, TlsFront, eventually, network};
 use tcr::image_pull_secret::CredentialKind;
 use tcr::names::SYSTEM_NAMESPACE;
 use tcr_cloud::{Account, Cloud, Config, VpcLink};
+use tencent_cloud::api_credential::Chain;
+use tencent_cloud::client::{Client, Settings};
 
 use crate::chart::{self, root};
 use crate::steps::Steps;

@@ -11,7 +11,6 @@ use harness::host_capabilities::{
     answer,
 };
 use serde_json::{Value, json};
-use sidecar::crd;
 use support::{ControlPlane, Options, eventually};
 
 use crate::webhook::SOON;
@@ -72,7 +71,7 @@ async fn ask(cluster: &Arc<Cluster>, operation: &'static str, question: Value) -
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guest_gets_nothing_that_it_was_not_granted_from_a_real_api_server() -> Result<()> {
     ControlPlane::with(Options::default(), async |plane| {
-        plane.apply(&crd::yaml()?).await?;
+        plane.apply(&custom_resource::yaml()?).await?;
         plane.apply(CLOUD_KEY).await?;
         eventually("the custom resource to be served", SOON, async || {
             plane.apply(&image_pull_secret("demo")).await

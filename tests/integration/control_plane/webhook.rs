@@ -8,7 +8,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use integration::{policy_wasm, program, root};
 use serde_json::{Value, json};
-use sidecar::crd;
 use support::{ControlPlane, Identity, Options, Output, Process, eventually};
 use tcr::names::{SYSTEM_NAMESPACE, WEBHOOK_DEPLOYMENT};
 
@@ -29,7 +28,7 @@ impl Cluster {
     /// policy's decision. A webhook that fails is a refusal.
     pub(crate) async fn start(settings: &Value) -> Result<Self> {
         let plane = ControlPlane::start(Options::default()).await?;
-        plane.apply(&crd::yaml()?).await?;
+        plane.apply(&custom_resource::yaml()?).await?;
         plane.apply(&manifests(&ROLES)?).await?;
         let (webhook, configuration) = serve(&plane, settings).await?;
         plane.apply(&configuration).await?;

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use custom_resource::ImagePullSecret;
 use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde_json::json;
-use sidecar::crd::{self, ImagePullSecret};
 use support::{ControlPlane, Identity, Options, eventually};
 
 use crate::subject::Subject;
@@ -46,7 +46,7 @@ impl Cluster {
         };
         let plane = ControlPlane::start(options).await?;
         let client = plane.client().await?;
-        plane.apply(&crd::yaml()?).await?;
+        plane.apply(&custom_resource::yaml()?).await?;
         let manifests =
             concat!(env!("CARGO_MANIFEST_DIR"), "/../../../artifacts/manifests/tcr-assistant.yaml");
         let manifests = std::fs::read_to_string(manifests).context("cannot read the manifests")?;

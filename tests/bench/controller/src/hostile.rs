@@ -54,7 +54,7 @@ pub(crate) async fn measure(cluster: &mut Cluster, sizes: &Sizes) -> Result<Vec<
 async fn attack(cluster: &Cluster, index: usize, has_pod: bool) -> Result<()> {
     let namespace = Cluster::name(index);
     let params = PostParams::default();
-    let labels = sidecar::secret::labels("demo");
+    let labels = distribution::secret::labels("demo");
     let look_alike: Secret = serde_json::from_value(json!({
         "metadata": {"name": "look-alike", "labels": labels}, "stringData": {"a": "x".repeat(LARGE)},
     }))?;

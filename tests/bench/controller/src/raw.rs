@@ -3,6 +3,7 @@
 use std::thread;
 
 use anyhow::{Context as _, Result};
+use custom_resource::ImagePullSecret;
 use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
@@ -11,7 +12,6 @@ use kube::core::PartialObjectMeta;
 use kube::runtime::watcher;
 use kube::{Api, Client};
 use serde_json::{Value, json};
-use sidecar::crd::ImagePullSecret;
 use tokio::sync::mpsc;
 
 use crate::cluster::{CONCURRENCY, Cluster, password};

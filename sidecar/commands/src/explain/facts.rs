@@ -1,0 +1,315 @@
+//! What is known about a Pod and everything that its pulls depend on, before anything is made of it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
+use tcr::docker_config::keyring::{self, Credential};
+use tcr::docker_config::{DockerConfig, Login};
+use tcr::image_name::ImageName;
+use tcr::image_pull_secret::ImagePullSecretSpec;
+use tcr::image_ref::ImageRef;
+use tcr::names::{
+    IMAGE_PULL_SECRET_LABEL, MANAGED_BY, MANAGED_BY_LABEL, SECRET_KEY, SECRET_PREFIX, SECRET_TYPE,
+    image_pull_secret_label,
+};
+
+use crate::reader::{Controller, Seen};
+use custom_resource::NodesStatus;
+use registry_client::PullAnswer;
+
+/// The type and key of the Secrets before `kubernetes.io/dockerconfigjson`, which kubelets still read.
+const OLD_TYPE: &str = "kubernetes.io/dockercfg";
+const OLD_KEY: &str = ".dockercfg";
+
+/// Everything that is known.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The Pod.
+    pub pod: PodFacts,
+    /// Labels of its namespace.
+    pub labels: Seen<BTreeMap<String, String>>,
+    /// Its ServiceAccount; none when there is none.
+    pub account: Seen<Option<AccountFacts>>,
+    /// Admission is not asked about Pods of its namespace.
+    pub unreviewed: bool,
+    /// The cluster's ImagePullSecrets.
+    pub asked: Seen<Vec<AskedFor>>,
+    /// Secrets of the namespace, by name: those the Pod lists, and those that ImagePullSecrets lead to.
+    pub secrets: BTreeMap<String, Seen<Option<SecretFacts>>>,
+    /// Its Events about pulls, the newest first.
+    pub events: Seen<Vec<EventFact>>,
+    /// The controller.
+    pub controller: Seen<Controller>,
+    /// What registries said.
+    pub answers: BTreeMap<Question, PullAnswer>,
+}
+
+/// A Pod.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PodFacts {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// When it was made.
+    pub created: Option<Timestamp>,
+    /// Its phase.
+    pub phase: String,
+    /// The node that it is on.
+    pub node: Option<String>,
+    /// Its ServiceAccount.
+    pub account: String,
+    /// What makes it again when it is deleted, `ReplicaSet/web-5d8f7`.
+    pub owner: Option<String>,
+    /// Its annotation keeps the policy away.
+    pub opted_out: bool,
+    /// It mirrors a static Pod.
+    pub mirror: bool,
+    /// The Secrets that it refers to, in its order.
+    pub references: Vec<String>,
+    /// Its images, in the order in which they are pulled.
+    pub images: Vec<ImageUse>,
+}
+
+/// An image and what for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImageUse {
+    /// As it is written.
+    pub image: String,
+    /// `container app`, `init container setup`, `volume models`.
+    pub user: String,
+    /// It is on the node: the container runs or ran.
+    pub is_there: bool,
+    /// Why the container waits: a word, and the kubelet's sentence.
+    pub waiting: Option<(String, String)>,
+}
+
+/// A ServiceAccount.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccountFacts {
+    /// The Secrets that its Pods get, when they bring no list.
+    pub references: Vec<String>,
+    /// Its Pods may refer to the Secrets that it lists, and to no others.
+    pub enforces: bool,
+}
+
+/// An ImagePullSecret.
+#[derive(Clone, Debug, Default)]
+pub struct AskedFor {
+    /// Its name.
+    pub name: String,
+    /// When it was made.
+    pub created: Option<Timestamp>,
+    /// It is being deleted.
+    pub deleting: bool,
+    /// What it says.
+    pub spec: ImagePullSecretSpec,
+    /// The hosts that it is for: those in the status, and those that the spec itself names.
+    pub hosts: Vec<String>,
+    /// What its status says.
+    pub conditions: Vec<Condition>,
+    /// How far the nodes are with the private link.
+    pub nodes: Option<NodesStatus>,
+}
+
+/// A Secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretFacts {
+    /// It carries our labels.
+    pub is_ours: bool,
+    /// Who changed what we wrote into it.
+    pub edited_by: Option<String>,
+    /// What a kubelet makes of it.
+    pub content: Content,
+}
+
+/// What a kubelet makes of a Secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Credentials, by the keys of `auths`.
+    Logins(BTreeMap<String, Login>),
+    /// Nothing: it is passed over.
+    Ignored(String),
+    /// An error: every pull of the Pod fails by it.
+    Broken(String),
+}
+
+/// An Event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventFact {
+    /// When it was seen last.
+    pub at: Option<Timestamp>,
+    /// A word.
+    pub reason: String,
+    /// A sentence.
+    pub message: String,
+    /// How often it was seen.
+    pub count: i32,
+}
+
+/// What a registry is asked: may this image be pulled with this credential, or with none.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Question {
+    /// The image, as the Pod has it.
+    pub image: String,
+    /// The Secret and the key in its `auths`.
+    pub credential: Option<(String, String)>,
+}
+
+impl Facts {
+    /// The credentials that the kubelet shows for an image, as far as the Secrets could be read.
+    pub fn credentials(&self, image: &str) -> Vec<Credential<'_>> {
+        let Ok(image) = image.parse::<ImageName>() else { return Vec::new() };
+        let logins = |name: &String| {
+            let (name, seen) = self.secrets.get_key_value(name)?;
+            match &seen.known()?.as_ref()?.content {
+                Content::Logins(logins) => Some((name.as_str(), logins)),
+                Content::Ignored(_) | Content::Broken(_) => None,
+            }
+        };
+        keyring::credentials(self.pod.references.iter().filter_map(logins), &image)
+    }
+
+    /// What the registries are to be asked, with the credential for each question.
+    pub fn questions(&self) -> Vec<(Question, ImageRef, Option<&Login>)> {
+        let mut questions = Vec::new();
+        for used in &self.pod.images {
+            let Ok(image) = used.image.parse::<ImageRef>() else { continue };
+            let credentials = self.credentials(&used.image);
+            let question = |credential| Question { image: used.image.clone(), credential };
+            if credentials.is_empty() {
+                questions.push((question(None), image.clone(), None));
+            }
+            for Credential { secret, key, login } in credentials {
+                let credential = (secret.to_owned(), key.to_owned());
+                // Runtimes show nothing where an entry is empty.
+                let is_empty = login.username.is_empty() && login.password.is_empty();
+                questions.push((question(Some(credential)), image.clone(), (!is_empty).then_some(login)));
+            }
+        }
+        questions.sort_by(|(a, ..), (b, ..)| a.cmp(b));
+        questions.dedup_by(|(a, ..), (b, ..)| a == b);
+        questions
+    }
+}
+
+impl SecretFacts {
+    /// What matters of a Secret.
+    pub fn of(secret: &Secret) -> Self {
+        Self {
+            is_ours: is_ours(&secret.metadata),
+            edited_by: edited_by(&secret.metadata),
+            content: content(secret),
+        }
+    }
+
+    /// Whether it has a credential for the image.
+    pub fn is_for(&self, image: &str) -> bool {
+        match (&self.content, image.parse()) {
+            (Content::Logins(logins), Ok(image)) => !keyring::credentials([("", logins)], &image).is_empty(),
+            _ => false,
+        }
+    }
+}
+
+fn is_ours(metadata: &ObjectMeta) -> bool {
+    let labels = metadata.labels.as_ref();
+    let label = |key: &str| labels.and_then(|labels| labels.get(key)).map(String::as_str);
+    let asked_for = metadata.name.as_deref().and_then(|name| name.strip_prefix(SECRET_PREFIX));
+    label(MANAGED_BY_LABEL) == Some(MANAGED_BY)
+        && asked_for
+            .is_some_and(|name| label(IMAGE_PULL_SECRET_LABEL) == Some(&image_pull_secret_label(name)))
+}
+
+/// Who else wrote the content.
+fn edited_by(metadata: &ObjectMeta) -> Option<String> {
+    let entries = metadata.managed_fields.as_deref().unwrap_or_default();
+    let data = |fields: &serde_json::Value| {
+        fields.get("f:data").and_then(|it| it.get(format!("f:{SECRET_KEY}"))).is_some()
+    };
+    let mut others = entries.iter().filter(|entry| entry.fields_v1.as_ref().is_some_and(|it| data(&it.0)));
+    others.find_map(|entry| entry.manager.clone().filter(|manager| manager != MANAGED_BY))
+}
+
+fn content(secret: &Secret) -> Content {
+    let type_ = secret.type_.as_deref().unwrap_or("Opaque");
+    let bytes = |key: &str| {
+        let bytes = secret.data.as_ref().and_then(|data| data.get(key)).map(|bytes| bytes.0.as_slice());
+        bytes.filter(|bytes| !bytes.is_empty())
+    };
+    let read = match type_ {
+        SECRET_TYPE => match bytes(SECRET_KEY) {
+            Some(bytes) => DockerConfig::logins(bytes),
+            None => return Content::Ignored(format!("it has no {SECRET_KEY}")),
+        },
+        OLD_TYPE => match bytes(OLD_KEY) {
+            Some(bytes) => DockerConfig::legacy_logins(bytes),
+            None => return Content::Ignored(format!("it has no {OLD_KEY}")),
+        },
+        other => {
+            return Content::Ignored(format!("its type is {other}, and kubelets read {SECRET_TYPE} only"));
+        }
+    };
+    match read {
+        Ok(logins) => Content::Logins(logins),
+        Err(error) => Content::Broken(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn secret(value: Value) -> SecretFacts {
+        SecretFacts::of(&serde_json::from_value(value).unwrap())
+    }
+
+    #[test]
+    fn a_kubelet_reads_two_types_and_passes_over_the_rest() {
+        let of = |type_: &str, key: &str, text: &str| {
+            use base64::Engine as _;
+            let text = base64::engine::general_purpose::STANDARD.encode(text);
+            let facts = secret(json!({"metadata": {"name": "a"}, "type": type_, "data": {key: text}}));
+            match facts.content {
+                Content::Logins(logins) => format!("{:?}", logins.keys().collect::<Vec<_>>()),
+                Content::Ignored(why) => format!("ignored: {why}"),
+                Content::Broken(why) => format!("broken: {why}"),
+            }
+        };
+        let told = [
+            of(SECRET_TYPE, SECRET_KEY, r#"{"auths":{"a.b":{"auth":"dTpw"}}}"#),
+            of(OLD_TYPE, OLD_KEY, r#"{"a.b":{"auth":"dTpw"}}"#),
+            of("Opaque", SECRET_KEY, r#"{"auths":{"a.b":{"auth":"dTpw"}}}"#),
+            of(SECRET_TYPE, "other", "{}"),
+            of(SECRET_TYPE, SECRET_KEY, "p-secret"),
+        ];
+        expect![[r#"
+            ["a.b"]
+            ["a.b"]
+            ignored: its type is Opaque, and kubelets read kubernetes.io/dockerconfigjson only
+            ignored: it has no .dockerconfigjson
+            broken: cannot read the docker configuration: not the expected JSON at line 1, column 1"#]]
+        .assert_eq(&told.join("\n"));
+    }
+
+    #[test]
+    fn who_wrote_the_content_is_seen_and_whose_it_is() {
+        let labels = |name: &str| json!({MANAGED_BY_LABEL: MANAGED_BY, IMAGE_PULL_SECRET_LABEL: name});
+        let fields = |manager: &str, field: &str| json!({"manager": manager, "operation": "Update", "fieldsType": "FieldsV1", "fieldsV1": {field: {"f:.dockerconfigjson": {}}}});
+        let facts = |label: &str, managers: Value| {
+            let facts = secret(
+                json!({"metadata": {"name": "tcr.ipsdemo", "labels": labels(label), "managedFields": managers}}),
+            );
+            (facts.is_ours, facts.edited_by)
+        };
+        assert_eq!(facts("demo", json!([fields(MANAGED_BY, "f:data")])), (true, None));
+        let both = json!([fields(MANAGED_BY, "f:data"), fields("kubectl-edit", "f:data")]);
+        assert_eq!(facts("demo", both), (true, Some("kubectl-edit".to_owned())));
+        assert_eq!(facts("other", json!([fields("x", "f:metadata")])), (false, None));
+    }
+}

@@ -1,0 +1,361 @@
+//! Reads what a Pod's pulls depend on, with the rights of whoever asks, and asks the registries.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Result, anyhow, bail};
+use futures::StreamExt as _;
+use k8s_openapi::api::admissionregistration::v1::{MutatingWebhook, MutatingWebhookConfiguration};
+use k8s_openapi::api::core::v1::{
+    Container, ContainerStatus, EphemeralContainer, Event, Namespace, Pod, Secret, ServiceAccount, Volume,
+};
+use kube::api::ListParams;
+use kube::{Api, ResourceExt as _};
+use tcr::image_ref;
+use tcr::label_selector::LabelSelector;
+use tcr::names::{
+    ENFORCE_MOUNTABLE_SECRETS_ANNOTATION, INJECT_ANNOTATION, MIRROR_POD_ANNOTATION, MUTATING_WEBHOOK,
+    SYSTEM_NAMESPACE, derived_secret_name,
+};
+
+use super::facts::{AccountFacts, AskedFor, EventFact, Facts, ImageUse, PodFacts, SecretFacts};
+use crate::reader::{Reader, Right, Seen, seen};
+use custom_resource::ImagePullSecret;
+use kubernetes::api_error::within;
+use registry_client::Checker;
+
+/// Questions to registries at a time.
+const AT_A_TIME: usize = 4;
+/// Namespaces whose Pods the chart's webhook does not review by default.
+const UNREVIEWED: [&str; 3] = ["kube-system", "kube-node-lease", SYSTEM_NAMESPACE];
+/// The label by which a namespace is selected by its name.
+const NAME_LABEL: &str = "kubernetes.io/metadata.name";
+/// Events that tell of pulls.
+const PULL_REASONS: [&str; 9] = [
+    "Failed",
+    "Pulling",
+    "Pulled",
+    "BackOff",
+    "ErrImageNeverPull",
+    "InspectFailed",
+    "FailedCreatePodSandBox",
+    "FailedToRetrieveImagePullSecret",
+    "PullSecretMissing",
+];
+
+impl Reader {
+    /// Reads everything but the registries' answers.
+    ///
+    /// # Errors
+    /// The Pod is not there or may not be read, or the API server does not answer.
+    pub async fn facts(&self, namespace: &str, name: &str) -> Result<Facts> {
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
+        let pod = match within(self.deadline, pods.get(name)).await {
+            Ok(pod) => pod_facts(&pod),
+            Err(error) if error.is_not_found() => {
+                bail!("there is no Pod {name} in namespace {namespace}: name another namespace with -n")
+            }
+            Err(error) => return Err(anyhow!("cannot read Pod {namespace}/{name}: {error}")),
+        };
+        let (labels, webhook, account, asked, events, controller) = futures::join!(
+            self.labels(namespace),
+            self.webhook(),
+            self.account(namespace, &pod.account),
+            self.image_pull_secrets(),
+            self.events(namespace, name),
+            self.controller(),
+        );
+        let asked = asked.map(|all| all.into_iter().map(asked_for).collect::<Vec<_>>());
+        let unreviewed = is_unreviewed(&webhook, namespace, &labels);
+        let hosts: Vec<&str> = pod.images.iter().map(|it| image_ref::host_of(&it.image)).collect();
+        let meant = asked.known().into_iter().flatten();
+        let meant = meant.filter(|it| it.hosts.iter().any(|host| hosts.contains(&host.as_str())));
+        let meant = meant.map(|it| derived_secret_name(&it.name));
+        let names: BTreeSet<String> = pod.references.iter().cloned().chain(meant).collect();
+        let read = names.into_iter().map(async |name| (name.clone(), self.secret(namespace, &name).await));
+        let secrets = futures::future::join_all(read).await.into_iter().collect();
+        let answers = BTreeMap::new();
+        Ok(Facts { pod, labels, unreviewed, account, asked, secrets, events, controller, answers })
+    }
+
+    async fn labels(&self, name: &str) -> Seen<BTreeMap<String, String>> {
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        let found = self.object(&namespaces, name, Right::get("namespaces", name)).await;
+        let mut labels = found.map(|found| found.and_then(|it| it.metadata.labels).unwrap_or_default());
+        if let Seen::Known(labels) = &mut labels {
+            // As the API server does, should an old one not have.
+            labels.entry("kubernetes.io/metadata.name".to_owned()).or_insert_with(|| name.to_owned());
+        }
+        labels
+    }
+
+    async fn webhook(&self) -> Seen<Option<MutatingWebhookConfiguration>> {
+        let webhooks: Api<MutatingWebhookConfiguration> = Api::all(self.client.clone());
+        let resource = "mutatingwebhookconfigurations.admissionregistration.k8s.io";
+        self.object(&webhooks, MUTATING_WEBHOOK, Right { verb: "get", resource, namespace: None }).await
+    }
+
+    async fn account(&self, namespace: &str, name: &str) -> Seen<Option<AccountFacts>> {
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.client.clone(), namespace);
+        let right = Right { verb: "get", resource: "serviceaccounts", namespace: Some(namespace.to_owned()) };
+        let found = seen(right, within(self.deadline, accounts.get_opt(name)).await);
+        found.map(|found| found.as_ref().map(account_facts))
+    }
+
+    async fn secret(&self, namespace: &str, name: &str) -> Seen<Option<SecretFacts>> {
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+        let found = self.object(&secrets, name, Right::get("secrets", namespace)).await;
+        found.map(|found| found.as_ref().map(SecretFacts::of))
+    }
+
+    async fn events(&self, namespace: &str, pod: &str) -> Seen<Vec<EventFact>> {
+        let events: Api<Event> = Api::namespaced(self.client.clone(), namespace);
+        let right = Right::list("events", namespace);
+        let about = format!("involvedObject.kind=Pod,involvedObject.name={pod}");
+        let found =
+            seen(right, within(self.deadline, events.list(&ListParams::default().fields(&about))).await);
+        found.map(|found| {
+            let mut events: Vec<EventFact> = found.items.into_iter().filter_map(event).collect();
+            events.sort_by_key(|event| std::cmp::Reverse(event.at));
+            events
+        })
+    }
+}
+
+/// Asks the registries what `facts` leads to, and notes the answers in it.
+pub async fn ask(checker: &Checker, facts: &mut Facts) {
+    let asked = facts.questions();
+    let asked = asked.into_iter().map(async |(question, image, login)| {
+        let answer = checker.pull(&image, login).await;
+        (question, answer)
+    });
+    let answers: BTreeMap<_, _> = futures::stream::iter(asked).buffer_unordered(AT_A_TIME).collect().await;
+    facts.answers = answers;
+}
+
+/// Whether the webhook is not asked about Pods of the namespace. Few may read its configuration: then what the chart
+/// leaves out by default counts.
+fn is_unreviewed(
+    webhook: &Seen<Option<MutatingWebhookConfiguration>>,
+    namespace: &str,
+    labels: &Seen<BTreeMap<String, String>>,
+) -> bool {
+    let configuration = match webhook {
+        Seen::Known(Some(configuration)) => configuration,
+        // Somebody else runs the policy, and asks about whatever that is configured for.
+        Seen::Known(None) => return false,
+        Seen::Denied(_) | Seen::Failed(_) => return UNREVIEWED.contains(&namespace),
+    };
+    let is_about_pods = |it: &&MutatingWebhook| {
+        let rules = it.rules.iter().flatten();
+        rules.flat_map(|rule| rule.resources.iter().flatten()).any(|it| it == "pods")
+    };
+    let Some(webhook) = configuration.webhooks.iter().flatten().find(is_about_pods) else { return false };
+    let expressions = webhook.namespace_selector.iter().flat_map(|it| it.match_expressions.iter().flatten());
+    let mut names = expressions.filter(|it| it.key == NAME_LABEL && it.operator == "NotIn");
+    let by_name = names.any(|it| it.values.iter().flatten().any(|it| it == namespace));
+    let selector = webhook.namespace_selector.as_ref().and_then(|it| serde_json::to_value(it).ok());
+    let selector = selector.and_then(|it| serde_json::from_value::<LabelSelector>(it).ok());
+    by_name || selector.zip(labels.known()).is_some_and(|(selector, labels)| !selector.matches(labels))
+}
+
+pub(super) fn account_facts(account: &ServiceAccount) -> AccountFacts {
+    let references = account.image_pull_secrets.iter().flatten().map(|it| it.name.clone());
+    AccountFacts {
+        enforces: account
+            .annotations()
+            .get(ENFORCE_MOUNTABLE_SECRETS_ANNOTATION)
+            .is_some_and(|it| it == "true"),
+        references: references.collect(),
+    }
+}
+
+pub(super) fn asked_for(object: ImagePullSecret) -> AskedFor {
+    let ImagePullSecret { metadata, spec, status, .. } = object;
+    let status = status.unwrap_or_default();
+    let mut hosts = status.hosts;
+    hosts.extend(spec.hosts().iter().map(ToString::to_string));
+    hosts.sort();
+    hosts.dedup();
+    AskedFor {
+        name: metadata.name.unwrap_or_default(),
+        created: metadata.creation_timestamp.map(|it| it.0),
+        deleting: metadata.deletion_timestamp.is_some(),
+        spec,
+        hosts,
+        conditions: status.conditions,
+        nodes: status.nodes,
+    }
+}
+
+pub(super) fn event(event: Event) -> Option<EventFact> {
+    let reason = event.reason.unwrap_or_default();
+    let is_about_pulls = PULL_REASONS.contains(&reason.as_str());
+    // A container that cannot start fails with the same word.
+    let message = event.message.unwrap_or_default();
+    let is_about_pulls =
+        is_about_pulls && (!matches!(reason.as_str(), "Failed" | "BackOff") || message.contains("mage"));
+    is_about_pulls.then(|| EventFact {
+        at: event
+            .series
+            .as_ref()
+            .and_then(|series| Some(series.last_observed_time.as_ref()?.0))
+            .or(event.last_timestamp.map(|it| it.0))
+            .or(event.event_time.map(|it| it.0))
+            .or(event.metadata.creation_timestamp.map(|it| it.0)),
+        reason,
+        message,
+        count: event.series.and_then(|it| it.count).or(event.count).unwrap_or(1),
+    })
+}
+
+pub(super) fn pod_facts(pod: &Pod) -> PodFacts {
+    let spec = pod.spec.clone().unwrap_or_default();
+    let status = pod.status.clone().unwrap_or_default();
+    let annotation = |key: &str| pod.annotations().get(key).map(String::as_str);
+    let owner = pod.owner_references().iter().find(|it| it.controller == Some(true));
+    let phase = status.phase.unwrap_or_else(|| "Pending".to_owned());
+    let statuses = |list: Option<Vec<ContainerStatus>>| list.unwrap_or_default();
+    let (init, main, ephemeral) = (
+        statuses(status.init_container_statuses),
+        statuses(status.container_statuses),
+        statuses(status.ephemeral_container_statuses),
+    );
+    let one = |container: Container, kind: &str, statuses: &[ContainerStatus]| {
+        image_use(kind, &container.name, container.image, statuses)
+    };
+    let is_started = matches!(phase.as_str(), "Running" | "Succeeded");
+    let volumes = spec.volumes.into_iter().flatten().filter_map(|volume| image_volume(volume, is_started));
+    let debug = |container: EphemeralContainer| {
+        let EphemeralContainer { name, image, .. } = container;
+        image_use("ephemeral container", &name, image, &ephemeral)
+    };
+    let images: Vec<ImageUse> = volumes
+        .chain(spec.init_containers.into_iter().flatten().map(|it| one(it, "init container", &init)))
+        .chain(spec.containers.into_iter().map(|it| one(it, "container", &main)))
+        .chain(spec.ephemeral_containers.into_iter().flatten().map(debug))
+        .collect();
+    PodFacts {
+        namespace: pod.namespace().unwrap_or_default(),
+        name: pod.name_any(),
+        created: pod.metadata.creation_timestamp.as_ref().map(|it| it.0),
+        phase,
+        node: spec.node_name.filter(|name| !name.is_empty()),
+        account: spec
+            .service_account_name
+            .filter(|it| !it.is_empty())
+            .unwrap_or_else(|| "default".to_owned()),
+        owner: owner.map(|owner| format!("{} {}", owner.kind, owner.name)),
+        opted_out: annotation(INJECT_ANNOTATION) == Some("false"),
+        mirror: annotation(MIRROR_POD_ANNOTATION).is_some(),
+        references: spec
+            .image_pull_secrets
+            .into_iter()
+            .flatten()
+            .map(|it| it.name)
+            // The API server allows them, and kubelets pass them over.
+            .filter(|name| !name.is_empty())
+            .collect(),
+        images,
+    }
+}
+
+fn image_use(kind: &str, name: &str, image: Option<String>, statuses: &[ContainerStatus]) -> ImageUse {
+    let status = statuses.iter().find(|it| it.name == name);
+    let state = status.and_then(|it| it.state.as_ref());
+    let waiting = state.and_then(|it| it.waiting.as_ref());
+    let is_running = state.is_some_and(|it| it.running.is_some() || it.terminated.is_some());
+    ImageUse {
+        image: image.unwrap_or_default(),
+        user: format!("{kind} {name}"),
+        is_there: is_running || status.is_some_and(|it| !it.image_id.is_empty()),
+        waiting: waiting
+            .map(|it| (it.reason.clone().unwrap_or_default(), it.message.clone().unwrap_or_default())),
+    }
+}
+
+fn image_volume(volume: Volume, is_started: bool) -> Option<ImageUse> {
+    let image = volume.image?;
+    Some(ImageUse {
+        image: image.reference.unwrap_or_default(),
+        user: format!("volume {}", volume.name),
+        is_there: is_started,
+        waiting: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_namespace_is_unreviewed_where_the_webhooks_selector_leaves_it_out() {
+        let labels = |name: &str, more: &[(&str, &str)]| {
+            let name = [("kubernetes.io/metadata.name", name)];
+            let all = name.iter().chain(more).map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+            Seen::Known(all.collect::<BTreeMap<_, _>>())
+        };
+        let webhook: MutatingWebhookConfiguration = serde_json::from_value(json!({"webhooks": [{
+            "name": "pods.example.com", "admissionReviewVersions": ["v1"], "sideEffects": "None", "clientConfig": {},
+            "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}],
+            "namespaceSelector": {
+                "matchLabels": {"stage": "prod"},
+                "matchExpressions": [
+                    {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["kube-system"]},
+                ],
+            },
+        }]}))
+        .unwrap();
+        let read = Seen::Known(Some(webhook));
+        let prod = [("stage", "prod")];
+        assert!(!is_unreviewed(&read, "shop", &labels("shop", &prod)));
+        assert!(is_unreviewed(&read, "shop", &labels("shop", &[])));
+        assert!(is_unreviewed(&read, "kube-system", &labels("kube-system", &prod)));
+        let unread = Seen::Failed("it is away".to_owned());
+        assert!(!is_unreviewed(&read, "shop", &unread.clone()), "its labels are not known");
+        assert!(is_unreviewed(&read, "kube-system", &Seen::Failed("it is away".to_owned())));
+        assert!(
+            !is_unreviewed(&Seen::Known(None), "kube-system", &labels("kube-system", &[])),
+            "Kubewarden's"
+        );
+        let denied = || Seen::Failed("it may not be read".to_owned());
+        assert!(is_unreviewed(&denied(), "kube-system", &labels("kube-system", &[])));
+        assert!(!is_unreviewed(&denied(), "shop", &labels("shop", &[])));
+    }
+
+    #[test]
+    fn every_image_of_a_pod_is_looked_at_in_the_order_of_its_pulls() {
+        let pod: Pod = serde_json::from_value(json!({
+            "metadata": {"name": "web", "namespace": "shop", "annotations": {INJECT_ANNOTATION: "false"},
+                "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-1", "uid": "u", "controller": true}]},
+            "spec": {
+                "imagePullSecrets": [{"name": "a"}, {"name": ""}],
+                "volumes": [{"name": "models", "image": {"reference": "h.example/models:1"}}],
+                "initContainers": [{"name": "setup", "image": "h.example/setup:1"}],
+                "containers": [{"name": "app", "image": "h.example/app:1", "imagePullPolicy": "Always"}],
+                "ephemeralContainers": [{"name": "debug", "image": "h.example/debug:1"}],
+            },
+            "status": {
+                "initContainerStatuses": [{"name": "setup", "image": "", "imageID": "sha256:1", "ready": true, "restartCount": 0}],
+                "containerStatuses": [{"name": "app", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+                    "state": {"waiting": {"reason": "ErrImagePull", "message": "why"}}}],
+            },
+        }))
+        .unwrap();
+        let facts = pod_facts(&pod);
+        let told: Vec<String> =
+            facts.images.iter().map(|it| format!("{} {} {:?}", it.user, it.is_there, it.waiting)).collect();
+        expect_test::expect![[r#"
+            volume models false None
+            init container setup true None
+            container app false Some(("ErrImagePull", "why"))
+            ephemeral container debug false None"#]]
+        .assert_eq(&told.join("\n"));
+        assert_eq!(
+            (facts.account.as_str(), facts.references, facts.opted_out),
+            ("default", vec!["a".to_owned()], true)
+        );
+        assert_eq!(facts.owner.as_deref(), Some("ReplicaSet web-1"));
+    }
+}

@@ -1,0 +1,152 @@
+//! Which registry it is, and whether nodes reach it.
+
+use super::*;
+use custom_resource::NodesStatus;
+
+#[test]
+fn a_host_that_nobody_asked_for() {
+    for (image, expected) in [
+        (
+            "dmeo.tencentcloudcr.com/team/app:v1",
+            expect![[r#"
+            Fails RegistryUnknown: no ImagePullSecret is for dmeo.tencentcloudcr.com; the nearest registry is demo.tencentcloudcr.com
+            to do: correct the image's host to demo.tencentcloudcr.com, and make the Pod again"#]],
+        ),
+        (
+            "demo.tencentcloudrc.com/team/app:v1",
+            expect![[r#"
+            Fails RegistryUnknown: no ImagePullSecret is for demo.tencentcloudrc.com; the nearest registry is demo.tencentcloudcr.com
+            to do: correct the image's host to demo.tencentcloudcr.com, and make the Pod again"#]],
+        ),
+        (
+            "warehouse.tencentcloudcr.com/team/app:v1",
+            expect![[r#"
+            Fails RegistryUnknown: no ImagePullSecret is for warehouse.tencentcloudcr.com: they are for demo.tencentcloudcr.com, demo-vpc.tencentcloudcr.com
+            to do: make an ImagePullSecret for the instance of warehouse.tencentcloudcr.com, or correct the image's host"#]],
+        ),
+        (
+            "nginx:1.27",
+            expect![[r#"
+            Likely
+            note: no Secret is for docker.io: it is pulled without a credential, as public images are
+            to do: nothing"#]],
+        ),
+    ] {
+        check(|facts| facts.image(image), expected);
+    }
+    let no = || PullAnswer::NotAllowed("registry.example.com asks for a credential".to_owned());
+    check(
+        |facts| {
+            facts.image("registry.example.com/app:v1");
+            facts.answer_nobody("registry.example.com/app:v1", no());
+        },
+        expect![[r#"
+            Fails NoCredential: no Secret of the Pod is for registry.example.com, and no ImagePullSecret: registry.example.com asks for a credential
+            to do: make a pull secret for registry.example.com and refer to it in the Pod, or correct the image's host"#]],
+    );
+    check(
+        |facts| {
+            facts.image("registry.example.com/app:v1");
+            facts.answer_nobody("registry.example.com/app:v1", PullAnswer::Pulls);
+        },
+        expect![[r#"
+            Pulls
+            note: it needs no credential
+            to do: nothing"#]],
+    );
+}
+
+#[test]
+fn the_other_domain_of_an_instance() {
+    check(
+        |facts| {
+            facts.demo().hosts = vec!["demo.tencentcloudcr.com".to_owned()];
+            facts.image("demo-vpc.tencentcloudcr.com/team/app:v1");
+            facts
+                .secrets
+                .insert("tcr.ipsdemo".to_owned(), secret(true, logins(&["demo.tencentcloudcr.com"])));
+        },
+        expect![[r#"
+            Fails DomainNotListed: ImagePullSecret demo is for demo.tencentcloudcr.com, and not for demo-vpc.tencentcloudcr.com, the vpc domain of the same instance
+            to do: add vpc to spec.tcr.domains of ImagePullSecret demo"#]],
+    );
+    check(
+        |facts| {
+            facts.demo().hosts = vec!["demo-vpc.tencentcloudcr.com".to_owned()];
+            facts.image(IMAGE);
+            facts
+                .secrets
+                .insert("tcr.ipsdemo".to_owned(), secret(true, logins(&["demo-vpc.tencentcloudcr.com"])));
+        },
+        expect![[r#"
+            Fails DomainNotListed: ImagePullSecret demo is for demo-vpc.tencentcloudcr.com, and not for demo.tencentcloudcr.com, the default domain of the same instance
+            to do: add default to spec.tcr.domains of ImagePullSecret demo"#]],
+    );
+}
+
+#[test]
+fn a_node_that_does_not_reach_the_registry() {
+    let timeout = "failed to do request: Head \"https://demo.tencentcloudcr.com/v2/\": dial tcp 10.0.0.2:443: i/o timeout";
+    check(
+        |facts| facts.heard(timeout),
+        expect![[r#"
+        Fails RegistryUnreachable: node-a does not reach demo.tencentcloudcr.com
+        to do: resolve demo.tencentcloudcr.com to the private link (spec.tcr.privateNetwork.resolve of ImagePullSecret demo), or allow the nodes' addresses in the instance's public access"#]],
+    );
+    check(
+        |facts| {
+            facts.heard(timeout);
+            let message =
+                "there is no private link from vpc-1 to tcr-demo0001: connect the VPC in the TCR console";
+            facts.conditions(json!([condition("PrivateLink", "False", "NoLink", message)]));
+        },
+        expect![[r#"
+            Fails PrivateLinkDown: node-a does not reach demo.tencentcloudcr.com: its private link is not up (NoLink): there is no private link from vpc-1 to tcr-demo0001: connect the VPC in the TCR console
+            to do: mend the private link: there is no private link from vpc-1 to tcr-demo0001: connect the VPC in the TCR console"#]],
+    );
+    let up = |facts: &mut Facts, nodes: NodesStatus| {
+        facts.heard(timeout);
+        facts.conditions(json!([condition(
+            "PrivateLink",
+            "True",
+            "Running",
+            "nodes resolve demo to 10.0.0.2"
+        )]));
+        facts.demo().nodes = Some(nodes);
+    };
+    check(
+        |facts| up(facts, NodesStatus { desired: 3, current: 2, ..NodesStatus::default() }),
+        expect![[r#"
+        Fails NodesBehind: node-a does not reach demo.tencentcloudcr.com: 2 of 3 nodes have the entries for their hosts file
+        to do: see why hosts-updater on node-a is behind: kubectl -n tcr-assistant-system get pods -o wide -l app.kubernetes.io/component=hosts-updater"#]],
+    );
+    check(
+        |facts| up(facts, NodesStatus { desired: 3, current: 3, withholding: 1, ..NodesStatus::default() }),
+        expect![[r#"
+            Fails PrivateLinkSilent: node-a does not reach demo.tencentcloudcr.com: on 1 nodes the private link's address does not answer
+            to do: let the nodes reach the link's address, port 443: its security group, routes, network policies"#]],
+    );
+    check(
+        |facts| up(facts, NodesStatus { desired: 3, current: 3, ..NodesStatus::default() }),
+        expect![[r#"
+        Fails PrivateLinkSilent: node-a does not reach demo.tencentcloudcr.com, though it resolves it to the private link: nodes resolve demo to 10.0.0.2
+        to do: let the nodes reach the link's address, port 443: its security group, routes, network policies"#]],
+    );
+    check(
+        |facts| facts.heard("x509: certificate signed by unknown authority"),
+        expect![[r#"
+        Fails CertificateUntrusted: node-a does not trust the certificate of demo.tencentcloudcr.com
+        to do: see what answers node-a for demo.tencentcloudcr.com, or give its container runtime the certificate authority"#]],
+    );
+}
+
+#[test]
+fn a_pull_that_failed_before_the_secret_came_heals_by_itself() {
+    check(
+        |facts| facts.heard("401 Unauthorized"),
+        expect![[r#"
+        Pulls
+        note: the kubelet's last pull failed, and it tries again within five minutes: ErrImagePull: 401 Unauthorized
+        to do: nothing: the kubelet pulls again within five minutes (or at once: kubectl -n shop delete pod web-1)"#]],
+    );
+}

@@ -1,0 +1,11 @@
+//! What people run against a cluster, or without one: `explain`, `status`, `render`, `cleanup`, `withdraw-hosts`.
+//!
+//! Each reads with the rights of whoever runs it. May import every other crate of this folder; knows no command line.
+
+pub mod cleanup;
+pub mod explain;
+pub mod output;
+pub mod overview;
+pub mod reader;
+pub mod render;
+pub mod withdraw;

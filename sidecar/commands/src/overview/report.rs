@@ -1,0 +1,250 @@
+//! What there is to tell about the add-on. Pure.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use serde::Serialize;
+use tcr::image_pull_secret::{CredentialKind, ImagePullSecretSpec};
+use tcr::names::SYSTEM_NAMESPACE;
+
+use crate::reader::{Controller, Seen};
+use custom_resource::{ImagePullSecret, ImagePullSecretStatus, NodesStatus};
+
+/// Everything that is known.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The cluster's ImagePullSecrets.
+    pub asked: Seen<Vec<ImagePullSecret>>,
+    /// Whether a controller leads.
+    pub controller: Seen<Controller>,
+    /// Its Deployment.
+    pub deployment: Seen<Option<Replicas>>,
+    /// The webhook's Deployment; none where the add-on has no webhook.
+    pub webhook: Seen<Option<Replicas>>,
+    /// The nodes' agents.
+    pub agents: Seen<Option<Replicas>>,
+    /// What becomes of Pods while the webhook is away; none where the add-on has none.
+    pub failure_policy: Seen<Option<String>>,
+}
+
+/// Pods that shall be, and are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Replicas {
+    /// That shall be.
+    pub desired: i32,
+    /// That are ready.
+    pub ready: i32,
+}
+
+/// How the add-on is.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// Nothing is wrong, as far as it could be read.
+    pub ready: bool,
+    /// The controller's state; none where it could not be read.
+    pub controller: Option<Controller>,
+    /// Its Pods; none where there is no Deployment, or it could not be read.
+    pub replicas: Option<Replicas>,
+    /// The webhook's Pods; none where there is no Deployment, or it could not be read.
+    pub webhook_replicas: Option<Replicas>,
+    /// The nodes' agents.
+    pub agents: Option<Replicas>,
+    /// What becomes of Pods while the webhook is away.
+    pub webhook_failure_policy: Option<String>,
+    /// Each ImagePullSecret, by name.
+    pub image_pull_secrets: Vec<Line>,
+    /// What is wrong, and what to do.
+    pub problems: Vec<Said>,
+    /// What works, and should be known.
+    pub notes: Vec<Said>,
+    /// What could not be read.
+    pub not_known: Vec<String>,
+}
+
+/// An ImagePullSecret.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Line {
+    /// Its name.
+    pub name: String,
+    /// The instance's id, or the server of a static credential.
+    pub registry: String,
+    /// The hosts that the credential is for.
+    pub hosts: Vec<String>,
+    /// `True`, `False` or `Unknown`: the condition Ready, about the newest spec.
+    pub ready: String,
+    /// `longterm`, `temp` or `password`.
+    pub credential: &'static str,
+    /// Id of a long-term credential.
+    pub token_id: Option<String>,
+    /// When the credential ends, as RFC 3339.
+    pub expires_at: Option<String>,
+    /// Namespaces that have the Secret, and that shall.
+    pub namespaces: Count,
+    /// ServiceAccounts that refer to it, and that shall.
+    pub service_accounts: Count,
+    /// Something of somebody else's is in the way.
+    pub conflicts: bool,
+    /// The reason of the condition PrivateLink; none where the private network is not resolved.
+    pub private_link: Option<String>,
+    /// How far the nodes are with it.
+    pub nodes: Option<NodesStatus>,
+}
+
+/// What there is, of what shall be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Count {
+    /// That are.
+    pub current: i64,
+    /// That shall be.
+    pub desired: i64,
+}
+
+/// A sentence about something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Said {
+    /// What it is about.
+    pub about: String,
+    /// The sentence.
+    pub message: String,
+}
+
+impl Said {
+    fn new(about: &str, message: impl Into<String>) -> Self {
+        Self { about: about.to_owned(), message: message.into() }
+    }
+}
+
+/// How the add-on is, at this time.
+pub fn report(facts: &Facts, now: Timestamp) -> Report {
+    let Facts { asked, controller, deployment, webhook, agents, failure_policy } = facts;
+    let mut problems = Vec::new();
+    let mut notes = Vec::new();
+    let replicas = deployment.known().copied().flatten();
+    let webhook_replicas = webhook.known().copied().flatten();
+    let agents_known = agents.known().copied().flatten();
+    let pods = format!("kubectl -n {SYSTEM_NAMESPACE} get pods");
+    if controller.known() == Some(&Controller::Away) {
+        let message = format!("none leads: nothing is renewed or distributed; see why: {pods}");
+        problems.push(Said::new("controller", message));
+    }
+    let workloads =
+        [("controller", replicas), ("webhook", webhook_replicas), ("hosts-updater", agents_known)];
+    if let Some(Controller::Leads { writes_limited: Some(false), .. }) = controller.known() {
+        let message = "no policies hold its writes to what it writes, beyond RBAC: Kubernetes 1.30 or later and the \
+                       chart's writeLimits.enabled are needed";
+        notes.push(Said::new("controller", message));
+    }
+    for (about, replicas) in workloads {
+        if let Some(Replicas { desired, ready }) = replicas.filter(|it| it.ready < it.desired) {
+            problems.push(Said::new(about, format!("{ready} of {desired} Pods are ready; see why: {pods}")));
+        }
+    }
+    let mut objects: Vec<&ImagePullSecret> = asked.known().into_iter().flatten().collect();
+    objects.sort_by_key(|object| object.metadata.name.clone());
+    for object in &objects {
+        judge(object, now, &mut problems, &mut notes);
+    }
+    let missing = |what: &str, why: Option<String>| why.map(|why| format!("{what}: {why}"));
+    let not_known = [
+        missing("ImagePullSecrets", asked.missing()),
+        missing("whether a controller leads", controller.missing()),
+        missing("the controller's Pods", deployment.missing()),
+        missing("the webhook's Pods", webhook.missing()),
+        missing("the nodes' agents", agents.missing()),
+        missing("the webhook", failure_policy.missing()),
+    ];
+    Report {
+        ready: problems.is_empty(),
+        controller: controller.known().cloned(),
+        replicas,
+        webhook_replicas,
+        agents: agents_known,
+        webhook_failure_policy: failure_policy.known().cloned().flatten(),
+        image_pull_secrets: objects.into_iter().map(line).collect(),
+        problems,
+        notes,
+        not_known: not_known.into_iter().flatten().collect(),
+    }
+}
+
+fn condition<'a>(status: &'a ImagePullSecretStatus, kind: &str) -> Option<&'a Condition> {
+    status.conditions.iter().find(|it| it.type_ == kind)
+}
+
+/// What is wrong with one.
+fn judge(object: &ImagePullSecret, now: Timestamp, problems: &mut Vec<Said>, notes: &mut Vec<Said>) {
+    let name = object.metadata.name.as_deref().unwrap_or_default();
+    let empty = ImagePullSecretStatus::default();
+    let status = object.status.as_ref().unwrap_or(&empty);
+    let is_current = status.observed_generation == object.metadata.generation;
+    match condition(status, "Ready") {
+        Some(ready) if is_current && ready.status == "True" => {}
+        Some(ready) if is_current => {
+            problems.push(Said::new(name, format!("{}: {}", ready.reason, ready.message)));
+        }
+        Some(_) => problems.push(Said::new(name, "the controller has not looked at its last change yet")),
+        None => problems.push(Said::new(name, "the controller has not looked at it yet")),
+    }
+    if let Some(ended) = status.expires_at.as_ref().filter(|it| it.0 <= now) {
+        problems.push(Said::new(name, format!("its credential ended at {}", ended.0)));
+    }
+    for kind in ["Conflicts", "CanPush"] {
+        if let Some(said) = condition(status, kind).filter(|it| it.status == "True") {
+            notes.push(Said::new(name, format!("{}: {}", said.reason, said.message)));
+        }
+    }
+    // Nobody knows whether it works; or it does, and what stands in the way of the next is the reason.
+    if let Some(said) =
+        condition(status, "CredentialValid").filter(|it| it.status != "False" && it.reason != "Valid")
+    {
+        notes.push(Said::new(name, format!("{}: {}", said.reason, said.message)));
+    }
+}
+
+fn line(object: &ImagePullSecret) -> Line {
+    let ImagePullSecret { metadata, spec, status, .. } = object;
+    let status = status.clone().unwrap_or_default();
+    let ready = condition(&status, "Ready");
+    let is_current = status.observed_generation == metadata.generation;
+    let (registry, credential) = what(spec);
+    let count = |current: Option<i64>, desired: Option<i64>| Count {
+        current: current.unwrap_or_default(),
+        desired: desired.unwrap_or_default(),
+    };
+    Line {
+        name: metadata.name.clone().unwrap_or_default(),
+        registry,
+        ready: ready.filter(|_| is_current).map_or_else(|| "Unknown".to_owned(), |it| it.status.clone()),
+        credential,
+        expires_at: status.expires_at.as_ref().map(|it| it.0.to_string()),
+        namespaces: count(status.secrets_success, status.secrets_desired),
+        service_accounts: count(status.s_as_success, status.s_as_desired),
+        conflicts: condition(&status, "Conflicts").is_some_and(|it| it.status == "True"),
+        private_link: condition(&status, "PrivateLink").map(|it| it.reason.clone()),
+        hosts: status.hosts,
+        token_id: status.token_id,
+        nodes: status.nodes,
+    }
+}
+
+/// The registry, and what kind of credential.
+fn what(spec: &ImagePullSecretSpec) -> (String, &'static str) {
+    match (&spec.tcr, &spec.docker) {
+        (Some(tcr), _) => {
+            let kind = match tcr.credential.kind {
+                CredentialKind::Longterm => "longterm",
+                CredentialKind::Temp => "temp",
+            };
+            (tcr.instance_id.clone(), kind)
+        }
+        (None, Some(docker)) => (docker.server.clone(), "password"),
+        (None, None) => (String::new(), "none"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,202 @@
+//! An agent of a node, as the controller meets it: a Pod to be told of the newest list, and an
+//! address that tells which list the node carries.
+//!
+//! A kubelet looks at the ConfigMaps of a Pod when the Pod changes, and else about once a minute. So
+//! an annotation on each agent's Pod names the newest list. What a node carries, its agent's
+//! metrics tell, read at the Pod's address: agents have no access to the API.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+use tcr::names::HOSTS_GENERATION_ANNOTATION;
+
+use kubernetes::api_error::within;
+
+/// Pods that are patched or asked at a time.
+pub(super) const AT_A_TIME: usize = 16;
+/// The longest that a request to the API server about an agent or its node may take.
+pub(super) const DEADLINE: Duration = Duration::from_secs(10);
+/// An agent is on the cluster's own network.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Many times what an agent answers.
+const MOST_BYTES: usize = 64 << 10;
+
+/// An agent's Pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agent {
+    /// Where it answers; none where it is told not to, or has no address yet.
+    pub address: Option<SocketAddr>,
+    /// It would answer if it had an address.
+    pub is_asked: bool,
+    /// What its Pod was told: a generation, and behind a full stop the round, if it was told again.
+    pub told: Option<String>,
+    /// The node that it is on.
+    pub node: Option<String>,
+    /// Its container runs, so that it may answer.
+    pub is_running: bool,
+}
+
+/// What an agent answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Generation of the list that the node carries.
+    pub generation: String,
+    /// Entries that it leaves out.
+    pub withheld: u64,
+    /// What confines it.
+    pub confinement: Confinement,
+}
+
+/// What confines an agent, as it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confinement {
+    /// Landlock and seccomp.
+    Landlock,
+    /// seccomp alone.
+    Seccomp,
+    /// Nothing, or it does not say.
+    None,
+}
+
+impl Agent {
+    /// A Pod as an agent, with its name.
+    pub fn of(pod: &Pod) -> Option<(String, Self)> {
+        let name = pod.metadata.name.clone()?;
+        let ports = pod
+            .spec
+            .iter()
+            .flat_map(|spec| &spec.containers)
+            .flat_map(|container| container.ports.iter().flatten());
+        let port = ports
+            .filter(|port| port.name.as_deref() == Some("metrics"))
+            .find_map(|port| u16::try_from(port.container_port).ok());
+        let ip = pod.status.as_ref().and_then(|status| status.pod_ip.as_deref()?.parse::<IpAddr>().ok());
+        let told =
+            pod.metadata.annotations.as_ref().and_then(|all| all.get(HOSTS_GENERATION_ANNOTATION)).cloned();
+        let address = port.zip(ip).map(|(port, ip)| SocketAddr::new(ip, port));
+        let node = pod.spec.as_ref().and_then(|spec| spec.node_name.clone());
+        let containers = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
+        let is_running = containers.filter_map(|it| it.state.as_ref()).any(|state| state.running.is_some());
+        Some((name, Self { address, is_asked: port.is_some(), told, node, is_running }))
+    }
+
+    pub(super) fn has_heard_of(&self, generation: &str) -> bool {
+        self.told.as_deref().and_then(|told| told.split('.').next()) == Some(generation)
+    }
+}
+
+/// A client for the nodes' agents.
+pub fn http() -> reqwest::Result<reqwest::Client> {
+    // Whoever could answer for a node through a proxy could say anything.
+    let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE);
+    http.redirect(reqwest::redirect::Policy::none()).build()
+}
+
+/// Names the list on these Pods.
+pub async fn nudge(pods: &Api<Pod>, names: Vec<String>, generation: &str) {
+    let patch = json!({"metadata": {"annotations": {HOSTS_GENERATION_ANNOTATION: generation}}});
+    let patches: Vec<_> = names.into_iter().map(|name| tell(pods.clone(), name, patch.clone())).collect();
+    futures::stream::iter(patches).buffer_unordered(AT_A_TIME).collect::<()>().await;
+}
+
+/// Asks every agent that has an address; those that answered.
+pub async fn ask(http: &reqwest::Client, agents: &[(String, Agent)]) -> BTreeMap<String, Answer> {
+    let asks: Vec<_> = agents
+        .iter()
+        .filter_map(|(name, agent)| Some(answer(http.clone(), name.clone(), agent.address?)))
+        .collect();
+    let answers = futures::stream::iter(asks).buffer_unordered(AT_A_TIME);
+    answers.filter_map(async |(name, answer)| Some((name, answer?))).collect().await
+}
+
+async fn tell(pods: Api<Pod>, name: String, patch: serde_json::Value) {
+    let (patch, params) = (Patch::Merge(patch), PatchParams::default());
+    if let Err(error) = within(DEADLINE, pods.patch_metadata(&name, &params, &patch)).await {
+        tracing::debug!(%error, pod = name, "cannot tell an agent's Pod of the newest list");
+    }
+}
+
+async fn answer(http: reqwest::Client, name: String, address: SocketAddr) -> (String, Option<Answer>) {
+    (name, metrics(&http, address).await.as_deref().and_then(read))
+}
+
+async fn metrics(http: &reqwest::Client, address: SocketAddr) -> Option<String> {
+    let mut response = http.get(format!("http://{address}/metrics")).send().await.ok()?;
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.ok()? {
+        body.extend_from_slice(&chunk);
+        if body.len() > MOST_BYTES {
+            return None;
+        }
+    }
+    String::from_utf8(body).ok()
+}
+
+fn read(metrics: &str) -> Option<Answer> {
+    let info = metrics.lines().find_map(|line| line.strip_prefix("hosts_updater_info{"))?;
+    let generation = info.split_once("generation=\"")?.1.split('"').next()?;
+    let confinement = info.split_once("confinement=\"").and_then(|(_, rest)| rest.split('"').next());
+    let withheld = metrics.lines().find_map(|line| line.strip_prefix("hosts_updater_withheld_entries "));
+    Some(Answer {
+        generation: generation.to_owned(),
+        withheld: withheld.and_then(|count| count.parse().ok()).unwrap_or(0),
+        confinement: match confinement {
+            Some("landlock") => Confinement::Landlock,
+            Some("seccomp") => Confinement::Seccomp,
+            _ => Confinement::None,
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agents_metrics_tell_its_list_and_what_it_leaves_out() {
+        let metrics = "# HELP hosts_updater_info x\nhosts_updater_info{version=\"0.1.0\",generation=\"00112233445566aa\",mode=\"rename\",confinement=\"seccomp\"} 1\n\
+                       hosts_updater_withheld_entries 2\n";
+        let generation = "00112233445566aa".to_owned();
+        let expected = Answer { generation, withheld: 2, confinement: Confinement::Seccomp };
+        assert_eq!(read(metrics), Some(expected.clone()));
+        for (told, confinement) in [
+            (",confinement=\"landlock\"", Confinement::Landlock),
+            (",confinement=\"none\"", Confinement::None),
+            ("", Confinement::None),
+        ] {
+            let metrics = metrics.replace(",confinement=\"seccomp\"", told);
+            assert_eq!(read(&metrics), Some(Answer { confinement, ..expected.clone() }));
+        }
+        assert_eq!(read("somebody else\n"), None);
+        assert_eq!(read("hosts_updater_info{version=\"1\"} 1\n"), None);
+    }
+
+    #[test]
+    fn a_pod_without_the_port_is_not_asked() {
+        let pod = |ports: serde_json::Value| -> Pod {
+            serde_json::from_value(json!({
+                "metadata": {"name": "hosts-updater-x", "annotations": {HOSTS_GENERATION_ANNOTATION: "00"}},
+                "spec": {"containers": [{"name": "hosts-updater", "ports": ports}]},
+                "status": {"podIP": "fd00::7"},
+            }))
+            .unwrap()
+        };
+        let (name, agent) = Agent::of(&pod(json!([{"name": "metrics", "containerPort": 19617}]))).unwrap();
+        assert_eq!(name, "hosts-updater-x");
+        let address = Some("[fd00::7]:19617".parse().unwrap());
+        let expected =
+            Agent { address, is_asked: true, told: Some("00".to_owned()), node: None, is_running: false };
+        assert_eq!(agent, expected);
+        let (_, agent) = Agent::of(&pod(json!([]))).unwrap();
+        assert_eq!(agent, Agent { address: None, is_asked: false, ..expected.clone() });
+        assert!(expected.has_heard_of("00") && !expected.has_heard_of("0"));
+        assert!(Agent { told: Some("00.3".to_owned()), ..expected.clone() }.has_heard_of("00"));
+        assert!(!Agent { told: None, ..expected }.has_heard_of("00"));
+    }
+}

@@ -1,0 +1,413 @@
+//! Carries out the plan of one namespace, in order, and stops at the first write that does not
+//! succeed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::core::Request;
+use kube::{Api, Client, Resource as _};
+use serde_json::{Value, json};
+use tcr::names::{MANAGED_BY, MARK_ANNOTATION, SECRET_PREFIX, derived_secret_name};
+use tokio::sync::Mutex;
+
+use super::lean::{AccountObject, SecretObject};
+use super::seen::{self, Placed};
+use distribution::mark::InstallationKey;
+use distribution::secret;
+use distribution::{Account, Change, Content, SeenSecret, Uid};
+use kubernetes::api_error::{ApiError, within};
+
+/// Longest time for one write.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// What there is after a write or a look, from the API server's answer.
+#[derive(Clone, Debug)]
+pub enum Written {
+    /// A Secret.
+    Secret {
+        /// Its name.
+        name: String,
+        /// What it is; none when it is gone.
+        seen: Option<SeenSecret>,
+    },
+    /// A ServiceAccount.
+    Account(Placed<Account>),
+    /// A ServiceAccount that is gone.
+    AccountGone {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// How the work on a namespace ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// Everything was carried out, or the namespace is going.
+    Done,
+    /// Somebody else was faster.
+    Overtaken,
+    /// A write failed.
+    Failed(FailedWrite),
+}
+
+/// A write that failed.
+#[derive(Clone, Debug)]
+pub struct FailedWrite {
+    /// The ImagePullSecret it was for; none when it was for several.
+    pub image_pull_secret: Option<String>,
+    /// `Secret` or `ServiceAccount`.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
+    /// Why.
+    pub message: String,
+}
+
+/// What came of the work on a namespace.
+#[derive(Debug)]
+pub struct Report {
+    /// The namespace.
+    pub namespace: Arc<str>,
+    /// What was looked at.
+    pub looked: Vec<Written>,
+    /// What was written.
+    pub written: Vec<Written>,
+    /// How it ended.
+    pub ended: Ended,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// What to look at or, where that is nothing, a plan with what is known of Secrets that went out of sight.
+#[derive(Debug)]
+pub struct Job {
+    /// The namespace.
+    pub namespace: Arc<str>,
+    /// Secrets to read, those of others again: their names, and what ours hold.
+    pub look: Vec<(String, Content)>,
+    /// The writes in order; with the uid, for a Secret to be created, of the one that was there.
+    pub changes: Vec<(Change, Option<Uid>)>,
+}
+
+/// What carries out jobs, many at a time.
+pub struct Hand {
+    client: Client,
+    key: InstallationKey,
+    /// Whoever reads a Secret holds it: anybody may have made it as large as a Secret may be.
+    reading: Mutex<()>,
+}
+
+impl Hand {
+    /// Writes with this client, and marks with this key.
+    pub fn new(client: Client, key: InstallationKey) -> Self {
+        Self { client, key, reading: Mutex::new(()) }
+    }
+}
+
+/// Carries out a job.
+pub async fn carry_out(hand: Arc<Hand>, job: Job) -> Report {
+    let started = std::time::Instant::now();
+    let Job { namespace, look, changes } = job;
+    let api = Apis {
+        secrets: Api::namespaced(hand.client.clone(), &namespace),
+        accounts: Api::namespaced(hand.client.clone(), &namespace),
+        hand,
+        namespace: namespace.clone(),
+    };
+    let (mut looked, mut written) = (Vec::new(), Vec::new());
+    let ended = match api.look_at_all(look, &mut looked).await {
+        Ok(()) => api.all(changes, &mut written).await,
+        Err(ended) => ended,
+    };
+    Report { namespace, looked, written, ended, took: started.elapsed() }
+}
+
+struct Apis {
+    secrets: Api<SecretObject>,
+    accounts: Api<AccountObject>,
+    hand: Arc<Hand>,
+    namespace: Arc<str>,
+}
+
+impl Apis {
+    async fn look_at_all(
+        &self,
+        secrets: Vec<(String, Content)>,
+        looked: &mut Vec<Written>,
+    ) -> Result<(), Ended> {
+        for (secret, content) in secrets {
+            match self.look(&secret, None, &content).await {
+                Ok(seen) => looked.push(Written::Secret { name: secret, seen }),
+                Err(error) => return Err(ended(error, None, "Secret", &secret)),
+            }
+        }
+        Ok(())
+    }
+
+    async fn all(&self, changes: Vec<(Change, Option<Uid>)>, written: &mut Vec<Written>) -> Ended {
+        let is_secret = |(change, _): &(Change, Option<Uid>)| {
+            matches!(
+                change,
+                Change::CreateSecret { .. } | Change::UpdateSecret { .. } | Change::ReplaceSecret { .. }
+            )
+        };
+        // Secrets come first in a plan and do not depend on each other; what refers to them waits for all.
+        let first = changes.iter().take_while(|it| is_secret(it)).count();
+        let mut changes = changes.into_iter();
+        let secrets = changes.by_ref().take(first).map(|(change, known)| self.one(change, known));
+        let mut failed = None;
+        for (done, result) in futures::future::join_all(secrets).await {
+            written.extend(done);
+            failed = failed.or(result.err());
+        }
+        if let Some(ended) = failed {
+            return ended;
+        }
+        for (change, known) in changes {
+            let (done, result) = self.one(change, known).await;
+            written.extend(done);
+            if let Err(ended) = result {
+                return ended;
+            }
+        }
+        Ended::Done
+    }
+
+    /// Carries out one write; what was written, and how the job ends where it ends here.
+    async fn one(&self, change: Change, known: Option<Uid>) -> (Vec<Written>, Result<(), Ended>) {
+        let mut written = Vec::new();
+        let (result, ips, kind, name) = match change {
+            Change::CreateSecret { name, content } => {
+                let secret = derived_secret_name(&name);
+                let result = self.create(&name, known.as_ref(), &content, &mut written).await;
+                (result, Some(name), "Secret", secret)
+            }
+            Change::UpdateSecret { name, uid, content } => {
+                let secret = derived_secret_name(&name);
+                (self.update(&name, &uid, &content, &mut written).await, Some(name), "Secret", secret)
+            }
+            Change::ReplaceSecret { name, uid, content } => {
+                let secret = derived_secret_name(&name);
+                let result = match self.delete(&secret, &uid, &mut written).await {
+                    Ok(()) => self.create(&name, None, &content, &mut written).await,
+                    Err(error) => Err(error),
+                };
+                (result, Some(name), "Secret", secret)
+            }
+            Change::MarkSecret { name, uid, content } => {
+                let secret = derived_secret_name(&name);
+                (self.mark(&secret, &uid, &content, &mut written).await, Some(name), "Secret", secret)
+            }
+            Change::DeleteSecret { secret, uid } => {
+                let ips = secret.strip_prefix(SECRET_PREFIX).map(str::to_owned);
+                (self.delete(&secret, &uid, &mut written).await, ips, "Secret", secret)
+            }
+            Change::EditReferences { account, patch } => {
+                (self.edit(&account, patch, &mut written).await, None, "ServiceAccount", account)
+            }
+        };
+        (written, result.map_err(|error| ended(error, ips, kind, &name)))
+    }
+
+    async fn create(
+        &self,
+        ips: &str,
+        known: Option<&Uid>,
+        content: &Content,
+        written: &mut Vec<Written>,
+    ) -> Result<(), ApiError> {
+        let secret = secret::marked(ips, &self.namespace, content, &self.hand.key);
+        match within(DEADLINE, self.post(&secret)).await {
+            Ok(made) => {
+                self.push(&made, written);
+                Ok(())
+            }
+            Err(error) if error.is_already_exists() => {
+                let name = derived_secret_name(ips);
+                let seen = self.look(&name, known, content).await?;
+                written.push(Written::Secret { name, seen });
+                Err(ApiError::Overtaken)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// In place, so that the uid stays: kubelets then know that the credential may use the images
+    /// that it pulled before (KEP-2535).
+    async fn update(
+        &self,
+        ips: &str,
+        uid: &Uid,
+        content: &Content,
+        written: &mut Vec<Written>,
+    ) -> Result<(), ApiError> {
+        let wanted = secret::marked(ips, &self.namespace, content, &self.hand.key);
+        let name = derived_secret_name(ips);
+        let labels = wanted.metadata.labels.iter().flatten().map(|pair| ("labels", pair));
+        let annotations = wanted.metadata.annotations.iter().flatten().map(|pair| ("annotations", pair));
+        let mut operations = vec![
+            json!({"op": "test", "path": "/metadata/uid", "value": uid.to_string()}),
+            json!({"op": "add", "path": "/data", "value": wanted.data}),
+        ];
+        operations.extend(labels.chain(annotations).map(|(kind, (key, value))| {
+            let path = format!("/metadata/{kind}/{}", key.replace('/', "~1"));
+            json!({"op": "add", "path": path, "value": value})
+        }));
+        match within(DEADLINE, self.secrets.patch(&name, &patched(), &json_patch(operations)?)).await {
+            Ok(made) => {
+                self.push(&made, written);
+                Ok(())
+            }
+            Err(error) if error.is_not_found() => {
+                written.push(Written::Secret { name, seen: None });
+                Err(ApiError::Overtaken)
+            }
+            // Another Secret, or one without any label or annotation: a patch cannot tell these apart.
+            Err(error) if error.is_invalid() => self.put(&name, uid, wanted, content, written).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The annotation alone: the rest is as it shall be.
+    async fn mark(
+        &self,
+        name: &str,
+        uid: &Uid,
+        content: &Content,
+        written: &mut Vec<Written>,
+    ) -> Result<(), ApiError> {
+        let mark = self.hand.key.mark(&self.namespace, name, content.digest());
+        // A uid that differs is refused, because nobody may change one.
+        let patch = json!({"metadata": {"uid": uid.to_string(), "annotations": {MARK_ANNOTATION: mark}}});
+        match within(DEADLINE, self.secrets.patch(name, &patched(), &Patch::Merge(patch))).await {
+            Ok(made) => {
+                self.push(&made, written);
+                Ok(())
+            }
+            Err(error) if error.is_not_found() => {
+                written.push(Written::Secret { name: name.to_owned(), seen: None });
+                Err(ApiError::Overtaken)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn put(
+        &self,
+        name: &str,
+        uid: &Uid,
+        wanted: Secret,
+        content: &Content,
+        written: &mut Vec<Written>,
+    ) -> Result<(), ApiError> {
+        // All of it, because all of it is sent back.
+        let _one_at_a_time = self.hand.reading.lock().await;
+        let whole = Api::<Secret>::namespaced(self.hand.client.clone(), &self.namespace);
+        let Some(mut object) = within(DEADLINE, whole.get_opt(name)).await? else {
+            written.push(Written::Secret { name: name.to_owned(), seen: None });
+            return Err(ApiError::Overtaken);
+        };
+        if object.metadata.uid.as_deref().map(Uid::of).as_ref() != Some(uid) {
+            let seen = Some(seen::in_the_way(&object.into(), None, content, &self.hand.key));
+            written.push(Written::Secret { name: name.to_owned(), seen });
+            return Err(ApiError::Overtaken);
+        }
+        object.data = wanted.data;
+        object.metadata.labels.get_or_insert_default().extend(wanted.metadata.labels.unwrap_or_default());
+        let annotations = wanted.metadata.annotations.unwrap_or_default();
+        object.metadata.annotations.get_or_insert_default().extend(annotations);
+        // The managed fields are not ours to send.
+        object.metadata.managed_fields = None;
+        let made = within(DEADLINE, whole.replace(name, &posted(), &object)).await?;
+        self.push(&made.into(), written);
+        Ok(())
+    }
+
+    async fn delete(&self, name: &str, uid: &Uid, written: &mut Vec<Written>) -> Result<(), ApiError> {
+        let only_this = Preconditions { uid: Some(uid.to_string()), resource_version: None };
+        let params = DeleteParams { preconditions: Some(only_this), ..DeleteParams::default() };
+        match within(DEADLINE, self.secrets.delete(name, &params)).await {
+            Ok(_) => {}
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error),
+        }
+        written.push(Written::Secret { name: name.to_owned(), seen: None });
+        Ok(())
+    }
+
+    async fn edit(&self, account: &str, patch: Value, written: &mut Vec<Written>) -> Result<(), ApiError> {
+        let operations = match patch {
+            Value::Array(operations) => operations,
+            other => vec![other],
+        };
+        let (params, patch) = (patched(), json_patch(operations)?);
+        match within(DEADLINE, self.accounts.patch(account, &params, &patch)).await {
+            Ok(made) => {
+                written.push(Written::Account(seen::account(made)));
+                Ok(())
+            }
+            Err(error) if error.is_not_found() => {
+                written.push(Written::AccountGone { name: account.to_owned() });
+                Ok(())
+            }
+            // The test of the version failed.
+            Err(error) if error.is_invalid() => Err(ApiError::Overtaken),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Creates it; of the answer only what matters is read.
+    async fn post(&self, secret: &Secret) -> kube::Result<SecretObject> {
+        let bytes = serde_json::to_vec(secret).map_err(kube::Error::SerdeError)?;
+        let request = Request::new(SecretObject::url_path(&(), Some(&self.namespace)));
+        let request = request.create(&posted(), bytes).map_err(kube::Error::BuildRequest)?;
+        self.hand.client.request(request).await
+    }
+
+    async fn look(
+        &self,
+        name: &str,
+        known: Option<&Uid>,
+        content: &Content,
+    ) -> Result<Option<SeenSecret>, ApiError> {
+        let _one_at_a_time = self.hand.reading.lock().await;
+        let found = within(DEADLINE, self.secrets.get_opt(name)).await?;
+        Ok(found.map(|object| seen::in_the_way(&object, known, content, &self.hand.key)))
+    }
+
+    fn push(&self, made: &SecretObject, written: &mut Vec<Written>) {
+        let name = made.metadata.name.clone().unwrap_or_default();
+        written.push(Written::Secret { seen: seen::ours(made, &self.hand.key), name });
+    }
+}
+
+/// Under our name, so that the managed fields tell whose a change was.
+fn posted() -> PostParams {
+    PostParams { field_manager: Some(MANAGED_BY.to_owned()), ..PostParams::default() }
+}
+
+fn patched() -> PatchParams {
+    PatchParams { field_manager: Some(MANAGED_BY.to_owned()), ..PatchParams::default() }
+}
+
+/// The operations come from our own code: that they are none is a bug, and said instead of hidden.
+pub(super) fn json_patch(operations: Vec<Value>) -> Result<Patch<()>, ApiError> {
+    let patch = serde_json::from_value(Value::Array(operations));
+    patch.map(Patch::Json).map_err(|error| ApiError::Other(format!("cannot write the patch: {error}")))
+}
+
+fn ended(error: ApiError, image_pull_secret: Option<String>, kind: &'static str, name: &str) -> Ended {
+    match error {
+        ApiError::Overtaken => Ended::Overtaken,
+        error if error.is_conflict() => Ended::Overtaken,
+        error if error.is_namespace_going() => Ended::Done,
+        error => Ended::Failed(FailedWrite {
+            image_pull_secret,
+            kind,
+            name: name.to_owned(),
+            message: error.to_string(),
+        }),
+    }
+}

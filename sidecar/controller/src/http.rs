@@ -1,0 +1,77 @@
+//! `/healthz`, `/readyz` and `/metrics`, over plain HTTP: nothing here is secret.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use listener::{Limits, Protocol};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::write_limits::WriteLimits;
+use kubernetes::api_calls::ApiCalls;
+use tencent_cloud::client::Client;
+
+/// Kubelets and scrapers have one each.
+const MOST_CONNECTIONS: usize = 128;
+
+/// What is served from.
+#[derive(Clone, Debug)]
+pub struct Served {
+    /// Whether this controller leads.
+    pub leading: watch::Receiver<bool>,
+    /// Whether everything was listed.
+    pub ready: watch::Receiver<bool>,
+    /// Asks the core for its numbers.
+    pub ask: mpsc::Sender<oneshot::Sender<String>>,
+    /// The counters of calls of the API server.
+    pub calls: Arc<ApiCalls>,
+    /// Counts its calls of the cloud.
+    pub cloud: Arc<Client>,
+    /// Whether its writes are limited.
+    pub limits: Arc<WriteLimits>,
+}
+
+/// Serves until it is dropped.
+pub async fn serve(listener: TcpListener, served: Served) {
+    let router = Router::new()
+        .route("/healthz", get(async || "ok"))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .with_state(served);
+    let limits = Limits::connections(MOST_CONNECTIONS);
+    listener::serve(listener, Protocol::Plain, router, limits, std::future::pending()).await;
+}
+
+/// A controller that does not lead is ready to.
+async fn readyz(State(served): State<Served>) -> Response {
+    match !*served.leading.borrow() || *served.ready.borrow() {
+        true => "ok".into_response(),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "the first lists are not complete").into_response(),
+    }
+}
+
+async fn metrics(State(served): State<Served>) -> Response {
+    let leading = *served.leading.borrow();
+    let mut text = format!(
+        "# HELP tcr_assistant_leading Whether this controller leads.\n# TYPE tcr_assistant_leading gauge\n\
+         tcr_assistant_leading {}\n",
+        u8::from(leading)
+    );
+    text.push_str(&served.calls.text());
+    text.push_str(&served.cloud.calls().text());
+    text.push_str(&served.limits.text());
+    if leading {
+        let (ask, answer) = oneshot::channel();
+        let asked = served.ask.send(ask).await.is_ok();
+        match tokio::time::timeout(Duration::from_secs(5), answer).await {
+            Ok(Ok(numbers)) if asked => text.push_str(&numbers),
+            _ => return (StatusCode::SERVICE_UNAVAILABLE, "the controller does not answer").into_response(),
+        }
+    }
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+}

@@ -1,0 +1,201 @@
+//! One ImagePullSecret as the core keeps it.
+
+use std::time::Instant;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::login_checks::in_place;
+use super::object::{Filled, Lack, Object};
+use super::password::Passwords;
+use super::state::State;
+use super::status::Link;
+use credential::Key;
+use credential::plan::Held;
+use credential::rollout::{Given, Recorded, Rollout, Standing};
+use custom_resource::ImagePullSecretStatus;
+use distribution::{Content, Digest};
+
+/// What a login is checked against before it is distributed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Checks {
+    /// All that namespaces have is known.
+    pub(super) is_all_listed: bool,
+    /// How long a login waits for a verdict.
+    pub(super) timeout: SignedDuration,
+    pub(super) now: Timestamp,
+}
+
+/// An ImagePullSecret, what it holds, and what was told about it.
+#[derive(Debug)]
+pub(super) struct Item {
+    pub(super) object: Object,
+    /// The last good content: a failed or empty refresh never replaces it.
+    pub(super) content: Option<Content>,
+    pub(super) hosts: Vec<String>,
+    /// The credential that the content is from.
+    pub(super) held: Option<Held>,
+    /// Why there is no content for the spec as it is now.
+    pub(super) lack: Option<Lack>,
+    /// When a login that the spec gives takes the place of the content, and what the registry said to both.
+    pub(super) rollout: Rollout,
+    /// The content that waits for that.
+    waiting: Option<Content>,
+    /// The instance whose credential the content is; none where the spec itself gives it.
+    content_key: Option<Key>,
+    /// Whether the credential may also push, once the registry said so.
+    pub(super) can_push: Option<bool>,
+    /// Why the credential before this one was replaced.
+    pub(super) replaced: Option<String>,
+    /// What the keeper of its credential complains about.
+    pub(super) problem: Option<Lack>,
+    pub(super) link: Option<Link>,
+    /// The status may no longer be true.
+    pub(super) dirty: bool,
+    pub(super) written: ImagePullSecretStatus,
+    pub(super) written_at: Option<Instant>,
+    pub(super) writing: bool,
+    /// The status is not written again before, because it could not be.
+    pub(super) not_before: Option<Instant>,
+    /// Its part in the credential is over, after it was deleted.
+    pub(super) released: bool,
+    finalizing: bool,
+    /// The version at which the API server refused our finalizers, because there is a newer one.
+    overtaken: Option<String>,
+}
+
+impl Item {
+    pub(super) fn new(object: Object) -> Self {
+        Self {
+            content: None,
+            // Discovery reads them there: they stay until others are known.
+            hosts: object.status.hosts.clone(),
+            held: None,
+            lack: None,
+            rollout: Rollout::restored(Recorded::of(&object.status)),
+            waiting: None,
+            content_key: None,
+            can_push: None,
+            replaced: None,
+            problem: None,
+            link: None,
+            dirty: true,
+            written: object.status.clone(),
+            written_at: None,
+            writing: false,
+            not_before: None,
+            released: false,
+            finalizing: false,
+            overtaken: None,
+            object,
+        }
+    }
+
+    /// The object as it is now.
+    pub(super) fn see(&mut self, object: Object) {
+        // An answer of ours may have arrived before an older event.
+        if object.generation >= self.object.generation {
+            self.object = object;
+        }
+        self.dirty = true;
+    }
+
+    /// Takes the content that there is now. What the spec itself gives, and the first credential of another instance,
+    /// goes by [`Rollout`] where registries are asked.
+    pub(super) fn fill(
+        &mut self,
+        passwords: &Passwords,
+        held: Option<&Held>,
+        allowed_roots: &[String],
+        state: &mut State,
+        checks: Option<&Checks>,
+    ) {
+        let Filled { bytes, hosts } = match self.object.fill(passwords, held, allowed_roots) {
+            Ok(filled) => filled,
+            Err(lack) => {
+                self.rollout.give_none();
+                self.lack = Some(lack);
+                return;
+            }
+        };
+        let content = Content::new(bytes);
+        state.know(&content);
+        let key = self.object.key();
+        if key.is_none() {
+            // What a keeper complained about is no longer asked for.
+            self.problem = None;
+        }
+        match checks {
+            None => self.rollout = Rollout::default(),
+            Some(checks) if !checks.is_all_listed => {
+                let message = "what is distributed is being listed".to_owned();
+                self.lack = Some(Lack { reason: "Pending", message });
+                return;
+            }
+            Some(checks) if self.is_checked(key.as_ref()) => {
+                let version = self.object.login_version(passwords, held);
+                let given = Given { digest: content.digest(), version: &version };
+                let in_place = in_place(state, &self.object.name, self.content.as_ref(), &content);
+                if !self.rollout.give(given, in_place, checks.timeout, checks.now) {
+                    let standing = self.rollout.standing();
+                    self.lack = standing.map(|it| Lack { reason: it.reason, message: it.message });
+                    self.waiting = Some(content);
+                    return;
+                }
+            }
+            Some(_) => {}
+        }
+        if key.is_some() {
+            // Its keeper asks about it from now on.
+            self.rollout = Rollout::default();
+        }
+        if self.content.as_ref().map(Content::digest) != Some(content.digest())
+            && self.content.replace(content).is_some()
+        {
+            self.can_push = None;
+        }
+        self.waiting = None;
+        self.content_key = key;
+        self.hosts = hosts;
+        self.held = held.cloned();
+        self.lack = None;
+    }
+
+    /// Whether a login of `key` has to be let in before it takes the place of the content. A keeper has seen to that for
+    /// each but the first credential of its instance.
+    fn is_checked(&self, key: Option<&Key>) -> bool {
+        key.is_none() || (self.content.is_some() && self.content_key.as_ref() != key) || self.rollout.waits()
+    }
+
+    /// The content, or the one that waits.
+    pub(super) fn content_of(&self, digest: Digest) -> Option<&Content> {
+        [&self.content, &self.waiting].into_iter().flatten().find(|content| content.digest() == digest)
+    }
+
+    /// How it stands with a credential that is checked here; none where there is none, or where something else stands in
+    /// the way.
+    pub(super) fn standing(&self) -> Option<Standing> {
+        let standing = self.rollout.standing()?;
+        let other = self.problem.as_ref().or(self.lack.as_ref());
+        other.is_none_or(|lack| lack.reason == standing.reason).then_some(standing)
+    }
+
+    /// Begins to write the finalizers, unless that is under way, or has to wait for the object as it is
+    /// now.
+    pub(super) fn begin_finalizing(&mut self) -> bool {
+        let begins =
+            !self.finalizing && self.overtaken.as_deref() != Some(self.object.resource_version.as_str());
+        self.finalizing |= begins;
+        begins
+    }
+
+    /// The finalizers were written, or not; `overtaken` names the version that was no longer the newest.
+    /// The newest may have been seen before this answer came, so the object is looked at again.
+    pub(super) fn end_finalizing(&mut self, overtaken: Option<String>) {
+        self.finalizing = false;
+        self.overtaken = overtaken;
+        self.dirty = true;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,289 @@
+//! Kubernetes' objects with nothing in them but what the controller looks at.
+//!
+//! What is left out is skipped while it is parsed, and never allocated: of a list of 30,000
+//! ServiceAccounts the managed fields alone are more than all that is kept.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::{LocalObjectReference, Namespace, Pod, Secret, ServiceAccount};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use kube::Resource;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use tcr::names::{MARK_ANNOTATION, SECRET_KEY};
+
+use distribution::mark::LONGEST_MARK;
+
+/// A namespace.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct NamespaceObject {
+    /// Name, version, labels, and whether it is being deleted.
+    #[serde(default, deserialize_with = "metadata")]
+    pub metadata: ObjectMeta,
+}
+
+/// A ServiceAccount.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountObject {
+    /// Name, namespace and version.
+    #[serde(default, deserialize_with = "metadata")]
+    pub metadata: ObjectMeta,
+    /// The list that Pods get.
+    #[serde(default)]
+    pub image_pull_secrets: Option<Vec<LocalObjectReference>>,
+}
+
+/// A Secret.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct SecretObject {
+    /// Name, namespace, uid, version, labels, and of the annotations the mark.
+    #[serde(default, deserialize_with = "marked_metadata")]
+    pub metadata: ObjectMeta,
+    /// What it holds: of keys other than ours, that there is one.
+    #[serde(default, deserialize_with = "our_data")]
+    pub data: Option<BTreeMap<String, ByteString>>,
+    /// Whether it can be changed.
+    #[serde(default)]
+    pub immutable: Option<bool>,
+    /// Its type.
+    #[serde(default, rename = "type")]
+    pub type_: Option<String>,
+}
+
+/// A Pod.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct PodObject {
+    /// Name, namespace, uid, whether it is being deleted, and annotations.
+    #[serde(default, deserialize_with = "annotated_metadata")]
+    pub metadata: ObjectMeta,
+    /// What it runs.
+    #[serde(default)]
+    pub spec: PodSpec,
+    /// What became of it.
+    #[serde(default)]
+    pub status: PodStatus,
+}
+
+/// What a Pod runs.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PodSpec {
+    /// Who it is.
+    pub service_account_name: Option<String>,
+    /// The Secrets it refers to.
+    pub image_pull_secrets: Option<Vec<LocalObjectReference>>,
+    /// Containers that run first.
+    pub init_containers: Option<Vec<PodContainer>>,
+    /// Containers.
+    pub containers: Vec<PodContainer>,
+}
+
+/// A container of a Pod.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct PodContainer {
+    /// Its name.
+    pub name: String,
+    /// Its image.
+    pub image: Option<String>,
+}
+
+/// What became of a Pod.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PodStatus {
+    /// Of containers that run first.
+    pub init_container_statuses: Option<Vec<PodContainerStatus>>,
+    /// Of containers.
+    pub container_statuses: Option<Vec<PodContainerStatus>>,
+}
+
+/// What became of a container.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct PodContainerStatus {
+    /// Its name.
+    pub name: String,
+    /// Whether it waits.
+    pub state: Option<PodContainerState>,
+}
+
+/// Whether a container waits.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct PodContainerState {
+    /// It does.
+    pub waiting: Option<PodContainerWaiting>,
+}
+
+/// Why a container waits.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct PodContainerWaiting {
+    /// A word, such as `ImagePullBackOff`.
+    pub reason: Option<String>,
+}
+
+impl From<Secret> for SecretObject {
+    fn from(secret: Secret) -> Self {
+        let Secret { metadata, data, immutable, type_, string_data: _ } = secret;
+        Self { metadata, data, immutable, type_ }
+    }
+}
+
+/// A way to read metadata that keeps these fields.
+macro_rules! keeping {
+    ($name:ident: $($field:ident: $type:ty),+) => {
+        fn $name<'de, D: Deserializer<'de>>(from: D) -> Result<ObjectMeta, D::Error> {
+            #[derive(Deserialize)]
+            #[serde(rename_all = "camelCase")]
+            struct Kept {
+                $($field: Option<$type>),+
+            }
+            let Kept { $($field),+ } = Kept::deserialize(from)?;
+            Ok(ObjectMeta { $($field: $field.map(Into::into),)+ ..ObjectMeta::default() })
+        }
+    };
+}
+
+type Pairs = BTreeMap<String, String>;
+
+keeping!(metadata: name: String, namespace: String, uid: String, resource_version: String,
+    labels: Pairs, deletion_timestamp: Time);
+keeping!(marked_metadata: name: String, namespace: String, uid: String, resource_version: String,
+    labels: Pairs, annotations: MarkOnly, deletion_timestamp: Time);
+keeping!(annotated_metadata: name: String, namespace: String, uid: String, resource_version: String,
+    annotations: Pairs, deletion_timestamp: Time);
+
+/// The value of our key, and an empty one for the first of all others.
+fn our_data<'de, D: Deserializer<'de>>(from: D) -> Result<Option<BTreeMap<String, ByteString>>, D::Error> {
+    struct Data;
+
+    impl<'de> Visitor<'de> for Data {
+        type Value = Option<BTreeMap<String, ByteString>>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a Secret's data")
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut data = BTreeMap::new();
+            while let Some(key) = map.next_key::<String>()? {
+                if key == SECRET_KEY {
+                    data.insert(key, map.next_value()?);
+                } else {
+                    map.next_value::<IgnoredAny>()?;
+                    if !data.keys().any(|known| known != SECRET_KEY) {
+                        data.insert(key, ByteString(Vec::new()));
+                    }
+                }
+            }
+            Ok(Some(data))
+        }
+    }
+
+    from.deserialize_any(Data)
+}
+
+/// Annotations without any but the mark, and that one only where it may be one.
+#[derive(Default)]
+struct MarkOnly(Option<String>);
+
+impl From<MarkOnly> for Pairs {
+    fn from(MarkOnly(mark): MarkOnly) -> Self {
+        mark.map(|mark| (MARK_ANNOTATION.to_owned(), mark)).into_iter().collect()
+    }
+}
+
+impl<'de> Deserialize<'de> for MarkOnly {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Annotations;
+
+        impl<'de> Visitor<'de> for Annotations {
+            type Value = MarkOnly;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("annotations")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<MarkOnly, A::Error> {
+                let mut mark = None;
+                while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+                    match key == MARK_ANNOTATION {
+                        true => mark = map.next_value::<Option<String>>()?,
+                        false => drop(map.next_value::<IgnoredAny>()?),
+                    }
+                }
+                Ok(MarkOnly(mark.filter(|mark| mark.len() <= LONGEST_MARK)))
+            }
+        }
+
+        from.deserialize_map(Annotations)
+    }
+}
+
+/// Says that the one is a form of the other.
+macro_rules! form_of {
+    ($lean:ty, $whole:ty) => {
+        impl Resource for $lean {
+            type DynamicType = ();
+            type Scope = <$whole as Resource>::Scope;
+
+            fn kind((): &()) -> Cow<'_, str> {
+                <$whole as Resource>::kind(&())
+            }
+
+            fn group((): &()) -> Cow<'_, str> {
+                <$whole as Resource>::group(&())
+            }
+
+            fn version((): &()) -> Cow<'_, str> {
+                <$whole as Resource>::version(&())
+            }
+
+            fn plural((): &()) -> Cow<'_, str> {
+                <$whole as Resource>::plural(&())
+            }
+
+            fn meta(&self) -> &ObjectMeta {
+                &self.metadata
+            }
+
+            fn meta_mut(&mut self) -> &mut ObjectMeta {
+                &mut self.metadata
+            }
+        }
+    };
+}
+
+form_of!(NamespaceObject, Namespace);
+form_of!(AccountObject, ServiceAccount);
+form_of!(SecretObject, Secret);
+form_of!(PodObject, Pod);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_looked_at_is_left_out() {
+        let account: AccountObject = serde_json::from_value(serde_json::json!({
+            "apiVersion": "v1", "kind": "ServiceAccount",
+            "metadata": {
+                "name": "default", "namespace": "shop", "resourceVersion": "7", "annotations": {"a": "b"},
+                "managedFields": [{"manager": "x", "operation": "Update", "fieldsV1": {"f:imagePullSecrets": {}}}],
+            },
+            "secrets": [{"name": "token"}],
+            "imagePullSecrets": [{"name": "tcr.ipsdemo"}],
+        }))
+        .unwrap();
+        assert_eq!(account.metadata.resource_version.as_deref(), Some("7"));
+        assert_eq!((account.metadata.annotations, account.metadata.managed_fields), (None, None));
+        assert_eq!(account.image_pull_secrets.unwrap()[0].name, "tcr.ipsdemo");
+        assert_eq!(AccountObject::url_path(&(), Some("shop")), "/api/v1/namespaces/shop/serviceaccounts");
+    }
+}

@@ -1,0 +1,207 @@
+//! `tcr-assistant run`: keeps the cluster as its ImagePullSecrets say.
+//!
+//! ```text
+//!   watches ──► core (one task: state, queue) ──► writers ──► API server
+//!   keepers of credentials ──►  │  └──► reports (status, finalizer, Events)
+//!   private links          ──►  ┘
+//! ```
+//!
+//! Decisions are pure and elsewhere: [`distribution`], [`credential::plan`],
+//! [`private_link`], [`status`], [`queue`], [`lease::decide`]. Only the leader does any of this.
+//!
+//! May import every crate of this folder but `commands`. Absent: the command line.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use jiff::SignedDuration;
+use kube::Client as Kube;
+use tcr::hosts_entry::HostsEntry;
+use tcr::rules::RuleContext;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+
+use registry_client::Checker;
+use tencent_cloud::client::Client;
+
+pub mod agent;
+pub mod announce;
+pub mod execute;
+pub mod http;
+pub mod lean;
+pub mod object;
+pub mod password;
+pub mod pods;
+pub mod queue;
+pub mod seen;
+pub mod state;
+pub mod status;
+pub mod tasks;
+pub mod watch_streams;
+pub mod webhook_certificate;
+pub mod write_limits;
+
+mod backlog;
+mod core;
+mod drift;
+pub mod installation_key;
+mod item;
+mod keepers;
+mod links;
+mod login_checks;
+mod nodes;
+mod numbers;
+mod report;
+mod startup_taint;
+mod unlisted;
+
+/// Sightings that wait to be taken in.
+const MOST_SIGHTINGS: usize = 2048;
+
+/// What differs between clusters.
+#[derive(Debug)]
+pub struct Settings {
+    /// Tencent Cloud.
+    pub cloud: Arc<Client>,
+    /// Asks registries about credentials; none where they are not to be asked.
+    pub registry: Option<Arc<Checker>>,
+    /// How long a changed `spec.docker` password waits for its registry's verdict.
+    pub verdict_timeout: SignedDuration,
+    /// The cluster's id, `cls-...`.
+    pub cluster_id: Option<String>,
+    /// The cluster's region.
+    pub region: Option<String>,
+    /// Root domains that registries may be under.
+    pub allowed_roots: Vec<String>,
+    /// The administrator's own entries for the nodes' hosts files.
+    pub static_hosts: Vec<HostsEntry>,
+    /// Between two looks at private links that run.
+    pub link_interval: Duration,
+    /// Whether nodes lose their start-up taint once they have their hosts entries.
+    pub remove_startup_taint: bool,
+    /// The Service in front of the webhook; without one the certificate is not ours to make.
+    pub webhook_service: Option<String>,
+    /// Whether another controller may run.
+    pub leader_elect: bool,
+}
+
+impl Settings {
+    fn rules(&self) -> RuleContext<'_> {
+        RuleContext {
+            allowed_roots: &self.allowed_roots,
+            cluster_id: self.cluster_id.as_deref(),
+            description_required: true,
+        }
+    }
+}
+
+/// Serves on `listener` and, while it leads, works; until `stop` turns true.
+///
+/// # Errors
+/// The lease was lost, or one of the tasks is gone: the process has to end, so that nothing that was begun goes on.
+pub async fn run(
+    kube: Kube,
+    calls: Arc<kubernetes::api_calls::ApiCalls>,
+    settings: Settings,
+    listener: TcpListener,
+    mut stop: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let settings = Arc::new(settings);
+    let (leading, is_leading) = watch::channel(false);
+    let (ready, is_ready) = watch::channel(false);
+    let (ask, asked) = mpsc::channel(4);
+    let (tasks, mut failures) = tasks::Tasks::new();
+    let limits = Arc::new(write_limits::WriteLimits::default());
+    let state = http::Served {
+        leading: is_leading,
+        ready: is_ready,
+        ask,
+        calls,
+        cloud: settings.cloud.clone(),
+        limits: limits.clone(),
+    };
+    let served = tasks.spawn_endless("the server of /healthz", http::serve(listener, state));
+    let identity = identity();
+    let mut leadership = kubernetes::lease::Leadership::new(kube.clone(), identity.clone());
+    if settings.leader_elect {
+        tracing::info!(identity, "waiting to lead");
+        tokio::select! {
+            () = leadership.acquire() => {}
+            failed = failures.first() => return Err(failed.into()),
+            _ = stop.wait_for(|stop| *stop) => return Ok(()),
+        }
+    }
+    tracing::info!(identity, "leading");
+    leading.send_replace(true);
+    tasks.spawn_endless("the trial of what may be written", write_limits::keep(kube.clone(), limits));
+    let work = lead(kube, settings.clone(), ready, asked, stop, tasks);
+    let work = async {
+        tokio::select! {
+            result = work => Ok(result?),
+            failed = failures.first() => Err(anyhow::Error::from(failed)),
+        }
+    };
+    tokio::pin!(work);
+    let result = match settings.leader_elect {
+        false => work.await,
+        true => tokio::select! {
+            result = &mut work => {
+                // After a failure something may still be under way: the lease ends by itself.
+                if result.is_ok() {
+                    leadership.release().await;
+                }
+                result
+            }
+            lost = leadership.hold() => Err(lost.into()),
+        },
+    };
+    served.abort();
+    result
+}
+
+async fn lead(
+    kube: Kube,
+    settings: Arc<Settings>,
+    ready: watch::Sender<bool>,
+    asked: mpsc::Receiver<tokio::sync::oneshot::Sender<String>>,
+    mut stop: watch::Receiver<bool>,
+    tasks: tasks::Tasks,
+) -> Result<(), tasks::TaskFailed> {
+    let (see, sightings) = mpsc::channel(MOST_SIGHTINGS);
+    let (tell, news) = mpsc::channel(64);
+    let (link, links) = mpsc::channel(16);
+    if let Some(service) = settings.webhook_service.clone() {
+        let keep = webhook_certificate::keeper::keep(kube.clone(), service);
+        tasks.spawn_endless("the keeper of the webhook's certificate", keep);
+    }
+    let keepers = keepers::Keepers::new(tell, tasks.clone());
+    let poller = links::Links::start(&kube, &settings, link, &tasks);
+    let key = tokio::select! {
+        key = installation_key::obtain(&kube) => key,
+        _ = stop.wait_for(|stop| *stop) => return Ok(()),
+    };
+    watch_streams::start(&kube, &key, &see, &tasks);
+    let inputs = core::Inputs { sightings, news, links, asked, stop };
+    let outputs = core::Outputs { ready, see, tasks };
+    core::Core::new(kube, settings, key, keepers, poller, outputs).run(inputs).await
+}
+
+/// The Pod's name, and something of this process alone.
+fn identity() -> String {
+    use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "tcr-assistant".to_owned());
+    format!("{host}_{:016x}", RandomState::new().build_hasher().finish())
+}
+
+/// A client by kubeconfig or from inside a Pod, that counts its calls.
+///
+/// # Errors
+/// There is no kubeconfig and no Pod around, or one of them cannot be used.
+pub async fn client() -> anyhow::Result<(Kube, Arc<kubernetes::api_calls::ApiCalls>)> {
+    let config = kube::Config::infer().await.context("cannot find out how to reach the API server")?;
+    let calls = Arc::new(kubernetes::api_calls::ApiCalls::default());
+    let client =
+        kubernetes::api_calls::counted(config, &calls).context("cannot make a client of the API server")?;
+    Ok((client, calls))
+}

@@ -1,0 +1,197 @@
+//! Pods that wait for an image which our Secret would let them pull: told once each, and counted.
+
+use std::collections::HashMap;
+
+use k8s_openapi::api::core::v1::ObjectReference;
+
+use super::announce::PodAnnouncement;
+use super::core::Core;
+use super::lean::PodObject;
+use super::unlisted::Unlisted;
+use distribution::Uid;
+use distribution::stuck::{WaitingPod, advice};
+use tcr::names::INJECT_ANNOTATION;
+
+/// Pods that are remembered; more than a person could look at.
+const MOST: usize = 1000;
+
+/// Images that are remembered of one: a Pod may have as many as it likes.
+const MOST_IMAGES: usize = 16;
+
+/// What is seen of a Pending Pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenPod {
+    /// Its uid.
+    pub uid: Uid,
+    /// Set while it waits for an image.
+    pub waiting: Option<WaitingPod>,
+}
+
+/// Pods that wait for an image.
+#[derive(Debug, Default)]
+pub(super) struct StuckPods {
+    by_uid: HashMap<Uid, Stuck>,
+    unlisted: Unlisted<Uid>,
+}
+
+#[derive(Debug)]
+struct Stuck {
+    pod: WaitingPod,
+    /// The ImagePullSecret whose Secret it lacks, once that was told.
+    told: Option<String>,
+}
+
+impl StuckPods {
+    /// How many lack the Secret of this ImagePullSecret.
+    pub(super) fn count(&self, image_pull_secret: &str) -> usize {
+        self.by_uid.values().filter(|it| it.told.as_deref() == Some(image_pull_secret)).count()
+    }
+
+    /// A list of all Pods begins.
+    pub(super) fn begin_listing(&mut self) {
+        self.unlisted.begin(self.by_uid.keys().cloned());
+    }
+
+    /// The list is complete: what it did not have is gone.
+    pub(super) fn end_listing(&mut self) {
+        for uid in self.unlisted.end() {
+            self.by_uid.remove(&uid);
+        }
+    }
+
+    /// It is gone, or no longer Pending.
+    pub(super) fn lose(&mut self, uid: &Uid) {
+        self.by_uid.remove(uid);
+    }
+}
+
+impl SeenPod {
+    /// What matters of a Pod.
+    pub fn of(pod: PodObject) -> Self {
+        let PodObject { metadata, spec, status } = pod;
+        let uid = Uid::of(metadata.uid.as_deref().unwrap_or_default());
+        let refused = metadata
+            .annotations
+            .as_ref()
+            .and_then(|annotations| annotations.get(INJECT_ANNOTATION))
+            .is_some_and(|value| value == "false");
+        let containers = spec.init_containers.into_iter().flatten().chain(spec.containers);
+        let containers: Vec<(String, String)> =
+            containers.map(|it| (it.name, it.image.unwrap_or_default())).collect();
+        let statuses = status
+            .init_container_statuses
+            .into_iter()
+            .flatten()
+            .chain(status.container_statuses.into_iter().flatten());
+        let images: Vec<Box<str>> = statuses
+            .filter(|it| {
+                let reason =
+                    it.state.as_ref().and_then(|it| it.waiting.as_ref()).and_then(|it| it.reason.as_deref());
+                matches!(reason, Some("ImagePullBackOff" | "ErrImagePull"))
+            })
+            // As it was written: the status may have another form of it.
+            .filter_map(|it| containers.iter().find(|(name, _)| *name == it.name))
+            .map(|(_, image)| image.as_str().into())
+            .take(MOST_IMAGES)
+            .collect();
+        let waits = !images.is_empty() && !refused && metadata.deletion_timestamp.is_none();
+        let waiting = waits.then(|| WaitingPod {
+            uid: uid.clone(),
+            namespace: metadata.namespace.unwrap_or_default().into(),
+            name: metadata.name.unwrap_or_default().into(),
+            account: spec.service_account_name.unwrap_or_default().into(),
+            references: spec.image_pull_secrets.into_iter().flatten().map(|it| it.name.into()).collect(),
+            images,
+        });
+        Self { uid, waiting }
+    }
+}
+
+impl Core {
+    pub(super) fn take_pod(&mut self, pod: SeenPod) {
+        let SeenPod { uid, waiting } = pod;
+        self.stuck.unlisted.saw(&uid);
+        let Some(waiting) = waiting else { return };
+        if self.stuck.by_uid.contains_key(&uid) || self.stuck.by_uid.len() >= MOST {
+            return;
+        }
+        self.stuck.by_uid.insert(uid.clone(), Stuck { pod: waiting, told: None });
+        self.advise(&uid);
+    }
+
+    /// What ImagePullSecrets ask for changed: perhaps one of them is what a Pod waits for.
+    pub(super) fn advise_all(&mut self) {
+        let untold = self.stuck.by_uid.iter().filter(|(_, it)| it.told.is_none());
+        let untold: Vec<Uid> = untold.map(|(uid, _)| uid.clone()).collect();
+        untold.iter().for_each(|uid| self.advise(uid));
+    }
+
+    fn advise(&mut self, uid: &Uid) {
+        let Some(Stuck { pod: waiting, .. }) = self.stuck.by_uid.get(uid) else { return };
+        let Some(namespace) = self.state.observed().get(&waiting.namespace) else { return };
+        let asked = self.items.values().filter_map(|item| {
+            let name = item.object.name.as_str();
+            Some((name, item.hosts.as_slice(), self.state.desired().get(name)?))
+        });
+        let Some(advice) = advice(waiting, namespace, asked) else { return };
+        tracing::warn!(namespace = %waiting.namespace, pod = &*waiting.name, message = advice.message, "a Pod cannot pull");
+        let reference = ObjectReference {
+            api_version: Some("v1".to_owned()),
+            kind: Some("Pod".to_owned()),
+            namespace: Some(waiting.namespace.to_string()),
+            name: Some(waiting.name.to_string()),
+            uid: Some(waiting.uid.to_string()),
+            ..ObjectReference::default()
+        };
+        self.announcer.say_of_pod(PodAnnouncement { reference, message: advice.message });
+        if let Some(stuck) = self.stuck.by_uid.get_mut(uid) {
+            stuck.told = Some(advice.image_pull_secret);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn seen(annotations: Value, reason: &str) -> Option<WaitingPod> {
+        let pod = serde_json::from_value(json!({
+            "metadata": {"name": "web", "namespace": "shop", "uid": "u1", "annotations": annotations},
+            "spec": {
+                "serviceAccountName": "default", "imagePullSecrets": [{"name": "other"}],
+                "containers": [{"name": "a", "image": "demo.tencentcloudcr.com/a:1"}, {"name": "b", "image": "b"}],
+            },
+            "status": {"containerStatuses": [
+                {"name": "b", "image": "b", "state": {"waiting": {"reason": "PodInitializing"}}},
+                {"name": "a", "image": "sha256:1", "state": {"waiting": {"reason": reason}}},
+            ]},
+        }));
+        SeenPod::of(pod.unwrap()).waiting
+    }
+
+    #[test]
+    fn of_a_pod_with_very_many_images_some_are_remembered() {
+        let names = (0..1000).map(|index| format!("c{index}"));
+        let containers: Vec<Value> =
+            names.clone().map(|name| json!({"name": name, "image": format!("a/{name}")})).collect();
+        let state = json!({"waiting": {"reason": "ErrImagePull"}});
+        let statuses: Vec<Value> = names.map(|name| json!({"name": name, "state": state})).collect();
+        let pod = json!({
+            "metadata": {"uid": "u1"}, "spec": {"containers": containers},
+            "status": {"containerStatuses": statuses},
+        });
+        let waiting = SeenPod::of(serde_json::from_value(pod).unwrap()).waiting.unwrap();
+        assert_eq!(waiting.images.len(), MOST_IMAGES);
+    }
+
+    #[test]
+    fn only_images_that_cannot_be_pulled_count() {
+        let waiting = seen(json!({}), "ImagePullBackOff").unwrap();
+        assert_eq!(waiting.images, ["demo.tencentcloudcr.com/a:1".into()]);
+        assert_eq!((&*waiting.account, waiting.references), ("default", vec!["other".into()]));
+        assert_eq!(seen(json!({}), "ContainerCreating"), None);
+        assert_eq!(seen(json!({INJECT_ANNOTATION: "false"}), "ErrImagePull"), None, "its author wants none");
+    }
+}

@@ -1,0 +1,369 @@
+//! Carries out what [`plan`](super::plan) decides for one credential, and tells what there is.
+
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::Client as Kube;
+use tcr::image_pull_secret::{CredentialKind, OnDelete};
+use tokio::sync::{mpsc, watch};
+
+mod carry_out;
+
+use super::key::Key;
+use super::plan::{self, Farewell, Held, Known, Listed, Mine, Step, Stored, Wanted};
+use super::store::{Document, Read, Store};
+use super::trial::Trials;
+use kubernetes::api_error::ApiError;
+use registry_client::Checker;
+use tencent_cloud::client::Client;
+use tencent_cloud::error::CloudError;
+use tencent_cloud::instance::Readiness;
+
+/// The wait after the first failure, and the longest.
+const WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
+
+/// What the users of a credential want.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// Renew a long-term credential after this.
+    pub rotate_after: Option<Duration>,
+    /// What becomes of it with its last user.
+    pub on_delete: OnDelete,
+    /// No copy of a credential before the one in use is left.
+    pub spread: bool,
+    /// There is no user any more.
+    pub is_over: bool,
+}
+
+/// What a keeper tells.
+#[derive(Clone, Debug)]
+pub enum News {
+    /// There is a credential to distribute, and why the one before it was replaced.
+    Have(Held, Option<String>),
+    /// The registry let the credential in; whether it may also push.
+    Tried {
+        /// It may.
+        can_push: bool,
+    },
+    /// Something stands in the way. A credential that was told of stays good.
+    Problem {
+        /// A word for the condition.
+        reason: &'static str,
+        /// A sentence.
+        message: String,
+    },
+    /// Nothing stands in the way any longer.
+    Well,
+    /// For an Event on every user.
+    Happened {
+        /// A word.
+        reason: &'static str,
+        /// A sentence.
+        message: String,
+    },
+    /// The credential is no longer kept. The keeper has ended.
+    Over,
+}
+
+/// What a keeper works with.
+#[derive(Clone)]
+pub struct Tools {
+    /// Tencent Cloud.
+    pub cloud: Arc<Client>,
+    /// The API server.
+    pub kube: Kube,
+    /// The cluster's id, for the default description.
+    pub cluster_id: Option<String>,
+    /// Asks registries about credentials; none where they are not to be asked.
+    pub registry: Option<Arc<Checker>>,
+    /// Root domains that a password may be sent under.
+    pub allowed_roots: Vec<String>,
+    /// Where news goes.
+    pub news: mpsc::Sender<(Key, News)>,
+}
+
+/// Why a step did not succeed.
+enum Trouble {
+    Cloud(Box<CloudError>),
+    Api(ApiError),
+    Instance { reason: &'static str, message: String },
+}
+
+impl From<CloudError> for Trouble {
+    fn from(error: CloudError) -> Self {
+        Self::Cloud(Box::new(error))
+    }
+}
+
+impl From<ApiError> for Trouble {
+    fn from(error: ApiError) -> Self {
+        Self::Api(error)
+    }
+}
+
+struct Keeper {
+    key: Key,
+    tools: Tools,
+    store: Store,
+    orders: watch::Receiver<Order>,
+    read: Option<Read>,
+    /// Whether `read` is what there is.
+    fresh: bool,
+    mine: Option<Mine>,
+    listed: Option<Listed>,
+    trials: Trials,
+    told: Option<Held>,
+    /// Users were told that something stands in the way.
+    complains: bool,
+}
+
+/// Keeps the credential until an order says that it is over, or nobody listens any more.
+pub async fn keep(key: Key, tools: Tools, orders: watch::Receiver<Order>) {
+    let store = Store::new(tools.kube.clone());
+    let mut keeper = Keeper {
+        key,
+        tools,
+        store,
+        orders,
+        read: None,
+        fresh: false,
+        mine: None,
+        listed: None,
+        trials: Trials::default(),
+        told: None,
+        complains: false,
+    };
+    let mut clock = keeper.tools.cloud.clock_corrections();
+    let mut failures = 0;
+    loop {
+        let order = *keeper.orders.borrow_and_update();
+        let wait = match keeper.step(&order).await {
+            Ok(Some(wait)) => {
+                failures = 0;
+                if !keeper.tell_if_well().await {
+                    return;
+                }
+                if wait.is_zero() {
+                    continue;
+                }
+                wait
+            }
+            Ok(None) => {
+                keeper.tell(News::Over).await;
+                return;
+            }
+            Err(trouble) => {
+                let wait = WAITS.0.saturating_mul(1 << failures.min(16)).min(WAITS.1);
+                failures += 1;
+                if !keeper.complain(trouble).await {
+                    return;
+                }
+                wait.mul_f64(0.75 + random() as f64 / u64::MAX as f64 / 4.0)
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            changed = keeper.orders.changed() => if changed.is_err() { return },
+            // What it waits for may be now. The sender lives in the client that the keeper holds.
+            _ = clock.changed() => {}
+        }
+    }
+}
+
+impl Keeper {
+    /// One step: how long to wait before the next one; none when all is over.
+    async fn step(&mut self, order: &Order) -> Result<Option<Duration>, Trouble> {
+        if !self.fresh {
+            self.read = self.store.read(&self.key).await?;
+            self.fresh = true;
+        }
+        self.tell_what_there_is().await;
+        if order.is_over {
+            return self.part(order).await;
+        }
+        if self.read.as_ref().is_some_and(|read| read.document.on_delete != order.on_delete) {
+            let stored = self.stored().cloned().unwrap_or_default();
+            self.write(stored, order).await?;
+        }
+        let wanted = self.wanted(order);
+        let now = self.tools.cloud.now();
+        let known =
+            Known { mine: self.mine.as_ref(), listed: self.listed.as_ref(), trials: Some(&self.trials) };
+        match plan::decide(now, &wanted, self.stored(), known) {
+            Step::Wait { until } => {
+                let wait = until.duration_since(now).unsigned_abs();
+                // Not for ever: the clock may be set meanwhile.
+                return Ok(Some(wait.clamp(Duration::from_millis(100), Duration::from_secs(3600))));
+            }
+            Step::List => self.list(now).await?,
+            Step::Delete { token_id } => self.delete(&token_id, order).await?,
+            Step::Record { why, ended } => self.record(why, ended, order).await?,
+            Step::Mint => self.mint(order).await?,
+            Step::Try { candidate } => self.ask_registry(candidate).await,
+            Step::Promote => self.promote(order).await?,
+            Step::Discard { reason } => self.discard(&reason, order).await?,
+        }
+        Ok(Some(Duration::ZERO))
+    }
+
+    async fn part(&mut self, order: &Order) -> Result<Option<Duration>, Trouble> {
+        let Some(read) = self.read.clone() else { return Ok(None) };
+        let revoke = order.on_delete == OnDelete::Revoke;
+        let now = self.tools.cloud.now();
+        match plan::part(&self.wanted(order), &read.document.stored, revoke, self.listed.as_ref()) {
+            Farewell::List => self.list(now).await?,
+            Farewell::Delete { token_id } => {
+                self.tools
+                    .cloud
+                    .delete_instance_token(&self.key.region, &self.key.instance_id, &token_id)
+                    .await?;
+                self.listed = None;
+            }
+            Farewell::Forget => {
+                self.store.delete(&read).await.inspect_err(|_| self.fresh = false)?;
+                self.say_goodbye(&read.document, revoke).await;
+                return Ok(None);
+            }
+        }
+        Ok(Some(Duration::ZERO))
+    }
+
+    async fn say_goodbye(&self, document: &Document, revoke: bool) {
+        let Key { instance_id, region, .. } = &self.key;
+        let Some(id) = document.stored.current.as_ref().and_then(|held| held.token_id.as_deref()) else {
+            return;
+        };
+        let (reason, message) = match revoke {
+            true => ("CredentialRevoked", format!("deleted credential {id} of {instance_id}")),
+            false => (
+                "CredentialRetained",
+                format!(
+                    "credential {id} of {instance_id} stays valid, as onDelete says; to remove it: tccli tcr \
+                     DeleteInstanceToken --region {region} --RegistryId {instance_id} --TokenId {id}"
+                ),
+            ),
+        };
+        self.tell(News::Happened { reason, message }).await;
+    }
+
+    async fn public_domain(&self) -> Result<tcr::registry_host::RegistryHost, Trouble> {
+        let Key { instance_id, region, .. } = &self.key;
+        let Some(instance) = self.tools.cloud.instance(region, instance_id).await? else {
+            let message = format!(
+                "there is no instance {instance_id} in {region}: check spec.tcr.instanceId and spec.tcr.region, and that \
+                 the API credential is of the account that owns it"
+            );
+            return Err(Trouble::Instance { reason: "InstanceNotFound", message });
+        };
+        match instance.readiness() {
+            Readiness::Ready => Ok(instance.public_domain),
+            Readiness::Later | Readiness::Never => Err(Trouble::Instance {
+                reason: "InstanceNotRunning",
+                message: format!("instance {instance_id} is {} and not Running", instance.status),
+            }),
+        }
+    }
+
+    fn description(&self) -> Result<String, Trouble> {
+        match (&self.key.description, &self.tools.cluster_id) {
+            (Some(own), _) => Ok(own.clone()),
+            (None, Some(id)) => Ok(format!("TKE cluster ({id}) dedicated access credential")),
+            (None, None) => Err(Trouble::Instance {
+                reason: "NoDescription",
+                message: "spec.tcr.credential.description: set it, or give the controller --cluster-id"
+                    .to_owned(),
+            }),
+        }
+    }
+
+    fn stored(&self) -> Option<&Stored> {
+        self.read.as_ref().map(|read| &read.document.stored)
+    }
+
+    fn wanted(&self, order: &Order) -> Wanted {
+        let longterm = self.key.kind == CredentialKind::Longterm;
+        Wanted {
+            kind: self.key.kind,
+            rotate_after: order.rotate_after.filter(|_| longterm),
+            tried: self.tools.registry.is_some(),
+            spread: order.spread,
+        }
+    }
+
+    async fn tell_what_there_is(&mut self) {
+        let now = self.tools.cloud.now();
+        let held = self.stored().and_then(|stored| stored.current.clone());
+        // An expired one would only replace whatever is there by something as useless.
+        let held = held.filter(|held| held.expires_at.is_none_or(|end| end > now));
+        if held.is_some() && held != self.told {
+            self.told = held.clone();
+            if let Some(held) = held {
+                let why = self.stored().and_then(|stored| stored.why.clone());
+                self.tell(News::Have(held, why)).await;
+            }
+        }
+    }
+
+    async fn tell_made(&self) {
+        let Some(stored) = self.stored() else { return };
+        let id = stored.current.as_ref().and_then(|held| held.token_id.as_deref());
+        let instance = &self.key.instance_id;
+        let what = id.map_or("a temporary credential".to_owned(), |id| format!("credential {id}"));
+        let news = match &stored.why {
+            None => News::Happened {
+                reason: "CredentialCreated",
+                message: format!("created {what} of {instance}"),
+            },
+            Some(why) => News::Happened {
+                reason: "CredentialReplaced",
+                message: format!("replaced the credential of {instance} by {what}: {why}"),
+            },
+        };
+        self.tell(news).await;
+    }
+
+    /// Takes complaints back once nothing is under way. False when nobody listens any more.
+    async fn tell_if_well(&mut self) -> bool {
+        let resting = self.trials.rest_until.is_some();
+        let under_way = self.stored().is_some_and(|it| it.intent.is_some() || it.candidate.is_some());
+        if !self.complains || under_way || resting {
+            return true;
+        }
+        self.complains = false;
+        self.tell(News::Well).await
+    }
+
+    /// Tells users that something stands in the way. False when nobody listens any more.
+    async fn warn(&mut self, reason: &'static str, message: String) -> bool {
+        self.complains = true;
+        tracing::warn!(credential = %self.key, reason, message, "a credential needs attention");
+        self.tell(News::Problem { reason, message }).await
+    }
+
+    /// False when nobody listens any more.
+    async fn complain(&mut self, trouble: Trouble) -> bool {
+        let (reason, message) = match trouble {
+            Trouble::Api(ApiError::Overtaken) => {
+                tracing::info!(credential = %self.key, "somebody else keeps this credential too; reading it again");
+                return true;
+            }
+            Trouble::Api(error) => {
+                self.fresh = false;
+                ("StoreFailed", format!("cannot keep the credential in {}: {error}", self.key))
+            }
+            Trouble::Cloud(error) => ("CloudFailed", error.to_string()),
+            Trouble::Instance { reason, message } => (reason, message),
+        };
+        self.warn(reason, message).await
+    }
+
+    async fn tell(&self, news: News) -> bool {
+        self.tools.news.send((self.key.clone(), news)).await.is_ok()
+    }
+}
+
+/// Unique enough for markers and spreads, from the standard library's seed for hash maps.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}

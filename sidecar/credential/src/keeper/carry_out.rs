@@ -1,0 +1,248 @@
+//! The steps of a keeper that change something, or ask somebody.
+
+use jiff::Timestamp;
+
+use super::{Keeper, News, Order, Trouble, WAITS, random};
+use crate::domains;
+use crate::key::Key;
+use crate::plan::{self, GRACE, Held, Listed, Mine, Replaced, Stored};
+use crate::store::Document;
+use crate::trial::Trial;
+use kubernetes::api_error::ApiError;
+use registry_client::Verdict;
+use tencent_cloud::error::Failure;
+use tencent_cloud::instance_token::IssuedToken;
+
+impl Keeper {
+    pub(super) async fn list(&mut self, now: Timestamp) -> Result<(), Trouble> {
+        let tokens = self.tools.cloud.instance_tokens(&self.key.region, &self.key.instance_id).await?;
+        let current = self.stored().and_then(|stored| stored.current.as_ref()?.token_id.clone());
+        let is_there = current.is_none_or(|id| tokens.iter().any(|token| token.id == id));
+        let before = self.listed.as_ref().map_or(0, |listed| listed.missing);
+        let missing = if is_there { 0 } else { before + 1 };
+        self.listed = Some(Listed { at: now, tokens, missing });
+        Ok(())
+    }
+
+    pub(super) async fn delete(&mut self, token_id: &str, order: &Order) -> Result<(), Trouble> {
+        let Key { instance_id, region, .. } = &self.key;
+        let listed =
+            self.listed.as_ref().is_some_and(|it| it.tokens.iter().any(|token| token.id == token_id));
+        if listed {
+            self.tools.cloud.delete_instance_token(region, instance_id, token_id).await?;
+        }
+        tracing::info!(instance = instance_id, token_id, "deleted a credential that nobody uses");
+        if let Some(listed) = &mut self.listed {
+            listed.tokens.retain(|token| token.id != token_id);
+        }
+        let stored =
+            self.stored().filter(|stored| stored.previous.iter().any(|old| old.token_id == token_id));
+        if let Some(mut next) = stored.cloned() {
+            next.previous.retain(|old| old.token_id != token_id);
+            self.write(next, order).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn record(
+        &mut self,
+        why: Option<String>,
+        ended: bool,
+        order: &Order,
+    ) -> Result<(), Trouble> {
+        if let (Some(why), true) = (&why, ended) {
+            self.warn("CredentialEnded", format!("another credential is being made: {why}")).await;
+        }
+        // Before anything is written or made: an instance that cannot be used costs nothing.
+        self.public_domain().await?;
+        let mut next = self.stored().cloned().unwrap_or_default();
+        // With a marker that nobody ever used, or without an unfinished attempt, nothing can be left.
+        let clean = next.marker.is_empty();
+        if next.marker.is_empty() {
+            next.marker = format!("tcr-assistant {:012x}", random() >> 16);
+        }
+        let intent = format!("{:016x}", random());
+        next.intent = Some(intent.clone());
+        next.why = why.or(next.why);
+        self.write(next, order).await?;
+        self.mine = Some(Mine { intent, clean });
+        self.listed = None;
+        Ok(())
+    }
+
+    pub(super) async fn mint(&mut self, order: &Order) -> Result<(), Trouble> {
+        let public_domain = self.public_domain().await?;
+        let Some(mut next) = self.stored().cloned() else { return Ok(()) };
+        let Key { instance_id, region, kind, .. } = &self.key;
+        let text = self.description()?;
+        let description = plan::description(&text, &next.marker);
+        let cloud = self.tools.cloud.clone();
+        let issued = match cloud.create_instance_token(region, instance_id, *kind, &description).await {
+            Ok(issued) => issued,
+            Err(error) => {
+                // Whatever it left behind is found by its marker.
+                if let Some(mine) = self.mine.as_mut().filter(|_| error.outcome_unknown()) {
+                    mine.clean = false;
+                    self.listed = None;
+                }
+                if let Failure::Implausible { token_id: Some(id), .. } = &error.failure {
+                    cloud.delete_instance_token(region, instance_id, id).await?;
+                }
+                return Err(error.into());
+            }
+        };
+        let now = cloud.now();
+        let IssuedToken { username, token, expires_at, token_id } = issued;
+        let held =
+            Held { username, token, token_id: token_id.clone(), issued_at: now, expires_at, public_domain };
+        // Whatever works is not given up for one that nobody has tried.
+        let is_first = next.current.is_none();
+        match is_first {
+            true => next.current = Some(held),
+            false => next.candidate = Some(held),
+        }
+        next.intent = None;
+        match self.keep_it(next, order).await {
+            Ok(()) => {
+                self.mine = None;
+                self.listed = None;
+                self.trials.candidate = None;
+                if is_first {
+                    self.tell_made().await;
+                }
+                Ok(())
+            }
+            Err(trouble) => {
+                // Another one leads: its credential counts, and ours goes.
+                if let Some(id) = token_id.filter(|_| matches!(trouble, Trouble::Api(ApiError::Overtaken))) {
+                    self.mine = None;
+                    let Key { instance_id, region, .. } = &self.key;
+                    cloud.delete_instance_token(region, instance_id, &id).await?;
+                } else if let Some(mine) = &mut self.mine {
+                    mine.clean = false;
+                    self.listed = None;
+                }
+                Err(trouble)
+            }
+        }
+    }
+
+    pub(super) async fn ask_registry(&mut self, candidate: bool) {
+        let held = self.stored().and_then(|stored| match candidate {
+            true => stored.candidate.clone(),
+            false => stored.current.clone(),
+        });
+        let (Some(held), Some(registry)) = (held, self.tools.registry.clone()) else { return };
+        let standard = [String::from("default"), String::from("vpc")];
+        let roots = &self.tools.allowed_roots;
+        let host = |domain: &String| {
+            domains::hosts(std::slice::from_ref(domain), &held.public_domain, roots).ok()?.pop_first()
+        };
+        let hosts: Vec<_> = standard.iter().filter_map(host).collect();
+        let verdict = tokio::select! {
+            verdict = registry.check(&hosts, &held.username, &held.token) => verdict,
+            // Who is to end does not wait for a registry first.
+            Ok(()) = self.orders.changed() => return,
+        };
+        tracing::debug!(credential = %self.key, candidate, ?verdict, "asked the registry");
+        let now = self.tools.cloud.now();
+        if !candidate {
+            if let Verdict::Accepted { can_push } = verdict {
+                self.tell(News::Tried { can_push }).await;
+            }
+            self.trials.current = Some(Trial::after(self.trials.current.as_ref(), now, verdict));
+            return;
+        }
+        if let Verdict::Unknown { reason } = &verdict {
+            let message = format!(
+                "another credential was made, and the registry cannot be asked whether it is good: {reason}; it stays \
+                 aside until then (--check-registry=false: use it at once)"
+            );
+            self.warn("SuccessorUntried", message).await;
+        }
+        self.trials.candidate = Some(Trial::after(self.trials.candidate.as_ref(), now, verdict));
+    }
+
+    pub(super) async fn promote(&mut self, order: &Order) -> Result<(), Trouble> {
+        let Some(mut next) = self.stored().cloned() else { return Ok(()) };
+        let Some(candidate) = next.candidate.take() else { return Ok(()) };
+        let now = self.tools.cloud.now();
+        if let Some(token_id) = next.current.replace(candidate).and_then(|old| old.token_id) {
+            let delete_at = now.checked_add(GRACE).unwrap_or(now);
+            next.previous.push(Replaced { token_id, delete_at });
+        }
+        self.write(next, order).await?;
+        self.trials.promote();
+        self.listed = None;
+        if let Some(Trial { verdict: Verdict::Accepted { can_push }, .. }) = self.trials.current {
+            self.tell(News::Tried { can_push }).await;
+        }
+        self.tell_made().await;
+        Ok(())
+    }
+
+    /// Removes a successor that the registry does not let in: at the cloud first, so that it is not forgotten there.
+    pub(super) async fn discard(&mut self, reason: &str, order: &Order) -> Result<(), Trouble> {
+        let Some(mut next) = self.stored().cloned() else { return Ok(()) };
+        let Some(candidate) = next.candidate.take() else { return Ok(()) };
+        if let Some(token_id) = &candidate.token_id {
+            let Key { instance_id, region, .. } = &self.key;
+            let cloud = &self.tools.cloud;
+            if let Err(error) = cloud.delete_instance_token(region, instance_id, token_id).await {
+                // That it is gone already, only the list tells.
+                let tokens = cloud.instance_tokens(region, instance_id).await?;
+                if tokens.iter().any(|token| token.id == *token_id) {
+                    return Err(error.into());
+                }
+            }
+        }
+        self.write(next, order).await?;
+        self.trials.discard(self.tools.cloud.now());
+        self.listed = None;
+        let has_ended = self.trials.current.as_ref().is_some_and(Trial::has_ended);
+        let reason_word = if has_ended { "CredentialRefused" } else { "SuccessorRefused" };
+        self.warn(reason_word, format!("another credential was made and removed again: {reason}")).await;
+        Ok(())
+    }
+
+    /// Stores what was just made. The secret is told only once, so a write without an answer is tried
+    /// again, and one that was carried out unheard is recognised.
+    async fn keep_it(&mut self, next: Stored, order: &Order) -> Result<(), Trouble> {
+        let mut tries = 0;
+        loop {
+            match self.write(next.clone(), order).await {
+                Ok(()) => return Ok(()),
+                Err(Trouble::Api(ApiError::Overtaken)) => {
+                    self.read = self.store.read(&self.key).await?;
+                    self.fresh = true;
+                    return match self.stored() == Some(&next) {
+                        true => Ok(()),
+                        false => Err(ApiError::Overtaken.into()),
+                    };
+                }
+                Err(trouble) if tries >= 5 => return Err(trouble),
+                Err(_) => {
+                    tokio::time::sleep(WAITS.0.saturating_mul(1 << tries)).await;
+                    tries += 1;
+                }
+            }
+        }
+    }
+
+    pub(super) async fn write(&mut self, stored: Stored, order: &Order) -> Result<(), Trouble> {
+        let document = Document { key: self.key.clone(), on_delete: order.on_delete, stored };
+        match self.store.write(document, self.read.as_ref()).await {
+            Ok(read) => {
+                self.read = Some(read);
+                Ok(())
+            }
+            Err(error) => {
+                // Until an answer says otherwise it may have been written.
+                if matches!(error, ApiError::Overtaken) {
+                    self.fresh = false;
+                }
+                Err(error.into())
+            }
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! The credential of an instance: obtained once, kept in one Secret of tcr-assistant-system, renewed
+//! in time, and revoked or left behind with its last user.
+//!
+//! ```text
+//!   stored Secret, clock, cloud's list ──► plan::decide ──► Step ──► keeper (cloud and API server)
+//! ```
+//!
+//! # Guarantees
+//! CreateInstanceToken is not idempotent, so an intent is written before it, under the Secret's
+//! resource version: whoever finds an intent that is not its own takes it over by another write, so
+//! that the first one's result can no longer be stored, and deletes what carries the marker and is
+//! not stored. A process killed at any point leaves one live credential after the next run.
+//!
+//! A credential that shall replace another one is stored beside it first, and takes its place when the
+//! registry lets it in ([`trial`]). The old one stays valid until the last copy of it is replaced.
+//!
+//! A login that an ImagePullSecret itself gives is not ours to make: [`rollout`] decides when it takes the place
+//! of the one that is distributed.
+//!
+//! Imports `tencent-cloud`, `registry-client`, `kubernetes`, `custom-resource` and `distribution` (for digests). Absent: which
+//! objects want a credential, and where its copies are.
+
+pub mod domains;
+pub mod keeper;
+pub mod key;
+pub mod plan;
+pub mod rollout;
+pub mod store;
+pub mod trial;
+
+pub use key::Key;

@@ -1,0 +1,219 @@
+//! Answers of the API server about objects that anybody may have made, reduced by a [`Projection`] before anything
+//! else sees them: lists and watches of all namespaces, and the answers to patches.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use http_body::{Body, Frame};
+use tcr::names::{
+    IMAGE_PULL_SECRET_LABEL, INJECT_ANNOTATION, MANAGED_BY_LABEL, MARK_ANNOTATION, SECRET_PREFIX,
+};
+
+use crate::projection::{Keep, Projection, Shape, all, some};
+
+/// Bytes that are kept of an object.
+const MOST: usize = 64 * 1024;
+/// Bytes that are kept of a Secret of ours after a patch: more than a Secret may have.
+const MOST_OF_SECRET: usize = 3 * 1024 * 1024;
+
+/// Of a list, of each event of a watch, and of the Status in one that tells of an error.
+macro_rules! body_of {
+    ($object:ident) => {
+        const {
+            &[
+                all("apiVersion"),
+                all("kind"),
+                some("metadata", LIST_METADATA),
+                some("items", $object),
+                all("type"),
+                some("object", $object),
+            ]
+        }
+    };
+}
+
+/// Of every object, or the Status of an event.
+macro_rules! object {
+    (metadata: [$($metadata:expr),*], $($member:expr),*) => {
+        &[
+            all("apiVersion"),
+            all("kind"),
+            some(
+                "metadata",
+                &[
+                    all("name"),
+                    all("namespace"),
+                    all("uid"),
+                    all("resourceVersion"),
+                    all("deletionTimestamp"),
+                    $($metadata),*
+                ],
+            ),
+            some("status", STATUS),
+            all("code"),
+            all("message"),
+            all("reason"),
+            $($member),*
+        ]
+    };
+}
+
+const LIST_METADATA: Keep = &[all("resourceVersion"), all("continue"), all("remainingItemCount")];
+const NAME: Keep = &[all("name")];
+const CONTAINERS: Keep = &[all("name"), all("image")];
+const CONTAINER_STATUSES: Keep = &[all("name"), some("state", &[some("waiting", &[all("reason")])])];
+const STATUS: Keep =
+    &[some("initContainerStatuses", CONTAINER_STATUSES), some("containerStatuses", CONTAINER_STATUSES)];
+const OUR_LABELS: Keep = &[all(MANAGED_BY_LABEL), all(IMAGE_PULL_SECRET_LABEL)];
+
+const NAMESPACE: Keep = object!(metadata: [all("labels")],);
+const ACCOUNT: Keep = object!(metadata: [], some("imagePullSecrets", NAME));
+const SECRET: Keep = object!(
+    metadata: [some("labels", OUR_LABELS), some("annotations", &[all(MARK_ANNOTATION)])],
+    all("type"),
+    all("data"),
+    all("immutable")
+);
+const SECRET_METADATA: Keep =
+    object!(metadata: [some("labels", OUR_LABELS), some("annotations", &[all(MARK_ANNOTATION)])],);
+const POD: Keep = object!(
+    metadata: [some("annotations", &[all(INJECT_ANNOTATION)])],
+    some(
+        "spec",
+        &[
+            all("serviceAccountName"),
+            some("imagePullSecrets", NAME),
+            some("initContainers", CONTAINERS),
+            some("containers", CONTAINERS),
+        ]
+    )
+);
+
+/// What of the answer to a call is kept; none where all of it is.
+fn kept(method: &Method, path: &str, query: &str) -> Option<Projection> {
+    let parts: Vec<&str> = path.strip_prefix("/api/v1/")?.split('/').collect();
+    let of_all: Keep = match (method, &parts[..]) {
+        (&Method::GET, ["namespaces"]) => body_of!(NAMESPACE),
+        (&Method::GET, ["serviceaccounts"]) => body_of!(ACCOUNT),
+        (&Method::GET, ["secrets"]) => body_of!(SECRET_METADATA),
+        (&Method::GET, ["pods"]) => body_of!(POD),
+        (&Method::PATCH, ["namespaces", _, "serviceaccounts", _]) => {
+            return Some(Projection::new(Shape::Objects, ACCOUNT, MOST));
+        }
+        (&Method::PATCH, ["namespaces", _, "secrets", name]) if name.starts_with(SECRET_PREFIX) => {
+            return Some(Projection::new(Shape::Objects, SECRET, MOST_OF_SECRET));
+        }
+        _ => return None,
+    };
+    let is_watch = query.split('&').any(|part| matches!(part, "watch=true" | "watch=1"));
+    let shape = if is_watch { Shape::Objects } else { Shape::List };
+    Some(Projection::new(shape, of_all, MOST))
+}
+
+/// A service whose answers are reduced.
+#[derive(Clone, Debug)]
+pub struct Reducing<S>(pub(super) S);
+
+impl<S, A, B> tower::Service<Request<A>> for Reducing<S>
+where
+    S: tower::Service<Request<A>, Response = Response<B>>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Reduced<B>>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<A>) -> Self::Future {
+        let uri = request.uri();
+        let path = uri.path().to_owned();
+        let projection = kept(request.method(), &path, uri.query().unwrap_or_default());
+        let answer = self.0.call(request);
+        Box::pin(async move {
+            let answer = answer.await?;
+            // What says why a call failed is wanted whole.
+            let projection = projection.filter(|_| answer.status().is_success());
+            Ok(answer.map(|body| Reduced { body, projection, path, left_out: 0 }))
+        })
+    }
+}
+
+/// A body of which only what is kept comes through.
+#[derive(Debug)]
+pub struct Reduced<B> {
+    body: B,
+    projection: Option<Projection>,
+    path: String,
+    /// Objects that were left out and told of.
+    left_out: u64,
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for Reduced<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let this = self.get_mut();
+        loop {
+            let frame = ready!(Pin::new(&mut this.body).poll_frame(context));
+            let Some(projection) = &mut this.projection else { return Poll::Ready(frame) };
+            let bytes = match frame {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(bytes) => bytes,
+                    Err(other) => return Poll::Ready(Some(Ok(other))),
+                },
+                other => return Poll::Ready(other),
+            };
+            let kept = projection.feed(&bytes);
+            if projection.left_out() > this.left_out {
+                this.left_out = projection.left_out();
+                tracing::warn!(
+                    path = this.path,
+                    objects = this.left_out,
+                    "more than {} KiB would be kept of an object: it is left alone",
+                    MOST / 1024
+                );
+            }
+            if !kept.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(kept.into()))));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objects_that_anybody_may_have_made_are_reduced_and_nothing_else_is() {
+        let is_reduced = |method: Method, path: &str, query: &str| kept(&method, path, query).is_some();
+        for kind in ["namespaces", "serviceaccounts", "secrets", "pods"] {
+            assert!(is_reduced(Method::GET, &format!("/api/v1/{kind}"), "limit=100"), "{kind}");
+            assert!(is_reduced(Method::GET, &format!("/api/v1/{kind}"), "&watch=true"), "{kind}");
+        }
+        assert!(is_reduced(Method::PATCH, "/api/v1/namespaces/shop/serviceaccounts/default", ""));
+        assert!(is_reduced(Method::PATCH, "/api/v1/namespaces/shop/secrets/tcr.ipsdemo", ""));
+        assert!(!is_reduced(Method::GET, "/api/v1/namespaces/shop", ""));
+        assert!(!is_reduced(Method::GET, "/api/v1/namespaces/shop/secrets/tcr.ipsdemo", ""));
+        assert!(!is_reduced(Method::GET, "/api/v1/namespaces/tcr-assistant-system/secrets", ""));
+        assert!(!is_reduced(Method::PATCH, "/api/v1/namespaces/tcr-assistant-system/secrets/other", ""));
+        assert!(!is_reduced(Method::GET, "/apis/tcr.tencentcloudcr.com/v1/imagepullsecrets", ""));
+    }
+
+    #[test]
+    fn what_a_watch_tells_of_an_error_comes_through() {
+        let line = "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\
+                    \"status\":\"Failure\",\"message\":\"too old\",\"reason\":\"Expired\",\"code\":410}}\n";
+        let mut projection = kept(&Method::GET, "/api/v1/pods", "watch=true").unwrap();
+        assert_eq!(String::from_utf8(projection.feed(line.as_bytes())).unwrap(), line);
+    }
+}

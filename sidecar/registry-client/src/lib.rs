@@ -1,0 +1,16 @@
+//! A registry, asked whether it lets a credential in, and whether an image can be pulled with it: the way a
+//! container runtime asks before a pull, and no further.
+//!
+//! # Guarantees
+//! An ImagePullSecret's author names the host, so a password goes over HTTPS only, to that host or to a token
+//! service that the host names and that is on it or allowed by the operator; never across a redirect; and never to
+//! an address at which no registry is ([`tcr::address`]), unless the operator named that address.
+//!
+//! Imports `tencent-cloud` for an endpoint's form alone. Absent: Kubernetes, and what the answers are used for.
+
+pub mod challenge;
+pub mod check;
+pub mod pull;
+
+pub use check::{Checker, Settings, Verdict};
+pub use pull::PullAnswer;

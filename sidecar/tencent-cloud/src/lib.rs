@@ -1,0 +1,25 @@
+//! Tencent Cloud's API for TCR, version 2019-09-24: signed calls, typed answers, classed errors.
+//!
+//! `client`, `metadata` and the places that `api_credential` looks in do I/O. The others turn values into values, so each rule of the protocol has a test
+//! without a network.
+//!
+//! Imports no other crate of this folder. Absent: Kubernetes, and what the answers are used for.
+
+pub mod action;
+pub mod api_credential;
+pub mod calls;
+pub mod client;
+pub mod customized_domain;
+pub mod endpoint;
+pub mod endpoint_dns;
+pub mod envelope;
+pub mod error;
+pub mod instance;
+pub mod instance_token;
+pub mod internal_endpoint;
+pub(crate) mod jwt;
+pub mod metadata;
+pub mod rate_limit;
+pub mod retry;
+pub mod signature;
+pub mod transport;
