@@ -196,7 +196,7 @@ impl Cluster {
             .args(arguments)
             .arg(format!("--tcr-endpoint={}", self.cloud.url()))
             .env("KUBECONFIG", kubeconfig)
-            .env("RUST_LOG", "info,sidecar=debug")
+            .env("RUST_LOG", "info,controller=debug,credential=debug,tencent_cloud=debug,commands=debug")
             .envs(account.variables())
             // Most of these tests have no registry; --check-registry says otherwise.
             .env("TCR_ASSISTANT_CHECK_REGISTRY", "false")
