@@ -75,7 +75,8 @@ _fmt:
     @cargo fmt --all --check
 
 _clippy:
-    @cargo clippy --locked --quiet --workspace --all-targets --test control_plane -- -D warnings
+    @cargo clippy --locked --quiet --workspace --all-targets -- -D warnings
+    @cargo clippy --locked --quiet --workspace --test control_plane -- -D warnings
 
 _deny:
     @tests/deny

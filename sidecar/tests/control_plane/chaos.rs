@@ -94,6 +94,7 @@ fn is_theirs(secret: &Secret) -> bool {
     secret.data.as_ref().is_some_and(|data| data.contains_key("theirs"))
 }
 
+#[expect(clippy::print_stdout, reason = "`./justw chaos` shows the seed and how far it is")]
 #[tokio::test]
 async fn whatever_happens_it_ends_as_it_shall_be() -> Result<()> {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
@@ -108,6 +109,7 @@ fn now() -> u64 {
     u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or_default()
 }
 
+#[expect(clippy::print_stdout, reason = "`./justw chaos` shows the seed and how far it is")]
 async fn chaos(seed: u64, lasts: Duration) -> Result<()> {
     let mut cluster = Cluster::start().await?;
     let mut dice = Dice(seed);
