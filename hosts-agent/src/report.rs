@@ -1,7 +1,8 @@
 //! What the agent knows about its work: for logs, probes and metrics.
 
-use std::fmt::Write as _;
 use std::net::IpAddr;
+
+use tcr::exposition::Exposition;
 
 use crate::confine::Confinement;
 use crate::hosts_file::Mode;
@@ -67,85 +68,35 @@ impl Report {
 
     /// The metrics in Prometheus' text format.
     pub fn metrics(&self) -> String {
-        let mut out = String::new();
-        let generation = self.generation.as_deref().unwrap_or("");
         let mode = self.mode.map_or(String::new(), |mode| mode.to_string());
-        let info = format!(
-            "{{version=\"{}\",generation=\"{generation}\",mode=\"{mode}\",confinement=\"{}\"}}",
-            env!("CARGO_PKG_VERSION"),
-            self.confinement
-        );
+        let info = [
+            ("version", env!("CARGO_PKG_VERSION")),
+            ("generation", self.generation.as_deref().unwrap_or("")),
+            ("mode", &mode),
+            ("confinement", &self.confinement.to_string()),
+        ];
         let flag = |is: bool| u64::from(is);
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-        for (name, labels, kind, help, value) in [
-            (
-                "info",
-                info.as_str(),
-                "gauge",
-                "The generation of the list in the file, how it was written, and what confines the process.",
-                1,
-            ),
-            (
-                "ready",
-                "",
-                "gauge",
-                "1 when the list is good and the file carries it.",
-                flag(self.unready().is_none()),
-            ),
-            (
-                "list_good",
-                "",
-                "gauge",
-                "1 when the ConfigMap's list may be written.",
-                flag(self.list_problem.is_none()),
-            ),
-            ("watching", "", "gauge", "1 when changes are seen at once.", flag(self.watch_problem.is_none())),
-            ("entries", "", "gauge", "Lines in the block.", count(self.entries)),
-            (
-                "conflicts",
-                "",
-                "gauge",
-                "Other lines of the file that give a listed name another address.",
-                count(self.conflicts.count),
-            ),
-            (
-                "withheld_entries",
-                "",
-                "gauge",
-                "Entries that the file does not have because their address does not answer.",
-                count(self.withheld),
-            ),
-            (
-                "links_down",
-                "",
-                "gauge",
-                "Addresses of private links that do not answer.",
-                count(self.links_down()),
-            ),
-            (
-                "confined",
-                "",
-                "gauge",
-                "1 when the process can open no file of the node.",
-                flag(self.confinement != Confinement::None),
-            ),
-            ("failed_probes_total", "", "counter", "Probes of links that had no answer.", self.failed_probes),
-            ("passes_total", "", "counter", "Looks at list and file.", self.passes),
-            ("writes_total", "", "counter", "Replacements of the file.", self.writes),
-            ("write_failures_total", "", "counter", "Replacements that failed.", self.write_failures),
-            (
-                "foreign_changes_total",
-                "",
-                "counter",
-                "Times that somebody else had changed or removed the block.",
-                self.foreign_changes,
-            ),
+        let mut text = Exposition::default();
+        text.metric(&metrics::INFO).sample(&info, 1);
+        for (metric, value) in [
+            (&metrics::READY, flag(self.unready().is_none())),
+            (&metrics::LIST_GOOD, flag(self.list_problem.is_none())),
+            (&metrics::WATCHING, flag(self.watch_problem.is_none())),
+            (&metrics::ENTRIES, count(self.entries)),
+            (&metrics::CONFLICTS, count(self.conflicts.count)),
+            (&metrics::WITHHELD_ENTRIES, count(self.withheld)),
+            (&metrics::LINKS_DOWN, count(self.links_down())),
+            (&metrics::CONFINED, flag(self.confinement != Confinement::None)),
+            (&metrics::FAILED_PROBES, self.failed_probes),
+            (&metrics::PASSES, self.passes),
+            (&metrics::WRITES, self.writes),
+            (&metrics::WRITE_FAILURES, self.write_failures),
+            (&metrics::FOREIGN_CHANGES, self.foreign_changes),
         ] {
-            let _ = writeln!(out, "# HELP hosts_updater_{name} {help}");
-            let _ = writeln!(out, "# TYPE hosts_updater_{name} {kind}");
-            let _ = writeln!(out, "hosts_updater_{name}{labels} {value}");
+            text.value(metric, value);
         }
-        out
+        text.into_text()
     }
 
     /// What has become different since `before`, as lines for the log.
@@ -206,5 +157,6 @@ impl Report {
     }
 }
 
+pub mod metrics;
 #[cfg(test)]
 mod tests;

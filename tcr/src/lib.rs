@@ -7,6 +7,7 @@
 
 pub mod address;
 pub mod docker_config;
+pub mod exposition;
 pub mod go_duration;
 pub mod hosts_entry;
 pub mod image_name;

@@ -9,12 +9,16 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use listener::{Limits, Protocol};
+use tcr::exposition::{CONTENT_TYPE, Exposition, Metric};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::write_limits::WriteLimits;
 use kubernetes::api_calls::ApiCalls;
 use tencent_cloud::client::Client;
+
+/// Whether this controller leads.
+pub const LEADING: Metric = Metric::gauge("tcr_assistant_leading", "Whether this controller leads.");
 
 /// Kubelets and scrapers have one each.
 const MOST_CONNECTIONS: usize = 128;
@@ -57,21 +61,18 @@ async fn readyz(State(served): State<Served>) -> Response {
 
 async fn metrics(State(served): State<Served>) -> Response {
     let leading = *served.leading.borrow();
-    let mut text = format!(
-        "# HELP tcr_assistant_leading Whether this controller leads.\n# TYPE tcr_assistant_leading gauge\n\
-         tcr_assistant_leading {}\n",
-        u8::from(leading)
-    );
-    text.push_str(&served.calls.text());
-    text.push_str(&served.cloud.calls().text());
-    text.push_str(&served.limits.text());
+    let mut text = Exposition::default();
+    text.value(&LEADING, u8::from(leading));
+    served.calls.expose(&mut text);
+    served.cloud.calls().expose(&mut text);
+    text.append(&served.limits.text());
     if leading {
         let (ask, answer) = oneshot::channel();
         let asked = served.ask.send(ask).await.is_ok();
         match tokio::time::timeout(Duration::from_secs(5), answer).await {
-            Ok(Ok(numbers)) if asked => text.push_str(&numbers),
+            Ok(Ok(numbers)) if asked => text.append(&numbers),
             _ => return (StatusCode::SERVICE_UNAVAILABLE, "the controller does not answer").into_response(),
         }
     }
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], text.into_text()).into_response()
 }

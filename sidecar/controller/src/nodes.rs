@@ -2,7 +2,6 @@
 //! finds out which nodes carry its list.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client};
+use tcr::exposition::{Exposition, Metric};
 use tcr::names::{HOSTS_UPDATER, SYSTEM_NAMESPACE};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -75,30 +75,35 @@ impl Nodes {
 
     /// In Prometheus' text format.
     pub(super) fn metrics(&self) -> String {
-        let mut text = String::new();
-        for (name, help, value) in [
-            ("nodes_desired", "Nodes that shall have the list of hosts entries.", self.desired),
-            ("nodes_current", "Nodes that have the newest list.", self.current),
-            ("nodes_silent", "Nodes whose agent did not answer.", self.silent),
-            (
-                "nodes_withholding",
-                "Nodes that leave entries out: their link does not answer.",
-                self.withholding,
-            ),
-            (
-                "nodes_confined_by_seccomp",
-                "Nodes whose agent is confined by seccomp alone: their kernel has no Landlock.",
-                self.by_seccomp,
-            ),
-            ("nodes_unconfined", "Nodes whose agent is not confined, or does not say.", self.unconfined),
+        let mut text = Exposition::default();
+        for (metric, value) in [
+            (&DESIRED, self.desired),
+            (&CURRENT, self.current),
+            (&SILENT, self.silent),
+            (&WITHHOLDING, self.withholding),
+            (&BY_SECCOMP, self.by_seccomp),
+            (&UNCONFINED, self.unconfined),
         ] {
-            // Writing to a String does not fail.
-            let _ = writeln!(text, "# HELP tcr_assistant_{name} {help}\n# TYPE tcr_assistant_{name} gauge");
-            let _ = writeln!(text, "tcr_assistant_{name} {value}");
+            text.value(metric, value);
         }
-        text
+        text.into_text()
     }
 }
+
+const DESIRED: Metric =
+    Metric::gauge("tcr_assistant_nodes_desired", "Nodes that shall have the list of hosts entries.");
+const CURRENT: Metric = Metric::gauge("tcr_assistant_nodes_current", "Nodes that have the newest list.");
+const SILENT: Metric = Metric::gauge("tcr_assistant_nodes_silent", "Nodes whose agent did not answer.");
+const WITHHOLDING: Metric = Metric::gauge(
+    "tcr_assistant_nodes_withholding",
+    "Nodes that leave entries out: their link does not answer.",
+);
+const BY_SECCOMP: Metric = Metric::gauge(
+    "tcr_assistant_nodes_confined_by_seccomp",
+    "Nodes whose agent is confined by seccomp alone: their kernel has no Landlock.",
+);
+const UNCONFINED: Metric =
+    Metric::gauge("tcr_assistant_nodes_unconfined", "Nodes whose agent is not confined, or does not say.");
 
 /// Starts the task that follows `generation`, the list in the ConfigMap: empty while there is none, and none before
 /// that is known.

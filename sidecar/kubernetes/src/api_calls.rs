@@ -1,14 +1,18 @@
 //! Counts calls of the API server by verb, kind and status.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{Method, Request, Response};
 use kube::client::{Body, ClientBuilder};
 use kube::{Client, Config};
+use tcr::exposition::{Exposition, Metric};
 
 use crate::reduced_bodies::Reducing;
+
+/// Calls by verb, kind and status.
+pub const API_CALLS: Metric =
+    Metric::counter("tcr_assistant_api_calls_total", "Calls of the API server; code 0 is no answer.");
 
 /// The counters.
 #[derive(Debug, Default)]
@@ -23,19 +27,12 @@ impl ApiCalls {
             1;
     }
 
-    /// In Prometheus' text format. Status 0 stands for a call without an answer.
-    pub fn text(&self) -> String {
-        let mut text = "# HELP tcr_assistant_api_calls_total Calls of the API server; code 0 is no answer.\n\
-                        # TYPE tcr_assistant_api_calls_total counter\n"
-            .to_owned();
+    /// Puts the counters into `text`. Code 0 stands for a call without an answer.
+    pub fn expose(&self, text: &mut Exposition) {
+        let mut samples = text.metric(&API_CALLS);
         for ((verb, kind, code), count) in &*self.counts.lock().unwrap_or_else(PoisonError::into_inner) {
-            // Writing to a String does not fail.
-            let _ = writeln!(
-                text,
-                "tcr_assistant_api_calls_total{{verb=\"{verb}\",kind=\"{kind}\",code=\"{code}\"}} {count}"
-            );
+            samples.sample(&[("verb", verb), ("kind", kind), ("code", &code.to_string())], count);
         }
-        text
     }
 }
 

@@ -1,11 +1,18 @@
 //! Counts calls of the cloud by action and outcome.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
+
+use tcr::exposition::{Exposition, Metric};
 
 /// Codes of one action that are told apart; the cloud makes them, so their number is not ours to know.
 const MOST_CODES: usize = 50;
+
+/// Calls by action and outcome.
+pub const CALLS: Metric = Metric::counter(
+    "tcr_assistant_cloud_calls_total",
+    "Calls of Tencent Cloud's API, repeats included; code is ok, the cloud's error code, or what else became of it.",
+);
 
 /// The counters.
 #[derive(Debug, Default)]
@@ -29,22 +36,14 @@ impl Calls {
         *codes.entry(code.to_owned()).or_default() += 1;
     }
 
-    /// In Prometheus' text format.
-    pub fn text(&self) -> String {
-        let mut text = "# HELP tcr_assistant_cloud_calls_total Calls of Tencent Cloud's API, repeats included; code is ok, the \
-                        cloud's error code, or what else became of it.\n\
-                        # TYPE tcr_assistant_cloud_calls_total counter\n"
-            .to_owned();
+    /// Puts the counters into `text`.
+    pub fn expose(&self, text: &mut Exposition) {
+        let mut samples = text.metric(&CALLS);
         for (action, codes) in &*self.counts.lock().unwrap_or_else(PoisonError::into_inner) {
             for (code, count) in codes {
-                // Writing to a String does not fail.
-                let _ = writeln!(
-                    text,
-                    "tcr_assistant_cloud_calls_total{{action=\"{action}\",code=\"{code}\"}} {count}"
-                );
+                samples.sample(&[("action", action), ("code", code)], count);
             }
         }
-        text
     }
 }
 
@@ -53,6 +52,12 @@ mod tests {
     use expect_test::expect;
 
     use super::*;
+
+    fn text(calls: &Calls) -> String {
+        let mut text = Exposition::default();
+        calls.expose(&mut text);
+        text.into_text()
+    }
 
     #[test]
     fn what_the_cloud_says_cannot_break_the_text_or_fill_the_memory() {
@@ -67,8 +72,8 @@ mod tests {
             tcr_assistant_cloud_calls_total{action="DescribeInstances",code="ok"} 2
             tcr_assistant_cloud_calls_total{action="DescribeInstances",code="other"} 2
         "#]]
-        .assert_eq(&calls.text());
+        .assert_eq(&text(&calls));
         (0..10 * MOST_CODES).for_each(|number| calls.count("DescribeInstances", &format!("code-{number}")));
-        assert!(calls.text().lines().count() <= MOST_CODES + 3);
+        assert!(text(&calls).lines().count() <= MOST_CODES + 3);
     }
 }
