@@ -1,10 +1,12 @@
-//! One ImagePullSecret as the core keeps it.
+//! One ImagePullSecret as the reconciler keeps it.
 
-use std::time::Instant;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::login_checks::in_place;
+use super::distributed::in_place;
+use super::input::Refused;
 use super::object::{Filled, Lack, Object};
 use super::password::Passwords;
 use super::state::State;
@@ -14,6 +16,14 @@ use credential::plan::Held;
 use credential::rollout::{Given, Recorded, Rollout, Standing};
 use custom_resource::ImagePullSecretStatus;
 use distribution::{Content, Digest};
+
+/// All of them, by name.
+pub(super) type Items = BTreeMap<String, Item>;
+
+/// The time between two statuses of one object while there is still work.
+const PAUSE: Duration = Duration::from_secs(1);
+/// The wait before a status or finalizers that could not be written are tried again.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// What a login is checked against before it is distributed.
 #[derive(Clone, Copy, Debug)]
@@ -50,17 +60,28 @@ pub(super) struct Item {
     pub(super) problem: Option<Lack>,
     pub(super) link: Option<Link>,
     /// The status may no longer be true.
-    pub(super) dirty: bool,
+    pub(super) needs_report: bool,
+    /// The status that there is.
     pub(super) written: ImagePullSecretStatus,
-    pub(super) written_at: Option<Instant>,
-    pub(super) writing: bool,
+    /// When the last one was sent.
+    written_at: Option<Instant>,
+    is_writing_status: bool,
     /// The status is not written again before, because it could not be.
-    pub(super) not_before: Option<Instant>,
+    not_before: Option<Instant>,
     /// Its part in the credential is over, after it was deleted.
     pub(super) released: bool,
-    finalizing: bool,
+    finalizing: Finalizing,
     /// The version at which the API server refused our finalizers, because there is a newer one.
     overtaken: Option<String>,
+}
+
+/// Whether the finalizers of an object are being written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Finalizing {
+    No,
+    InFlight,
+    /// They could not be, and are again then.
+    NotBefore(Instant),
 }
 
 impl Item {
@@ -78,13 +99,13 @@ impl Item {
             replaced: None,
             problem: None,
             link: None,
-            dirty: true,
+            needs_report: true,
             written: object.status.clone(),
             written_at: None,
-            writing: false,
+            is_writing_status: false,
             not_before: None,
             released: false,
-            finalizing: false,
+            finalizing: Finalizing::No,
             overtaken: None,
             object,
         }
@@ -96,7 +117,7 @@ impl Item {
         if object.generation >= self.object.generation {
             self.object = object;
         }
-        self.dirty = true;
+        self.needs_report = true;
     }
 
     /// Takes the content that there is now. What the spec itself gives, and the first credential of another instance,
@@ -179,21 +200,85 @@ impl Item {
         other.is_none_or(|lack| lack.reason == standing.reason).then_some(standing)
     }
 
+    /// Whether a status is to be made. While one is being written none is: its end makes it be looked at again.
+    pub(super) fn awaits_status(&self) -> bool {
+        self.needs_report && !self.is_writing_status
+    }
+
+    /// Before when no status is written.
+    pub(super) fn status_not_before(&self, is_settled: bool) -> Option<Instant> {
+        let pause = self.written_at.map(|at| at + PAUSE).filter(|_| !is_settled);
+        pause.max(self.not_before)
+    }
+
+    /// Begins to write the status, unless it is what there is.
+    pub(super) fn begin_writing_status(&mut self, status: &ImagePullSecretStatus, now: Instant) -> bool {
+        self.needs_report = false;
+        if *status == self.written {
+            return false;
+        }
+        self.is_writing_status = true;
+        self.written_at = Some(now);
+        true
+    }
+
+    /// The status was written, or not.
+    pub(super) fn end_writing_status(
+        &mut self,
+        status: ImagePullSecretStatus,
+        result: Result<(), Refused>,
+        now: Instant,
+    ) {
+        self.is_writing_status = false;
+        self.needs_report = true;
+        match result {
+            Ok(()) => {
+                self.written = status;
+                self.not_before = None;
+            }
+            // Also where it is gone: the watch tells that, or of another one of the name.
+            Err(_) => self.not_before = Some(now + RETRY),
+        }
+    }
+
     /// Begins to write the finalizers, unless that is under way, or has to wait for the object as it is
     /// now.
-    pub(super) fn begin_finalizing(&mut self) -> bool {
-        let begins =
-            !self.finalizing && self.overtaken.as_deref() != Some(self.object.resource_version.as_str());
-        self.finalizing |= begins;
+    pub(super) fn begin_finalizing(&mut self, now: Instant) -> bool {
+        let may_begin = match self.finalizing {
+            Finalizing::No => true,
+            Finalizing::InFlight => false,
+            Finalizing::NotBefore(at) => at <= now,
+        };
+        let begins = may_begin && self.overtaken.as_deref() != Some(self.object.resource_version.as_str());
+        if begins {
+            self.finalizing = Finalizing::InFlight;
+        }
         begins
     }
 
-    /// The finalizers were written, or not; `overtaken` names the version that was no longer the newest.
-    /// The newest may have been seen before this answer came, so the object is looked at again.
-    pub(super) fn end_finalizing(&mut self, overtaken: Option<String>) {
-        self.finalizing = false;
-        self.overtaken = overtaken;
-        self.dirty = true;
+    /// The finalizers were written over this version, or not. The newest version may have been seen before this answer
+    /// came, so the object is looked at again.
+    pub(super) fn end_finalizing(&mut self, version: String, result: Result<(), Refused>, now: Instant) {
+        match result {
+            Ok(()) | Err(Refused::NotFound | Refused::Conflict) => {
+                self.finalizing = Finalizing::No;
+                self.overtaken = Some(version);
+                self.needs_report = true;
+            }
+            Err(Refused::Failed) => self.finalizing = Finalizing::NotBefore(now + RETRY),
+        }
+    }
+
+    /// When finalizers that could not be written are tried again; where that is now, they are looked at.
+    pub(super) fn retry_finalizing(&mut self, now: Instant) -> Option<Instant> {
+        let Finalizing::NotBefore(at) = self.finalizing else { return None };
+        if at > now {
+            return Some(at);
+        }
+        self.finalizing = Finalizing::No;
+        self.overtaken = None;
+        self.needs_report = true;
+        None
     }
 }
 

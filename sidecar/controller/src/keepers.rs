@@ -1,36 +1,32 @@
-//! Which credentials are kept, and for whom.
+//! Which credentials are kept, and for whom. Pure.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use kube::Client as Kube;
 use tcr::image_pull_secret::OnDelete;
-use tokio::sync::{mpsc, watch};
 
-use super::Settings;
-use super::item::Item;
-use super::tasks::Tasks;
+use super::effect::Effect;
+use super::input::StoredCredential;
+use super::item::Items;
 use credential::Key;
-use credential::keeper::{self, News, Order, Tools};
+use credential::keeper::Order;
 use credential::plan::Held;
-use credential::store::Document;
 
 /// Keepers by the names of their Secrets.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Keepers {
     by_name: BTreeMap<String, Keeping>,
-    news: mpsc::Sender<(Key, News)>,
-    tasks: Tasks,
 }
 
 #[derive(Debug)]
 struct Keeping {
-    orders: watch::Sender<Order>,
+    key: Key,
+    /// What the keeper was told last.
+    order: Order,
     held: Option<Held>,
     /// Why the one before it was replaced.
     why: Option<String>,
     /// No copy of the one before it is left.
-    spread: bool,
+    is_rolled_out: bool,
     /// The last order with a user.
     last: Order,
     /// Taken up only to be ended.
@@ -38,10 +34,6 @@ struct Keeping {
 }
 
 impl Keepers {
-    pub(super) fn new(news: mpsc::Sender<(Key, News)>, tasks: Tasks) -> Self {
-        Self { by_name: BTreeMap::new(), news, tasks }
-    }
-
     /// The credential of this key.
     pub(super) fn held(&self, key: &Key) -> Option<&Held> {
         self.by_name.get(&key.secret_name())?.held.as_ref()
@@ -53,17 +45,17 @@ impl Keepers {
     }
 
     /// Credentials of which copies of the one before may be left, and what is held now.
-    pub(super) fn spreading(&self) -> Vec<(String, Held)> {
-        let spreading = self.by_name.iter().filter(|(_, keeping)| !keeping.spread);
-        spreading.filter_map(|(name, keeping)| Some((name.clone(), keeping.held.clone()?))).collect()
+    pub(super) fn rolling_out(&self) -> impl Iterator<Item = (&str, &Held)> {
+        let rolling_out = self.by_name.iter().filter(|(_, keeping)| !keeping.is_rolled_out);
+        rolling_out.filter_map(|(name, keeping)| Some((name.as_str(), keeping.held.as_ref()?)))
     }
 
     /// No copy of a credential before this one is left.
-    pub(super) fn is_spread(&mut self, secret_name: &str) {
+    pub(super) fn set_rolled_out(&mut self, secret_name: &str, effects: &mut Vec<Effect>) {
         let Some(keeping) = self.by_name.get_mut(secret_name) else { return };
-        keeping.spread = true;
-        keeping.last.spread = true;
-        keeping.orders.send_modify(|order| order.spread = true);
+        keeping.is_rolled_out = true;
+        keeping.last.is_rolled_out = true;
+        keeping.tell(Order { is_rolled_out: true, ..keeping.order }, effects);
     }
 
     /// Whether the credential of this key is still kept.
@@ -71,22 +63,56 @@ impl Keepers {
         self.by_name.contains_key(&key.secret_name())
     }
 
-    /// A credential was told of.
-    pub(super) fn have(&mut self, key: &Key, held: Held, why: Option<String>) {
+    /// A keeper has this credential.
+    pub(super) fn take(&mut self, key: &Key, held: Held, why: Option<String>) {
         if let Some(keeping) = self.by_name.get_mut(&key.secret_name()) {
             keeping.held = Some(held);
             keeping.why = why;
-            keeping.spread = false;
+            keeping.is_rolled_out = false;
         }
     }
 
     /// A keeper has ended.
-    pub(super) fn over(&mut self, key: &Key) {
+    pub(super) fn remove(&mut self, key: &Key) {
         self.by_name.remove(&key.secret_name());
     }
 
-    /// Begins, changes and ends keepers, so that they fit the ImagePullSecrets.
-    pub(super) fn settle(&mut self, items: &BTreeMap<String, Item>, settings: &Arc<Settings>, kube: &Kube) {
+    /// Starts, changes and ends keepers, so that they fit the ImagePullSecrets.
+    pub(super) fn settle(&mut self, items: &Items, effects: &mut Vec<Effect>) {
+        let wanted = self.wanted(items);
+        // A spec that moved to another credential needs the old one until the new one is distributed.
+        let moving = items
+            .values()
+            .any(|item| item.object.spec.is_err() || (item.held.is_some() && item.lack.is_some()));
+        for (name, keeping) in &mut self.by_name {
+            let order = match wanted.get(name) {
+                Some((_, order)) => *order,
+                None if moving && !keeping.is_remnant => continue,
+                None => Order { is_over: true, is_rolled_out: keeping.is_rolled_out, ..keeping.last },
+            };
+            if !order.is_over {
+                keeping.last = order;
+                keeping.is_remnant = false;
+            }
+            keeping.tell(order, effects);
+        }
+        for (name, (key, order)) in wanted {
+            if !self.by_name.contains_key(&name) {
+                self.start(key, order, false, effects);
+            }
+        }
+    }
+
+    /// Takes up a stored credential that nobody uses, to end it as its last user wanted.
+    pub(super) fn retire(&mut self, stored: StoredCredential, effects: &mut Vec<Effect>) {
+        let StoredCredential { key, on_delete } = stored;
+        if !self.is_kept(&key) {
+            let order = Order { rotate_after: None, on_delete, is_rolled_out: false, is_over: true };
+            self.start(key, order, true, effects);
+        }
+    }
+
+    fn wanted(&self, items: &Items) -> BTreeMap<String, (Key, Order)> {
         let mut wanted: BTreeMap<String, (Key, Order)> = BTreeMap::new();
         for item in items.values() {
             let Some(key) = item.object.key() else { continue };
@@ -98,7 +124,7 @@ impl Keepers {
             let order = Order {
                 rotate_after: item.object.rotate_after(),
                 on_delete: item.object.on_delete(),
-                spread: self.by_name.get(&key.secret_name()).is_some_and(|keeping| keeping.spread),
+                is_rolled_out: self.by_name.get(&key.secret_name()).is_some_and(|it| it.is_rolled_out),
                 is_over: false,
             };
             let entry = wanted.entry(key.secret_name()).or_insert((key, order));
@@ -108,52 +134,22 @@ impl Keepers {
                 entry.1.on_delete = OnDelete::Retain;
             }
         }
-        // A spec that moved to another credential needs the old one until the new one is distributed.
-        let moving = items
-            .values()
-            .any(|item| item.object.spec.is_err() || (item.held.is_some() && item.lack.is_some()));
-        for (name, keeping) in &mut self.by_name {
-            let order = match wanted.get(name) {
-                Some((_, order)) => *order,
-                None if moving && !keeping.is_remnant => continue,
-                None => Order { is_over: true, spread: keeping.spread, ..keeping.last },
-            };
-            if !order.is_over {
-                keeping.last = order;
-                keeping.is_remnant = false;
-            }
-            keeping.orders.send_if_modified(|now| std::mem::replace(now, order) != order);
-        }
-        for (name, (key, order)) in wanted {
-            if !self.by_name.contains_key(&name) {
-                self.begin(key, order, false, settings, kube);
-            }
-        }
+        wanted
     }
 
-    /// Takes up a stored credential that nobody uses, to end it as its last user wanted.
-    pub(super) fn part_with(&mut self, document: Document, settings: &Arc<Settings>, kube: &Kube) {
-        if !self.is_kept(&document.key) {
-            let on_delete = document.on_delete;
-            let order = Order { rotate_after: None, on_delete, spread: false, is_over: true };
-            self.begin(document.key, order, true, settings, kube);
-        }
+    fn start(&mut self, key: Key, order: Order, is_remnant: bool, effects: &mut Vec<Effect>) {
+        effects.push(Effect::StartKeeper { key: key.clone(), order });
+        let keeping =
+            Keeping { key, order, held: None, why: None, is_rolled_out: false, last: order, is_remnant };
+        self.by_name.insert(keeping.key.secret_name(), keeping);
     }
+}
 
-    fn begin(&mut self, key: Key, order: Order, is_remnant: bool, settings: &Arc<Settings>, kube: &Kube) {
-        let (orders, receiver) = watch::channel(order);
-        let tools = Tools {
-            cloud: settings.cloud.clone(),
-            kube: kube.clone(),
-            cluster_id: settings.cluster_id.clone(),
-            registry: settings.registry.clone(),
-            allowed_roots: settings.allowed_roots.clone(),
-            news: self.news.clone(),
-        };
-        self.by_name.insert(
-            key.secret_name(),
-            Keeping { orders, held: None, why: None, spread: false, last: order, is_remnant },
-        );
-        self.tasks.spawn(format!("the keeper of {key}"), keeper::keep(key, tools, receiver));
+impl Keeping {
+    fn tell(&mut self, order: Order, effects: &mut Vec<Effect>) {
+        if self.order != order {
+            self.order = order;
+            effects.push(Effect::OrderKeeper { key: self.key.clone(), order });
+        }
     }
 }

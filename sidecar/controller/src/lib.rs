@@ -1,13 +1,14 @@
 //! `tcr-assistant run`: keeps the cluster as its ImagePullSecrets say.
 //!
 //! ```text
-//!   watches ──► core (one task: state, queue) ──► writers ──► API server
-//!   keepers of credentials ──►  │  └──► reports (status, finalizer, Events)
-//!   private links          ──►  ┘
+//!   watches, answers, keepers of credentials, private links, time
+//!        │ input                                        ▲
+//!        ▼                                              │
+//!   reconciler (decides) ── effect ──► runtime (carries out)
 //! ```
 //!
-//! Decisions are pure and elsewhere: [`distribution`], [`credential::plan`],
-//! [`private_link`], [`status`], [`queue`], [`lease::decide`]. Only the leader does any of this.
+//! Decisions are pure and elsewhere: [`reconciler`], [`distribution`], [`credential::plan`],
+//! [`private_link`], [`lease::decide`]. Only the leader does any of this.
 //!
 //! May import every crate of this folder but `commands`. Absent: the command line.
 
@@ -26,7 +27,6 @@ use registry_client::Checker;
 use tencent_cloud::client::Client;
 
 pub mod agent;
-pub mod announce;
 pub mod execute;
 pub mod http;
 pub mod lean;
@@ -43,21 +43,30 @@ pub mod webhook_certificate;
 pub mod write_limits;
 
 mod backlog;
-mod core;
-mod drift;
+mod contested;
+mod distributed;
+mod distributor;
+pub mod effect;
+mod event_recorder;
+pub mod input;
 pub mod installation_key;
 mod item;
 mod keepers;
+pub mod link_requests;
 mod links;
-mod login_checks;
-mod nodes;
+mod login_check;
+pub mod nodes;
 mod numbers;
-mod report;
+pub mod reconciler;
+mod rival;
+mod runtime;
 mod startup_taint;
 mod unlisted;
 
-/// Sightings that wait to be taken in.
-const MOST_SIGHTINGS: usize = 2048;
+/// Events of watches that wait to be taken in.
+const MOST_WATCH_EVENTS: usize = 2048;
+/// The longest time for one call of the API server about an ImagePullSecret or what is ours.
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// What differs between clusters.
 #[derive(Debug)]
@@ -92,6 +101,14 @@ impl Settings {
             allowed_roots: &self.allowed_roots,
             cluster_id: self.cluster_id.as_deref(),
             description_required: true,
+        }
+    }
+
+    fn reconciler(&self) -> reconciler::Config {
+        reconciler::Config {
+            region: self.region.clone(),
+            allowed_roots: self.allowed_roots.clone(),
+            verdict_timeout: self.registry.as_ref().map(|_| self.verdict_timeout),
         }
     }
 }
@@ -168,23 +185,30 @@ async fn lead(
     mut stop: watch::Receiver<bool>,
     tasks: tasks::Tasks,
 ) -> Result<(), tasks::TaskFailed> {
-    let (see, sightings) = mpsc::channel(MOST_SIGHTINGS);
-    let (tell, news) = mpsc::channel(64);
-    let (link, links) = mpsc::channel(16);
+    let (watches, watch_events) = mpsc::channel(MOST_WATCH_EVENTS);
+    let (credentials, credential_events) = mpsc::channel(64);
+    let (links, link_events) = mpsc::channel(16);
     if let Some(service) = settings.webhook_service.clone() {
         let keep = webhook_certificate::keeper::keep(kube.clone(), service);
         tasks.spawn_endless("the keeper of the webhook's certificate", keep);
     }
-    let keepers = keepers::Keepers::new(tell, tasks.clone());
-    let poller = links::Links::start(&kube, &settings, link, &tasks);
+    let links = links::start(&kube, &settings, links, &tasks);
     let key = tokio::select! {
         key = installation_key::obtain(&kube) => key,
         _ = stop.wait_for(|stop| *stop) => return Ok(()),
     };
-    watch_streams::start(&kube, &key, &see, &tasks);
-    let inputs = core::Inputs { sightings, news, links, asked, stop };
-    let outputs = core::Outputs { ready, see, tasks };
-    core::Core::new(kube, settings, key, keepers, poller, outputs).run(inputs).await
+    watch_streams::start(&kube, &settings, &key, &watches, &tasks);
+    let inputs = runtime::Inputs {
+        watches: watch_events,
+        credentials: credential_events,
+        links: link_events,
+        metrics: asked,
+        stop,
+    };
+    let outputs = runtime::Outputs { ready, watches, credentials, links, tasks };
+    let reconciler = reconciler::Reconciler::new(settings.reconciler(), key.clone());
+    let hand = execute::Hand::new(kube.clone(), key);
+    runtime::Runtime::new(kube, settings, hand, outputs).run(reconciler, inputs).await
 }
 
 /// The Pod's name, and something of this process alone.

@@ -18,8 +18,9 @@ use tcr::registry_host::RegistryHost;
 use tokio::sync::{mpsc, watch};
 
 use super::Settings;
-use super::item::Item;
-use super::nodes::{self, Nodes};
+use super::input::LinkEvent;
+use super::link_requests::LinkRequest;
+use super::nodes;
 use super::status::Link;
 use super::tasks::Tasks;
 use credential::domains;
@@ -34,104 +35,29 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// How long a changed address is told of.
 const NEWS: Duration = Duration::from_secs(600);
 
-/// What an ImagePullSecret wants resolved.
-#[derive(Clone, Debug, PartialEq)]
-struct Want {
-    name: String,
-    tcr: Tcr,
-    /// The instance's default domain, once it is known.
-    public_domain: Option<RegistryHost>,
-}
-
-/// What came of it.
-#[derive(Debug)]
-pub(super) enum LinkNews {
-    /// Of the links and the ConfigMap.
-    Links {
-        /// For each ImagePullSecret; none for one that wants nothing.
-        links: Vec<(String, Option<Link>)>,
-        /// Those whose entries may be in the ConfigMap.
-        applied: BTreeSet<String>,
-    },
-    /// Of the nodes that follow the ConfigMap.
-    Nodes(Nodes),
-}
-
-/// What is wanted, and what is in the ConfigMap.
-#[derive(Debug)]
-pub(super) struct Links {
-    /// None before it is known what is wanted.
-    orders: watch::Sender<Option<Vec<Want>>>,
-    applied: BTreeSet<String>,
-    nodes: Option<Nodes>,
-}
-
-impl Links {
-    /// Starts the task that asks and writes.
-    pub(super) fn start(
-        client: &Client,
-        settings: &Arc<Settings>,
-        news: mpsc::Sender<LinkNews>,
-        tasks: &Tasks,
-    ) -> Self {
-        let (orders, receiver) = watch::channel(None);
-        let (generation, current) = watch::channel(None);
-        nodes::start(client, current, settings.remove_startup_taint, news.clone(), tasks);
-        let poller = Poller {
-            settings: settings.clone(),
-            maps: Api::namespaced(client.clone(), SYSTEM_NAMESPACE),
-            orders: receiver,
-            news,
-            generation,
-            known: BTreeSet::new(),
-            resolved: BTreeSet::new(),
-            changes: BTreeMap::new(),
-        };
-        tasks.spawn_endless("the poller of private links", poller.run());
-        Self { orders, applied: BTreeSet::new(), nodes: None }
-    }
-
-    /// Asks for what the ImagePullSecrets want now; to be called when all of them are known, for what nobody wants is
-    /// taken off the nodes.
-    pub(super) fn settle(&self, items: &BTreeMap<String, Item>) {
-        let want = |item: &Item| {
-            let tcr = item.object.spec.as_ref().ok()?.tcr.as_ref()?;
-            let wanted = tcr.private_network.resolve && !item.released;
-            let public_domain = item.held.as_ref().map(|held| held.public_domain.clone());
-            wanted.then(|| Want { name: item.object.name.clone(), tcr: tcr.clone(), public_domain })
-        };
-        let wants: Option<Vec<Want>> = Some(items.values().filter_map(want).collect());
-        self.orders.send_if_modified(|now| {
-            let differs = *now != wants;
-            *now = wants;
-            differs
-        });
-    }
-
-    /// Whether none of its entries is left.
-    pub(super) fn is_withdrawn(&self, name: &str) -> bool {
-        let is_wanted = |wants: &Vec<Want>| wants.iter().any(|want| want.name == name);
-        !self.applied.contains(name) && self.orders.borrow().as_ref().is_some_and(|wants| !is_wanted(wants))
-    }
-
-    /// How far the nodes are.
-    pub(super) fn nodes(&self) -> Option<&Nodes> {
-        self.nodes.as_ref()
-    }
-
-    /// Takes news in; gives the links among them.
-    pub(super) fn take(&mut self, news: LinkNews) -> Vec<(String, Option<Link>)> {
-        match news {
-            LinkNews::Links { links, applied } => {
-                self.applied = applied;
-                links
-            }
-            LinkNews::Nodes(nodes) => {
-                self.nodes = Some(nodes);
-                Vec::new()
-            }
-        }
-    }
+/// Starts the task that asks and writes; where it is told what to ask for. Before it is told for the first time it
+/// does nothing.
+pub(super) fn start(
+    client: &Client,
+    settings: &Arc<Settings>,
+    events: mpsc::Sender<LinkEvent>,
+    tasks: &Tasks,
+) -> watch::Sender<Option<Vec<LinkRequest>>> {
+    let (requests, receiver) = watch::channel(None);
+    let (generation, current) = watch::channel(None);
+    nodes::start(client, current, settings.remove_startup_taint, events.clone(), tasks);
+    let poller = Poller {
+        settings: settings.clone(),
+        maps: Api::namespaced(client.clone(), SYSTEM_NAMESPACE),
+        requests: receiver,
+        events,
+        generation,
+        known: BTreeSet::new(),
+        resolved: BTreeSet::new(),
+        changes: BTreeMap::new(),
+    };
+    tasks.spawn_endless("the poller of private links", poller.run());
+    requests
 }
 
 /// Where nodes reach the hosts of links that are up.
@@ -146,8 +72,8 @@ fn addresses(resolved: &[Resolved]) -> BTreeMap<RegistryHost, IpAddr> {
 struct Poller {
     settings: Arc<Settings>,
     maps: Api<ConfigMap>,
-    orders: watch::Receiver<Option<Vec<Want>>>,
-    news: mpsc::Sender<LinkNews>,
+    requests: watch::Receiver<Option<Vec<LinkRequest>>>,
+    events: mpsc::Sender<LinkEvent>,
     /// The generation of the list that is in the ConfigMap: empty while there is none.
     generation: watch::Sender<Option<String>>,
     /// ImagePullSecrets that were told of.
@@ -174,14 +100,14 @@ impl Poller {
         let mut written: Option<String> = None;
         let mut pause = PENDING.0;
         loop {
-            let Some(wants) = self.orders.borrow_and_update().clone() else {
-                if self.orders.changed().await.is_err() {
+            let Some(requests) = self.requests.borrow_and_update().clone() else {
+                if self.requests.changed().await.is_err() {
                     return;
                 }
                 continue;
             };
-            let (news, pending) = self.once(&wants, &mut written).await;
-            if self.news.send(news).await.is_err() {
+            let (event, pending) = self.once(&requests, &mut written).await;
+            if self.events.send(event).await.is_err() {
                 return;
             }
             let wait =
@@ -192,7 +118,7 @@ impl Poller {
             loop {
                 tokio::select! {
                     () = &mut wait => break,
-                    changed = self.orders.changed() => match changed {
+                    changed = self.requests.changed() => match changed {
                         Ok(()) => { pause = PENDING.0; break }
                         Err(_) => return,
                     },
@@ -213,14 +139,14 @@ impl Poller {
     }
 
     /// Asks, writes, and tells; whether something is pending.
-    async fn once(&mut self, wants: &[Want], written: &mut Option<String>) -> (LinkNews, bool) {
+    async fn once(&mut self, requests: &[LinkRequest], written: &mut Option<String>) -> (LinkEvent, bool) {
         let mut links: Vec<(String, Option<Link>)> = Vec::new();
         let mut resolved = Vec::new();
         let read = self.read().await;
         let before: &[HostsEntry] = read.as_ref().map(|read| read.entries.as_slice()).unwrap_or_default();
-        for want in wants {
-            let (link, one) = self.ask(want, before).await;
-            links.push((want.name.clone(), Some(link)));
+        for request in requests {
+            let (link, one) = self.ask(request, before).await;
+            links.push((request.name.clone(), Some(link)));
             resolved.push(one);
         }
         if let Some(registry) = &self.settings.registry {
@@ -228,7 +154,7 @@ impl Poller {
         }
         self.resolved.extend(resolved.iter().flat_map(|one| &one.hosts).map(|host| host.name().to_owned()));
         let mut pending = links.iter().any(|(_, link)| link.as_ref().is_some_and(|link| !link.is_up));
-        let mut applied: BTreeSet<String> = wants.iter().map(|want| want.name.clone()).collect();
+        let mut applied: BTreeSet<String> = requests.iter().map(|request| request.name.clone()).collect();
         let result = match read {
             Ok(read) => self.write(&resolved, read).await,
             Err(error) => Err(error),
@@ -249,21 +175,21 @@ impl Poller {
             }
         }
         let gone: Vec<String> =
-            self.known.iter().filter(|name| !wants.iter().any(|want| want.name == **name)).cloned().collect();
+            self.known.iter().filter(|name| !requests.iter().any(|it| it.name == **name)).cloned().collect();
         for name in &gone {
             self.changes.remove(name);
         }
         links.extend(gone.into_iter().map(|name| (name, None)));
         self.known.clone_from(&applied);
-        (LinkNews::Links { links, applied }, pending)
+        (LinkEvent::Links { links, applied }, pending)
     }
 
-    async fn ask(&mut self, want: &Want, before: &[HostsEntry]) -> (Link, Resolved) {
-        let Tcr { instance_id, region, private_network, .. } = &want.tcr;
+    async fn ask(&mut self, request: &LinkRequest, before: &[HostsEntry]) -> (Link, Resolved) {
+        let Tcr { instance_id, region, private_network, .. } = &request.tcr;
         let PrivateNetwork { vpc_id, domains, when_link_down, .. } = private_network;
         let down = |reason, message: String| Link { is_up: false, reason, message };
         let unknown = |hosts| Resolved { hosts, fact: Fact::Unknown, when_down: *when_link_down };
-        let Some(public) = &want.public_domain else {
+        let Some(public) = &request.public_domain else {
             let message = format!("the domain of {instance_id} is known once it has a credential");
             return (down("Pending", message), unknown(Vec::new()));
         };
@@ -332,7 +258,7 @@ impl Poller {
             is_served_by_dns,
             unusable: &unusable,
         };
-        let changed_from = self.changed_from(&want.name, &known, before);
+        let changed_from = self.changed_from(&request.name, &known, before);
         let (is_up, reason, message) = private_link::judge(&Known { changed_from, ..known });
         (Link { is_up, reason, message }, Resolved { hosts, fact, when_down: *when_link_down })
     }

@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::agent::{self, AT_A_TIME, Agent, Confinement, DEADLINE, ask, nudge};
-use super::links::LinkNews;
+use super::input::LinkEvent;
 use super::startup_taint;
 use super::tasks::Tasks;
 use custom_resource::NodesStatus;
@@ -111,7 +111,7 @@ pub(super) fn start(
     client: &Client,
     generation: watch::Receiver<Option<String>>,
     remove_startup_taint: bool,
-    news: mpsc::Sender<LinkNews>,
+    events: mpsc::Sender<LinkEvent>,
     tasks: &Tasks,
 ) {
     let http = match agent::http() {
@@ -127,7 +127,7 @@ pub(super) fn start(
         nodes: remove_startup_taint.then(|| Api::all(client.clone())),
         http,
         generation,
-        news,
+        events,
         agents: BTreeMap::new(),
         listing: BTreeMap::new(),
         released: BTreeSet::new(),
@@ -142,7 +142,7 @@ struct Follower {
     nodes: Option<Api<Node>>,
     http: reqwest::Client,
     generation: watch::Receiver<Option<String>>,
-    news: mpsc::Sender<LinkNews>,
+    events: mpsc::Sender<LinkEvent>,
     /// By the names of their Pods.
     agents: BTreeMap<String, Agent>,
     /// Those of a list that is not over.
@@ -193,7 +193,7 @@ impl Follower {
                     due = Instant::now() + if is_settled { SETTLED } else { pause };
                     pause = if is_settled { BEHIND.0 } else { (pause * 2).min(BEHIND.1) };
                     if !generation.is_empty() && last.as_ref() != Some(&nodes) {
-                        if self.news.send(LinkNews::Nodes(nodes.clone())).await.is_err() {
+                        if self.events.send(LinkEvent::Nodes(nodes.clone())).await.is_err() {
                             return;
                         }
                         last = Some(nodes);

@@ -1,4 +1,4 @@
-//! Numbers for `/metrics` that only the core knows, in Prometheus' text format.
+//! Numbers for `/metrics` that only the reconciler knows, in Prometheus' text format.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -8,7 +8,7 @@ const BUCKETS: [f64; 8] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 10.0];
 
 /// Counters.
 #[derive(Debug, Default)]
-pub(super) struct Numbers {
+pub(super) struct Counters {
     buckets: [u64; BUCKETS.len()],
     jobs: u64,
     seconds: f64,
@@ -18,9 +18,9 @@ pub(super) struct Numbers {
     overtaken: u64,
 }
 
-/// What is true of one ImagePullSecret.
+/// What is true of one ImagePullSecret now.
 #[derive(Debug)]
-pub(super) struct Line<'a> {
+pub(super) struct Gauges<'a> {
     pub(super) name: &'a str,
     pub(super) sum: distribution::Tally,
     /// Pods that wait for an image without a reference to the Secret.
@@ -31,7 +31,7 @@ pub(super) struct Line<'a> {
     pub(super) expires: Option<i64>,
 }
 
-impl Numbers {
+impl Counters {
     /// A namespace's job took so long.
     pub(super) fn took(&mut self, took: Duration) {
         let seconds = took.as_secs_f64();
@@ -66,7 +66,7 @@ impl Numbers {
         depth: usize,
         oldest: Duration,
         namespaces: usize,
-        lines: &[Line<'_>],
+        lines: &[Gauges<'_>],
     ) -> String {
         let mut text = String::new();
         let mut put = |name: &str, help: &str, kind: &str, samples: &[(String, f64)]| {
@@ -104,9 +104,9 @@ impl Numbers {
             "counter",
             &one(self.overtaken as f64),
         );
-        let gauge = |value: fn(&Line<'_>) -> Option<f64>| -> Vec<(String, f64)> {
+        let gauge = |value: fn(&Gauges<'_>) -> Option<f64>| -> Vec<(String, f64)> {
             let sample =
-                |line: &Line<'_>| Some((format!("{{image_pull_secret=\"{}\"}}", line.name), value(line)?));
+                |line: &Gauges<'_>| Some((format!("{{image_pull_secret=\"{}\"}}", line.name), value(line)?));
             lines.iter().filter_map(sample).collect()
         };
         put(

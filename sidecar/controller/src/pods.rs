@@ -1,12 +1,12 @@
 //! Pods that wait for an image which our Secret would let them pull: told once each, and counted.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::ObjectReference;
-
-use super::announce::PodAnnouncement;
-use super::core::Core;
+use super::effect::{Effect, Event, Regarding};
+use super::input::Watched;
+use super::item::Items;
 use super::lean::PodObject;
+use super::state::State;
 use super::unlisted::Unlisted;
 use distribution::Uid;
 use distribution::stuck::{WaitingPod, advice};
@@ -30,7 +30,7 @@ pub struct SeenPod {
 /// Pods that wait for an image.
 #[derive(Debug, Default)]
 pub(super) struct StuckPods {
-    by_uid: HashMap<Uid, Stuck>,
+    by_uid: BTreeMap<Uid, Stuck>,
     unlisted: Unlisted<Uid>,
 }
 
@@ -47,21 +47,60 @@ impl StuckPods {
         self.by_uid.values().filter(|it| it.told.as_deref() == Some(image_pull_secret)).count()
     }
 
-    /// A list of all Pods begins.
-    pub(super) fn begin_listing(&mut self) {
-        self.unlisted.begin(self.by_uid.keys().cloned());
-    }
-
-    /// The list is complete: what it did not have is gone.
-    pub(super) fn end_listing(&mut self) {
-        for uid in self.unlisted.end() {
-            self.by_uid.remove(&uid);
+    /// Takes in what the watch of Pods tells.
+    pub(super) fn take(
+        &mut self,
+        event: Watched<SeenPod>,
+        state: &State,
+        items: &Items,
+        effects: &mut Vec<Effect>,
+    ) {
+        match event {
+            Watched::Applied(pod) | Watched::Listed(pod) => self.see(pod, state, items, effects),
+            // It is gone, or no longer Pending.
+            Watched::Deleted(pod) => drop(self.by_uid.remove(&pod.uid)),
+            Watched::ListBegan => self.unlisted.begin(self.by_uid.keys().cloned()),
+            Watched::ListEnded => {
+                for uid in self.unlisted.end() {
+                    self.by_uid.remove(&uid);
+                }
+            }
         }
     }
 
-    /// It is gone, or no longer Pending.
-    pub(super) fn lose(&mut self, uid: &Uid) {
-        self.by_uid.remove(uid);
+    fn see(&mut self, pod: SeenPod, state: &State, items: &Items, effects: &mut Vec<Effect>) {
+        let SeenPod { uid, waiting } = pod;
+        self.unlisted.saw(&uid);
+        let Some(pod) = waiting else { return };
+        if self.by_uid.contains_key(&uid) || self.by_uid.len() >= MOST {
+            return;
+        }
+        self.by_uid.entry(uid).or_insert(Stuck { pod, told: None }).advise(state, items, effects);
+    }
+
+    /// What ImagePullSecrets ask for changed: perhaps one of them is what a Pod waits for.
+    pub(super) fn advise_all(&mut self, state: &State, items: &Items, effects: &mut Vec<Effect>) {
+        let untold = self.by_uid.values_mut().filter(|it| it.told.is_none());
+        untold.for_each(|stuck| stuck.advise(state, items, effects));
+    }
+}
+
+impl Stuck {
+    fn advise(&mut self, state: &State, items: &Items, effects: &mut Vec<Effect>) {
+        let Some(namespace) = state.observed().get(&self.pod.namespace) else { return };
+        let asked = items.values().filter_map(|item| {
+            let name = item.object.name.as_str();
+            Some((name, item.hosts.as_slice(), state.desired().get(name)?))
+        });
+        let Some(advice) = advice(&self.pod, namespace, asked) else { return };
+        let WaitingPod { namespace, name, uid, .. } = self.pod.clone();
+        effects.push(Effect::PublishEvent(Event {
+            regarding: Regarding::Pod { namespace, name, uid },
+            warning: true,
+            reason: "PullSecretMissing",
+            message: advice.message,
+        }));
+        self.told = Some(advice.image_pull_secret);
     }
 }
 
@@ -104,49 +143,6 @@ impl SeenPod {
             images,
         });
         Self { uid, waiting }
-    }
-}
-
-impl Core {
-    pub(super) fn take_pod(&mut self, pod: SeenPod) {
-        let SeenPod { uid, waiting } = pod;
-        self.stuck.unlisted.saw(&uid);
-        let Some(waiting) = waiting else { return };
-        if self.stuck.by_uid.contains_key(&uid) || self.stuck.by_uid.len() >= MOST {
-            return;
-        }
-        self.stuck.by_uid.insert(uid.clone(), Stuck { pod: waiting, told: None });
-        self.advise(&uid);
-    }
-
-    /// What ImagePullSecrets ask for changed: perhaps one of them is what a Pod waits for.
-    pub(super) fn advise_all(&mut self) {
-        let untold = self.stuck.by_uid.iter().filter(|(_, it)| it.told.is_none());
-        let untold: Vec<Uid> = untold.map(|(uid, _)| uid.clone()).collect();
-        untold.iter().for_each(|uid| self.advise(uid));
-    }
-
-    fn advise(&mut self, uid: &Uid) {
-        let Some(Stuck { pod: waiting, .. }) = self.stuck.by_uid.get(uid) else { return };
-        let Some(namespace) = self.state.observed().get(&waiting.namespace) else { return };
-        let asked = self.items.values().filter_map(|item| {
-            let name = item.object.name.as_str();
-            Some((name, item.hosts.as_slice(), self.state.desired().get(name)?))
-        });
-        let Some(advice) = advice(waiting, namespace, asked) else { return };
-        tracing::warn!(namespace = %waiting.namespace, pod = &*waiting.name, message = advice.message, "a Pod cannot pull");
-        let reference = ObjectReference {
-            api_version: Some("v1".to_owned()),
-            kind: Some("Pod".to_owned()),
-            namespace: Some(waiting.namespace.to_string()),
-            name: Some(waiting.name.to_string()),
-            uid: Some(waiting.uid.to_string()),
-            ..ObjectReference::default()
-        };
-        self.announcer.say_of_pod(PodAnnouncement { reference, message: advice.message });
-        if let Some(stuck) = self.stuck.by_uid.get_mut(uid) {
-            stuck.told = Some(advice.image_pull_secret);
-        }
     }
 }
 

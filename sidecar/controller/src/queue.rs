@@ -6,7 +6,7 @@
 //! work, which a changed ImagePullSecret makes for every namespace. After a failure a namespace waits,
 //! twice as long each time; nothing but time ends that wait.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -63,20 +63,19 @@ pub struct Queue {
     urgent: VecDeque<Arc<str>>,
     bulk: VecDeque<Arc<str>>,
     later: BTreeSet<(Instant, Arc<str>)>,
-    slots: HashMap<Arc<str>, Slot>,
+    slots: BTreeMap<Arc<str>, Slot>,
 }
 
 impl Queue {
     /// There is work in the namespace.
-    pub fn push(&mut self, name: &Arc<str>, lane: Lane) {
-        let now = Instant::now();
+    pub fn push(&mut self, name: &Arc<str>, lane: Lane, now: Instant) {
         let slot = self.slots.entry(name.clone()).or_insert(Slot {
             place: Place::Later { at: now, firm: false },
             since: now,
             tries: 0,
         });
         match slot.place {
-            Place::Waiting(now) if now >= lane => return,
+            Place::Waiting(before) if before >= lane => return,
             Place::Later { firm: true, .. } => return,
             Place::Running { again } => {
                 slot.place = Place::Running { again: again.max(Some(lane)) };
@@ -143,7 +142,7 @@ impl Queue {
             self.later.insert((at, name.clone()));
         }
         if let Some(lane) = again {
-            self.push(name, lane);
+            self.push(name, lane, now);
         }
     }
 

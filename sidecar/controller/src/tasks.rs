@@ -3,9 +3,11 @@
 
 use std::any::Any;
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 
+use futures::FutureExt as _;
 use tokio::sync::mpsc;
-use tokio::task::{AbortHandle, JoinError};
+use tokio::task::{AbortHandle, JoinError, JoinSet};
 
 /// Letters of a panic's message that are repeated.
 const LONGEST_MESSAGE: usize = 200;
@@ -90,16 +92,51 @@ impl Failures {
     }
 }
 
-impl TaskFailed {
-    /// What a task of a `JoinSet` returned.
-    ///
-    /// # Errors
-    /// It panicked, or somebody took it away.
-    pub fn or<T>(what: &str, joined: Result<T, JoinError>) -> Result<T, Self> {
-        let ended = || Self { what: what.to_owned(), how: How::Ended };
-        joined.map_err(|error| Self::of(what.to_owned(), error).unwrap_or_else(ended))
+/// Tasks that each give one answer. Those that have not are ended with it.
+#[derive(Debug)]
+pub struct Answers<T> {
+    tasks: JoinSet<Result<T, TaskFailed>>,
+}
+
+impl<T> Default for Answers<T> {
+    fn default() -> Self {
+        Self { tasks: JoinSet::new() }
+    }
+}
+
+impl<T: Send + 'static> Answers<T> {
+    /// Starts a task.
+    pub fn spawn(&mut self, what: &'static str, task: impl Future<Output = T> + Send + 'static) {
+        // What a task leaves half done when it panics, nobody sees: the process ends.
+        let task = AssertUnwindSafe(task).catch_unwind();
+        self.tasks.spawn(async move {
+            let panicked = |panic: Box<dyn Any + Send>| How::Panicked(message(&*panic));
+            task.await.map_err(|panic| TaskFailed { what: what.to_owned(), how: panicked(panic) })
+        });
     }
 
+    /// Waits for the next answer; for ever where none is to come.
+    ///
+    /// # Errors
+    /// A task panicked.
+    pub async fn next(&mut self) -> Result<T, TaskFailed> {
+        loop {
+            match self.tasks.join_next().await {
+                Some(Ok(answer)) => return answer,
+                // It was cancelled, which the end of the process does.
+                Some(Err(_)) => {}
+                None => return std::future::pending().await,
+            }
+        }
+    }
+
+    /// Waits until every task has ended.
+    pub async fn end(&mut self) {
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+impl TaskFailed {
     /// None for a task that was cancelled, which the end of the process does.
     fn of(what: String, error: JoinError) -> Option<Self> {
         let panic = error.try_into_panic().ok()?;
@@ -126,7 +163,6 @@ fn message(panic: &(dyn Any + Send)) -> String {
 mod tests {
     use std::time::Duration;
 
-    use tokio::task::JoinSet;
     use tokio::time::timeout;
 
     use super::*;
@@ -157,10 +193,9 @@ mod tests {
 
     #[tokio::test]
     async fn the_panic_of_a_task_in_a_set_is_an_error_and_not_a_missing_result() {
-        let mut set = JoinSet::new();
-        set.spawn(async { if set_is_empty() { 1 } else { panic!("{}", "x".repeat(1000)) } });
-        let joined = timeout(SOON, set.join_next()).await.unwrap().unwrap();
-        let error = TaskFailed::or("a report", joined).unwrap_err();
+        let mut answers = Answers::default();
+        answers.spawn("a report", async { if set_is_empty() { 1 } else { panic!("{}", "x".repeat(1000)) } });
+        let error = timeout(SOON, answers.next()).await.unwrap().unwrap_err();
         let expected = format!("a report panicked: {}: the process", "x".repeat(LONGEST_MESSAGE));
         assert!(error.to_string().starts_with(&expected), "{error}");
     }

@@ -1,21 +1,20 @@
 //! What a new list does not have.
 
 use std::borrow::Borrow;
-use std::collections::HashSet;
-use std::hash::Hash;
+use std::collections::BTreeSet;
 
 /// What was known when a list began and has not been in it so far. It stays known until the list is complete: nothing
 /// seems to be missing because a watch broke off.
 #[derive(Clone, Debug)]
-pub(super) struct Unlisted<K>(HashSet<K>);
+pub(super) struct Unlisted<K>(BTreeSet<K>);
 
 impl<K> Default for Unlisted<K> {
     fn default() -> Self {
-        Self(HashSet::new())
+        Self(BTreeSet::new())
     }
 }
 
-impl<K: Eq + Hash> Unlisted<K> {
+impl<K: Ord> Unlisted<K> {
     /// A list begins, perhaps instead of one that came to no end.
     pub(super) fn begin(&mut self, known: impl IntoIterator<Item = K>) {
         self.0 = known.into_iter().collect();
@@ -25,7 +24,7 @@ impl<K: Eq + Hash> Unlisted<K> {
     pub(super) fn saw<Q>(&mut self, key: &Q)
     where
         K: Borrow<Q>,
-        Q: Eq + Hash + ?Sized,
+        Q: Ord + ?Sized,
     {
         self.0.remove(key);
     }

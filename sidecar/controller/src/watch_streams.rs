@@ -4,92 +4,87 @@
 //! The channel is bounded, so a task that is busy slows the lists down instead of filling the memory.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::DynamicObject;
 use kube::core::{ApiResource, PartialObjectMeta};
 use kube::runtime::WatchStreamExt as _;
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::watcher::Event;
+use kube::runtime::watcher::{self, watcher};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use tcr::names::{IMAGE_PULL_SECRET_LABEL, MANAGED_BY, MANAGED_BY_LABEL, PASSWORD_LABEL, SYSTEM_NAMESPACE};
 use tokio::sync::mpsc::Sender;
 
+use super::Settings;
+use super::input::{WatchEvent, Watched};
 use super::lean::{AccountObject, NamespaceObject, PodObject};
+use super::object::Object;
 use super::password::Password;
 use super::pods::SeenPod;
-use super::seen::{self, Placed, SeenNamespace};
+use super::seen;
 use super::tasks::Tasks;
 use custom_resource::ImagePullSecret;
 use distribution::mark::InstallationKey;
-use distribution::{Account, SeenSecret};
 
 /// Objects in one page of a list. Few, because what a page takes while it is read is more than what is
 /// kept of it, and the lists are read side by side.
 const PAGE: u32 = 100;
 
-/// Something a watch saw.
-#[derive(Debug)]
-pub enum Sighting {
-    /// Of ImagePullSecrets, as they are written.
-    ImagePullSecret(Event<Box<DynamicObject>>),
-    /// Of namespaces.
-    Namespace(Event<SeenNamespace>),
-    /// Of ServiceAccounts.
-    Account(Event<Placed<Account>>),
-    /// Of our Secrets; none for a Secret that only looks like one.
-    Secret(Event<Option<Placed<SeenSecret>>>),
-    /// Of passwords for ImagePullSecrets.
-    Password(Event<Password>),
-    /// Of Pods that are Pending.
-    Pod(Event<SeenPod>),
-}
-
 /// Starts every watch; they end with the receiver.
-pub fn start(client: &Client, key: &InstallationKey, to: &Sender<Sighting>, tasks: &Tasks) {
+pub fn start(
+    client: &Client,
+    settings: &Arc<Settings>,
+    key: &InstallationKey,
+    to: &Sender<WatchEvent>,
+    tasks: &Tasks,
+) {
     let resource = ApiResource::erase::<ImagePullSecret>(&());
     let plain = watcher::Config::default().page_size(PAGE);
     let ours = format!("{MANAGED_BY_LABEL}={MANAGED_BY},{IMAGE_PULL_SECRET_LABEL}");
     let passwords = format!("{PASSWORD_LABEL}=true");
-    run(Api::all_with(client.clone(), &resource), plain.clone(), to, tasks, |event| {
-        Sighting::ImagePullSecret(map(event, Box::new))
+    let settings = settings.clone();
+    let objects = Api::<DynamicObject>::all_with(client.clone(), &resource);
+    run(objects, plain.clone(), to, tasks, move |event| {
+        WatchEvent::ImagePullSecret(event.map(|it| Box::new(Object::read(it, &settings.rules()))))
     });
     run(Api::<NamespaceObject>::all(client.clone()), plain.clone(), to, tasks, |event| {
-        Sighting::Namespace(map(event, seen::namespace))
+        WatchEvent::Namespace(event.map(seen::namespace))
     });
     run(Api::<AccountObject>::all(client.clone()), plain.clone(), to, tasks, |event| {
-        Sighting::Account(map(event, seen::account))
+        WatchEvent::Account(event.map(seen::account))
     });
     // Whatever is in them is read one by one, and only where it is ours.
     let key = key.clone();
     let secrets = Api::<PartialObjectMeta<Secret>>::all(client.clone());
     run(secrets, plain.clone().labels(&ours), to, tasks, move |event| {
-        Sighting::Secret(map(event, |secret| seen::secret(&secret.metadata, &key)))
+        WatchEvent::Secret(event.map(|secret| seen::secret(&secret.metadata, &key)))
     });
     run(
         Api::<Secret>::namespaced(client.clone(), SYSTEM_NAMESPACE),
         plain.labels(&passwords),
         to,
         tasks,
-        |event| Sighting::Password(map(event, Password::of)),
+        |event| WatchEvent::Password(event.map(Password::of)),
     );
 }
 
 /// Starts the watch of Pods that wait for something: those that run are never sent.
-pub fn start_pods(client: &Client, to: &Sender<Sighting>, tasks: &Tasks) {
+pub fn start_pods(client: &Client, to: &Sender<WatchEvent>, tasks: &Tasks) {
     let pending = watcher::Config::default().page_size(PAGE).fields("status.phase=Pending");
     run(Api::<PodObject>::all(client.clone()), pending, to, tasks, |event| {
-        Sighting::Pod(map(event, SeenPod::of))
+        WatchEvent::Pod(event.map(SeenPod::of))
     });
 }
 
 fn run<K>(
     api: Api<K>,
     config: watcher::Config,
-    to: &Sender<Sighting>,
+    to: &Sender<WatchEvent>,
     tasks: &Tasks,
-    reduce: impl Fn(Event<K>) -> Sighting + Send + 'static,
+    reduce: impl Fn(Watched<K>) -> WatchEvent + Send + 'static,
 ) where
     K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
 {
@@ -100,7 +95,7 @@ fn run<K>(
         while let Some(event) = events.next().await {
             match event {
                 Ok(event) => {
-                    if to.send(reduce(event)).await.is_err() {
+                    if to.send(reduce(watched(event))).await.is_err() {
                         return;
                     }
                 }
@@ -112,12 +107,12 @@ fn run<K>(
     });
 }
 
-fn map<K, T>(event: Event<K>, reduce: impl Fn(K) -> T) -> Event<T> {
+fn watched<K>(event: Event<K>) -> Watched<K> {
     match event {
-        Event::Apply(object) => Event::Apply(reduce(object)),
-        Event::Delete(object) => Event::Delete(reduce(object)),
-        Event::Init => Event::Init,
-        Event::InitApply(object) => Event::InitApply(reduce(object)),
-        Event::InitDone => Event::InitDone,
+        Event::Apply(object) => Watched::Applied(object),
+        Event::Delete(object) => Watched::Deleted(object),
+        Event::Init => Watched::ListBegan,
+        Event::InitApply(object) => Watched::Listed(object),
+        Event::InitDone => Watched::ListEnded,
     }
 }

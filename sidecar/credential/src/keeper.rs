@@ -31,30 +31,35 @@ pub struct Order {
     /// What becomes of it with its last user.
     pub on_delete: OnDelete,
     /// No copy of a credential before the one in use is left.
-    pub spread: bool,
+    pub is_rolled_out: bool,
     /// There is no user any more.
     pub is_over: bool,
 }
 
 /// What a keeper tells.
 #[derive(Clone, Debug)]
-pub enum News {
-    /// There is a credential to distribute, and why the one before it was replaced.
-    Have(Held, Option<String>),
-    /// The registry let the credential in; whether it may also push.
-    Tried {
-        /// It may.
+pub enum CredentialEvent {
+    /// There is a credential to distribute.
+    Available {
+        /// The credential.
+        held: Held,
+        /// Why the one before it was replaced.
+        why: Option<String>,
+    },
+    /// The registry let the credential in.
+    LetIn {
+        /// It may also push.
         can_push: bool,
     },
     /// Something stands in the way. A credential that was told of stays good.
-    Problem {
+    Failing {
         /// A word for the condition.
         reason: &'static str,
         /// A sentence.
         message: String,
     },
     /// Nothing stands in the way any longer.
-    Well,
+    Recovered,
     /// For an Event on every user.
     Happened {
         /// A word.
@@ -63,7 +68,7 @@ pub enum News {
         message: String,
     },
     /// The credential is no longer kept. The keeper has ended.
-    Over,
+    Ended,
 }
 
 /// What a keeper works with.
@@ -79,8 +84,8 @@ pub struct Tools {
     pub registry: Option<Arc<Checker>>,
     /// Root domains that a password may be sent under.
     pub allowed_roots: Vec<String>,
-    /// Where news goes.
-    pub news: mpsc::Sender<(Key, News)>,
+    /// Where events go.
+    pub events: mpsc::Sender<(Key, CredentialEvent)>,
 }
 
 /// Why a step did not succeed.
@@ -150,7 +155,7 @@ pub async fn keep(key: Key, tools: Tools, orders: watch::Receiver<Order>) {
                 wait
             }
             Ok(None) => {
-                keeper.tell(News::Over).await;
+                keeper.tell(CredentialEvent::Ended).await;
                 return;
             }
             Err(trouble) => {
@@ -244,7 +249,7 @@ impl Keeper {
                 ),
             ),
         };
-        self.tell(News::Happened { reason, message }).await;
+        self.tell(CredentialEvent::Happened { reason, message }).await;
     }
 
     async fn public_domain(&self) -> Result<tcr::registry_host::RegistryHost, Trouble> {
@@ -287,7 +292,7 @@ impl Keeper {
             kind: self.key.kind,
             rotate_after: order.rotate_after.filter(|_| longterm),
             tried: self.tools.registry.is_some(),
-            spread: order.spread,
+            spread: order.is_rolled_out,
         }
     }
 
@@ -300,7 +305,7 @@ impl Keeper {
             self.told = held.clone();
             if let Some(held) = held {
                 let why = self.stored().and_then(|stored| stored.why.clone());
-                self.tell(News::Have(held, why)).await;
+                self.tell(CredentialEvent::Available { held, why }).await;
             }
         }
     }
@@ -310,17 +315,17 @@ impl Keeper {
         let id = stored.current.as_ref().and_then(|held| held.token_id.as_deref());
         let instance = &self.key.instance_id;
         let what = id.map_or("a temporary credential".to_owned(), |id| format!("credential {id}"));
-        let news = match &stored.why {
-            None => News::Happened {
+        let event = match &stored.why {
+            None => CredentialEvent::Happened {
                 reason: "CredentialCreated",
                 message: format!("created {what} of {instance}"),
             },
-            Some(why) => News::Happened {
+            Some(why) => CredentialEvent::Happened {
                 reason: "CredentialReplaced",
                 message: format!("replaced the credential of {instance} by {what}: {why}"),
             },
         };
-        self.tell(news).await;
+        self.tell(event).await;
     }
 
     /// Takes complaints back once nothing is under way. False when nobody listens any more.
@@ -331,14 +336,14 @@ impl Keeper {
             return true;
         }
         self.complains = false;
-        self.tell(News::Well).await
+        self.tell(CredentialEvent::Recovered).await
     }
 
     /// Tells users that something stands in the way. False when nobody listens any more.
     async fn warn(&mut self, reason: &'static str, message: String) -> bool {
         self.complains = true;
         tracing::warn!(credential = %self.key, reason, message, "a credential needs attention");
-        self.tell(News::Problem { reason, message }).await
+        self.tell(CredentialEvent::Failing { reason, message }).await
     }
 
     /// False when nobody listens any more.
@@ -358,8 +363,8 @@ impl Keeper {
         self.warn(reason, message).await
     }
 
-    async fn tell(&self, news: News) -> bool {
-        self.tools.news.send((self.key.clone(), news)).await.is_ok()
+    async fn tell(&self, event: CredentialEvent) -> bool {
+        self.tools.events.send((self.key.clone(), event)).await.is_ok()
     }
 }
 

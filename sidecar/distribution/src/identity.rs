@@ -4,10 +4,10 @@
 use std::fmt;
 
 /// An object's uid: a UUID in 16 bytes, which is what Kubernetes makes; any other text as it is.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Uid(Form);
 
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Form {
     Uuid([u8; 16]),
     Other(Box<str>),

@@ -1,6 +1,6 @@
 //! What the cluster has, as far as distribution cares: kept from watch events, small at any size.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::desired::Digest;
@@ -10,7 +10,7 @@ use super::name_map::NameMap;
 /// Every namespace that was seen.
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
-    namespaces: HashMap<Arc<str>, Namespace>,
+    namespaces: BTreeMap<Arc<str>, Namespace>,
 }
 
 /// What one namespace has.
@@ -164,12 +164,12 @@ impl Observed {
         self.namespaces.remove(namespace);
     }
 
-    /// Names of every namespace that was seen.
+    /// Names of every namespace that was seen, sorted.
     pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
         self.namespaces.keys()
     }
 
-    /// Every namespace that was seen.
+    /// Every namespace that was seen, in the order of names.
     pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Namespace)> {
         self.namespaces.iter()
     }

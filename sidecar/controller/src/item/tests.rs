@@ -22,32 +22,36 @@ fn at(version: &str) -> Object {
 
 #[test]
 fn finalizers_are_written_by_one_at_a_time() {
-    let mut item = Item::new(at("1"));
-    assert!(item.begin_finalizing());
-    assert!(!item.begin_finalizing());
-    item.end_finalizing(None);
-    assert!(item.begin_finalizing());
+    let (mut item, now) = (Item::new(at("1")), Instant::now());
+    assert!(item.begin_finalizing(now));
+    assert!(!item.begin_finalizing(now));
+    item.end_finalizing("1".to_owned(), Err(Refused::Failed), now);
+    assert!(!item.begin_finalizing(now), "they have just failed");
+    assert_eq!(item.retry_finalizing(now), Some(now + RETRY));
+    item.needs_report = false;
+    assert_eq!(item.retry_finalizing(now + RETRY), None);
+    assert!(item.needs_report && item.begin_finalizing(now + RETRY));
 }
 
 #[test]
 fn refused_finalizers_wait_for_a_newer_version() {
-    let mut item = Item::new(at("1"));
-    assert!(item.begin_finalizing());
-    item.end_finalizing(Some("1".to_owned()));
-    assert!(!item.begin_finalizing(), "it would be refused again");
+    let (mut item, now) = (Item::new(at("1")), Instant::now());
+    assert!(item.begin_finalizing(now));
+    item.end_finalizing("1".to_owned(), Err(Refused::Conflict), now);
+    assert!(!item.begin_finalizing(now), "it would be refused again");
     item.see(at("2"));
-    assert!(item.begin_finalizing());
+    assert!(item.begin_finalizing(now));
 }
 
 #[test]
 fn a_newer_version_that_was_seen_before_the_refusal_is_not_forgotten() {
-    let mut item = Item::new(at("1"));
-    assert!(item.begin_finalizing());
+    let (mut item, now) = (Item::new(at("1")), Instant::now());
+    assert!(item.begin_finalizing(now));
     item.see(at("2"));
-    item.dirty = false;
-    item.end_finalizing(Some("1".to_owned()));
-    assert!(item.dirty, "nobody would look at it again");
-    assert!(item.begin_finalizing());
+    item.needs_report = false;
+    item.end_finalizing("1".to_owned(), Err(Refused::Conflict), now);
+    assert!(item.needs_report, "nobody would look at it again");
+    assert!(item.begin_finalizing(now));
 }
 
 /// An ImagePullSecret whose password is in a Secret, in a cluster.

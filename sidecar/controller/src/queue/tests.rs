@@ -14,11 +14,11 @@ fn pop(queue: &mut Queue, now: Instant) -> Option<String> {
 fn urgent_work_goes_before_bulk_work_and_each_comes_once() {
     let (mut queue, now) = (Queue::default(), Instant::now());
     for text in ["a", "b", "c"] {
-        queue.push(&name(text), Lane::Bulk);
+        queue.push(&name(text), Lane::Bulk, now);
     }
-    queue.push(&name("c"), Lane::Urgent);
-    queue.push(&name("d"), Lane::Urgent);
-    queue.push(&name("d"), Lane::Bulk);
+    queue.push(&name("c"), Lane::Urgent, now);
+    queue.push(&name("d"), Lane::Urgent, now);
+    queue.push(&name("d"), Lane::Bulk, now);
     let order: Vec<_> = std::iter::from_fn(|| pop(&mut queue, now)).collect();
     assert_eq!(order, ["c", "d", "a", "b"]);
 }
@@ -26,7 +26,7 @@ fn urgent_work_goes_before_bulk_work_and_each_comes_once() {
 #[test]
 fn bulk_work_can_be_left_out() {
     let (mut queue, now) = (Queue::default(), Instant::now());
-    queue.push(&name("a"), Lane::Bulk);
+    queue.push(&name("a"), Lane::Bulk, now);
     assert_eq!(queue.pop(now, false), None);
     assert_eq!(queue.pop(now, true), Some(name("a")));
 }
@@ -34,9 +34,9 @@ fn bulk_work_can_be_left_out() {
 #[test]
 fn what_comes_while_it_runs_makes_it_come_again() {
     let (mut queue, now) = (Queue::default(), Instant::now());
-    queue.push(&name("a"), Lane::Bulk);
+    queue.push(&name("a"), Lane::Bulk, now);
     assert_eq!(pop(&mut queue, now), Some("a".to_owned()));
-    queue.push(&name("a"), Lane::Urgent);
+    queue.push(&name("a"), Lane::Urgent, now);
     assert_eq!(pop(&mut queue, now), None);
     queue.finish(&name("a"), End::Done, now, 0);
     assert_eq!(pop(&mut queue, now), Some("a".to_owned()));
@@ -47,12 +47,12 @@ fn what_comes_while_it_runs_makes_it_come_again() {
 #[test]
 fn a_failure_waits_longer_each_time_whatever_comes() {
     let (mut queue, mut now) = (Queue::default(), Instant::now());
-    queue.push(&name("a"), Lane::Urgent);
+    queue.push(&name("a"), Lane::Urgent, now);
     let mut waits = Vec::new();
     for _ in 0..9 {
         assert_eq!(pop(&mut queue, now), Some("a".to_owned()));
         queue.finish(&name("a"), End::Failed, now, u64::MAX);
-        queue.push(&name("a"), Lane::Urgent);
+        queue.push(&name("a"), Lane::Urgent, now);
         assert!(pop(&mut queue, now).is_none() && queue.is_idle());
         let next = queue.next().unwrap();
         waits.push((next - now).as_millis());
@@ -64,11 +64,11 @@ fn a_failure_waits_longer_each_time_whatever_comes() {
 #[test]
 fn an_overtaken_one_goes_on_when_the_watch_has_seen_why() {
     let (mut queue, now) = (Queue::default(), Instant::now());
-    queue.push(&name("a"), Lane::Urgent);
+    queue.push(&name("a"), Lane::Urgent, now);
     pop(&mut queue, now);
     queue.finish(&name("a"), End::Overtaken, now, 0);
     assert_eq!(pop(&mut queue, now), None);
-    queue.push(&name("a"), Lane::Urgent);
+    queue.push(&name("a"), Lane::Urgent, now);
     assert_eq!(pop(&mut queue, now), Some("a".to_owned()));
 }
 
@@ -79,7 +79,7 @@ fn what_comes_ends_a_wait_that_was_only_planned() {
     queue.push_at(&name("a"), later);
     queue.push_at(&name("b"), later);
     assert_eq!(pop(&mut queue, now), None);
-    queue.push(&name("b"), Lane::Urgent);
+    queue.push(&name("b"), Lane::Urgent, now);
     assert_eq!(pop(&mut queue, now), Some("b".to_owned()));
     assert_eq!(pop(&mut queue, later), Some("a".to_owned()));
     assert_eq!(pop(&mut queue, later), None);
@@ -88,7 +88,7 @@ fn what_comes_ends_a_wait_that_was_only_planned() {
 #[test]
 fn a_namespace_that_is_gone_is_forgotten() {
     let (mut queue, now) = (Queue::default(), Instant::now());
-    queue.push(&name("a"), Lane::Urgent);
+    queue.push(&name("a"), Lane::Urgent, now);
     queue.push_at(&name("b"), now);
     queue.forget("a");
     queue.forget("b");
@@ -104,7 +104,7 @@ proptest! {
             let one = name(&which.to_string());
             match what {
                 0 | 1 => {
-                    queue.push(&one, if what == 0 { Lane::Urgent } else { Lane::Bulk });
+                    queue.push(&one, if what == 0 { Lane::Urgent } else { Lane::Bulk }, now);
                     owed.insert(one);
                 }
                 2 => {

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Keeper, News, Order, Trouble, WAITS, random};
+use super::{CredentialEvent, Keeper, Order, Trouble, WAITS, random};
 use crate::domains;
 use crate::key::Key;
 use crate::plan::{self, GRACE, Held, Listed, Mine, Replaced, Stored};
@@ -148,7 +148,7 @@ impl Keeper {
         let now = self.tools.cloud.now();
         if !candidate {
             if let Verdict::Accepted { can_push } = verdict {
-                self.tell(News::Tried { can_push }).await;
+                self.tell(CredentialEvent::LetIn { can_push }).await;
             }
             self.trials.current = Some(Trial::after(self.trials.current.as_ref(), now, verdict));
             return;
@@ -175,7 +175,7 @@ impl Keeper {
         self.trials.promote();
         self.listed = None;
         if let Some(Trial { verdict: Verdict::Accepted { can_push }, .. }) = self.trials.current {
-            self.tell(News::Tried { can_push }).await;
+            self.tell(CredentialEvent::LetIn { can_push }).await;
         }
         self.tell_made().await;
         Ok(())
