@@ -21,6 +21,7 @@ pub mod rules;
 pub mod selection;
 pub mod sensitive;
 pub mod sentence;
+pub mod verdict;
 
 mod object_name;
 mod quoted;

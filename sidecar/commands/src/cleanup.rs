@@ -34,11 +34,12 @@ use tcr::names::{
 use tcr::selection::Selection;
 
 use crate::output::Output;
-use controller::execute::{Ended, Hand, Job, Written, carry_out};
+use controller::execute::{Hand, carry_out};
 use controller::lean::{AccountObject, NamespaceObject};
 use controller::{installation_key, seen};
 use credential::store::Store;
 use custom_resource::ImagePullSecret;
+use distribution::job::{Ended, Job, Written};
 use distribution::mark::InstallationKey;
 use distribution::{Change, Desired, Distribution, Namespace, Observed, plan};
 use kubernetes::lease::Leadership;

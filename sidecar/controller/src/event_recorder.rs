@@ -6,8 +6,8 @@ use kube::runtime::events::{self, EventType, Recorder, Reporter};
 use tcr::names::{API_GROUP, API_VERSION, IMAGE_PULL_SECRET_KIND};
 use tokio::sync::mpsc;
 
-use super::effect::{Event, Regarding};
 use super::tasks::Tasks;
+use reconcile::effect::{Event, Regarding};
 
 /// Events that may wait to be sent; more are not worth keeping.
 const MOST_WAITING: usize = 256;

@@ -7,7 +7,7 @@
 //!   reconciler (decides) ── effect ──► runtime (carries out)
 //! ```
 //!
-//! Decisions are pure and elsewhere: [`reconciler`], [`distribution`], [`credential::plan`],
+//! Decisions are pure and elsewhere: [`reconcile`], [`distribution`], [`credential_plan`],
 //! [`private_link`], [`lease::decide`]. Only the leader does any of this.
 //!
 //! May import every crate of this folder but `commands`. Absent: the command line.
@@ -30,38 +30,20 @@ pub mod agent;
 pub mod execute;
 pub mod http;
 pub mod lean;
-pub mod object;
-pub mod password;
-pub mod pods;
-pub mod queue;
 pub mod seen;
-pub mod state;
-pub mod status;
 pub mod tasks;
 pub mod watch_streams;
 pub mod webhook_certificate;
 pub mod write_limits;
 
-mod backlog;
-mod contested;
-mod distributed;
-mod distributor;
-pub mod effect;
 mod event_recorder;
-pub mod input;
 pub mod installation_key;
-mod item;
-mod keepers;
-pub mod link_requests;
 mod links;
 mod login_check;
-pub mod nodes;
-mod numbers;
-pub mod reconciler;
+mod nodes;
 mod rival;
 mod runtime;
 mod startup_taint;
-mod unlisted;
 
 /// Events of watches that wait to be taken in.
 const MOST_WATCH_EVENTS: usize = 2048;
@@ -104,8 +86,8 @@ impl Settings {
         }
     }
 
-    fn reconciler(&self) -> reconciler::Config {
-        reconciler::Config {
+    fn reconciler(&self) -> reconcile::Config {
+        reconcile::Config {
             region: self.region.clone(),
             allowed_roots: self.allowed_roots.clone(),
             verdict_timeout: self.registry.as_ref().map(|_| self.verdict_timeout),
@@ -206,7 +188,7 @@ async fn lead(
         stop,
     };
     let outputs = runtime::Outputs { ready, watches, credentials, links, tasks };
-    let reconciler = reconciler::Reconciler::new(settings.reconciler(), key.clone());
+    let reconciler = reconcile::Reconciler::new(settings.reconciler(), key.clone());
     let hand = execute::Hand::new(kube.clone(), key);
     runtime::Runtime::new(kube, settings, hand, outputs).run(reconciler, inputs).await
 }

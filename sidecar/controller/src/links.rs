@@ -18,14 +18,14 @@ use tcr::registry_host::RegistryHost;
 use tokio::sync::{mpsc, watch};
 
 use super::Settings;
-use super::input::LinkEvent;
-use super::link_requests::LinkRequest;
 use super::nodes;
-use super::status::Link;
 use super::tasks::Tasks;
-use credential::domains;
+use credential_plan::domains;
 use kubernetes::api_error::{ApiError, within};
 use private_link::{self, Fact, Known, Resolved};
+use reconcile::input::LinkEvent;
+use reconcile::link_requests::LinkRequest;
+use reconcile::status::Link;
 use tencent_cloud::customized_domain;
 use tencent_cloud::endpoint_dns::DnsQuestion;
 

@@ -16,19 +16,19 @@ use kube::{Api, Client};
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::effect::Effect;
 use super::event_recorder::EventRecorder;
-use super::execute::{Ended, Hand, Report, carry_out};
-use super::input::{Input, LinkEvent, Now, Refused, StoredCredential, WatchEvent};
-use super::link_requests::LinkRequest;
-use super::reconciler::Reconciler;
+use super::execute::{Hand, carry_out};
 use super::tasks::{Answers, TaskFailed, Tasks};
-use super::{DEADLINE, Settings, login_check, rival, status, watch_streams};
-use credential::Key;
-use credential::keeper::{self, CredentialEvent, Order, Tools};
+use super::{DEADLINE, Settings, login_check, rival, watch_streams};
+use credential::keeper::{self, Tools};
 use credential::store::Store;
+use credential_plan::{CredentialEvent, Key, Order};
 use custom_resource::{ImagePullSecret, ImagePullSecretStatus};
+use distribution::job::{Ended, Report};
 use kubernetes::api_error::{ApiError, within};
+use reconcile::input::{LinkEvent, Refused, StoredCredential, WatchEvent};
+use reconcile::link_requests::LinkRequest;
+use reconcile::{Effect, Input, Now, Reconciler, status};
 
 /// Events of watches that are taken in at once, before anything else is looked at.
 const BATCH: usize = 512;

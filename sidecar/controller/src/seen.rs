@@ -1,7 +1,5 @@
 //! What Kubernetes' objects are reduced to as soon as they arrive.
 
-use std::sync::Arc;
-
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use tcr::docker_config::DockerConfig;
 use tcr::names::{
@@ -12,29 +10,13 @@ use tcr::names::{
 use super::lean::{AccountObject, NamespaceObject, SecretObject};
 use distribution::desired::Digest;
 use distribution::mark::{ContentTag, InstallationKey};
-use distribution::{Account, Content, Labels, ResourceVersion, SeenSecret, Uid, Version};
+use distribution::{
+    Account, Content, Labels, Placed, ResourceVersion, SeenNamespace, SeenSecret, Uid, Version,
+};
 
-/// A namespace.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SeenNamespace {
-    /// Its name.
-    pub name: Box<str>,
-    /// It is being deleted.
-    pub terminating: bool,
-    /// Its labels.
-    pub labels: Labels,
-}
+mod pod;
 
-/// A ServiceAccount or a Secret in its namespace.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Placed<T> {
-    /// The namespace.
-    pub namespace: Box<str>,
-    /// The name.
-    pub name: Arc<str>,
-    /// The object.
-    pub seen: T,
-}
+pub use pod::pod;
 
 /// What matters of a namespace.
 pub fn namespace(object: NamespaceObject) -> SeenNamespace {

@@ -19,15 +19,14 @@ use tcr::names::{IMAGE_PULL_SECRET_LABEL, MANAGED_BY, MANAGED_BY_LABEL, PASSWORD
 use tokio::sync::mpsc::Sender;
 
 use super::Settings;
-use super::input::{WatchEvent, Watched};
 use super::lean::{AccountObject, NamespaceObject, PodObject};
-use super::object::Object;
-use super::password::Password;
-use super::pods::SeenPod;
 use super::seen;
 use super::tasks::Tasks;
 use custom_resource::ImagePullSecret;
 use distribution::mark::InstallationKey;
+use reconcile::input::{WatchEvent, Watched};
+use reconcile::object::Object;
+use reconcile::password::Password;
 
 /// Objects in one page of a list. Few, because what a page takes while it is read is more than what is
 /// kept of it, and the lists are read side by side.
@@ -48,7 +47,9 @@ pub fn start(
     let settings = settings.clone();
     let objects = Api::<DynamicObject>::all_with(client.clone(), &resource);
     run(objects, plain.clone(), to, tasks, move |event| {
-        WatchEvent::ImagePullSecret(event.map(|it| Box::new(Object::read(it, &settings.rules()))))
+        WatchEvent::ImagePullSecret(event.map(|DynamicObject { metadata, data, .. }| {
+            Box::new(Object::read(metadata, data, &settings.rules()))
+        }))
     });
     run(Api::<NamespaceObject>::all(client.clone()), plain.clone(), to, tasks, |event| {
         WatchEvent::Namespace(event.map(seen::namespace))
@@ -75,7 +76,7 @@ pub fn start(
 pub fn start_pods(client: &Client, to: &Sender<WatchEvent>, tasks: &Tasks) {
     let pending = watcher::Config::default().page_size(PAGE).fields("status.phase=Pending");
     run(Api::<PodObject>::all(client.clone()), pending, to, tasks, |event| {
-        WatchEvent::Pod(event.map(SeenPod::of))
+        WatchEvent::Pod(event.map(seen::pod))
     });
 }
 

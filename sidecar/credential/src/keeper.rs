@@ -1,4 +1,4 @@
-//! Carries out what [`plan`](super::plan) decides for one credential, and tells what there is.
+//! Carries out what [`credential_plan::plan`] decides for one credential, and tells what there is.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use tokio::sync::{mpsc, watch};
 
 mod carry_out;
 
-use super::key::Key;
-use super::plan::{self, Farewell, Held, Known, Listed, Mine, Step, Stored, Wanted};
 use super::store::{Document, Read, Store};
-use super::trial::Trials;
+use credential_plan::plan::{self, Farewell, Held, Known, Listed, Mine, Step, Stored, Wanted};
+use credential_plan::trial::Trials;
+use credential_plan::{CredentialEvent, Key, Order};
 use kubernetes::api_error::ApiError;
 use registry_client::Checker;
 use tencent_cloud::client::Client;
@@ -22,54 +22,6 @@ use tencent_cloud::instance::Readiness;
 
 /// The wait after the first failure, and the longest.
 const WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
-
-/// What the users of a credential want.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Order {
-    /// Renew a long-term credential after this.
-    pub rotate_after: Option<Duration>,
-    /// What becomes of it with its last user.
-    pub on_delete: OnDelete,
-    /// No copy of a credential before the one in use is left.
-    pub is_rolled_out: bool,
-    /// There is no user any more.
-    pub is_over: bool,
-}
-
-/// What a keeper tells.
-#[derive(Clone, Debug)]
-pub enum CredentialEvent {
-    /// There is a credential to distribute.
-    Available {
-        /// The credential.
-        held: Held,
-        /// Why the one before it was replaced.
-        why: Option<String>,
-    },
-    /// The registry let the credential in.
-    LetIn {
-        /// It may also push.
-        can_push: bool,
-    },
-    /// Something stands in the way. A credential that was told of stays good.
-    Failing {
-        /// A word for the condition.
-        reason: &'static str,
-        /// A sentence.
-        message: String,
-    },
-    /// Nothing stands in the way any longer.
-    Recovered,
-    /// For an Event on every user.
-    Happened {
-        /// A word.
-        reason: &'static str,
-        /// A sentence.
-        message: String,
-    },
-    /// The credential is no longer kept. The keeper has ended.
-    Ended,
-}
 
 /// What a keeper works with.
 #[derive(Clone)]

@@ -12,20 +12,10 @@
 //! not stored. A process killed at any point leaves one live credential after the next run.
 //!
 //! A credential that shall replace another one is stored beside it first, and takes its place when the
-//! registry lets it in ([`trial`]). The old one stays valid until the last copy of it is replaced.
+//! registry lets it in ([`credential_plan::trial`]). The old one stays valid until the last copy of it is replaced.
 //!
-//! A login that an ImagePullSecret itself gives is not ours to make: [`rollout`] decides when it takes the place
-//! of the one that is distributed.
-//!
-//! Imports `tencent-cloud`, `registry-client`, `kubernetes`, `custom-resource` and `distribution` (for digests). Absent: which
-//! objects want a credential, and where its copies are.
+//! Imports `credential-plan`, which decides, `tencent-cloud`, `registry-client` and `kubernetes`. Absent: which objects want
+//! a credential, and where its copies are.
 
-pub mod domains;
 pub mod keeper;
-pub mod key;
-pub mod plan;
-pub mod rollout;
 pub mod store;
-pub mod trial;
-
-pub use key::Key;

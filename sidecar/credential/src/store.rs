@@ -13,8 +13,8 @@ use tcr::image_pull_secret::OnDelete;
 use tcr::names::{CREDENTIAL_LABEL, MANAGED_BY, MANAGED_BY_LABEL, SYSTEM_NAMESPACE};
 use tcr::sensitive::{SensitiveBytes, wipe};
 
-use super::key::Key;
-use super::plan::Stored;
+use credential_plan::Key;
+use credential_plan::plan::Stored;
 use kubernetes::api_error::{ApiError, within};
 
 const DATA_KEY: &str = "credential.json";

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use k8s_openapi::ClusterResourceScope;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, Time};
-use kube::Resource;
+use kube_core::Resource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tcr::image_pull_secret::ImagePullSecretSpec;

@@ -14,6 +14,7 @@
 pub mod contest;
 pub mod desired;
 pub mod identity;
+pub mod job;
 pub mod mark;
 pub mod name_map;
 pub mod observed;
@@ -26,6 +27,6 @@ pub mod tally;
 pub use contest::{Contest, Contests, Target, TargetKind};
 pub use desired::{Content, Desired, Digest, Distribution};
 pub use identity::{ResourceVersion, Uid, Version};
-pub use observed::{Account, Labels, Namespace, Observed, References, SeenSecret};
+pub use observed::{Account, Labels, Namespace, Observed, Placed, References, SeenNamespace, SeenSecret};
 pub use plan::{Change, plan};
 pub use tally::{Tally, tally, tally_one};

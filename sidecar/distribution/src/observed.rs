@@ -29,6 +29,28 @@ pub struct Namespace {
     pub accounts: NameMap<Account>,
 }
 
+/// A namespace as its watch tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenNamespace {
+    /// Its name.
+    pub name: Box<str>,
+    /// It is being deleted.
+    pub terminating: bool,
+    /// Its labels.
+    pub labels: Labels,
+}
+
+/// A ServiceAccount or a Secret in its namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed<T> {
+    /// The namespace.
+    pub namespace: Box<str>,
+    /// The name.
+    pub name: Arc<str>,
+    /// The object.
+    pub seen: T,
+}
+
 /// Labels of a Namespace, but for the one that repeats its name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Labels(Box<[(Box<str>, Box<str>)]>);

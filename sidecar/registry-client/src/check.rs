@@ -15,6 +15,7 @@ use serde_json::Value;
 use tcr::address::{self, AddressProblem};
 use tcr::registry_host::RegistryHost;
 use tcr::sensitive::{Sensitive, SensitiveBytes};
+use tcr::verdict::Verdict;
 
 use super::challenge::{self, Challenge};
 use tencent_cloud::endpoint::Endpoint;
@@ -39,26 +40,6 @@ pub struct Settings {
     pub realms: Vec<Endpoint>,
     /// Where hosts are, instead of where DNS says. These addresses are allowed whatever they are.
     pub addresses: BTreeMap<RegistryHost, SocketAddr>,
-}
-
-/// What a registry says to a credential.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It lets it in.
-    Accepted {
-        /// The credential may also push, at least somewhere.
-        can_push: bool,
-    },
-    /// It does not.
-    Refused {
-        /// Its answer.
-        reason: String,
-    },
-    /// It could not be asked, or its answer says nothing about the credential.
-    Unknown {
-        /// Why.
-        reason: String,
-    },
 }
 
 /// Where nodes reach hosts by a private link, which the controller's own DNS may not know.

@@ -12,5 +12,6 @@ pub mod challenge;
 pub mod check;
 pub mod pull;
 
-pub use check::{Checker, Settings, Verdict};
+pub use check::{Checker, Settings};
 pub use pull::PullAnswer;
+pub use tcr::verdict::Verdict;

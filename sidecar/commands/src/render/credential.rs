@@ -11,7 +11,7 @@ use tcr::sensitive::{Sensitive, SensitiveBytes};
 
 use super::Tell;
 use super::input::Object;
-use credential::domains;
+use credential_plan::domains;
 use tencent_cloud::client::Client;
 use tencent_cloud::instance::{Instance, Readiness};
 use tencent_cloud::instance_token::IssuedToken;

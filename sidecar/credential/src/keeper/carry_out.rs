@@ -2,20 +2,22 @@
 
 use jiff::Timestamp;
 
-use super::{CredentialEvent, Keeper, Order, Trouble, WAITS, random};
-use crate::domains;
-use crate::key::Key;
-use crate::plan::{self, GRACE, Held, Listed, Mine, Replaced, Stored};
+use super::{Keeper, Trouble, WAITS, random};
 use crate::store::Document;
-use crate::trial::Trial;
+use credential_plan::plan::{self, GRACE, Held, Listed, ListedToken, Mine, Replaced, Stored};
+use credential_plan::trial::Trial;
+use credential_plan::{CredentialEvent, Key, Order, domains};
 use kubernetes::api_error::ApiError;
 use registry_client::Verdict;
 use tencent_cloud::error::Failure;
-use tencent_cloud::instance_token::IssuedToken;
+use tencent_cloud::instance_token::{InstanceToken, IssuedToken};
 
 impl Keeper {
     pub(super) async fn list(&mut self, now: Timestamp) -> Result<(), Trouble> {
         let tokens = self.tools.cloud.instance_tokens(&self.key.region, &self.key.instance_id).await?;
+        let listed =
+            |InstanceToken { id, description, enabled, .. }| ListedToken { id, description, enabled };
+        let tokens: Vec<ListedToken> = tokens.into_iter().map(listed).collect();
         let current = self.stored().and_then(|stored| stored.current.as_ref()?.token_id.clone());
         let is_there = current.is_none_or(|id| tokens.iter().any(|token| token.id == id));
         let before = self.listed.as_ref().map_or(0, |listed| listed.missing);

@@ -1,0 +1,38 @@
+//! What the users of a credential are told by who keeps it.
+
+use super::plan::Held;
+
+/// What a keeper tells.
+#[derive(Clone, Debug)]
+pub enum CredentialEvent {
+    /// There is a credential to distribute.
+    Available {
+        /// The credential.
+        held: Held,
+        /// Why the one before it was replaced.
+        why: Option<String>,
+    },
+    /// The registry let the credential in.
+    LetIn {
+        /// It may also push.
+        can_push: bool,
+    },
+    /// Something stands in the way. A credential that was told of stays good.
+    Failing {
+        /// A word for the condition.
+        reason: &'static str,
+        /// A sentence.
+        message: String,
+    },
+    /// Nothing stands in the way any longer.
+    Recovered,
+    /// For an Event on every user.
+    Happened {
+        /// A word.
+        reason: &'static str,
+        /// A sentence.
+        message: String,
+    },
+    /// The credential is no longer kept. The keeper has ended.
+    Ended,
+}

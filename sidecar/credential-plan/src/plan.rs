@@ -1,0 +1,407 @@
+//! What to do next about one credential: a function of the stored Secret, the clock and the cloud's
+//! list.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use tcr::image_pull_secret::CredentialKind;
+use tcr::registry_host::RegistryHost;
+use tcr::sensitive::Sensitive;
+
+use super::trial::Trials;
+use tcr::verdict::Verdict;
+
+/// How often the cloud is asked whether a long-term credential is still there.
+pub const LIST_EVERY: SignedDuration = SignedDuration::from_mins(10);
+/// A credential that is not in a list is looked for once more after this, because a list may be wrong
+/// and replacing a good credential is not free.
+pub const LOOK_TWICE: SignedDuration = SignedDuration::from_secs(60);
+/// How long a replaced credential stays valid: pulls that have begun with it end well.
+pub const GRACE: SignedDuration = SignedDuration::from_hours(1);
+
+/// What the Secret keeps.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Stored {
+    /// What the descriptions of our credentials at the cloud contain, for ever the same for this Secret.
+    pub marker: String,
+    /// Somebody is about to make a credential; the text is theirs alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub intent: Option<String>,
+    /// One that was made to replace the one in use, and that no registry has let in yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub candidate: Option<Held>,
+    /// The credential in use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current: Option<Held>,
+    /// Why the one before it was replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// Replaced ones that are still valid.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub previous: Vec<Replaced>,
+}
+
+/// A credential.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Held {
+    /// The docker user name.
+    pub username: String,
+    /// The docker password.
+    pub token: Sensitive,
+    /// By which a long-term one is listed and deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_id: Option<String>,
+    /// When we got it.
+    pub issued_at: Timestamp,
+    /// When it ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// The instance's default domain at that time.
+    pub public_domain: RegistryHost,
+}
+
+/// A credential that was replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Replaced {
+    /// Its id.
+    pub token_id: String,
+    /// When it is to be deleted.
+    pub delete_at: Timestamp,
+}
+
+/// An intent that this process wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mine {
+    /// Its text.
+    pub intent: String,
+    /// Nothing can be at the cloud that is not stored: the marker is new, or what carries it was looked
+    /// through since the intent was written.
+    pub clean: bool,
+}
+
+/// A long-term credential in the cloud's list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedToken {
+    /// By which it is deleted.
+    pub id: String,
+    /// What it was made with.
+    pub description: String,
+    /// Whether it can be used.
+    pub enabled: bool,
+}
+
+/// The cloud's list of long-term credentials.
+#[derive(Clone, Debug, Default)]
+pub struct Listed {
+    /// When it was read.
+    pub at: Timestamp,
+    /// Those that the API credential can see.
+    pub tokens: Vec<ListedToken>,
+    /// How many lists in a row did not have the one in use.
+    pub missing: u32,
+}
+
+/// What is asked of a credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Long-term or temporary.
+    pub kind: CredentialKind,
+    /// Renew a long-term one after this.
+    pub rotate_after: Option<Duration>,
+    /// Registries are asked what they say to a credential.
+    pub tried: bool,
+    /// No copy of a credential before the one in use is left.
+    pub spread: bool,
+}
+
+/// The one thing to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Write an intent; `why` when a credential is replaced.
+    Record {
+        /// Why the credential in use does not do any longer.
+        why: Option<String>,
+        /// It can no longer be used at all.
+        ended: bool,
+    },
+    /// Read the cloud's list.
+    List,
+    /// Delete a credential that is nobody's, or that was replaced.
+    Delete {
+        /// Its id.
+        token_id: String,
+    },
+    /// Make a credential and store it.
+    Mint,
+    /// Ask the registry about the credential in use, or about its successor.
+    Try {
+        /// Its successor.
+        candidate: bool,
+    },
+    /// Put the successor in the place of the credential in use.
+    Promote,
+    /// Delete the successor, which the registry does not let in.
+    Discard {
+        /// What the registry says.
+        reason: String,
+    },
+    /// Nothing until then.
+    Wait {
+        /// When to ask again.
+        until: Timestamp,
+    },
+}
+
+/// What a keeper knows besides the stored Secret.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known<'a> {
+    /// The intent that it wrote.
+    pub mine: Option<&'a Mine>,
+    /// The cloud's list.
+    pub listed: Option<&'a Listed>,
+    /// What the registry said.
+    pub trials: Option<&'a Trials>,
+}
+
+/// The one thing to do next.
+pub fn decide(now: Timestamp, wanted: &Wanted, stored: Option<&Stored>, known: Known<'_>) -> Step {
+    const FIRST: Step = Step::Record { why: None, ended: false };
+    let Some(stored) = stored else { return FIRST };
+    let none = Trials::default();
+    let trials = known.trials.unwrap_or(&none);
+    match (&stored.intent, &stored.candidate, &stored.current) {
+        (Some(intent), _, _) => make(intent, wanted, stored, known),
+        (None, Some(_), _) => replace(now, wanted, stored, known.listed, trials),
+        (None, None, None) => FIRST,
+        (None, None, Some(current)) => keep_up(now, wanted, stored, current, known.listed, trials),
+    }
+}
+
+/// An intent is written: what is left of others goes, then one is made.
+fn make(intent: &str, wanted: &Wanted, stored: &Stored, known: Known<'_>) -> Step {
+    let longterm = wanted.kind == CredentialKind::Longterm;
+    match known.mine.filter(|mine| mine.intent == *intent) {
+        None => Step::Record { why: None, ended: false },
+        Some(mine) if mine.clean || !longterm => Step::Mint,
+        Some(_) => match known.listed {
+            None => Step::List,
+            Some(listed) => match orphans(stored, &listed.tokens).next() {
+                Some(orphan) => Step::Delete { token_id: orphan.id.clone() },
+                None => Step::Mint,
+            },
+        },
+    }
+}
+
+/// There is a successor: it has to be let in first, unless what it replaces is of no use.
+fn replace(
+    now: Timestamp,
+    wanted: &Wanted,
+    stored: &Stored,
+    listed: Option<&Listed>,
+    trials: &Trials,
+) -> Step {
+    let Some(current) = stored.current.as_ref().filter(|_| wanted.tried) else { return Step::Promote };
+    let Some(trial) = &trials.candidate else { return Step::Try { candidate: true } };
+    let again = |next: Timestamp| match next <= now {
+        true => Step::Try { candidate: true },
+        false => Step::Wait { until: next },
+    };
+    match (&trial.verdict, trial.next_of_candidate()) {
+        (Verdict::Accepted { .. }, _) => Step::Promote,
+        (Verdict::Refused { reason }, None) => Step::Discard { reason: reason.clone() },
+        (Verdict::Refused { .. }, Some(next)) => again(next),
+        (Verdict::Unknown { .. }, next) => {
+            // Nobody can say whether it is good; one that is certainly over is worse.
+            let last_call = last_call(current);
+            let has_ended = trials.current.as_ref().is_some_and(|trial| trial.has_ended());
+            if last_call <= now || has_ended {
+                return Step::Promote;
+            }
+            match listed {
+                None if wanted.kind == CredentialKind::Longterm => Step::List,
+                Some(listed) if later(listed.at, LIST_EVERY) <= now => Step::List,
+                Some(listed) if unusable(current, listed).is_some() => Step::Promote,
+                _ => again(next.unwrap_or(now).min(last_call)),
+            }
+        }
+    }
+}
+
+/// There is a credential and nothing has begun: whether it still is what it shall be.
+fn keep_up(
+    now: Timestamp,
+    wanted: &Wanted,
+    stored: &Stored,
+    current: &Held,
+    listed: Option<&Listed>,
+    trials: &Trials,
+) -> Step {
+    // After one that was refused the next one would be refused too.
+    let is_over = current.expires_at.is_some_and(|end| end <= now);
+    let record = |why: String, ended: bool| match trials.rest_until.filter(|until| *until > now && !is_over) {
+        Some(until) => Step::Wait { until },
+        None => Step::Record { why: Some(why), ended },
+    };
+    let due = renewal(current, wanted);
+    if due <= now {
+        return record(format!("it is due for renewal since {}", due.strftime("%F %T UTC")), false);
+    }
+    let mut until = due;
+    if wanted.kind == CredentialKind::Longterm {
+        let Some(listed) = listed else { return Step::List };
+        match unusable(current, listed) {
+            Some(Unusable::Missing) if listed.missing < 2 => {
+                let again = later(listed.at, LOOK_TWICE);
+                return if again <= now { Step::List } else { Step::Wait { until: again.min(due) } };
+            }
+            Some(Unusable::Missing) => {
+                return record("it is no longer in the instance's list".to_owned(), true);
+            }
+            Some(Unusable::Disabled) => {
+                return record("it is switched off in the instance's list".to_owned(), true);
+            }
+            None => {}
+        }
+        if let Some(orphan) = orphans(stored, &listed.tokens).next() {
+            return Step::Delete { token_id: orphan.id.clone() };
+        }
+        let over = |old: &&Replaced| old.delete_at <= now && wanted.spread;
+        if let Some(old) = stored.previous.iter().find(over) {
+            return Step::Delete { token_id: old.token_id.clone() };
+        }
+        let again = later(listed.at, LIST_EVERY);
+        if again <= now {
+            return Step::List;
+        }
+        let graces = stored.previous.iter().map(|old| old.delete_at).filter(|end| *end > now);
+        until = graces.chain([due, again]).min().unwrap_or(again);
+    }
+    if wanted.tried {
+        let Some(trial) = &trials.current else { return Step::Try { candidate: false } };
+        let next = trial.next_of_current();
+        if next <= now {
+            return Step::Try { candidate: false };
+        }
+        if let (true, Verdict::Refused { reason }) = (trial.has_ended(), &trial.verdict) {
+            return record(reason.clone(), true);
+        }
+        until = until.min(next);
+    }
+    Step::Wait { until }
+}
+
+/// What to do next about a credential that nobody uses any longer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Farewell {
+    /// Read the cloud's list.
+    List,
+    /// Delete a credential at the cloud.
+    Delete {
+        /// Its id.
+        token_id: String,
+    },
+    /// Delete the Secret.
+    Forget,
+}
+
+/// The one thing to do next about a credential that nobody uses any longer. With `revoke` everything
+/// of it at the cloud goes; without, only what nobody ever used.
+pub fn part(wanted: &Wanted, stored: &Stored, revoke: bool, listed: Option<&Listed>) -> Farewell {
+    if wanted.kind == CredentialKind::Temp
+        || (!revoke && stored.intent.is_none() && stored.candidate.is_none() && stored.previous.is_empty())
+    {
+        return Farewell::Forget;
+    }
+    let Some(listed) = listed else { return Farewell::List };
+    let in_use = |id: &str| stored.current.as_ref().is_some_and(|it| it.token_id.as_deref() == Some(id));
+    let known = |id: &str| is_known(stored, id);
+    let ours = listed.tokens.iter().filter(|token| is_marked(token, &stored.marker) || known(&token.id));
+    match ours.filter(|token| revoke || !in_use(&token.id)).map(|token| token.id.clone()).next() {
+        Some(token_id) => Farewell::Delete { token_id },
+        None => Farewell::Forget,
+    }
+}
+
+/// When the credential is to be renewed: a temporary one at half its life at the latest, and not all of them at
+/// once.
+pub fn renewal(current: &Held, wanted: &Wanted) -> Timestamp {
+    let life = current.expires_at.map(|end| end.duration_since(current.issued_at));
+    let at_end = match (wanted.kind, life) {
+        (CredentialKind::Temp, Some(life)) => {
+            Some(later(current.issued_at, life / 2 - jitter(current, life / 10)))
+        }
+        // Ten years, less a tenth.
+        (CredentialKind::Longterm, Some(life)) => {
+            Some(later(current.issued_at, life / 10 * 9 - jitter(current, life / 100)))
+        }
+        (_, None) => None,
+    };
+    let by_wish = wanted.rotate_after.map(|after| {
+        later(current.issued_at, SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX))
+    });
+    at_end.into_iter().chain(by_wish).min().unwrap_or(Timestamp::MAX)
+}
+
+/// A part of `most` that is the credential's own and never changes.
+fn jitter(current: &Held, most: SignedDuration) -> SignedDuration {
+    let share = f64::from(current.issued_at.subsec_nanosecond().unsigned_abs()) / 1e9;
+    SignedDuration::try_from_secs_f64(most.as_secs_f64() * share).unwrap_or_default()
+}
+
+/// When a successor takes the place of the credential although no registry could be asked about it.
+fn last_call(current: &Held) -> Timestamp {
+    match current.expires_at {
+        Some(end) => {
+            let life = end.duration_since(current.issued_at);
+            end.checked_sub((life / 4).min(SignedDuration::from_hours(24 * 30))).unwrap_or(end)
+        }
+        None => Timestamp::MAX,
+    }
+}
+
+/// What the description of a credential at the cloud says.
+pub fn description(text: &str, marker: &str) -> String {
+    format!("{text} [{marker}]")
+}
+
+/// Tokens that carry the marker and that the Secret does not know.
+fn orphans<'a>(stored: &'a Stored, tokens: &'a [ListedToken]) -> impl Iterator<Item = &'a ListedToken> {
+    tokens.iter().filter(move |token| is_marked(token, &stored.marker) && !is_known(stored, &token.id))
+}
+
+/// Whether the Secret knows the token.
+fn is_known(stored: &Stored, id: &str) -> bool {
+    let held = [&stored.current, &stored.candidate];
+    held.into_iter().flatten().any(|it| it.token_id.as_deref() == Some(id))
+        || stored.previous.iter().any(|old| old.token_id == id)
+}
+
+fn is_marked(token: &ListedToken, marker: &str) -> bool {
+    !marker.is_empty() && token.description.ends_with(&format!("[{marker}]"))
+}
+
+enum Unusable {
+    Missing,
+    Disabled,
+}
+
+fn unusable(current: &Held, listed: &Listed) -> Option<Unusable> {
+    let id = current.token_id.as_deref()?;
+    match listed.tokens.iter().find(|token| token.id == id) {
+        None => Some(Unusable::Missing),
+        Some(token) if !token.enabled => Some(Unusable::Disabled),
+        Some(_) => None,
+    }
+}
+
+pub(super) fn later(time: Timestamp, by: SignedDuration) -> Timestamp {
+    time.checked_add(by).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests;

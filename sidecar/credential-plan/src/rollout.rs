@@ -1,0 +1,429 @@
+//! When a login that an ImagePullSecret gives takes the place of the one that is distributed. Pure.
+//!
+//! A login that its registry has let in is replaced
+//! - by one that its registry lets in,
+//! - or, when the registry gives no verdict, after a time-out that begins with the edit,
+//! - and never by one that its registry refuses.
+//!
+//! Where nothing is distributed yet, or no registry ever let in what is, nobody is worse off: the new one is
+//! distributed at once.
+//!
+//! # After a restart
+//! What the status says is what a new process begins with ([`Recorded`]): the login that is found in the cluster was
+//! let in unless the condition says otherwise, and one that waited goes on waiting until the time that the status
+//! names. A refusal is remembered too.
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::plan::later;
+use custom_resource::{ImagePullSecretStatus, PendingCredential};
+use distribution::Digest;
+use tcr::verdict::Verdict;
+
+/// How often a registry is asked about a login that it let in.
+pub const ASK_EVERY: SignedDuration = SignedDuration::from_mins(10);
+/// How often it is asked about one that it refused.
+pub const ASK_REFUSED: SignedDuration = SignedDuration::from_secs(60);
+/// The pause while a registry gives no verdict: first, and at most; doubled each time.
+pub const ASK_AGAIN: (SignedDuration, SignedDuration) =
+    (SignedDuration::from_secs(5), SignedDuration::from_secs(60));
+
+/// The reason of the condition while no registry has given a verdict on what is distributed.
+pub const UNVERIFIED: &str = "Unverified";
+/// The reason of the condition when the registry refuses what is distributed.
+pub const CREDENTIAL_REFUSED: &str = "CredentialRefused";
+/// How its messages begin and end, and what is between is the registry's.
+const NO_VERDICT: &str = "the registry has given no verdict on the credential, which is distributed: ";
+const CORRECT_IT: &str = ": correct spec.docker, or make its credential valid again";
+
+/// The login that is distributed, and the one that shall replace it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rollout {
+    distributed: Option<Checked>,
+    next: Option<Next>,
+    recorded: Recorded,
+}
+
+/// What the status tells a process that has just started.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recorded {
+    answer: Answer,
+    pending: Option<PendingCredential>,
+}
+
+/// What the registry said to a login.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Nothing so far.
+    Nothing {
+        /// Why it could not be asked; none before it was.
+        reason: Option<String>,
+        /// An earlier process may have been told that the login is good.
+        may_be_good: bool,
+    },
+    /// It lets it in.
+    LetIn {
+        /// The login may also push; none while that is known from the status only.
+        can_push: Option<bool>,
+    },
+    /// It does not.
+    Refused {
+        /// Its answer.
+        reason: String,
+    },
+}
+
+/// A login and what is known of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Checked {
+    /// None where another process distributed it, so that it cannot be shown to the registry.
+    digest: Option<Digest>,
+    answer: Answer,
+    /// When the registry is to be asked.
+    due: Timestamp,
+    /// It is being asked.
+    in_flight: bool,
+    /// Times in a row that it gave no verdict.
+    failures: u32,
+}
+
+/// The login that shall replace the one that is distributed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Next {
+    login: Checked,
+    version: String,
+    /// It is distributed then without a verdict.
+    until: Timestamp,
+    /// The spec gives it now; false while the Secret with the password is away.
+    is_given: bool,
+}
+
+/// What stands where the login that is given shall stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InPlace {
+    /// Nothing.
+    Nothing,
+    /// That very login.
+    Same,
+    /// Another one.
+    Other,
+}
+
+/// A login that the spec gives.
+#[derive(Clone, Copy, Debug)]
+pub struct Given<'a> {
+    /// Of the bytes that are to be distributed.
+    pub digest: Digest,
+    /// Of the spec and of the Secret with the password: the same means the same login, in any process.
+    pub version: &'a str,
+}
+
+/// How it stands with the credential, for the condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Of what is distributed: whether it works; none when that is not known.
+    pub is_valid: Option<bool>,
+    /// A word.
+    pub reason: &'static str,
+    /// A sentence.
+    pub message: String,
+}
+
+impl Recorded {
+    /// What the status says.
+    pub fn of(status: &ImagePullSecretStatus) -> Self {
+        let condition = |kind: &str| status.conditions.iter().find(|it| it.type_ == kind);
+        let pending = status.pending_credential.clone();
+        let Some(valid) = condition("CredentialValid") else { return Self { pending, ..Self::default() } };
+        let answer = match (valid.status.as_str(), valid.reason.as_str()) {
+            ("True", _) => Answer::LetIn { can_push: condition("CanPush").map(|it| it.status == "True") },
+            ("Unknown", UNVERIFIED) => Answer::Nothing {
+                reason: valid.message.strip_prefix(NO_VERDICT).map(str::to_owned),
+                may_be_good: false,
+            },
+            ("False", CREDENTIAL_REFUSED) => {
+                let reason = valid.message.strip_suffix(CORRECT_IT).unwrap_or(&valid.message);
+                Answer::Refused { reason: reason.to_owned() }
+            }
+            _ => Answer::default(),
+        };
+        Self { answer, pending }
+    }
+}
+
+impl Default for Answer {
+    /// Of a login that another process distributed.
+    fn default() -> Self {
+        Self::Nothing { reason: None, may_be_good: true }
+    }
+}
+
+impl Answer {
+    const NOT_YET: Self = Self::Nothing { reason: None, may_be_good: false };
+
+    fn after(&self, verdict: Verdict) -> Self {
+        match (verdict, self) {
+            (Verdict::Accepted { can_push }, _) => Self::LetIn { can_push: Some(can_push) },
+            (Verdict::Refused { reason }, _) => Self::Refused { reason },
+            (Verdict::Unknown { reason }, Self::Nothing { may_be_good, .. }) => {
+                Self::Nothing { reason: Some(reason), may_be_good: *may_be_good }
+            }
+            // Not being able to ask takes nothing back that was said.
+            (Verdict::Unknown { .. }, Self::LetIn { .. } | Self::Refused { .. }) => self.clone(),
+        }
+    }
+
+    fn may_be_let_in(&self) -> bool {
+        matches!(self, Self::LetIn { .. } | Self::Nothing { may_be_good: true, .. })
+    }
+}
+
+impl Checked {
+    fn new(digest: Digest, answer: Answer, now: Timestamp) -> Self {
+        Self { digest: Some(digest), answer, due: now, in_flight: false, failures: 0 }
+    }
+
+    fn is(&self, digest: Digest) -> bool {
+        self.digest == Some(digest)
+    }
+
+    fn can_be_asked(&self) -> bool {
+        self.digest.is_some() && !self.in_flight
+    }
+
+    fn take(&mut self, verdict: Verdict, now: Timestamp) {
+        self.failures = if matches!(verdict, Verdict::Unknown { .. }) { self.failures + 1 } else { 0 };
+        let pause = match verdict {
+            Verdict::Accepted { .. } => ASK_EVERY,
+            Verdict::Refused { .. } => ASK_REFUSED,
+            Verdict::Unknown { .. } => {
+                let doubled = ASK_AGAIN.0.checked_mul(1 << (self.failures - 1).min(10));
+                doubled.unwrap_or(ASK_AGAIN.1).min(ASK_AGAIN.1)
+            }
+        };
+        self.in_flight = false;
+        self.due = later(now, pause);
+        self.answer = self.answer.after(verdict);
+    }
+}
+
+impl Rollout {
+    /// Of an object whose status was read.
+    pub fn restored(recorded: Recorded) -> Self {
+        Self { recorded, ..Self::default() }
+    }
+
+    /// Whether a login waits, or another process left one waiting.
+    pub fn waits(&self) -> bool {
+        self.next.is_some() || self.recorded.pending.is_some()
+    }
+
+    /// The spec gives this login. Whether it is the one to be distributed from now on.
+    pub fn give(
+        &mut self,
+        given: Given<'_>,
+        in_place: InPlace,
+        timeout: SignedDuration,
+        now: Timestamp,
+    ) -> bool {
+        let Given { digest, version } = given;
+        let recorded = std::mem::take(&mut self.recorded);
+        if in_place != InPlace::Other {
+            let had_waited = recorded.pending.is_some_and(|pending| pending.version == version);
+            self.begin(digest, in_place, if had_waited { Answer::NOT_YET } else { recorded.answer }, now);
+            return true;
+        }
+        if self.distributed.is_none() {
+            self.distributed = Some(Checked { digest: None, ..Checked::new(digest, recorded.answer, now) });
+        }
+        let latest = whole_second(later(now, timeout));
+        if !self.next.as_ref().is_some_and(|next| next.login.is(digest)) {
+            let known = recorded.pending.filter(|pending| pending.version == version);
+            let answer = match known.as_ref().map(|pending| pending.refused.clone()) {
+                Some(reason) if !reason.is_empty() => Answer::Refused { reason },
+                _ => Answer::NOT_YET,
+            };
+            self.next = Some(Next {
+                login: Checked::new(digest, answer, now),
+                version: version.to_owned(),
+                until: known.map_or(latest, |pending| pending.until.0),
+                is_given: true,
+            });
+        }
+        let may_be_let_in = self.distributed.as_ref().is_none_or(|it| it.answer.may_be_let_in());
+        let Some(next) = &mut self.next else { return true };
+        version.clone_into(&mut next.version);
+        if !std::mem::replace(&mut next.is_given, true) {
+            // It was away, so that it could not be shown to the registry.
+            next.login.failures = 0;
+            next.login.due = now;
+        }
+        // A clock that was set back makes nobody wait longer.
+        next.until = next.until.min(latest);
+        let may_replace = match &next.login.answer {
+            Answer::LetIn { .. } => true,
+            Answer::Refused { .. } => false,
+            Answer::Nothing { .. } => !may_be_let_in || next.has_waited(now),
+        };
+        if may_replace {
+            self.distributed = self.next.take().map(|next| next.login);
+        }
+        may_replace
+    }
+
+    /// What is given is distributed, whatever the registry says.
+    fn begin(&mut self, digest: Digest, in_place: InPlace, recorded: Answer, now: Timestamp) {
+        let waited = self.next.take().map(|next| next.login).filter(|login| login.is(digest));
+        if self.distributed.as_ref().is_some_and(|login| login.is(digest)) {
+            return;
+        }
+        let before = self.distributed.take().filter(|login| login.digest.is_none()).map(|login| login.answer);
+        let answer = match in_place {
+            InPlace::Same => before.unwrap_or(recorded),
+            InPlace::Nothing | InPlace::Other => Answer::NOT_YET,
+        };
+        self.distributed = Some(waited.unwrap_or_else(|| Checked::new(digest, answer, now)));
+    }
+
+    /// The spec gives no login now: what is distributed stays.
+    pub fn give_none(&mut self) {
+        if let Some(next) = &mut self.next {
+            next.is_given = false;
+        }
+    }
+
+    /// Logins about which the registry is to be asked now.
+    pub fn due(&self, now: Timestamp) -> Vec<Digest> {
+        // What is due later than it can be was put off before the clock was set back.
+        let due = self.to_ask().filter(|login| login.due <= now || login.due > later(now, ASK_EVERY));
+        due.filter_map(|login| login.digest).collect()
+    }
+
+    /// The registry is asked about the login; [`Rollout::answer`] follows.
+    pub fn ask(&mut self, digest: Digest) {
+        self.of(digest).for_each(|login| login.in_flight = true);
+    }
+
+    /// What the registry said. What it refuses, unless it has refused that before.
+    pub fn answer(&mut self, digest: Digest, verdict: Verdict, now: Timestamp) -> Option<String> {
+        let mut news = None;
+        for login in self.of(digest) {
+            if let Verdict::Refused { reason } = &verdict
+                && !matches!(login.answer, Answer::Refused { .. })
+            {
+                news = Some(reason.clone());
+            }
+            login.take(verdict.clone(), now);
+        }
+        news
+    }
+
+    /// When something is to be done next: [`Rollout::due`] has something then, or the login that is given is to
+    /// be given once more. None while that waits for an answer.
+    pub fn next(&self) -> Option<Timestamp> {
+        let asks = self.to_ask().map(|login| login.due);
+        asks.chain(self.gives_up_at()).min()
+    }
+
+    /// Whether the login that waits is to be given once more, because its time is over.
+    pub fn has_waited(&self, now: Timestamp) -> bool {
+        self.gives_up_at().is_some_and(|at| at <= now)
+    }
+
+    /// Whether what is distributed may push; none while that is not known.
+    pub fn can_push(&self) -> Option<bool> {
+        match self.distributed.as_ref()?.answer {
+            Answer::LetIn { can_push } => can_push,
+            _ => None,
+        }
+    }
+
+    /// The login that waits, for the status.
+    pub fn pending(&self) -> Option<PendingCredential> {
+        let next = self.next.as_ref()?;
+        let refused = match &next.login.answer {
+            Answer::Refused { reason } => reason.clone(),
+            _ => String::new(),
+        };
+        Some(PendingCredential { version: next.version.clone(), until: Time(next.until), refused })
+    }
+
+    /// How it stands with the credential; none before there is one.
+    pub fn standing(&self) -> Option<Standing> {
+        let answer = &self.distributed.as_ref()?.answer;
+        let is_valid = match answer {
+            Answer::LetIn { .. } => Some(true),
+            Answer::Refused { .. } => Some(false),
+            Answer::Nothing { .. } => None,
+        };
+        let (reason, message) = match self.next.as_ref().filter(|next| next.is_given) {
+            Some(next) => next.explained(),
+            None => answer.explained(),
+        };
+        Some(Standing { is_valid, reason, message })
+    }
+
+    /// When the login that waits is distributed without a verdict. Before the registry was asked, never.
+    fn gives_up_at(&self) -> Option<Timestamp> {
+        let next = self.next.as_ref().filter(|next| next.is_given && next.login.failures > 0)?;
+        (!matches!(next.login.answer, Answer::Refused { .. })).then_some(next.until)
+    }
+
+    fn to_ask(&self) -> impl Iterator<Item = &Checked> {
+        let next = self.next.as_ref().filter(|next| next.is_given).map(|next| &next.login);
+        self.distributed.iter().chain(next).filter(|login| login.can_be_asked())
+    }
+
+    fn of(&mut self, digest: Digest) -> impl Iterator<Item = &mut Checked> {
+        let next = self.next.as_mut().map(|next| &mut next.login);
+        self.distributed.iter_mut().chain(next).filter(move |login| login.is(digest))
+    }
+}
+
+impl Answer {
+    /// About a login that is distributed.
+    fn explained(&self) -> (&'static str, String) {
+        match self {
+            Self::LetIn { .. } => ("Valid", "there is a credential".to_owned()),
+            Self::Refused { reason } => (CREDENTIAL_REFUSED, format!("{reason}{CORRECT_IT}")),
+            Self::Nothing { reason: Some(reason), .. } => (UNVERIFIED, format!("{NO_VERDICT}{reason}")),
+            Self::Nothing { reason: None, .. } => {
+                (UNVERIFIED, "the registry is being asked about the credential".to_owned())
+            }
+        }
+    }
+}
+
+impl Next {
+    /// Its time is over, and the registry was asked in vain.
+    fn has_waited(&self, now: Timestamp) -> bool {
+        self.until <= now && self.login.failures > 0
+    }
+
+    fn explained(&self) -> (&'static str, String) {
+        let why = match &self.login.answer {
+            Answer::Refused { reason } => {
+                let message =
+                    format!("{reason}; the credential before it stays distributed: correct the new one");
+                return ("SuccessorRefused", message);
+            }
+            Answer::Nothing { reason: Some(reason), .. } => format!(": {reason}"),
+            Answer::Nothing { reason: None, .. } | Answer::LetIn { .. } => String::new(),
+        };
+        let until = self.until.strftime("%Y-%m-%dT%H:%M:%SZ");
+        let message = format!(
+            "the new credential waits for its registry's verdict, until {until} at the latest; the one before it stays \
+             distributed{why}"
+        );
+        ("AwaitingVerdict", message)
+    }
+}
+
+/// As the status keeps it.
+fn whole_second(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+//! What a registry said to the credentials that one keeper has, and what to make of it. Pure.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::plan::later;
+use tcr::verdict::Verdict;
+
+/// How often a registry is asked about a credential in use.
+pub const ASK_EVERY: SignedDuration = SignedDuration::from_mins(10);
+/// An answer that ends a credential is asked for once more after this: a registry may be wrong for a moment.
+pub const ASK_TWICE: SignedDuration = SignedDuration::from_secs(60);
+/// So many refusals in a row, with these pauses after the first, make a new credential a bad one: what was just
+/// made may take a moment to be known everywhere.
+pub const REFUSALS: [SignedDuration; 3] =
+    [SignedDuration::from_secs(2), SignedDuration::from_secs(4), SignedDuration::from_secs(8)];
+/// The pause while a registry cannot be asked about a new credential.
+pub const CANNOT_ASK: SignedDuration = SignedDuration::from_secs(30);
+/// The pause before another credential is made after one was refused: first, and at most.
+pub const REST: (SignedDuration, SignedDuration) =
+    (SignedDuration::from_mins(10), SignedDuration::from_hours(6));
+
+/// The last answer about one credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trial {
+    /// When it was given.
+    pub at: Timestamp,
+    /// The answer.
+    pub verdict: Verdict,
+    /// How many refusals in a row it is, this one included.
+    pub refusals: usize,
+}
+
+/// What is known of the credential in use and of the one that shall replace it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trials {
+    /// About the credential in use.
+    pub current: Option<Trial>,
+    /// About its successor.
+    pub candidate: Option<Trial>,
+    /// No other one is made before this, because the last one was refused.
+    pub rest_until: Option<Timestamp>,
+    /// How many were refused in a row.
+    pub discarded: u32,
+}
+
+impl Trial {
+    /// The answer after `before`.
+    pub fn after(before: Option<&Self>, at: Timestamp, verdict: Verdict) -> Self {
+        let refusals = match &verdict {
+            Verdict::Accepted { .. } => 0,
+            Verdict::Refused { .. } => before.map_or(0, |before| before.refusals) + 1,
+            // Not being able to ask takes nothing back.
+            Verdict::Unknown { .. } => before.map_or(0, |before| before.refusals),
+        };
+        Self { at, verdict, refusals }
+    }
+
+    /// Whether the credential in use is refused for good.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.verdict, Verdict::Refused { .. }) && self.refusals >= 2
+    }
+
+    /// When the registry is to be asked about a credential in use again.
+    pub fn next_of_current(&self) -> Timestamp {
+        match self.verdict {
+            Verdict::Refused { .. } if self.refusals == 1 => later(self.at, ASK_TWICE),
+            _ => later(self.at, ASK_EVERY),
+        }
+    }
+
+    /// When the registry is to be asked about a new credential again; none when it has refused it for good.
+    pub fn next_of_candidate(&self) -> Option<Timestamp> {
+        match self.verdict {
+            Verdict::Refused { .. } => Some(later(self.at, *REFUSALS.get(self.refusals.checked_sub(1)?)?)),
+            _ => Some(later(self.at, CANNOT_ASK)),
+        }
+    }
+}
+
+impl Trials {
+    /// A new credential was refused for good.
+    pub fn discard(&mut self, now: Timestamp) {
+        let rest = REST.0.checked_mul(1 << self.discarded.min(10)).unwrap_or(REST.1).min(REST.1);
+        self.rest_until = Some(later(now, rest));
+        self.discarded += 1;
+        self.candidate = None;
+    }
+
+    /// A new credential has become the one in use.
+    pub fn promote(&mut self) {
+        *self = Self { current: self.candidate.take(), ..Self::default() };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+    }
+
+    fn refused() -> Verdict {
+        Verdict::Refused { reason: "HTTP 401".to_owned() }
+    }
+
+    #[test]
+    fn one_refusal_is_not_believed_of_a_credential_in_use() {
+        let once = Trial::after(None, at(0), refused());
+        assert!(!once.has_ended());
+        assert_eq!(once.next_of_current(), at(60));
+        let unknown = Trial::after(Some(&once), at(60), Verdict::Unknown { reason: String::new() });
+        assert!(!unknown.has_ended());
+        assert!(Trial::after(Some(&unknown), at(660), refused()).has_ended());
+        let accepted = Trial::after(Some(&once), at(60), Verdict::Accepted { can_push: false });
+        assert!(!Trial::after(Some(&accepted), at(660), refused()).has_ended());
+    }
+
+    #[test]
+    fn a_new_credential_has_a_moment_to_be_known_everywhere() {
+        let mut trial = Trial::after(None, at(0), refused());
+        let mut asked = vec![0];
+        while let Some(next) = trial.next_of_candidate() {
+            asked.push(next.as_second() - at(0).as_second());
+            trial = Trial::after(Some(&trial), next, refused());
+        }
+        assert_eq!(asked, [0, 2, 6, 14]);
+    }
+
+    #[test]
+    fn each_refused_one_makes_the_pause_longer_up_to_a_limit() {
+        let mut trials = Trials::default();
+        let mut pauses = Vec::new();
+        for _ in 0..8 {
+            trials.discard(at(0));
+            pauses.push((trials.rest_until.unwrap().as_second() - at(0).as_second()) / 60);
+        }
+        assert_eq!(pauses, [10, 20, 40, 80, 160, 320, 360, 360]);
+        trials.promote();
+        assert_eq!(trials, Trials::default());
+    }
+}

@@ -1,0 +1,286 @@
+//! One ImagePullSecret as the reconciler keeps it.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::distributed::in_place;
+use crate::input::Refused;
+use crate::object::{Filled, Lack, Object};
+use crate::password::Passwords;
+use crate::state::State;
+use crate::status::Link;
+use credential_plan::Key;
+use credential_plan::plan::Held;
+use credential_plan::rollout::{Given, Recorded, Rollout, Standing};
+use custom_resource::ImagePullSecretStatus;
+use distribution::{Content, Digest};
+
+/// All of them, by name.
+pub(crate) type Items = BTreeMap<String, Item>;
+
+/// The time between two statuses of one object while there is still work.
+const PAUSE: Duration = Duration::from_secs(1);
+/// The wait before a status or finalizers that could not be written are tried again.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// What a login is checked against before it is distributed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Checks {
+    /// All that namespaces have is known.
+    pub(crate) is_all_listed: bool,
+    /// How long a login waits for a verdict.
+    pub(crate) timeout: SignedDuration,
+    pub(crate) now: Timestamp,
+}
+
+/// An ImagePullSecret, what it holds, and what was told about it.
+#[derive(Debug)]
+pub(crate) struct Item {
+    pub(crate) object: Object,
+    /// The last good content: a failed or empty refresh never replaces it.
+    pub(crate) content: Option<Content>,
+    pub(crate) hosts: Vec<String>,
+    /// The credential that the content is from.
+    pub(crate) held: Option<Held>,
+    /// Why there is no content for the spec as it is now.
+    pub(crate) lack: Option<Lack>,
+    /// When a login that the spec gives takes the place of the content, and what the registry said to both.
+    pub(crate) rollout: Rollout,
+    /// The content that waits for that.
+    waiting: Option<Content>,
+    /// The instance whose credential the content is; none where the spec itself gives it.
+    content_key: Option<Key>,
+    /// Whether the credential may also push, once the registry said so.
+    pub(crate) can_push: Option<bool>,
+    /// Why the credential before this one was replaced.
+    pub(crate) replaced: Option<String>,
+    /// What the keeper of its credential complains about.
+    pub(crate) problem: Option<Lack>,
+    pub(crate) link: Option<Link>,
+    /// The status may no longer be true.
+    pub(crate) needs_report: bool,
+    /// The status that there is.
+    pub(crate) written: ImagePullSecretStatus,
+    /// When the last one was sent.
+    written_at: Option<Instant>,
+    is_writing_status: bool,
+    /// The status is not written again before, because it could not be.
+    not_before: Option<Instant>,
+    /// Its part in the credential is over, after it was deleted.
+    pub(crate) released: bool,
+    finalizing: Finalizing,
+    /// The version at which the API server refused our finalizers, because there is a newer one.
+    overtaken: Option<String>,
+}
+
+/// Whether the finalizers of an object are being written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Finalizing {
+    No,
+    InFlight,
+    /// They could not be, and are again then.
+    NotBefore(Instant),
+}
+
+impl Item {
+    pub(crate) fn new(object: Object) -> Self {
+        Self {
+            content: None,
+            // Discovery reads them there: they stay until others are known.
+            hosts: object.status.hosts.clone(),
+            held: None,
+            lack: None,
+            rollout: Rollout::restored(Recorded::of(&object.status)),
+            waiting: None,
+            content_key: None,
+            can_push: None,
+            replaced: None,
+            problem: None,
+            link: None,
+            needs_report: true,
+            written: object.status.clone(),
+            written_at: None,
+            is_writing_status: false,
+            not_before: None,
+            released: false,
+            finalizing: Finalizing::No,
+            overtaken: None,
+            object,
+        }
+    }
+
+    /// The object as it is now.
+    pub(crate) fn see(&mut self, object: Object) {
+        // An answer of ours may have arrived before an older event.
+        if object.generation >= self.object.generation {
+            self.object = object;
+        }
+        self.needs_report = true;
+    }
+
+    /// Takes the content that there is now. What the spec itself gives, and the first credential of another instance,
+    /// goes by [`Rollout`] where registries are asked.
+    pub(crate) fn fill(
+        &mut self,
+        passwords: &Passwords,
+        held: Option<&Held>,
+        allowed_roots: &[String],
+        state: &mut State,
+        checks: Option<&Checks>,
+    ) {
+        let Filled { bytes, hosts } = match self.object.fill(passwords, held, allowed_roots) {
+            Ok(filled) => filled,
+            Err(lack) => {
+                self.rollout.give_none();
+                self.lack = Some(lack);
+                return;
+            }
+        };
+        let content = Content::new(bytes);
+        state.know(&content);
+        let key = self.object.key();
+        if key.is_none() {
+            // What a keeper complained about is no longer asked for.
+            self.problem = None;
+        }
+        match checks {
+            None => self.rollout = Rollout::default(),
+            Some(checks) if !checks.is_all_listed => {
+                let message = "what is distributed is being listed".to_owned();
+                self.lack = Some(Lack { reason: "Pending", message });
+                return;
+            }
+            Some(checks) if self.is_checked(key.as_ref()) => {
+                let version = self.object.login_version(passwords, held);
+                let given = Given { digest: content.digest(), version: &version };
+                let in_place = in_place(state, &self.object.name, self.content.as_ref(), &content);
+                if !self.rollout.give(given, in_place, checks.timeout, checks.now) {
+                    let standing = self.rollout.standing();
+                    self.lack = standing.map(|it| Lack { reason: it.reason, message: it.message });
+                    self.waiting = Some(content);
+                    return;
+                }
+            }
+            Some(_) => {}
+        }
+        if key.is_some() {
+            // Its keeper asks about it from now on.
+            self.rollout = Rollout::default();
+        }
+        if self.content.as_ref().map(Content::digest) != Some(content.digest())
+            && self.content.replace(content).is_some()
+        {
+            self.can_push = None;
+        }
+        self.waiting = None;
+        self.content_key = key;
+        self.hosts = hosts;
+        self.held = held.cloned();
+        self.lack = None;
+    }
+
+    /// Whether a login of `key` has to be let in before it takes the place of the content. A keeper has seen to that for
+    /// each but the first credential of its instance.
+    fn is_checked(&self, key: Option<&Key>) -> bool {
+        key.is_none() || (self.content.is_some() && self.content_key.as_ref() != key) || self.rollout.waits()
+    }
+
+    /// The content, or the one that waits.
+    pub(crate) fn content_of(&self, digest: Digest) -> Option<&Content> {
+        [&self.content, &self.waiting].into_iter().flatten().find(|content| content.digest() == digest)
+    }
+
+    /// How it stands with a credential that is checked here; none where there is none, or where something else stands in
+    /// the way.
+    pub(crate) fn standing(&self) -> Option<Standing> {
+        let standing = self.rollout.standing()?;
+        let other = self.problem.as_ref().or(self.lack.as_ref());
+        other.is_none_or(|lack| lack.reason == standing.reason).then_some(standing)
+    }
+
+    /// Whether a status is to be made. While one is being written none is: its end makes it be looked at again.
+    pub(crate) fn awaits_status(&self) -> bool {
+        self.needs_report && !self.is_writing_status
+    }
+
+    /// Before when no status is written.
+    pub(crate) fn status_not_before(&self, is_settled: bool) -> Option<Instant> {
+        let pause = self.written_at.map(|at| at + PAUSE).filter(|_| !is_settled);
+        pause.max(self.not_before)
+    }
+
+    /// Begins to write the status, unless it is what there is.
+    pub(crate) fn begin_writing_status(&mut self, status: &ImagePullSecretStatus, now: Instant) -> bool {
+        self.needs_report = false;
+        if *status == self.written {
+            return false;
+        }
+        self.is_writing_status = true;
+        self.written_at = Some(now);
+        true
+    }
+
+    /// The status was written, or not.
+    pub(crate) fn end_writing_status(
+        &mut self,
+        status: ImagePullSecretStatus,
+        result: Result<(), Refused>,
+        now: Instant,
+    ) {
+        self.is_writing_status = false;
+        self.needs_report = true;
+        match result {
+            Ok(()) => {
+                self.written = status;
+                self.not_before = None;
+            }
+            // Also where it is gone: the watch tells that, or of another one of the name.
+            Err(_) => self.not_before = Some(now + RETRY),
+        }
+    }
+
+    /// Begins to write the finalizers, unless that is under way, or has to wait for the object as it is
+    /// now.
+    pub(crate) fn begin_finalizing(&mut self, now: Instant) -> bool {
+        let may_begin = match self.finalizing {
+            Finalizing::No => true,
+            Finalizing::InFlight => false,
+            Finalizing::NotBefore(at) => at <= now,
+        };
+        let begins = may_begin && self.overtaken.as_deref() != Some(self.object.resource_version.as_str());
+        if begins {
+            self.finalizing = Finalizing::InFlight;
+        }
+        begins
+    }
+
+    /// The finalizers were written over this version, or not. The newest version may have been seen before this answer
+    /// came, so the object is looked at again.
+    pub(crate) fn end_finalizing(&mut self, version: String, result: Result<(), Refused>, now: Instant) {
+        match result {
+            Ok(()) | Err(Refused::NotFound | Refused::Conflict) => {
+                self.finalizing = Finalizing::No;
+                self.overtaken = Some(version);
+                self.needs_report = true;
+            }
+            Err(Refused::Failed) => self.finalizing = Finalizing::NotBefore(now + RETRY),
+        }
+    }
+
+    /// When finalizers that could not be written are tried again; where that is now, they are looked at.
+    pub(crate) fn retry_finalizing(&mut self, now: Instant) -> Option<Instant> {
+        let Finalizing::NotBefore(at) = self.finalizing else { return None };
+        if at > now {
+            return Some(at);
+        }
+        self.finalizing = Finalizing::No;
+        self.overtaken = None;
+        self.needs_report = true;
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests;

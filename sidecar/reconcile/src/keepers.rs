@@ -1,0 +1,155 @@
+//! Which credentials are kept, and for whom. Pure.
+
+use std::collections::BTreeMap;
+
+use tcr::image_pull_secret::OnDelete;
+
+use crate::effect::Effect;
+use crate::input::StoredCredential;
+use crate::item::Items;
+use credential_plan::Key;
+use credential_plan::Order;
+use credential_plan::plan::Held;
+
+/// Keepers by the names of their Secrets.
+#[derive(Debug, Default)]
+pub(crate) struct Keepers {
+    by_name: BTreeMap<String, Keeping>,
+}
+
+#[derive(Debug)]
+struct Keeping {
+    key: Key,
+    /// What the keeper was told last.
+    order: Order,
+    held: Option<Held>,
+    /// Why the one before it was replaced.
+    why: Option<String>,
+    /// No copy of the one before it is left.
+    is_rolled_out: bool,
+    /// The last order with a user.
+    last: Order,
+    /// Taken up only to be ended.
+    is_remnant: bool,
+}
+
+impl Keepers {
+    /// The credential of this key.
+    pub(crate) fn held(&self, key: &Key) -> Option<&Held> {
+        self.by_name.get(&key.secret_name())?.held.as_ref()
+    }
+
+    /// Why the credential before this one was replaced.
+    pub(crate) fn why(&self, key: &Key) -> Option<&str> {
+        self.by_name.get(&key.secret_name())?.why.as_deref()
+    }
+
+    /// Credentials of which copies of the one before may be left, and what is held now.
+    pub(crate) fn rolling_out(&self) -> impl Iterator<Item = (&str, &Held)> {
+        let rolling_out = self.by_name.iter().filter(|(_, keeping)| !keeping.is_rolled_out);
+        rolling_out.filter_map(|(name, keeping)| Some((name.as_str(), keeping.held.as_ref()?)))
+    }
+
+    /// No copy of a credential before this one is left.
+    pub(crate) fn set_rolled_out(&mut self, secret_name: &str, effects: &mut Vec<Effect>) {
+        let Some(keeping) = self.by_name.get_mut(secret_name) else { return };
+        keeping.is_rolled_out = true;
+        keeping.last.is_rolled_out = true;
+        keeping.tell(Order { is_rolled_out: true, ..keeping.order }, effects);
+    }
+
+    /// Whether the credential of this key is still kept.
+    pub(crate) fn is_kept(&self, key: &Key) -> bool {
+        self.by_name.contains_key(&key.secret_name())
+    }
+
+    /// A keeper has this credential.
+    pub(crate) fn take(&mut self, key: &Key, held: Held, why: Option<String>) {
+        if let Some(keeping) = self.by_name.get_mut(&key.secret_name()) {
+            keeping.held = Some(held);
+            keeping.why = why;
+            keeping.is_rolled_out = false;
+        }
+    }
+
+    /// A keeper has ended.
+    pub(crate) fn remove(&mut self, key: &Key) {
+        self.by_name.remove(&key.secret_name());
+    }
+
+    /// Starts, changes and ends keepers, so that they fit the ImagePullSecrets.
+    pub(crate) fn settle(&mut self, items: &Items, effects: &mut Vec<Effect>) {
+        let wanted = self.wanted(items);
+        // A spec that moved to another credential needs the old one until the new one is distributed.
+        let moving = items
+            .values()
+            .any(|item| item.object.spec.is_err() || (item.held.is_some() && item.lack.is_some()));
+        for (name, keeping) in &mut self.by_name {
+            let order = match wanted.get(name) {
+                Some((_, order)) => *order,
+                None if moving && !keeping.is_remnant => continue,
+                None => Order { is_over: true, is_rolled_out: keeping.is_rolled_out, ..keeping.last },
+            };
+            if !order.is_over {
+                keeping.last = order;
+                keeping.is_remnant = false;
+            }
+            keeping.tell(order, effects);
+        }
+        for (name, (key, order)) in wanted {
+            if !self.by_name.contains_key(&name) {
+                self.start(key, order, false, effects);
+            }
+        }
+    }
+
+    /// Takes up a stored credential that nobody uses, to end it as its last user wanted.
+    pub(crate) fn retire(&mut self, stored: StoredCredential, effects: &mut Vec<Effect>) {
+        let StoredCredential { key, on_delete } = stored;
+        if !self.is_kept(&key) {
+            let order = Order { rotate_after: None, on_delete, is_rolled_out: false, is_over: true };
+            self.start(key, order, true, effects);
+        }
+    }
+
+    fn wanted(&self, items: &Items) -> BTreeMap<String, (Key, Order)> {
+        let mut wanted: BTreeMap<String, (Key, Order)> = BTreeMap::new();
+        for item in items.values() {
+            let Some(key) = item.object.key() else { continue };
+            // One that is deleted before it ever had something needs nothing now.
+            let idle = item.object.deleting && (item.released || !item.object.is_secured());
+            if idle {
+                continue;
+            }
+            let order = Order {
+                rotate_after: item.object.rotate_after(),
+                on_delete: item.object.on_delete(),
+                is_rolled_out: self.by_name.get(&key.secret_name()).is_some_and(|it| it.is_rolled_out),
+                is_over: false,
+            };
+            let entry = wanted.entry(key.secret_name()).or_insert((key, order));
+            entry.1.rotate_after = [entry.1.rotate_after, order.rotate_after].into_iter().flatten().min();
+            // Whoever wants it kept may have its reasons.
+            if order.on_delete == OnDelete::Retain {
+                entry.1.on_delete = OnDelete::Retain;
+            }
+        }
+        wanted
+    }
+
+    fn start(&mut self, key: Key, order: Order, is_remnant: bool, effects: &mut Vec<Effect>) {
+        effects.push(Effect::StartKeeper { key: key.clone(), order });
+        let keeping =
+            Keeping { key, order, held: None, why: None, is_rolled_out: false, last: order, is_remnant };
+        self.by_name.insert(keeping.key.secret_name(), keeping);
+    }
+}
+
+impl Keeping {
+    fn tell(&mut self, order: Order, effects: &mut Vec<Effect>) {
+        if self.order != order {
+            self.order = order;
+            effects.push(Effect::OrderKeeper { key: self.key.clone(), order });
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! An ImagePullSecret as the controller reads it: lenient, because it must be able to report on an
+//! object that no admission policy ever saw.
+
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde_json::{Value, json};
+use tcr::docker_config::DockerConfig;
+use tcr::image_pull_secret::{ImagePullSecretSpec, OnDelete};
+use tcr::names::{API_GROUP, API_VERSION, FINALIZER, IMAGE_PULL_SECRET_KIND};
+use tcr::registry_host::RegistryHost;
+use tcr::rules::{self, RuleContext};
+use tcr::selection::Selection;
+use tcr::sensitive::{SensitiveBytes, wipe_json};
+
+use crate::password::Passwords;
+use credential_plan::Key;
+use credential_plan::domains;
+use credential_plan::plan::Held;
+use custom_resource::ImagePullSecretStatus;
+use distribution::{Content, Distribution};
+
+/// An ImagePullSecret.
+#[derive(Clone, Debug)]
+pub struct Object {
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+    /// Counts changes of the spec.
+    pub generation: i64,
+    /// The version it was read at.
+    pub resource_version: String,
+    /// Its finalizers.
+    pub finalizers: Vec<String>,
+    /// Somebody deleted it.
+    pub deleting: bool,
+    /// What it asks for, or what is wrong with it.
+    pub spec: Result<ImagePullSecretSpec, String>,
+    /// The status that it has.
+    pub status: ImagePullSecretStatus,
+}
+
+/// Where the bytes come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filled {
+    /// The docker configuration.
+    pub bytes: SensitiveBytes,
+    /// The hosts it is for, sorted.
+    pub hosts: Vec<String>,
+}
+
+/// Why there are no bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lack {
+    /// A word for the condition.
+    pub reason: &'static str,
+    /// A sentence.
+    pub message: String,
+}
+
+impl Object {
+    /// Reads an object from its metadata and the rest of it.
+    pub fn read(metadata: ObjectMeta, mut data: Value, context: &RuleContext<'_>) -> Self {
+        let name = metadata.name.unwrap_or_default();
+        let status = serde_json::from_value(data["status"].take()).unwrap_or_default();
+        let spec = data["spec"].take();
+        let mut whole = json!({
+            "apiVersion": format!("{API_GROUP}/{API_VERSION}"),
+            "kind": IMAGE_PULL_SECRET_KIND,
+            "metadata": {"name": name},
+        });
+        // Moved: a copy would stay in memory.
+        whole["spec"] = spec;
+        let spec = match rules::read(&whole) {
+            Ok((name, spec)) => {
+                let findings = rules::check(&name, &spec, context);
+                if findings.is_ok() { Ok(spec) } else { Err(findings.to_string()) }
+            }
+            Err(findings) => Err(findings.to_string()),
+        };
+        // The spec has its own copy of a password.
+        wipe_json(&mut whole);
+        Self {
+            name,
+            uid: metadata.uid.unwrap_or_default(),
+            generation: metadata.generation.unwrap_or_default(),
+            resource_version: metadata.resource_version.unwrap_or_default(),
+            finalizers: metadata.finalizers.unwrap_or_default(),
+            deleting: metadata.deletion_timestamp.is_some(),
+            spec,
+            status,
+        }
+    }
+
+    /// Whether our finalizer is on it, so that nothing is left behind when it is deleted.
+    pub fn is_secured(&self) -> bool {
+        self.finalizers.iter().any(|finalizer| finalizer == FINALIZER)
+    }
+
+    /// The credential it needs, if it is one of an instance.
+    pub fn key(&self) -> Option<Key> {
+        self.spec.as_ref().ok()?.tcr.as_ref().map(Key::of)
+    }
+
+    /// The region of its instance.
+    pub fn region(&self) -> Option<&str> {
+        Some(&self.spec.as_ref().ok()?.tcr.as_ref()?.region)
+    }
+
+    /// What becomes of the credential with its last user.
+    pub fn on_delete(&self) -> OnDelete {
+        let tcr = self.spec.as_ref().ok().and_then(|spec| spec.tcr.as_ref());
+        tcr.map(|tcr| tcr.credential.on_delete).unwrap_or_default()
+    }
+
+    /// When a long-term credential is to be renewed.
+    pub fn rotate_after(&self) -> Option<Duration> {
+        let tcr = self.spec.as_ref().ok()?.tcr.as_ref()?;
+        tcr.credential.rotate_after.as_deref().and_then(|text| tcr::go_duration::parse(text).ok())
+    }
+
+    /// What its Secret holds.
+    pub fn fill(
+        &self,
+        passwords: &Passwords,
+        held: Option<&Held>,
+        allowed_roots: &[String],
+    ) -> Result<Filled, Lack> {
+        let lack = |reason, message: String| Lack { reason, message };
+        let spec = self.spec.as_ref().map_err(|problem| lack("InvalidSpec", problem.clone()))?;
+        let config = |hosts: Vec<RegistryHost>, username: &str, password| Filled {
+            hosts: hosts.iter().map(|host| host.as_str().to_owned()).collect(),
+            bytes: DockerConfig::new(hosts, username, password).to_bytes(),
+        };
+        if let Some(docker) = &spec.docker {
+            let host = docker
+                .server
+                .parse()
+                .map_err(|error| lack("InvalidSpec", format!("spec.docker.server: {error}")))?;
+            let password = match &docker.password_secret_ref {
+                None => &docker.password,
+                Some(reference) => {
+                    passwords.get(reference).map_err(|error| lack("NoPassword", error.to_string()))?
+                }
+            };
+            return Ok(config(vec![host], &docker.username, password));
+        }
+        let Some(tcr) = &spec.tcr else {
+            return Err(lack("InvalidSpec", "neither docker nor tcr is set".to_owned()));
+        };
+        let Some(held) = held else {
+            return Err(lack("Pending", format!("the credential of {} is being obtained", tcr.instance_id)));
+        };
+        let hosts = domains::hosts(&tcr.domains, &held.public_domain, allowed_roots)
+            .map_err(|error| lack("InvalidDomain", error.to_string()))?;
+        Ok(config(hosts.into_iter().collect(), &held.username, &held.token))
+    }
+
+    /// What differs when it gives another login, in every process alike, and tells nothing of the login itself.
+    pub fn login_version(&self, passwords: &Passwords, held: Option<&Held>) -> String {
+        let spec = self.spec.as_ref().ok();
+        let reference = spec.and_then(|spec| spec.docker.as_ref()?.password_secret_ref.as_ref());
+        match (reference, held) {
+            (Some(reference), _) => {
+                format!("{}/{}", self.generation, passwords.version(reference).unwrap_or_default())
+            }
+            (None, Some(held)) => format!("{}/{}", self.generation, held.issued_at),
+            (None, None) => self.generation.to_string(),
+        }
+    }
+
+    /// What is asked of the namespaces, with the content that there is.
+    pub fn distribution(&self, content: Option<Content>) -> Distribution {
+        let spec = self.spec.as_ref().ok();
+        let selection = spec.and_then(|spec| Selection::of(spec).ok());
+        Distribution {
+            // Without our finalizer it could go before what it led to.
+            frozen: selection.is_none() || !self.is_secured(),
+            selection: selection.unwrap_or_default(),
+            conflict_policy: spec.and_then(|spec| spec.conflict_policy).unwrap_or_default(),
+            content,
+            withdrawn: self.deleting,
+        }
+    }
+}

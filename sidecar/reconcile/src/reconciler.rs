@@ -1,0 +1,359 @@
+//! The controller's decisions as one value: what it is told goes into [`Reconciler::step`], and what is to be done
+//! comes out.
+//!
+//! There is no client, clock, channel, task or log in here, and nothing is drawn at random: the same inputs at the same
+//! moments give the same effects. Whoever carries them out keeps to the order in [`input`](crate::input) and
+//! [`effect`](crate::effect).
+
+use std::time::Instant;
+
+use jiff::SignedDuration;
+
+use crate::contested;
+use crate::distributor::{Conflict, Distributor};
+use crate::effect::{Effect, Event};
+use crate::input::{Input, Now, WatchEvent, Watched};
+use crate::item::{Checks, Item, Items};
+use crate::keepers::Keepers;
+use crate::link_requests::Links;
+use crate::nodes::Nodes;
+use crate::numbers::Gauges;
+use crate::object::Object;
+use crate::password::Passwords;
+use crate::pods::StuckPods;
+use crate::unlisted::Unlisted;
+use distribution::Target;
+use distribution::mark::InstallationKey;
+
+mod credentials;
+mod report;
+#[cfg(test)]
+mod tests;
+
+/// What differs between clusters.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// The cluster's region.
+    pub region: Option<String>,
+    /// Root domains that registries may be under.
+    pub allowed_roots: Vec<String>,
+    /// How long a changed login waits for its registry's verdict; none where registries are not to be asked.
+    pub verdict_timeout: Option<SignedDuration>,
+}
+
+/// Everything that the controller knows, and what it has begun.
+#[derive(Debug)]
+pub struct Reconciler {
+    config: Config,
+    distributor: Distributor,
+    items: Items,
+    unlisted: Unlisted<String>,
+    passwords: Passwords,
+    keepers: Keepers,
+    links: Links,
+    pods: StuckPods,
+    listings: Listings,
+    /// Everything was listed, and is worked on.
+    is_ready: bool,
+    remnants: report::Remnants,
+    /// Registries that are being asked about a login.
+    checks_in_flight: usize,
+}
+
+/// Which first lists are complete.
+#[derive(Clone, Copy, Debug, Default)]
+struct Listings {
+    objects: bool,
+    namespaces: bool,
+    accounts: bool,
+    secrets: bool,
+    passwords: bool,
+}
+
+impl Listings {
+    /// Before everything is known, what is missing might only not have been seen yet.
+    fn are_complete(self) -> bool {
+        self.objects && self.namespaces && self.accounts && self.secrets && self.passwords
+    }
+}
+
+impl Reconciler {
+    /// Knows nothing yet. What is ours is marked by this key.
+    pub fn new(config: Config, key: InstallationKey) -> Self {
+        Self {
+            config,
+            distributor: Distributor::new(key),
+            items: Items::new(),
+            unlisted: Unlisted::default(),
+            passwords: Passwords::default(),
+            keepers: Keepers::default(),
+            links: Links::default(),
+            pods: StuckPods::default(),
+            listings: Listings::default(),
+            is_ready: false,
+            remnants: report::Remnants::default(),
+            checks_in_flight: 0,
+        }
+    }
+
+    /// Takes the inputs in and decides what is to be done now, which is added to `effects`. When the next step is due
+    /// at the latest, also without an input; none when nothing is.
+    pub fn step(
+        &mut self,
+        inputs: impl IntoIterator<Item = Input>,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) -> Option<Instant> {
+        for input in inputs {
+            self.take(input, now, effects);
+        }
+        let contest_at = self.expire_contests(now.monotonic);
+        let check_at = self.check_logins(now, effects);
+        let job_at = match self.is_ready {
+            true => self.distributor.start_jobs(now, effects),
+            false => None,
+        };
+        let report_at = self.report(now, effects);
+        [contest_at, check_at, job_at, report_at].into_iter().flatten().min()
+    }
+
+    /// The numbers of `/metrics`, in Prometheus' text format.
+    pub fn metrics(&self, now: Instant) -> String {
+        let gauges = self.items.iter().map(|(name, item)| Gauges {
+            name,
+            sum: self.distributor.state().sum(name),
+            stuck: self.pods.count(name),
+            contested: self.distributor.contested(name).map_or(0, |(count, _)| count),
+            expires: item.held.as_ref().and_then(|held| held.expires_at).map(|at| at.as_second()),
+        });
+        let gauges: Vec<Gauges<'_>> = gauges.collect();
+        let queue = self.distributor.queue();
+        let namespaces = self.distributor.state().observed().names().count();
+        let nodes = self.links.nodes().map(Nodes::metrics).unwrap_or_default();
+        self.distributor.counters().text(queue.depth(), queue.oldest(now), namespaces, &gauges) + &nodes
+    }
+
+    fn take(&mut self, input: Input, now: Now, effects: &mut Vec<Effect>) {
+        match input {
+            Input::Watch(event) => self.take_watch_event(event, now, effects),
+            Input::JobEnded(report) => {
+                let conflicts = self.distributor.take_report(report, now, effects);
+                conflicts.into_iter().for_each(|conflict| self.warn_of_conflict(conflict, effects));
+                self.report_all();
+            }
+            Input::StatusWritten { name, status, result } => {
+                if let Some(item) = self.items.get_mut(&name) {
+                    item.end_writing_status(*status, result, now.monotonic);
+                }
+            }
+            Input::FinalizersWritten { name, resource_version, result } => {
+                if let Some(item) = self.items.get_mut(&name) {
+                    item.end_finalizing(resource_version, result, now.monotonic);
+                }
+            }
+            Input::LoginChecked { name, digest, verdict } => {
+                self.take_login_checked(&name, digest, verdict, now, effects);
+            }
+            Input::RivalFound { target, rival } => self.take_rival(&target, rival, effects),
+            Input::StoredCredentials(stored) => self.take_stored(stored, now.monotonic, effects),
+            Input::Credential(key, event) => self.take_credential(&key, event, now, effects),
+            Input::Links(event) => {
+                for (name, link) in self.links.take(event) {
+                    if let Some(item) = self.items.get_mut(&name) {
+                        item.link = link;
+                    }
+                }
+                self.report_all();
+            }
+        }
+    }
+
+    fn take_watch_event(&mut self, event: WatchEvent, now: Now, effects: &mut Vec<Effect>) {
+        let Self { distributor, listings, .. } = self;
+        let Now { monotonic, .. } = now;
+        match event {
+            WatchEvent::ImagePullSecret(event) => return self.take_object(event, now, effects),
+            WatchEvent::Password(event) => return self.take_password(event, now, effects),
+            WatchEvent::Pod(event) => {
+                return self.pods.take(event, self.distributor.state(), &self.items, effects);
+            }
+            WatchEvent::Namespace(event) => {
+                listings.namespaces |= event.ends_a_list();
+                distributor.take_namespace(event, monotonic);
+            }
+            WatchEvent::Account(event) => {
+                listings.accounts |= event.ends_a_list();
+                distributor.take_account(event, monotonic, effects);
+            }
+            WatchEvent::Secret(event) => {
+                listings.secrets |= event.ends_a_list();
+                distributor.take_secret(event, monotonic, effects);
+            }
+        }
+        self.begin_if_all_is_listed(now, effects);
+    }
+
+    fn take_object(&mut self, event: Watched<Box<Object>>, now: Now, effects: &mut Vec<Effect>) {
+        match event {
+            Watched::Applied(object) | Watched::Listed(object) => {
+                let name = object.name.clone();
+                self.unlisted.saw(&name);
+                let is_new = match self.items.get_mut(&name) {
+                    Some(item) if item.object.uid == object.uid => {
+                        let region = item.object.region().map(str::to_owned);
+                        item.see(*object);
+                        item.object.region() != region.as_deref()
+                    }
+                    _ => {
+                        self.items.insert(name.clone(), Item::new(*object));
+                        true
+                    }
+                };
+                if is_new {
+                    self.compare_regions(&name, effects);
+                }
+                self.refresh(&name, now, effects);
+            }
+            Watched::Deleted(object) => self.lose_object(&object.name, now, effects),
+            Watched::ListBegan => self.unlisted.begin(self.items.keys().cloned()),
+            Watched::ListEnded => {
+                self.unlisted.end().for_each(|name| self.lose_object(&name, now, effects));
+                self.listings.objects = true;
+                self.begin_if_all_is_listed(now, effects);
+            }
+        }
+    }
+
+    fn lose_object(&mut self, name: &str, now: Now, effects: &mut Vec<Effect>) {
+        self.items.remove(name);
+        self.distributor.state_mut().forget(name);
+        self.keepers.settle(&self.items, effects);
+        self.settle_links(effects);
+        // It had our finalizer, so nothing is left, unless somebody took that off.
+        self.distributor.push_holding(name, now.monotonic);
+    }
+
+    fn take_password(
+        &mut self,
+        event: Watched<crate::password::Password>,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        match event {
+            Watched::Applied(password) | Watched::Listed(password) => self.passwords.set(password),
+            Watched::Deleted(password) => self.passwords.remove(&password.name),
+            Watched::ListBegan => return self.passwords.begin_listing(),
+            Watched::ListEnded => {
+                self.passwords.end_listing();
+                self.listings.passwords = true;
+                self.begin_if_all_is_listed(now, effects);
+            }
+        }
+        if self.listings.passwords {
+            self.refresh_all(now, effects);
+        }
+    }
+
+    fn begin_if_all_is_listed(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        if self.is_ready || !self.listings.are_complete() {
+            return;
+        }
+        self.refresh_all(now, effects);
+        self.settle_links(effects);
+        self.is_ready = true;
+        let namespaces = self.distributor.push_all(now.monotonic);
+        // Only now can be told which of them are stuck.
+        effects.push(Effect::WatchPods);
+        effects.push(Effect::BecomeReady { namespaces, image_pull_secrets: self.items.len() });
+    }
+
+    fn refresh_all(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let names: Vec<String> = self.items.keys().cloned().collect();
+        names.iter().for_each(|name| self.refresh(name, now, effects));
+    }
+
+    /// Brings what an ImagePullSecret asks for up to date after its spec, a password or a credential
+    /// changed.
+    fn refresh(&mut self, name: &str, now: Now, effects: &mut Vec<Effect>) {
+        self.keepers.settle(&self.items, effects);
+        self.settle_links(effects);
+        let Some(item) = self.items.get_mut(name) else { return };
+        let key = item.object.key();
+        let held = key.as_ref().and_then(|key| self.keepers.held(key));
+        item.replaced = key.as_ref().and_then(|key| self.keepers.why(key)).map(str::to_owned);
+        let is_all_listed = self.listings.are_complete();
+        let checks =
+            self.config.verdict_timeout.map(|timeout| Checks { is_all_listed, timeout, now: now.wall });
+        let state = self.distributor.state_mut();
+        item.fill(&self.passwords, held, &self.config.allowed_roots, state, checks.as_ref());
+        let distribution = item.object.distribution(item.content.clone());
+        item.needs_report = true;
+        if state.ask(name, distribution) && self.is_ready {
+            self.distributor.push_all(now.monotonic);
+            self.pods.advise_all(self.distributor.state(), &self.items, effects);
+        }
+    }
+
+    /// Not before everything is known: what nobody wants is taken off the nodes.
+    fn settle_links(&mut self, effects: &mut Vec<Effect>) {
+        if self.listings.are_complete() {
+            self.links.settle(&self.items, effects);
+        }
+    }
+
+    /// Every status may no longer be true.
+    fn report_all(&mut self) {
+        self.items.values_mut().for_each(|item| item.needs_report = true);
+    }
+
+    /// Contests that are over are told of no longer; when the next one is.
+    fn expire_contests(&mut self, now: Instant) -> Option<Instant> {
+        let contests = self.distributor.contests();
+        let has_expired = contests.next_end()? <= now && contests.expire(now);
+        let next = contests.next_end();
+        if has_expired {
+            self.report_all();
+        }
+        next
+    }
+
+    fn take_rival(&mut self, target: &Target, rival: Option<String>, effects: &mut Vec<Effect>) {
+        let contests = self.distributor.contests();
+        let Some(contest) = contests.contested().find(|(it, _)| *it == target).map(|(_, it)| it) else {
+            return;
+        };
+        if let Some(item) = self.items.get_mut(&contest.image_pull_secret) {
+            item.needs_report = true;
+            let message = contested::warning(target, rival.as_deref());
+            effects.push(Event::warning(item, "Contested", message));
+        }
+        if let Some(rival) = rival {
+            contests.name_rival(target, rival);
+        }
+    }
+
+    fn warn_of_conflict(&self, conflict: Conflict, effects: &mut Vec<Effect>) {
+        let Conflict { image_pull_secret, namespace, secret } = conflict;
+        let Some(item) = self.items.get(&image_pull_secret) else { return };
+        let message = format!(
+            "the Secret {namespace}/{secret} is somebody else's and is left alone; delete it, or set \
+             spec.conflictPolicy to adopt or overwrite"
+        );
+        effects.push(Event::warning(item, "Conflict", message));
+    }
+
+    /// Another region's instance costs traffic and time, and may not be reached privately at all.
+    fn compare_regions(&self, name: &str, effects: &mut Vec<Effect>) {
+        let Some(item) = self.items.get(name).filter(|item| !item.object.deleting) else { return };
+        let (Some(instance), Some(cluster)) = (item.object.region(), self.config.region.as_deref()) else {
+            return;
+        };
+        if instance != cluster {
+            let message = format!(
+                "spec.tcr.region is {instance} and the cluster is in {cluster}: pulls cross regions; use an instance of \
+                 the cluster's region, or one that is replicated to it"
+            );
+            effects.push(Event::warning(item, "RegionDiffers", message));
+        }
+    }
+}

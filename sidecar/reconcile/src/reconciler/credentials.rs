@@ -1,0 +1,149 @@
+//! What is told of credentials: by their keepers, and by the registries that are asked about the logins that
+//! ImagePullSecrets themselves give. What to make of a registry's answers, [`credential_plan::rollout`] decides.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::Reconciler;
+use crate::distributed;
+use crate::effect::{Effect, Event};
+use crate::input::Now;
+use crate::item::Item;
+use crate::object::Lack;
+use crate::status;
+use credential_plan::CredentialEvent;
+use credential_plan::Key;
+use distribution::Digest;
+use tcr::verdict::Verdict;
+
+/// Questions to registries at a time.
+const MOST_CHECKS: usize = 32;
+/// The longest time until what is due is looked for again: the clock may have been set.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
+impl Reconciler {
+    /// Asks registries about the logins for which it is time; when the next one is.
+    pub(super) fn check_logins(&mut self, now: Now, effects: &mut Vec<Effect>) -> Option<Instant> {
+        if self.config.verdict_timeout.is_none() || !self.listings.are_complete() {
+            return None;
+        }
+        let has_waited = |item: &&Item| item.rollout.has_waited(now.wall) && !item.object.deleting;
+        let waited: Vec<String> =
+            self.items.values().filter(has_waited).map(|item| item.object.name.clone()).collect();
+        waited.iter().for_each(|name| self.refresh(name, now, effects));
+        let mut next: Option<Timestamp> = None;
+        for (name, item) in self.items.iter_mut().filter(|(_, item)| !item.object.deleting) {
+            for digest in item.rollout.due(now.wall) {
+                if self.checks_in_flight >= MOST_CHECKS {
+                    // The end of one of them is when the next begins.
+                    return None;
+                }
+                self.checks_in_flight += 1;
+                item.rollout.ask(digest);
+                let content = item.content_of(digest).cloned();
+                effects.push(Effect::CheckLogin { name: name.clone(), digest, content });
+            }
+            next = [next, item.rollout.next()].into_iter().flatten().min();
+        }
+        let pause = Duration::try_from(next?.duration_since(now.wall)).unwrap_or_default();
+        Some(now.monotonic + pause.min(LOOK_AGAIN))
+    }
+
+    pub(super) fn take_login_checked(
+        &mut self,
+        name: &str,
+        digest: Digest,
+        verdict: Verdict,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.checks_in_flight = self.checks_in_flight.saturating_sub(1);
+        let Some(item) = self.items.get_mut(name) else { return };
+        if let Some(reason) = item.rollout.answer(digest, verdict, now.wall) {
+            let message = format!("{reason}: correct spec.docker, or make its credential valid again");
+            effects.push(Event::warning(item, "CredentialRefused", message));
+        }
+        self.refresh(name, now, effects);
+        let Some(item) = self.items.get_mut(name) else { return };
+        if let Some(can_push) = item.rollout.can_push() {
+            take_rights(item, can_push, effects);
+        }
+    }
+
+    pub(super) fn take_credential(
+        &mut self,
+        key: &Key,
+        event: CredentialEvent,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        match event {
+            CredentialEvent::Available { held, why } => {
+                self.keepers.take(key, held, why);
+                let users = self.items.values().filter(|item| item.object.key().as_ref() == Some(key));
+                let users: Vec<String> = users.map(|item| item.object.name.clone()).collect();
+                users.iter().for_each(|name| self.refresh(name, now, effects));
+            }
+            CredentialEvent::LetIn { can_push } => {
+                self.users(key).for_each(|item| take_rights(item, can_push, effects));
+            }
+            CredentialEvent::Failing { reason, message } => {
+                for item in self.users(key) {
+                    let problem = Lack { reason, message: message.clone() };
+                    if item.problem.as_ref() != Some(&problem) {
+                        effects.push(Event::warning(item, reason, message.clone()));
+                    }
+                    item.problem = Some(problem);
+                    item.needs_report = true;
+                }
+            }
+            CredentialEvent::Recovered => {
+                for item in self.users(key) {
+                    item.problem = None;
+                    item.needs_report = true;
+                }
+            }
+            CredentialEvent::Happened { reason, message } => {
+                self.users(key).for_each(|item| effects.push(Event::normal(item, reason, message.clone())));
+            }
+            CredentialEvent::Ended => {
+                self.keepers.remove(key);
+                self.keepers.settle(&self.items, effects);
+                self.report_all();
+            }
+        }
+    }
+
+    fn users(&mut self, key: &Key) -> impl Iterator<Item = &mut Item> {
+        self.items.values_mut().filter(move |item| item.object.key().as_ref() == Some(key))
+    }
+
+    /// Tells keepers of which credentials every copy is the one in use. What there was before is revoked only then.
+    pub(super) fn look_for_old_copies(&mut self, effects: &mut Vec<Effect>) {
+        let state = self.distributor.state();
+        let rolling_out = self.keepers.rolling_out().filter(|(secret_name, held)| {
+            let mut users = self.items.values().filter(|item| {
+                let key = item.object.key();
+                key.is_some_and(|key| key.secret_name() == *secret_name) && !item.object.deleting
+            });
+            users.all(|item| {
+                let content = item.content.as_ref().filter(|_| item.held.as_ref() == Some(*held));
+                content.is_some_and(|it| !distributed::has_another(state, &item.object.name, it))
+            })
+        });
+        let rolled_out: Vec<String> = rolling_out.map(|(secret_name, _)| secret_name.to_owned()).collect();
+        rolled_out.iter().for_each(|secret_name| self.keepers.set_rolled_out(secret_name, effects));
+    }
+}
+
+/// The registry granted these rights.
+fn take_rights(item: &mut Item, can_push: bool, effects: &mut Vec<Effect>) {
+    if item.can_push.replace(can_push) == Some(can_push) {
+        return;
+    }
+    item.needs_report = true;
+    if can_push {
+        effects.push(Event::warning(item, "CanPush", status::CAN_PUSH.to_owned()));
+    }
+}

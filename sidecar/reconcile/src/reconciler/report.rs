@@ -1,0 +1,204 @@
+//! What is told about each ImagePullSecret: its status and its finalizer; and what is done once with what nobody uses
+//! any more.
+
+use std::time::{Duration, Instant};
+
+use tcr::names::{FINALIZER, derived_secret_name};
+
+use super::Reconciler;
+use crate::effect::Effect;
+use crate::input::{Now, StoredCredential};
+use crate::status::{self, Facts};
+use credential_plan::Key;
+use custom_resource::{ImagePullSecretStatus, WriteFailure};
+
+/// The wait before stored credentials are listed again.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// Whether credentials whose last user went away while no controller ran were looked for. Once, when everything is
+/// settled: until then one of them may still be in use somewhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Remnants {
+    #[default]
+    Due,
+    DueAt(Instant),
+    InFlight,
+    Done,
+}
+
+impl Reconciler {
+    /// Writes the statuses and finalizers for which it is time; when there are more.
+    pub(super) fn report(&mut self, now: Now, effects: &mut Vec<Effect>) -> Option<Instant> {
+        if !self.listings.are_complete() {
+            return None;
+        }
+        for name in self.distributor.state_mut().moved() {
+            if let Some(item) = self.items.get_mut(&name) {
+                item.needs_report = true;
+            }
+        }
+        let is_settled = self.is_ready && self.distributor.is_settled();
+        let mut next = None;
+        if is_settled {
+            next = self.look_for_remnants(now.monotonic, effects);
+            self.look_for_old_copies(effects);
+        }
+        let retries = self.items.values_mut().filter_map(|item| item.retry_finalizing(now.monotonic));
+        next = retries.chain(next).min();
+        let names: Vec<String> = self
+            .items
+            .values()
+            .filter(|item| item.needs_report)
+            .map(|item| item.object.name.clone())
+            .collect();
+        for name in names {
+            self.finalize(&name, now.monotonic, effects);
+            let at = self.report_status(&name, is_settled, now, effects);
+            next = [next, at].into_iter().flatten().min();
+        }
+        next
+    }
+
+    /// Writes the status where it is time; when it is to be looked at again.
+    fn report_status(
+        &mut self,
+        name: &str,
+        is_settled: bool,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) -> Option<Instant> {
+        let item = self.items.get(name).filter(|item| item.awaits_status())?;
+        if let Some(at) = item.status_not_before(is_settled).filter(|at| *at > now.monotonic) {
+            return Some(at);
+        }
+        let status = self.status_of(name, now)?;
+        let item = self.items.get_mut(name)?;
+        if item.begin_writing_status(&status, now.monotonic) {
+            effects.push(Effect::WriteStatus { name: name.to_owned(), status: Box::new(status) });
+        }
+        None
+    }
+
+    fn status_of(&self, name: &str, now: Now) -> Option<ImagePullSecretStatus> {
+        let item = self.items.get(name)?;
+        let secret = derived_secret_name(name);
+        let state = self.distributor.state();
+        let sum = state.sum(name);
+        let conflict = match sum.conflicts {
+            0 => None,
+            _ => {
+                let foreign = state.observed().iter().filter(|(_, seen)| {
+                    seen.is_live() && seen.secrets.get(&secret).is_some_and(|found| !found.is_ours())
+                });
+                foreign.map(|(namespace, _)| &**namespace).min()
+            }
+        };
+        let failures = self
+            .distributor
+            .failures()
+            .filter(|(_, failed)| failed.image_pull_secret.as_deref().is_none_or(|failed| failed == name));
+        let failures = failures.map(|(namespace, failed)| WriteFailure {
+            kind: failed.kind.to_owned(),
+            namespaced_name: format!("{namespace}/{}", failed.name),
+            message: failed.message.clone(),
+        });
+        Some(status::status(&Facts {
+            name,
+            generation: item.object.generation,
+            deleting: item.object.deleting,
+            invalid: item.object.spec.as_ref().err().map(String::as_str),
+            sum,
+            hosts: &item.hosts,
+            has_content: item.content.is_some(),
+            can_push: item.can_push,
+            replaced: item.replaced.as_deref(),
+            lack: item.problem.as_ref().or(item.lack.as_ref()),
+            standing: item.standing(),
+            pending: item.rollout.pending(),
+            token_id: item.held.as_ref().and_then(|held| held.token_id.as_deref()),
+            expires_at: item.held.as_ref().and_then(|held| held.expires_at),
+            conflict,
+            contested: self.distributor.contested(name),
+            link: item.link.as_ref(),
+            nodes: self.links.nodes(),
+            failures: failures.collect(),
+            before: &item.written,
+            now: now.wall,
+        }))
+    }
+
+    /// Puts our finalizer on, or takes it off when nothing is left.
+    fn finalize(&mut self, name: &str, now: Instant, effects: &mut Vec<Effect>) {
+        let Some(item) = self.items.get(name) else { return };
+        let mut finalizers = item.object.finalizers.clone();
+        match (item.object.deleting, item.object.is_secured()) {
+            (false, false) => finalizers.push(FINALIZER.to_owned()),
+            (true, true) => {
+                if !self.is_cleaned(name, effects) {
+                    return;
+                }
+                finalizers.retain(|finalizer| finalizer != FINALIZER);
+            }
+            _ => return,
+        }
+        let Some(item) = self.items.get_mut(name) else { return };
+        if item.begin_finalizing(now) {
+            let (name, resource_version) = (name.to_owned(), item.object.resource_version.clone());
+            effects.push(Effect::WriteFinalizers { name, resource_version, finalizers });
+        }
+    }
+
+    /// Whether a deleted object has left nothing: references and Secrets first, then its part in the
+    /// credential, then its hosts entries.
+    fn is_cleaned(&mut self, name: &str, effects: &mut Vec<Effect>) -> bool {
+        let state = self.distributor.state();
+        if state.sum(name).leftovers > 0 || !state.observed().holding(&derived_secret_name(name)).is_empty() {
+            return false;
+        }
+        let Some(item) = self.items.get_mut(name) else { return false };
+        let key = item.object.key();
+        item.released = true;
+        self.keepers.settle(&self.items, effects);
+        self.settle_links(effects);
+        let shared = |key: &Key| {
+            let others = self.items.values().filter(|other| other.object.name != name && !other.released);
+            others.into_iter().any(|other| other.object.key().is_some_and(|it| it == *key))
+        };
+        let released = key.is_none_or(|key| shared(&key) || !self.keepers.is_kept(&key));
+        released && self.links.is_withdrawn(name)
+    }
+
+    /// When stored credentials are to be listed again; none where nothing but an event can change that.
+    fn look_for_remnants(&mut self, now: Instant, effects: &mut Vec<Effect>) -> Option<Instant> {
+        match self.remnants {
+            Remnants::InFlight | Remnants::Done => return None,
+            Remnants::DueAt(at) if at > now => return Some(at),
+            Remnants::Due | Remnants::DueAt(_) => {}
+        }
+        let is_sure = self
+            .items
+            .values()
+            .all(|item| item.object.spec.is_ok() && (item.lack.is_none() || item.object.deleting));
+        if is_sure {
+            self.remnants = Remnants::InFlight;
+            effects.push(Effect::ListStoredCredentials);
+        }
+        None
+    }
+
+    pub(super) fn take_stored(
+        &mut self,
+        stored: Option<Vec<StoredCredential>>,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(stored) = stored else {
+            self.remnants = Remnants::DueAt(now + RETRY);
+            return;
+        };
+        self.remnants = Remnants::Done;
+        stored.into_iter().for_each(|one| self.keepers.retire(one, effects));
+        // Those that are in use after all are taken back.
+        self.keepers.settle(&self.items, effects);
+    }
+}

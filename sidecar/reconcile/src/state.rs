@@ -1,0 +1,361 @@
+//! What the controller knows: what there is, what shall be, and how far it is. One task owns it, so
+//! there is no lock; nothing here waits or talks to anybody.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use distribution::job::Written;
+use distribution::mark::InstallationKey;
+use distribution::{
+    Account, Content, Desired, Digest, Distribution, Namespace, Observed, References, SeenSecret, Tally, Uid,
+    tally_one,
+};
+use distribution::{Placed, SeenNamespace};
+
+/// Names kept once for all their uses, at most.
+const MOST_SHARED_NAMES: usize = 4096;
+
+/// Contents whose words in marks are remembered; of another one a Secret is read.
+const MOST_WORDS: usize = 4096;
+
+/// What there is, what shall be, and the sums of both.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    observed: Observed,
+    desired: Desired,
+    sums: BTreeMap<String, Tally>,
+    /// ImagePullSecrets whose sums changed since somebody asked.
+    moved: BTreeSet<String>,
+    /// Uids of Secrets of ours that went out of sight: deleted, or without our label. Kept until one
+    /// is written again, because only the uid tells the two apart.
+    lost: HashMap<(Arc<str>, Arc<str>), Uid>,
+    /// Names that most namespaces have in common: `default`, and those of our Secrets.
+    shared: HashSet<Arc<str>>,
+    /// Lists that most ServiceAccounts have in common.
+    lists: HashSet<References>,
+    /// Makes the words that marks have for contents; without one marks say nothing.
+    key: Option<Arc<InstallationKey>>,
+    /// What those words stand for, as far as that is known.
+    words: HashMap<Digest, Digest>,
+}
+
+/// What came of something that was seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct News {
+    /// Whether it is news at all.
+    pub(crate) is_news: bool,
+    /// The ImagePullSecret for which somebody else undid what was done.
+    pub(crate) undone: Option<String>,
+}
+
+/// What is listed anew after a watch broke off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// ServiceAccounts.
+    Accounts,
+    /// Our Secrets.
+    Secrets,
+}
+
+impl State {
+    /// Nothing yet; marks are made with this key.
+    pub(crate) fn new(key: Arc<InstallationKey>) -> Self {
+        Self { key: Some(key), ..Self::default() }
+    }
+
+    /// What there is.
+    pub(crate) fn observed(&self) -> &Observed {
+        &self.observed
+    }
+
+    /// What shall be.
+    pub(crate) fn desired(&self) -> &Desired {
+        &self.desired
+    }
+
+    /// How far the ImagePullSecret is.
+    pub(crate) fn sum(&self, name: &str) -> Tally {
+        self.sums.get(name).copied().unwrap_or_default()
+    }
+
+    /// ImagePullSecrets whose sums changed since this was last asked: also where nothing was written, as when
+    /// a namespace goes.
+    pub(crate) fn moved(&mut self) -> BTreeSet<String> {
+        std::mem::take(&mut self.moved)
+    }
+
+    /// The uid of the Secret of ours that was last seen here and is out of sight.
+    pub(crate) fn lost(&self, namespace: &Arc<str>, secret: &str) -> Option<&Uid> {
+        self.lost.get(&(namespace.clone(), Arc::from(secret)))
+    }
+
+    /// A namespace is there. Whether that is news.
+    pub(crate) fn see_namespace(&mut self, seen: SeenNamespace) -> bool {
+        let SeenNamespace { name, terminating, labels } = seen;
+        self.observed.entry(&name);
+        self.change(&name, |namespace| {
+            let news =
+                !namespace.exists || namespace.terminating != terminating || namespace.labels != labels;
+            namespace.exists = true;
+            namespace.terminating = terminating;
+            namespace.labels = labels;
+            news
+        })
+        .is_news
+    }
+
+    /// A namespace is gone. What was seen in it stays until its own watch says that it is gone too: it may
+    /// be in the next namespace of that name, which this watch has yet to tell of.
+    pub(crate) fn lose_namespace(&mut self, name: &str) {
+        self.change(name, |namespace| {
+            let secrets = std::mem::take(&mut namespace.secrets);
+            // Nothing else says that those of others, and ours without their labels, are gone.
+            *namespace = Namespace {
+                secrets: secrets.into_iter().filter(|(_, seen)| seen.is_labelled()).collect(),
+                accounts: std::mem::take(&mut namespace.accounts),
+                ..Namespace::default()
+            };
+            true
+        });
+        self.forget_if_nothing(name);
+        self.lost.retain(|(namespace, _), _| &**namespace != name);
+    }
+
+    /// A ServiceAccount is there.
+    pub(crate) fn see_account(&mut self, placed: Placed<Account>) -> News {
+        let Placed { namespace, name, mut seen } = placed;
+        let name = self.share(&name);
+        seen.references = self.share_list(seen.references);
+        self.observed.entry(&namespace);
+        self.change(&namespace, |namespace| {
+            match namespace.accounts.get(&name) {
+                Some(known) if known.version() > seen.version() => {
+                    namespace.accounts.unmark(&name);
+                    return false;
+                }
+                _ => {}
+            }
+            namespace.accounts.insert(name, seen.clone()).as_ref() != Some(&seen)
+        })
+    }
+
+    /// A ServiceAccount is gone.
+    pub(crate) fn lose_account(&mut self, namespace: &str, name: &str) {
+        self.change(namespace, |namespace| namespace.accounts.remove(name).is_some());
+        self.forget_if_nothing(namespace);
+    }
+
+    /// A Secret of ours is there.
+    pub(crate) fn see_secret(&mut self, placed: Placed<SeenSecret>) -> News {
+        let Placed { namespace, name, mut seen } = placed;
+        if let SeenSecret::Ours { digest: Some(digest), unread: true, .. } = &mut seen {
+            *digest = self.words.get(digest).copied().unwrap_or(*digest);
+        }
+        let name = self.share(&name);
+        self.observed.entry(&namespace);
+        self.change(&namespace, |namespace| {
+            match namespace.secrets.get(&name) {
+                // Our own write, or what was read already.
+                Some(known) if known.version() == seen.version() && known.is_ours() && seen.is_unread() => {
+                    namespace.secrets.unmark(&name);
+                    return false;
+                }
+                Some(known) if known.version() > seen.version() => {
+                    namespace.secrets.unmark(&name);
+                    return false;
+                }
+                _ => {}
+            }
+            namespace.secrets.insert(name, seen.clone()).as_ref() != Some(&seen)
+        })
+    }
+
+    /// A Secret of ours is gone, or it is no longer labelled as ours. That is no news when a newer one of
+    /// the name is known.
+    pub(crate) fn lose_secret(&mut self, namespace: &str, name: &str, uid: &Uid) -> News {
+        let is_it = |found: &SeenSecret| matches!(found, SeenSecret::Ours { uid: known, .. } if known == uid);
+        let lost = self.change(namespace, |namespace| {
+            let there = namespace.secrets.get(name).is_some_and(is_it);
+            there && namespace.secrets.remove(name).is_some()
+        });
+        let wanted = self.desired.of_secret(name).is_some();
+        if lost.is_news && wanted && self.observed.get(namespace).is_some_and(Namespace::is_live) {
+            let key = (self.share(namespace), self.share(name));
+            self.lost.insert(key, uid.clone());
+        }
+        self.forget_if_nothing(namespace);
+        lost
+    }
+
+    /// A list of all objects of a kind begins.
+    pub(crate) fn begin_listing(&mut self, kind: Kind) {
+        for (_, namespace) in self.observed.iter_mut() {
+            match kind {
+                Kind::Accounts => namespace.accounts.mark(),
+                Kind::Secrets => namespace.secrets.mark(),
+            }
+        }
+    }
+
+    /// The list is complete: what it did not have is gone. Namespaces for which that is news.
+    pub(crate) fn end_listing(&mut self, kind: Kind) -> Vec<Arc<str>> {
+        let names: Vec<Arc<str>> = self.observed.names().cloned().collect();
+        let sweep = |namespace: &mut Namespace| match kind {
+            Kind::Accounts => namespace.accounts.sweep(|_| true),
+            // What is not ours is not in the list either.
+            Kind::Secrets => namespace.secrets.sweep(SeenSecret::is_ours),
+        };
+        names.into_iter().filter(|name| self.change(name, sweep).is_news).collect()
+    }
+
+    /// Tells what marks mean by this content.
+    pub(crate) fn know(&mut self, content: &Content) {
+        let Some(key) = &self.key else { return };
+        let (word, digest) = (key.tag(content.digest()).unknown(), content.digest());
+        if self.words.len() >= MOST_WORDS {
+            self.words.clear();
+        }
+        if self.words.insert(word, digest).is_some() {
+            return;
+        }
+        for (_, namespace) in self.observed.iter_mut() {
+            namespace.secrets.values_mut().for_each(|secret| match secret {
+                SeenSecret::Ours { digest: Some(known), .. } if *known == word => *known = digest,
+                _ => {}
+            });
+        }
+    }
+
+    /// What was looked at; for each the ImagePullSecret for which that shows that somebody undid what was done.
+    pub(crate) fn looked(&mut self, namespace: &Arc<str>, looked: Vec<Written>) -> Vec<(String, News)> {
+        let mut news = Vec::new();
+        for one in looked {
+            match one {
+                Written::Secret { name, seen: Some(seen) } if seen.is_ours() => {
+                    self.lost.remove(&(namespace.clone(), Arc::from(&*name)));
+                    let placed =
+                        Placed { namespace: (&**namespace).into(), name: name.as_str().into(), seen };
+                    news.push((name, self.see_secret(placed)));
+                }
+                other => self.written(namespace, vec![other]),
+            }
+        }
+        news
+    }
+
+    /// What was written, from the API server's answers, so that the watch's echo is no news.
+    pub(crate) fn written(&mut self, namespace: &Arc<str>, written: Vec<Written>) {
+        for one in written {
+            match one {
+                Written::Secret { name, seen: Some(seen) } => {
+                    self.lost.remove(&(namespace.clone(), Arc::from(&*name)));
+                    self.see_secret(Placed { namespace: (&**namespace).into(), name: name.into(), seen });
+                }
+                Written::Secret { name, seen: None } => {
+                    drop(self.change(namespace, |namespace| namespace.secrets.remove(&name).is_some()));
+                }
+                Written::Account(account) => drop(self.see_account(account)),
+                Written::AccountGone { name } => self.lose_account(namespace, &name),
+            }
+        }
+    }
+
+    /// What an ImagePullSecret asks for now. Whether that makes other plans.
+    pub(crate) fn ask(&mut self, name: &str, distribution: Distribution) -> bool {
+        if self.desired.get(name).is_some_and(|known| known.plans_like(&distribution)) {
+            return false;
+        }
+        if let Some(content) = &distribution.content {
+            self.know(content);
+        }
+        self.desired.set(name, distribution);
+        self.sum_up(name);
+        true
+    }
+
+    /// An ImagePullSecret is gone.
+    pub(crate) fn forget(&mut self, name: &str) {
+        self.desired.remove(name);
+        self.sums.remove(name);
+    }
+
+    fn sum_up(&mut self, name: &str) {
+        let Some(distribution) = self.desired.get(name) else { return };
+        let mut sum = Tally::default();
+        for (namespace, seen) in self.observed.iter() {
+            sum += tally_one(namespace, seen, name, distribution);
+        }
+        self.sums.insert(name.to_owned(), sum);
+    }
+
+    /// Changes a namespace that is known and keeps the sums. It is news when `change` says so.
+    fn change(&mut self, name: &str, change: impl FnOnce(&mut Namespace) -> bool) -> News {
+        let Some(namespace) = self.observed.get_mut(name) else { return News::default() };
+        let tallies = |namespace: &Namespace, desired: &Desired| -> Vec<Tally> {
+            desired.iter().map(|(ips, distribution)| tally_one(name, namespace, ips, distribution)).collect()
+        };
+        let before = tallies(namespace, &self.desired);
+        if !change(namespace) {
+            return News::default();
+        }
+        let mut undone = None;
+        let after = tallies(namespace, &self.desired);
+        for ((ips, _), (before, after)) in self.desired.iter().zip(before.into_iter().zip(after)) {
+            if before != after
+                && let Some(sum) = self.sums.get_mut(ips)
+            {
+                *sum -= before;
+                *sum += after;
+                if !self.moved.contains(ips) {
+                    self.moved.insert(ips.to_owned());
+                }
+                if after.is_undone_from(&before) {
+                    undone.get_or_insert_with(|| ips.to_owned());
+                }
+            }
+        }
+        News { is_news: true, undone }
+    }
+
+    /// The last trace of a namespace whose own deletion was seen first.
+    fn forget_if_nothing(&mut self, name: &str) {
+        if self
+            .observed
+            .get(name)
+            .is_some_and(|it| !it.exists && it.accounts.is_empty() && it.secrets.is_empty())
+        {
+            self.observed.remove(name);
+        }
+    }
+
+    fn share_list(&mut self, list: References) -> References {
+        if let Some(shared) = self.lists.get(&list) {
+            return shared.clone();
+        }
+        let list: References = list.iter().map(|name| self.share(name)).collect();
+        if self.lists.len() >= MOST_SHARED_NAMES {
+            // Those that nobody has any more.
+            self.lists.retain(|list| Arc::strong_count(list) > 1);
+        }
+        if self.lists.len() < MOST_SHARED_NAMES {
+            self.lists.insert(list.clone());
+        }
+        list
+    }
+
+    fn share(&mut self, name: &str) -> Arc<str> {
+        if let Some(shared) = self.shared.get(name) {
+            return shared.clone();
+        }
+        let name: Arc<str> = name.into();
+        if self.shared.len() < MOST_SHARED_NAMES {
+            self.shared.insert(name.clone());
+        }
+        name
+    }
+}
+
+#[cfg(test)]
+mod interleaving;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,267 @@
+//! The status of an ImagePullSecret, from what is known about it. Pure.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use serde_json::{Value, json};
+use tcr::names::derived_secret_name;
+
+use crate::nodes::Nodes;
+use crate::object::Lack;
+use credential_plan::rollout::Standing;
+use custom_resource::{ImagePullSecretStatus, MOST_FAILURES, PendingCredential, WriteFailure};
+use distribution::Tally;
+
+/// Everything that a status tells.
+#[derive(Clone, Debug)]
+pub struct Facts<'a> {
+    /// The ImagePullSecret.
+    pub name: &'a str,
+    /// The generation of the spec that all this is about.
+    pub generation: i64,
+    /// It is being deleted.
+    pub deleting: bool,
+    /// What is wrong with its spec.
+    pub invalid: Option<&'a str>,
+    /// How far it is.
+    pub sum: Tally,
+    /// The hosts its Secret is for.
+    pub hosts: &'a [String],
+    /// Whether it has a credential.
+    pub has_content: bool,
+    /// Whether the credential may also push, once the registry said so.
+    pub can_push: Option<bool>,
+    /// Why the credential before it was replaced.
+    pub replaced: Option<&'a str>,
+    /// Why it has no credential, or why the one it has cannot be kept up.
+    pub lack: Option<&'a Lack>,
+    /// How it stands with a credential that the spec itself gives; nothing else is wrong with it then.
+    pub standing: Option<Standing>,
+    /// The credential that waits for its registry's verdict.
+    pub pending: Option<PendingCredential>,
+    /// Id of a long-term credential.
+    pub token_id: Option<&'a str>,
+    /// When the credential ends.
+    pub expires_at: Option<Timestamp>,
+    /// A namespace where somebody else's Secret is in the way.
+    pub conflict: Option<&'a str>,
+    /// Objects that somebody else keeps changing back: how many, and one of them.
+    pub contested: Option<(usize, String)>,
+    /// The private link, when it is asked for.
+    pub link: Option<&'a Link>,
+    /// How far the nodes are with the entries for their hosts files.
+    pub nodes: Option<&'a Nodes>,
+    /// Writes that failed last.
+    pub failures: Vec<WriteFailure>,
+    /// The status there is.
+    pub before: &'a ImagePullSecretStatus,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// The private link of an instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Nodes resolve the domains to it.
+    pub is_up: bool,
+    /// A word.
+    pub reason: &'static str,
+    /// A sentence.
+    pub message: String,
+}
+
+/// A condition before it is compared with the one there is.
+struct Said {
+    kind: &'static str,
+    status: &'static str,
+    reason: String,
+    message: String,
+}
+
+impl Said {
+    fn new(kind: &'static str, holds: bool, reason: &str, message: String) -> Self {
+        Self { kind, status: if holds { "True" } else { "False" }, reason: reason.to_owned(), message }
+    }
+
+    /// What is not known keeps nobody waiting.
+    fn fails(&self) -> bool {
+        self.status == "False"
+    }
+}
+
+/// The status.
+pub fn status(facts: &Facts<'_>) -> ImagePullSecretStatus {
+    let Tally { secrets_desired, secrets_success, accounts_desired, accounts_success, .. } = facts.sum;
+    let (credential, distributed, conflicts) = (credential(facts), distributed(facts), conflicts(facts));
+    let link = facts.link.map(|link| Said::new("PrivateLink", link.is_up, link.reason, link.message.clone()));
+    let ready = ready(facts, &credential, &distributed, link.as_ref());
+    let said = [Some(ready), Some(credential), Some(distributed), link, Some(conflicts), can_push(facts)];
+    let mut failures = facts.failures.clone();
+    failures.sort_by(|a, b| a.namespaced_name.cmp(&b.namespaced_name));
+    failures.truncate(MOST_FAILURES);
+    ImagePullSecretStatus {
+        observed_generation: Some(facts.generation),
+        conditions: said.into_iter().flatten().map(|said| condition(said, facts)).collect(),
+        hosts: facts.hosts.to_vec(),
+        secrets_desired: Some(secrets_desired),
+        secrets_success: Some(secrets_success),
+        s_as_desired: Some(accounts_desired),
+        s_as_success: Some(accounts_success),
+        token_id: facts.token_id.map(str::to_owned),
+        expires_at: facts.expires_at.map(Time),
+        pending_credential: facts.pending.clone(),
+        // Of interest to those who ask for entries only.
+        nodes: facts.link.and(facts.nodes).map(Nodes::status),
+        failures,
+    }
+}
+
+/// What stands in the way of the next credential and not of the one there is.
+const STILL_VALID: [&str; 3] = ["CloudFailed", "SuccessorUntried", "SuccessorRefused"];
+
+fn ready(facts: &Facts<'_>, credential: &Said, distributed: &Said, link: Option<&Said>) -> Said {
+    let first = [Some(credential), Some(distributed), link].into_iter().flatten().find(|said| said.fails());
+    match first {
+        _ if facts.deleting => Said::new("Ready", false, "Deleting", distributed.message.clone()),
+        Some(said) => Said::new("Ready", false, &said.reason, said.message.clone()),
+        None => Said::new("Ready", true, "Ready", distributed.message.clone()),
+    }
+}
+
+fn credential(facts: &Facts<'_>) -> Said {
+    let kind = "CredentialValid";
+    if let Some(Standing { is_valid, reason, message }) = &facts.standing {
+        let status = match is_valid {
+            Some(true) => "True",
+            Some(false) => "False",
+            None => "Unknown",
+        };
+        return Said { kind, status, reason: (*reason).to_owned(), message: message.clone() };
+    }
+    match (facts.lack, facts.has_content) {
+        // The one that there is still works; the reason says what must be done before it ends.
+        (Some(lack), true) if STILL_VALID.contains(&lack.reason) => {
+            Said::new(kind, true, lack.reason, lack.message.clone())
+        }
+        (Some(lack), _) => Said::new(kind, false, lack.reason, lack.message.clone()),
+        (None, true) => {
+            let before = facts.replaced.map(|why| format!("; the one before was replaced: {why}"));
+            Said::new(kind, true, "Valid", format!("there is a credential{}", before.unwrap_or_default()))
+        }
+        (None, false) => Said::new(kind, false, "Pending", "the credential is being obtained".to_owned()),
+    }
+}
+
+/// What is wrong with a credential that may also push.
+pub const CAN_PUSH: &str = "the credential may also push: whoever reads the Secret may change images; use an identity \
+                            that may only pull (tcr:PullRepository)";
+
+/// What a registry granted, once it was asked. Whoever can read the Secret in any namespace has these rights.
+fn can_push(facts: &Facts<'_>) -> Option<Said> {
+    let kind = "CanPush";
+    Some(match facts.can_push? {
+        true => Said::new(kind, true, "PushGranted", CAN_PUSH.to_owned()),
+        false => {
+            Said::new(kind, false, "PullOnly", "the registry grants no pushing that was seen".to_owned())
+        }
+    })
+}
+
+fn distributed(facts: &Facts<'_>) -> Said {
+    let Tally { secrets_desired, secrets_success, accounts_desired, accounts_success, leftovers, .. } =
+        facts.sum;
+    let kind = "Distributed";
+    let progress = format!(
+        "{secrets_success} of {secrets_desired} namespaces have the Secret {}, {accounts_success} of {accounts_desired} \
+         ServiceAccounts refer to it",
+        derived_secret_name(facts.name)
+    );
+    let complete = secrets_success == secrets_desired && accounts_success == accounts_desired;
+    match facts {
+        Facts { deleting: true, .. } => Said::new(
+            kind,
+            false,
+            "Deleting",
+            format!("{leftovers} Secrets and references are left to remove"),
+        ),
+        Facts { invalid: Some(problem), .. } => Said::new(kind, false, "InvalidSpec", (*problem).to_owned()),
+        _ if leftovers > 0 => {
+            Said::new(kind, false, "Removing", format!("{progress}; {leftovers} are left to remove"))
+        }
+        _ if complete => Said::new(kind, true, "Complete", progress),
+        Facts { has_content: false, .. } => Said::new(kind, false, "NoCredential", progress),
+        Facts { failures, .. } if !failures.is_empty() => Said::new(
+            kind,
+            false,
+            "WritesFailed",
+            format!("{progress}; some writes failed: see status.failures"),
+        ),
+        _ if facts.sum.conflicts > 0 => Said::new(kind, false, "Conflicts", progress),
+        _ => Said::new(kind, false, "Progressing", progress),
+    }
+}
+
+fn conflicts(facts: &Facts<'_>) -> Said {
+    let kind = "Conflicts";
+    match (facts.sum.conflicts, &facts.contested) {
+        (0, None) => Said::new(kind, false, "None", "no Secret of somebody else is in the way".to_owned()),
+        (0, Some((count, example))) => Said::new(
+            kind,
+            true,
+            "Contested",
+            format!(
+                "{count} objects are changed back again and again, such as {example}; they are repaired ever less often: \
+                 see the Event"
+            ),
+        ),
+        (count, _) => {
+            let example =
+                facts.conflict.map(|namespace| format!(", such as {namespace}")).unwrap_or_default();
+            let secret = derived_secret_name(facts.name);
+            Said::new(
+                kind,
+                true,
+                "ForeignSecret",
+                format!(
+                    "{count} namespaces{example}, have a Secret {secret} of somebody else: it is left alone; delete it, or set \
+                 spec.conflictPolicy to adopt or overwrite"
+                ),
+            )
+        }
+    }
+}
+
+fn condition(said: Said, facts: &Facts<'_>) -> Condition {
+    let Said { kind, status, reason, message } = said;
+    let before = facts
+        .before
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == kind && condition.status == status);
+    Condition {
+        type_: kind.to_owned(),
+        status: status.to_owned(),
+        reason,
+        message,
+        observed_generation: Some(facts.generation),
+        // In whole seconds, as the API server keeps it.
+        last_transition_time: before.map_or_else(
+            || Time(Timestamp::from_second(facts.now.as_second()).unwrap_or(facts.now)),
+            |condition| condition.last_transition_time.clone(),
+        ),
+    }
+}
+
+/// A merge patch that makes an object's status this one: what is not there any more is null.
+pub fn merge_patch(status: &ImagePullSecretStatus) -> serde_json::Result<Value> {
+    let mut patch = json!({
+        "conditions": null, "hosts": null, "tokenId": null, "expiresAt": null, "pendingCredential": null, "nodes": null,
+        "failures": null,
+    });
+    if let (Some(patch), Value::Object(fields)) = (patch.as_object_mut(), serde_json::to_value(status)?) {
+        patch.extend(fields);
+    }
+    Ok(json!({"status": patch}))
+}
+
+#[cfg(test)]
+mod tests;
