@@ -1,7 +1,7 @@
 //! The one task that keeps the state: takes what watches and keepers tell, hands jobs to writers, and
 //! reports how far each ImagePullSecret is.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,6 +15,7 @@ use super::Settings;
 use super::announce::{Announcement, Announcer};
 use super::backlog::Backlog;
 use super::execute::{Ended, FailedWrite, Hand, Job, Report, Written, carry_out};
+use super::failures::{Failures, Remembered};
 use super::item::{Checks, Item};
 use super::keepers::Keepers;
 use super::links::Links;
@@ -31,7 +32,10 @@ use super::watch_streams::{self, Sighting};
 use credential::Key;
 use credential::keeper::News;
 use distribution::mark::InstallationKey;
-use distribution::{Change, Content, Contests, Namespace, SeenSecret, Target, TargetKind, plan};
+use distribution::order::hold_back;
+use distribution::{
+    Change, Content, Contests, Distribution, Namespace, SeenSecret, Target, TargetKind, plan,
+};
 use tcr::names::derived_secret_name;
 
 mod sightings;
@@ -44,8 +48,6 @@ const BULK_WRITERS: usize = 28;
 const BATCH: usize = 512;
 /// How often a Secret of somebody else that is in the way is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(300);
-/// Failed writes that are remembered.
-const MOST_FAILURES: usize = 1000;
 
 /// What the core takes in.
 #[derive(Debug)]
@@ -84,7 +86,7 @@ pub(super) struct Core {
     pub(super) keepers: Keepers,
     pub(super) links: Links,
     pub(super) passwords: Passwords,
-    pub(super) failures: HashMap<Arc<str>, FailedWrite>,
+    pub(super) failures: Failures,
     pub(super) reports: JoinSet<Reported>,
     pub(super) login_checks: JoinSet<LoginChecked>,
     pub(super) queue: Queue,
@@ -149,7 +151,7 @@ impl Core {
             keepers,
             links,
             passwords: Passwords::default(),
-            failures: HashMap::new(),
+            failures: Failures::default(),
             reports: JoinSet::new(),
             login_checks: JoinSet::new(),
             queue: Queue::default(),
@@ -338,9 +340,21 @@ impl Core {
             return Some(Job { namespace: namespace.clone(), look, changes: Vec::new() });
         }
         let changes = plan(namespace, seen, self.state.desired());
-        let changes: Vec<_> = self
-            .contests
-            .hold_back(namespace, changes, now)
+        if self.failures.is_any_in(namespace) {
+            let planned: BTreeSet<_> = changes.iter().map(Change::target).collect();
+            let is_to_be_read = |name: &str| {
+                let wants = |(_, it): (_, &Distribution)| it.content.is_some() && it.wants(namespace, seen);
+                seen.secrets.get(name).is_some_and(SeenSecret::is_unread)
+                    && self.state.desired().of_secret(name).is_some_and(wants)
+            };
+            let is_wanted = |(kind, name): (TargetKind, &str)| {
+                planned.contains(&(kind, name.into())) || (kind == TargetKind::Secret && is_to_be_read(name))
+            };
+            if self.failures.retain(namespace, is_wanted) {
+                self.items.values_mut().for_each(|item| item.dirty = true);
+            }
+        }
+        let changes: Vec<_> = hold_back(changes, |kind, name| self.is_held(namespace, kind, name, now))
             .into_iter()
             .map(|change| {
                 let known = match &change {
@@ -371,8 +385,7 @@ impl Core {
             let SeenSecret::Ours { digest, labelled, marked, unread: true, .. } = secret else { return None };
             let (_, distribution) = self.state.desired().of_secret(name)?;
             let content = distribution.content.clone().filter(|_| distribution.wants(place, seen))?;
-            let target = Target { namespace: place.clone(), kind: TargetKind::Secret, name: name.into() };
-            if self.contests.held_until(&target, now).is_some() {
+            if self.is_held(place, TargetKind::Secret, name, now) {
                 return None;
             }
             // A Secret without a mark is one of a release that made none: it may wait.
@@ -380,6 +393,12 @@ impl Core {
             Some(Unread { secret: name.to_owned(), content, is_as_wanted })
         };
         seen.secrets.iter().filter_map(unread).collect()
+    }
+
+    /// Whether the object is left as it is for now: somebody fights for it, or it was refused.
+    fn is_held(&self, namespace: &Arc<str>, kind: TargetKind, name: &str, now: Instant) -> bool {
+        let target = Target { namespace: namespace.clone(), kind, name: name.into() };
+        self.contests.held_until(&target, now).is_some() || self.failures.holds(namespace, kind, name, now)
     }
 
     fn look_again(&self, namespace: &Arc<str>, now: Instant) -> Vec<(String, Content)> {
@@ -395,7 +414,7 @@ impl Core {
         foreign.filter_map(again).collect()
     }
 
-    fn take_report(&mut self, Report { namespace, looked, written, ended, took }: Report) {
+    fn take_report(&mut self, Report { namespace, looked, written, failed, ended, took }: Report) {
         let now = Instant::now();
         self.numbers.took(took);
         self.numbers.wrote(written.len());
@@ -405,39 +424,75 @@ impl Core {
                 self.announce_conflict(&namespace, name);
             }
         }
+        written.iter().for_each(|one| self.failures.succeed(&namespace, one.kind(), one.name()));
+        let has_deleted = written.iter().any(|one| matches!(one, Written::Secret { seen: None, .. }));
         let has_looked = !looked.is_empty();
         for (name, news) in self.state.looked(&namespace, looked) {
             self.take_drift(&namespace, TargetKind::Secret, &name.into(), news);
         }
         self.state.written(&namespace, written);
+        let waits_alone = self.take_failed(&namespace, failed, now);
+        if has_deleted {
+            self.failures.make_room(&namespace, now);
+        }
+        if ended == Ended::Overtaken {
+            self.numbers.overtaken();
+        }
         let end = match ended {
-            Ended::Done => {
-                self.failures.remove(&namespace);
-                End::Done
-            }
-            Ended::Overtaken => {
-                self.numbers.overtaken();
-                End::Overtaken
-            }
-            Ended::Failed(failed) => {
-                self.numbers.failed();
-                tracing::warn!(%namespace, kind = failed.kind, name = failed.name, message = failed.message, "a write failed; trying again");
-                if self.failures.len() < MOST_FAILURES || self.failures.contains_key(&namespace) {
-                    self.failures.insert(namespace.clone(), failed);
-                }
-                End::Failed
-            }
+            Ended::Unanswered => End::Failed,
+            _ if !waits_alone => End::Failed,
+            Ended::Overtaken => End::Overtaken,
+            Ended::Done | Ended::NamespaceGoing | Ended::OutOfTime => End::Done,
         };
         self.finish(&namespace, end, now);
-        if has_looked {
+        if has_looked || ended == Ended::OutOfTime {
             self.queue.push(&namespace, Lane::Urgent);
         }
         self.items.values_mut().for_each(|item| item.dirty = true);
     }
 
+    /// Remembers what was refused; whether each waits by itself.
+    fn take_failed(&mut self, namespace: &Arc<str>, failed: Vec<FailedWrite>, now: Instant) -> bool {
+        let mut told: BTreeMap<String, (String, usize)> = BTreeMap::new();
+        let mut waits_alone = true;
+        for one in failed {
+            self.numbers.failed();
+            let (kind, owners) = (one.kind.as_str(), one.image_pull_secrets.clone());
+            let text = format!("{kind} {namespace}/{}: {}", one.name, one.message);
+            let name = self.state.share(&one.name);
+            let Remembered { is_remembered, new_for } =
+                self.failures.fail(namespace, name, one, now, random());
+            waits_alone &= is_remembered;
+            match is_remembered && new_for.is_empty() {
+                true => tracing::debug!(text, "a write failed again; trying again later"),
+                false => tracing::warn!(text, "a write failed; trying again"),
+            }
+            for owner in owners {
+                let Some(item) = self.items.get(&owner) else { continue };
+                if self.failures.may_tell(&owner, new_for.contains(&owner), item.object.deleting) {
+                    told.entry(owner).or_insert((text.clone(), 0)).1 += 1;
+                }
+            }
+        }
+        for (name, (text, count)) in told {
+            let Some(item) = self.items.get(&name) else { continue };
+            let more =
+                if count > 1 { format!(" (and {} more in {namespace})", count - 1) } else { String::new() };
+            self.announcer.say(Announcement {
+                uid: item.object.uid.clone(),
+                name,
+                warning: true,
+                reason: "WritesFailed",
+                message: format!("cannot write {text}{more}; trying again, everything else goes on"),
+            });
+        }
+        waits_alone
+    }
+
     fn finish(&mut self, namespace: &Arc<str>, end: End, now: Instant) {
         self.queue.finish(namespace, end, now, random());
-        if let Some(at) = self.contests.next_in(namespace, now) {
+        let next = [self.contests.next_in(namespace, now), self.failures.next_in(namespace, now)];
+        if let Some(at) = next.into_iter().flatten().min() {
             self.queue.push_at(namespace, at);
         }
         let Some(at) = self.look_at.get(namespace).copied() else { return };

@@ -45,6 +45,7 @@ pub mod write_limits;
 mod backlog;
 mod core;
 mod drift;
+mod failures;
 pub mod installation_key;
 mod item;
 mod keepers;

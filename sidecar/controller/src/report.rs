@@ -20,7 +20,7 @@ use super::status::{self, Facts};
 use credential::Key;
 use credential::keeper::News;
 use credential::store::{Document, Store};
-use custom_resource::{ImagePullSecret, ImagePullSecretStatus, WriteFailure};
+use custom_resource::{ImagePullSecret, ImagePullSecretStatus};
 use distribution::Target;
 use kubernetes::api_error::{ApiError, within};
 
@@ -63,20 +63,21 @@ impl Core {
 
     fn report_one(&mut self, name: &str, settled: bool, now: Instant) -> Option<Instant> {
         self.finalize(name);
-        let status = self.status_of(name)?;
-        let item = self.items.get_mut(name)?;
+        let item = self.items.get(name)?;
         if item.writing {
             // Looked at again when that one is through.
-            return None;
-        }
-        if status == item.written {
-            item.dirty = false;
             return None;
         }
         let pause = item.written_at.map(|at| at + PAUSE).filter(|_| !settled);
         let due = [pause, item.not_before].into_iter().flatten().max().filter(|due| *due > now);
         if due.is_some() {
             return due;
+        }
+        let status = self.status_of(name)?;
+        let item = self.items.get_mut(name)?;
+        if status == item.written {
+            item.dirty = false;
+            return None;
         }
         item.dirty = false;
         item.writing = true;
@@ -109,15 +110,6 @@ impl Core {
                 foreign.map(|(namespace, _)| &**namespace).min()
             }
         };
-        let failures = self
-            .failures
-            .iter()
-            .filter(|(_, failed)| failed.image_pull_secret.as_deref().is_none_or(|failed| failed == name));
-        let failures = failures.map(|(namespace, failed)| WriteFailure {
-            kind: failed.kind.to_owned(),
-            namespaced_name: format!("{namespace}/{}", failed.name),
-            message: failed.message.clone(),
-        });
         let standing = item.standing();
         Some(status::status(&Facts {
             name,
@@ -138,7 +130,7 @@ impl Core {
             contested: self.contested(name),
             link: item.link.as_ref(),
             nodes: self.links.nodes(),
-            failures: failures.collect(),
+            failures: self.failures.of(name),
             before: &item.written,
             now: Timestamp::now(),
         }))

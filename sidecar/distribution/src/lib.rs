@@ -17,6 +17,7 @@ pub mod identity;
 pub mod mark;
 pub mod name_map;
 pub mod observed;
+pub mod order;
 pub mod plan;
 pub mod reference;
 pub mod secret;

@@ -205,7 +205,7 @@ impl Core {
         self.state.lose_namespace(name);
         self.queue.forget(name);
         self.backlog.forget(name);
-        self.failures.remove(name);
+        self.failures.forget(name);
         self.changed.remove(name);
         self.look_at.remove(name);
         self.contests.forget(name);
