@@ -135,7 +135,7 @@ impl Evaluation {
                 Err(reason) => format!("cannot understand the policy's answer: {reason}"),
             },
             Outcome::DeadlineExceeded => {
-                return Self::too_late(request);
+                return Self::too_late(request.uid());
             }
             Outcome::GuestError(message) | Outcome::Trap(message) => {
                 format!("Guest call failure: {message}")
@@ -145,18 +145,18 @@ impl Evaluation {
                 limit >> 20
             ),
         };
-        Self::failed(request, format!("internal server error: {failure}"))
+        Self::failed(request.uid(), format!("internal server error: {failure}"))
     }
 
     /// No verdict, because the host has none to give.
-    pub(crate) fn failed(request: &Request<'_>, reason: impl Into<String>) -> Self {
-        let response = AdmissionResponse::refusal(request.uid(), reason, Some(500));
+    pub(crate) fn failed(uid: &str, reason: impl Into<String>) -> Self {
+        let response = AdmissionResponse::refusal(uid, reason, Some(500));
         Self { response, mutated_object: None, failed: true }
     }
 
     /// No verdict in time.
-    pub(crate) fn too_late(request: &Request<'_>) -> Self {
-        Self::failed(request, DEADLINE_EXCEEDED)
+    pub(crate) fn too_late(uid: &str) -> Self {
+        Self::failed(uid, DEADLINE_EXCEEDED)
     }
 
     fn of_verdict(request: &Request<'_>, verdict: Verdict<'_>) -> Self {
@@ -173,7 +173,7 @@ impl Evaluation {
                 Ok(patch) => patch,
                 Err(error) => {
                     let message = format!("internal server error: cannot compare the objects: {error}");
-                    return Self::failed(request, message);
+                    return Self::failed(request.uid(), message);
                 }
             },
         };

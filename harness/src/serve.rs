@@ -30,6 +30,7 @@ mod time_limit;
 mod turns;
 
 pub use reviewer::{OnHostFailure, Reviewer, ServedPolicy};
+pub use turns::most_reviews;
 
 use certificate::Certificate;
 use health::Health;

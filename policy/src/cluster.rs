@@ -91,6 +91,19 @@ fn read_service_account(object: &[u8]) -> Result<ServiceAccountView, Malformed> 
     Ok(view)
 }
 
+/// What is looked at of an ImagePullSecret: no password. In the order of their names, as the SDK sends a set.
+const IMAGE_PULL_SECRET_FIELDS: &[&str] = &[
+    "metadata.deletionTimestamp",
+    "metadata.name",
+    "spec.docker.server",
+    "spec.namespaceSelector",
+    "spec.namespaces",
+    "spec.serviceAccounts",
+    "spec.tcr.domains",
+    "spec.tcr.instanceId",
+    "status.hosts",
+];
+
 /// The cluster's ImagePullSecrets as a list in JSON, without anything that is secret: the host
 /// prunes what the masks do not name.
 pub(crate) fn image_pull_secrets(cluster: &dyn Cluster) -> Result<Vec<u8>, String> {
@@ -104,17 +117,7 @@ pub(crate) fn image_pull_secrets(cluster: &dyn Cluster) -> Result<Vec<u8>, Strin
             ("field_selector", None),
         ],
         b"",
-        &[
-            "metadata.deletionTimestamp",
-            "metadata.name",
-            "spec.docker.server",
-            "spec.namespaceSelector",
-            "spec.namespaces",
-            "spec.serviceAccounts",
-            "spec.tcr.domains",
-            "spec.tcr.instanceId",
-            "status.hosts",
-        ],
+        IMAGE_PULL_SECRET_FIELDS,
     );
     cluster.ask("list_resources_all", &request)
 }

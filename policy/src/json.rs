@@ -18,7 +18,7 @@ mod escape;
 pub(crate) mod tests;
 mod value;
 
-pub(crate) use value::value;
+pub(crate) use value::{text, value};
 
 /// JSON text that cannot be followed. One word, because most functions here return it and wasm
 /// has no cheap way to return more.

@@ -3,13 +3,13 @@
 
 use std::borrow::Cow;
 
+use kubewarden_policy_sdk::settings::SettingsValidationResponse;
 use tcr::names::{CONTROLLER_USERNAME, TCR_ROOT_DOMAIN};
 use tcr::sentence::joined;
 
 use crate::error::Error;
 use crate::json::{self, Malformed, Scanner};
 use crate::registry::{Entry, Registry, Wanted, strings};
-use crate::verdict::write_string;
 
 mod check;
 mod prepared;
@@ -121,13 +121,9 @@ impl<'a> Source<'a> {
 /// Checks settings as the host passes them (the bare object) and answers with every mistake.
 pub fn validate_settings(payload: &[u8]) -> Vec<u8> {
     let mistakes = mistakes(payload);
-    if mistakes.is_empty() {
-        return b"{\"valid\":true,\"message\":null}".to_vec();
-    }
-    let mut response = b"{\"valid\":false,\"message\":".to_vec();
-    write_string(&joined(&mistakes, "; "), &mut response);
-    response.push(b'}');
-    response
+    let message = (!mistakes.is_empty()).then(|| joined(&mistakes, "; "));
+    let response = SettingsValidationResponse { valid: message.is_none(), message };
+    json::text(&response)
 }
 
 /// Every mistake of settings as the host passes them, in the order of the fields.

@@ -32,6 +32,8 @@ mod partition;
 mod pods;
 #[path = "control_plane/rbac.rs"]
 mod rbac;
+#[path = "control_plane/refusals.rs"]
+mod refusals;
 #[path = "control_plane/registry.rs"]
 mod registry;
 #[path = "control_plane/status.rs"]

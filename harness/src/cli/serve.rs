@@ -17,7 +17,7 @@ use crate::host_capabilities::{Grants, HostCapabilities, Unavailable};
 use crate::metadata::Metadata;
 use crate::policies_file::{self, Served};
 use crate::serve::certificate::Source;
-use crate::serve::{OnHostFailure, Reviewer, ServeOptions, ServedPolicy, serve};
+use crate::serve::{OnHostFailure, Reviewer, ServeOptions, ServedPolicy, most_reviews, serve};
 use crate::{Host, HostOptions, ModuleCache, Policy};
 
 const EXAMPLES: &str = "\
@@ -76,7 +76,8 @@ pub struct Serve {
     #[arg(long, value_name = "NAMESPACE/NAME", conflicts_with = "cert_file", value_parser = secret)]
     cert_secret: Option<(String, String)>,
 
-    /// Reviews at a time [default: the number of processors]
+    /// Reviews at a time; one that takes longer than 10 ms goes on beside these, so many and one more of each policy
+    /// [default: the number of processors]
     #[arg(long, env = "KUBEWARDEN_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
 
@@ -166,8 +167,8 @@ impl Serve {
         let workers = self.workers.map_or(processors, usize::from);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(processors.min(4))
-            // Each worker has one while it asks a policy; the rest is for files.
-            .max_blocking_threads(workers + 2)
+            // Each review has one while a policy is asked; the rest is for files.
+            .max_blocking_threads(most_reviews(workers, served.len()) + 2)
             .enable_all()
             .build()
             .context("cannot start the runtime")?;
@@ -247,7 +248,7 @@ impl Serve {
             // Of asking a policy about its settings; a review's own is told with it.
             timeout: timeout.max(Duration::from_secs(10)),
             memory_limit: usize::try_from(self.memory_limit_mib << 20).unwrap_or(usize::MAX),
-            concurrency: workers,
+            concurrency: most_reviews(workers, served.len()),
             module_cache: ModuleCache::of_user(),
         })?;
         // Not before: the engine opens its own page map, which is root's alone from then on, and without it each

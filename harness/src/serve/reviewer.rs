@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher as _, RandomState};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,15 +13,17 @@ use super::constraint::{constrain, is_exempt};
 use super::fair_queue::Lane;
 use super::metrics::{self, Labels, Metrics};
 use super::time_limit::deadline;
-use super::turns::{NoTurn, Turns};
+use super::turns::{NoTurn, Turns, Workers};
 use crate::host_capabilities::shortened;
 use crate::json::{Scanner, unescape};
 use crate::policies_file::Mode;
 use crate::{AdmissionResponse, Evaluation, Policy, Request, RequestError, Settings, Status};
 
 const TOO_MANY: &str = "internal server error: too many reviews wait";
-/// How much of a review is looked through for its namespace, which API servers write before the object.
-const NAMESPACE_WITHIN: usize = 16 << 10;
+/// How much of a review is looked through for what it is about, which API servers write before the object.
+const BEGINNING: usize = 16 << 10;
+/// The longest text of it that is repeated: a name's, or an identifier's.
+const LONGEST_TEXT: usize = 253;
 
 /// What an admission is answered to which no verdict can be had: the queue is full, the time is up, the
 /// policy trapped or asked for too much memory.
@@ -87,7 +90,7 @@ pub(super) enum Refusal {
 }
 
 impl Reviewer {
-    /// `workers` reviews at a time; everything in the namespace `always_accept` is admitted unasked.
+    /// `workers` reviews at a time, besides those that take long; everything in the namespace `always_accept` is admitted unasked.
     pub fn new(
         policies: BTreeMap<String, ServedPolicy>,
         workers: usize,
@@ -95,10 +98,11 @@ impl Reviewer {
         on_host_failure: OnHostFailure,
     ) -> Self {
         let numbered = policies.into_iter().enumerate();
-        let policies = numbered.map(|(number, (id, policy))| (id, (number, Arc::new(policy)))).collect();
+        let policies: BTreeMap<_, _> =
+            numbered.map(|(number, (id, policy))| (id, (number, Arc::new(policy)))).collect();
         Self {
+            turns: Turns::new(Workers::new(workers, policies.len())),
             policies,
-            turns: Turns::new(workers),
             digests: RandomState::new(),
             always_accept,
             on_host_failure,
@@ -123,18 +127,20 @@ impl Reviewer {
         let (policy, served) = self.policies.get(id).cloned().ok_or(Refusal::Unknown)?;
         let deadline = deadline(arrived, served.timeout, callers_time);
         let lane = Lane { policy, namespace: self.digests.hash_one(namespace(&body.bytes)) };
-        let turn = match self.turns.wait(lane, deadline).await {
+        let turn = match self.turns.wait(lane, body.bytes.len(), deadline).await {
             Ok(turn) => turn,
             Err(no_turn) => {
-                let request = read(&body.bytes, origin).map_err(Refusal::Bad)?;
+                // Reading all of it is work, for which it has no turn.
+                let subject = Subject::of_beginning(&body.bytes);
                 let evaluation = match no_turn {
-                    NoTurn::Late => Evaluation::too_late(&request),
-                    NoTurn::Full => Evaluation::failed(&request, TOO_MANY),
+                    NoTurn::Late => Evaluation::too_late(&subject.uid),
+                    NoTurn::Full => Evaluation::failed(&subject.uid, TOO_MANY),
                 };
-                return self.conclude(id, &served, origin, &request, evaluation, arrived);
+                return self.conclude(id, &served, origin, &subject, evaluation, arrived);
             }
         };
         let (reviewer, id) = (self.clone(), id.to_owned());
+        let slice = turn.slice();
         let work = tokio::task::spawn_blocking(move || {
             // Until the answer is there.
             let _turn = turn;
@@ -144,9 +150,9 @@ impl Reviewer {
                 return Ok(encode(&AdmissionResponse { uid, allowed: true, ..Default::default() }, origin));
             }
             let evaluation = served.policy.evaluate_by(&request, &served.settings, deadline);
-            reviewer.conclude(&id, &served, origin, &request, evaluation, arrived)
+            reviewer.conclude(&id, &served, origin, &Subject::of(&request), evaluation, arrived)
         });
-        work.await.unwrap_or_else(|error| {
+        slice.or_longer(work).await.unwrap_or_else(|error| {
             tracing::error!(%error, "a worker failed");
             Err(Refusal::Failed)
         })
@@ -157,7 +163,7 @@ impl Reviewer {
         id: &str,
         served: &ServedPolicy,
         origin: Origin,
-        request: &Request<'_>,
+        subject: &Subject<'_>,
         evaluation: Evaluation,
         arrived: Instant,
     ) -> Result<Vec<u8>, Refusal> {
@@ -166,8 +172,8 @@ impl Reviewer {
         let labels = Labels {
             policy: id,
             mode: served.mode.name(),
-            kind: metrics::kind(request.kind(), &served.kinds),
-            operation: metrics::operation(request.operation()),
+            kind: metrics::kind(&subject.kind, &served.kinds),
+            operation: metrics::operation(&subject.operation),
             origin: origin.name(),
             accepted: answer.allowed,
             mutated: answer.patch.is_some(),
@@ -175,7 +181,7 @@ impl Reviewer {
         };
         self.metrics.evaluated(&labels, arrived.elapsed());
         if let Some(status) = answer.status.as_ref().filter(|_| code.is_some()) {
-            tracing::warn!(policy = id, uid = request.uid(), message = logged(status), "a policy failed");
+            tracing::warn!(policy = id, uid = &*subject.uid, message = logged(status), "a policy failed");
         }
         if origin == Origin::Audit {
             return Ok(encode(&answer, origin));
@@ -183,11 +189,11 @@ impl Reviewer {
         if served.mode == Mode::Monitor {
             tracing::info!(
                 policy = id,
-                uid = request.uid(),
-                kind = request.kind(),
-                name = request.name(),
-                namespace = request.namespace(),
-                operation = request.operation(),
+                uid = &*subject.uid,
+                kind = &*subject.kind,
+                name = &*subject.name,
+                namespace = &*subject.namespace,
+                operation = &*subject.operation,
                 allowed = answer.allowed,
                 mutated = answer.patch.is_some(),
                 message = answer.status.as_ref().and_then(logged),
@@ -218,26 +224,92 @@ impl Origin {
     }
 }
 
-/// The namespace that a review says, for whose turn it is: without reading all of it, which is a worker's task.
-fn namespace(body: &[u8]) -> Option<String> {
-    let begin = body.get(..NAMESPACE_WITHIN.min(body.len()))?;
-    let begin = begin.utf8_chunks().next()?.valid();
+/// What a review is about, for the log, the metrics and an answer without a verdict.
+#[derive(Debug, Default)]
+struct Subject<'a> {
+    uid: Cow<'a, str>,
+    kind: Cow<'a, str>,
+    name: Cow<'a, str>,
+    namespace: Cow<'a, str>,
+    operation: Cow<'a, str>,
+}
+
+impl<'a> Subject<'a> {
+    fn of(request: &'a Request<'_>) -> Self {
+        Self {
+            uid: request.uid().into(),
+            kind: request.kind().into(),
+            name: request.name().into(),
+            namespace: request.namespace().into(),
+            operation: request.operation().into(),
+        }
+    }
+
+    /// What its beginning says, which nobody has checked but for its length.
+    fn of_beginning(body: &'a [u8]) -> Self {
+        let mut subject = Self::default();
+        members(body, |key, value| {
+            let place = match key {
+                "kind" => {
+                    let _ = Scanner::new(value).object(|key, kind| {
+                        let value = kind.value()?;
+                        if key == "kind" {
+                            subject.kind = short_text(value);
+                        }
+                        Ok(())
+                    });
+                    return ControlFlow::Continue(());
+                }
+                "uid" => &mut subject.uid,
+                "name" => &mut subject.name,
+                "namespace" => &mut subject.namespace,
+                "operation" => &mut subject.operation,
+                _ => return ControlFlow::Continue(()),
+            };
+            *place = short_text(value);
+            ControlFlow::Continue(())
+        });
+        subject
+    }
+}
+
+/// The namespace that a review says, for whose turn it is.
+fn namespace(body: &[u8]) -> Option<Cow<'_, str>> {
     let mut namespace = None;
-    let mut scanner = Scanner::new(begin);
+    members(body, |key, value| match key {
+        "namespace" => {
+            namespace = text(value);
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
+    });
+    namespace
+}
+
+fn text(value: &str) -> Option<Cow<'_, str>> {
+    value.starts_with('"').then(|| unescape(value).ok()).flatten()
+}
+
+fn short_text(value: &str) -> Cow<'_, str> {
+    text(value).filter(|text| text.len() <= LONGEST_TEXT).unwrap_or_default()
+}
+
+/// Goes through the members of a review's request that are in its beginning: reading all of it is a worker's task.
+fn members<'a>(body: &'a [u8], mut member: impl FnMut(&str, &'a str) -> ControlFlow<()>) {
+    let beginning = body.get(..BEGINNING.min(body.len())).unwrap_or_default();
+    let Some(beginning) = beginning.utf8_chunks().next() else { return };
+    let mut scanner = Scanner::new(beginning.valid());
     // It stops at the first member that is cut off.
     let _ = scanner.object(|key, review| match key {
-        "request" => review.object(|key, request| match key {
-            "namespace" => {
-                let value = request.value()?;
-                let text = value.starts_with('"').then(|| unescape(value).ok()).flatten();
-                namespace = text.map(Cow::into_owned);
-                Err(request.error("no more"))
+        "request" => review.object(|key, request| {
+            let value = request.value()?;
+            match member(key, value) {
+                ControlFlow::Continue(()) => Ok(()),
+                ControlFlow::Break(()) => Err(request.error("no more")),
             }
-            _ => request.value().map(drop),
         }),
         _ => review.value().map(drop),
     });
-    namespace
 }
 
 fn read(body: &[u8], origin: Origin) -> Result<Request<'_>, RequestError> {
@@ -260,20 +332,37 @@ mod tests {
 
     #[test]
     fn the_namespace_is_found_before_the_object_and_not_behind_it() {
-        let of = |text: &str| namespace(text.as_bytes());
+        let of = |text: &str| namespace(text.as_bytes()).map(Cow::into_owned);
         let shop = Some("shop".to_owned());
         assert_eq!(
             of(r#"{"kind":"AdmissionReview","request":{"uid":"u","namespace":"sh\u006fp","object":{"#),
             shop
         );
         assert_eq!(of(r#"{"request":{"object":{"namespace":"other"},"namespace":"shop"}}"#), shop);
-        let large =
-            format!(r#"{{"request":{{"object":"{}","namespace":"shop"}}}}"#, "ä".repeat(NAMESPACE_WITHIN));
+        let large = format!(r#"{{"request":{{"object":"{}","namespace":"shop"}}}}"#, "ä".repeat(BEGINNING));
         for none in
             [&large, "", "{", r#"{"request":{"namespace":null}}"#, "[]", r#"{"request":{"namespace":"a"#]
         {
             assert_eq!(of(none), None, "{none:.80}");
         }
         assert_eq!(namespace(b"\xff"), None);
+    }
+
+    #[test]
+    fn a_review_that_has_no_turn_is_named_by_its_beginning() {
+        let of = |text: &str| format!("{:?}", Subject::of_beginning(text.as_bytes()));
+        let expected = Subject {
+            uid: "u".into(),
+            name: "web".into(),
+            namespace: "shop".into(),
+            operation: "CREATE".into(),
+            kind: "Pod".into(),
+        };
+        let text = r#"{"request":{"uid":"u","kind":{"group":"","kind":"Pod"},"name":"web","namespace":"shop","operation":"CREATE","object":{"#;
+        assert_eq!(of(text), format!("{expected:?}"));
+        let long = "u".repeat(LONGEST_TEXT + 1);
+        for none in ["", "[]", r#"{"request":{"uid":1}}"#, &format!(r#"{{"request":{{"uid":"{long}"}}}}"#)] {
+            assert_eq!(of(none), format!("{:?}", Subject::default()), "{none:.80}");
+        }
     }
 }

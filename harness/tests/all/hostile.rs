@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsConnector;
 
+use crate::http2::{self, DATA, END_STREAM, HEADERS, PING, RST_STREAM, SETTINGS, frame, preface};
 use crate::server::{PATIENCE, POLICIES, Server, workspace};
 use crate::support::{REVIEW, Workspace};
 
@@ -146,41 +147,9 @@ fn memory_kib(process: u32) -> usize {
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const END_STREAM: u8 = 1;
-
-/// How HTTP/2 begins.
-fn preface() -> Vec<u8> {
-    [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &frame(SETTINGS, 0, 0, b"")].concat()
-}
-
-/// An HTTP/2 frame.
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
-}
-
 /// The head of a review, without an end.
 fn head(stream: u32, length: usize) -> Vec<u8> {
-    let text = |bytes: &[u8]| [&[u8::try_from(bytes.len()).unwrap()], bytes].concat();
-    let block = [
-        // POST, https, the path, the authority, content-type and -length: by HPACK's static table, nothing
-        // indexed.
-        &[0x83, 0x87, 0x04][..],
-        &text(b"/validate/adding"),
-        &[0x01],
-        &text(b"localhost"),
-        &[0x0f, 0x10],
-        &text(b"application/json"),
-        &[0x0f, 0x0d],
-        &text(length.to_string().as_bytes()),
-    ]
-    .concat();
-    frame(HEADERS, 0x4, stream, &block)
+    http2::head("/validate/adding", stream, length)
 }
 
 fn half_body_head(length: usize) -> String {
@@ -214,10 +183,9 @@ async fn connections_that_are_silent_after_their_handshake_lock_nobody_out() {
     Target::start().withstands(async |target| held(target.tls(Speaks::Http1).await?).await).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn half_heads_hold_no_memory() {
-    let half = format!("POST /validate/adding HTTP/1.1\r\nhost: localhost\r\nx: {}", "x".repeat(1 << 20));
-    let half = Arc::new(half.into_bytes());
+/// Callers who write that much of a request, and no more.
+async fn half_requests_hold_no_memory(half: Vec<u8>) {
+    let half = Arc::new(half);
     Target::start()
         .withstands(move |target| {
             let half = half.clone();
@@ -228,6 +196,12 @@ async fn half_heads_hold_no_memory() {
             }
         })
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_heads_hold_no_memory() {
+    let half = format!("POST /validate/adding HTTP/1.1\r\nhost: localhost\r\nx: {}", "x".repeat(1 << 20));
+    half_requests_hold_no_memory(half.into_bytes()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -246,17 +220,7 @@ async fn half_heads_of_http2_hold_no_memory() {
 #[tokio::test(flavor = "multi_thread")]
 async fn half_bodies_hold_no_memory() {
     let half = [half_body_head(5 << 20).into_bytes(), vec![b' '; 4 << 20]].concat();
-    let half = Arc::new(half);
-    Target::start()
-        .withstands(move |target| {
-            let half = half.clone();
-            async move {
-                let mut stream = target.tls(Speaks::Http1).await?;
-                offer(&mut stream, &half).await;
-                held(stream).await
-            }
-        })
-        .await;
+    half_requests_hold_no_memory(half).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ mod cases;
 mod host_calls;
 mod host_failure;
 mod hostile;
+mod http2;
 mod library;
 mod packaging;
 mod queue;

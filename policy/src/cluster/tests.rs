@@ -1,6 +1,7 @@
 use std::cell::RefCell;
 
 use expect_test::expect;
+use kubewarden_policy_sdk::host_capabilities::kubernetes::{GetResourceRequest, ListAllResourcesRequest};
 use serde_json::{Value, json};
 
 use super::*;
@@ -79,6 +80,43 @@ fn asks_for_what_it_needs_and_no_password() {
     assert_eq!(service_account(&cluster, "team-a", "builder"), Err("closed".to_owned()));
     expect![[r#"get_resource {"api_version":"v1","kind":"ServiceAccount","name":"builder","namespace":"team-a","disable_cache":false,"field_masks":["imagePullSecrets","metadata.annotations"]}"#]]
     .assert_eq(&cluster.0.borrow());
+}
+
+#[test]
+fn its_requests_are_the_sdks_byte_for_byte() {
+    let cluster = Shows(RefCell::default());
+    let masks = |masks: &[&str]| Some(masks.iter().map(|mask| (*mask).to_owned()).collect());
+    let said = |operation: &str, request: Result<String, serde_json::Error>| {
+        format!("{operation} {}", request.expect("the SDK's request has a form in JSON"))
+    };
+    let _ = service_account(&cluster, "team-a", "build\"er");
+    let request = GetResourceRequest {
+        api_version: "v1".to_owned(),
+        kind: "ServiceAccount".to_owned(),
+        name: "build\"er".to_owned(),
+        namespace: Some("team-a".to_owned()),
+        disable_cache: false,
+        field_masks: masks(&["imagePullSecrets", "metadata.annotations"]),
+    };
+    assert_eq!(*cluster.0.borrow(), said("get_resource", serde_json::to_string(&request)));
+    let _ = namespace_labels(&cluster, "team-a");
+    let request = GetResourceRequest {
+        kind: "Namespace".to_owned(),
+        name: "team-a".to_owned(),
+        namespace: None,
+        field_masks: masks(&["metadata.labels"]),
+        ..request
+    };
+    assert_eq!(*cluster.0.borrow(), said("get_resource", serde_json::to_string(&request)));
+    let _ = image_pull_secrets(&cluster);
+    let request = ListAllResourcesRequest {
+        api_version: "tcr.tencentcloudcr.com/v1".to_owned(),
+        kind: "ImagePullSecret".to_owned(),
+        label_selector: None,
+        field_selector: None,
+        field_masks: masks(IMAGE_PULL_SECRET_FIELDS),
+    };
+    assert_eq!(*cluster.0.borrow(), said("list_resources_all", serde_json::to_string(&request)));
 }
 
 #[test]

@@ -3,8 +3,9 @@
 //!
 //! In the order of a removal: webhook configurations, which could refuse the rest; references, then
 //! Secrets, namespace by namespace, as the planner plans them for ImagePullSecrets that are all deleted;
-//! hosts entries; stored credentials; and last the ImagePullSecrets, so that a run that was interrupted
-//! still knows what there is.
+//! hosts entries; stored credentials; and last the ImagePullSecrets and the Lease, so that a run that was interrupted
+//! still knows what there is. What is refused keeps only what has to come after it: everything that is left is told of,
+//! an ImagePullSecret stays as long as anything that it led to, and the Lease as long as anything at all.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -37,12 +38,17 @@ use crate::output::Output;
 use controller::execute::{Hand, carry_out};
 use controller::lean::{AccountObject, NamespaceObject};
 use controller::{installation_key, seen};
-use credential::store::Store;
+use credential::store::{Document, Store};
 use custom_resource::ImagePullSecret;
 use distribution::job::{Ended, Job, Written};
 use distribution::mark::InstallationKey;
-use distribution::{Change, Desired, Distribution, Namespace, Observed, plan};
+use distribution::order::hold_back;
+use distribution::{Change, Desired, Distribution, Namespace, Observed, TargetKind, plan};
 use kubernetes::lease::Leadership;
+
+mod leftovers;
+
+use leftovers::{Left, Refused};
 
 /// How long a controller may take to let go of the lease after it was stopped.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -63,6 +69,7 @@ enum Action {
     Edited,
     Emptied,
     Kept,
+    Left,
     Failed,
 }
 
@@ -102,6 +109,7 @@ impl Line<'_> {
             Action::Edited => "edited",
             Action::Emptied => "emptied, so that nodes lose their entries",
             Action::Kept => "stays valid; to remove it: ",
+            Action::Left => "left: ",
             Action::Failed => "failed: ",
         };
         let mark = if *dry_run { " (dry run)" } else { "" };
@@ -114,7 +122,8 @@ struct Told<'a> {
     out: &'a mut dyn Write,
     output: Output,
     dry_run: bool,
-    failures: usize,
+    /// Objects that are left.
+    left: usize,
 }
 
 impl Told<'_> {
@@ -123,8 +132,14 @@ impl Told<'_> {
     }
 
     fn failed(&mut self, object: Object<'_>, error: &dyn std::fmt::Display) -> Result<()> {
-        self.failures += 1;
+        self.left += 1;
         self.line(object, Action::Failed, &error.to_string())
+    }
+
+    /// It was not tried, because of something else that is left.
+    fn left(&mut self, object: Object<'_>, why: &str) -> Result<()> {
+        self.left += 1;
+        self.line(object, Action::Left, why)
     }
 
     fn line(&mut self, object: Object<'_>, action: Action, message: &str) -> Result<()> {
@@ -143,7 +158,7 @@ impl Told<'_> {
 /// A controller is running; the cluster cannot be read; or something could not be removed, in which
 /// case the rest was, and another run goes on where this one ended.
 pub async fn run(client: Client, dry_run: bool, output: Output, out: &mut dyn Write) -> Result<()> {
-    let mut told = Told { out, output, dry_run, failures: 0 };
+    let mut told = Told { out, output, dry_run, left: 0 };
     let has_system = Api::<KubeNamespace>::all(client.clone())
         .get_metadata_opt(SYSTEM_NAMESPACE)
         .await
@@ -165,10 +180,19 @@ pub async fn run(client: Client, dry_run: bool, output: Output, out: &mut dyn Wr
             done = work => done?,
             lost = lease.hold() => bail!(lost),
         }
-        let leases = Api::<Lease>::namespaced(client.clone(), SYSTEM_NAMESPACE);
-        remove(&leases, "lease", LEADER_LEASE, &mut told).await?;
+        match told.left {
+            0 => {
+                let leases = Api::<Lease>::namespaced(client.clone(), SYSTEM_NAMESPACE);
+                remove(&leases, "lease", LEADER_LEASE, &mut told).await?;
+            }
+            _ => {
+                lease.release().await;
+                let object = Object::of(SYSTEM_NAMESPACE, "lease", LEADER_LEASE);
+                told.left(object, "it goes when everything else is gone")?;
+            }
+        }
     }
-    match told.failures {
+    match told.left {
         0 => Ok(()),
         1 => bail!("1 object could not be removed: see above, mend it, and run this again"),
         count => bail!("{count} objects could not be removed: see above, mend it, and run this again"),
@@ -176,11 +200,7 @@ pub async fn run(client: Client, dry_run: bool, output: Output, out: &mut dyn Wr
 }
 
 async fn everything(client: &Client, has_system: bool, told: &mut Told<'_>) -> Result<()> {
-    let validating = Api::<ValidatingWebhookConfiguration>::all(client.clone());
-    remove(&validating, "validatingwebhookconfiguration", VALIDATING_WEBHOOK, told).await?;
-    let mutating = Api::<MutatingWebhookConfiguration>::all(client.clone());
-    remove(&mutating, "mutatingwebhookconfiguration", MUTATING_WEBHOOK, told).await?;
-
+    // Read before anything is changed.
     let objects = Api::<DynamicObject>::all_with(client.clone(), &ApiResource::erase::<ImagePullSecret>(&()));
     // Without the custom resource there are none; their Secrets may be left all the same.
     let found = match list(&objects, &ListParams::default()).await {
@@ -190,17 +210,40 @@ async fn everything(client: &Client, has_system: bool, told: &mut Told<'_>) -> R
     let names: Vec<String> = found.iter().filter_map(|object| object.metadata.name.clone()).collect();
     let key = key(client).await?;
     let (observed, desired) = (observe(client, &key, &names).await?, withdrawn(&names));
+
+    let validating = Api::<ValidatingWebhookConfiguration>::all(client.clone());
+    remove(&validating, "validatingwebhookconfiguration", VALIDATING_WEBHOOK, told).await?;
+    let mutating = Api::<MutatingWebhookConfiguration>::all(client.clone());
+    remove(&mutating, "mutatingwebhookconfiguration", MUTATING_WEBHOOK, told).await?;
     let hand = Arc::new(Hand::new(client.clone(), key));
-    distributed(client, &hand, &observed, &desired, told).await?;
+    let mut kept = distributed(client, &hand, &observed, &desired, told).await?;
     if has_system {
+        let (before, is_emptied) = (told.left, kept.is_empty());
         system(client, told).await?;
+        if told.left > before {
+            let why = format!("what is left in {SYSTEM_NAMESPACE} is gone first");
+            for name in &names {
+                kept.entry(name.clone()).or_insert_with(|| why.clone());
+            }
+        }
+        let secrets = Api::<Secret>::namespaced(client.clone(), SYSTEM_NAMESPACE);
+        remove(&secrets, "secret", WEBHOOK_CERTIFICATE, told).await?;
+        match is_emptied {
+            true => remove(&secrets, "secret", INSTALLATION_KEY, told).await?,
+            false => leave(&secrets, INSTALLATION_KEY, "by it the next run knows what is ours", told).await?,
+        }
     }
     for object in found {
         let name = object.metadata.name.unwrap_or_default();
+        let told_of = Object { kind: "imagepullsecret", namespace: None, name: &name };
+        if let Some(why) = kept.get(&name) {
+            told.left(told_of, why)?;
+            continue;
+        }
         if !told.dry_run
             && let Err(error) = release(&objects, &name, object.metadata.finalizers.unwrap_or_default()).await
         {
-            told.failed(Object { kind: "imagepullsecret", namespace: None, name: &name }, &error)?;
+            told.failed(told_of, &error)?;
             continue;
         }
         remove(&objects, "imagepullsecret", &name, told).await?;
@@ -270,13 +313,14 @@ fn withdrawn(names: &[String]) -> Desired {
     desired
 }
 
+/// Empties the namespaces. ImagePullSecrets of which something is left there, each with a reason.
 async fn distributed(
     client: &Client,
     hand: &Arc<Hand>,
     observed: &Observed,
     desired: &Desired,
     told: &mut Told<'_>,
-) -> Result<()> {
+) -> Result<BTreeMap<String, String>> {
     let mut work: BTreeMap<Arc<str>, Vec<Change>> = BTreeMap::new();
     for (name, namespace) in observed.iter() {
         let changes = plan(name, namespace, desired);
@@ -284,31 +328,27 @@ async fn distributed(
             work.insert(name.clone(), changes);
         }
     }
+    let mut kept = BTreeMap::new();
     if told.dry_run {
         for (namespace, changes) in work {
             for change in changes {
-                match change {
-                    Change::EditReferences { account, .. } => {
-                        told.done(Object::of(&namespace, "serviceaccount", &account), Action::Edited)?;
-                    }
-                    Change::DeleteSecret { secret, .. } => {
-                        told.done(Object::of(&namespace, "secret", &secret), Action::Deleted)?;
-                    }
-                    Change::CreateSecret { .. }
-                    | Change::UpdateSecret { .. }
-                    | Change::ReplaceSecret { .. }
-                    | Change::MarkSecret { .. } => {}
-                }
+                let action = match change {
+                    Change::EditReferences { .. } => Action::Edited,
+                    _ => Action::Deleted,
+                };
+                let (kind, name) = change.target();
+                told.done(Object::of(&namespace, kubectl_kind(kind), &name), action)?;
             }
         }
-        return Ok(());
+        return Ok(kept);
     }
     let one = |(name, changes): (Arc<str>, Vec<Change>)| async move {
         let seen = observed.get(&name).cloned().unwrap_or_default();
-        empty(client, hand, name, seen, changes, desired).await
+        let (written, left) = empty(client, hand, &name, seen, changes, desired).await;
+        (name, written, left)
     };
     let mut ended = futures::stream::iter(work.into_iter().map(one)).buffer_unordered(AT_A_TIME);
-    while let Some((namespace, written, failure)) = ended.next().await {
+    while let Some((namespace, written, left)) = ended.next().await {
         for one in written {
             match one {
                 Written::Account(account) => {
@@ -320,90 +360,132 @@ async fn distributed(
                 Written::Secret { .. } | Written::AccountGone { .. } => {}
             }
         }
-        if let Some((kind, name, message)) = failure {
-            told.failed(Object::of(&namespace, kind, &name), &message)?;
+        for Left { kind, name, is_refused, why, image_pull_secrets } in left {
+            let object = Object::of(&namespace, kubectl_kind(kind), &name);
+            for owner in image_pull_secrets {
+                let why = format!("{}/{namespace}/{name} is left", object.kind);
+                kept.entry(owner).or_insert(why);
+            }
+            match is_refused {
+                true => told.failed(object, &why)?,
+                false => told.left(object, &why)?,
+            }
         }
+    }
+    Ok(kept)
+}
+
+fn kubectl_kind(kind: TargetKind) -> &'static str {
+    match kind {
+        TargetKind::Secret => "secret",
+        TargetKind::ServiceAccount => "serviceaccount",
+    }
+}
+
+/// Carries out a namespace's plan, and another one where somebody else wrote meanwhile. What was written, and what is
+/// left.
+async fn empty(
+    client: &Client,
+    hand: &Arc<Hand>,
+    name: &Arc<str>,
+    mut seen: Namespace,
+    mut changes: Vec<Change>,
+    desired: &Desired,
+) -> (Vec<Written>, Vec<Left>) {
+    let mut all = Vec::new();
+    let mut refused = Refused::new();
+    let mut tries = 0;
+    let why = loop {
+        let changes_now = changes.into_iter().map(|change| (change, None)).collect();
+        let job = Job { namespace: name.clone(), look: Vec::new(), changes: changes_now };
+        let report = carry_out(hand.clone(), job).await;
+        leftovers::apply(&report.written, &mut seen);
+        all.extend(report.written);
+        // Each object is refused once, so that this comes to an end.
+        tries += usize::from(report.failed.is_empty());
+        refused.extend(report.failed.into_iter().map(|it| ((it.kind, it.name), it.message)));
+        match report.ended {
+            Ended::NamespaceGoing => return (all, Vec::new()),
+            Ended::Unanswered => break "the API server does not answer".to_owned(),
+            _ if tries > TRIES => break "somebody else keeps changing it".to_owned(),
+            Ended::Overtaken => {
+                let accounts = Api::<AccountObject>::namespaced(client.clone(), name);
+                match list(&accounts, &ListParams::default()).await {
+                    Ok(objects) => {
+                        let placed = objects.into_iter().map(seen::account);
+                        seen.accounts = placed.map(|placed| (placed.name, placed.seen)).collect();
+                    }
+                    Err(error) => break format!("cannot list ServiceAccounts: {error}"),
+                }
+            }
+            Ended::Done | Ended::OutOfTime => {}
+        }
+        let is_refused = |kind, name: &str| refused.contains_key(&(kind, name.to_owned()));
+        changes = hold_back(plan(name, &seen, desired), is_refused);
+        if changes.is_empty() {
+            break String::new();
+        }
+    };
+    let left = leftovers::left(&seen, plan(name, &seen, desired), &refused, &why);
+    (all, left)
+}
+
+/// The hosts entries and stored credentials.
+async fn system(client: &Client, told: &mut Told<'_>) -> Result<()> {
+    hosts_entries(client, told).await?;
+    match Store::new(client.clone()).all().await {
+        Ok(documents) => documents.iter().try_for_each(|document| valid_tokens(document, told))?,
+        Err(error) => told.failed(Object::of(SYSTEM_NAMESPACE, "secret", "*"), &error)?,
+    }
+    let secrets = Api::<Secret>::namespaced(client.clone(), SYSTEM_NAMESPACE);
+    let stored = ListParams::default().labels(&format!("{MANAGED_BY_LABEL}={MANAGED_BY},{CREDENTIAL_LABEL}"));
+    match secrets.list_metadata(&stored).await {
+        Ok(found) => {
+            for secret in found {
+                remove(&secrets, "secret", &secret.metadata.name.unwrap_or_default(), told).await?;
+            }
+        }
+        Err(error) => told.failed(Object::of(SYSTEM_NAMESPACE, "secret", "*"), &error)?,
     }
     Ok(())
 }
 
-/// Why a namespace was not emptied: the kind and name of the object, and a sentence.
-type Failure = (&'static str, String, String);
-
-/// Carries out a namespace's plan, and another one where somebody else wrote meanwhile.
-async fn empty(
-    client: &Client,
-    hand: &Arc<Hand>,
-    name: Arc<str>,
-    mut seen: Namespace,
-    mut changes: Vec<Change>,
-    desired: &Desired,
-) -> (Arc<str>, Vec<Written>, Option<Failure>) {
-    let mut all = Vec::new();
-    for _ in 0..TRIES {
-        let changes_now = std::mem::take(&mut changes).into_iter().map(|change| (change, None)).collect();
-        let job = Job { namespace: name.clone(), look: Vec::new(), changes: changes_now };
-        let report = carry_out(hand.clone(), job).await;
-        all.extend(report.written);
-        match report.ended {
-            Ended::Done => return (name, all, None),
-            Ended::Failed(failed) => {
-                let kind = if failed.kind == "Secret" { "secret" } else { "serviceaccount" };
-                return (name, all, Some((kind, failed.name, failed.message)));
-            }
-            Ended::Overtaken => {}
-        }
-        let accounts = Api::<AccountObject>::namespaced(client.clone(), &name);
-        match list(&accounts, &ListParams::default()).await {
-            Ok(objects) => {
-                seen.accounts =
-                    objects.into_iter().map(seen::account).map(|placed| (placed.name, placed.seen)).collect();
-            }
-            Err(error) => return (name, all, Some(("serviceaccount", "*".to_owned(), error.to_string()))),
-        }
-        changes = plan(&name, &seen, desired);
+async fn hosts_entries(client: &Client, told: &mut Told<'_>) -> Result<()> {
+    let maps = Api::<ConfigMap>::namespaced(client.clone(), SYSTEM_NAMESPACE);
+    let object = Object::of(SYSTEM_NAMESPACE, "configmap", UPDATER_CONFIG);
+    let map = match maps.get_opt(UPDATER_CONFIG).await {
+        Ok(map) => map,
+        Err(error) => return told.failed(object, &error),
+    };
+    let text = map.and_then(|map| map.data?.remove(HOSTS_KEY));
+    if text.is_none_or(|text| text.trim() == NO_ENTRIES) {
+        return Ok(());
     }
-    let message = "somebody else keeps changing it".to_owned();
-    (name, all, Some(("serviceaccount", "*".to_owned(), message)))
+    let empty = Patch::Merge(json!({"data": {HOSTS_KEY: NO_ENTRIES}}));
+    let written = match told.dry_run {
+        true => Ok(()),
+        false => maps.patch(UPDATER_CONFIG, &params(), &empty).await.map(|_| ()),
+    };
+    match written {
+        Ok(()) => told.done(object, Action::Emptied),
+        Err(error) => told.failed(object, &error),
+    }
 }
 
-/// What is in tcr-assistant-system.
-async fn system(client: &Client, told: &mut Told<'_>) -> Result<()> {
-    let maps = Api::<ConfigMap>::namespaced(client.clone(), SYSTEM_NAMESPACE);
-    let map = maps.get_opt(UPDATER_CONFIG).await.context("cannot read the hosts entries")?;
-    let text = map.and_then(|map| map.data?.remove(HOSTS_KEY));
-    if text.is_some_and(|text| text.trim() != NO_ENTRIES) {
-        let empty = Patch::Merge(json!({"data": {HOSTS_KEY: NO_ENTRIES}}));
-        let written = match told.dry_run {
-            true => Ok(()),
-            false => maps.patch(UPDATER_CONFIG, &params(), &empty).await.map(|_| ()),
-        };
-        let object = Object::of(SYSTEM_NAMESPACE, "configmap", UPDATER_CONFIG);
-        match written {
-            Ok(()) => told.done(object, Action::Emptied)?,
-            Err(error) => told.failed(object, &error)?,
-        }
+/// Tokens stay valid at the registry, and with their document goes what we know of them.
+fn valid_tokens(document: &Document, told: &mut Told<'_>) -> Result<()> {
+    let (instance, region) = (&document.key.instance_id, &document.key.region);
+    let current = document.stored.current.iter().filter_map(|held| held.token_id.as_deref());
+    let replaced = document.stored.previous.iter().map(|old| old.token_id.as_str());
+    for id in current.chain(replaced) {
+        let command = format!(
+            "tccli tcr DeleteInstanceToken --region {region} --RegistryId {instance} \
+             --TokenId {id}"
+        );
+        let name = format!("{instance}/{id}");
+        told.line(Object { kind: "credential", namespace: None, name: &name }, Action::Kept, &command)?;
     }
-    for document in Store::new(client.clone()).all().await.context("cannot list the stored credentials")? {
-        let (instance, region) = (&document.key.instance_id, &document.key.region);
-        let current = document.stored.current.iter().filter_map(|held| held.token_id.as_deref());
-        let replaced = document.stored.previous.iter().map(|old| old.token_id.as_str());
-        for id in current.chain(replaced) {
-            let command = format!(
-                "tccli tcr DeleteInstanceToken --region {region} --RegistryId {instance} \
-                 --TokenId {id}"
-            );
-            let name = format!("{instance}/{id}");
-            told.line(Object { kind: "credential", namespace: None, name: &name }, Action::Kept, &command)?;
-        }
-    }
-    let secrets = Api::<Secret>::namespaced(client.clone(), SYSTEM_NAMESPACE);
-    let stored = ListParams::default().labels(&format!("{MANAGED_BY_LABEL}={MANAGED_BY},{CREDENTIAL_LABEL}"));
-    for secret in secrets.list_metadata(&stored).await.context("cannot list the stored credentials")? {
-        remove(&secrets, "secret", &secret.metadata.name.unwrap_or_default(), told).await?;
-    }
-    remove(&secrets, "secret", WEBHOOK_CERTIFICATE, told).await?;
-    remove(&secrets, "secret", INSTALLATION_KEY, told).await
+    Ok(())
 }
 
 /// Takes our finalizer off, which nobody else would.
@@ -413,7 +495,18 @@ async fn release(objects: &Api<DynamicObject>, name: &str, mut finalizers: Vec<S
     }
     finalizers.retain(|it| it != FINALIZER);
     let patch = Patch::Merge(json!({"metadata": {"finalizers": finalizers}}));
-    objects.patch(name, &params(), &patch).await.map(|_| ())
+    match objects.patch(name, &params(), &patch).await {
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        other => other.map(|_| ()),
+    }
+}
+
+/// Tells of a Secret of tcr-assistant-system that stays, if it is there.
+async fn leave(secrets: &Api<Secret>, name: &str, why: &str, told: &mut Told<'_>) -> Result<()> {
+    match secrets.get_metadata_opt(name).await {
+        Ok(None) => Ok(()),
+        Ok(Some(_)) | Err(_) => told.left(Object::of(SYSTEM_NAMESPACE, "secret", name), why),
+    }
 }
 
 /// Deletes an object if it is there.

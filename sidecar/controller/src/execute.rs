@@ -1,8 +1,7 @@
-//! Carries out the plan of one namespace, in order, and stops at the first write that does not
-//! succeed.
+//! Carries out the plan of one namespace, in order. A write that is refused stops what depends on it, and that only.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
@@ -14,14 +13,19 @@ use tokio::sync::Mutex;
 
 use super::lean::{AccountObject, SecretObject};
 use super::seen;
-use distribution::job::{Ended, FailedWrite, Job, Report, Written};
+use distribution::job::{Ended, FailedWrite, Job, LONGEST_MESSAGE, Report, Written};
 use distribution::mark::InstallationKey;
+use distribution::order::Stopped;
+use distribution::reference::Edit;
 use distribution::secret;
-use distribution::{Change, Content, SeenSecret, Uid};
+use distribution::{Change, Content, SeenSecret, TargetKind, Uid};
 use kubernetes::api_error::{ApiError, within};
 
 /// Longest time for one write.
 const DEADLINE: Duration = Duration::from_secs(30);
+/// After so long a job begins no further write: where each is refused after seconds, as by a webhook that does not
+/// answer, a namespace with many ServiceAccounts would wait for hours until it is planned anew.
+const TURN: Duration = Duration::from_secs(60);
 
 /// What carries out jobs, many at a time.
 pub struct Hand {
@@ -40,7 +44,7 @@ impl Hand {
 
 /// Carries out a job.
 pub async fn carry_out(hand: Arc<Hand>, job: Job) -> Report {
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     let Job { namespace, look, changes } = job;
     let api = Apis {
         secrets: Api::namespaced(hand.client.clone(), &namespace),
@@ -48,12 +52,77 @@ pub async fn carry_out(hand: Arc<Hand>, job: Job) -> Report {
         hand,
         namespace: namespace.clone(),
     };
-    let (mut looked, mut written) = (Vec::new(), Vec::new());
-    let ended = match api.look_at_all(look, &mut looked).await {
-        Ok(()) => api.all(changes, &mut written).await,
-        Err(ended) => ended,
-    };
-    Report { namespace, looked, written, ended, took: started.elapsed() }
+    let mut work = Work::new(started);
+    api.look_at_all(look, &mut work).await;
+    api.all(changes, &mut work).await;
+    let Work { looked, written, failed, ended, .. } = work;
+    Report { namespace, looked, written, failed, ended, took: started.elapsed() }
+}
+
+/// What came of a job so far.
+struct Work {
+    looked: Vec<Written>,
+    written: Vec<Written>,
+    failed: Vec<FailedWrite>,
+    stopped: Stopped,
+    ended: Ended,
+    /// Nothing more is tried.
+    is_over: bool,
+    until: Instant,
+}
+
+impl Work {
+    fn new(started: Instant) -> Self {
+        Self {
+            looked: Vec::new(),
+            written: Vec::new(),
+            failed: Vec::new(),
+            stopped: Stopped::default(),
+            ended: Ended::Done,
+            is_over: false,
+            until: started + TURN,
+        }
+    }
+
+    /// Whether something more is tried.
+    fn goes_on(&mut self) -> bool {
+        if !self.is_over && Instant::now() > self.until {
+            self.end(Ended::OutOfTime);
+        }
+        !self.is_over
+    }
+
+    fn end(&mut self, ended: Ended) {
+        (self.ended, self.is_over) = (ended, true);
+    }
+
+    /// A write did not do what it should.
+    fn fail(&mut self, change: &Change, error: &ApiError) {
+        self.stopped.stop(change);
+        let (kind, name) = change.target();
+        let owners = change.image_pull_secrets().into_iter().map(str::to_owned).collect();
+        self.take(error, kind, name.into_owned(), owners);
+    }
+
+    fn take(&mut self, error: &ApiError, kind: TargetKind, name: String, image_pull_secrets: Vec<String>) {
+        if self.is_over {
+            return;
+        }
+        if matches!(error, ApiError::Overtaken) || error.is_conflict() {
+            self.ended = Ended::Overtaken;
+            return;
+        }
+        if error.is_namespace_going() {
+            self.failed.clear();
+            return self.end(Ended::NamespaceGoing);
+        }
+        let is_quota = error.is_quota_exceeded();
+        let message = shortened(error.to_string());
+        self.failed.push(FailedWrite { kind, name, image_pull_secrets, message, is_quota });
+        if !error.is_of_object() {
+            self.end(Ended::Unanswered);
+        }
+    }
 }
 
 struct Apis {
@@ -64,83 +133,79 @@ struct Apis {
 }
 
 impl Apis {
-    async fn look_at_all(
-        &self,
-        secrets: Vec<(String, Content)>,
-        looked: &mut Vec<Written>,
-    ) -> Result<(), Ended> {
+    async fn look_at_all(&self, secrets: Vec<(String, Content)>, work: &mut Work) {
         for (secret, content) in secrets {
+            if !work.goes_on() {
+                return;
+            }
             match self.look(&secret, None, &content).await {
-                Ok(seen) => looked.push(Written::Secret { name: secret, seen }),
-                Err(error) => return Err(ended(error, None, "Secret", &secret)),
+                Ok(seen) => work.looked.push(Written::Secret { name: secret, seen }),
+                Err(error) => {
+                    let owner = secret.strip_prefix(SECRET_PREFIX).map(str::to_owned);
+                    work.take(&error, TargetKind::Secret, secret, owner.into_iter().collect());
+                }
             }
         }
-        Ok(())
     }
 
-    async fn all(&self, changes: Vec<(Change, Option<Uid>)>, written: &mut Vec<Written>) -> Ended {
+    async fn all(&self, changes: Vec<(Change, Option<Uid>)>, work: &mut Work) {
         let is_secret = |(change, _): &(Change, Option<Uid>)| {
             matches!(
                 change,
                 Change::CreateSecret { .. } | Change::UpdateSecret { .. } | Change::ReplaceSecret { .. }
             )
         };
+        if !work.goes_on() {
+            return;
+        }
         // Secrets come first in a plan and do not depend on each other; what refers to them waits for all.
         let first = changes.iter().take_while(|it| is_secret(it)).count();
         let mut changes = changes.into_iter();
-        let secrets = changes.by_ref().take(first).map(|(change, known)| self.one(change, known));
-        let mut failed = None;
-        for (done, result) in futures::future::join_all(secrets).await {
-            written.extend(done);
-            failed = failed.or(result.err());
-        }
-        if let Some(ended) = failed {
-            return ended;
+        let secrets = changes.by_ref().take(first).map(async |(change, known)| {
+            let (written, result) = self.one(&change, known).await;
+            (change, written, result)
+        });
+        for (change, written, result) in futures::future::join_all(secrets).await {
+            work.written.extend(written);
+            if let Err(error) = result {
+                work.fail(&change, &error);
+            }
         }
         for (change, known) in changes {
-            let (done, result) = self.one(change, known).await;
-            written.extend(done);
-            if let Err(ended) = result {
-                return ended;
+            if !work.goes_on() {
+                return;
+            }
+            let Some(change) = work.stopped.admit(change) else { continue };
+            let (written, result) = self.one(&change, known).await;
+            work.written.extend(written);
+            if let Err(error) = result {
+                work.fail(&change, &error);
             }
         }
-        Ended::Done
     }
 
-    /// Carries out one write; what was written, and how the job ends where it ends here.
-    async fn one(&self, change: Change, known: Option<Uid>) -> (Vec<Written>, Result<(), Ended>) {
+    /// Carries out one write; what there is then, as far as it became known.
+    async fn one(&self, change: &Change, known: Option<Uid>) -> (Vec<Written>, Result<(), ApiError>) {
         let mut written = Vec::new();
-        let (result, ips, kind, name) = match change {
+        let target = change.target().1;
+        let result = match change {
             Change::CreateSecret { name, content } => {
-                let secret = derived_secret_name(&name);
-                let result = self.create(&name, known.as_ref(), &content, &mut written).await;
-                (result, Some(name), "Secret", secret)
+                self.create(name, known.as_ref(), content, &mut written).await
             }
-            Change::UpdateSecret { name, uid, content } => {
-                let secret = derived_secret_name(&name);
-                (self.update(&name, &uid, &content, &mut written).await, Some(name), "Secret", secret)
+            Change::UpdateSecret { name, uid, content, .. } => {
+                self.update(name, uid, content, &mut written).await
             }
             Change::ReplaceSecret { name, uid, content } => {
-                let secret = derived_secret_name(&name);
-                let result = match self.delete(&secret, &uid, &mut written).await {
-                    Ok(()) => self.create(&name, None, &content, &mut written).await,
+                match self.delete(&target, uid, &mut written).await {
+                    Ok(()) => self.create(name, None, content, &mut written).await,
                     Err(error) => Err(error),
-                };
-                (result, Some(name), "Secret", secret)
+                }
             }
-            Change::MarkSecret { name, uid, content } => {
-                let secret = derived_secret_name(&name);
-                (self.mark(&secret, &uid, &content, &mut written).await, Some(name), "Secret", secret)
-            }
-            Change::DeleteSecret { secret, uid } => {
-                let ips = secret.strip_prefix(SECRET_PREFIX).map(str::to_owned);
-                (self.delete(&secret, &uid, &mut written).await, ips, "Secret", secret)
-            }
-            Change::EditReferences { account, patch } => {
-                (self.edit(&account, patch, &mut written).await, None, "ServiceAccount", account)
-            }
+            Change::MarkSecret { uid, content, .. } => self.mark(&target, uid, content, &mut written).await,
+            Change::DeleteSecret { secret, uid } => self.delete(secret, uid, &mut written).await,
+            Change::EditReferences { account, edit } => self.edit(account, edit, &mut written).await,
         };
-        (written, result.map_err(|error| ended(error, ips, kind, &name)))
+        (written, result)
     }
 
     async fn create(
@@ -269,12 +334,8 @@ impl Apis {
         Ok(())
     }
 
-    async fn edit(&self, account: &str, patch: Value, written: &mut Vec<Written>) -> Result<(), ApiError> {
-        let operations = match patch {
-            Value::Array(operations) => operations,
-            other => vec![other],
-        };
-        let (params, patch) = (patched(), json_patch(operations)?);
+    async fn edit(&self, account: &str, edit: &Edit, written: &mut Vec<Written>) -> Result<(), ApiError> {
+        let (params, patch) = (patched(), json_patch(edit.patch())?);
         match within(DEADLINE, self.accounts.patch(account, &params, &patch)).await {
             Ok(made) => {
                 written.push(Written::Account(seen::account(made)));
@@ -330,16 +391,10 @@ pub(super) fn json_patch(operations: Vec<Value>) -> Result<Patch<()>, ApiError> 
     patch.map(Patch::Json).map_err(|error| ApiError::Other(format!("cannot write the patch: {error}")))
 }
 
-fn ended(error: ApiError, image_pull_secret: Option<String>, kind: &'static str, name: &str) -> Ended {
-    match error {
-        ApiError::Overtaken => Ended::Overtaken,
-        error if error.is_conflict() => Ended::Overtaken,
-        error if error.is_namespace_going() => Ended::Done,
-        error => Ended::Failed(FailedWrite {
-            image_pull_secret,
-            kind,
-            name: name.to_owned(),
-            message: error.to_string(),
-        }),
-    }
+fn shortened(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(LONGEST_MESSAGE));
+    text
 }
+
+#[cfg(test)]
+mod tests;

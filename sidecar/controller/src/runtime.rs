@@ -24,7 +24,6 @@ use credential::keeper::{self, Tools};
 use credential::store::Store;
 use credential_plan::{CredentialEvent, Key, Order};
 use custom_resource::{ImagePullSecret, ImagePullSecretStatus};
-use distribution::job::{Ended, Report};
 use kubernetes::api_error::{ApiError, within};
 use reconcile::input::{LinkEvent, Refused, StoredCredential, WatchEvent};
 use reconcile::link_requests::LinkRequest;
@@ -138,11 +137,7 @@ impl Runtime {
         match effect {
             Effect::RunJob(job) => {
                 let hand = self.hand.clone();
-                self.writes.spawn("a writer", async move {
-                    let report = carry_out(hand, job).await;
-                    log(&report);
-                    Input::JobEnded(report)
-                });
+                self.writes.spawn("a writer", async move { Input::JobEnded(carry_out(hand, job).await) });
             }
             Effect::WriteStatus { name, status } => {
                 let objects = self.objects();
@@ -198,6 +193,10 @@ impl Runtime {
                 tracing::info!(namespaces, image_pull_secrets, "everything was listed");
                 self.outputs.ready.send_replace(true);
             }
+            Effect::LogRefusal { text, is_new: true } => tracing::warn!(text, "a write failed; trying again"),
+            Effect::LogRefusal { text, is_new: false } => {
+                tracing::debug!(text, "a write failed again; trying again later");
+            }
             Effect::PublishEvent(event) => self.recorder.publish(event),
         }
     }
@@ -242,13 +241,6 @@ async fn sleep_until(wake: Option<Instant>) {
     match wake {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
-    }
-}
-
-fn log(Report { namespace, ended, .. }: &Report) {
-    if let Ended::Failed(failed) = ended {
-        let (kind, name, message) = (failed.kind, &failed.name, &failed.message);
-        tracing::warn!(%namespace, kind, name, message, "a write failed; trying again");
     }
 }
 

@@ -9,10 +9,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tcr::names::derived_secret_name;
-
-use super::plan::Change;
-
 /// Changes that are mended at once.
 const AT_ONCE: u32 = 3;
 /// The first wait after that.
@@ -161,42 +157,6 @@ impl Contests {
         if !self.by_target.is_empty() {
             self.by_target.retain(|target, _| &*target.namespace != namespace);
         }
-    }
-
-    /// What of a plan may be carried out now.
-    ///
-    /// The order holds for what is left: no reference is added to a Secret that waits to be created, and
-    /// no Secret is deleted while a reference to one waits to be removed.
-    pub fn hold_back(&self, namespace: &Arc<str>, changes: Vec<Change>, now: Instant) -> Vec<Change> {
-        if self.next_in(namespace, now).is_none() {
-            return changes;
-        }
-        let held = |kind, name: &str| {
-            self.held_until(&Target { namespace: namespace.clone(), kind, name: name.into() }, now).is_some()
-        };
-        let (mut no_references, mut no_deletions) = (false, false);
-        let mut free = Vec::with_capacity(changes.len());
-        for change in changes {
-            let is_held = match &change {
-                Change::CreateSecret { name, .. }
-                | Change::UpdateSecret { name, .. }
-                | Change::ReplaceSecret { name, .. }
-                | Change::MarkSecret { name, .. } => held(TargetKind::Secret, &derived_secret_name(name)),
-                Change::EditReferences { account, .. } => held(TargetKind::ServiceAccount, account),
-                Change::DeleteSecret { secret, .. } => held(TargetKind::Secret, secret),
-            };
-            let is_reference = matches!(change, Change::EditReferences { .. });
-            let is_deletion = matches!(change, Change::DeleteSecret { .. });
-            if is_held {
-                no_references |= matches!(change, Change::CreateSecret { .. } | Change::ReplaceSecret { .. });
-                no_deletions |= is_reference;
-            } else if is_reference && no_references {
-                no_deletions = true;
-            } else if !(is_deletion && no_deletions) {
-                free.push(change);
-            }
-        }
-        free
     }
 }
 

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::observed::{Account, Placed, SeenSecret};
-use crate::{Change, Content, Uid};
+use crate::{Change, Content, TargetKind, Uid};
+
+/// What is kept of a refusal, in bytes: anybody's webhook may have written it.
+pub const LONGEST_MESSAGE: usize = 500;
 
 /// What there is after a write or a look, from the API server's answer.
 #[derive(Clone, Debug)]
@@ -25,28 +28,52 @@ pub enum Written {
     },
 }
 
-/// How the work on a namespace ended.
-#[derive(Debug)]
-pub enum Ended {
-    /// Everything was carried out, or the namespace is going.
-    Done,
-    /// Somebody else was faster.
-    Overtaken,
-    /// A write failed.
-    Failed(FailedWrite),
+impl Written {
+    /// The kind of the object.
+    pub fn kind(&self) -> TargetKind {
+        match self {
+            Self::Secret { .. } => TargetKind::Secret,
+            Self::Account(_) | Self::AccountGone { .. } => TargetKind::ServiceAccount,
+        }
+    }
+
+    /// The name of the object.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Secret { name, .. } | Self::AccountGone { name } => name,
+            Self::Account(placed) => &placed.name,
+        }
+    }
 }
 
-/// A write that failed.
-#[derive(Clone, Debug)]
+/// How the work on a namespace ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Everything was tried.
+    Done,
+    /// The namespace is being deleted, or is gone: nothing of it is left to do.
+    NamespaceGoing,
+    /// Of one or more of the objects there is another version than the plan was made from.
+    Overtaken,
+    /// The API server did not answer, so that the rest was not tried.
+    Unanswered,
+    /// It took too long: the rest was not tried.
+    OutOfTime,
+}
+
+/// A write, or a look, that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailedWrite {
-    /// The ImagePullSecret it was for; none when it was for several.
-    pub image_pull_secret: Option<String>,
-    /// `Secret` or `ServiceAccount`.
-    pub kind: &'static str,
+    /// The kind of the object.
+    pub kind: TargetKind,
     /// Its name.
     pub name: String,
-    /// Why.
+    /// The ImagePullSecrets that it was for.
+    pub image_pull_secrets: Vec<String>,
+    /// Why, in at most [`LONGEST_MESSAGE`] bytes.
     pub message: String,
+    /// A ResourceQuota has no room for it.
+    pub is_quota: bool,
 }
 
 /// What came of the work on a namespace.
@@ -58,6 +85,8 @@ pub struct Report {
     pub looked: Vec<Written>,
     /// What was written.
     pub written: Vec<Written>,
+    /// What was refused.
+    pub failed: Vec<FailedWrite>,
     /// How it ended.
     pub ended: Ended,
     /// How long it took.

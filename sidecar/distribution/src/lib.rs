@@ -18,6 +18,7 @@ pub mod job;
 pub mod mark;
 pub mod name_map;
 pub mod observed;
+pub mod order;
 pub mod plan;
 pub mod reference;
 pub mod secret;

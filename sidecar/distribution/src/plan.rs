@@ -1,17 +1,19 @@
 //! The writes that bring one namespace to what is desired.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use tcr::image_pull_secret::ConflictPolicy;
 use tcr::names::SECRET_PREFIX;
 
+use super::contest::TargetKind;
 use super::desired::{Content, Desired, Distribution, secret_name};
 use super::identity::Uid;
 use super::observed::{Account, Namespace, SeenSecret};
-use super::reference;
+use super::reference::Edit;
 
-/// One write. A plan's writes are carried out in order, and the first that fails ends it: a
-/// reference is never written before its Secret, and a Secret is never deleted before its references.
+/// One write. A plan's writes are carried out in order: a reference is never written before its Secret, and a Secret is
+/// never deleted before its references. What goes on where one of them fails, [`super::order`] decides.
 #[derive(Clone, Debug)]
 pub enum Change {
     /// Create the Secret of the ImagePullSecret `name`.
@@ -29,6 +31,8 @@ pub enum Change {
         uid: Uid,
         /// The bytes.
         content: Content,
+        /// It is somebody else's, so that nothing may refer to it before.
+        is_foreign: bool,
     },
     /// Delete and create: it is immutable or of another type, which no update mends.
     ReplaceSecret {
@@ -52,8 +56,8 @@ pub enum Change {
     EditReferences {
         /// The ServiceAccount.
         account: String,
-        /// The patch, which tests the version that the list was read from.
-        patch: serde_json::Value,
+        /// What is added and removed.
+        edit: Edit,
     },
     /// Delete a Secret of ours.
     DeleteSecret {
@@ -62,6 +66,34 @@ pub enum Change {
         /// The Secret that was seen.
         uid: Uid,
     },
+}
+
+impl Change {
+    /// What is written: the kind and name of the object.
+    pub fn target(&self) -> (TargetKind, Cow<'_, str>) {
+        match self {
+            Self::CreateSecret { name, .. }
+            | Self::UpdateSecret { name, .. }
+            | Self::ReplaceSecret { name, .. }
+            | Self::MarkSecret { name, .. } => (TargetKind::Secret, secret_name(name).into()),
+            Self::DeleteSecret { secret, .. } => (TargetKind::Secret, secret.into()),
+            Self::EditReferences { account, .. } => (TargetKind::ServiceAccount, account.into()),
+        }
+    }
+
+    /// The ImagePullSecrets that it is for, in the order of names.
+    pub fn image_pull_secrets(&self) -> BTreeSet<&str> {
+        match self {
+            Self::CreateSecret { name, .. }
+            | Self::UpdateSecret { name, .. }
+            | Self::ReplaceSecret { name, .. }
+            | Self::MarkSecret { name, .. } => [name.as_str()].into(),
+            Self::DeleteSecret { secret, .. } => secret.strip_prefix(SECRET_PREFIX).into_iter().collect(),
+            Self::EditReferences { edit, .. } => {
+                edit.added().chain(edit.removed()).filter_map(|it| it.strip_prefix(SECRET_PREFIX)).collect()
+            }
+        }
+    }
 }
 
 /// The writes that bring the namespace to what is desired; empty when there is nothing to do.
@@ -82,7 +114,7 @@ pub fn plan(namespace: &str, seen: &Namespace, desired: &Desired) -> Vec<Change>
     }
     for (account_name, account) in seen.accounts.iter() {
         let edit = edit(account_name, account, namespace, seen, desired);
-        changes.extend(edit.map(|patch| Change::EditReferences { account: account_name.to_owned(), patch }));
+        changes.extend(edit.map(|edit| Change::EditReferences { account: account_name.to_owned(), edit }));
     }
     for (secret, found) in seen.secrets.iter() {
         if let SeenSecret::Ours { uid, .. } = found
@@ -115,7 +147,7 @@ fn write(
     distribution: &Distribution,
 ) -> Option<Change> {
     let name = name.to_owned();
-    let (uid, mendable) = match found {
+    let (uid, mendable, is_foreign) = match found {
         None => return Some(Change::CreateSecret { name, content }),
         Some(_) if is_conflict(found, distribution.conflict_policy) => return None,
         // It is read first.
@@ -125,12 +157,11 @@ fn write(
         {
             return (!marked).then(|| Change::MarkSecret { name, uid: uid.clone(), content });
         }
-        Some(SeenSecret::Ours { uid, mendable, .. } | SeenSecret::Foreign { uid, mendable, .. }) => {
-            (uid.clone(), *mendable)
-        }
+        Some(SeenSecret::Ours { uid, mendable, .. }) => (uid.clone(), *mendable, false),
+        Some(SeenSecret::Foreign { uid, mendable, .. }) => (uid.clone(), *mendable, true),
     };
     Some(match mendable {
-        true => Change::UpdateSecret { name, uid, content },
+        true => Change::UpdateSecret { name, uid, content, is_foreign },
         false => Change::ReplaceSecret { name, uid, content },
     })
 }
@@ -157,7 +188,7 @@ fn edit(
     namespace: &str,
     seen: &Namespace,
     desired: &Desired,
-) -> Option<serde_json::Value> {
+) -> Option<Edit> {
     let wants = |name: &str, distribution: &Distribution| {
         !distribution.is_on_hold()
             && distribution.wants(namespace, seen)
@@ -191,7 +222,7 @@ fn edit(
             }
         })
         .collect();
-    reference::patch(account, &remove, &add)
+    Edit::new(account, remove, add)
 }
 
 #[cfg(test)]

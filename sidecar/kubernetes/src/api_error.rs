@@ -62,6 +62,19 @@ impl ApiError {
         cause || gone || status.message.contains("because it is being terminated")
     }
 
+    /// A ResourceQuota has no room, or what is used of it is not known yet (`k8s.io/apiserver/pkg/admission/plugin/
+    /// resourcequota`): it is counted some time after something was deleted.
+    pub fn is_quota_exceeded(&self) -> bool {
+        let says = |words| matches!(self, Self::Refused(status) if status.message.contains(words));
+        self.code() == Some(403) && (says("exceeded quota") || says("status unknown for quota"))
+    }
+
+    /// It is about the object that was written, and says nothing of others. Without an answer, or with one that asks
+    /// to come again later, others need not be tried now.
+    pub fn is_of_object(&self) -> bool {
+        self.code().is_some_and(|code| code != 429)
+    }
+
     /// The HTTP status, when the API server answered.
     pub fn code(&self) -> Option<u16> {
         match self {
@@ -133,6 +146,26 @@ mod tests {
             !refused(403, "Forbidden", "secrets is forbidden: User ... cannot create", None)
                 .is_namespace_going()
         );
+    }
+
+    #[test]
+    fn a_full_quota_is_told_from_other_refusals() {
+        let full =
+            "secrets \"tcr.ipsnew\" is forbidden: exceeded quota: two, requested: secrets=1, used: secrets=2";
+        assert!(refused(403, "Forbidden", full, None).is_quota_exceeded());
+        let unknown = "secrets \"x\" is forbidden: status unknown for quota: two, resources: secrets";
+        assert!(refused(403, "Forbidden", unknown, None).is_quota_exceeded());
+        assert!(!refused(403, "Forbidden", "User ... cannot create", None).is_quota_exceeded());
+        assert!(!refused(422, "Invalid", "exceeded quota", None).is_quota_exceeded());
+    }
+
+    #[test]
+    fn what_says_nothing_of_others_is_of_the_object() {
+        assert!(refused(403, "Forbidden", "denied", None).is_of_object());
+        assert!(refused(500, "InternalError", "failed calling webhook", None).is_of_object());
+        assert!(!refused(429, "TooManyRequests", "later", None).is_of_object());
+        assert!(!ApiError::Deadline(Duration::from_secs(30)).is_of_object());
+        assert!(!ApiError::Other("connection refused".to_owned()).is_of_object());
     }
 
     #[test]

@@ -1,24 +1,27 @@
 //! Which namespaces have work, and what it is. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tcr::names::derived_secret_name;
 
 use crate::backlog::Backlog;
-use crate::effect::Effect;
+use crate::effect::{Effect, Event};
+use crate::failures::{Failures, Remembered};
 use crate::input::{Now, Watched};
+use crate::item::Items;
 use crate::numbers::Counters;
 use crate::queue::{End, Lane, Queue};
 use crate::state::{Kind, News, State};
 use crate::unlisted::Unlisted;
 use distribution::job::{Ended, FailedWrite, Job, Report, Written};
 use distribution::mark::InstallationKey;
+use distribution::order::hold_back;
 use distribution::{
-    Account, Change, Content, Contest, Contests, Namespace, SeenSecret, Target, TargetKind, plan,
+    Account, Change, Content, Contest, Contests, Distribution, Namespace, Placed, SeenNamespace, SeenSecret,
+    Target, TargetKind, plan,
 };
-use distribution::{Placed, SeenNamespace};
 
 /// Jobs at a time.
 const MOST_JOBS: usize = 32;
@@ -26,8 +29,6 @@ const MOST_JOBS: usize = 32;
 const MOST_BULK_JOBS: usize = 28;
 /// How often a Secret of somebody else that is in the way is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(300);
-/// Failed writes that are remembered.
-const MOST_FAILURES: usize = 1000;
 /// The API server lets whoever creates something in a namespace that its own cache does not know yet wait for
 /// 50 ms (`missingNamespaceWait` in k8s.io/apiserver/pkg/admission/plugin/namespace/lifecycle), and our watch may
 /// be faster than that cache. The namespace's first ServiceAccount shows that it knows, and ends this wait.
@@ -40,7 +41,9 @@ pub(crate) struct Distributor {
     queue: Queue,
     backlog: Backlog,
     contests: Contests,
-    failures: BTreeMap<Arc<str>, FailedWrite>,
+    failures: Failures,
+    /// Failures were forgotten since somebody asked.
+    has_forgotten_failures: bool,
     /// Secrets that somebody changes while they are watched, by namespace: they are read at once.
     changed: BTreeMap<Arc<str>, Vec<Arc<str>>>,
     /// When the Secrets of others in a namespace are looked at again.
@@ -49,17 +52,6 @@ pub(crate) struct Distributor {
     /// Jobs that have not ended.
     running: usize,
     counters: Counters,
-}
-
-/// A Secret of somebody else was found in the way.
-#[derive(Debug)]
-pub(crate) struct Conflict {
-    /// The ImagePullSecret that it is in the way of.
-    pub(crate) image_pull_secret: String,
-    /// The Secret's namespace.
-    pub(crate) namespace: Arc<str>,
-    /// Its name.
-    pub(crate) secret: String,
 }
 
 /// A Secret of ours that has to be read.
@@ -79,7 +71,8 @@ impl Distributor {
             queue: Queue::default(),
             backlog: Backlog::default(),
             contests: Contests::default(),
-            failures: BTreeMap::new(),
+            failures: Failures::default(),
+            has_forgotten_failures: false,
             changed: BTreeMap::new(),
             look_at: BTreeMap::new(),
             unlisted: Unlisted::default(),
@@ -103,9 +96,14 @@ impl Distributor {
         &mut self.contests
     }
 
-    /// Writes that failed last, by namespace.
-    pub(crate) fn failures(&self) -> impl Iterator<Item = (&Arc<str>, &FailedWrite)> {
-        self.failures.iter()
+    /// What was refused.
+    pub(crate) fn failures(&self) -> &Failures {
+        &self.failures
+    }
+
+    /// Whether failures were forgotten since this was last asked.
+    pub(crate) fn take_forgotten_failures(&mut self) -> bool {
+        std::mem::take(&mut self.has_forgotten_failures)
     }
 
     /// What was counted.
@@ -245,52 +243,81 @@ impl Distributor {
         [self.queue.next(), self.backlog.next()].into_iter().flatten().min()
     }
 
-    /// Takes in how a job ended; Secrets of others that it found for the first time.
-    pub(crate) fn take_report(
-        &mut self,
-        report: Report,
-        now: Now,
-        effects: &mut Vec<Effect>,
-    ) -> Vec<Conflict> {
-        let Report { namespace, looked, written, ended, took } = report;
+    /// Takes in how a job ended.
+    pub(crate) fn take_report(&mut self, report: Report, items: &Items, now: Now, effects: &mut Vec<Effect>) {
+        let Report { namespace, looked, written, failed, ended, took } = report;
         let Now { monotonic, .. } = now;
         self.running = self.running.saturating_sub(1);
         self.counters.took(took);
         self.counters.wrote(written.len());
-        let mut conflicts = Vec::new();
         for one in looked.iter().chain(&written) {
             if let Written::Secret { name, seen: Some(SeenSecret::Foreign { .. }) } = one {
                 self.look_at.insert(namespace.clone(), monotonic + LOOK_AGAIN);
-                conflicts.extend(self.first_conflict(&namespace, name));
+                effects.extend(self.first_conflict(&namespace, name, items));
             }
         }
+        written.iter().for_each(|one| self.failures.succeed(&namespace, one.kind(), one.name()));
+        let has_deleted = written.iter().any(|one| matches!(one, Written::Secret { seen: None, .. }));
         let has_looked = !looked.is_empty();
         for (name, news) in self.state.looked(&namespace, looked) {
             self.take_drift(&namespace, TargetKind::Secret, &name.into(), news, monotonic, effects);
         }
         self.state.written(&namespace, written);
+        let waits_alone = self.take_failed(&namespace, failed, items, now, effects);
+        if has_deleted {
+            self.failures.make_room(&namespace, monotonic);
+        }
+        if ended == Ended::Overtaken {
+            self.counters.overtaken();
+        }
         let end = match ended {
-            Ended::Done => {
-                self.failures.remove(&namespace);
-                End::Done
-            }
-            Ended::Overtaken => {
-                self.counters.overtaken();
-                End::Overtaken
-            }
-            Ended::Failed(failed) => {
-                self.counters.failed();
-                if self.failures.len() < MOST_FAILURES || self.failures.contains_key(&namespace) {
-                    self.failures.insert(namespace.clone(), failed);
-                }
-                End::Failed
-            }
+            Ended::Unanswered => End::Failed,
+            _ if !waits_alone => End::Failed,
+            Ended::Overtaken => End::Overtaken,
+            Ended::Done | Ended::NamespaceGoing | Ended::OutOfTime => End::Done,
         };
         self.finish(&namespace, end, now);
-        if has_looked {
+        if has_looked || ended == Ended::OutOfTime {
             self.queue.push(&namespace, Lane::Urgent, monotonic);
         }
-        conflicts
+    }
+
+    /// Remembers what was refused; whether each waits by itself.
+    fn take_failed(
+        &mut self,
+        namespace: &Arc<str>,
+        failed: Vec<FailedWrite>,
+        items: &Items,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        let mut told: BTreeMap<String, (String, usize)> = BTreeMap::new();
+        let mut waits_alone = true;
+        for one in failed {
+            self.counters.failed();
+            let (kind, owners) = (one.kind.as_str(), one.image_pull_secrets.clone());
+            let text = format!("{kind} {namespace}/{}: {}", one.name, one.message);
+            let name = self.state.share(&one.name);
+            let Remembered { is_remembered, new_for } =
+                self.failures.fail(namespace, name, one, now.monotonic, now.random);
+            waits_alone &= is_remembered;
+            let is_new = !is_remembered || !new_for.is_empty();
+            effects.push(Effect::LogRefusal { text: text.clone(), is_new });
+            for owner in owners {
+                let Some(item) = items.get(&owner) else { continue };
+                if self.failures.may_tell(&owner, new_for.contains(&owner), item.object.deleting) {
+                    told.entry(owner).or_insert((text.clone(), 0)).1 += 1;
+                }
+            }
+        }
+        for (name, (text, count)) in told {
+            let Some(item) = items.get(&name) else { continue };
+            let more =
+                if count > 1 { format!(" (and {} more in {namespace})", count - 1) } else { String::new() };
+            let message = format!("cannot write {text}{more}; trying again, everything else goes on");
+            effects.push(Event::warning(item, "WritesFailed", message));
+        }
+        waits_alone
     }
 
     /// How many objects of the ImagePullSecret are contested, with an example.
@@ -370,9 +397,19 @@ impl Distributor {
             return Some(Job { namespace: namespace.clone(), look, changes: Vec::new() });
         }
         let changes = plan(namespace, seen, self.state.desired());
-        let changes: Vec<_> = self
-            .contests
-            .hold_back(namespace, changes, now)
+        if self.failures.is_any_in(namespace) {
+            let planned: BTreeSet<_> = changes.iter().map(Change::target).collect();
+            let is_to_be_read = |name: &str| {
+                let wants = |(_, it): (_, &Distribution)| it.content.is_some() && it.wants(namespace, seen);
+                seen.secrets.get(name).is_some_and(SeenSecret::is_unread)
+                    && self.state.desired().of_secret(name).is_some_and(wants)
+            };
+            let is_wanted = |(kind, name): (TargetKind, &str)| {
+                planned.contains(&(kind, name.into())) || (kind == TargetKind::Secret && is_to_be_read(name))
+            };
+            self.has_forgotten_failures |= self.failures.retain(namespace, is_wanted);
+        }
+        let changes: Vec<_> = hold_back(changes, |kind, name| self.is_held(namespace, kind, name, now))
             .into_iter()
             .map(|change| {
                 let known = match &change {
@@ -403,8 +440,7 @@ impl Distributor {
             let SeenSecret::Ours { digest, labelled, marked, unread: true, .. } = secret else { return None };
             let (_, distribution) = self.state.desired().of_secret(name)?;
             let content = distribution.content.clone().filter(|_| distribution.wants(place, seen))?;
-            let target = Target { namespace: place.clone(), kind: TargetKind::Secret, name: name.into() };
-            if self.contests.held_until(&target, now).is_some() {
+            if self.is_held(place, TargetKind::Secret, name, now) {
                 return None;
             }
             // A Secret without a mark is one of a release that made none: it may wait.
@@ -412,6 +448,12 @@ impl Distributor {
             Some(Unread { secret: name.to_owned(), content, is_as_wanted })
         };
         seen.secrets.iter().filter_map(unread).collect()
+    }
+
+    /// Whether the object is left as it is for now: somebody fights for it, or it was refused.
+    fn is_held(&self, namespace: &Arc<str>, kind: TargetKind, name: &str, now: Instant) -> bool {
+        let target = Target { namespace: namespace.clone(), kind, name: name.into() };
+        self.contests.held_until(&target, now).is_some() || self.failures.holds(namespace, kind, name, now)
     }
 
     /// Secrets of others in the way, and what ours would hold.
@@ -433,21 +475,22 @@ impl Distributor {
         }
     }
 
-    fn first_conflict(&self, namespace: &Arc<str>, secret: &str) -> Option<Conflict> {
+    /// An Event for the first Secret of somebody else in the way; how many there are, the condition tells.
+    fn first_conflict(&self, namespace: &str, secret: &str, items: &Items) -> Option<Effect> {
         let (name, _) = self.state.desired().of_secret(secret)?;
-        // The first one is worth an Event; how many there are, the condition tells.
-        let is_first = self.state.sum(name).conflicts == 0;
-        is_first.then(|| Conflict {
-            image_pull_secret: name.to_owned(),
-            namespace: namespace.clone(),
-            secret: secret.to_owned(),
-        })
+        let item = items.get(name).filter(|_| self.state.sum(name).conflicts == 0)?;
+        let message = format!(
+            "the Secret {namespace}/{secret} is somebody else's and is left alone; delete it, or set \
+             spec.conflictPolicy to adopt or overwrite"
+        );
+        Some(Event::warning(item, "Conflict", message))
     }
 
     fn finish(&mut self, namespace: &Arc<str>, end: End, now: Now) {
         let Now { monotonic, random, .. } = now;
         self.queue.finish(namespace, end, monotonic, random);
-        if let Some(at) = self.contests.next_in(namespace, monotonic) {
+        let next = [self.contests.next_in(namespace, monotonic), self.failures.next_in(namespace, monotonic)];
+        if let Some(at) = next.into_iter().flatten().min() {
             self.queue.push_at(namespace, at);
         }
         let Some(at) = self.look_at.get(namespace).copied() else { return };
@@ -462,7 +505,7 @@ impl Distributor {
         self.state.lose_namespace(name);
         self.queue.forget(name);
         self.backlog.forget(name);
-        self.failures.remove(name);
+        self.failures.forget(name);
         self.changed.remove(name);
         self.look_at.remove(name);
         self.contests.forget(name);

@@ -81,6 +81,13 @@ pub enum Effect {
         /// How many there are.
         image_pull_secrets: usize,
     },
+    /// Write to the log why an object was refused.
+    LogRefusal {
+        /// The object and the reason.
+        text: String,
+        /// It was not refused before, or is not remembered.
+        is_new: bool,
+    },
     /// Publish an Event. One that is lost is not worth another try.
     PublishEvent(Event),
 }

@@ -12,8 +12,8 @@
 //! [`Reconciler::step`]; it says when the next one is due. [`Reconciler::metrics`] answers a question and changes nothing.
 //!
 //! # From below to above
-//! - `state` is what there is and what shall be, `queue` and `backlog` whose turn it is, `distributor` both together: one
-//!   namespace is one unit of work ([`distribution::job`]).
+//! - `state` is what there is and what shall be, `queue` and `backlog` whose turn it is, `failures` what was refused, and `distributor` all
+//!   together: one namespace is one unit of work ([`distribution::job`]).
 //! - `item` is one ImagePullSecret ([`object`], [`password`]): its content, and when its status and finalizers are written
 //!   ([`status`]).
 //! - `keepers` is which credentials are kept, [`link_requests`] which private links are asked for, [`pods`] which Pods
@@ -38,6 +38,7 @@ mod backlog;
 mod contested;
 mod distributed;
 mod distributor;
+mod failures;
 mod item;
 mod keepers;
 mod numbers;

@@ -31,7 +31,7 @@ pub(crate) enum End {
     Done,
     /// Somebody else was faster. The watch tells what there is now; if it does not, try again.
     Overtaken,
-    /// It failed.
+    /// It failed, and not only for one object: see [`crate::failures`].
     Failed,
 }
 
@@ -133,7 +133,7 @@ impl Queue {
         if end == End::Done {
             self.slots.remove(name);
         } else {
-            let at = now + wait(tries, random);
+            let at = now + backoff(tries, LONGEST_WAIT, random);
             let firm = end == End::Failed;
             self.slots.insert(
                 name.clone(),
@@ -178,10 +178,10 @@ impl Queue {
     }
 }
 
-/// Between half and all of the doubled wait.
-fn wait(tries: u32, random: u64) -> Duration {
-    let longest = SHORTEST_WAIT.saturating_mul(1 << tries.min(16)).min(LONGEST_WAIT);
-    longest.mul_f64(0.5 + random as f64 / u64::MAX as f64 / 2.0)
+/// The wait before the next try: between half and all of the doubled wait, which is at most `longest`.
+pub(crate) fn backoff(tries: u32, longest: Duration, random: u64) -> Duration {
+    let doubled = SHORTEST_WAIT.saturating_mul(1 << tries.min(16)).min(longest);
+    doubled.mul_f64(0.5 + random as f64 / u64::MAX as f64 / 2.0)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::time::Instant;
 use jiff::SignedDuration;
 
 use crate::contested;
-use crate::distributor::{Conflict, Distributor};
+use crate::distributor::Distributor;
 use crate::effect::{Effect, Event};
 use crate::input::{Input, Now, WatchEvent, Watched};
 use crate::item::{Checks, Item, Items};
@@ -137,8 +137,7 @@ impl Reconciler {
         match input {
             Input::Watch(event) => self.take_watch_event(event, now, effects),
             Input::JobEnded(report) => {
-                let conflicts = self.distributor.take_report(report, now, effects);
-                conflicts.into_iter().for_each(|conflict| self.warn_of_conflict(conflict, effects));
+                self.distributor.take_report(report, &self.items, now, effects);
                 self.report_all();
             }
             Input::StatusWritten { name, status, result } => {
@@ -330,16 +329,6 @@ impl Reconciler {
         if let Some(rival) = rival {
             contests.name_rival(target, rival);
         }
-    }
-
-    fn warn_of_conflict(&self, conflict: Conflict, effects: &mut Vec<Effect>) {
-        let Conflict { image_pull_secret, namespace, secret } = conflict;
-        let Some(item) = self.items.get(&image_pull_secret) else { return };
-        let message = format!(
-            "the Secret {namespace}/{secret} is somebody else's and is left alone; delete it, or set \
-             spec.conflictPolicy to adopt or overwrite"
-        );
-        effects.push(Event::warning(item, "Conflict", message));
     }
 
     /// Another region's instance costs traffic and time, and may not be reached privately at all.

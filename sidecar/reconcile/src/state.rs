@@ -343,7 +343,8 @@ impl State {
         list
     }
 
-    fn share(&mut self, name: &str) -> Arc<str> {
+    /// The name, once for all its uses where many have it in common.
+    pub(crate) fn share(&mut self, name: &str) -> Arc<str> {
         if let Some(shared) = self.shared.get(name) {
             return shared.clone();
         }

@@ -175,26 +175,24 @@ fn distributed(facts: &Facts<'_>) -> Said {
          ServiceAccounts refer to it",
         derived_secret_name(facts.name)
     );
+    let failed = if facts.failures.is_empty() { "" } else { "; some writes failed: see status.failures" };
     let complete = secrets_success == secrets_desired && accounts_success == accounts_desired;
     match facts {
         Facts { deleting: true, .. } => Said::new(
             kind,
             false,
             "Deleting",
-            format!("{leftovers} Secrets and references are left to remove"),
+            format!("{leftovers} Secrets and references are left to remove{failed}"),
         ),
         Facts { invalid: Some(problem), .. } => Said::new(kind, false, "InvalidSpec", (*problem).to_owned()),
         _ if leftovers > 0 => {
-            Said::new(kind, false, "Removing", format!("{progress}; {leftovers} are left to remove"))
+            Said::new(kind, false, "Removing", format!("{progress}; {leftovers} are left to remove{failed}"))
         }
         _ if complete => Said::new(kind, true, "Complete", progress),
         Facts { has_content: false, .. } => Said::new(kind, false, "NoCredential", progress),
-        Facts { failures, .. } if !failures.is_empty() => Said::new(
-            kind,
-            false,
-            "WritesFailed",
-            format!("{progress}; some writes failed: see status.failures"),
-        ),
+        Facts { failures, .. } if !failures.is_empty() => {
+            Said::new(kind, false, "WritesFailed", format!("{progress}{failed}"))
+        }
         _ if facts.sum.conflicts > 0 => Said::new(kind, false, "Conflicts", progress),
         _ => Said::new(kind, false, "Progressing", progress),
     }

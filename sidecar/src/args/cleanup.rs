@@ -18,7 +18,10 @@ A running controller would put everything back, so it is refused while one runs.
 policy guards our objects (protect: reject), delete the policy first.
 
 Each object is told of as soon as it is gone; with -o json as one JSON object a line: kind, namespace,
-name, action (deleted, edited, emptied, kept or failed), dryRun and, for the last two, message.
+name, action (deleted, edited, emptied, kept, left or failed), dryRun and, for the last three, message.
+
+What is refused (failed) keeps only what has to come after it (left): a Secret while a ServiceAccount
+still refers to it, an ImagePullSecret while anything that it led to is there, and at last the Lease.
 
 Examples:
   tcr-assistant cleanup --dry-run

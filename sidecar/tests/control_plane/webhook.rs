@@ -10,6 +10,7 @@ use serde_json::json;
 use support::eventually;
 
 use crate::cluster::{Cluster, SOON};
+use crate::refusals::protect;
 
 const SECRET: &str = "tcr-assistant-webhook-server-cert";
 const CONFIGURATIONS: [&str; 2] =
@@ -81,4 +82,39 @@ async fn the_webhooks_certificate_is_made_trusted_and_renewed_with_an_overlap() 
     trusted(&cluster).await?;
     let key = text(&cluster, "tls.key").await?;
     cluster.finish(&[&key]).await
+}
+
+#[tokio::test]
+async fn a_configuration_that_a_policy_protects_does_not_keep_the_ca_from_the_other_one() -> Result<()> {
+    for protected in 0..2 {
+        let mut cluster = Cluster::start().await?;
+        cluster.webhooks().await?;
+        let kind = |which: usize| ["validatingwebhookconfigurations", "mutatingwebhookconfigurations"][which];
+        protect(&cluster, kind(protected), CONFIGURATIONS[protected]).await?;
+        cluster.run_with("--webhook-service=tcr-assistant-webhook-service").await?;
+        let bundles = async |which: usize| {
+            let path = "jsonpath={range .webhooks[*]}{.clientConfig.caBundle}{\"\\n\"}{end}";
+            cluster.plane.kubectl(&["get", kind(which), CONFIGURATIONS[which], "-o", path]).await?.checked()
+        };
+        eventually("the other one to trust the CA", SOON, async || {
+            let ca =
+                serde_json::to_value(k8s_openapi::ByteString(text(&cluster, "ca.crt").await?.into_bytes()))?;
+            let found = bundles(1 - protected).await?;
+            ensure!(found.lines().count() > 0 && found.lines().all(|it| ca == it), "it trusts {found:?}");
+            Ok(())
+        })
+        .await?;
+        eventually("the log to say which one is refused", SOON, async || {
+            let name = CONFIGURATIONS[protected];
+            ensure!(
+                cluster.log()?.contains(&format!("cannot put the webhook's CA into {name}")),
+                "it does not"
+            );
+            Ok(())
+        })
+        .await?;
+        ensure!(bundles(protected).await?.trim().is_empty(), "the policy protects nothing");
+        cluster.end();
+    }
+    Ok(())
 }

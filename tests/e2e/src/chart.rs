@@ -20,23 +20,59 @@ pub(crate) async fn install(
     account: &Account,
     values: &[&Value],
 ) -> Result<()> {
+    prepare(plane, account).await?;
+    apply(plane, helm, Verb::Install, &ours(), values).await
+}
+
+/// Makes the namespace and the API credential.
+pub(crate) async fn prepare(plane: &ControlPlane, account: &Account) -> Result<()> {
     plane.kubectl(&["create", "namespace", SYSTEM_NAMESPACE]).await?.checked()?;
     let secret = json!({
         "apiVersion": "v1", "kind": "Secret",
         "metadata": {"name": CREDENTIAL, "namespace": SYSTEM_NAMESPACE},
         "stringData": account.variables().collect::<BTreeMap<_, _>>(),
     });
-    plane.apply(&secret.to_string()).await?;
+    plane.apply(&secret.to_string()).await.map(drop)
+}
+
+/// What helm does with a chart and values.
+#[derive(Clone, Copy)]
+pub(crate) enum Verb {
+    Install,
+    Upgrade,
+}
+
+/// Installs the chart, or upgrades to it, with `values`, of which later ones win.
+pub(crate) async fn apply(
+    plane: &ControlPlane,
+    helm: &Path,
+    verb: Verb,
+    chart: &Path,
+    values: &[&Value],
+) -> Result<()> {
     let mut files = Vec::new();
     for (number, values) in values.iter().enumerate() {
         let file = plane.run().folder().join(format!("values-{number}.json"));
         std::fs::write(&file, values.to_string())?;
         files.push(text(&file)?.to_owned());
     }
-    let chart = root().join("artifacts/chart");
-    let install = ["install", RELEASE, text(&chart)?, "-n", SYSTEM_NAMESPACE];
+    let verb = match verb {
+        Verb::Install => "install",
+        Verb::Upgrade => "upgrade",
+    };
+    let arguments = [verb, RELEASE, text(chart)?, "-n", SYSTEM_NAMESPACE];
     let values = files.iter().flat_map(|file| ["-f", file]);
-    run(plane, helm, &install.into_iter().chain(values).collect::<Vec<_>>()).await
+    run(plane, helm, &arguments.into_iter().chain(values).collect::<Vec<_>>()).await
+}
+
+/// Goes back to a revision.
+pub(crate) async fn roll_back(plane: &ControlPlane, helm: &Path, revision: u8) -> Result<()> {
+    run(plane, helm, &["rollback", RELEASE, &revision.to_string(), "-n", SYSTEM_NAMESPACE]).await
+}
+
+/// The chart of this checkout.
+pub(crate) fn ours() -> PathBuf {
+    root().join("artifacts/chart")
 }
 
 /// Uninstalls it, with more flags.

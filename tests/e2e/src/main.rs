@@ -1,5 +1,7 @@
-//! Whole stories on real Kubernetes: `e2e control-plane`, `e2e hostile`, `e2e flagship`, `e2e private-network`.
+//! Whole stories on real Kubernetes: `e2e control-plane`, `e2e hostile`, `e2e flagship`, `e2e private-network`,
+//! `e2e upgrade`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -16,6 +18,7 @@ mod review;
 mod serve;
 mod speed;
 mod steps;
+mod upgrade;
 mod world;
 
 use steps::Steps;
@@ -74,6 +77,13 @@ enum Story {
         #[arg(long)]
         keep: bool,
     },
+    /// On real nodes: helm upgrades from the release before, and back, while Pods are made all the time, and none is
+    /// refused or lacks its reference (root only)
+    Upgrade {
+        /// The release before: a folder with its chart, and its images as images/NAME.tar, as tests/release-before makes it
+        #[arg(long, value_name = "FOLDER")]
+        from: PathBuf,
+    },
     /// Start one node and wait; the flagship kills it
     #[command(hide = true)]
     Hold,
@@ -91,6 +101,7 @@ fn main() -> ExitCode {
         Story::Flagship => flagship::tell(&mut steps),
         Story::PrivateNetwork => private_network::tell(&mut steps),
         Story::Speed { check } => return measured(speed::measure(), check),
+        Story::Upgrade { from } => upgrade::tell(&mut steps, &from),
         Story::Hold => flagship::hold(),
         Story::Tour { keep } => flagship::tour(&mut steps, keep),
     };

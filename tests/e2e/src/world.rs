@@ -103,7 +103,7 @@ impl World {
         };
         let mut registry = Registry::start(&run, trusted).await?;
         registry.also_trust(front.ca());
-        options.images = images;
+        options.images.extend(images);
         options
             .files
             .extend([DEFAULT_DOMAIN, VPC_DOMAIN].iter().flat_map(|domain| trust(domain, registry.ca())));
@@ -125,7 +125,12 @@ impl World {
 
     /// Installs the chart as a user would, with more values.
     pub(crate) async fn install(&self, more: &Value) -> Result<()> {
-        let values = json!({
+        chart::install(self.nodes.plane(), &self.helm, &Account::demo(), &[&self.values(), more]).await
+    }
+
+    /// What the chart has to know of this world.
+    pub(crate) fn values(&self) -> Value {
+        json!({
             "global": {"cluster": {"id": "cls-12345678", "longregion": REGION}},
             "cloud": {"endpoint": self.front.url(), "caCertificates": self.front.ca()},
             "registry": {
@@ -134,8 +139,7 @@ impl World {
                 // Where the controller's Pod finds them before there is word of a private link.
                 "addresses": [format!("{DEFAULT_DOMAIN}={HUB}"), format!("{VPC_DOMAIN}={HUB}")],
             },
-        });
-        chart::install(self.nodes.plane(), &self.helm, &Account::demo(), &[&values, more]).await
+        })
     }
 
     /// Asks for the credential, and for the private address on every node unless `resolve` is false.

@@ -12,6 +12,9 @@ use crate::{ControlPlane, Identity};
 #[cfg(test)]
 mod tests;
 
+/// What the API server says of a namespace that is going: the right to write there is not what is missing.
+const NAMESPACE_ENDS: &str = "because it is being terminated";
+
 /// A call that RBAC did not allow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denied {
@@ -31,7 +34,7 @@ impl fmt::Display for Denied {
 
 impl ControlPlane {
     /// The calls of `identity` that were answered with 403 so far, dry runs aside: whoever asks what would be wants to
-    /// know. Needs [`Options::audit`](crate::Options::audit).
+    /// know; so are those about a namespace that is going. Needs [`Options::audit`](crate::Options::audit).
     ///
     /// # Errors
     /// There is no audit log.
@@ -113,6 +116,7 @@ fn allowed(log: &str, username: &str) -> BTreeSet<(String, String)> {
 fn denied(log: &str, username: &str) -> Vec<Denied> {
     events(log, username)
         .filter(|event| event.response_status.code == 403 && !event.request_uri.contains("dryRun=All"))
+        .filter(|event| !event.response_status.message.ends_with(NAMESPACE_ENDS))
         .map(|event| Denied {
             verb: event.verb,
             uri: event.request_uri,

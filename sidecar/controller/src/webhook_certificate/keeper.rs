@@ -25,8 +25,8 @@ use super::{Held, Pair, Step, bundle, decide, make, wait};
 use kubernetes::api_error::{ApiError, within};
 
 const DEADLINE: Duration = Duration::from_secs(30);
-/// The wait after a failure.
-const AGAIN: Duration = Duration::from_secs(2);
+/// The wait after a failure: from, to.
+const AGAIN: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
 
 /// When the one that waits was put there.
 const SINCE: &str = "tcr.tencentcloudcr.com/next-since";
@@ -61,13 +61,19 @@ pub async fn keep(client: Client, service: String) {
         changes(&validating, VALIDATING_WEBHOOK),
         changes(&mutating, MUTATING_WEBHOOK),
     ]);
+    let mut again = AGAIN.0;
     loop {
         let pause = match once(&secrets, &validating, &mutating, &service).await {
-            Ok(pause) => pause,
+            Ok(pause) => {
+                again = AGAIN.0;
+                pause
+            }
             Err(ApiError::Overtaken) => Duration::ZERO,
             Err(error) => {
                 tracing::warn!(%error, "cannot keep the webhook's certificate; trying again");
-                AGAIN
+                let pause = again;
+                again = (again * 2).min(AGAIN.1);
+                pause
             }
         };
         tokio::select! {
@@ -94,17 +100,17 @@ async fn once(
 ) -> Result<Duration, ApiError> {
     let found = within(DEADLINE, secrets.get_opt(WEBHOOK_CERTIFICATE)).await?;
     let held = found.as_ref().and_then(read);
-    let trusted = match &held {
-        Some(held) => {
-            let validating = trust(validating, VALIDATING_WEBHOOK, &held.bundle).await?;
-            validating & trust(mutating, MUTATING_WEBHOOK, &held.bundle).await?
-        }
-        None => false,
+    let (trusted, failed) = match &held {
+        Some(held) => both(
+            trust(validating, VALIDATING_WEBHOOK, &held.bundle).await,
+            trust(mutating, MUTATING_WEBHOOK, &held.bundle).await,
+        ),
+        None => (false, None),
     };
     let now = Timestamp::now();
     let other = |error: super::MakeError| ApiError::Other(error.to_string());
     let next = match (decide(now, held.as_ref(), service, trusted), held) {
-        (Step::Wait(until), _) => return Ok(wait(now, until)),
+        (Step::Wait(until), _) => return failed.map_or_else(|| Ok(wait(now, until)), Err),
         (Step::Make | Step::Promote | Step::Stage, None) => {
             let (served, ca) = make(service, now).map_err(other)?;
             Held { served, bundle: ca, next: None }
@@ -126,6 +132,17 @@ async fn once(
     };
     write(secrets, found, next).await?;
     Ok(Duration::ZERO)
+}
+
+/// What came of two configurations, neither of which has to wait for the other: whether both have the bundle, and an
+/// error, if there was one. A version that somebody else changed meanwhile comes first, because it is tried again at
+/// once.
+fn both(validating: Result<bool, ApiError>, mutating: Result<bool, ApiError>) -> (bool, Option<ApiError>) {
+    match (validating, mutating) {
+        (Ok(validating), Ok(mutating)) => (validating && mutating, None),
+        (Err(ApiError::Overtaken), _) | (_, Err(ApiError::Overtaken)) => (false, Some(ApiError::Overtaken)),
+        (Err(error), _) | (_, Err(error)) => (false, Some(error)),
+    }
 }
 
 /// Puts the bundle into every webhook of the configuration that lacks it. Whether all have it; where
@@ -158,7 +175,7 @@ where
             Ok(true)
         }
         Err(error) if error.is_invalid() || error.is_conflict() => Err(ApiError::Overtaken),
-        Err(error) => Err(error),
+        Err(error) => Err(ApiError::Other(format!("cannot put the webhook's CA into {name}: {error}"))),
     }
 }
 
@@ -208,5 +225,22 @@ async fn write(secrets: &Api<Secret>, before: Option<Secret>, held: Held) -> Res
             Err(ApiError::Overtaken)
         }
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_configuration_counts_by_itself() {
+        let error = || Err(ApiError::Other("denied".to_owned()));
+        assert!(matches!(both(Ok(true), Ok(true)), (true, None)));
+        assert!(matches!(both(Ok(true), Ok(false)), (false, None)));
+        for (first, second) in [(error(), Ok(true)), (Ok(true), error()), (error(), error())] {
+            assert!(matches!(both(first, second), (false, Some(ApiError::Other(_)))));
+        }
+        // It is tried again at once, and the other one's error is met again then.
+        assert!(matches!(both(error(), Err(ApiError::Overtaken)), (false, Some(ApiError::Overtaken))));
     }
 }

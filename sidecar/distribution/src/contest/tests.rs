@@ -1,7 +1,6 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::Content;
 
 fn target(kind: TargetKind, name: &str) -> Target {
     Target { namespace: "shop".into(), kind, name: name.into() }
@@ -75,56 +74,6 @@ fn it_is_over_after_a_quiet_time() {
     assert!(!contests.expire(end - Duration::from_secs(1)));
     assert!(contests.expire(end));
     assert_eq!(contests.next_end(), None);
-}
-
-fn create(name: &str) -> Change {
-    Change::CreateSecret { name: name.to_owned(), content: Content::new(b"v1".as_slice()) }
-}
-
-fn edit(account: &str) -> Change {
-    Change::EditReferences { account: account.to_owned(), patch: serde_json::json!([]) }
-}
-
-fn delete(secret: &str) -> Change {
-    Change::DeleteSecret { secret: secret.to_owned(), uid: "u1".into() }
-}
-
-fn text(change: &Change) -> String {
-    match change {
-        Change::CreateSecret { name, .. } => format!("create {name}"),
-        Change::UpdateSecret { name, .. } => format!("update {name}"),
-        Change::ReplaceSecret { name, .. } => format!("replace {name}"),
-        Change::MarkSecret { name, .. } => format!("mark {name}"),
-        Change::EditReferences { account, .. } => format!("edit {account}"),
-        Change::DeleteSecret { secret, .. } => format!("delete {secret}"),
-    }
-}
-
-#[track_caller]
-fn check(held: &[Target], changes: Vec<Change>, expected: &[&str]) {
-    let mut contests = Contests::default();
-    let now = Instant::now();
-    for target in held {
-        for _ in 0..4 {
-            contests.undone(target.clone(), "demo", now);
-        }
-    }
-    let free = contests.hold_back(&"shop".into(), changes, now);
-    assert_eq!(free.iter().map(text).collect::<Vec<_>>(), expected);
-    assert_eq!(contests.next_in(&"shop".into(), now), (!held.is_empty()).then(|| now + SHORTEST_WAIT));
-}
-
-#[test]
-fn only_what_is_contested_waits_and_the_order_holds() {
-    let plan = || vec![create("demo"), edit("default"), edit("robot"), delete("tcr.ipsold")];
-    check(&[], plan(), &["create demo", "edit default", "edit robot", "delete tcr.ipsold"]);
-    check(&[account()], plan(), &["create demo", "edit robot"]);
-    check(&[target(TargetKind::Secret, "tcr.ipsdemo")], plan(), &[]);
-    check(
-        &[target(TargetKind::Secret, "tcr.ipsold")],
-        plan(),
-        &["create demo", "edit default", "edit robot"],
-    );
 }
 
 proptest! {

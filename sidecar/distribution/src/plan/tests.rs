@@ -6,6 +6,7 @@ use tcr::selection::Selection;
 use super::super::desired::Digest;
 use super::super::identity::Version;
 use super::super::observed::{Labels, Observed};
+use super::super::order::{Stopped, hold_back};
 use super::super::tally::tally;
 use super::*;
 
@@ -70,7 +71,9 @@ fn written(change: &Change) -> String {
         Change::UpdateSecret { name, uid, .. } => format!("update secret of {name} ({uid})"),
         Change::ReplaceSecret { name, uid, .. } => format!("replace secret of {name} ({uid})"),
         Change::MarkSecret { name, uid, .. } => format!("mark secret of {name} ({uid})"),
-        Change::EditReferences { account, patch } => format!("edit {account}: {patch}"),
+        Change::EditReferences { account, edit } => {
+            format!("edit {account}: {}", serde_json::Value::from(edit.patch()))
+        }
         Change::DeleteSecret { secret, uid } => format!("delete {secret} ({uid})"),
     }
 }
@@ -264,7 +267,7 @@ fn carry_out(seen: &mut Namespace, change: Change) {
             assert!(!seen.secrets.contains_key(&secret_name(&name)), "created over an existing Secret");
             put(seen, &name, "new".into(), &content);
         }
-        Change::UpdateSecret { name, uid, content }
+        Change::UpdateSecret { name, uid, content, .. }
         | Change::ReplaceSecret { name, uid, content }
         | Change::MarkSecret { name, uid, content } => {
             put(seen, &name, uid, &content);
@@ -277,10 +280,10 @@ fn carry_out(seen: &mut Namespace, change: Change) {
                 "deleted a Secret that is not ours"
             );
         }
-        Change::EditReferences { account, patch } => {
+        Change::EditReferences { account, edit } => {
             let account = seen.accounts.get_mut(&account).expect("the ServiceAccount was seen");
             let mut references = account.references.to_vec();
-            for operation in patch.as_array().expect("a JSON patch").iter().skip(1) {
+            for operation in edit.patch().iter().skip(1) {
                 let path = operation["path"].as_str().unwrap();
                 match operation["op"].as_str().unwrap() {
                     "remove" => {
@@ -365,6 +368,13 @@ fn any_desired() -> impl Strategy<Value = Desired> {
     })
 }
 
+fn any_target() -> impl Strategy<Value = (TargetKind, String)> {
+    prop_oneof![
+        r"tcr\.ips(demo|team|gone)".prop_map(|name| (TargetKind::Secret, name)),
+        "default|builder|robot".prop_map(|name| (TargetKind::ServiceAccount, name)),
+    ]
+}
+
 proptest! {
     #[test]
     fn what_is_withdrawn_is_held_nowhere_once_its_plan_is_carried_out(seen in any_namespace()) {
@@ -377,6 +387,54 @@ proptest! {
             carry_out(after, change);
         }
         prop_assert!(observed.holding("tcr.ipsdemo").is_empty(), "nobody would let go of the ImagePullSecret");
+    }
+
+    /// Whatever is refused, again and again: everything else comes about, and the order holds (which `carry_out` asserts).
+    #[test]
+    fn what_is_refused_stops_only_what_depends_on_it(
+        before in any_namespace(),
+        desired in any_desired(),
+        refused in prop::collection::btree_set(any_target(), 0..4),
+    ) {
+        let is_refused = |change: &Change| {
+            let (kind, name) = change.target();
+            refused.contains(&(kind, name.into_owned()))
+        };
+        let mut after = before.clone();
+        let mut stopped = Stopped::default();
+        for change in plan("shop", &before, &desired) {
+            match stopped.admit(change) {
+                Some(change) if is_refused(&change) => stopped.stop(&change),
+                Some(change) => carry_out(&mut after, change),
+                None => {}
+            }
+        }
+        let left = plan("shop", &after, &desired);
+        let is_held = |kind, name: &str| refused.contains(&(kind, name.to_owned()));
+        prop_assert!(hold_back(left.clone(), is_held).is_empty(), "more could have been done: {left:?}");
+        for change in left.iter().filter(|change| !is_refused(change)) {
+            // A deletion waits for a ServiceAccount that is refused, an addition for a Secret that is.
+            let waits = match change {
+                Change::DeleteSecret { secret, .. } => after.accounts.iter().any(|(name, account)| {
+                    is_held(TargetKind::ServiceAccount, name) && account.refers_to(secret)
+                }),
+                Change::EditReferences { edit, .. } => {
+                    edit.removed().next().is_none() && edit.added().all(|it| is_held(TargetKind::Secret, it))
+                }
+                _ => false,
+            };
+            prop_assert!(waits, "{change:?} waits for nothing");
+        }
+        let missing = |account: &Account| {
+            let before = before.accounts.values().flat_map(|it| it.references.iter()).cloned().collect::<Vec<_>>();
+            account.references.iter().any(|it| !before.contains(it) && !after.secrets.contains_key(it))
+        };
+        prop_assert!(!after.accounts.values().any(missing), "a new reference to a Secret that is not there");
+        // Once nothing is refused any more, nothing is left.
+        for change in left {
+            carry_out(&mut after, change);
+        }
+        prop_assert!(plan("shop", &after, &desired).is_empty());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::effect::Effect;
 use crate::input::{Now, StoredCredential};
 use crate::status::{self, Facts};
 use credential_plan::Key;
-use custom_resource::{ImagePullSecretStatus, WriteFailure};
+use custom_resource::ImagePullSecretStatus;
 
 /// The wait before stored credentials are listed again.
 const RETRY: Duration = Duration::from_secs(5);
@@ -31,6 +31,9 @@ impl Reconciler {
     pub(super) fn report(&mut self, now: Now, effects: &mut Vec<Effect>) -> Option<Instant> {
         if !self.listings.are_complete() {
             return None;
+        }
+        if self.distributor.take_forgotten_failures() {
+            self.report_all();
         }
         for name in self.distributor.state_mut().moved() {
             if let Some(item) = self.items.get_mut(&name) {
@@ -93,15 +96,6 @@ impl Reconciler {
                 foreign.map(|(namespace, _)| &**namespace).min()
             }
         };
-        let failures = self
-            .distributor
-            .failures()
-            .filter(|(_, failed)| failed.image_pull_secret.as_deref().is_none_or(|failed| failed == name));
-        let failures = failures.map(|(namespace, failed)| WriteFailure {
-            kind: failed.kind.to_owned(),
-            namespaced_name: format!("{namespace}/{}", failed.name),
-            message: failed.message.clone(),
-        });
         Some(status::status(&Facts {
             name,
             generation: item.object.generation,
@@ -121,7 +115,7 @@ impl Reconciler {
             contested: self.distributor.contested(name),
             link: item.link.as_ref(),
             nodes: self.links.nodes(),
-            failures: failures.collect(),
+            failures: self.distributor.failures().of(name),
             before: &item.written,
             now: now.wall,
         }))

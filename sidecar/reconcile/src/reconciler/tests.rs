@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use credential_plan::CredentialEvent;
 use credential_plan::plan::Held;
 use distribution::observed::{Placed, SeenNamespace};
-use distribution::{Account, Change, Labels, SeenSecret, Uid, Version};
+use distribution::{Account, Change, Labels, SeenSecret, TargetKind, Uid, Version};
 use expect_test::{Expect, expect};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -140,6 +140,7 @@ fn shown(effect: &Effect) -> String {
         }
         Effect::WatchPods => "watch Pods".to_owned(),
         Effect::BecomeReady { .. } => "become ready".to_owned(),
+        Effect::LogRefusal { text, is_new } => format!("log {text}, new: {is_new}"),
         Effect::PublishEvent(event) => {
             let regarding = match &event.regarding {
                 Regarding::ImagePullSecret { name, .. } => name.clone(),
@@ -204,8 +205,8 @@ impl World {
 }
 
 fn report(namespace: &str, written: Vec<Written>, ended: Ended) -> Input {
-    let (looked, took) = (Vec::new(), Duration::ZERO);
-    Input::JobEnded(Report { namespace: namespace.into(), looked, written, ended, took })
+    let (looked, failed, took) = (Vec::new(), Vec::new(), Duration::ZERO);
+    Input::JobEnded(Report { namespace: namespace.into(), looked, written, failed, ended, took })
 }
 
 fn foreign() -> Written {
@@ -474,12 +475,21 @@ fn a_namespace_is_worked_on_by_one_job_at_a_time() {
 fn a_failed_write_is_in_the_status_until_one_succeeds() {
     let mut world = World::ready(false, docker("demo", "a"));
     let failed = FailedWrite {
-        image_pull_secret: Some("demo".to_owned()),
-        kind: "Secret",
+        kind: TargetKind::Secret,
         name: "tcr.ipsdemo".to_owned(),
+        image_pull_secrets: vec!["demo".to_owned()],
         message: "exceeded quota".to_owned(),
+        is_quota: true,
     };
-    world.step([report("shop", Vec::new(), Ended::Failed(failed))]);
+    let (looked, written, took) = (Vec::new(), Vec::new(), Duration::ZERO);
+    let (namespace, failed, ended) = ("shop".into(), vec![failed], Ended::Done);
+    world.check(
+        [Input::JobEnded(Report { namespace, looked, written, failed, ended, took })],
+        expect![[r#"
+            log Secret shop/tcr.ipsdemo: exceeded quota, new: true
+            Event on demo: WritesFailed cannot write Secret shop/tcr.ipsdemo: exceeded quota; trying again, everything else goes on
+            list stored credentials"#]],
+    );
     world.pass(Duration::from_secs(2));
     let status = Box::default();
     let effects = world.effects([Input::StatusWritten { name: "demo".to_owned(), status, result: Ok(()) }]);

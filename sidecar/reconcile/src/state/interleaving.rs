@@ -187,13 +187,13 @@ impl World {
                     true
                 }
             },
-            Change::EditReferences { account, patch } => {
+            Change::EditReferences { account, edit } => {
                 let account = ACCOUNTS.iter().find(|it| **it == account).unwrap();
                 let Some((version, mut list)) = self.accounts.get(&(place, *account)).cloned() else {
                     written.push(Written::AccountGone { name: (*account).to_owned() });
                     return true;
                 };
-                let operations = patch.as_array().unwrap();
+                let operations = edit.patch();
                 if operations[0]["value"].as_str() != Some(&version.to_string()) {
                     return false;
                 }

@@ -1,0 +1,262 @@
+//! Writes that were refused, by object: when each is tried again, and what an ImagePullSecret's status says of them.
+//! Pure: time is an argument.
+//!
+//! # Guarantees
+//! An object that is refused waits, twice as long each time, and keeps no other one waiting. What a ResourceQuota had no
+//! room for is tried soon after something of the namespace was deleted: the quota is counted anew a little later.
+//! It is told as long as it is still to be written. However many are refused, memory is bounded: at most
+//! [`MOST`] objects are remembered, in 48 bytes each, and of reasons, which most of them share, [`MOST_REASONS`] with
+//! their words. With more objects than that the whole namespace waits, as the queue has it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::queue::backoff;
+use custom_resource::{MOST_FAILURES, WriteFailure};
+use distribution::TargetKind;
+use distribution::job::FailedWrite;
+
+/// Objects that are remembered.
+pub(crate) const MOST: usize = 50_000;
+/// Reasons that are remembered with their words.
+const MOST_REASONS: usize = 500;
+/// Events on one ImagePullSecret, until nothing of it is refused any more.
+const MOST_EVENTS: u8 = 10;
+/// The longest wait between two tries of one object.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// Tries of refused objects in a second, on average, when very many are: then they wait longer than that.
+const TRIES_PER_SECOND: usize = 100;
+/// The wait after something was deleted, where there was no room.
+const AFTER_DELETION: Duration = Duration::from_millis(250);
+/// The time between two looks at what is due and was not tried.
+const STILL_DUE: Duration = Duration::from_secs(1);
+
+/// What was refused.
+#[derive(Debug, Default)]
+pub(crate) struct Failures {
+    /// By namespace; each list is sorted by kind and name.
+    by_namespace: BTreeMap<Arc<str>, Vec<Failure>>,
+    /// Objects in it.
+    count: usize,
+    reasons: BTreeSet<Arc<Reason>>,
+    owners: BTreeMap<String, Owner>,
+}
+
+#[derive(Debug)]
+struct Failure {
+    name: Arc<str>,
+    reason: Arc<Reason>,
+    /// When it is tried again.
+    until: Instant,
+    /// Tries in a row.
+    tries: u32,
+}
+
+/// What failures have in common.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Reason {
+    kind: TargetKind,
+    image_pull_secrets: Vec<String>,
+    message: String,
+    is_quota: bool,
+}
+
+/// An ImagePullSecret of which something was refused.
+#[derive(Debug, Default)]
+struct Owner {
+    count: usize,
+    events: u8,
+    is_deleting: bool,
+}
+
+/// What became of a failure.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Remembered {
+    /// The object waits by itself; else the whole namespace has to.
+    pub(crate) is_remembered: bool,
+    /// The ImagePullSecrets for which this object had not been refused before.
+    pub(crate) new_for: Vec<String>,
+}
+
+impl Failure {
+    fn key(&self) -> (TargetKind, &str) {
+        (self.reason.kind, &self.name)
+    }
+
+    fn is_of(&self, image_pull_secret: &str) -> bool {
+        self.reason.image_pull_secrets.iter().any(|it| it == image_pull_secret)
+    }
+}
+
+impl Failures {
+    /// A write failed. `name` is the object's, shared where there is one; `random` spreads the waits of many.
+    pub(crate) fn fail(
+        &mut self,
+        namespace: &Arc<str>,
+        name: Arc<str>,
+        failed: FailedWrite,
+        now: Instant,
+        random: u64,
+    ) -> Remembered {
+        let longest = self.longest_wait();
+        let list = self.by_namespace.get(namespace).map(Vec::as_slice).unwrap_or_default();
+        let place = list.binary_search_by(|it| it.key().cmp(&(failed.kind, &failed.name)));
+        if place.is_err() && self.count >= MOST {
+            return Remembered::default();
+        }
+        let Some(reason) = self.reason(failed) else { return Remembered::default() };
+        let list = self.by_namespace.entry(namespace.clone()).or_default();
+        let (before, tries) = match place {
+            Ok(index) => {
+                let failure = &mut list[index];
+                failure.tries = failure.tries.saturating_add(1);
+                (Some(std::mem::replace(&mut failure.reason, reason.clone())), failure.tries)
+            }
+            Err(index) => {
+                // Exactly as much as needed: most lists never grow again.
+                list.reserve_exact(1);
+                list.insert(index, Failure { name, reason: reason.clone(), until: now, tries: 0 });
+                self.count += 1;
+                (None, 0)
+            }
+        };
+        let index = place.unwrap_or_else(|index| index);
+        list[index].until = now + backoff(tries, longest, random);
+        let is_new = |owner: &&String| {
+            before.as_ref().is_none_or(|before| !before.image_pull_secrets.contains(*owner))
+        };
+        let new_for = reason.image_pull_secrets.iter().filter(is_new).cloned().collect();
+        for owner in &reason.image_pull_secrets {
+            self.owners.entry(owner.clone()).or_default().count += 1;
+        }
+        if let Some(before) = before {
+            self.disown(&before);
+        }
+        Remembered { is_remembered: true, new_for }
+    }
+
+    /// The object was written.
+    pub(crate) fn succeed(&mut self, namespace: &str, kind: TargetKind, name: &str) {
+        self.retain(namespace, |it| it != (kind, name));
+    }
+
+    /// Forgets what is no longer to be written in the namespace; whether there was anything.
+    pub(crate) fn retain(&mut self, namespace: &str, is_wanted: impl Fn((TargetKind, &str)) -> bool) -> bool {
+        let Some(list) = self.by_namespace.get_mut(namespace) else { return false };
+        let gone: Vec<Failure> = list.extract_if(.., |failure| !is_wanted(failure.key())).collect();
+        if list.is_empty() {
+            self.by_namespace.remove(namespace);
+        }
+        self.count -= gone.len();
+        gone.iter().for_each(|failure| self.disown(&failure.reason));
+        !gone.is_empty()
+    }
+
+    /// Forgets a namespace that is gone.
+    pub(crate) fn forget(&mut self, namespace: &str) {
+        self.retain(namespace, |_| false);
+    }
+
+    /// Something was deleted in the namespace: what a quota had no room for is tried soon.
+    pub(crate) fn make_room(&mut self, namespace: &str, now: Instant) {
+        for failure in self.by_namespace.get_mut(namespace).into_iter().flatten() {
+            if failure.reason.is_quota {
+                (failure.until, failure.tries) = (now + AFTER_DELETION, 0);
+            }
+        }
+    }
+
+    /// Whether anything in the namespace is remembered.
+    pub(crate) fn is_any_in(&self, namespace: &str) -> bool {
+        self.by_namespace.contains_key(namespace)
+    }
+
+    /// Whether the object is left as it is for now.
+    pub(crate) fn holds(&self, namespace: &str, kind: TargetKind, name: &str, now: Instant) -> bool {
+        let Some(list) = self.by_namespace.get(namespace) else { return false };
+        let place = list.binary_search_by(|it| it.key().cmp(&(kind, name)));
+        place.is_ok_and(|index| list[index].until > now)
+    }
+
+    /// When the next of the namespace is tried.
+    pub(crate) fn next_in(&self, namespace: &str, now: Instant) -> Option<Instant> {
+        // What is due and waits for something else, such as its turn, is not asked about all the time.
+        let next = |failure: &Failure| if failure.until > now { failure.until } else { now + STILL_DUE };
+        self.by_namespace.get(namespace)?.iter().map(next).min()
+    }
+
+    /// Whether a person hears of a failure of this ImagePullSecret by an Event: of new ones, and of all of them again
+    /// once it is being deleted; of a few only.
+    pub(crate) fn may_tell(&mut self, image_pull_secret: &str, is_new: bool, is_deleting: bool) -> bool {
+        let Some(owner) = self.owners.get_mut(image_pull_secret) else { return false };
+        let is_news = is_new || owner.is_deleting != is_deleting;
+        if owner.is_deleting != is_deleting {
+            (owner.is_deleting, owner.events) = (is_deleting, 0);
+        }
+        if !is_news || owner.events >= MOST_EVENTS {
+            return false;
+        }
+        owner.events += 1;
+        true
+    }
+
+    /// Some of the failures of an ImagePullSecret, in the order of namespaces, for its status.
+    pub(crate) fn of(&self, image_pull_secret: &str) -> Vec<WriteFailure> {
+        if !self.owners.contains_key(image_pull_secret) {
+            return Vec::new();
+        }
+        let all =
+            self.by_namespace.iter().flat_map(|(namespace, list)| list.iter().map(move |it| (namespace, it)));
+        let told = all.filter(|(_, failure)| failure.is_of(image_pull_secret)).take(MOST_FAILURES);
+        told.map(|(namespace, Failure { name, reason, .. })| WriteFailure {
+            kind: reason.kind.as_str().to_owned(),
+            namespaced_name: format!("{namespace}/{name}"),
+            message: reason.message.clone(),
+        })
+        .collect()
+    }
+
+    fn longest_wait(&self) -> Duration {
+        let seconds = u64::try_from(self.count / TRIES_PER_SECOND).unwrap_or(u64::MAX);
+        LONGEST_WAIT.max(Duration::from_secs(seconds))
+    }
+
+    /// The reason, shared with others; with another message where there are too many, and none where even so.
+    fn reason(&mut self, failed: FailedWrite) -> Option<Arc<Reason>> {
+        let FailedWrite { kind, image_pull_secrets, message, is_quota, .. } = failed;
+        let mut reason = Reason { kind, image_pull_secrets, message, is_quota };
+        if let Some(known) = self.reasons.get(&reason) {
+            return Some(known.clone());
+        }
+        if self.reasons.len() >= MOST_REASONS {
+            self.reasons.retain(|reason| Arc::strong_count(reason) > 1);
+        }
+        if self.reasons.len() >= MOST_REASONS {
+            reason.message = "refused; the controller's log has the reason".to_owned();
+            if let Some(known) = self.reasons.get(&reason) {
+                return Some(known.clone());
+            }
+            if self.reasons.len() >= 2 * MOST_REASONS {
+                return None;
+            }
+        }
+        let reason = Arc::new(reason);
+        self.reasons.insert(reason.clone());
+        Some(reason)
+    }
+
+    fn disown(&mut self, reason: &Reason) {
+        for name in &reason.image_pull_secrets {
+            if let Some(owner) = self.owners.get_mut(name) {
+                owner.count -= 1;
+                if owner.count == 0 {
+                    self.owners.remove(name);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
