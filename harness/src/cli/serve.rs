@@ -76,6 +76,10 @@ pub struct Serve {
     #[arg(long, value_name = "NAMESPACE/NAME", conflicts_with = "cert_file", value_parser = secret)]
     cert_secret: Option<(String, String)>,
 
+    /// Authorities in PEM, joined by commas: callers need a certificate of one of them; read again when they change
+    #[arg(long, value_name = "PATHS", env = "KUBEWARDEN_CLIENT_CA_FILE", value_delimiter = ',')]
+    client_ca_file: Vec<PathBuf>,
+
     /// Reviews at a time; one that takes longer than 10 ms goes on beside these, so many and one more of each policy
     /// [default: the number of processors]
     #[arg(long, env = "KUBEWARDEN_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -211,12 +215,18 @@ impl Serve {
             }
             _ => None,
         };
+        if certificate.is_none() && !self.client_ca_file.is_empty() {
+            bail!(
+                "--client-ca-file asks callers for certificates, which plain HTTP has not: give --cert-file and --key-file, or --cert-secret"
+            );
+        }
         let max_inflight_bytes = self.max_inflight_bytes()?;
         let options = ServeOptions {
             address: self.addr,
             port: self.port,
             readiness_port: self.readiness_probe_port,
             certificate,
+            client_authorities: self.client_ca_file.clone(),
             max_body_bytes: self.max_body_bytes,
             max_inflight_bytes,
             max_connections: self.max_connections.into(),

@@ -150,6 +150,57 @@ async fn a_certificate_is_replaced_without_a_failed_request() {
     assert_eq!(ask(&both).await.unwrap(), StatusCode::OK);
 }
 
+#[tokio::test]
+async fn callers_need_a_certificate_of_an_authority_that_is_named_and_no_longer_of_one_that_was() {
+    let workspace = workspace();
+    let authority = |name: &str| {
+        let mut parameters = rcgen::CertificateParams::default();
+        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        parameters.distinguished_name.push(rcgen::DnType::CommonName, name);
+        let key = rcgen::KeyPair::generate().unwrap();
+        rcgen::CertifiedIssuer::self_signed(parameters, key).unwrap()
+    };
+    let (own, first, second, other) = (
+        rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap(),
+        authority("a"),
+        authority("b"),
+        authority("c"),
+    );
+    let pem = own.cert.pem();
+    workspace.file("tls.crt", &pem).file("tls.key", own.signing_key.serialize_pem());
+    workspace.file("a.crt", first.pem()).file("b.crt", second.pem());
+    let arguments = ["--cert-file=tls.crt", "--key-file=tls.key", "--client-ca-file=a.crt,b.crt"];
+    let server = Server::ready(&workspace, POLICIES, &arguments);
+    let client = |issuer: Option<&rcgen::CertifiedIssuer<'_, rcgen::KeyPair>>| {
+        let trusted = [Certificate::from_pem(pem.as_bytes()).unwrap()];
+        let mut builder = Client::builder().tls_certs_only(trusted).pool_max_idle_per_host(0);
+        if let Some(issuer) = issuer {
+            let key = rcgen::KeyPair::generate().unwrap();
+            let parameters = rcgen::CertificateParams::new(["api-server".to_owned()]).unwrap();
+            let certificate = parameters.signed_by(&key, issuer).unwrap();
+            let identity = [certificate.pem(), key.serialize_pem()].concat();
+            builder = builder.identity(reqwest::Identity::from_pem(identity.as_bytes()).unwrap());
+        }
+        builder.build().unwrap()
+    };
+    let url = format!("https://localhost:{}/validate/adding", server.reviews);
+    let is_let_in = async |client: &Client| {
+        let request = client.post(&url).header("content-type", "application/json").body(REVIEW);
+        request.send().await.is_ok_and(|answer| answer.status() == StatusCode::OK)
+    };
+    let (of_first, of_second, of_other) = (client(Some(&first)), client(Some(&second)), client(Some(&other)));
+    assert!(is_let_in(&of_first).await && is_let_in(&of_second).await);
+    assert!(!is_let_in(&of_other).await && !is_let_in(&client(None)).await);
+    // What is no certificate changes nothing.
+    workspace.file("a.crt", "half a");
+    server.told("cannot read the clients' authorities; those before count on: cannot use a.crt as the authority of clients: there is no certificate in it");
+    assert!(is_let_in(&of_first).await);
+    workspace.file("a.crt", other.pem());
+    server.told("clients of other authorities are let in from now on");
+    assert!(is_let_in(&of_other).await && is_let_in(&of_second).await);
+    assert!(!is_let_in(&of_first).await, "not by a session of before either");
+}
+
 #[test]
 fn what_cannot_be_served_is_told_before_anything_is() {
     let workspace = workspace();
