@@ -4,6 +4,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use tcr::names::{API_GROUP, API_VERSION, IMAGE_PULL_SECRET_KIND};
+use tcr::shortened::shortened;
 use tokio::sync::mpsc;
 
 use super::tasks::Tasks;
@@ -77,7 +78,7 @@ impl Announcer {
         let event = Event {
             type_: if warning { EventType::Warning } else { EventType::Normal },
             reason: reason.to_owned(),
-            note: Some(shortened(message)),
+            note: Some(shortened(message, LONGEST_NOTE)),
             action: "Distribute".to_owned(),
             secondary: None,
         };
@@ -90,7 +91,7 @@ impl Announcer {
         let event = Event {
             type_: EventType::Warning,
             reason: "PullSecretMissing".to_owned(),
-            note: Some(shortened(message)),
+            note: Some(shortened(message, LONGEST_NOTE)),
             action: "Pull".to_owned(),
             secondary: None,
         };
@@ -102,12 +103,4 @@ impl Announcer {
             tracing::warn!("too many Events at once; one is left out");
         }
     }
-}
-
-fn shortened(mut text: String) -> String {
-    if text.len() > LONGEST_NOTE {
-        let end = (0..=LONGEST_NOTE).rev().find(|index| text.is_char_boundary(*index)).unwrap_or(0);
-        text.truncate(end);
-    }
-    text
 }
