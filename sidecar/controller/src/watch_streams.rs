@@ -28,6 +28,8 @@ use distribution::{Account, SeenSecret};
 /// Objects in one page of a list. Few, because what a page takes while it is read is more than what is
 /// kept of it, and the lists are read side by side.
 const PAGE: u32 = 100;
+/// The same of objects that are kept whole while the page is read: each may have as much as etcd takes.
+const PAGE_OF_WHOLE: u32 = 10;
 
 /// Something a watch saw.
 #[derive(Debug)]
@@ -50,9 +52,10 @@ pub enum Sighting {
 pub fn start(client: &Client, key: &InstallationKey, to: &Sender<Sighting>, tasks: &Tasks) {
     let resource = ApiResource::erase::<ImagePullSecret>(&());
     let plain = watcher::Config::default().page_size(PAGE);
+    let whole = watcher::Config::default().page_size(PAGE_OF_WHOLE);
     let ours = format!("{MANAGED_BY_LABEL}={MANAGED_BY},{IMAGE_PULL_SECRET_LABEL}");
     let passwords = format!("{PASSWORD_LABEL}=true");
-    run(Api::all_with(client.clone(), &resource), plain.clone(), to, tasks, |event| {
+    run(Api::all_with(client.clone(), &resource), whole.clone(), to, tasks, |event| {
         Sighting::ImagePullSecret(map(event, Box::new))
     });
     run(Api::<NamespaceObject>::all(client.clone()), plain.clone(), to, tasks, |event| {
@@ -64,12 +67,12 @@ pub fn start(client: &Client, key: &InstallationKey, to: &Sender<Sighting>, task
     // Whatever is in them is read one by one, and only where it is ours.
     let key = key.clone();
     let secrets = Api::<PartialObjectMeta<Secret>>::all(client.clone());
-    run(secrets, plain.clone().labels(&ours), to, tasks, move |event| {
+    run(secrets, plain.labels(&ours), to, tasks, move |event| {
         Sighting::Secret(map(event, |secret| seen::secret(&secret.metadata, &key)))
     });
     run(
         Api::<Secret>::namespaced(client.clone(), SYSTEM_NAMESPACE),
-        plain.labels(&passwords),
+        whole.labels(&passwords),
         to,
         tasks,
         |event| Sighting::Password(map(event, Password::of)),
