@@ -23,6 +23,7 @@ pub mod selection;
 pub mod sensitive;
 pub mod sentence;
 pub mod shortened;
+pub mod write_limits;
 
 mod object_name;
 mod quoted;

@@ -5,6 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde::Serialize;
 use tcr::image_pull_secret::{CredentialKind, ImagePullSecretSpec};
 use tcr::names::SYSTEM_NAMESPACE;
+use tcr::write_limits::WriteLimits;
 
 use crate::reader::{Controller, Seen};
 use custom_resource::{ImagePullSecret, ImagePullSecretStatus, NodesStatus};
@@ -133,9 +134,9 @@ pub fn report(facts: &Facts, now: Timestamp) -> Report {
     }
     let workloads =
         [("controller", replicas), ("webhook", webhook_replicas), ("hosts-updater", agents_known)];
-    if let Some(Controller::Leads { writes_limited: Some(false), .. }) = controller.known() {
-        let message = "no policies hold its writes to what it writes, beyond RBAC: Kubernetes 1.30 or later and the \
-                       chart's writeLimits.enabled are needed";
+    if let Some(Controller::Leads { write_limits: Some(limits), .. }) = controller.known()
+        && let Some(message) = unlimited(limits)
+    {
         notes.push(Said::new("controller", message));
     }
     for (about, replicas) in workloads {
@@ -168,6 +169,26 @@ pub fn report(facts: &Facts, now: Timestamp) -> Report {
         problems,
         notes,
         not_known: not_known.into_iter().flatten().collect(),
+    }
+}
+
+/// What is missing of the policies that hold the controller's writes.
+fn unlimited(limits: &WriteLimits) -> Option<String> {
+    match limits {
+        WriteLimits::InForce => None,
+        WriteLimits::Absent(kinds) => {
+            let kinds: Vec<&str> = kinds.iter().map(|kind| kind.resource()).collect();
+            Some(format!(
+                "no policies hold its writes of {} to what it writes, beyond RBAC: the chart's writeLimits.enabled brings \
+                 them",
+                kinds.join(", ")
+            ))
+        }
+        WriteLimits::Unsupported => Some(
+            "no policies hold its writes to what it writes, beyond RBAC: this cluster knows none, it takes Kubernetes 1.30 \
+             or later"
+                .to_owned(),
+        ),
     }
 }
 

@@ -1,6 +1,7 @@
 use expect_test::{Expect, expect};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use tcr::write_limits::Kind;
 
 use super::*;
 use crate::overview::text::text;
@@ -37,7 +38,7 @@ fn well(objects: Value) -> Facts {
         asked: Seen::Known(serde_json::from_value(objects).unwrap()),
         controller: Seen::Known(Controller::Leads {
             holder: "tcr-assistant-controller-manager-1".to_owned(),
-            writes_limited: Some(true),
+            write_limits: Some(WriteLimits::InForce),
         }),
         deployment: Seen::Known(Some(Replicas { desired: 1, ready: 1 })),
         webhook: Seen::Known(Some(Replicas { desired: 2, ready: 2 })),
@@ -156,13 +157,20 @@ fn what_works_for_now_and_what_cannot_be_read_is_told() {
         "the registry refuses the new one; the one before stays",
     );
     let mut facts = well(json!([waiting]));
+    let limits = WriteLimits::Absent(vec![Kind::Pods, Kind::Nodes]);
     facts.controller =
-        Seen::Known(Controller::Leads { holder: "a-1".to_owned(), writes_limited: Some(false) });
+        Seen::Known(Controller::Leads { holder: "a-1".to_owned(), write_limits: Some(limits) });
     let notes = report(&facts, now()).notes;
     expect![[r#"
-        controller: no policies hold its writes to what it writes, beyond RBAC: Kubernetes 1.30 or later and the chart's writeLimits.enabled are needed
+        controller: no policies hold its writes of pods, nodes to what it writes, beyond RBAC: the chart's writeLimits.enabled brings them
         demo: SuccessorRefused: the registry refuses the new one; the one before stays"#]]
     .assert_eq(&notes.iter().map(|it| format!("{}: {}", it.about, it.message)).collect::<Vec<_>>().join("\n"));
+    facts.controller = Seen::Known(Controller::Leads {
+        holder: "a-1".to_owned(),
+        write_limits: Some(WriteLimits::Unsupported),
+    });
+    expect![["no policies hold its writes to what it writes, beyond RBAC: this cluster knows none, it takes Kubernetes 1.30 or later"]]
+        .assert_eq(&report(&facts, now()).notes[0].message);
     facts.controller = Seen::Denied(Right::get("leases.coordination.k8s.io", SYSTEM_NAMESPACE));
     facts.deployment = Seen::Failed("the API server did not answer within 10 s".to_owned());
     facts.webhook = Seen::Known(None);
