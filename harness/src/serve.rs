@@ -26,6 +26,7 @@ pub mod constraint;
 mod fair_queue;
 pub mod health;
 pub mod metrics;
+mod rejection;
 mod reviewer;
 mod routes;
 mod tasks;

@@ -48,19 +48,66 @@ async fn bad_requests_are_told_what_is_wrong() {
         &server,
         "/validate/nobody",
         REVIEW,
-        expect![[r#"404 {"message":"policy nobody is not served here","status":404}"#]],
+        expect![[r#"404 {"message":"unknown policy: nobody","status":404}"#]],
     )
     .await;
-    check(&server, "/validate/strict", "{", expect![[r#"400 {"message":"cannot read the review: not the expected JSON at byte 1: expected a key","status":400}"#]]).await;
+    check(&server, "/validate/strict", "{", expect![[r#"400 {"message":"Failed to parse the request body as JSON: EOF while parsing an object at line 1 column 1","status":400}"#]]).await;
     check(
         &server,
         "/validate/strict",
         r#"{"request":{"uid":"u"}}"#,
-        expect![[
-            r#"422 {"message":"cannot read the review: \"request.kind.group\" is missing","status":422}"#
-        ]],
+        expect![[r#"422 {"message":"Failed to deserialize the JSON body into the target type: request: missing field `kind` at line 1 column 22","status":422}"#]],
     )
     .await;
+    let request = |was: &str, is: &str| REVIEW.replace(was, is);
+    for (was, is, expected) in [
+        (
+            r#""operation":"CREATE""#,
+            r#""operation":"CREATE","dryRun":"yes""#,
+            expect![[
+                r#"422 {"message":"Failed to deserialize the JSON body into the target type: request.dryRun: invalid type: string \"yes\", expected a boolean at line 1 column 254","status":422}"#
+            ]],
+        ),
+        (
+            r#""operation":"CREATE""#,
+            r#""operation":"CREATE","subResource":1"#,
+            expect![[
+                r#"422 {"message":"Failed to deserialize the JSON body into the target type: request.subResource: invalid type: integer `1`, expected a string at line 1 column 255","status":422}"#
+            ]],
+        ),
+        (
+            r#""uid":"u-1""#,
+            r#""uid":"u-1","uid":"u-1""#,
+            expect![[
+                r#"422 {"message":"Failed to deserialize the JSON body into the target type: request: duplicate field `uid` at line 1 column 89","status":422}"#
+            ]],
+        ),
+        (
+            r#""bob""#,
+            "7",
+            expect![[
+                r#"422 {"message":"Failed to deserialize the JSON body into the target type: request.userInfo.username: invalid type: integer `7`, expected a string at line 1 column 264","status":422}"#
+            ]],
+        ),
+        (
+            r#""userInfo":{"username":"bob"}"#,
+            r#""userInfo":null"#,
+            expect![[
+                r#"422 {"message":"Failed to deserialize the JSON body into the target type: request.userInfo: invalid type: null, expected UserInfo at line 1 column 255","status":422}"#
+            ]],
+        ),
+        (
+            r#""name":"p","namespace""#,
+            r#""name":"a/b","namespace""#,
+            expect![[
+                r#"422 {"message":"cannot read the review: \"request.name\": \"a/b\" must not contain \"/\" or \"%\"","status":422}"#
+            ]],
+        ),
+    ] {
+        check(&server, "/validate/strict", &request(was, is), expected).await;
+    }
+    check(&server, "/validate/strict", r#"{"request":null}"#, expect![[r#"422 {"message":"Failed to deserialize the JSON body into the target type: request: invalid type: null, expected struct AdmissionRequest at line 1 column 15","status":422}"#]]).await;
+    check(&server, "/validate_raw/strict", "{}", expect![[r#"422 {"message":"Failed to deserialize the JSON body into the target type: missing field `request` at line 1 column 2","status":422}"#]]).await;
     check(
         &server,
         "/validate/strict",
@@ -71,6 +118,8 @@ async fn bad_requests_are_told_what_is_wrong() {
     let url = format!("http://127.0.0.1:{}/validate/strict", server.reviews);
     let answer = Client::new().post(url).body(REVIEW).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    expect![[r#"{"message":"Expected request with `Content-Type: application/json`","status":415}"#]]
+        .assert_eq(&answer.text().await.unwrap());
 }
 
 #[tokio::test]
