@@ -47,6 +47,8 @@ const INFLIGHT: usize = 8 << 20;
 /// Serve policies as an admission webhook, with policy-server's files and endpoints
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
+#[command(mut_arg("docker_config_json_path", |arg| arg.env("KUBEWARDEN_DOCKER_CONFIG_JSON_PATH")))]
+#[command(mut_arg("sources_path", |arg| arg.env("KUBEWARDEN_SOURCES_PATH")))]
 pub struct Serve {
     /// The policies.yml: ids, modules, settings
     #[arg(long, value_name = "PATH", env = "KUBEWARDEN_POLICIES", default_value = "policies.yml")]
@@ -122,6 +124,18 @@ pub struct Serve {
     #[arg(long, value_name = "MIB", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=4096))]
     memory_limit_mib: u64,
 
+    /// Serve without the policies that cannot be prepared; their reviews get no verdict
+    #[arg(long, env = "KUBEWARDEN_CONTINUE_ON_ERRORS")]
+    continue_on_errors: bool,
+
+    /// policy-server's folder of modules, which are not written here
+    #[arg(long, value_name = "PATH", env = "KUBEWARDEN_POLICIES_DOWNLOAD_DIR", hide = true)]
+    policies_download_dir: Option<PathBuf>,
+
+    /// policy-server's folder of sigstore's data, which is not fetched here
+    #[arg(long, value_name = "PATH", env = "KUBEWARDEN_SIGSTORE_CACHE_DIR", hide = true)]
+    sigstore_cache_dir: Option<PathBuf>,
+
     /// What to log
     #[arg(long, value_enum, env = "KUBEWARDEN_LOG_LEVEL", default_value_t = LogLevel::Info)]
     log_level: LogLevel,
@@ -165,6 +179,7 @@ impl Serve {
     }
 
     pub(super) fn execute(self) -> anyhow::Result<()> {
+        super::compatibility::refuse_variables(|name| std::env::var(name).ok())?;
         let failed = || format!("cannot serve {}", self.policies.display());
         let served = policies_file::parse(&super::read_text(&self.policies)?).with_context(failed)?;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
@@ -269,8 +284,23 @@ impl Serve {
         let mut policies = BTreeMap::new();
         for (id, served) in served {
             let policy = self.policy(&host, &id, &served, capabilities);
-            let policy = policy.with_context(|| format!("cannot serve policy {id} ({})", served.module))?;
-            tracing::info!(policy = id, module = served.module, mode = served.mode.name(), "policy is ready");
+            let policy = policy.with_context(|| format!("cannot serve policy {id} ({})", served.module));
+            let policy = match policy {
+                Ok(policy) => {
+                    tracing::info!(
+                        policy = id,
+                        module = served.module,
+                        mode = served.mode.name(),
+                        "policy is ready"
+                    );
+                    Ok(policy)
+                }
+                Err(error) if self.continue_on_errors => {
+                    tracing::error!(policy = id, "{error:#}; its reviews get no verdict");
+                    Err(format!("{error:#}"))
+                }
+                Err(error) => return Err(error),
+            };
             let Served { mode, allowed_to_mutate, settings, message, timeout: own, grants, .. } = served;
             let timeout = own.unwrap_or(timeout);
             let kinds = served_kinds(&grants);

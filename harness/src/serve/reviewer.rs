@@ -39,8 +39,8 @@ pub enum OnHostFailure {
 
 /// A policy with its place in the file.
 pub struct ServedPolicy {
-    /// The policy, with what it may ask.
-    pub policy: Policy,
+    /// The policy, with what it may ask; or why it could not be prepared, which each of its reviews is told.
+    pub policy: Result<Policy, String>,
     /// Its settings, which it has taken.
     pub settings: Settings,
     /// What its verdict leads to.
@@ -151,7 +151,10 @@ impl Reviewer {
                 let uid = request.uid().to_owned();
                 return Ok(encode(&AdmissionResponse { uid, allowed: true, ..Default::default() }, origin));
             }
-            let evaluation = served.policy.evaluate_by(&request, &served.settings, deadline);
+            let evaluation = match &served.policy {
+                Ok(policy) => policy.evaluate_by(&request, &served.settings, deadline),
+                Err(reason) => Evaluation::failed(request.uid(), reason.as_str()),
+            };
             reviewer.conclude(&id, &served, origin, &Subject::of(&request), evaluation, arrived)
         });
         slice.or_longer(work).await.unwrap_or_else(|error| {

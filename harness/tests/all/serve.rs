@@ -6,7 +6,7 @@ use expect_test::{Expect, expect};
 use reqwest::{Certificate, Client, StatusCode};
 
 use crate::server::{PATIENCE, POLICIES, Server, workspace};
-use crate::support::REVIEW;
+use crate::support::{REVIEW, Ran};
 
 async fn check(server: &Server, path: &str, body: &str, expected: Expect) {
     let (status, text) = server.post(path, body).await;
@@ -248,6 +248,49 @@ async fn callers_need_a_certificate_of_an_authority_that_is_named_and_no_longer_
     server.told("clients of other authorities are let in from now on");
     assert!(is_let_in(&of_other).await && is_let_in(&of_second).await);
     assert!(!is_let_in(&of_first).await, "not by a session of before either");
+}
+
+#[tokio::test]
+async fn told_to_continue_it_serves_without_the_policies_that_cannot_be_prepared() {
+    let workspace = workspace();
+    let policies = format!(
+        "{POLICIES}refused: {{module: 'file://label.wasm', settings: {{}}}}\naway: {{module: 'file://away.wasm', policyMode: monitor}}\n"
+    );
+    let server = Server::ready(&workspace, &policies, &["--continue-on-errors"]);
+    let (_, text) = server.post("/validate/adding", REVIEW).await;
+    assert!(text.contains(r#""allowed":true"#), "{text}");
+    check(&server, "/validate/refused", REVIEW, expect![[r#"200 {"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"u-1","allowed":false,"status":{"message":"cannot serve policy refused (file://label.wasm): settings: label: it must name a label","code":500},"auditAnnotations":null,"warnings":null}}"#]]).await;
+    // It only watches.
+    let (_, text) = server.post("/validate/away", REVIEW).await;
+    assert!(text.contains(r#""allowed":true"#), "{text}");
+    let deferring =
+        Server::ready(&workspace, &policies, &["--continue-on-errors", "--on-host-failure=defer"]);
+    let (status, _) = deferring.post("/validate/refused", REVIEW).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[test]
+fn options_that_are_not_honoured_are_an_error_at_the_start() {
+    let workspace = workspace();
+    workspace.file("policies.yml", POLICIES);
+    let mut command =
+        workspace.command(&["serve", "--addr=127.0.0.1", "--port=0", "--readiness-probe-port=0"]);
+    command.env("KUBEWARDEN_VERIFICATION_CONFIG_PATH", "/verification.yml");
+    expect![[r#"
+        error: KUBEWARDEN_VERIFICATION_CONFIG_PATH is set, and cannot be honoured: signatures are not verified here: verify the module with cosign or kwctl first, and name it by its digest
+    "#]].assert_eq(&Ran::of(command).failed());
+    let mut command = workspace.command(&["serve"]);
+    command.env("KUBEWARDEN_CLIENT_CA_FILE", "/ca.crt").env("KUBEWARDEN_BIND_ADDRESS", "127.0.0.1");
+    expect![[r#"
+        error: --client-ca-file asks callers for certificates, which plain HTTP has not: give --cert-file and --key-file, or --cert-secret
+    "#]].assert_eq(&Ran::of(command).failed());
+    let ran = workspace.harness(&["serve", "--daemon"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(
+        ran.stderr.starts_with("--daemon cannot be honoured: it stays in the foreground"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]
