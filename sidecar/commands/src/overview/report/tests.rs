@@ -44,6 +44,7 @@ fn well(objects: Value) -> Facts {
         webhook: Seen::Known(Some(Replicas { desired: 2, ready: 2 })),
         agents: Seen::Known(Some(Replicas { desired: 3, ready: 3 })),
         failure_policy: Seen::Known(Some("Ignore".to_owned())),
+        namespace: Seen::Known(Home::There),
     }
 }
 
@@ -51,6 +52,35 @@ fn well(objects: Value) -> Facts {
 fn check(facts: &Facts, expected: Expect) {
     let report = report(facts, now());
     expected.assert_eq(&format!("ready: {}\n{}", report.ready, text(&report, now())));
+}
+
+#[test]
+fn a_namespace_that_goes_is_named_and_not_its_pods() {
+    let mut facts = well(json!([]));
+    facts.controller = Seen::Known(Controller::Away);
+    facts.deployment = Seen::Known(Some(Replicas { desired: 1, ready: 0 }));
+    facts.namespace = Seen::Known(Home::Ending);
+    check(
+        &facts,
+        expect![[r#"
+        ready: false
+        Controller:   none leads, 0 of 1 Pods ready
+        Admission:    webhook, 2 of 2 Pods ready; while it is away Pods are admitted unchanged
+        Node agents:  3 of 3 Pods ready
+
+        There are no ImagePullSecrets: nothing is distributed.
+
+        Not ready:
+          tcr-assistant-system: this namespace is being deleted, and with it all that runs of the add-on; the ImagePullSecrets, and the webhook, references and Secrets that they led to, stay until they are removed: kubectl tcr cleanup
+    "#]],
+    );
+    facts.namespace = Seen::Known(Home::Absent);
+    facts.controller = Seen::Known(Controller::Unknown);
+    facts.deployment = Seen::Known(None);
+    assert!(report(&facts, now()).problems[0].message.contains("kubectl tcr cleanup"));
+    // Without the custom resource there is no add-on whose namespace could be missed.
+    facts.asked = Seen::Failed("the add-on is not installed".to_owned());
+    assert_eq!(report(&facts, now()).problems, []);
 }
 
 #[test]
