@@ -354,7 +354,15 @@ impl Core {
                 self.items.values_mut().for_each(|item| item.dirty = true);
             }
         }
-        let changes: Vec<_> = hold_back(changes, |kind, name| self.is_held(namespace, kind, name, now))
+        let mut changes = hold_back(changes, |kind, name| self.is_held(namespace, kind, name, now));
+        if self.failures.is_any_in(namespace) {
+            // What was not refused before comes first, then what has waited longest: there may not be time for all.
+            changes.sort_by_cached_key(|change| {
+                let (kind, name) = change.target();
+                (change.stage(), self.failures.until(namespace, kind, &name))
+            });
+        }
+        let changes: Vec<_> = changes
             .into_iter()
             .map(|change| {
                 let known = match &change {
