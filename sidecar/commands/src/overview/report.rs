@@ -8,7 +8,7 @@ use tcr::names::SYSTEM_NAMESPACE;
 use tcr::write_limits::WriteLimits;
 
 use crate::reader::{Controller, Seen};
-use custom_resource::{ImagePullSecret, ImagePullSecretStatus, NodesStatus};
+use custom_resource::{ImagePullSecret, ImagePullSecretStatus, NodesStatus, WriteFailure};
 
 /// Everything that is known.
 #[derive(Clone, Debug)]
@@ -249,6 +249,9 @@ fn judge(object: &ImagePullSecret, now: Timestamp, problems: &mut Vec<Said>, not
     }
     if let Some(ended) = status.expires_at.as_ref().filter(|it| it.0 <= now) {
         problems.push(Said::new(name, format!("its credential ended at {}", ended.0)));
+    }
+    for WriteFailure { kind, namespaced_name, message } in &status.failures {
+        notes.push(Said::new(name, format!("cannot write {kind} {namespaced_name}: {message}")));
     }
     for kind in ["Conflicts", "CanPush"] {
         if let Some(said) = condition(status, kind).filter(|it| it.status == "True") {

@@ -224,3 +224,14 @@ fn what_works_for_now_and_what_cannot_be_read_is_told() {
     "#]],
     );
 }
+
+#[test]
+fn what_was_refused_is_told_object_by_object() {
+    let mut object = demo(40 * 86_400);
+    object["status"]["failures"] = json!([
+        {"kind": "ServiceAccount", "namespacedName": "shop/argocd-manager", "message": "it is protected"},
+    ]);
+    let report = report(&well(json!([object])), now());
+    let expected = Said::new("demo", "cannot write ServiceAccount shop/argocd-manager: it is protected");
+    assert_eq!(report.notes, [expected]);
+}
