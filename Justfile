@@ -47,6 +47,7 @@ images: policy
 generate: (_build "tcr-assistant")
     @mkdir -p artifacts/crd
     @target/debug/tcr-assistant crd > target/crd.yaml && mv target/crd.yaml artifacts/crd/imagepullsecrets.yaml
+    @target/debug/tcr-assistant pull-errors > target/pull-errors.md && mv target/pull-errors.md docs/pull-errors.md
     @artifacts/render
 
 # The page that configures the add-on and tries the policy, on this machine: `web` (a port may follow)

@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use anyhow::Context as _;
+use clap::error::ContextKind;
 use clap::{ArgAction, Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -11,6 +12,7 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 mod annotate;
+mod compatibility;
 mod input;
 mod inspect;
 mod pull;
@@ -55,7 +57,7 @@ pub struct Cli {
     verbose: u8,
 
     /// Never colour the output (also: NO_COLOR in the environment)
-    #[arg(long, global = true)]
+    #[arg(long, global = true, alias = "log-no-color")]
     no_color: bool,
 
     #[command(subcommand)]
@@ -71,9 +73,25 @@ enum Command {
     Inspect(Inspect),
     Push(Push),
     Pull(Pull),
+    /// Print what becomes of policy-server's and kwctl's options here
+    Options,
 }
 
 impl Cli {
+    /// Reads the process's arguments; usage that is wrong ends it. A flag that Kubewarden's tools have and this one has
+    /// not is told why.
+    pub fn of_process() -> Self {
+        Self::try_parse().unwrap_or_else(|error| {
+            let unknown = error.get(ContextKind::InvalidArg).map(ToString::to_string).unwrap_or_default();
+            let flag = unknown.split('=').next().unwrap_or_default();
+            let command = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+            if let Some(why) = compatibility::reason(&command.unwrap_or_default(), flag) {
+                eprintln!("{flag} cannot be honoured: {why}\n");
+            }
+            error.exit()
+        })
+    }
+
     /// Sends the log to standard error: warnings, and more with `-v`; a server's as its flags say.
     pub fn set_up_logging(&self) {
         let level = match self.verbose {
@@ -123,6 +141,7 @@ impl Cli {
             Command::Inspect(inspect) => inspect.execute(),
             Command::Push(push) => push.execute(),
             Command::Pull(pull) => pull.execute(),
+            Command::Options => print(&compatibility::table()),
         }
     }
 

@@ -36,16 +36,22 @@ pub(crate) struct Scanner<'a> {
     at: usize,
     /// The open brackets of the value being skipped; kept to use its allocation again.
     open: Vec<u8>,
+    /// The objects around it that are passed over member by member.
+    around: usize,
 }
+
+/// How many containers may be in each other: serde_json's limit, by which Kubewarden's hosts read requests and answers.
+/// Those who compare or print what was scanned may recurse.
+const DEEPEST: usize = 127;
 
 impl<'a> Scanner<'a> {
     pub(crate) fn new(text: &'a str) -> Self {
-        Self { text, at: 0, open: Vec::new() }
+        Self::from(text, 0)
     }
 
     /// Starts in the middle of a text, at the beginning of a token.
     pub(crate) fn from(text: &'a str, at: usize) -> Self {
-        Self { text, at, open: Vec::new() }
+        Self { text, at, open: Vec::new(), around: 0 }
     }
 
     pub(crate) fn position(&self) -> usize {
@@ -94,6 +100,7 @@ impl<'a> Scanner<'a> {
         if self.take(b'}') {
             return Ok(());
         }
+        self.around += 1;
         loop {
             let key = unescape(self.key()?).map_err(|_| self.error("a key"))?;
             member(&key, self)?;
@@ -101,6 +108,7 @@ impl<'a> Scanner<'a> {
                 Some(b',') => self.at += 1,
                 Some(b'}') => {
                     self.at += 1;
+                    self.around -= 1;
                     return Ok(());
                 }
                 _ => return Err(self.error("\",\" or \"}\"")),
@@ -185,6 +193,9 @@ impl<'a> Scanner<'a> {
                     Some(bracket @ (b'{' | b'[')) => {
                         let start = self.at;
                         self.at += 1;
+                        if self.around + self.open.len() >= DEEPEST {
+                            return Err(self.error("no more than 127 containers in each other"));
+                        }
                         if !self.take(closing(bracket)) {
                             self.open.push(bracket);
                             mark(self.open.len(), start);

@@ -2,11 +2,10 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use harness::cli::Cli;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::of_process();
     cli.set_up_logging();
     // One TLS provider in the process; without it the first connection would panic.
     if rustls::crypto::ring::default_provider().install_default().is_err() {

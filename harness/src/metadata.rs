@@ -60,6 +60,22 @@ pub struct Metadata {
 /// The execution mode of waPC guests, the only one that this host runs.
 pub const EXECUTION_MODE: &str = "kubewarden-wapc";
 
+/// The version of Kubewarden whose hosts this one is like: what a policy may ask for is there.
+pub const KUBEWARDEN_VERSION: (u64, u64) = (1, 36);
+
+/// Of a semantic version; Kubewarden leaves the rest of it out of account.
+fn major_and_minor(text: &str) -> Option<(u64, u64)> {
+    let number = |text: &str| {
+        let is_number =
+            text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+        is_number.then(|| text.parse().ok()).flatten()
+    };
+    let core = text.split(['-', '+']).next()?;
+    let [major, minor, patch] = <[&str; 3]>::try_from(core.split('.').collect::<Vec<_>>()).ok()?;
+    number(patch)?;
+    Some((number(major)?, number(minor)?))
+}
+
 fn yes() -> bool {
     true
 }
@@ -159,6 +175,25 @@ impl Metadata {
         document::from_yaml(text).map_err(MetadataError::NotMetadata)
     }
 
+    /// Checks that it is for a Kubewarden like this host, or an older one.
+    ///
+    /// # Errors
+    /// It is for a newer one, or does not say for which.
+    pub fn check_version(&self) -> Result<(), MetadataError> {
+        let bad = |reason| Err(MetadataError::Field { field: "minimumKubewardenVersion".into(), reason });
+        let Some(minimum) = &self.minimum_kubewarden_version else { return Ok(()) };
+        let Some((major, minor)) = major_and_minor(minimum) else {
+            return bad(format!("\"{minimum}\" is no version such as 1.36.0"));
+        };
+        let (our_major, our_minor) = KUBEWARDEN_VERSION;
+        if (major, minor) > KUBEWARDEN_VERSION {
+            return bad(format!(
+                "Policy required Kubewarden version {major}.{minor}.0 but is running on {our_major}.{our_minor}.0"
+            ));
+        }
+        Ok(())
+    }
+
     /// Checks what Kubewarden checks: the rules, the protocol's version, the names.
     ///
     /// # Errors
@@ -177,6 +212,7 @@ impl Metadata {
                 format!("\"{mode}\" is not {EXECUTION_MODE}, which is all this host runs"),
             );
         }
+        self.check_version()?;
         for (at, rule) in self.rules.iter().enumerate() {
             rules::check(rule).map_err(|(field, reason)| MetadataError::Field {
                 field: format!("rules[{at}].{field}"),

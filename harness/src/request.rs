@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use k8s_openapi::api::authentication::v1::UserInfo;
+
 use crate::host_capabilities::{path_segment_fault, shortened};
 use crate::json::{JsonError, Outline, Scanner, unescape};
 
@@ -35,6 +37,14 @@ pub enum RequestError {
         found: String,
         /// What is the matter with it.
         fault: &'static str,
+    },
+    /// A field is of another type.
+    #[error("\"{field}\": {reason}")]
+    Type {
+        /// The field's path.
+        field: &'static str,
+        /// What it must be.
+        reason: String,
     },
     /// A field that must be a string is something else.
     #[error("\"{field}\" must be a string, not {found}")]
@@ -209,10 +219,18 @@ impl<'a> Request<'a> {
         let start = scanner.position();
         let mut parts = Parts::default();
         scanner.object(|key, scanner| {
-            if key == "object" {
-                once(&parts.object, "request.object", failure);
-                parts.object = Some(scanner.outline()?);
-                return Ok(());
+            match key {
+                "object" => {
+                    once(&parts.object, "request.object", failure);
+                    parts.object = Some(scanner.outline()?);
+                    return Ok(());
+                }
+                "oldObject" => {
+                    once(&parts.old_object, "request.oldObject", failure);
+                    parts.old_object = Some(scanner.value()?);
+                    return Ok(());
+                }
+                _ => {}
             }
             let value = scanner.value()?;
             let (field, place) = match key {
@@ -223,6 +241,12 @@ impl<'a> Request<'a> {
                 "name" => ("request.name", &mut parts.name),
                 "namespace" => ("request.namespace", &mut parts.namespace),
                 "userInfo" => ("request.userInfo", &mut parts.user_info),
+                "subResource" => ("request.subResource", &mut parts.sub_resource),
+                "requestKind" => ("request.requestKind", &mut parts.request_kind),
+                "requestResource" => ("request.requestResource", &mut parts.request_resource),
+                "requestSubResource" => ("request.requestSubResource", &mut parts.request_sub_resource),
+                "dryRun" => ("request.dryRun", &mut parts.dry_run),
+                "options" => ("request.options", &mut parts.options),
                 _ => return Ok(()),
             };
             once(place, field, failure);
@@ -245,10 +269,50 @@ struct Parts<'a> {
     name: Option<&'a str>,
     namespace: Option<&'a str>,
     user_info: Option<&'a str>,
+    sub_resource: Option<&'a str>,
+    request_kind: Option<&'a str>,
+    request_resource: Option<&'a str>,
+    request_sub_resource: Option<&'a str>,
+    dry_run: Option<&'a str>,
+    options: Option<&'a str>,
+    old_object: Option<&'a str>,
     object: Option<Outline<'a>>,
 }
 
 impl<'a> Parts<'a> {
+    /// What no host needs is checked too: a policy that reads it believes that its host has.
+    fn check_types(&self) -> Result<(), RequestError> {
+        let user_info = self.user_info.map(serde_json::from_str::<UserInfo>);
+        if let Some(Err(error)) = user_info {
+            let reason = error.to_string();
+            let reason = reason.split(" at line ").next().unwrap_or_default();
+            return Err(RequestError::Type { field: "request.userInfo", reason: shortened(reason, SHOWN) });
+        }
+        optional_string("request.subResource", self.sub_resource)?;
+        optional_string("request.requestSubResource", self.request_sub_resource)?;
+        let is_there = |written: &&str| *written != "null";
+        if let Some(kind) = self.request_kind.filter(is_there) {
+            let fields =
+                ["request.requestKind.group", "request.requestKind.version", "request.requestKind.kind"];
+            triple(Some(kind), fields)?;
+        }
+        if let Some(resource) = self.request_resource.filter(is_there) {
+            let fields = [
+                "request.requestResource.group",
+                "request.requestResource.version",
+                "request.requestResource.resource",
+            ];
+            triple(Some(resource), fields)?;
+        }
+        match self.dry_run {
+            None | Some("null" | "true" | "false") => Ok(()),
+            Some(other) => Err(RequestError::Type {
+                field: "request.dryRun",
+                reason: format!("must be true or false, not {}", shortened(other, SHOWN)),
+            }),
+        }
+    }
+
     fn complete(self) -> Result<Request<'a>, RequestError> {
         let kind = triple(self.kind, ["request.kind.group", "request.kind.version", "request.kind.kind"])?;
         triple(
@@ -258,6 +322,7 @@ impl<'a> Parts<'a> {
         if self.user_info.is_none_or(|value| !value.starts_with('{')) {
             return Err(RequestError::Missing("request.userInfo"));
         }
+        self.check_types()?;
         let (uid, operation) =
             (string("request.uid", self.uid)?, string("request.operation", self.operation)?);
         check("request.uid", &uid, text_fault)?;

@@ -7,10 +7,11 @@
 //! ```
 //!
 //! *Guarantees:* a review's time is counted from its arrival, so that a queue that is too long is
-//! answered in time; what callers may hold before anything is known of them is the crate `listener`'s,
+//! answered in time; a task of it that is gone ends it; what callers may hold before anything is known of them is the crate `listener`'s,
 //! which bounds it; when told to end, it says so first and finishes what it has begun.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,12 +21,15 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 pub mod certificate;
+mod client_authority;
 pub mod constraint;
 mod fair_queue;
 pub mod health;
 pub mod metrics;
+mod rejection;
 mod reviewer;
 mod routes;
+mod tasks;
 mod time_limit;
 mod turns;
 
@@ -33,7 +37,9 @@ pub use reviewer::{OnHostFailure, Reviewer, ServedPolicy};
 pub use turns::most_reviews;
 
 use certificate::Certificate;
+use client_authority::ClientAuthority;
 use health::Health;
+use tasks::Tasks;
 
 /// How the webhook is served.
 #[derive(Debug, Clone)]
@@ -46,6 +52,9 @@ pub struct ServeOptions {
     pub readiness_port: u16,
     /// Where the certificate comes from; none for plain HTTP, on loopback only.
     pub certificate: Option<certificate::Source>,
+    /// Files with the certificates of authorities, one of which a caller's certificate must be of; none for any
+    /// caller.
+    pub client_authorities: Vec<PathBuf>,
     /// The largest body of a review, in bytes.
     pub max_body_bytes: usize,
     /// The most bytes of reviews at a time.
@@ -82,7 +91,8 @@ pub async fn serve(
     tracing::info!(reviews = %reviews.local_addr()?, readiness = %readiness.local_addr()?, "listening");
 
     let (health, state) = Health::new();
-    tokio::spawn(health::serve(readiness, state));
+    let mut tasks = Tasks::default();
+    tasks.start("the readiness port", health::serve(readiness, state));
     let protocol = match &options.certificate {
         None => {
             health.certificate(true);
@@ -90,26 +100,35 @@ pub async fn serve(
         }
         Some(source) => {
             let certificate = Arc::new(Certificate::default());
-            certificate::keep(source.clone(), certificate.clone(), health.clone()).await?;
-            Protocol::Tls(tls(certificate))
+            let keep = certificate::keep(source.clone(), certificate.clone(), health.clone())?;
+            tasks.start("the follower of the certificate", keep);
+            Protocol::Tls(tls(certificate, options.client_authorities.clone(), &mut tasks)?)
         }
     };
     let prepared = tokio::select! {
         prepared = tokio::task::spawn_blocking(prepare) => prepared.context("a policy could not be prepared")??,
         () = signals.next() => return Ok(()),
+        gone = tasks.gone() => return Err(gone),
     };
     let reviewer = Arc::new(prepared);
     health.serves(reviewer.clone());
     let (end, ended) = oneshot::channel::<()>();
     let router = routes::router(reviewer, options.max_body_bytes, Bodies::new(options.max_inflight_bytes));
     let limits = Limits::connections(options.max_connections);
-    let served = tokio::spawn(listener::serve(reviews, protocol, router, limits, async {
+    let mut served = tokio::spawn(listener::serve(reviews, protocol, router, limits, async {
         // Either way it ends.
         let _ = ended.await;
     }));
     tracing::info!("serving");
 
-    signals.next().await;
+    tokio::select! {
+        () = signals.next() => {}
+        gone = tasks.gone() => return Err(gone),
+        ended = &mut served => {
+            ended.context("the port of reviews failed")?;
+            bail!("the port of reviews ended");
+        }
+    }
     tracing::info!(delay = ?options.drain_delay, "told to end: no longer ready, still answering");
     health.drain();
     tokio::select! {
@@ -129,15 +148,31 @@ pub async fn serve(
 
 /// What is spoken to callers: HTTP/2 too, though API servers send reviews over HTTP/1.1, a connection for each that is
 /// under way.
-fn tls(certificate: Arc<Certificate>) -> Arc<rustls::ServerConfig> {
+fn tls(
+    certificate: Arc<Certificate>,
+    client_authorities: Vec<PathBuf>,
+    tasks: &mut Tasks,
+) -> anyhow::Result<Arc<rustls::ServerConfig>> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+    let config = rustls::ServerConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
-        .expect("ring has the suites of TLS 1.2 and 1.3")
-        .with_no_client_auth()
-        .with_cert_resolver(certificate);
+        .expect("ring has the suites of TLS 1.2 and 1.3");
+    let mut config = match client_authorities.is_empty() {
+        true => config.with_no_client_auth().with_cert_resolver(certificate),
+        false => {
+            let (authority, seen) = ClientAuthority::read(&client_authorities, provider)?;
+            tasks.start(
+                "the follower of the clients' authorities",
+                authority.clone().follow(client_authorities, seen),
+            );
+            let mut config = config.with_client_cert_verifier(authority).with_cert_resolver(certificate);
+            // A session that goes on would be let in by what counted before.
+            config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+            config
+        }
+    };
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Arc::new(config)
+    Ok(Arc::new(config))
 }
 
 struct Signals {

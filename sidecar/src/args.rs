@@ -60,6 +60,8 @@ pub enum Command {
     Render(Box<RenderArgs>),
     /// Print the CustomResourceDefinition of ImagePullSecret
     Crd,
+    /// Print what nodes say when a pull fails, each with its cause and what to do, as Markdown
+    PullErrors,
     /// Keep a cluster as its ImagePullSecrets say: the controller
     Run(Box<RunArgs>),
     /// What people ask.
@@ -94,6 +96,7 @@ impl Args {
             Command::Run(args) => args.log_format,
             Command::Render(_)
             | Command::Crd
+            | Command::PullErrors
             | Command::People(_)
             | Command::Cleanup(_)
             | Command::WithdrawHosts { .. } => LogFormat::Text,
@@ -125,6 +128,10 @@ impl Args {
                 Command::People(command) => return command.run(out).await,
                 Command::Crd => {
                     out.write_all(custom_resource::yaml()?.as_bytes()).context("cannot write to stdout")?
+                }
+                Command::PullErrors => {
+                    let page = commands::explain::conditions::page();
+                    out.write_all(page.as_bytes()).context("cannot write to stdout")?
                 }
                 Command::Render(args) => commands::render::run(args.request()?, out, &mut tell).await?,
                 Command::Run(args) => args.run().await?,

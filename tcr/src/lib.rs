@@ -9,6 +9,7 @@ pub mod address;
 pub mod docker_config;
 pub mod exposition;
 pub mod go_duration;
+pub mod hex;
 pub mod hosts_entry;
 pub mod image_name;
 pub mod image_pull_secret;
@@ -21,7 +22,9 @@ pub mod rules;
 pub mod selection;
 pub mod sensitive;
 pub mod sentence;
+pub mod shortened;
 pub mod verdict;
+pub mod write_limits;
 
 mod object_name;
 mod quoted;

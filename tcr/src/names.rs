@@ -69,17 +69,9 @@ pub const WEBHOOK_CERTIFICATE: &str = "tcr-assistant-webhook-server-cert";
 pub const VALIDATING_WEBHOOK: &str = "tcr-assistant-validating-webhook-configuration";
 /// The MutatingWebhookConfiguration.
 pub const MUTATING_WEBHOOK: &str = "tcr-assistant-mutating-webhook-configuration";
-/// ValidatingAdmissionPolicy that narrows the controller's writes of Secrets.
-pub const SECRET_WRITES_POLICY: &str = "tcr-assistant-secret-writes";
-/// ValidatingAdmissionPolicy that narrows its writes of ServiceAccounts.
-pub const SERVICE_ACCOUNT_WRITES_POLICY: &str = "tcr-assistant-serviceaccount-writes";
-/// Annotation on [`LEADER_LEASE`]: whether these policies refuse what they have to,
-/// [`WRITE_LIMITS_IN_FORCE`] or [`WRITE_LIMITS_ABSENT`].
+/// Annotation on [`LEADER_LEASE`]: whether policies hold the controller's writes, a
+/// [`crate::write_limits::WriteLimits`].
 pub const WRITE_LIMITS_ANNOTATION: &str = "tcr.tencentcloudcr.com/write-limits";
-/// They do.
-pub const WRITE_LIMITS_IN_FORCE: &str = "in-force";
-/// At least one does not.
-pub const WRITE_LIMITS_ABSENT: &str = "absent";
 
 /// Annotation on a Pod: `"false"` keeps the policy's hands off it.
 pub const INJECT_ANNOTATION: &str = "tcr.tencentcloudcr.com/inject";

@@ -7,8 +7,8 @@
 //!
 //! *Guarantees:* a request's path is that of the asked kind, in the asked namespace, with one name
 //! after it at most; what comes back is of that kind, that name and that namespace, or it is an error;
-//! what the policy gets of it has been pruned here; each answer is bounded before it is kept, and none
-//! is ever logged.
+//! what the policy gets of it has been pruned here; each answer is bounded before it is kept, all lists
+//! together too, and none is ever logged.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,17 +25,21 @@ mod api_server;
 mod listing;
 mod remembered;
 mod resource;
+mod room;
 
 use api_server::{ApiServer, Failure};
 use listing::Listing;
 use remembered::Remembered;
 use resource::{Identity, Resource};
+use room::Room;
 
 /// Lists that are watched at most: each has a connection and memory of its own.
 const MOST_LISTINGS: usize = 64;
 /// The largest answer about one object, one event, or one page of a list: etcd takes objects of
 /// 1.5 MiB, which are larger in JSON.
 const MOST_BYTES: usize = 8 << 20;
+/// What all lists together may take, in bytes of JSON.
+const MOST_OF_ALL_LISTS: usize = 64 << 20;
 
 /// The cluster behind a client.
 pub struct Cluster {
@@ -44,6 +48,7 @@ pub struct Cluster {
     resources: Mutex<HashMap<ContextAwareResource, Resource>>,
     remembered: Mutex<Remembered>,
     listings: Mutex<HashMap<List, Arc<Listing>>>,
+    room: Room,
 }
 
 impl Cluster {
@@ -55,7 +60,14 @@ impl Cluster {
             resources: Mutex::default(),
             remembered: Mutex::default(),
             listings: Mutex::default(),
+            room: Room::new(MOST_OF_ALL_LISTS),
         }
+    }
+
+    /// The same, with so many bytes for all lists that policies ask for.
+    #[must_use]
+    pub fn with_room_for_lists(self, bytes: usize) -> Self {
+        Self { room: Room::new(bytes), ..self }
     }
 
     async fn answer(&self, call: &HostCall<'_>) -> Result<Vec<u8>, String> {
@@ -111,14 +123,14 @@ impl Cluster {
         if let Some(listing) = listings.get(list) {
             return Ok(listing.clone());
         }
-        if listings.len() >= MOST_LISTINGS {
+        if listings.len() >= MOST_LISTINGS || self.room.is_short() {
             // Whoever asks for ever new lists does not keep others from theirs.
             listings.retain(|_, listing| !listing.is_idle());
         }
         if listings.len() >= MOST_LISTINGS {
             return Err(format!("more than {MOST_LISTINGS} different lists are asked for"));
         }
-        let listing = Listing::start(self.server.clone(), resource, list)?;
+        let listing = Listing::start(self.server.clone(), resource, list, &self.room)?;
         listings.insert(list.clone(), listing.clone());
         Ok(listing)
     }

@@ -126,6 +126,7 @@ impl Run {
         let host = Host::new(self.host_options())?;
         let policy = Policy::load(&host, &wasm).with_context(failed)?;
         let metadata = Metadata::of_module(&wasm).with_context(failed)?.unwrap_or_default();
+        metadata.check_version().with_context(failed)?;
         if !matches!(metadata.execution_mode.as_str(), "" | EXECUTION_MODE) {
             let mode = &metadata.execution_mode;
             bail!(

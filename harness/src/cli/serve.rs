@@ -47,6 +47,8 @@ const INFLIGHT: usize = 8 << 20;
 /// Serve policies as an admission webhook, with policy-server's files and endpoints
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
+#[command(mut_arg("docker_config_json_path", |arg| arg.env("KUBEWARDEN_DOCKER_CONFIG_JSON_PATH")))]
+#[command(mut_arg("sources_path", |arg| arg.env("KUBEWARDEN_SOURCES_PATH")))]
 pub struct Serve {
     /// The policies.yml: ids, modules, settings
     #[arg(long, value_name = "PATH", env = "KUBEWARDEN_POLICIES", default_value = "policies.yml")]
@@ -75,6 +77,10 @@ pub struct Serve {
     /// The Secret with the certificate (tls.crt, tls.key), read from the API server and followed
     #[arg(long, value_name = "NAMESPACE/NAME", conflicts_with = "cert_file", value_parser = secret)]
     cert_secret: Option<(String, String)>,
+
+    /// Authorities in PEM, joined by commas: callers need a certificate of one of them; read again when they change
+    #[arg(long, value_name = "PATHS", env = "KUBEWARDEN_CLIENT_CA_FILE", value_delimiter = ',')]
+    client_ca_file: Vec<PathBuf>,
 
     /// Reviews at a time; one that takes longer than 10 ms goes on beside these, so many and one more of each policy
     /// [default: the number of processors]
@@ -117,6 +123,18 @@ pub struct Serve {
     /// How much memory each review may use, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=4096))]
     memory_limit_mib: u64,
+
+    /// Serve without the policies that cannot be prepared; their reviews get no verdict
+    #[arg(long, env = "KUBEWARDEN_CONTINUE_ON_ERRORS")]
+    continue_on_errors: bool,
+
+    /// policy-server's folder of modules, which are not written here
+    #[arg(long, value_name = "PATH", env = "KUBEWARDEN_POLICIES_DOWNLOAD_DIR", hide = true)]
+    policies_download_dir: Option<PathBuf>,
+
+    /// policy-server's folder of sigstore's data, which is not fetched here
+    #[arg(long, value_name = "PATH", env = "KUBEWARDEN_SIGSTORE_CACHE_DIR", hide = true)]
+    sigstore_cache_dir: Option<PathBuf>,
 
     /// What to log
     #[arg(long, value_enum, env = "KUBEWARDEN_LOG_LEVEL", default_value_t = LogLevel::Info)]
@@ -161,6 +179,7 @@ impl Serve {
     }
 
     pub(super) fn execute(self) -> anyhow::Result<()> {
+        super::compatibility::refuse_variables(|name| std::env::var(name).ok())?;
         let failed = || format!("cannot serve {}", self.policies.display());
         let served = policies_file::parse(&super::read_text(&self.policies)?).with_context(failed)?;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
@@ -211,12 +230,18 @@ impl Serve {
             }
             _ => None,
         };
+        if certificate.is_none() && !self.client_ca_file.is_empty() {
+            bail!(
+                "--client-ca-file asks callers for certificates, which plain HTTP has not: give --cert-file and --key-file, or --cert-secret"
+            );
+        }
         let max_inflight_bytes = self.max_inflight_bytes()?;
         let options = ServeOptions {
             address: self.addr,
             port: self.port,
             readiness_port: self.readiness_probe_port,
             certificate,
+            client_authorities: self.client_ca_file.clone(),
             max_body_bytes: self.max_body_bytes,
             max_inflight_bytes,
             max_connections: self.max_connections.into(),
@@ -259,8 +284,23 @@ impl Serve {
         let mut policies = BTreeMap::new();
         for (id, served) in served {
             let policy = self.policy(&host, &id, &served, capabilities);
-            let policy = policy.with_context(|| format!("cannot serve policy {id} ({})", served.module))?;
-            tracing::info!(policy = id, module = served.module, mode = served.mode.name(), "policy is ready");
+            let policy = policy.with_context(|| format!("cannot serve policy {id} ({})", served.module));
+            let policy = match policy {
+                Ok(policy) => {
+                    tracing::info!(
+                        policy = id,
+                        module = served.module,
+                        mode = served.mode.name(),
+                        "policy is ready"
+                    );
+                    Ok(policy)
+                }
+                Err(error) if self.continue_on_errors => {
+                    tracing::error!(policy = id, "{error:#}; its reviews get no verdict");
+                    Err(format!("{error:#}"))
+                }
+                Err(error) => return Err(error),
+            };
             let Served { mode, allowed_to_mutate, settings, message, timeout: own, grants, .. } = served;
             let timeout = own.unwrap_or(timeout);
             let kinds = served_kinds(&grants);

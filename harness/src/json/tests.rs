@@ -78,11 +78,23 @@ fn finds_the_end_of_a_string_wherever_it_lies_in_a_word() {
 }
 
 #[test]
-fn nesting_has_no_depth_that_breaks_it() {
-    let depth = 200_000;
-    assert!(accepts(&format!("{}{}", "[".repeat(depth), "]".repeat(depth))));
-    assert!(!accepts(&"[".repeat(depth)));
-    assert!(!accepts(&"{\"a\":".repeat(depth)));
+fn containers_are_in_each_other_as_deep_as_kubewardens_hosts_read_them() {
+    for depth in [1, 126, 127, 128, 200_000] {
+        for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+            let of = |inner: &str| format!("{}{inner}{}", open.repeat(depth), close.repeat(depth));
+            let text = of("1");
+            assert_eq!(accepts(&text), depth <= 127, "{depth}");
+            assert_eq!(accepts(&text), serde_json::from_str::<serde_json::Value>(&text).is_ok(), "{depth}");
+            assert!(!accepts(&open.repeat(depth)));
+        }
+    }
+    let in_an_object = |depth: usize| {
+        let text = format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+        let scanned = Scanner::new(&text).object(|_, scanner| scanner.value().map(drop));
+        assert_eq!(scanned.is_ok(), serde_json::from_str::<serde_json::Value>(&text).is_ok(), "{depth}");
+        scanned.is_ok()
+    };
+    assert!(in_an_object(126) && !in_an_object(127));
 }
 
 #[test]

@@ -93,6 +93,27 @@ fn the_other_fields_are_checked_by_name() {
             r#"hostCapabilities[0]: "net/x" is no host capability; there are: *, kubernetes/list_resources_by_namespace, kubernetes/list_resources_all, kubernetes/get_resource, kubernetes/can_i, oci/v1/verify, oci/v2/verify, oci/v1/manifest_digest, oci/v1/oci_manifest, oci/v1/oci_manifest_config, net/v1/dns_lookup_host, crypto/v1/is_certificate_trusted"#
         ]],
     );
+    let needs = |version: &str, expected: Expect| {
+        refused(|metadata| metadata.minimum_kubewarden_version = Some(version.into()), expected);
+    };
+    needs(
+        "1.37.0-rc1",
+        expect![
+            "minimumKubewardenVersion: Policy required Kubewarden version 1.37.0 but is running on 1.36.0"
+        ],
+    );
+    needs(
+        "2.0.0",
+        expect![
+            "minimumKubewardenVersion: Policy required Kubewarden version 2.0.0 but is running on 1.36.0"
+        ],
+    );
+    needs("1.36", expect![[r#"minimumKubewardenVersion: "1.36" is no version such as 1.36.0"#]]);
+    needs("01.2.3", expect![[r#"minimumKubewardenVersion: "01.2.3" is no version such as 1.36.0"#]]);
+    for version in ["1.36.9", "1.9.0", "0.0.0", "1.36.0-beta.1+build"] {
+        let metadata = Metadata { minimum_kubewarden_version: Some(version.into()), ..Metadata::default() };
+        assert_eq!(metadata.check_version(), Ok(()), "{version}");
+    }
     assert!(
         Metadata::parse("mutating: perhaps")
             .unwrap_err()

@@ -5,10 +5,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use oci_client::secrets::RegistryAuth;
 use serde::Deserialize;
+use tcr::docker_config::{DockerConfig, Login};
 
 #[cfg(test)]
 mod tests;
@@ -60,21 +59,18 @@ pub enum CredentialsError {
     },
 }
 
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+/// `auths` is read as kubelets read it; the programs that the rest names, Docker alone asks.
+#[derive(Default)]
 struct Config {
-    auths: BTreeMap<String, Entry>,
-    cred_helpers: BTreeMap<String, String>,
-    creds_store: Option<String>,
+    logins: BTreeMap<String, Login>,
+    helpers: Helpers,
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default)]
-struct Entry {
-    auth: Option<String>,
-    username: Option<String>,
-    password: Option<String>,
-    identitytoken: Option<String>,
+#[serde(rename_all = "camelCase", default)]
+struct Helpers {
+    cred_helpers: Option<BTreeMap<String, String>>,
+    creds_store: Option<String>,
 }
 
 impl Credentials {
@@ -98,59 +94,50 @@ impl Credentials {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !must_exist => Ok(Self::default()),
             Err(error) => Err(unreadable(error.to_string())),
             Ok(bytes) => {
-                // The parser's message would quote the value it stumbled over.
-                let config = serde_json::from_slice(&bytes).map_err(|error| {
-                    unreadable(format!(
-                        "not a Docker config.json at line {} column {}",
-                        error.line(),
-                        error.column()
-                    ))
+                let logins = DockerConfig::logins(&bytes).map_err(|error| unreadable(error.to_string()))?;
+                let helpers: Option<Helpers> = serde_json::from_slice(&bytes).map_err(|error| {
+                    unreadable(format!("credHelpers or credsStore at line {}", error.line()))
                 })?;
-                Ok(Self { path, config })
+                Ok(Self { path, config: Config { logins, helpers: helpers.unwrap_or_default() } })
             }
         }
     }
 
     /// What to show the registry `host` (with its port).
     pub(super) fn of(&self, host: &str) -> Result<RegistryAuth, CredentialsError> {
-        if let Some(helper) = self.config.cred_helpers.get(host) {
+        let Helpers { cred_helpers, creds_store } = &self.config.helpers;
+        if let Some(helper) = cred_helpers.as_ref().and_then(|it| it.get(host)) {
             return ask_helper(helper, host);
         }
-        let entry = self.config.auths.iter().find(|(name, _)| host_of(name) == host);
-        if let Some((_, entry)) = entry
-            && let Some(auth) = self.entry(host, entry)?
+        let login = self.config.logins.iter().find(|(name, _)| host_of(name) == host);
+        if let Some((_, login)) = login
+            && let Some(auth) = self.auth(host, login)?
         {
             return Ok(auth);
         }
-        match &self.config.creds_store {
+        match creds_store {
             Some(helper) => ask_helper(helper, host),
             None => Ok(RegistryAuth::Anonymous),
         }
     }
 
-    /// The credentials an entry holds; an empty one only says that a helper has them.
-    fn entry(&self, host: &str, entry: &Entry) -> Result<Option<RegistryAuth>, CredentialsError> {
+    /// The credentials that an entry holds; an empty one only says that a helper has them.
+    fn auth(&self, host: &str, login: &Login) -> Result<Option<RegistryAuth>, CredentialsError> {
         let bad = |reason: &str| CredentialsError::Entry {
             host: host.into(),
             path: self.path.clone(),
             reason: reason.into(),
         };
-        if entry.identitytoken.as_ref().is_some_and(|token| !token.is_empty()) {
+        if login.has_identity_token {
             return Err(bad("an identity token is not supported; log in with a user name and password"));
         }
-        if let (Some(username), Some(password)) = (&entry.username, &entry.password) {
-            return Ok(Some(RegistryAuth::Basic(username.clone(), password.clone())));
+        if login.is_not_utf8 {
+            return Err(bad("user name or password is not UTF-8, and registries take nothing else"));
         }
-        let Some(auth) = entry.auth.as_ref().filter(|auth| !auth.is_empty()) else { return Ok(None) };
-        let decoded = STANDARD.decode(auth.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-        match decoded.as_deref().and_then(|text| text.split_once(':')) {
-            Some((username, password)) => {
-                // Docker pads some passwords with NUL bytes.
-                let password = password.trim_end_matches('\0');
-                Ok(Some(RegistryAuth::Basic(username.into(), password.into())))
-            }
-            None => Err(bad("\"auth\" is not base64 of USER:PASSWORD")),
-        }
+        // Docker pads some passwords with NUL bytes.
+        let password = login.password.expose().trim_end_matches('\0');
+        let is_empty = login.username.is_empty() && password.is_empty();
+        Ok((!is_empty).then(|| RegistryAuth::Basic(login.username.clone(), password.into())))
     }
 }
 

@@ -33,6 +33,7 @@ pub enum SourcesError {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct File {
     #[serde(default)]
     insecure_sources: BTreeSet<String>,

@@ -55,6 +55,21 @@ fn names_what_is_missing_or_wrong() {
     );
     refused(&REQUEST.replace("userInfo", "user"), expect![[r#""request.userInfo" is missing"#]]);
     refused(&REQUEST.replace("newField", "\\u006fbject"), expect![[r#""request.object" is given twice"#]]);
+    let with = |more: &str| REQUEST.replace(r#""newField""#, &format!("{more}, \"newField\""));
+    refused(&with(r#""dryRun":1"#), expect![[r#""request.dryRun": must be true or false, not 1"#]]);
+    refused(&with(r#""subResource":{}"#), expect![[r#""request.subResource" must be a string, not {}"#]]);
+    refused(
+        &with(r#""requestKind":{"group":"","version":"v1"}"#),
+        expect![[r#""request.requestKind.kind" is missing"#]],
+    );
+    refused(&with(r#""requestResource":[]"#), expect![[r#""request.requestResource.group" is missing"#]]);
+    refused(&with(r#""options":{},"options":{}"#), expect![[r#""request.options" is given twice"#]]);
+    refused(
+        &REQUEST.replace(r#""bob""#, "[]"),
+        expect![[r#""request.userInfo": invalid type: sequence, expected a string"#]],
+    );
+    let nulls = r#""dryRun":null,"subResource":null,"requestKind":null,"requestSubResource":null"#;
+    assert!(Request::from_request(with(nulls).as_bytes()).is_ok());
     refused(
         &REQUEST.replace("[1, 2]", "[1, 2"),
         expect![[r#"not the expected JSON at byte 334: expected "," or "]""#]],

@@ -6,7 +6,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use futures::{FutureExt as _, StreamExt as _};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::runtime::{WatchStreamExt as _, watcher};
@@ -19,7 +20,7 @@ use super::health::Health;
 
 /// How often files are looked at. By content: a mounted Secret is swapped by renaming a link to its
 /// folder, which a watch of the file itself does not see.
-const LOOK: Duration = Duration::from_secs(2);
+pub(super) const LOOK: Duration = Duration::from_secs(2);
 
 /// Where the certificate comes from.
 #[derive(Clone)]
@@ -96,11 +97,15 @@ impl ResolvesServerCert for Certificate {
     }
 }
 
-/// Keeps `served` up to date with its source until the process ends.
+/// Serves what the source has, and gives the task that keeps `served` up to date with it.
 ///
 /// # Errors
 /// A file cannot be read or holds no certificate. A Secret that is not there yet is waited for.
-pub(super) async fn keep(source: Source, served: Arc<Certificate>, health: Health) -> anyhow::Result<()> {
+pub(super) fn keep(
+    source: Source,
+    served: Arc<Certificate>,
+    health: Health,
+) -> anyhow::Result<BoxFuture<'static, ()>> {
     match source {
         Source::Files { certificate, key } => {
             let read = {
@@ -113,13 +118,12 @@ pub(super) async fn keep(source: Source, served: Arc<Certificate>, health: Healt
             let first = read().with_context(failed)?;
             served.replace(&first.0, &first.1).with_context(failed)?;
             health.certificate(true);
-            tokio::spawn(follow_files(read, first, served));
+            Ok(follow_files(read, first, served).boxed())
         }
         Source::Secret { client, namespace, name } => {
-            tokio::spawn(follow_secret(Api::namespaced(client, &namespace), name, served, health));
+            Ok(follow_secret(Api::namespaced(client, &namespace), name, served, health).boxed())
         }
     }
-    Ok(())
 }
 
 async fn follow_files(

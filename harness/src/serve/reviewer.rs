@@ -12,6 +12,7 @@ use listener::Body;
 use super::constraint::{constrain, is_exempt};
 use super::fair_queue::Lane;
 use super::metrics::{self, Labels, Metrics};
+use super::rejection::Rejection;
 use super::time_limit::deadline;
 use super::turns::{NoTurn, Turns, Workers};
 use crate::host_capabilities::shortened;
@@ -38,8 +39,8 @@ pub enum OnHostFailure {
 
 /// A policy with its place in the file.
 pub struct ServedPolicy {
-    /// The policy, with what it may ask.
-    pub policy: Policy,
+    /// The policy, with what it may ask; or why it could not be prepared, which each of its reviews is told.
+    pub policy: Result<Policy, String>,
     /// Its settings, which it has taken.
     pub settings: Settings,
     /// What its verdict leads to.
@@ -82,7 +83,7 @@ pub(super) enum Refusal {
     /// No policy has this id.
     Unknown,
     /// The body is not a review.
-    Bad(RequestError),
+    Bad(Rejection),
     /// There is no verdict, for this reason, and whoever called shall decide.
     Deferred(String),
     /// A worker failed; the log tells.
@@ -144,12 +145,16 @@ impl Reviewer {
         let work = tokio::task::spawn_blocking(move || {
             // Until the answer is there.
             let _turn = turn;
-            let request = read(&body.bytes, origin).map_err(Refusal::Bad)?;
+            let request = read(&body.bytes, origin)
+                .map_err(|error| Refusal::Bad(Rejection::of_body(&body.bytes, origin, &error)))?;
             if origin != Origin::Raw && is_exempt(reviewer.always_accept.as_deref(), request.namespace()) {
                 let uid = request.uid().to_owned();
                 return Ok(encode(&AdmissionResponse { uid, allowed: true, ..Default::default() }, origin));
             }
-            let evaluation = served.policy.evaluate_by(&request, &served.settings, deadline);
+            let evaluation = match &served.policy {
+                Ok(policy) => policy.evaluate_by(&request, &served.settings, deadline),
+                Err(reason) => Evaluation::failed(request.uid(), reason.as_str()),
+            };
             reviewer.conclude(&id, &served, origin, &Subject::of(&request), evaluation, arrived)
         });
         slice.or_longer(work).await.unwrap_or_else(|error| {

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use listener::{Bodies, BodyError};
 
+use super::rejection::Rejection;
 use super::reviewer::{Origin, Refusal, Reviewer};
 use super::time_limit;
 use crate::host_capabilities::shortened;
@@ -43,14 +44,10 @@ pub(super) fn router(reviewer: Arc<Reviewer>, max_body_bytes: usize, bodies: Bod
 async fn review(shared: Shared, id: &str, origin: Origin, request: Request) -> Response {
     let arrived = Instant::now();
     if !shared.reviewer.knows(id) {
-        return problem(
-            StatusCode::NOT_FOUND,
-            &format!("policy {} is not served here", shortened(id, LONGEST_ID)),
-        );
+        return problem(StatusCode::NOT_FOUND, &format!("unknown policy: {}", shortened(id, LONGEST_ID)));
     }
-    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    if !kind.is_some_and(|kind| kind.trim_start().starts_with("application/json")) {
-        return problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body must be application/json");
+    if let Some(Rejection { status, message }) = Rejection::of_content_type(request.headers()) {
+        return problem(status, &message);
     }
     let callers_time = match time_limit::of_query(request.uri().query()) {
         Ok(time) => time,
@@ -72,17 +69,10 @@ async fn review(shared: Shared, id: &str, origin: Origin, request: Request) -> R
     };
     match shared.reviewer.review(id, origin, body, arrived, callers_time).await {
         Ok(answer) => ([(header::CONTENT_TYPE, "application/json")], Body::from(answer)).into_response(),
-        Err(Refusal::Unknown) => problem(
-            StatusCode::NOT_FOUND,
-            &format!("policy {} is not served here", shortened(id, LONGEST_ID)),
-        ),
-        Err(Refusal::Bad(error)) => {
-            let code = match error {
-                crate::RequestError::NotUtf8(_) | crate::RequestError::NotJson(_) => StatusCode::BAD_REQUEST,
-                _ => StatusCode::UNPROCESSABLE_ENTITY,
-            };
-            problem(code, &format!("cannot read the review: {error}"))
+        Err(Refusal::Unknown) => {
+            problem(StatusCode::NOT_FOUND, &format!("unknown policy: {}", shortened(id, LONGEST_ID)))
         }
+        Err(Refusal::Bad(Rejection { status, message })) => problem(status, &message),
         // Without Retry-After: an API server asks again where there is one, and waits for as long.
         Err(Refusal::Deferred(reason)) => problem(StatusCode::SERVICE_UNAVAILABLE, &reason),
         Err(Refusal::Failed) => problem(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong"),

@@ -6,7 +6,7 @@ use expect_test::{Expect, expect};
 use reqwest::{Certificate, Client, StatusCode};
 
 use crate::server::{PATIENCE, POLICIES, Server, workspace};
-use crate::support::REVIEW;
+use crate::support::{REVIEW, Ran};
 
 async fn check(server: &Server, path: &str, body: &str, expected: Expect) {
     let (status, text) = server.post(path, body).await;
@@ -48,19 +48,66 @@ async fn bad_requests_are_told_what_is_wrong() {
         &server,
         "/validate/nobody",
         REVIEW,
-        expect![[r#"404 {"message":"policy nobody is not served here","status":404}"#]],
+        expect![[r#"404 {"message":"unknown policy: nobody","status":404}"#]],
     )
     .await;
-    check(&server, "/validate/strict", "{", expect![[r#"400 {"message":"cannot read the review: not the expected JSON at byte 1: expected a key","status":400}"#]]).await;
+    check(&server, "/validate/strict", "{", expect![[r#"400 {"message":"Failed to parse the request body as JSON: EOF while parsing an object at line 1 column 1","status":400}"#]]).await;
     check(
         &server,
         "/validate/strict",
         r#"{"request":{"uid":"u"}}"#,
-        expect![[
-            r#"422 {"message":"cannot read the review: \"request.kind.group\" is missing","status":422}"#
-        ]],
+        expect![[r#"422 {"message":"Failed to deserialize the JSON body into the target type: request: missing field `kind` at line 1 column 22","status":422}"#]],
     )
     .await;
+    let request = |was: &str, is: &str| REVIEW.replace(was, is);
+    for (was, is, expected) in [
+        (
+            r#""operation":"CREATE""#,
+            r#""operation":"CREATE","dryRun":"yes""#,
+            expect![[
+                r#"422 {"message":"Failed to deserialize the JSON body into the target type: request.dryRun: invalid type: string \"yes\", expected a boolean at line 1 column 254","status":422}"#
+            ]],
+        ),
+        (
+            r#""operation":"CREATE""#,
+            r#""operation":"CREATE","subResource":1"#,
+            expect![[
+                r#"422 {"message":"Failed to deserialize the JSON body into the target type: request.subResource: invalid type: integer `1`, expected a string at line 1 column 255","status":422}"#
+            ]],
+        ),
+        (
+            r#""uid":"u-1""#,
+            r#""uid":"u-1","uid":"u-1""#,
+            expect![[
+                r#"422 {"message":"Failed to deserialize the JSON body into the target type: request: duplicate field `uid` at line 1 column 89","status":422}"#
+            ]],
+        ),
+        (
+            r#""bob""#,
+            "7",
+            expect![[
+                r#"422 {"message":"Failed to deserialize the JSON body into the target type: request.userInfo.username: invalid type: integer `7`, expected a string at line 1 column 264","status":422}"#
+            ]],
+        ),
+        (
+            r#""userInfo":{"username":"bob"}"#,
+            r#""userInfo":null"#,
+            expect![[
+                r#"422 {"message":"Failed to deserialize the JSON body into the target type: request.userInfo: invalid type: null, expected UserInfo at line 1 column 255","status":422}"#
+            ]],
+        ),
+        (
+            r#""name":"p","namespace""#,
+            r#""name":"a/b","namespace""#,
+            expect![[
+                r#"422 {"message":"cannot read the review: \"request.name\": \"a/b\" must not contain \"/\" or \"%\"","status":422}"#
+            ]],
+        ),
+    ] {
+        check(&server, "/validate/strict", &request(was, is), expected).await;
+    }
+    check(&server, "/validate/strict", r#"{"request":null}"#, expect![[r#"422 {"message":"Failed to deserialize the JSON body into the target type: request: invalid type: null, expected struct AdmissionRequest at line 1 column 15","status":422}"#]]).await;
+    check(&server, "/validate_raw/strict", "{}", expect![[r#"422 {"message":"Failed to deserialize the JSON body into the target type: missing field `request` at line 1 column 2","status":422}"#]]).await;
     check(
         &server,
         "/validate/strict",
@@ -71,6 +118,8 @@ async fn bad_requests_are_told_what_is_wrong() {
     let url = format!("http://127.0.0.1:{}/validate/strict", server.reviews);
     let answer = Client::new().post(url).body(REVIEW).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    expect![[r#"{"message":"Expected request with `Content-Type: application/json`","status":415}"#]]
+        .assert_eq(&answer.text().await.unwrap());
 }
 
 #[tokio::test]
@@ -148,6 +197,100 @@ async fn a_certificate_is_replaced_without_a_failed_request() {
         assert!(start.elapsed() < PATIENCE, "the new certificate is not served");
     }
     assert_eq!(ask(&both).await.unwrap(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn callers_need_a_certificate_of_an_authority_that_is_named_and_no_longer_of_one_that_was() {
+    let workspace = workspace();
+    let authority = |name: &str| {
+        let mut parameters = rcgen::CertificateParams::default();
+        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        parameters.distinguished_name.push(rcgen::DnType::CommonName, name);
+        let key = rcgen::KeyPair::generate().unwrap();
+        rcgen::CertifiedIssuer::self_signed(parameters, key).unwrap()
+    };
+    let (own, first, second, other) = (
+        rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap(),
+        authority("a"),
+        authority("b"),
+        authority("c"),
+    );
+    let pem = own.cert.pem();
+    workspace.file("tls.crt", &pem).file("tls.key", own.signing_key.serialize_pem());
+    workspace.file("a.crt", first.pem()).file("b.crt", second.pem());
+    let arguments = ["--cert-file=tls.crt", "--key-file=tls.key", "--client-ca-file=a.crt,b.crt"];
+    let server = Server::ready(&workspace, POLICIES, &arguments);
+    let client = |issuer: Option<&rcgen::CertifiedIssuer<'_, rcgen::KeyPair>>| {
+        let trusted = [Certificate::from_pem(pem.as_bytes()).unwrap()];
+        let mut builder = Client::builder().tls_certs_only(trusted).pool_max_idle_per_host(0);
+        if let Some(issuer) = issuer {
+            let key = rcgen::KeyPair::generate().unwrap();
+            let parameters = rcgen::CertificateParams::new(["api-server".to_owned()]).unwrap();
+            let certificate = parameters.signed_by(&key, issuer).unwrap();
+            let identity = [certificate.pem(), key.serialize_pem()].concat();
+            builder = builder.identity(reqwest::Identity::from_pem(identity.as_bytes()).unwrap());
+        }
+        builder.build().unwrap()
+    };
+    let url = format!("https://localhost:{}/validate/adding", server.reviews);
+    let is_let_in = async |client: &Client| {
+        let request = client.post(&url).header("content-type", "application/json").body(REVIEW);
+        request.send().await.is_ok_and(|answer| answer.status() == StatusCode::OK)
+    };
+    let (of_first, of_second, of_other) = (client(Some(&first)), client(Some(&second)), client(Some(&other)));
+    assert!(is_let_in(&of_first).await && is_let_in(&of_second).await);
+    assert!(!is_let_in(&of_other).await && !is_let_in(&client(None)).await);
+    // What is no certificate changes nothing.
+    workspace.file("a.crt", "half a");
+    server.told("cannot read the clients' authorities; those before count on: cannot use a.crt as the authority of clients: there is no certificate in it");
+    assert!(is_let_in(&of_first).await);
+    workspace.file("a.crt", other.pem());
+    server.told("clients of other authorities are let in from now on");
+    assert!(is_let_in(&of_other).await && is_let_in(&of_second).await);
+    assert!(!is_let_in(&of_first).await, "not by a session of before either");
+}
+
+#[tokio::test]
+async fn told_to_continue_it_serves_without_the_policies_that_cannot_be_prepared() {
+    let workspace = workspace();
+    let policies = format!(
+        "{POLICIES}refused: {{module: 'file://label.wasm', settings: {{}}}}\naway: {{module: 'file://away.wasm', policyMode: monitor}}\n"
+    );
+    let server = Server::ready(&workspace, &policies, &["--continue-on-errors"]);
+    let (_, text) = server.post("/validate/adding", REVIEW).await;
+    assert!(text.contains(r#""allowed":true"#), "{text}");
+    check(&server, "/validate/refused", REVIEW, expect![[r#"200 {"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"u-1","allowed":false,"status":{"message":"cannot serve policy refused (file://label.wasm): settings: label: it must name a label","code":500},"auditAnnotations":null,"warnings":null}}"#]]).await;
+    // It only watches.
+    let (_, text) = server.post("/validate/away", REVIEW).await;
+    assert!(text.contains(r#""allowed":true"#), "{text}");
+    let deferring =
+        Server::ready(&workspace, &policies, &["--continue-on-errors", "--on-host-failure=defer"]);
+    let (status, _) = deferring.post("/validate/refused", REVIEW).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[test]
+fn options_that_are_not_honoured_are_an_error_at_the_start() {
+    let workspace = workspace();
+    workspace.file("policies.yml", POLICIES);
+    let mut command =
+        workspace.command(&["serve", "--addr=127.0.0.1", "--port=0", "--readiness-probe-port=0"]);
+    command.env("KUBEWARDEN_VERIFICATION_CONFIG_PATH", "/verification.yml");
+    expect![[r#"
+        error: KUBEWARDEN_VERIFICATION_CONFIG_PATH is set, and cannot be honoured: signatures are not verified here: verify the module with cosign or kwctl first, and name it by its digest
+    "#]].assert_eq(&Ran::of(command).failed());
+    let mut command = workspace.command(&["serve"]);
+    command.env("KUBEWARDEN_CLIENT_CA_FILE", "/ca.crt").env("KUBEWARDEN_BIND_ADDRESS", "127.0.0.1");
+    expect![[r#"
+        error: --client-ca-file asks callers for certificates, which plain HTTP has not: give --cert-file and --key-file, or --cert-secret
+    "#]].assert_eq(&Ran::of(command).failed());
+    let ran = workspace.harness(&["serve", "--daemon"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(
+        ran.stderr.starts_with("--daemon cannot be honoured: it stays in the foreground"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]

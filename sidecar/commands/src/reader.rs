@@ -7,9 +7,11 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use kube::api::ListParams;
 use kube::{Api, Client};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tcr::names::{LEADER_LEASE, SYSTEM_NAMESPACE, WRITE_LIMITS_ANNOTATION, WRITE_LIMITS_IN_FORCE};
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
+use tcr::names::{LEADER_LEASE, SYSTEM_NAMESPACE, WRITE_LIMITS_ANNOTATION};
+use tcr::write_limits::{Kind, WriteLimits};
 
 use custom_resource::ImagePullSecret;
 use kubernetes::api_error::{ApiError, within};
@@ -49,9 +51,10 @@ pub enum Controller {
     Leads {
         /// The holder of the Lease: a Pod's name.
         holder: String,
-        /// Whether policies hold its writes to what it writes; none while that is not known.
-        #[serde(rename = "writesLimited")]
-        writes_limited: Option<bool>,
+        /// Whether policies hold its writes to what it writes; none while that is not known. In JSON `writesLimited`, with
+        /// the kinds that none is in force for in `unlimitedWrites`.
+        #[serde(flatten, serialize_with = "serialize_write_limits")]
+        write_limits: Option<WriteLimits>,
     },
     /// There is a Lease that nobody holds or that has run out.
     Away,
@@ -164,9 +167,9 @@ impl Reader {
         self.object(&leases, LEADER_LEASE, right).await.map(|lease| match lease {
             Some(lease) => {
                 let annotations = lease.metadata.annotations.unwrap_or_default();
-                let limits = annotations.get(WRITE_LIMITS_ANNOTATION);
-                let limited = limits.map(|limits| limits == WRITE_LIMITS_IN_FORCE);
-                controller(lease.spec.unwrap_or_default(), limited, Timestamp::now())
+                // Of another release's words nothing is known.
+                let limits = annotations.get(WRITE_LIMITS_ANNOTATION).and_then(|text| text.parse().ok());
+                controller(lease.spec.unwrap_or_default(), limits, Timestamp::now())
             }
             None => Controller::Unknown,
         })
@@ -182,18 +185,36 @@ pub fn seen<T>(right: Right, result: Result<T, ApiError>) -> Seen<T> {
     }
 }
 
-fn controller(lease: LeaseSpec, writes_limited: Option<bool>, now: Timestamp) -> Controller {
+fn serialize_write_limits<S: Serializer>(
+    limits: &Option<WriteLimits>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let unlimited: Vec<&str> = match limits {
+        Some(WriteLimits::Absent(kinds)) => kinds.iter().map(|kind| kind.resource()).collect(),
+        Some(WriteLimits::Unsupported) => Kind::ALL.iter().map(|kind| kind.resource()).collect(),
+        Some(WriteLimits::InForce) | None => Vec::new(),
+    };
+    let mut map = serializer.serialize_map(None)?;
+    map.serialize_entry("writesLimited", &limits.as_ref().map(|limits| *limits == WriteLimits::InForce))?;
+    if !unlimited.is_empty() {
+        map.serialize_entry("unlimitedWrites", &unlimited)?;
+    }
+    map.end()
+}
+
+fn controller(lease: LeaseSpec, write_limits: Option<WriteLimits>, now: Timestamp) -> Controller {
     let holder = lease.holder_identity.filter(|holder| !holder.is_empty());
     let lasts = SignedDuration::from_secs(i64::from(lease.lease_duration_seconds.unwrap_or_default()));
     let is_fresh = lease.renew_time.is_some_and(|renewed| now.duration_since(renewed.0) < lasts + SLACK);
     match holder.filter(|_| is_fresh) {
-        Some(holder) => Controller::Leads { holder, writes_limited },
+        Some(holder) => Controller::Leads { holder, write_limits },
         None => Controller::Away,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use expect_test::expect;
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 
     use super::*;
@@ -208,12 +229,29 @@ mod tests {
                 renew_time: Some(MicroTime(now - SignedDuration::from_secs(seconds))),
                 ..LeaseSpec::default()
             };
-            controller(lease, Some(true), now)
+            controller(lease, Some(WriteLimits::InForce), now)
         };
-        let leads = Controller::Leads { holder: "a".to_owned(), writes_limited: Some(true) };
+        let leads = Controller::Leads { holder: "a".to_owned(), write_limits: Some(WriteLimits::InForce) };
         assert_eq!(after("a", 2), leads);
         assert_eq!(after("a", 70), leads, "clocks differ");
         assert_eq!(after("a", 80), Controller::Away);
         assert_eq!(after("", 2), Controller::Away, "it was given back");
+    }
+
+    #[test]
+    fn json_names_the_kinds_that_no_policy_limits() {
+        let check = |write_limits, expected: expect_test::Expect| {
+            let leads = Controller::Leads { holder: "a".to_owned(), write_limits };
+            expected.assert_eq(&serde_json::to_string(&leads).unwrap());
+        };
+        check(None, expect![[r#"{"state":"leads","holder":"a","writesLimited":null}"#]]);
+        check(
+            Some(WriteLimits::InForce),
+            expect![[r#"{"state":"leads","holder":"a","writesLimited":true}"#]],
+        );
+        check(
+            Some(WriteLimits::Absent(vec![Kind::Pods])),
+            expect![[r#"{"state":"leads","holder":"a","writesLimited":false,"unlimitedWrites":["pods"]}"#]],
+        );
     }
 }

@@ -4,6 +4,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{self, EventType, Recorder, Reporter};
 use tcr::names::{API_GROUP, API_VERSION, IMAGE_PULL_SECRET_KIND};
+use tcr::shortened::shortened;
 use tokio::sync::mpsc;
 
 use super::tasks::Tasks;
@@ -87,17 +88,9 @@ fn written(event: Event) -> (ObjectReference, events::Event) {
     let event = events::Event {
         type_: if warning { EventType::Warning } else { EventType::Normal },
         reason: reason.to_owned(),
-        note: Some(shortened(message)),
+        note: Some(shortened(message, LONGEST_NOTE)),
         action: action.to_owned(),
         secondary: None,
     };
     (reference, event)
-}
-
-fn shortened(mut text: String) -> String {
-    if text.len() > LONGEST_NOTE {
-        let end = (0..=LONGEST_NOTE).rev().find(|index| text.is_char_boundary(*index)).unwrap_or(0);
-        text.truncate(end);
-    }
-    text
 }

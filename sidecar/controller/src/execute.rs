@@ -18,13 +18,13 @@ use distribution::mark::InstallationKey;
 use distribution::order::Stopped;
 use distribution::reference::Edit;
 use distribution::secret;
-use distribution::{Change, Content, SeenSecret, TargetKind, Uid};
+use distribution::{Change, Content, SeenSecret, Stage, TargetKind, Uid};
 use kubernetes::api_error::{ApiError, within};
 
 /// Longest time for one write.
 const DEADLINE: Duration = Duration::from_secs(30);
-/// After so long a job begins no further write: where each is refused after seconds, as by a webhook that does not
-/// answer, a namespace with many ServiceAccounts would wait for hours until it is planned anew.
+/// After so long a job begins no further write of a stage: where each is refused after seconds, as by a webhook that
+/// does not answer, a namespace with many ServiceAccounts would wait for hours until Secrets go and it is planned anew.
 const TURN: Duration = Duration::from_secs(60);
 
 /// What carries out jobs, many at a time.
@@ -52,7 +52,7 @@ pub async fn carry_out(hand: Arc<Hand>, job: Job) -> Report {
         hand,
         namespace: namespace.clone(),
     };
-    let mut work = Work::new(started);
+    let mut work = Work::default();
     api.look_at_all(look, &mut work).await;
     api.all(changes, &mut work).await;
     let Work { looked, written, failed, ended, .. } = work;
@@ -60,6 +60,7 @@ pub async fn carry_out(hand: Arc<Hand>, job: Job) -> Report {
 }
 
 /// What came of a job so far.
+#[derive(Debug, Default)]
 struct Work {
     looked: Vec<Written>,
     written: Vec<Written>,
@@ -68,28 +69,28 @@ struct Work {
     ended: Ended,
     /// Nothing more is tried.
     is_over: bool,
-    until: Instant,
+    /// The stage that is worked on, and until when.
+    turn: Option<(Stage, Instant)>,
 }
 
 impl Work {
-    fn new(started: Instant) -> Self {
-        Self {
-            looked: Vec::new(),
-            written: Vec::new(),
-            failed: Vec::new(),
-            stopped: Stopped::default(),
-            ended: Ended::Done,
-            is_over: false,
-            until: started + TURN,
+    /// As much of the write as is to be tried now.
+    fn admit(&mut self, change: Change, now: Instant) -> Option<Change> {
+        if self.is_over {
+            return None;
         }
-    }
-
-    /// Whether something more is tried.
-    fn goes_on(&mut self) -> bool {
-        if !self.is_over && Instant::now() > self.until {
-            self.end(Ended::OutOfTime);
+        let stage = change.stage();
+        let until = match self.turn {
+            Some((known, until)) if known == stage => until,
+            _ => now + TURN,
+        };
+        self.turn = Some((stage, until));
+        if now > until {
+            self.ended = Ended::OutOfTime;
+            self.stopped.stop(&change);
+            return None;
         }
-        !self.is_over
+        self.stopped.admit(change)
     }
 
     fn end(&mut self, ended: Ended) {
@@ -109,7 +110,9 @@ impl Work {
             return;
         }
         if matches!(error, ApiError::Overtaken) || error.is_conflict() {
-            self.ended = Ended::Overtaken;
+            if self.ended == Ended::Done {
+                self.ended = Ended::Overtaken;
+            }
             return;
         }
         if error.is_namespace_going() {
@@ -135,7 +138,7 @@ struct Apis {
 impl Apis {
     async fn look_at_all(&self, secrets: Vec<(String, Content)>, work: &mut Work) {
         for (secret, content) in secrets {
-            if !work.goes_on() {
+            if work.is_over {
                 return;
             }
             match self.look(&secret, None, &content).await {
@@ -149,17 +152,9 @@ impl Apis {
     }
 
     async fn all(&self, changes: Vec<(Change, Option<Uid>)>, work: &mut Work) {
-        let is_secret = |(change, _): &(Change, Option<Uid>)| {
-            matches!(
-                change,
-                Change::CreateSecret { .. } | Change::UpdateSecret { .. } | Change::ReplaceSecret { .. }
-            )
-        };
-        if !work.goes_on() {
-            return;
-        }
-        // Secrets come first in a plan and do not depend on each other; what refers to them waits for all.
-        let first = changes.iter().take_while(|it| is_secret(it)).count();
+        // Secrets come first in a plan; what refers to them waits for all.
+        let is_secret = |(change, _): &&(Change, Option<Uid>)| change.stage() == Stage::Secrets;
+        let first = if work.is_over { 0 } else { changes.iter().take_while(is_secret).count() };
         let mut changes = changes.into_iter();
         let secrets = changes.by_ref().take(first).map(async |(change, known)| {
             let (written, result) = self.one(&change, known).await;
@@ -172,10 +167,7 @@ impl Apis {
             }
         }
         for (change, known) in changes {
-            if !work.goes_on() {
-                return;
-            }
-            let Some(change) = work.stopped.admit(change) else { continue };
+            let Some(change) = work.admit(change, Instant::now()) else { continue };
             let (written, result) = self.one(&change, known).await;
             work.written.extend(written);
             if let Err(error) = result {

@@ -65,7 +65,7 @@ async fn metrics(State(served): State<Served>) -> Response {
     text.value(&LEADING, u8::from(leading));
     served.calls.expose(&mut text);
     served.cloud.calls().expose(&mut text);
-    text.append(&served.limits.text());
+    served.limits.expose(&mut text);
     if leading {
         let (ask, answer) = oneshot::channel();
         let asked = served.ask.send(ask).await.is_ok();

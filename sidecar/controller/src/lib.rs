@@ -20,6 +20,7 @@ use jiff::SignedDuration;
 use kube::Client as Kube;
 use tcr::hosts_entry::HostsEntry;
 use tcr::rules::RuleContext;
+use tcr::write_limits::Kind;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
@@ -78,6 +79,16 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The kinds that are written.
+    fn written(&self) -> Vec<Kind> {
+        let is_written = |kind: &Kind| match kind {
+            Kind::Nodes => self.remove_startup_taint,
+            Kind::Webhooks => self.webhook_service.is_some(),
+            _ => true,
+        };
+        Kind::ALL.into_iter().filter(is_written).collect()
+    }
+
     fn rules(&self) -> RuleContext<'_> {
         RuleContext {
             allowed_roots: &self.allowed_roots,
@@ -133,7 +144,9 @@ pub async fn run(
     }
     tracing::info!(identity, "leading");
     leading.send_replace(true);
-    tasks.spawn_endless("the trial of what may be written", write_limits::keep(kube.clone(), limits));
+    let written = settings.written();
+    let trials = write_limits::keep(kube.clone(), written, limits);
+    tasks.spawn_endless("the trial of what may be written", trials);
     let work = lead(kube, settings.clone(), ready, asked, stop, tasks);
     let work = async {
         tokio::select! {

@@ -31,6 +31,8 @@ use reconcile::password::Password;
 /// Objects in one page of a list. Few, because what a page takes while it is read is more than what is
 /// kept of it, and the lists are read side by side.
 const PAGE: u32 = 100;
+/// The same of objects that are kept whole while the page is read: each may have as much as etcd takes.
+const PAGE_OF_WHOLE: u32 = 10;
 
 /// Starts every watch; they end with the receiver.
 pub fn start(
@@ -42,11 +44,12 @@ pub fn start(
 ) {
     let resource = ApiResource::erase::<ImagePullSecret>(&());
     let plain = watcher::Config::default().page_size(PAGE);
+    let whole = watcher::Config::default().page_size(PAGE_OF_WHOLE);
     let ours = format!("{MANAGED_BY_LABEL}={MANAGED_BY},{IMAGE_PULL_SECRET_LABEL}");
     let passwords = format!("{PASSWORD_LABEL}=true");
     let settings = settings.clone();
     let objects = Api::<DynamicObject>::all_with(client.clone(), &resource);
-    run(objects, plain.clone(), to, tasks, move |event| {
+    run(objects, whole.clone(), to, tasks, move |event| {
         WatchEvent::ImagePullSecret(event.map(|DynamicObject { metadata, data, .. }| {
             Box::new(Object::read(metadata, data, &settings.rules()))
         }))
@@ -60,12 +63,12 @@ pub fn start(
     // Whatever is in them is read one by one, and only where it is ours.
     let key = key.clone();
     let secrets = Api::<PartialObjectMeta<Secret>>::all(client.clone());
-    run(secrets, plain.clone().labels(&ours), to, tasks, move |event| {
+    run(secrets, plain.labels(&ours), to, tasks, move |event| {
         WatchEvent::Secret(event.map(|secret| seen::secret(&secret.metadata, &key)))
     });
     run(
         Api::<Secret>::namespaced(client.clone(), SYSTEM_NAMESPACE),
-        plain.labels(&passwords),
+        whole.labels(&passwords),
         to,
         tasks,
         |event| WatchEvent::Password(event.map(Password::of)),

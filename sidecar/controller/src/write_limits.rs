@@ -1,36 +1,40 @@
 //! Whether policies hold the controller's writes to what it writes: tried with writes that they refuse, as dry runs.
 //!
-//! RBAC knows neither prefixes of names nor fields, so the chart brings ValidatingAdmissionPolicies. Without them the
-//! controller works as well, and whoever takes it over may write more: so it is said whether they are in force.
+//! RBAC knows neither prefixes of names nor fields, so the chart brings ValidatingAdmissionPolicies, one for each kind
+//! that is written. Without them the controller works as well, and whoever takes it over may write more: so it is said
+//! of each kind whether its policy is in force.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::PostParams;
 use kube::{Api, Client};
-use serde_json::json;
-use tcr::names::{
-    CONTROLLER_SERVICE_ACCOUNT, LEADER_LEASE, SECRET_WRITES_POLICY, SERVICE_ACCOUNT_WRITES_POLICY,
-    SYSTEM_NAMESPACE, WRITE_LIMITS_ABSENT, WRITE_LIMITS_ANNOTATION, WRITE_LIMITS_IN_FORCE,
-};
+use tcr::exposition::{Exposition, Metric};
+use tcr::names::{LEADER_LEASE, SYSTEM_NAMESPACE, WRITE_LIMITS_ANNOTATION};
+use tcr::write_limits::{Kind, WriteLimits as Together};
 
 use kubernetes::api_error::{ApiError, within};
 
+mod trials;
+
+use trials::Trials;
+
+const WRITE_LIMITS: Metric = Metric::gauge(
+    "tcr_assistant_write_limits",
+    "Whether a policy holds writes of the kind to what is written.",
+);
 const DEADLINE: Duration = Duration::from_secs(10);
-/// Between two trials: a policy may go or come at any time.
+/// Between two rounds: a policy may go or come at any time.
 const PERIOD: Duration = Duration::from_secs(600);
-/// The same while something is not in force: a new installation has its policies last.
-const SOON: Duration = Duration::from_secs(10);
-/// The wait after a trial that told nothing.
-const AGAIN: Duration = Duration::from_secs(5);
+/// The first wait while not everything is in force, and the longest: a new installation has its policies last.
+const SOON: Duration = Duration::from_secs(5);
+const LATER: Duration = Duration::from_secs(60);
 /// Tries to write to a Lease that is renewed at the same time.
 const TRIES: usize = 5;
-/// What is tried to be written. Nobody has it.
-const TRIAL: &str = "tcr-assistant-write-limits-trial";
+/// The first minor version of Kubernetes 1 whose API servers know such policies.
+const FIRST_MINOR: u32 = 30;
 
 /// Whether a policy is in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +43,8 @@ pub enum Verdict {
     InForce,
     /// What it has to refuse was let through.
     Absent,
+    /// There is no object that could be tried on.
+    Untried,
 }
 
 /// What the API server's answer to a write that `policy` refuses says; none where something else refused it, or nobody
@@ -46,6 +52,7 @@ pub enum Verdict {
 pub fn verdict(policy: &str, answer: &Result<(), ApiError>) -> Option<Verdict> {
     match answer {
         Ok(()) => Some(Verdict::Absent),
+        Err(error) if error.is_not_found() => Some(Verdict::Untried),
         Err(ApiError::Refused(status)) => {
             let by = format!("ValidatingAdmissionPolicy '{policy}'");
             status.message.contains(&by).then_some(Verdict::InForce)
@@ -57,125 +64,139 @@ pub fn verdict(policy: &str, answer: &Result<(), ApiError>) -> Option<Verdict> {
 /// The last verdict of each kind that was tried.
 #[derive(Debug, Default)]
 pub struct WriteLimits {
-    verdicts: Mutex<BTreeMap<&'static str, Verdict>>,
+    verdicts: Mutex<BTreeMap<Kind, Verdict>>,
 }
 
 impl WriteLimits {
-    /// In Prometheus' text format; a kind that was not tried yet is not there.
-    pub fn text(&self) -> String {
-        let mut text = "# HELP tcr_assistant_write_limits Whether a policy holds writes of the kind to what is written.\n\
-                        # TYPE tcr_assistant_write_limits gauge\n"
-            .to_owned();
+    /// What is known; a kind that could not be tried yet is not there.
+    pub fn expose(&self, to: &mut Exposition) {
+        let mut samples = to.metric(&WRITE_LIMITS);
         for (kind, verdict) in &*self.verdicts.lock().unwrap_or_else(PoisonError::into_inner) {
-            let value = u8::from(*verdict == Verdict::InForce);
-            // Writing to a String does not fail.
-            let _ = writeln!(text, "tcr_assistant_write_limits{{kind=\"{kind}\"}} {value}");
+            let value = match verdict {
+                Verdict::InForce => 1,
+                Verdict::Absent => 0,
+                Verdict::Untried => continue,
+            };
+            samples.sample(&[("kind", kind.resource())], value);
         }
-        text
     }
 
-    fn set(&self, kind: &'static str, policy: &str, verdict: Verdict) {
+    fn set(&self, kind: Kind, verdict: Verdict) {
         let mut verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
+        // What was seen once is not unseen when the object that it was tried on is gone.
+        if verdict == Verdict::Untried && verdicts.contains_key(&kind) {
+            return;
+        }
         if verdicts.insert(kind, verdict) == Some(verdict) {
             return;
         }
+        let (kind, policy) = (kind.resource(), kind.policy());
         match verdict {
             Verdict::InForce => {
-                tracing::info!(policy, "the policy holds writes of {kind} to what is written")
+                tracing::info!(policy, "the policy holds writes of {kind} to what is written");
             }
             Verdict::Absent => tracing::warn!(
                 policy,
                 "no policy limits writes of {kind} beyond RBAC: Kubernetes 1.30 or later and the chart's \
                  writeLimits.enabled are needed"
             ),
-        }
-    }
-
-    /// What they are together; none until all were tried.
-    fn together(&self) -> Option<Verdict> {
-        let verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_absent = verdicts.values().any(|it| *it == Verdict::Absent);
-        match (is_absent, verdicts.len()) {
-            (true, _) => Some(Verdict::Absent),
-            (false, 2) => Some(Verdict::InForce),
-            (false, _) => None,
-        }
-    }
-}
-
-/// Tries it at the start and now and then, until the task is dropped.
-pub(super) async fn keep(client: Client, limits: Arc<WriteLimits>) {
-    let leases: Api<Lease> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
-    loop {
-        let told = round(&client, &limits).await;
-        let verdict = limits.together();
-        if let Some(verdict) = verdict
-            && let Err(error) = tell(&leases, verdict).await
-        {
-            tracing::warn!(%error, "cannot note at the lease {LEADER_LEASE} whether writes are limited");
-        }
-        let pause = match (told, verdict) {
-            (false, _) => AGAIN,
-            (true, Some(Verdict::InForce)) => PERIOD,
-            (true, _) => SOON,
-        };
-        tokio::time::sleep(pause).await;
-    }
-}
-
-/// Tries each kind; whether each told something.
-async fn round(client: &Client, limits: &WriteLimits) -> bool {
-    let trials = [
-        ("secrets", SECRET_WRITES_POLICY, secret(client).await),
-        ("serviceaccounts", SERVICE_ACCOUNT_WRITES_POLICY, account(client).await),
-    ];
-    let mut all = true;
-    for (kind, policy, answer) in trials {
-        match (verdict(policy, &answer), answer) {
-            (Some(verdict), _) => limits.set(kind, policy, verdict),
-            (None, answer) => {
-                all = false;
-                let error = answer.err().map(|error| error.to_string()).unwrap_or_default();
-                tracing::debug!(
-                    policy,
-                    error,
-                    "it is not known whether the policy is in force; trying again"
-                );
+            Verdict::Untried => {
+                tracing::debug!(policy, "nothing to try writes of {kind} on yet");
             }
         }
     }
-    all
+
+    /// What those of `kinds` are together; none while that is not known of all of them, but where one is absent.
+    fn together(&self, kinds: &[Kind]) -> Option<Together> {
+        let verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = |kind: &Kind| verdicts.get(kind).copied();
+        let absent: Vec<Kind> =
+            kinds.iter().copied().filter(|kind| of(kind) == Some(Verdict::Absent)).collect();
+        match (absent.is_empty(), kinds.iter().all(|kind| of(kind).is_some())) {
+            (false, _) => Some(Together::Absent(absent)),
+            (true, true) => Some(Together::InForce),
+            (true, false) => None,
+        }
+    }
+
+    fn is_settled(&self, kinds: &[Kind]) -> bool {
+        let verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
+        kinds.iter().all(|kind| verdicts.get(kind) == Some(&Verdict::InForce))
+    }
 }
 
-/// A Secret that is not ours to make.
-async fn secret(client: &Client) -> Result<(), ApiError> {
-    let secrets: Api<Secret> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
-    let mut secret = Secret { type_: Some("Opaque".to_owned()), ..Secret::default() };
-    secret.metadata.name = Some(TRIAL.to_owned());
-    let dry = PostParams { dry_run: true, ..PostParams::default() };
-    within(DEADLINE, secrets.create(&dry, &secret)).await.map(drop)
+/// Tries `kinds` at the start and now and then, until the task is dropped.
+pub(super) async fn keep(client: Client, kinds: Vec<Kind>, limits: Arc<WriteLimits>) {
+    let leases: Api<Lease> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
+    let trials = Trials::new(client.clone());
+    let mut pause = SOON;
+    loop {
+        for kind in &kinds {
+            try_one(&trials, *kind, &limits).await;
+        }
+        let mut together = limits.together(&kinds);
+        if matches!(together, Some(Together::Absent(_))) && is_unsupported(&client).await {
+            together = Some(Together::Unsupported);
+        }
+        if let Some(together) = &together
+            && let Err(error) = tell(&leases, together).await
+        {
+            tracing::warn!(%error, "cannot note at the lease {LEADER_LEASE} whether writes are limited");
+        }
+        match limits.is_settled(&kinds) {
+            true => {
+                tokio::time::sleep(PERIOD).await;
+                pause = SOON;
+            }
+            false => {
+                tokio::time::sleep(pause).await;
+                pause = LATER.min(pause * 2);
+            }
+        }
+    }
 }
 
-/// An annotation that is not ours to write, on the controller's own ServiceAccount.
-async fn account(client: &Client) -> Result<(), ApiError> {
-    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
-    let patch = Patch::Merge(json!({"metadata": {"annotations": {TRIAL: "true"}}}));
-    let dry = PatchParams { dry_run: true, ..PatchParams::default() };
-    within(DEADLINE, accounts.patch_metadata(CONTROLLER_SERVICE_ACCOUNT, &dry, &patch)).await.map(drop)
+async fn try_one(trials: &Trials, kind: Kind, limits: &WriteLimits) {
+    let answer = trials.forbidden(kind).await;
+    match verdict(kind.policy(), &answer) {
+        Some(verdict) => limits.set(kind, verdict),
+        None => {
+            let error = answer.err().map(|error| error.to_string()).unwrap_or_default();
+            let policy = kind.policy();
+            tracing::debug!(policy, error, "it is not known whether the policy is in force; trying again");
+        }
+    }
+}
+
+/// Whether the API server is too old to know such policies.
+async fn is_unsupported(client: &Client) -> bool {
+    match within(DEADLINE, client.apiserver_version()).await {
+        Ok(version) => is_before(&version.major, &version.minor),
+        Err(error) => {
+            tracing::debug!(%error, "cannot read the API server's version");
+            false
+        }
+    }
+}
+
+/// Some providers write more behind the number, such as `29+`.
+fn is_before(major: &str, minor: &str) -> bool {
+    let digits = |text: &str| {
+        let end = text.find(|it: char| !it.is_ascii_digit()).unwrap_or(text.len());
+        text[..end].parse::<u32>().ok()
+    };
+    matches!((digits(major), digits(minor)), (Some(1), Some(minor)) if minor < FIRST_MINOR)
 }
 
 /// Notes it where `tcr-assistant status` finds it. Without leader election there is no Lease.
-async fn tell(leases: &Api<Lease>, verdict: Verdict) -> Result<(), ApiError> {
-    let value = match verdict {
-        Verdict::InForce => WRITE_LIMITS_IN_FORCE,
-        Verdict::Absent => WRITE_LIMITS_ABSENT,
-    };
+async fn tell(leases: &Api<Lease>, together: &Together) -> Result<(), ApiError> {
+    let value = together.to_string();
     let mut result = Ok(());
     for _ in 0..TRIES {
         let Some(mut lease) = within(DEADLINE, leases.get_opt(LEADER_LEASE)).await? else { return Ok(()) };
         let annotations = lease.metadata.annotations.get_or_insert_default();
-        if annotations.insert(WRITE_LIMITS_ANNOTATION.to_owned(), value.to_owned()).as_deref() == Some(value)
-        {
+        let before = annotations.insert(WRITE_LIMITS_ANNOTATION.to_owned(), value.clone());
+        if before.as_ref() == Some(&value) {
             return Ok(());
         }
         let written = within(DEADLINE, leases.replace(LEADER_LEASE, &PostParams::default(), &lease)).await;
@@ -195,6 +216,12 @@ mod tests {
 
     use super::*;
 
+    fn text(limits: &WriteLimits) -> String {
+        let mut text = Exposition::default();
+        limits.expose(&mut text);
+        text.into_text()
+    }
+
     fn refused(code: u16, message: &str) -> Result<(), ApiError> {
         let status = Status { code, message: message.to_owned(), ..Status::default() };
         Err(ApiError::Refused(status.boxed()))
@@ -213,25 +240,43 @@ mod tests {
         let other = "secrets \"x\" is forbidden: ValidatingAdmissionPolicy 'somebody' with binding 'x' denied request: no";
         assert_eq!(check(refused(403, other)), None);
         assert_eq!(check(refused(429, "too many requests")), None);
+        let gone = Status { code: 404, reason: "NotFound".to_owned(), ..Status::default() };
+        assert_eq!(check(Err(ApiError::Refused(gone.boxed()))), Some(Verdict::Untried));
         assert_eq!(check(Err(ApiError::Deadline(DEADLINE))), None);
     }
 
     #[test]
-    fn what_was_tried_is_a_metric_and_one_that_is_absent_is_all() {
+    fn what_was_tried_is_a_metric_and_what_is_absent_is_named() {
         let limits = WriteLimits::default();
-        assert_eq!(limits.together(), None);
-        limits.set("secrets", "s", Verdict::InForce);
-        assert_eq!(limits.together(), None);
-        limits.set("serviceaccounts", "a", Verdict::Absent);
-        assert_eq!(limits.together(), Some(Verdict::Absent));
+        let kinds = [Kind::Secrets, Kind::Pods, Kind::Nodes];
+        assert_eq!(limits.together(&kinds), None);
+        limits.set(Kind::Secrets, Verdict::InForce);
+        limits.set(Kind::Pods, Verdict::Untried);
+        assert_eq!(limits.together(&kinds), None);
+        assert_eq!(limits.together(&kinds[..2]), Some(Together::InForce));
+        assert!(!limits.is_settled(&kinds[..2]), "there may be something to try on later");
+        limits.set(Kind::Nodes, Verdict::Absent);
+        limits.set(Kind::Nodes, Verdict::Untried);
+        assert_eq!(limits.together(&kinds), Some(Together::Absent(vec![Kind::Nodes])));
         expect![[r#"
             # HELP tcr_assistant_write_limits Whether a policy holds writes of the kind to what is written.
             # TYPE tcr_assistant_write_limits gauge
             tcr_assistant_write_limits{kind="secrets"} 1
-            tcr_assistant_write_limits{kind="serviceaccounts"} 0
+            tcr_assistant_write_limits{kind="nodes"} 0
         "#]]
-        .assert_eq(&limits.text());
-        limits.set("serviceaccounts", "a", Verdict::InForce);
-        assert_eq!(limits.together(), Some(Verdict::InForce));
+        .assert_eq(&text(&limits));
+        limits.set(Kind::Nodes, Verdict::InForce);
+        limits.set(Kind::Pods, Verdict::InForce);
+        assert_eq!(limits.together(&kinds), Some(Together::InForce));
+        assert!(limits.is_settled(&kinds));
+    }
+
+    #[test]
+    fn policies_are_known_from_1_30_on() {
+        assert!(is_before("1", "29"));
+        assert!(is_before("1", "28+"));
+        for (major, minor) in [("1", "30"), ("1", "35"), ("2", "0"), ("", ""), ("1", "x")] {
+            assert!(!is_before(major, minor), "{major}.{minor}");
+        }
     }
 }

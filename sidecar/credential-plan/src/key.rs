@@ -45,7 +45,7 @@ impl Key {
             text.push_str(&format!("{}:{part};", part.len()));
         }
         let digest = Sha256::digest(text);
-        let hash: String = digest[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = tcr::hex::encode(&digest[..4]);
         format!("tcr-assistant-credential-{instance_id}-{hash}")
     }
 }

@@ -47,9 +47,10 @@ impl Written {
 }
 
 /// How the work on a namespace ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ended {
     /// Everything was tried.
+    #[default]
     Done,
     /// The namespace is being deleted, or is gone: nothing of it is left to do.
     NamespaceGoing,
@@ -57,7 +58,7 @@ pub enum Ended {
     Overtaken,
     /// The API server did not answer, so that the rest was not tried.
     Unanswered,
-    /// It took too long: the rest was not tried.
+    /// A stage took too long: some writes were not tried.
     OutOfTime,
 }
 

@@ -29,5 +29,5 @@ pub use contest::{Contest, Contests, Target, TargetKind};
 pub use desired::{Content, Desired, Digest, Distribution};
 pub use identity::{ResourceVersion, Uid, Version};
 pub use observed::{Account, Labels, Namespace, Observed, Placed, References, SeenNamespace, SeenSecret};
-pub use plan::{Change, plan};
+pub use plan::{Change, Stage, plan};
 pub use tally::{Tally, tally, tally_one};

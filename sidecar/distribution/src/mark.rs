@@ -12,6 +12,7 @@ use std::fmt;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
+use tcr::hex;
 use tcr::sensitive::Sensitive;
 
 use crate::Digest;
@@ -45,7 +46,7 @@ impl InstallationKey {
     pub fn generate() -> Result<Self, getrandom::Error> {
         let mut bytes = [0; KEY_BYTES];
         getrandom::fill(&mut bytes)?;
-        Ok(Self(Sensitive::new(hex(&bytes))))
+        Ok(Self(Sensitive::new(hex::encode(&bytes))))
     }
 
     /// Reads what [`InstallationKey::text`] gave.
@@ -73,14 +74,14 @@ impl InstallationKey {
     pub fn mark(&self, namespace: &str, name: &str, digest: Digest) -> String {
         let tag = self.tag(digest);
         let place = first(&self.place(namespace, name, tag).finalize().into_bytes());
-        format!("{}.{}", hex(&tag.0), hex(&place))
+        format!("{}.{}", hex::encode(&tag.0), hex::encode(&place))
     }
 
     /// What was written into the Secret `name` in `namespace`, when the mark is one that this key made for
     /// exactly that Secret.
     pub fn authentic(&self, namespace: &str, name: &str, mark: &str) -> Option<ContentTag> {
         let (tag, place) = mark.split_once('.')?;
-        let (tag, place) = (ContentTag(unhex(tag)?), unhex(place)?);
+        let (tag, place) = (ContentTag(hex::decode(tag)?), hex::decode::<HALF>(place)?);
         // In constant time.
         self.place(namespace, name, tag).verify_truncated_left(&place).ok().map(|()| tag)
     }
@@ -112,7 +113,7 @@ impl ContentTag {
 
 impl fmt::Display for ContentTag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex(&self.0))
+        f.write_str(&hex::encode(&self.0))
     }
 }
 
@@ -120,27 +121,6 @@ fn first(bytes: &[u8]) -> [u8; HALF] {
     let mut half = [0; HALF];
     half.copy_from_slice(&bytes[..HALF]);
     half
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<[u8; HALF]> {
-    let digits = text.as_bytes();
-    let mut bytes = [0; HALF];
-    if digits.len() != HALF * 2 {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        let digit = |it: u8| match it {
-            b'0'..=b'9' => Some(it - b'0'),
-            b'a'..=b'f' => Some(it - b'a' + 10),
-            _ => None,
-        };
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]

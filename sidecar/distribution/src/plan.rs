@@ -12,7 +12,7 @@ use super::identity::Uid;
 use super::observed::{Account, Namespace, SeenSecret};
 use super::reference::Edit;
 
-/// One write. A plan's writes are carried out in order: a reference is never written before its Secret, and a Secret is
+/// One write. A plan's writes are in the order of their stages: a reference is never written before its Secret, and a Secret is
 /// never deleted before its references. What goes on where one of them fails, [`super::order`] decides.
 #[derive(Clone, Debug)]
 pub enum Change {
@@ -68,7 +68,32 @@ pub enum Change {
     },
 }
 
+/// When a write has its turn. Writes of one stage do not depend on each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Secrets are made, and brought up to date.
+    Secrets,
+    /// ServiceAccounts refer to them, and no longer to those that go.
+    References,
+    /// Secrets go.
+    Deletions,
+    /// What nothing waits for.
+    Marks,
+}
+
 impl Change {
+    /// When it has its turn.
+    pub fn stage(&self) -> Stage {
+        match self {
+            Self::CreateSecret { .. } | Self::UpdateSecret { .. } | Self::ReplaceSecret { .. } => {
+                Stage::Secrets
+            }
+            Self::EditReferences { .. } => Stage::References,
+            Self::DeleteSecret { .. } => Stage::Deletions,
+            Self::MarkSecret { .. } => Stage::Marks,
+        }
+    }
+
     /// What is written: the kind and name of the object.
     pub fn target(&self) -> (TargetKind, Cow<'_, str>) {
         match self {

@@ -8,15 +8,18 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body::{Body, Frame};
 use tcr::names::{
-    IMAGE_PULL_SECRET_LABEL, INJECT_ANNOTATION, MANAGED_BY_LABEL, MARK_ANNOTATION, SECRET_PREFIX,
+    API_GROUP, API_VERSION, IMAGE_PULL_SECRET_LABEL, INJECT_ANNOTATION, MANAGED_BY_LABEL, MARK_ANNOTATION,
+    PASSWORD_LABEL, SECRET_PREFIX, SYSTEM_NAMESPACE,
 };
 
 use crate::projection::{Keep, Projection, Shape, all, some};
 
+/// The custom resource, as paths name it.
+const IMAGE_PULL_SECRETS: &str = "imagepullsecrets";
 /// Bytes that are kept of an object.
 const MOST: usize = 64 * 1024;
-/// Bytes that are kept of a Secret of ours after a patch: more than a Secret may have.
-const MOST_OF_SECRET: usize = 3 * 1024 * 1024;
+/// Bytes that are kept of what must never be left out, because its absence would be acted on: more than etcd takes.
+const WHOLE: usize = 3 * 1024 * 1024;
 
 /// Of a list, of each event of a watch, and of the Status in one that tells of an error.
 macro_rules! body_of {
@@ -78,6 +81,30 @@ const SECRET: Keep = object!(
 );
 const SECRET_METADATA: Keep =
     object!(metadata: [some("labels", OUR_LABELS), some("annotations", &[all(MARK_ANNOTATION)])],);
+/// A Secret with passwords.
+const PASSWORDS: Keep = object!(metadata: [], all("data"));
+const IMAGE_PULL_SECRET_METADATA: Keep = &[
+    all("name"),
+    all("uid"),
+    all("resourceVersion"),
+    all("generation"),
+    all("finalizers"),
+    all("deletionTimestamp"),
+];
+/// Without annotations, where `kubectl apply` leaves a second copy of the password, and without what is managed.
+const IMAGE_PULL_SECRET: Keep = &[
+    all("apiVersion"),
+    all("kind"),
+    some("metadata", IMAGE_PULL_SECRET_METADATA),
+    all("spec"),
+    all("status"),
+    all("code"),
+    all("message"),
+    all("reason"),
+];
+/// After a patch of its finalizers or its status.
+const PATCHED_IMAGE_PULL_SECRET: Keep =
+    &[all("apiVersion"), all("kind"), some("metadata", IMAGE_PULL_SECRET_METADATA)];
 const POD: Keep = object!(
     metadata: [some("annotations", &[all(INJECT_ANNOTATION)])],
     some(
@@ -93,23 +120,42 @@ const POD: Keep = object!(
 
 /// What of the answer to a call is kept; none where all of it is.
 fn kept(method: &Method, path: &str, query: &str) -> Option<Projection> {
-    let parts: Vec<&str> = path.strip_prefix("/api/v1/")?.split('/').collect();
-    let of_all: Keep = match (method, &parts[..]) {
-        (&Method::GET, ["namespaces"]) => body_of!(NAMESPACE),
-        (&Method::GET, ["serviceaccounts"]) => body_of!(ACCOUNT),
-        (&Method::GET, ["secrets"]) => body_of!(SECRET_METADATA),
-        (&Method::GET, ["pods"]) => body_of!(POD),
-        (&Method::PATCH, ["namespaces", _, "serviceaccounts", _]) => {
+    let parts: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
+    let (of_all, most): (Keep, usize) = match (method, &parts[..]) {
+        (&Method::GET, ["api", "v1", "namespaces"]) => (body_of!(NAMESPACE), MOST),
+        (&Method::GET, ["api", "v1", "serviceaccounts"]) => (body_of!(ACCOUNT), MOST),
+        (&Method::GET, ["api", "v1", "secrets"]) => (body_of!(SECRET_METADATA), MOST),
+        (&Method::GET, ["api", "v1", "pods"]) => (body_of!(POD), MOST),
+        (&Method::GET, ["api", "v1", "namespaces", SYSTEM_NAMESPACE, "secrets"])
+            if is_of_passwords(query) =>
+        {
+            (body_of!(PASSWORDS), WHOLE)
+        }
+        (&Method::GET, ["apis", API_GROUP, API_VERSION, IMAGE_PULL_SECRETS]) => {
+            (body_of!(IMAGE_PULL_SECRET), WHOLE)
+        }
+        (&Method::PATCH, ["api", "v1", "namespaces", _, "serviceaccounts", _]) => {
             return Some(Projection::new(Shape::Objects, ACCOUNT, MOST));
         }
-        (&Method::PATCH, ["namespaces", _, "secrets", name]) if name.starts_with(SECRET_PREFIX) => {
-            return Some(Projection::new(Shape::Objects, SECRET, MOST_OF_SECRET));
+        (&Method::PATCH, ["api", "v1", "namespaces", _, "secrets", name])
+            if name.starts_with(SECRET_PREFIX) =>
+        {
+            return Some(Projection::new(Shape::Objects, SECRET, WHOLE));
+        }
+        (&Method::PATCH, ["apis", API_GROUP, API_VERSION, IMAGE_PULL_SECRETS, _, ..]) => {
+            return Some(Projection::new(Shape::Objects, PATCHED_IMAGE_PULL_SECRET, WHOLE));
         }
         _ => return None,
     };
     let is_watch = query.split('&').any(|part| matches!(part, "watch=true" | "watch=1"));
     let shape = if is_watch { Shape::Objects } else { Shape::List };
-    Some(Projection::new(shape, of_all, MOST))
+    Some(Projection::new(shape, of_all, most))
+}
+
+/// Whether what is asked for are the Secrets whose label says that they hold passwords for ImagePullSecrets.
+fn is_of_passwords(query: &str) -> bool {
+    let selectors = form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == "labelSelector");
+    selectors.into_iter().any(|(_, selector)| selector == format!("{PASSWORD_LABEL}=true"))
 }
 
 /// A service whose answers are reduced.
@@ -191,6 +237,8 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Reduced<B> {
 
 #[cfg(test)]
 mod tests {
+    use expect_test::{Expect, expect};
+
     use super::*;
 
     #[test]
@@ -206,7 +254,64 @@ mod tests {
         assert!(!is_reduced(Method::GET, "/api/v1/namespaces/shop/secrets/tcr.ipsdemo", ""));
         assert!(!is_reduced(Method::GET, "/api/v1/namespaces/tcr-assistant-system/secrets", ""));
         assert!(!is_reduced(Method::PATCH, "/api/v1/namespaces/tcr-assistant-system/secrets/other", ""));
-        assert!(!is_reduced(Method::GET, "/apis/tcr.tencentcloudcr.com/v1/imagepullsecrets", ""));
+        assert!(is_reduced(Method::GET, "/apis/tcr.tencentcloudcr.com/v1/imagepullsecrets", ""));
+        assert!(!is_reduced(Method::GET, "/apis/tcr.tencentcloudcr.com/v1/imagepullsecrets/demo", ""));
+    }
+
+    #[track_caller]
+    fn check(method: Method, path: &str, query: &str, body: &str, expected: Expect) {
+        let mut projection = kept(&method, path, query).unwrap();
+        expected.assert_eq(&String::from_utf8(projection.feed(body.as_bytes())).unwrap());
+    }
+
+    #[test]
+    fn of_what_holds_a_password_there_is_one_copy() {
+        let path = "/apis/tcr.tencentcloudcr.com/v1/imagepullsecrets";
+        let object = r#"{"apiVersion":"v1","kind":"X","metadata":{"name":"demo","uid":"u","generation":2,
+            "annotations":{"kubectl.kubernetes.io/last-applied-configuration":"a password"},"labels":{"a":"b"},
+            "finalizers":["f"],"managedFields":[{"fieldsV1":{"f:spec":{}}}]},
+            "spec":{"docker":{"server":"s","password":"a password"}},"status":{"hosts":["s"]}}"#;
+        let list = format!(r#"{{"kind":"List","metadata":{{"resourceVersion":"7"}},"items":[{object}]}}"#);
+        check(
+            Method::GET,
+            path,
+            "limit=10",
+            &list,
+            expect![[
+                r#"{"kind":"List","metadata":{"resourceVersion":"7"},"items":[{"apiVersion":"v1","kind":"X","metadata":{"name":"demo","uid":"u","generation":2,"finalizers":["f"]},"spec":{"docker":{"server":"s","password":"a password"}},"status":{"hosts":["s"]}}]}"#
+            ]],
+        );
+        for part in ["", "/status"] {
+            check(
+                Method::PATCH,
+                &format!("{path}/demo{part}"),
+                "",
+                object,
+                expect![[
+                    r#"{"apiVersion":"v1","kind":"X","metadata":{"name":"demo","uid":"u","generation":2,"finalizers":["f"]}}"#
+                ]],
+            );
+        }
+        let secret = r#"{"metadata":{"name":"p","resourceVersion":"3","annotations":{"last":"cA=="}},"data":{"k":"cA=="}}"#;
+        check(
+            Method::GET,
+            "/api/v1/namespaces/tcr-assistant-system/secrets",
+            "&labelSelector=tcr.tencentcloudcr.com%2Fpassword%3Dtrue&watch=true",
+            &format!(r#"{{"type":"ADDED","object":{secret}}}"#),
+            expect![[
+                r#"{"type":"ADDED","object":{"metadata":{"name":"p","resourceVersion":"3"},"data":{"k":"cA=="}}}"#
+            ]],
+        );
+    }
+
+    #[test]
+    fn an_object_whose_absence_would_be_acted_on_is_never_left_out() {
+        let path = "/apis/tcr.tencentcloudcr.com/v1/imagepullsecrets";
+        let mut projection = kept(&Method::GET, path, "").unwrap();
+        let namespaces = "x".repeat(2 << 20);
+        let body = format!(r#"{{"items":[{{"metadata":{{}},"spec":{{"namespaces":"{namespaces}"}}}}]}}"#);
+        assert_eq!(projection.feed(body.as_bytes()).len(), body.len());
+        assert_eq!(projection.left_out(), 0);
     }
 
     #[test]

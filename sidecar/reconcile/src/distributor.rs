@@ -228,10 +228,22 @@ impl Distributor {
     /// Starts jobs for what is due; when more is.
     pub(crate) fn start_jobs(&mut self, now: Now, effects: &mut Vec<Effect>) -> Option<Instant> {
         let Now { monotonic, .. } = now;
-        let let_in = self.backlog.let_in(monotonic);
-        let_in.iter().for_each(|namespace| self.queue.push(namespace, Lane::Bulk, monotonic));
+        loop {
+            self.start_queued_jobs(now, effects);
+            // Afterwards: what has work that may wait is known only then.
+            let let_in = self.backlog.let_in(monotonic);
+            if let_in.is_empty() {
+                break;
+            }
+            let_in.iter().for_each(|namespace| self.queue.push(namespace, Lane::Bulk, monotonic));
+        }
+        [self.queue.next(), self.backlog.next()].into_iter().flatten().min()
+    }
+
+    fn start_queued_jobs(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let Now { monotonic, .. } = now;
         while self.running < MOST_JOBS {
-            let Some(namespace) = self.queue.pop(monotonic, self.running < MOST_BULK_JOBS) else { break };
+            let Some(namespace) = self.queue.pop(monotonic, self.running < MOST_BULK_JOBS) else { return };
             match self.job(&namespace, monotonic) {
                 Some(job) => {
                     self.running += 1;
@@ -240,7 +252,6 @@ impl Distributor {
                 None => self.finish(&namespace, End::Done, now),
             }
         }
-        [self.queue.next(), self.backlog.next()].into_iter().flatten().min()
     }
 
     /// Takes in how a job ended.
@@ -409,7 +420,15 @@ impl Distributor {
             };
             self.has_forgotten_failures |= self.failures.retain(namespace, is_wanted);
         }
-        let changes: Vec<_> = hold_back(changes, |kind, name| self.is_held(namespace, kind, name, now))
+        let mut changes = hold_back(changes, |kind, name| self.is_held(namespace, kind, name, now));
+        if self.failures.is_any_in(namespace) {
+            // What was not refused before comes first, then what has waited longest: there may not be time for all.
+            changes.sort_by_cached_key(|change| {
+                let (kind, name) = change.target();
+                (change.stage(), self.failures.until(namespace, kind, &name))
+            });
+        }
+        let changes: Vec<_> = changes
             .into_iter()
             .map(|change| {
                 let known = match &change {

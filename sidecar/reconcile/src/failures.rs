@@ -172,11 +172,16 @@ impl Failures {
         self.by_namespace.contains_key(namespace)
     }
 
+    /// When an object that was refused is tried again.
+    pub(crate) fn until(&self, namespace: &str, kind: TargetKind, name: &str) -> Option<Instant> {
+        let list = self.by_namespace.get(namespace)?;
+        let place = list.binary_search_by(|it| it.key().cmp(&(kind, name)));
+        place.ok().map(|index| list[index].until)
+    }
+
     /// Whether the object is left as it is for now.
     pub(crate) fn holds(&self, namespace: &str, kind: TargetKind, name: &str, now: Instant) -> bool {
-        let Some(list) = self.by_namespace.get(namespace) else { return false };
-        let place = list.binary_search_by(|it| it.key().cmp(&(kind, name)));
-        place.is_ok_and(|index| list[index].until > now)
+        self.until(namespace, kind, name).is_some_and(|until| until > now)
     }
 
     /// When the next of the namespace is tried.

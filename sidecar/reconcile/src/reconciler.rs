@@ -274,8 +274,6 @@ impl Reconciler {
     /// Brings what an ImagePullSecret asks for up to date after its spec, a password or a credential
     /// changed.
     fn refresh(&mut self, name: &str, now: Now, effects: &mut Vec<Effect>) {
-        self.keepers.settle(&self.items, effects);
-        self.settle_links(effects);
         let Some(item) = self.items.get_mut(name) else { return };
         let key = item.object.key();
         let held = key.as_ref().and_then(|key| self.keepers.held(key));
@@ -287,7 +285,11 @@ impl Reconciler {
         item.fill(&self.passwords, held, &self.config.allowed_roots, state, checks.as_ref());
         let distribution = item.object.distribution(item.content.clone());
         item.needs_report = true;
-        if state.ask(name, distribution) && self.is_ready {
+        let is_news = state.ask(name, distribution);
+        // Only now: whether the credential before is still needed, and where its instance is, depends on the content.
+        self.keepers.settle(&self.items, effects);
+        self.settle_links(effects);
+        if is_news && self.is_ready {
             self.distributor.push_all(now.monotonic);
             self.pods.advise_all(self.distributor.state(), &self.items, effects);
         }

@@ -175,7 +175,10 @@ fn distributed(facts: &Facts<'_>) -> Said {
          ServiceAccounts refer to it",
         derived_secret_name(facts.name)
     );
-    let failed = if facts.failures.is_empty() { "" } else { "; some writes failed: see status.failures" };
+    let failed = facts.failures.first().map(|WriteFailure { kind, namespaced_name, .. }| {
+        format!("; some writes failed, such as {kind} {namespaced_name}: see status.failures")
+    });
+    let failed = failed.unwrap_or_default();
     let complete = secrets_success == secrets_desired && accounts_success == accounts_desired;
     match facts {
         Facts { deleting: true, .. } => Said::new(

@@ -15,6 +15,7 @@ use serde_json::Value;
 use tcr::address::{self, AddressProblem};
 use tcr::registry_host::RegistryHost;
 use tcr::sensitive::{Sensitive, SensitiveBytes};
+use tcr::shortened::shortened;
 use tcr::verdict::Verdict;
 
 use super::challenge::{self, Challenge};
@@ -26,7 +27,7 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 const CONNECT: Duration = Duration::from_secs(3);
 /// Far above any token.
 const LARGEST: usize = 128 * 1024;
-/// Letters of a reason that are told.
+/// Bytes of a reason that are told: a registry may name what it likes, and conditions and Events repeat it.
 const LONGEST_REASON: usize = 500;
 /// The rights asked for, to learn which are granted. Nothing of that name is ever read or written.
 const SCOPE: &str = "repository:tcr-assistant/probe:pull,push";
@@ -98,7 +99,7 @@ impl Checker {
                 Err(Unknown(reason)) => reasons.push(format!("{host}: {reason}")),
             }
         }
-        Verdict::Unknown { reason: shortened(&reasons.join("; ")) }
+        Verdict::Unknown { reason: shortened(reasons.join("; "), LONGEST_REASON) }
     }
 
     async fn ask(
@@ -291,14 +292,6 @@ fn can_push(token: &Sensitive) -> bool {
     let access = claims.get("access").and_then(Value::as_array).into_iter().flatten();
     let mut actions = access.filter_map(|one| one.get("actions").and_then(Value::as_array)).flatten();
     actions.any(|action| matches!(action.as_str(), Some("push" | "*")))
-}
-
-/// A registry may name what it likes; conditions and Events repeat this much of it.
-fn shortened(reason: &str) -> String {
-    match reason.char_indices().nth(LONGEST_REASON) {
-        Some((end, _)) => format!("{}...", &reason[..end]),
-        None => reason.to_owned(),
-    }
 }
 
 /// An address to which nothing is sent.

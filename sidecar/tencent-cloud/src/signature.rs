@@ -4,6 +4,7 @@
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
+use tcr::hex;
 use tcr::sensitive::{Sensitive, SensitiveBytes};
 
 const ALGORITHM: &str = "TC3-HMAC-SHA256";
@@ -50,14 +51,14 @@ impl Signature {
 /// Signs `request` with the secret key of an API credential.
 pub fn sign(request: &Request<'_>, secret_key: &Sensitive) -> Signature {
     let (canonical, signed_headers) = canonical_request(request);
-    let canonical_request_hash = hex(&Sha256::digest(canonical));
+    let canonical_request_hash = hex::encode(&Sha256::digest(canonical));
     let date = day(request.timestamp);
     let scope = format!("{date}/{}/tc3_request", request.service);
     let to_sign =
         format!("{ALGORITHM}\n{}\n{scope}\n{canonical_request_hash}", request.timestamp.as_second());
     let keys = SigningKeys::derive(secret_key, &date, request.service);
     Signature {
-        hex: hex(&hmac(&keys.signing, to_sign.as_bytes())),
+        hex: hex::encode(&hmac(&keys.signing, to_sign.as_bytes())),
         scope,
         signed_headers,
         canonical_request_hash,
@@ -73,7 +74,7 @@ fn canonical_request(request: &Request<'_>) -> (String, String) {
     headers.sort();
     let block: String = headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
     let names = headers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(";");
-    let canonical = format!("POST\n/\n\n{block}\n{names}\n{}", hex(&Sha256::digest(request.body)));
+    let canonical = format!("POST\n/\n\n{block}\n{names}\n{}", hex::encode(&Sha256::digest(request.body)));
     (canonical, names)
 }
 
@@ -114,10 +115,6 @@ fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
     let mut mac = Hmac::<Sha256>::new(&block.into());
     mac.update(message);
     mac.finalize().into_bytes().into()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use http::{Method, Request};
 use kube::Client;
 use serde_json::{Map, Value, json};
 use support::eventually;
+use tcr::write_limits::Kind;
 
 use crate::chart;
 use crate::cluster::{Cluster, SOON, identity};
@@ -362,38 +363,47 @@ fn a_patch_says_what_differs() {
 
 #[tokio::test]
 async fn the_controller_says_whether_its_writes_are_limited() -> Result<()> {
-    let mut cluster = Cluster::with_controller().await?;
-    let is = async |cluster: &Cluster, value: f64| {
-        eventually(&format!("both limits to be {value}"), SOON, async || {
-            for kind in ["secrets", "serviceaccounts"] {
-                let sample = format!("tcr_assistant_write_limits{{kind=\"{kind}\"}}");
-                ensure!(cluster.metric(&sample).await? == Some(value), "that of {kind} is not");
+    // With an object of each kind, on which it can be tried.
+    let mut cluster = Limits::start().await?.cluster;
+    let kubeconfig = cluster.kubeconfig().await?;
+    // It writes all seven.
+    let arguments =
+        ["--leader-elect", "--webhook-service=tcr-assistant-webhook-service", "--remove-startup-taint"];
+    let are = async |cluster: &Cluster, unlimited: &[Kind]| {
+        eventually(&format!("all but {unlimited:?} to be limited"), SOON, async || {
+            for kind in Kind::ALL {
+                let sample = format!("tcr_assistant_write_limits{{kind=\"{}\"}}", kind.resource());
+                let value = if unlimited.contains(&kind) { 0.0 } else { 1.0 };
+                let found = cluster.metric(&sample).await?;
+                ensure!(found == Some(value), "{sample} is {found:?}");
             }
+            let status = cluster.command(&["status", "-o", "json"]).await?;
+            let status: Value = serde_json::from_str(&status.stdout)?;
+            let controller = &status["controller"];
+            let unlimited: Vec<&str> = unlimited.iter().map(|kind| kind.resource()).collect();
+            ensure!(controller["writesLimited"] == unlimited.is_empty(), "{controller}");
+            let names = controller["unlimitedWrites"].as_array().into_iter().flatten();
+            ensure!(names.filter_map(Value::as_str).eq(unlimited), "{controller}");
             Ok(())
         })
         .await
     };
-    let says = async |cluster: &Cluster, limited: bool| {
-        eventually(&format!("status to say writesLimited: {limited}"), SOON, async || {
-            let status: Value =
-                serde_json::from_str(&cluster.command(&["status", "-o", "json"]).await?.stdout)?;
-            ensure!(status["controller"]["writesLimited"] == limited, "{status}");
-            Ok(())
-        })
-        .await
-    };
-    is(&cluster, 1.0).await?;
-    says(&cluster, true).await?;
+    cluster.start_one(&kubeconfig, &arguments)?;
+    cluster.lead().await?;
+    are(&cluster, &[]).await?;
     // Only the next controller tries at once.
     cluster.kill();
-    for name in ["tcr-assistant-secret-writes", "tcr-assistant-serviceaccount-writes"] {
-        let delete = ["delete", "validatingadmissionpolicybinding", name];
+    let gone = [Kind::ConfigMaps, Kind::Nodes];
+    for kind in gone {
+        let delete = ["delete", "validatingadmissionpolicybinding", kind.policy()];
         cluster.plane.kubectl(&delete).await?.checked()?;
     }
-    cluster.run().await?;
-    is(&cluster, 0.0).await?;
-    says(&cluster, false).await?;
+    cluster.start_one(&kubeconfig, &arguments)?;
+    cluster.lead().await?;
+    are(&cluster, &gone).await?;
     let status = cluster.command(&["status"]).await?;
-    ensure!(status.stdout.contains("controller: no policies hold its writes"), "{}", status.stdout);
-    cluster.finish(&[]).await
+    let expected = "controller: no policies hold its writes of configmaps, nodes to what it writes";
+    ensure!(status.stdout.contains(expected), "{}", status.stdout);
+    cluster.end();
+    Ok(())
 }

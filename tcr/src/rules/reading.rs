@@ -228,7 +228,7 @@ fn read_items(path: &str, items: &[Value], shape: &Shape, findings: &mut Finding
 
 fn unknown_fields(path: &str, object: &Map<String, Value>, known: &[&str], findings: &mut Findings) {
     for name in object.keys().filter(|name| !known.contains(&name.as_str())) {
-        let field = if path.is_empty() { shortened(name) } else { format!("{path}.{}", shortened(name)) };
+        let field = if path.is_empty() { as_step(name) } else { format!("{path}.{}", as_step(name)) };
         let message = match nearest(name, known) {
             Some(near) => format!("unknown field, did you mean {near}?"),
             None => format!("unknown field; known are {}", joined(known, ", ")),
@@ -238,7 +238,7 @@ fn unknown_fields(path: &str, object: &Map<String, Value>, known: &[&str], findi
 }
 
 /// A field's name as a path shows it: as it is when it is short and plain, else quoted.
-fn shortened(name: &str) -> String {
+fn as_step(name: &str) -> String {
     let plain = name.len() <= 64 && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
     if plain && !name.is_empty() { name.to_owned() } else { quoted(name).to_string() }
 }

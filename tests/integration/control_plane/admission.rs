@@ -4,6 +4,7 @@
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use support::eventually;
+use tcr::names::CONTROLLER_USERNAME;
 
 use crate::webhook::{Cluster, SOON, file, refused};
 
@@ -27,9 +28,6 @@ fn static_credential(namespaces: &str) -> Value {
     json!({"namespaces": namespaces, "serviceAccounts": "*", "docker": {"server": "demo.tencentcloudcr.com",
         "username": "100012345678", "passwordSecretRef": {"name": "demo-password", "key": "password"}}})
 }
-
-/// Whom the policy lets make Secrets with our labels, by default.
-const CONTROLLER: &str = "system:serviceaccount:tcr-assistant-system:tcr-assistant-manager";
 
 /// A Secret as the controller makes it.
 fn managed(namespace: &str) -> String {
@@ -267,7 +265,8 @@ async fn tell_refusals(cluster: &Cluster) -> Result<()> {
         &cluster.try_out(&managed(&shop)).await?,
         "has the labels of one that is managed by tcr-assistant",
     );
-    let controller = ["create", "-f", "-", &format!("--as={CONTROLLER}"), "--as-group=system:masters"];
+    let controller =
+        ["create", "-f", "-", &format!("--as={CONTROLLER_USERNAME}"), "--as-group=system:masters"];
     cluster.kubectl_with(&controller, &managed(&shop)).await?.checked()?;
     let annotate = cluster.kubectl(&["-n", &shop, "annotate", "secret/tcr.ipsdemo", "by=hand"]).await?;
     refused(&annotate, "is managed by tcr-assistant");

@@ -32,6 +32,8 @@ pub(super) enum Failure {
     Status { code: u16, message: String },
     #[error("the API server's answer has more than {} KiB", .0 >> 10)]
     TooLarge(usize),
+    #[error("all lists together would have more than {} MiB; grant or ask for fewer fields of them", .0 >> 20)]
+    NoRoom(usize),
     #[error("the API server's answer is {0}")]
     NotWhatWasAsked(String),
     #[error("cannot reach the API server: {0}")]

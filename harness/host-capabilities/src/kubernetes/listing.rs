@@ -18,12 +18,15 @@ use tokio::task::AbortHandle;
 use super::MOST_BYTES;
 use super::api_server::{ApiServer, Failure, Status, WATCH_SECONDS};
 use super::resource::{Identity, Resource};
+use super::room::{Room, Share};
 use crate::{FieldMasks, List};
 
 /// Objects in one page of a list; fewer where a page of so many is too large.
 const PAGE: usize = 200;
 /// What may be kept of a list, in bytes of JSON: a guest has room for no more.
 const MOST_OF_A_LIST: usize = 32 << 20;
+/// What an object takes besides its text: its name, and its place.
+const AN_OBJECT: usize = 100;
 /// A list that nobody has asked for so long may be dropped for another one.
 const IDLE: Duration = Duration::from_secs(60);
 /// The pause after a failure, which doubles up to the longest.
@@ -34,6 +37,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 pub(super) struct Listing {
     kind: String,
     state: Mutex<State>,
+    room: Room,
     progress: watch::Sender<Progress>,
     task: Mutex<Option<AbortHandle>>,
 }
@@ -49,20 +53,21 @@ enum Progress {
 
 struct State {
     objects: Objects,
-    text: Option<Arc<Vec<u8>>>,
+    /// Kept where there is much room; making it again costs no more than twice its copy.
+    text: Option<(Vec<u8>, Share)>,
     asked: Instant,
 }
 
 /// Objects in the order of their namespaces and names, pruned, as JSON.
-#[derive(Default)]
 struct Objects {
     of_key: BTreeMap<(String, String), Box<str>>,
-    bytes: usize,
+    share: Share,
 }
 
 /// What a list is read by.
 struct Source {
     server: ApiServer,
+    room: Room,
     resource: Resource,
     namespace: Option<String>,
     masks: FieldMasks,
@@ -113,7 +118,12 @@ enum End {
 
 impl Listing {
     /// Begins to list and watch; ends when nobody has the list any longer.
-    pub(super) fn start(server: ApiServer, resource: Resource, list: &List) -> Result<Arc<Self>, String> {
+    pub(super) fn start(
+        server: ApiServer,
+        resource: Resource,
+        list: &List,
+        room: &Room,
+    ) -> Result<Arc<Self>, String> {
         let mut selectors = form_urlencoded::Serializer::new(String::new());
         for (name, selector) in
             [("labelSelector", &list.label_selector), ("fieldSelector", &list.field_selector)]
@@ -124,6 +134,7 @@ impl Listing {
         }
         let source = Source {
             server,
+            room: room.clone(),
             path: resource.path(list.namespace.as_deref())?,
             resource,
             namespace: list.namespace.clone(),
@@ -132,7 +143,8 @@ impl Listing {
         };
         let listing = Arc::new(Self {
             kind: list.kind.clone(),
-            state: Mutex::new(State { objects: Objects::default(), text: None, asked: Instant::now() }),
+            state: Mutex::new(State { objects: Objects::new(room), text: None, asked: Instant::now() }),
+            room: room.clone(),
             progress: watch::Sender::new(Progress::Begun),
             task: Mutex::default(),
         });
@@ -155,10 +167,15 @@ impl Listing {
             return Err(format!("cannot list {}: {problem}", self.kind));
         }
         let mut state = self.state();
-        if state.text.is_none() {
-            state.text = Some(Arc::new(state.objects.text(&self.kind)));
+        if let Some((text, _)) = &state.text {
+            return Ok(text.clone());
         }
-        Ok(state.text.as_deref().cloned().unwrap_or_default())
+        let text = state.objects.text(&self.kind);
+        let mut share = self.room.share();
+        if !self.room.is_short() && share.resize(text.len()).is_ok() {
+            state.text = Some((text.clone(), share));
+        }
+        Ok(text)
     }
 
     fn replace(&self, objects: Objects) {
@@ -232,7 +249,7 @@ async fn follow(source: Source, kept: Weak<Listing>) {
 impl Source {
     /// The whole list, and the version it is of.
     async fn list(&self) -> Result<(Objects, String), Failure> {
-        let mut objects = Objects::default();
+        let mut objects = Objects::new(&self.room);
         let (mut limit, mut next) = (PAGE, String::new());
         loop {
             let limited = limit.to_string();
@@ -339,6 +356,10 @@ impl Source {
 }
 
 impl Objects {
+    fn new(room: &Room) -> Self {
+        Self { of_key: BTreeMap::new(), share: room.share() }
+    }
+
     /// Whether that changes anything.
     fn put(&mut self, object: Value, masks: &FieldMasks) -> Result<bool, Failure> {
         let key = key(&object);
@@ -347,23 +368,25 @@ impl Objects {
         if before == Some(&pruned) {
             return Ok(false);
         }
-        let bytes = self.bytes + pruned.len() - before.map_or(0, |before| before.len());
+        let cost = |text: &str| text.len() + AN_OBJECT;
+        let bytes = self.share.bytes() + cost(&pruned) - before.map_or(0, |before| cost(before));
         if bytes > MOST_OF_A_LIST {
             return Err(Failure::TooLarge(MOST_OF_A_LIST));
         }
-        self.bytes = bytes;
+        self.share.resize(bytes)?;
         self.of_key.insert(key, pruned);
         Ok(true)
     }
 
     fn remove(&mut self, object: &Value) -> bool {
-        let removed = self.of_key.remove(&key(object));
-        self.bytes -= removed.as_ref().map_or(0, |removed| removed.len());
-        removed.is_some()
+        let Some(removed) = self.of_key.remove(&key(object)) else { return false };
+        // Less always fits.
+        let _ = self.share.resize(self.share.bytes() - removed.len() - AN_OBJECT);
+        true
     }
 
     fn text(&self, kind: &str) -> Vec<u8> {
-        let mut text = Vec::with_capacity(self.bytes + self.of_key.len() + 100);
+        let mut text = Vec::with_capacity(self.share.bytes() + 100);
         text.extend_from_slice(br#"{"apiVersion":"v1","kind":"#);
         text.extend_from_slice(Value::from(format!("{kind}List")).to_string().as_bytes());
         text.extend_from_slice(br#","metadata":{},"items":["#);

@@ -370,6 +370,38 @@ fn who_asks_for_ever_new_lists_is_told_no_and_the_first_ones_go_on() {
     world.ask("list_resources_by_namespace", question).unwrap();
 }
 
+#[test]
+fn all_lists_together_are_bounded_and_those_that_are_there_stay() {
+    const MIB: usize = 1 << 20;
+    let large = "x".repeat(MIB);
+    let mut world = World::new(move |request| match request.contains("watch=true") {
+        true => (200, json!({})),
+        false => {
+            let namespace = request.split('/').nth(4).unwrap();
+            let mut pod = json!({"metadata": {"name": "web", "namespace": namespace}});
+            pod["data"] = large.as_str().into();
+            let metadata = json!({"resourceVersion": "3"});
+            (200, json!({"apiVersion": "v1", "kind": "PodList", "metadata": metadata, "items": [pod]}))
+        }
+    });
+    world.cluster = world.cluster.with_room_for_lists(5 * MIB);
+    let question = |namespace: &str| json!({"api_version": "v1", "kind": "Pod", "namespace": namespace});
+    let list = |namespace| world.ask("list_resources_by_namespace", question(namespace));
+    for namespace in ["n0", "n1", "n2"] {
+        assert!(list(namespace).unwrap().len() > MIB, "{namespace}");
+    }
+    world.check(
+        "list_resources_by_namespace",
+        question("n3"),
+        expect!["cannot list Pod: all lists together would have more than 5 MiB; grant or ask for fewer fields of them"],
+    );
+    assert!(list("n0").unwrap().len() > MIB);
+    // Fewer fields are less.
+    let mut question = question("n3");
+    question["field_masks"] = json!(["metadata.name"]);
+    assert!(world.ask("list_resources_by_namespace", question).unwrap().contains("web"));
+}
+
 fn wait_for(what: &str, is_so: impl Fn() -> bool) {
     let begun = Instant::now();
     while !is_so() {

@@ -5,9 +5,9 @@ use super::*;
 fn of(config: &str, host: &str) -> Result<RegistryAuth, String> {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("config.json"), config).unwrap();
-    let credentials = Credentials::find(Some(folder.path())).map_err(|error| error.to_string())?;
-    let auth = credentials.of(host);
-    auth.map_err(|error| error.to_string().replace(&folder.path().display().to_string(), "DIR"))
+    let told =
+        |error: CredentialsError| error.to_string().replace(&folder.path().display().to_string(), "DIR");
+    Credentials::find(Some(folder.path())).map_err(told)?.of(host).map_err(told)
 }
 
 fn basic(username: &str, password: &str) -> Result<RegistryAuth, String> {
@@ -37,10 +37,29 @@ fn what_cannot_be_used_is_said_without_the_secret() {
     let error = of(r#"{"auths":{"a.example":{"auth":"SECRET"}}}"#, "a.example").unwrap_err();
     assert_eq!(
         error,
-        "credentials for \"a.example\" in DIR/config.json: \"auth\" is not base64 of USER:PASSWORD"
+        "cannot read credentials DIR/config.json: cannot read the docker configuration: auth of \"a.example\" is not base64 of username:password"
     );
     let error = of(r#"{"auths":{"a.example":"SECRET"}}"#, "a.example").unwrap_err();
-    assert!(error.contains("not a Docker config.json at line 1") && !error.contains("SECRET"), "{error}");
+    assert!(error.contains("not the expected JSON at line 1") && !error.contains("SECRET"), "{error}");
+}
+
+#[test]
+fn an_entry_is_read_as_kubelets_read_it() {
+    let bob = basic("bob", "p:w");
+    for config in [
+        "{\"auths\":{\"a.example\":{\"auth\":\"Ym9i\\nOnA6dw==\\n\"}}}",
+        "{\"Auths\":{\"a.example\":{\"Username\":\"bob\",\"Password\":\"p:w\",\"auth\":null}}}",
+        "{\"auths\":{\"a.example\":{\"auth\":\"Ym9iOnA6dw\",\"username\":\"eve\",\"password\":\"x\"},\"b.example\":null}}",
+        "{\"auths\":{\"a.example\":{\"auth\":\"Ym9iOnA6dw==\"}},\"credHelpers\":null,\"credsStore\":null}",
+    ] {
+        assert_eq!(of(config, "a.example"), bob, "{config}");
+    }
+    assert_eq!(of(r#"{"auths":null}"#, "a.example"), Ok(RegistryAuth::Anonymous));
+    assert_eq!(of("null", "a.example"), Ok(RegistryAuth::Anonymous));
+    let error = of(r#"{"auths":{"a.example":{"auth":" Ym9iOnA6dw== "}}}"#, "a.example").unwrap_err();
+    assert!(error.contains("is not base64 of username:password"), "{error}");
+    let error = of(r#"{"auths":{"a.example":{"auth":"Ym9iOv8="}}}"#, "a.example").unwrap_err();
+    assert!(error.contains("is not UTF-8"), "{error}");
 }
 
 #[test]

@@ -6,7 +6,8 @@ use super::facts::{Content, Facts, ImageUse, SecretFacts};
 use super::findings::Problem;
 use super::findings::{EventFinding, Findings, SecretFinding, Verdict};
 use super::image;
-use super::problem::{not_known, sandbox_failed};
+use super::problem::node::sandbox_failed;
+use super::problem::{make_again, not_known};
 use super::selection::{Selected, selected};
 use crate::reader::Seen;
 
@@ -35,6 +36,11 @@ pub fn findings(facts: &Facts) -> Findings {
             format!("have somebody run this who may read what is not known ({missing})")
         }
         (Verdict::Unknown, None, None) => "run this again".to_owned(),
+        // What is not said cannot be mended by waiting.
+        (Verdict::Likely, None, _) if is_backing_off(facts) => format!(
+            "have it pulled again, for the kubelet says why it fails only then: {}; then explain the new Pod",
+            make_again(facts)
+        ),
         _ if is_backing_off(facts) => format!(
             "nothing: the kubelet pulls again within five minutes (or at once: kubectl -n {} delete pod {})",
             pod.namespace, pod.name

@@ -23,6 +23,23 @@ use registry_client::PullAnswer;
 const OLD_TYPE: &str = "kubernetes.io/dockercfg";
 const OLD_KEY: &str = ".dockercfg";
 
+/// Reasons of containers that wait for something else than a pull.
+const BEFORE_PULL: [&str; 3] = ["", "ContainerCreating", "PodInitializing"];
+/// Reasons of containers whose images are on the node.
+const AFTER_PULL: [&str; 11] = [
+    "CrashLoopBackOff",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "PreCreateHookError",
+    "PreStartHookError",
+    "PostStartHookError",
+    "RunContainerError",
+    "StartError",
+    "ContainerCannotRun",
+    "VerifyNonRootError",
+    "RunInitContainerError",
+];
+
 /// Everything that is known.
 #[derive(Clone, Debug)]
 pub struct Facts {
@@ -84,6 +101,8 @@ pub struct ImageUse {
     pub is_there: bool,
     /// Why the container waits: a word, and the kubelet's sentence.
     pub waiting: Option<(String, String)>,
+    /// How the container ended last, when it failed: a word, and a sentence.
+    pub ended: Option<(String, String)>,
 }
 
 /// A ServiceAccount.
@@ -156,6 +175,19 @@ pub struct Question {
     pub image: String,
     /// The Secret and the key in its `auths`.
     pub credential: Option<(String, String)>,
+}
+
+impl ImageUse {
+    /// Why its pull waits. What fails before the runtime is asked has no word of its own: its sentence stands for it.
+    pub fn waits_for_pull(&self) -> Option<&(String, String)> {
+        let waiting = self.waiting.as_ref();
+        waiting.filter(|(it, _)| !BEFORE_PULL.contains(&it.as_str()) && !AFTER_PULL.contains(&it.as_str()))
+    }
+
+    /// Why its container waits, though the image is there.
+    pub fn waits_after_pull(&self) -> Option<&(String, String)> {
+        self.waiting.as_ref().filter(|(it, _)| AFTER_PULL.contains(&it.as_str()))
+    }
 }
 
 impl Facts {

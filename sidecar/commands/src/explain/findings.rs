@@ -76,6 +76,8 @@ pub struct ImageFinding {
     pub users: Vec<String>,
     /// The registry's host; none when the image is no reference.
     pub registry: Option<String>,
+    /// It is on the node.
+    pub on_node: bool,
     /// ImagePullSecrets that are for this host.
     pub asked: Vec<AskedFinding>,
     /// Credentials that the kubelet shows to the registry, in its order.
@@ -126,6 +128,21 @@ pub struct Problem {
     pub message: String,
     /// What to do, as a sentence.
     pub to_do: String,
+    /// Who can do it, where the node said what is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub who: Option<Who>,
+}
+
+/// Who can do what is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Who {
+    /// Whoever runs the Pod.
+    Workload,
+    /// Whoever runs the cluster.
+    Platform,
+    /// Whoever pushes the image.
+    Author,
 }
 
 /// An Event.
@@ -157,6 +174,22 @@ impl EventFinding {
 impl Problem {
     /// A problem.
     pub fn new(reason: &'static str, message: impl Into<String>, to_do: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), to_do: to_do.into() }
+        Self { reason, message: message.into(), to_do: to_do.into(), who: None }
+    }
+
+    /// The same, which is for these to mend.
+    pub fn of(self, who: Who) -> Self {
+        Self { who: Some(who), ..self }
+    }
+}
+
+impl Who {
+    /// Before what is to be done.
+    pub fn asks(self, to_do: &str) -> String {
+        match self {
+            Self::Workload => to_do.to_owned(),
+            Self::Platform => format!("ask the platform team: {to_do}"),
+            Self::Author => format!("ask the image's author: {to_do}"),
+        }
     }
 }

@@ -264,13 +264,21 @@ fn image_use(kind: &str, name: &str, image: Option<String>, statuses: &[Containe
     let state = status.and_then(|it| it.state.as_ref());
     let waiting = state.and_then(|it| it.waiting.as_ref());
     let is_running = state.is_some_and(|it| it.running.is_some() || it.terminated.is_some());
-    ImageUse {
+    let last = status.and_then(|it| it.last_state.as_ref()?.terminated.as_ref());
+    let ended = state.and_then(|it| it.terminated.as_ref()).or(last).filter(|it| it.exit_code != 0);
+    let of_both = |reason: &Option<String>, message: &Option<String>| {
+        (reason.clone().unwrap_or_default(), message.clone().unwrap_or_default())
+    };
+    let used = ImageUse {
         image: image.unwrap_or_default(),
         user: format!("{kind} {name}"),
-        is_there: is_running || status.is_some_and(|it| !it.image_id.is_empty()),
-        waiting: waiting
-            .map(|it| (it.reason.clone().unwrap_or_default(), it.message.clone().unwrap_or_default())),
-    }
+        is_there: is_running,
+        waiting: waiting.map(|it| of_both(&it.reason, &it.message)),
+        ended: ended.map(|it| of_both(&it.reason, &it.message)),
+    };
+    // A container that is pulled for again still tells of the image that it had.
+    let has_image = status.is_some_and(|it| !it.image_id.is_empty()) && used.waits_for_pull().is_none();
+    ImageUse { is_there: is_running || has_image || used.waits_after_pull().is_some(), ..used }
 }
 
 fn image_volume(volume: Volume, is_started: bool) -> Option<ImageUse> {
@@ -279,7 +287,7 @@ fn image_volume(volume: Volume, is_started: bool) -> Option<ImageUse> {
         image: image.reference.unwrap_or_default(),
         user: format!("volume {}", volume.name),
         is_there: is_started,
-        waiting: None,
+        ..ImageUse::default()
     })
 }
 

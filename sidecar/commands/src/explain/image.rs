@@ -1,18 +1,20 @@
 //! What becomes of one image, from everything that is known. Pure.
 
 use tcr::docker_config::keyring::Credential;
-use tcr::image_ref::{ImageRef, host_of};
-use tcr::names::{TCR_ROOT_DOMAIN, derived_secret_name};
-use tcr::registry_host::RegistryHost;
-use tcr::rules::nearest;
+use tcr::image_name::ImageName;
+use tcr::image_ref::{ImageRef, ImageRefProblem, host_of};
 
-use super::facts::{AskedFor, Content, Facts, ImageUse, Question, SecretFacts};
+use super::conditions::Meaning;
+use super::facts::{AskedFor, Facts, ImageUse, Question};
 use super::findings::{AskedFinding, ImageFinding, Problem, Try, Verdict};
-use super::kubelet::{self, Heard, PullError};
-use super::problem;
+use super::kubelet::{Heard, PullError};
+use super::problem::{self, reach};
 use super::selection::{Selected, selected};
-use crate::reader::{Controller, Seen};
 use registry_client::PullAnswer;
+
+mod credentials;
+mod heard;
+mod unknown_host;
 
 /// What can be said: how sure it is, why not, and what should be known besides.
 type Conclusion = (Verdict, Option<Problem>, Vec<String>);
@@ -22,7 +24,10 @@ pub(super) struct Case<'a> {
     pub(super) facts: &'a Facts,
     /// The image as the Pod has it.
     pub(super) text: &'a str,
-    pub(super) image: ImageRef,
+    /// Its registry, in lower case.
+    pub(super) host: String,
+    /// The image in full; or why its registry cannot be asked from here, though kubelets take it for an image.
+    image: Result<ImageRef, String>,
     /// ImagePullSecrets that are for its host.
     pub(super) asked: Vec<(&'a AskedFor, Selected)>,
     /// Credentials that the kubelet shows, and what the registry says to each.
@@ -40,6 +45,7 @@ pub(super) fn finding<'a>(image: &'a str, used: &[&ImageUse], facts: &'a Facts) 
         image: image.to_owned(),
         users,
         registry: None,
+        on_node: used.iter().all(|it| it.is_there),
         asked: Vec::new(),
         tries: Vec::new(),
         without_credential: None,
@@ -47,11 +53,11 @@ pub(super) fn finding<'a>(image: &'a str, used: &[&ImageUse], facts: &'a Facts) 
         problem: None,
         notes: Vec::new(),
     };
-    let parsed = match image.parse::<ImageRef>() {
+    let parsed = match named(image) {
         Ok(parsed) => parsed,
-        Err(error) => {
+        Err(why) => {
             let to_do = "correct the image's name, and make the Pod again";
-            let problem = Some(Problem::new("InvalidImage", error.to_string(), to_do));
+            let problem = Some(Problem::new("InvalidImage", why, to_do));
             return ImageFinding { problem, ..empty };
         }
     };
@@ -62,7 +68,7 @@ pub(super) fn finding<'a>(image: &'a str, used: &[&ImageUse], facts: &'a Facts) 
     {
         problem.to_do = problem::debug_a_copy(facts, image);
     }
-    if used.iter().all(|it| it.is_there) {
+    if empty.on_node && !case.is_of_start() {
         // What happened counts for more than what would.
         if let Some(Problem { message, to_do, .. }) = problem.take() {
             notes.push(format!(
@@ -71,6 +77,7 @@ pub(super) fn finding<'a>(image: &'a str, used: &[&ImageUse], facts: &'a Facts) 
         }
         verdict = Verdict::Pulls;
     }
+    notes.extend(heard::does_not_start(used));
     let asked = |(asked, selected): &(&AskedFor, Selected)| AskedFinding {
         name: asked.name.clone(),
         selected: *selected == Selected::Yes,
@@ -83,7 +90,7 @@ pub(super) fn finding<'a>(image: &'a str, used: &[&ImageUse], facts: &'a Facts) 
         registry: answer.cloned(),
     };
     ImageFinding {
-        registry: Some(case.image.host.to_string()),
+        registry: Some(case.host.clone()),
         asked: case.asked.iter().map(asked).collect(),
         tries: case.tries.iter().map(one_try).collect(),
         without_credential: case.anonymous.cloned(),
@@ -94,17 +101,36 @@ pub(super) fn finding<'a>(image: &'a str, used: &[&ImageUse], facts: &'a Facts) 
     }
 }
 
+/// The image in full, or why its registry cannot be asked from here. Fails where kubelets do not take it for an image.
+fn named(image: &str) -> Result<Result<ImageRef, String>, String> {
+    match (image.parse::<ImageRef>(), image.parse::<ImageName>()) {
+        (Ok(parsed), _) => Ok(Ok(parsed)),
+        (Err(error), Ok(_)) if matches!(error.reason, ImageRefProblem::Host(_)) => Ok(Err(error.to_string())),
+        (Err(error), _) => Err(error.to_string()),
+    }
+}
+
 impl<'a> Case<'a> {
-    fn new(text: &'a str, image: ImageRef, used: &[&ImageUse], facts: &'a Facts) -> Self {
-        let host = image.host.as_str();
+    fn new(text: &'a str, image: Result<ImageRef, String>, used: &[&ImageUse], facts: &'a Facts) -> Self {
+        let host =
+            image.as_ref().map_or_else(|_| host_of(text).to_ascii_lowercase(), |it| it.host.to_string());
         let all = facts.asked.known().map(Vec::as_slice).unwrap_or_default();
-        let asked = all.iter().filter(|it| it.hosts.iter().any(|it| it == host));
+        let asked = all.iter().filter(|it| it.hosts.contains(&host));
         let asked = asked.map(|it| (it, selected(it, facts))).collect();
         let answer = |credential| facts.answers.get(&Question { image: text.to_owned(), credential });
         let credentials = facts.credentials(text).into_iter();
         let tries =
             credentials.map(|it| (it, answer(Some((it.secret.to_owned(), it.key.to_owned()))))).collect();
-        Self { facts, text, asked, tries, anonymous: answer(None), heard: heard(text, used, facts), image }
+        Self {
+            facts,
+            text,
+            asked,
+            tries,
+            anonymous: answer(None),
+            heard: heard::heard(text, used, facts),
+            host,
+            image,
+        }
     }
 
     fn conclude(&self) -> Conclusion {
@@ -148,111 +174,6 @@ impl<'a> Case<'a> {
         self.unasked()
     }
 
-    fn error(&self) -> Option<PullError> {
-        self.heard.as_ref().map(|it| it.error)
-    }
-
-    /// What the node says, and neither a credential nor an answer of the registry changes.
-    fn node_says(&self) -> Option<Conclusion> {
-        let heard = self.heard.as_ref()?;
-        match heard.error {
-            PullError::NeverPulled => Some(fails(problem::never_pulled())),
-            PullError::Node(condition) => Some(fails(problem::condition(self, condition, heard))),
-            PullError::Unknown => {
-                Some((Verdict::Unknown, Some(problem::unknown_words(self, heard)), Vec::new()))
-            }
-            PullError::BackOff => None,
-            error => {
-                if let Some(host) = heard.host.as_deref().filter(|host| !self.is_registry(host)) {
-                    // A token service may have a host of its own: its refusal is about the credential.
-                    let is_its_own =
-                        heard.is_of_layer || matches!(error, PullError::Network | PullError::Certificate);
-                    return is_its_own.then(|| fails(problem::other_host(self, host, heard)));
-                }
-                match error {
-                    _ if self.tries.is_empty() => None,
-                    PullError::Network => Some(fails(problem::cannot_reach(self))),
-                    PullError::Certificate => Some(fails(problem::certificate(self))),
-                    _ => None,
-                }
-            }
-        }
-    }
-
-    fn is_registry(&self, host: &str) -> bool {
-        let name = |host: &str| host.strip_suffix(":443").unwrap_or(host).to_owned();
-        let own = name(self.image.host.as_str());
-        name(host) == own
-            || (own == "docker.io" && matches!(host, "registry-1.docker.io" | "index.docker.io"))
-    }
-
-    /// Kubelets compare hosts as they are written, and keys of credentials are in lower case.
-    fn capitals(&self) -> Option<Problem> {
-        let host = host_of(self.text);
-        let lower = host.to_ascii_lowercase();
-        let is_public = self.heard.is_none() && matches!(self.anonymous, Some(PullAnswer::Pulls));
-        if host == lower || !self.tries.is_empty() || is_public {
-            return None;
-        }
-        let would_match = !self.facts.credentials(&self.text.replacen(host, &lower, 1)).is_empty();
-        (would_match || !self.asked.is_empty()).then(|| {
-            Problem::new(
-                "HostNotLowerCase",
-                format!("kubelets compare hosts as they are written and find no credential for {host}"),
-                format!("write the image's host in lower case, {lower}, and make the Pod again"),
-            )
-        })
-    }
-
-    /// Every entry for it is one that kubelets can make nothing of.
-    fn without_password(&self) -> Option<Problem> {
-        let (Credential { secret, key, login }, answer) =
-            self.tries.iter().find(|(it, _)| it.login.password.is_empty() || it.login.is_not_utf8)?;
-        if !self.tries.iter().all(|(it, _)| it.login.password.is_empty() || it.login.is_not_utf8) {
-            return None;
-        }
-        let is_no = |answer: &Option<&PullAnswer>| {
-            matches!(answer, Some(PullAnswer::Refused(_) | PullAnswer::NotAllowed(_)))
-        };
-        // With an empty entry a public image is pulled as with none.
-        let is_anonymous = login.username.is_empty() && !login.is_not_utf8;
-        if is_anonymous && !is_no(answer) && self.error() != Some(PullError::Credential) {
-            return None;
-        }
-        let entry = format!("the entry {key} of Secret {secret}");
-        let message = if login.is_not_utf8 {
-            format!("{entry} is not UTF-8, and container runtimes take nothing else")
-        } else if login.has_identity_token {
-            format!(
-                "{entry} has an identity token, which kubelets do not know: they show the user {:?} with an empty \
-                 password",
-                login.username
-            )
-        } else if login.username.is_empty() {
-            format!(
-                "{entry} is empty: what it stands for is in a credential store (credsStore) of the machine that it \
-                 was made on, and nodes do not have it"
-            )
-        } else {
-            format!("{entry} has the user {:?} and no password", login.username)
-        };
-        let to_do = format!("write a user name and a password for {} into Secret {secret}", self.image.host);
-        Some(Problem::new("CredentialWithoutPassword", message, to_do))
-    }
-
-    /// The first Secret of the Pod's list by which every pull fails.
-    fn broken(&self) -> Option<(&'a str, &'a str)> {
-        self.facts.pod.references.iter().find_map(|name| match self.secret(name)?.content {
-            Content::Broken(ref why) => Some((name.as_str(), why.as_str())),
-            Content::Logins(_) | Content::Ignored(_) => None,
-        })
-    }
-
-    /// A Secret that was read and is there.
-    fn secret(&self, name: &str) -> Option<&'a SecretFacts> {
-        self.facts.secrets.get(name)?.known()?.as_ref()
-    }
-
     /// Credentials that are shown in vain before the one at `position`.
     fn refused_before(&self, position: usize) -> Vec<String> {
         let before = self.tries.iter().take(position);
@@ -268,45 +189,49 @@ impl<'a> Case<'a> {
         refused.collect()
     }
 
+    /// What was heard is that a host was not reached or not trusted.
+    fn unreached(&self) -> Option<Problem> {
+        let heard = self.heard.as_ref()?;
+        let condition = heard.condition()?;
+        match condition.meaning {
+            Meaning::Network => Some(reach::cannot_reach(self, condition, heard)),
+            Meaning::Certificate => Some(reach::certificate(self, condition, heard)),
+            Meaning::Final | Meaning::Start | Meaning::Credential | Meaning::NotFound => None,
+        }
+    }
+
     /// The registry would let it be pulled, asked from here.
     fn reachable(&self, mut notes: Vec<String>) -> Conclusion {
-        let Some(heard) = &self.heard else { return (Verdict::Pulls, None, notes) };
-        match heard.error {
-            PullError::Network => fails(problem::cannot_reach(self)),
-            PullError::Certificate => fails(problem::certificate(self)),
-            PullError::BackOff => {
-                notes.push(
-                    "the kubelet waits after pulls that failed, and does not say why they did".to_owned(),
-                );
-                (Verdict::Likely, None, notes)
-            }
-            _ => {
-                notes.push(format!(
-                    "the kubelet's last pull failed, and it tries again within five minutes: {}",
-                    heard.words
-                ));
-                (Verdict::Pulls, None, notes)
-            }
+        if let Some(problem) = self.unreached() {
+            return fails(problem);
         }
+        let Some(heard) = &self.heard else { return (Verdict::Pulls, None, notes) };
+        if heard.error == PullError::BackOff {
+            notes.push("the kubelet waits after pulls that failed, and does not say why they did".to_owned());
+            return (Verdict::Likely, None, notes);
+        }
+        notes.push(format!(
+            "the kubelet's last pull failed, and it tries again within five minutes: {}",
+            heard.words
+        ));
+        (Verdict::Pulls, None, notes)
     }
 
     /// At least one credential could not be tried here: what the kubelet heard decides.
     fn unasked(&self) -> Conclusion {
-        if let Some(problem) = self.invalid() {
+        if let Some(problem) = self.invalid().or_else(|| self.unreached()) {
             return fails(problem);
         }
-        match self.error() {
-            Some(PullError::Network) => return fails(problem::cannot_reach(self)),
-            Some(PullError::Certificate) => return fails(problem::certificate(self)),
-            Some(PullError::NotFound) => return fails(self.not_found("the kubelet says so")),
-            Some(PullError::Credential) => return fails(self.refused()),
+        match self.meaning() {
+            Some(Meaning::NotFound) => return fails(self.not_found("the kubelet says so")),
+            Some(Meaning::Credential) => return fails(self.refused()),
             _ => {}
         }
         let whys = self.tries.iter().filter_map(|(_, answer)| match answer {
             Some(PullAnswer::Unknown(why)) => Some(why),
             _ => None,
         });
-        let note = match whys.into_iter().next() {
+        let note = match whys.into_iter().next().or(self.image.as_ref().err()) {
             Some(why) => format!("the registry could not be asked from here: {why}"),
             None => "the registry was not asked".to_owned(),
         };
@@ -320,16 +245,17 @@ impl<'a> Case<'a> {
             Some(format!("the Secret {name} could not be read: {why}"))
         });
         // One that could not be read may be for it, unless the kubelet tried it in vain.
-        let is_sure = unread.is_none() || self.error() == Some(PullError::Credential);
+        let is_sure = unread.is_none() || self.meaning() == Some(Meaning::Credential);
         if let Some(problem) = self.missing().filter(|_| is_sure) {
             return fails(problem);
         }
         if let Some(unread) = unread {
-            return match self.error() {
-                Some(PullError::Network) => fails(problem::cannot_reach(self)),
-                Some(PullError::Certificate) => fails(problem::certificate(self)),
-                Some(PullError::NotFound) => fails(self.not_found("the kubelet says so")),
-                Some(PullError::Credential) => {
+            if let Some(problem) = self.unreached() {
+                return fails(problem);
+            }
+            return match self.meaning() {
+                Some(Meaning::NotFound) => fails(self.not_found("the kubelet says so")),
+                Some(Meaning::Credential) => {
                     let refused = "the kubelet's last pull was refused".to_owned();
                     (Verdict::Unknown, None, vec![unread, refused])
                 }
@@ -342,18 +268,19 @@ impl<'a> Case<'a> {
         if let Some(problem) = self.unknown_host() {
             return fails(problem);
         }
-        let host = &self.image.host;
+        let host = &self.host;
         if let Some(PullAnswer::NotFound(why)) = self.anonymous {
             return fails(self.not_found(why));
         }
         if let Some(PullAnswer::NotAllowed(why)) = self.anonymous {
             return fails(problem::no_credential(self.facts, host, why));
         }
-        match (self.error(), self.facts.asked.missing()) {
-            (Some(PullError::Network), _) => fails(problem::cannot_reach(self)),
-            (Some(PullError::Certificate), _) => fails(problem::certificate(self)),
-            (Some(PullError::NotFound), _) => fails(self.not_found("the kubelet says so")),
-            (Some(PullError::Credential), None) => {
+        if let Some(problem) = self.unreached() {
+            return fails(problem);
+        }
+        match (self.meaning(), self.facts.asked.missing()) {
+            (Some(Meaning::NotFound), _) => fails(self.not_found("the kubelet says so")),
+            (Some(Meaning::Credential), None) => {
                 fails(problem::no_credential(self.facts, host, "the registry asked the kubelet for one"))
             }
             (_, Some(why)) => {
@@ -376,221 +303,24 @@ impl<'a> Case<'a> {
         unknown.collect()
     }
 
-    /// The ImagePullSecret whose Secret would be the Pod's: one that selects it before one that does not.
-    fn best(&self) -> Option<(&'a AskedFor, &Selected)> {
-        let rank = |selected: &Selected| match selected {
-            Selected::Yes => 0,
-            Selected::Unknown(_) => 1,
-            Selected::No(_) => 2,
-        };
-        let best = self.asked.iter().min_by_key(|(_, selected)| rank(selected));
-        best.map(|(asked, selected)| (*asked, selected))
+    /// The image in full, where it can be said.
+    fn name(&self) -> String {
+        self.image.as_ref().map_or_else(|_| self.text.to_owned(), ToString::to_string)
     }
 
-    /// Why the Secret that is meant for it does not help; none when that is not known.
-    fn missing(&self) -> Option<Problem> {
-        let (asked, selected) = self.best()?;
-        match selected {
-            Selected::No(problem) => return Some(problem.clone()),
-            Selected::Unknown(_) => return None,
-            Selected::Yes => {}
-        }
-        let secret = derived_secret_name(&asked.name);
-        let is_listed = self.facts.pod.references.contains(&secret);
-        // A reference to what does not exist would not help.
-        match self.facts.secrets.get(&secret)? {
-            Seen::Known(None) => {
-                if let Some(problem) = self.invalid() {
-                    return Some(problem);
-                }
-                if is_listed || self.is_away() {
-                    return Some(problem::secret_missing(self, asked, self.is_away()));
-                }
-            }
-            Seen::Known(Some(found)) if !found.is_for(self.text) => {
-                return Some(problem::secret_useless(self, asked, found, self.is_away()));
-            }
-            Seen::Known(Some(_)) => {}
-            Seen::Denied(_) | Seen::Failed(_) if is_listed => return None,
-            Seen::Denied(_) | Seen::Failed(_) => {}
-        }
-        (!is_listed).then(|| problem::not_listed(self.facts, asked, &secret))
-    }
-
-    /// What the controller says about the credential that is meant for it, when that is no good.
-    fn invalid(&self) -> Option<Problem> {
-        let (asked, selected) = self.best()?;
-        let condition =
-            asked.conditions.iter().find(|it| it.type_ == "CredentialValid" && it.status == "False");
-        condition.filter(|_| *selected == Selected::Yes).map(|it| problem::credential_invalid(asked, it))
-    }
-
-    fn is_away(&self) -> bool {
-        self.facts.controller == Seen::Known(Controller::Away)
-    }
-
-    /// Every credential that is shown is refused.
-    fn refused(&self) -> Problem {
-        let managed = self.asked.iter().find_map(|(asked, _)| {
-            let secret = derived_secret_name(&asked.name);
-            let (_, answer) = self.tries.iter().find(|(credential, _)| credential.secret == secret)?;
-            Some((*asked, secret, *answer))
-        });
-        let Some((asked, secret, answer)) = managed else {
-            return self.refused_own();
-        };
-        if let Some(PullAnswer::NotAllowed(why)) = answer {
-            return Problem::new(
-                "NotAllowed",
-                format!("the credential of Secret {secret} is let in and may not pull: {why}"),
-                format!(
-                    "correct the image's name, or let the identity behind ImagePullSecret {} pull {} \
-                     (tcr:PullRepository)",
-                    asked.name, self.image.repository
-                ),
-            );
-        }
-        if let Some(found) = self.secret(&secret)
-            && (!found.is_ours || found.edited_by.is_some())
-        {
-            return problem::secret_useless(self, asked, found, self.is_away());
-        }
-        if let Some(problem) = self.invalid() {
-            return problem;
-        }
-        let why = match answer {
-            Some(PullAnswer::Refused(why)) => why.as_str(),
-            _ => "the registry refused it when the kubelet pulled",
-        };
-        problem::credential_refused(asked, &secret, why, self.is_away())
-    }
-
-    /// Somebody's own credential is refused, and there is none of ours on the Pod.
-    fn refused_own(&self) -> Problem {
-        let own = self.tries.iter().map(|(credential, _)| credential.secret).collect::<Vec<_>>();
-        let mut own = own;
-        own.dedup();
-        let names = own.join(", ");
-        let message = format!("the registry refuses the credential of Secret {names}");
-        let correct = format!("correct the credential in Secret {names}");
-        match self.missing() {
-            // It would be the Pod's, had it not been for something.
-            Some(Problem { reason, message: ours, to_do })
-                if self.best().is_some_and(|(_, selected)| *selected == Selected::Yes) =>
-            {
-                Problem { reason, message: format!("{message}; {ours}"), to_do }
-            }
-            Some(Problem { message: ours, to_do, .. }) => Problem::new(
-                "CredentialRefused",
-                format!("{message}; {ours}"),
-                format!("{correct}; or {to_do}"),
-            ),
-            None => Problem::new("CredentialRefused", message, correct),
-        }
+    fn repository(&self) -> &str {
+        self.image.as_ref().map_or(self.text, |it| it.repository.as_str())
     }
 
     fn not_found(&self, why: &str) -> Problem {
         Problem::new(
             "ImageNotFound",
-            format!("there is no image {}: {why}", self.image),
+            format!("there is no image {}: {why}", self.name()),
             "correct the image's name or tag, or push it",
         )
-    }
-
-    /// The host is none of those that ImagePullSecrets are for, and looks as if it should be.
-    fn unknown_host(&self) -> Option<Problem> {
-        let host = &self.image.host;
-        let all = self.facts.asked.known()?;
-        let known: Vec<(&AskedFor, RegistryHost)> = all
-            .iter()
-            .flat_map(|asked| asked.hosts.iter().filter_map(move |host| Some((asked, host.parse().ok()?))))
-            .collect();
-        for (asked, other) in &known {
-            let twin = if other.vpc().as_ref() == Some(host) {
-                "vpc"
-            } else if host.vpc().as_ref() == Some(other) {
-                "default"
-            } else {
-                continue;
-            };
-            return Some(Problem::new(
-                "DomainNotListed",
-                format!(
-                    "ImagePullSecret {} is for {other}, and not for {host}, the {twin} domain of the same instance",
-                    asked.name
-                ),
-                format!("add {twin} to spec.tcr.domains of ImagePullSecret {}", asked.name),
-            ));
-        }
-        let names: Vec<&str> = known.iter().map(|(_, host)| host.as_str()).collect();
-        if let Some(near) = nearest_host(host.as_str(), &names) {
-            return Some(Problem::new(
-                "RegistryUnknown",
-                format!("no ImagePullSecret is for {host}; the nearest registry is {near}"),
-                format!("correct the image's host to {near}, and make the Pod again"),
-            ));
-        }
-        host.is_under(TCR_ROOT_DOMAIN).then(|| {
-            let others = if names.is_empty() {
-                "there is none".to_owned()
-            } else {
-                format!("they are for {}", names.join(", "))
-            };
-            Problem::new(
-                "RegistryUnknown",
-                format!("no ImagePullSecret is for {host}: {others}"),
-                format!("make an ImagePullSecret for the instance of {host}, or correct the image's host"),
-            )
-        })
     }
 }
 
 fn fails(problem: Problem) -> Conclusion {
     (Verdict::Fails, Some(problem), Vec::new())
-}
-
-/// What the kubelet's last pull failed by, while it waits to try again.
-fn heard(image: &str, used: &[&ImageUse], facts: &Facts) -> Option<Heard> {
-    let is_pull = |reason: &str| {
-        matches!(
-            reason,
-            "ErrImagePull"
-                | "ImagePullBackOff"
-                | "ErrImageNeverPull"
-                | "RegistryUnavailable"
-                | "SignatureValidationFailed"
-                | "InvalidImageName"
-                | "ImageInspectError"
-        )
-    };
-    let waiting = used.iter().filter_map(|it| it.waiting.as_ref()).filter(|(reason, _)| is_pull(reason));
-    let waiting: Vec<Heard> =
-        waiting.map(|(reason, message)| kubelet::hear(&format!("{reason}: {message}"))).collect();
-    // Nothing waits for a volume but the Pod as a whole.
-    let is_volume = used.iter().any(|it| !it.is_there && it.user.starts_with("volume "));
-    if waiting.is_empty() && !is_volume {
-        return None;
-    }
-    if let Some(said) = waiting.iter().find(|it| it.error != PullError::BackOff) {
-        return Some(said.clone());
-    }
-    let events = facts.events.known().map(Vec::as_slice).unwrap_or_default();
-    let failed = events.iter().filter(|it| it.reason == "Failed" && it.message.contains(image));
-    let said = failed.map(|it| kubelet::hear(&it.message)).find(|it| it.error != PullError::BackOff);
-    said.or_else(|| waiting.into_iter().next())
-}
-
-/// The known host that is meant: under the same domain one with a label like it, else one that is like it as a whole.
-fn nearest_host<'a>(host: &str, known: &[&'a str]) -> Option<&'a str> {
-    let (label, domain) = host.split_once('.')?;
-    let beside = known.iter().filter_map(|it| it.split_once('.').filter(|(_, other)| *other == domain));
-    let labels: Vec<&str> = beside.map(|(label, _)| label).collect();
-    if let Some(near) = nearest(label, &labels) {
-        return known.iter().find(|it| it.split_once('.') == Some((near, domain))).copied();
-    }
-    let elsewhere: Vec<&str> =
-        known.iter().copied().filter(|it| it.split_once('.').is_none_or(|(_, it)| it != domain)).collect();
-    // A third of a long name may be wrong to be near, which is another name here.
-    nearest(host, &elsewhere)
-        .filter(|it| it.split('.').next() == Some(label) || it.len().abs_diff(host.len()) <= 2)
 }

@@ -1,27 +1,17 @@
 //! What a kubelet's words about a failed pull mean. Pure.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 
-use super::conditions::{CONDITIONS, Condition, is_in};
+use super::conditions::{self, Condition, Meaning};
 
-/// Letters of a kubelet's sentence that are repeated.
-const MOST_QUOTED: usize = 300;
+/// Letters of a kubelet's sentence that are repeated: of its beginning, and of its end, where the cause is.
+const QUOTED: (usize, usize) = (120, 240);
 
 /// What a pull failed by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PullError {
-    /// What no credential changes.
-    Node(&'static Condition),
-    /// A host was not reached.
-    Network,
-    /// The registry's certificate is not trusted.
-    Certificate,
-    /// The registry wants another credential.
-    Credential,
-    /// There is no such image.
-    NotFound,
-    /// The image must be on the node, and is not.
-    NeverPulled,
+    /// What is known.
+    Known(&'static Condition),
     /// The kubelet waits, and does not say why.
     BackOff,
     /// Words that are not known here.
@@ -33,93 +23,69 @@ pub(super) enum PullError {
 pub(super) struct Heard {
     /// What it means.
     pub(super) error: PullError,
-    /// Its words, shortened.
+    /// Its words, shortened, without what signs a URL.
     pub(super) words: String,
     /// The last host that the sentence has as a URL's or as one that was looked up.
     pub(super) host: Option<String>,
     /// The address that was dialled.
-    pub(super) dialled: Option<IpAddr>,
+    pub(super) dialled: Option<SocketAddr>,
     /// It was about a layer, which comes from the registry's storage.
     pub(super) is_of_layer: bool,
     /// It asked a mirror for another registry's image.
     pub(super) is_mirror: bool,
+    /// It asked for a token.
+    pub(super) is_of_token: bool,
 }
 
-/// The words by which each is known, the surest first: a message may hold several.
-const WORDS: [(PullError, &[&str]); 4] = [
-    (PullError::Certificate, &["x509:", "certificate signed by unknown", "tls: failed to verify"]),
-    (
-        PullError::Network,
-        &[
-            "no such host",
-            "i/o timeout",
-            "connection refused",
-            "no route to host",
-            "network is unreachable",
-            "tls handshake timeout",
-            "server misbehaving",
-            "context deadline exceeded",
-            "timeout exceeded",
-        ],
-    ),
-    (
-        PullError::Credential,
-        &[
-            "401 unauthorized",
-            "403 forbidden",
-            "unauthorized",
-            "authorization failed",
-            "authentication required",
-            "insufficient_scope",
-            "insufficient scope",
-            "no basic auth credentials",
-            "access denied",
-            "access to the resource is denied",
-        ],
-    ),
-    (
-        PullError::NotFound,
-        &[
-            "manifest unknown",
-            "manifest_unknown",
-            "name unknown",
-            "name_unknown",
-            "failed to resolve reference*not found",
-            "failed to resolve image*not found",
-            "manifest for *not found",
-        ],
-    ),
-];
+impl Heard {
+    /// What is known of it.
+    pub(super) fn condition(&self) -> Option<&'static Condition> {
+        match self.error {
+            PullError::Known(condition) => Some(condition),
+            PullError::BackOff | PullError::Unknown => None,
+        }
+    }
 
-/// What the message tells; it begins with the reason that the kubelet has for it.
-pub(super) fn hear(message: &str) -> Heard {
+    /// What else decides.
+    pub(super) fn meaning(&self) -> Option<Meaning> {
+        self.condition().map(|it| it.meaning)
+    }
+}
+
+/// What the message about an image tells; it begins with the reason that the kubelet has for it.
+pub(super) fn hear(message: &str, image: &str) -> Heard {
     let lower = message.to_ascii_lowercase();
-    let words = message.chars().take(MOST_QUOTED).collect::<String>();
-    let words = if words.len() < message.len() { format!("{words}...") } else { words };
     Heard {
-        error: classify(&lower),
-        words,
+        error: classify(&without_image(&lower, image)),
+        words: shortened(&without_secrets(message)),
         host: last_host(&lower),
         dialled: dialled(&lower),
         is_of_layer: ["httpreadseeker", "failed to copy", "myqcloud.com"].iter().any(|it| lower.contains(it)),
-        is_mirror: lower.contains("?ns="),
+        is_mirror: lower.contains("?ns=") || lower.contains("&ns="),
+        is_of_token: lower.contains("failed to authorize"),
     }
 }
 
+/// The image's name may be made of words that mean something else.
+fn without_image(message: &str, image: &str) -> String {
+    let image = image.to_ascii_lowercase();
+    let (_, repository) = image.split_once('/').unwrap_or_default();
+    let repository = repository.split(['@', ':']).next().unwrap_or_default();
+    let message = match image.contains('/') {
+        true => message.replace(&image, ""),
+        false => message.replace(&format!("\"{image}\""), "\"\""),
+    };
+    if repository.is_empty() { message } else { message.replace(&format!("/v2/{repository}/"), "/v2/") }
+}
+
 fn classify(message: &str) -> PullError {
-    let has = |words: &[&str]| words.iter().any(|word| is_in(word, message));
-    if has(&["errimageneverpull", "with pull policy of never"]) {
-        return PullError::NeverPulled;
-    }
-    if let Some(condition) = CONDITIONS.iter().find(|it| has(it.words)) {
-        return PullError::Node(condition);
-    }
-    if let Some((error, _)) = WORDS.iter().find(|(_, words)| has(words)) {
-        return *error;
+    if let Some(condition) = conditions::all().find(|it| it.is_said(message)) {
+        return PullError::Known(condition);
     }
     let says_no_more = message.trim_end_matches(['"', ':', ' ']);
-    let is_bare = says_no_more.rsplit("back-off pulling image \"").next();
-    let is_bare = message.contains("back-off pulling image") && is_bare.is_some_and(|it| !it.contains(' '));
+    let after =
+        message.rsplit_once("back-off pulling image").map(|(_, rest)| rest.trim_matches(['"', ':', ' ']));
+    let is_bare = after.is_some_and(|it| !it.contains(' '));
     // Without any sentence the reason is all there is.
     if is_bare || matches!(says_no_more, "imagepullbackoff" | "errimagepull") {
         return PullError::BackOff;
@@ -127,73 +93,68 @@ fn classify(message: &str) -> PullError {
     PullError::Unknown
 }
 
+fn shortened(message: &str) -> String {
+    let (first, last) = QUOTED;
+    let length = message.chars().count();
+    if length <= first + last {
+        return message.to_owned();
+    }
+    let beginning: String = message.chars().take(first).collect();
+    let end: String = message.chars().skip(length - last).collect();
+    format!("{beginning} ... {end}")
+}
+
+/// A URL's query may let in whoever has it, and user information is a password. A mirror is told by its query.
+fn without_secrets(message: &str) -> String {
+    let mut out = String::new();
+    let mut rest = message;
+    while let Some(at) = rest.find("://") {
+        let (before, url) = rest.split_at(at + "://".len());
+        out.push_str(before);
+        let ends = |(at, c): (usize, char)| {
+            let is_end =
+                c.is_whitespace() || c == '"' || url.get(at..).is_some_and(|it| it.starts_with(": "));
+            is_end.then_some(at)
+        };
+        let (url, after) = url.split_at(url.char_indices().find_map(ends).unwrap_or(url.len()));
+        let (place, query) = url.split_once('?').map_or((url, None), |(place, query)| (place, Some(query)));
+        let (authority, path) = place.split_at(place.find('/').unwrap_or(place.len()));
+        out.push_str(authority.rsplit('@').next().unwrap_or_default());
+        out.push_str(path);
+        match query {
+            Some(query) if query.starts_with("ns=") && !query.contains('&') => {
+                out.push('?');
+                out.push_str(query);
+            }
+            Some(_) => out.push_str("?..."),
+            None => {}
+        }
+        rest = after;
+    }
+    out + rest
+}
+
 /// The host of the last URL, else the one that was looked up.
 fn last_host(message: &str) -> Option<String> {
     let until_end = |text: &str| {
-        let end = text.find(|c: char| c == '/' || c == '"' || c == '?' || c == ',' || c.is_whitespace());
+        let end = text.find(|c: char| matches!(c, '/' | '"' | '?' | ',' | '\\') || c.is_whitespace());
         text.get(..end.unwrap_or(text.len())).unwrap_or_default().trim_end_matches(':').to_owned()
     };
-    let url = message.rfind("https://").or_else(|| message.rfind("http://"));
+    let url = message.rfind("https://").max(message.rfind("http://"));
     let url = url.and_then(|at| message.get(at..)?.split_once("://")).map(|(_, rest)| until_end(rest));
+    let url = url.map(|it| it.rsplit('@').next().unwrap_or_default().to_owned());
     let looked_up = || message.rsplit_once("lookup ").map(|(_, rest)| until_end(rest));
     url.or_else(looked_up).filter(|host| !host.is_empty())
 }
 
-/// The address after `dial tcp`, or after the arrow of a connection.
-fn dialled(message: &str) -> Option<IpAddr> {
-    let after = |mark: &str| message.rsplit_once(mark).map(|(_, rest)| rest);
-    let text = after("dial tcp ").or_else(|| after("->"))?;
-    let text = text.split([' ', '"']).next()?.trim_end_matches(':');
-    text.rsplit_once(':')?.0.trim_matches(['[', ']']).parse().ok()
-}
-
-/// Whether an address is one of the internet's, so that no private link has it.
-pub(super) fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(it) => {
-            let shared =
-                it.octets().first() == Some(&100) && it.octets().get(1).is_some_and(|it| it & 0xC0 == 64);
-            !(it.is_private() || it.is_loopback() || it.is_link_local() || it.is_unspecified() || shared)
-        }
-        IpAddr::V6(it) => !(it.is_loopback() || it.is_unspecified() || (it.segments()[0] & 0xFE00) == 0xFC00),
-    }
+/// The address after `dial tcp`, or after the arrow of a connection. A name server's is none.
+fn dialled(message: &str) -> Option<SocketAddr> {
+    let address = |text: &str| -> Option<SocketAddr> {
+        text.split([' ', '"', ',']).next()?.trim_end_matches(':').parse().ok()
+    };
+    let after = |mark: &str| message.rsplit_once(mark).and_then(|(_, rest)| address(rest));
+    after("dial tcp ").or_else(|| after("->")).filter(|it| it.port() != 53)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_of_containerd_are_understood() {
-        for (message, error) in [
-            (
-                "failed to pull and unpack image \"demo.tencentcloudcr.com/team/app:v1\": failed to resolve reference \
-                 \"demo.tencentcloudcr.com/team/app:v1\": failed to do request: Head \
-                 \"https://demo.tencentcloudcr.com/v2/team/app/manifests/v1\": dial tcp: lookup demo.tencentcloudcr.com \
-                 on 10.0.0.10:53: no such host",
-                PullError::Network,
-            ),
-            (
-                "failed to resolve reference \"a\": failed to authorize: failed to fetch anonymous token: unexpected status \
-                 from GET request to https://demo.tencentcloudcr.com/service/token: 401 Unauthorized",
-                PullError::Credential,
-            ),
-            (
-                "pull access denied, repository does not exist or may require authorization: server message: \
-                 insufficient_scope: authorization failed",
-                PullError::Credential,
-            ),
-            ("failed to resolve reference \"a/b:v9\": a/b:v9: not found", PullError::NotFound),
-            (
-                "failed to do request: Head \"https://a/v2/\": tls: failed to verify certificate: x509: certificate signed \
-                 by unknown authority",
-                PullError::Certificate,
-            ),
-            ("dial tcp 10.0.0.2:443: i/o timeout", PullError::Network),
-            ("Back-off pulling image \"a\"", PullError::BackOff),
-            ("rpc error: code = Unknown desc = the moon is full", PullError::Unknown),
-        ] {
-            assert_eq!(hear(message).error, error, "{message}");
-        }
-    }
-}
+mod tests;

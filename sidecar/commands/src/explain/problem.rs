@@ -2,14 +2,14 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use tcr::names::{INJECT_ANNOTATION, SYSTEM_NAMESPACE, derived_secret_name};
-use tcr::registry_host::RegistryHost;
 
-use super::conditions::{Condition as NodeCondition, Who};
 use super::facts::{AskedFor, Content, Facts, SecretFacts};
 use super::findings::Problem;
 use super::image::Case;
-use super::kubelet::{Heard, PullError, hear, is_public};
 use crate::reader::Seen;
+
+pub(super) mod node;
+pub(super) mod reach;
 
 /// How to have a Pod made again.
 pub(super) fn make_again(facts: &Facts) -> String {
@@ -117,7 +117,7 @@ pub(super) fn secret_useless(
     is_away: bool,
 ) -> Problem {
     let (secret, namespace) = (derived_secret_name(&asked.name), &case.facts.pod.namespace);
-    let host = &case.image.host;
+    let host = &case.host;
     let what = match &found.content {
         Content::Logins(_) if found.is_for(case.text) => "its credential is refused".to_owned(),
         Content::Logins(_) => format!("it has no credential for {host}"),
@@ -185,7 +185,7 @@ pub(super) fn credential_refused(asked: &AskedFor, secret: &str, why: &str, is_a
 }
 
 /// A registry that no Secret of the Pod is for, and no ImagePullSecret that is known.
-pub(super) fn no_credential(facts: &Facts, host: &RegistryHost, why: &str) -> Problem {
+pub(super) fn no_credential(facts: &Facts, host: &str, why: &str) -> Problem {
     let reason = "NoCredential";
     match facts.asked.missing() {
         None => Problem::new(
@@ -207,197 +207,12 @@ pub(super) fn no_credential(facts: &Facts, host: &RegistryHost, why: &str) -> Pr
     }
 }
 
-fn node<'a>(case: &Case<'a>) -> &'a str {
-    case.facts.pod.node.as_deref().unwrap_or("the node")
-}
-
-/// The image must be on the node.
-pub(super) fn never_pulled() -> Problem {
-    Problem::new(
-        "ImageNeverPulled",
-        "its imagePullPolicy is Never, and the image is not on the node; or it is there (from Kubernetes 1.35) and was \
-         not verified for this Pod's credential, of which the kubelet says the same",
-        "set imagePullPolicy to IfNotPresent, which verifies the credential or pulls; or put the image on the node",
-    )
-}
-
-/// Something that no credential changes.
-pub(super) fn condition(case: &Case<'_>, condition: &NodeCondition, heard: &Heard) -> Problem {
-    let NodeCondition { reason, who, cause, to_do, .. } = condition;
-    Problem::new(reason, format!("{}: {cause}: {}", node(case), heard.words), who.asks(to_do))
-}
-
-/// Words that are not known here.
-pub(super) fn unknown_words(case: &Case<'_>, heard: &Heard) -> Problem {
-    let node = node(case);
-    Problem::new(
-        "PullErrorUnknown",
-        format!("{node} could not pull it, by an error that is not known here: {}", heard.words),
-        Who::Platform
-            .asks(&format!("see what the container runtime of {node} says: journalctl -u containerd")),
-    )
-}
-
-/// A host that is not the registry.
-pub(super) fn other_host(case: &Case<'_>, host: &str, heard: &Heard) -> Problem {
-    let (node, registry, words) = (node(case), &case.image.host, &heard.words);
-    let what = if heard.is_of_layer {
-        format!("the storage that layers of {registry} come from")
-    } else if heard.is_mirror {
-        format!("which it has as a mirror of {registry}")
-    } else {
-        format!("which is not the registry {registry}")
-    };
-    let (reason, says, to_do) = match heard.error {
-        PullError::Network => (
-            if heard.is_of_layer { "StorageUnreachable" } else { "OtherHostUnreachable" },
-            "does not reach",
-            format!("let {node} resolve and reach {host}, port 443"),
-        ),
-        PullError::Certificate => (
-            "CertificateUntrusted",
-            "does not trust the certificate of",
-            format!(
-                "see what answers {node} for {host}, or give its container runtime the certificate authority"
-            ),
-        ),
-        _ => (
-            "StorageRefused",
-            "is refused by",
-            format!(
-                "see why {host} refuses it (the clock of {node}, a policy of the bucket, a proxy that changes the URL): \
-                 the registry's credential is not the cause"
-            ),
-        ),
-    };
-    Problem::new(reason, format!("{node} {says} {host}, {what}: {words}"), Who::Platform.asks(&to_do))
-}
-
-/// The sandbox of the Pod cannot be made.
-pub(super) fn sandbox_failed(facts: &Facts, message: &str) -> Problem {
-    let node = facts.pod.node.as_deref().unwrap_or("the node");
-    let words = hear(message).words;
-    let lower = message.to_ascii_lowercase();
-    if lower.contains("sandbox image") || lower.contains("pause") {
-        return Problem::new(
-            "SandboxImageNotPulled",
-            format!(
-                "{node} cannot pull the image of Pod sandboxes, which comes before every image of the Pod and for which \
-                 no Secret of a Pod serves: {words}"
-            ),
-            Who::Platform.asks(&format!(
-                "give the container runtime of {node} a sandbox image that it can pull (sandbox_image, or sandbox of \
-                 pinned_images, in containerd's configuration), or a credential of its own for it"
-            )),
-        );
-    }
-    Problem::new(
-        "SandboxFailed",
-        format!("{node} cannot make the Pod's sandbox, before which no image is pulled: {words}"),
-        Who::Platform.asks(&format!(
-            "see the network plugin and the container runtime of {node}: the registry has no part in it"
-        )),
-    )
-}
-
 /// An ephemeral container comes into a Pod whose list never changes; a copy is made as a new Pod.
 pub(super) fn debug_a_copy(facts: &Facts, image: &str) -> String {
     let (namespace, name) = (&facts.pod.namespace, &facts.pod.name);
     format!(
         "debug a copy of the Pod, which gets the Secret when it is made: kubectl -n {namespace} debug {name} -it \
          --image={image} --copy-to={name}-debug"
-    )
-}
-
-/// The node does not reach the registry.
-pub(super) fn cannot_reach(case: &Case<'_>) -> Problem {
-    let host = &case.image.host;
-    let node = case.facts.pod.node.as_deref().unwrap_or("the node");
-    let message = format!("{node} does not reach {host}");
-    let Some((asked, link)) = case.asked.iter().find_map(|(asked, _)| {
-        let link = asked.conditions.iter().find(|it| it.type_ == "PrivateLink")?;
-        Some((asked, link))
-    }) else {
-        let to_do = match case.asked.first() {
-            Some((asked, _)) if asked.spec.tcr.is_some() => format!(
-                "resolve {host} to the private link (spec.tcr.privateNetwork.resolve of ImagePullSecret {}), or allow the \
-                 nodes' addresses in the instance's public access",
-                asked.name
-            ),
-            _ => format!("let {node} resolve and reach {host}, port 443"),
-        };
-        return Problem::new("RegistryUnreachable", message, to_do);
-    };
-    if link.status == "False" {
-        return Problem::new(
-            "PrivateLinkDown",
-            format!("{message}: its private link is not up ({}): {}", link.reason, link.message),
-            format!("mend the private link: {}", link.message),
-        );
-    }
-    match &asked.nodes {
-        Some(nodes) if nodes.withholding > 0 => Problem::new(
-            "PrivateLinkSilent",
-            format!("{message}: on {} nodes the private link's address does not answer", nodes.withholding),
-            "let the nodes reach the link's address, port 443: its security group, routes, network policies",
-        ),
-        Some(nodes) if nodes.current < nodes.desired => Problem::new(
-            "NodesBehind",
-            format!(
-                "{message}: {} of {} nodes have the entries for their hosts file",
-                nodes.current, nodes.desired
-            ),
-            format!(
-                "see why hosts-updater on {node} is behind: kubectl -n {SYSTEM_NAMESPACE} get pods -o wide -l \
-                 app.kubernetes.io/component=hosts-updater"
-            ),
-        ),
-        _ if is_beside(case, &link.message) => {
-            let dialled = case.heard.as_ref().and_then(|it| it.dialled);
-            let dialled = dialled.map_or("did not find it".to_owned(), |it| format!("dialled {it}"));
-            Problem::new(
-                "HostsFileNotUsed",
-                format!(
-                    "{message}: it {dialled}, though the private link is up and every node has the entry ({})",
-                    link.message
-                ),
-                Who::Platform.asks(&format!(
-                    "see why {node} does not use its hosts file for {host}: files before dns in /etc/nsswitch.conf, a \
-                     proxy of the container runtime, another line for {host}"
-                )),
-            )
-        }
-        _ => Problem::new(
-            "PrivateLinkSilent",
-            format!("{message}, though it resolves it to the private link: {}", link.message),
-            "let the nodes reach the link's address, port 443: its security group, routes, network policies",
-        ),
-    }
-}
-
-/// Whether the node looked for the registry elsewhere than at the private link.
-fn is_beside(case: &Case<'_>, link: &str) -> bool {
-    let Some(heard) = &case.heard else { return false };
-    match heard.dialled {
-        Some(address) => {
-            let is_in =
-                link.split(|c: char| c.is_whitespace() || c == ',').any(|it| it == address.to_string());
-            is_public(address) && !is_in
-        }
-        None => heard.words.contains("no such host"),
-    }
-}
-
-/// The node does not trust the registry.
-pub(super) fn certificate(case: &Case<'_>) -> Problem {
-    let host = &case.image.host;
-    let node = case.facts.pod.node.as_deref().unwrap_or("the node");
-    Problem::new(
-        "CertificateUntrusted",
-        format!("{node} does not trust the certificate of {host}"),
-        format!(
-            "see what answers {node} for {host}, or give its container runtime the certificate authority"
-        ),
     )
 }
 

@@ -76,10 +76,7 @@ fn well() -> Facts {
         asked: Seen::Known(vec![asked("demo", spec, &hosts)]),
         secrets: [("tcr.ipsdemo".to_owned(), secret(true, logins(&hosts)))].into(),
         events: Seen::Known(Vec::new()),
-        controller: Seen::Known(Controller::Leads {
-            holder: "controller-1".to_owned(),
-            writes_limited: None,
-        }),
+        controller: Seen::Known(Controller::Leads { holder: "controller-1".to_owned(), write_limits: None }),
         answers: [(Question { image: IMAGE.to_owned(), credential }, PullAnswer::Pulls)].into(),
     }
 }

@@ -81,6 +81,7 @@ fn about(out: &mut String, image: &ImageFinding) {
         Verdict::Pulls => "it can be pulled",
         Verdict::Likely => "it should be pulled",
         Verdict::Unknown => "not known",
+        Verdict::Fails if image.on_node => "it is on the node, and does not run",
         Verdict::Fails => "it will not be pulled",
     };
     let verdict = match &image.problem {

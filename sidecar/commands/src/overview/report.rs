@@ -5,9 +5,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde::Serialize;
 use tcr::image_pull_secret::{CredentialKind, ImagePullSecretSpec};
 use tcr::names::SYSTEM_NAMESPACE;
+use tcr::write_limits::WriteLimits;
 
 use crate::reader::{Controller, Seen};
-use custom_resource::{ImagePullSecret, ImagePullSecretStatus, NodesStatus};
+use custom_resource::{ImagePullSecret, ImagePullSecretStatus, NodesStatus, WriteFailure};
 
 /// Everything that is known.
 #[derive(Clone, Debug)]
@@ -24,6 +25,19 @@ pub struct Facts {
     pub agents: Seen<Option<Replicas>>,
     /// What becomes of Pods while the webhook is away; none where the add-on has none.
     pub failure_policy: Seen<Option<String>>,
+    /// The add-on's own namespace.
+    pub namespace: Seen<Home>,
+}
+
+/// The add-on's own namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Home {
+    /// It is there.
+    There,
+    /// It is being deleted.
+    Ending,
+    /// There is none.
+    Absent,
 }
 
 /// Pods that shall be, and are.
@@ -120,26 +134,32 @@ impl Said {
 
 /// How the add-on is, at this time.
 pub fn report(facts: &Facts, now: Timestamp) -> Report {
-    let Facts { asked, controller, deployment, webhook, agents, failure_policy } = facts;
+    let Facts { asked, controller, deployment, webhook, agents, failure_policy, namespace } = facts;
     let mut problems = Vec::new();
     let mut notes = Vec::new();
     let replicas = deployment.known().copied().flatten();
     let webhook_replicas = webhook.known().copied().flatten();
     let agents_known = agents.known().copied().flatten();
     let pods = format!("kubectl -n {SYSTEM_NAMESPACE} get pods");
-    if controller.known() == Some(&Controller::Away) {
+    // Of a namespace that goes, nothing is asked why it is not there.
+    let home = namespace.known().filter(|_| asked.known().is_some());
+    let is_home_there = home.is_none_or(|it| *it == Home::There);
+    problems.extend(home.and_then(|it| without_home(*it)));
+    if controller.known() == Some(&Controller::Away) && is_home_there {
         let message = format!("none leads: nothing is renewed or distributed; see why: {pods}");
         problems.push(Said::new("controller", message));
     }
     let workloads =
         [("controller", replicas), ("webhook", webhook_replicas), ("hosts-updater", agents_known)];
-    if let Some(Controller::Leads { writes_limited: Some(false), .. }) = controller.known() {
-        let message = "no policies hold its writes to what it writes, beyond RBAC: Kubernetes 1.30 or later and the \
-                       chart's writeLimits.enabled are needed";
+    if let Some(Controller::Leads { write_limits: Some(limits), .. }) = controller.known()
+        && let Some(message) = unlimited(limits)
+    {
         notes.push(Said::new("controller", message));
     }
     for (about, replicas) in workloads {
-        if let Some(Replicas { desired, ready }) = replicas.filter(|it| it.ready < it.desired) {
+        if let Some(Replicas { desired, ready }) =
+            replicas.filter(|it| it.ready < it.desired && is_home_there)
+        {
             problems.push(Said::new(about, format!("{ready} of {desired} Pods are ready; see why: {pods}")));
         }
     }
@@ -156,6 +176,7 @@ pub fn report(facts: &Facts, now: Timestamp) -> Report {
         missing("the webhook's Pods", webhook.missing()),
         missing("the nodes' agents", agents.missing()),
         missing("the webhook", failure_policy.missing()),
+        missing("whether the add-on's namespace is there", namespace.missing()),
     ];
     Report {
         ready: problems.is_empty(),
@@ -169,6 +190,43 @@ pub fn report(facts: &Facts, now: Timestamp) -> Report {
         notes,
         not_known: not_known.into_iter().flatten().collect(),
     }
+}
+
+/// What is missing of the policies that hold the controller's writes.
+fn unlimited(limits: &WriteLimits) -> Option<String> {
+    match limits {
+        WriteLimits::InForce => None,
+        WriteLimits::Absent(kinds) => {
+            let kinds: Vec<&str> = kinds.iter().map(|kind| kind.resource()).collect();
+            Some(format!(
+                "no policies hold its writes of {} to what it writes, beyond RBAC: the chart's writeLimits.enabled brings \
+                 them",
+                kinds.join(", ")
+            ))
+        }
+        WriteLimits::Unsupported => Some(
+            "no policies hold its writes to what it writes, beyond RBAC: this cluster knows none, it takes Kubernetes 1.30 \
+             or later"
+                .to_owned(),
+        ),
+    }
+}
+
+/// What to do where what runs of the add-on goes or is gone, while what it wrote elsewhere stays.
+fn without_home(home: Home) -> Option<Said> {
+    let stays = "the ImagePullSecrets, and the webhook, references and Secrets that they led to, stay";
+    let message = match home {
+        Home::There => return None,
+        Home::Ending => format!(
+            "this namespace is being deleted, and with it all that runs of the add-on; {stays} until they are removed: \
+             kubectl tcr cleanup"
+        ),
+        Home::Absent => format!(
+            "there is no such namespace, so that nothing of the add-on runs; {stays}: install it again, or remove them: \
+             kubectl tcr cleanup"
+        ),
+    };
+    Some(Said::new(SYSTEM_NAMESPACE, message))
 }
 
 fn condition<'a>(status: &'a ImagePullSecretStatus, kind: &str) -> Option<&'a Condition> {
@@ -191,6 +249,9 @@ fn judge(object: &ImagePullSecret, now: Timestamp, problems: &mut Vec<Said>, not
     }
     if let Some(ended) = status.expires_at.as_ref().filter(|it| it.0 <= now) {
         problems.push(Said::new(name, format!("its credential ended at {}", ended.0)));
+    }
+    for WriteFailure { kind, namespaced_name, message } in &status.failures {
+        notes.push(Said::new(name, format!("cannot write {kind} {namespaced_name}: {message}")));
     }
     for kind in ["Conflicts", "CanPush"] {
         if let Some(said) = condition(status, kind).filter(|it| it.status == "True") {

@@ -95,6 +95,34 @@ fn the_first_thing_that_is_missing_is_why_it_is_not_ready() {
 }
 
 #[test]
+fn what_was_refused_is_named_also_while_it_keeps_a_deletion() {
+    let before = ImagePullSecretStatus::default();
+    let failure = WriteFailure {
+        kind: "ServiceAccount".to_owned(),
+        namespaced_name: "shop/argocd-manager".to_owned(),
+        message: "it is protected".to_owned(),
+    };
+    let sum = Tally { accounts_success: 2, ..facts(&before).sum };
+    check(
+        &Facts { sum, failures: vec![failure.clone()], ..facts(&before) },
+        expect![[r#"
+        Ready False WritesFailed: 2 of 2 namespaces have the Secret tcr.ipsdemo, 2 of 3 ServiceAccounts refer to it; some writes failed, such as ServiceAccount shop/argocd-manager: see status.failures
+        CredentialValid True Valid: there is a credential
+        Distributed False WritesFailed: 2 of 2 namespaces have the Secret tcr.ipsdemo, 2 of 3 ServiceAccounts refer to it; some writes failed, such as ServiceAccount shop/argocd-manager: see status.failures
+        Conflicts False None: no Secret of somebody else is in the way"#]],
+    );
+    let sum = Tally { leftovers: 2, ..Tally::default() };
+    check(
+        &Facts { sum, failures: vec![failure], deleting: true, ..facts(&before) },
+        expect![[r#"
+        Ready False Deleting: 2 Secrets and references are left to remove; some writes failed, such as ServiceAccount shop/argocd-manager: see status.failures
+        CredentialValid True Valid: there is a credential
+        Distributed False Deleting: 2 Secrets and references are left to remove; some writes failed, such as ServiceAccount shop/argocd-manager: see status.failures
+        Conflicts False None: no Secret of somebody else is in the way"#]],
+    );
+}
+
+#[test]
 fn a_credential_without_a_verdict_is_unknown_and_keeps_nobody_waiting() {
     let before = ImagePullSecretStatus::default();
     let standing = |is_valid| {

@@ -20,12 +20,12 @@ fn check(key: &str, service: &str, timestamp: i64, headers: &[(&str, &str)], bod
     let keys = SigningKeys::derive(&key, &day(timestamp), service);
     steps.assert_eq(&format!(
         "body      {}\ncanonical {}\nscope     {}\nkDate     {}\nkService  {}\nkSigning  {}\nsignature {}\n",
-        hex(&Sha256::digest(body)),
+        hex::encode(&Sha256::digest(body)),
         signature.canonical_request_hash,
         signature.scope,
-        hex(&keys.date),
-        hex(&keys.service),
-        hex(&keys.signing),
+        hex::encode(&keys.date),
+        hex::encode(&keys.service),
+        hex::encode(&keys.signing),
         signature.hex,
     ));
 }
@@ -191,5 +191,5 @@ fn authorization_names_id_scope_and_headers() {
 fn keys_longer_than_a_block_are_hashed_first() {
     // RFC 4231, test case 6.
     let mac = hmac(&[0xaa; 131], b"Test Using Larger Than Block-Size Key - Hash Key First");
-    assert_eq!(hex(&mac), "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+    assert_eq!(hex::encode(&mac), "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
 }

@@ -51,6 +51,7 @@ pub(super) fn there(user: &str) -> String {
                 "labels": {"app.kubernetes.io/component": component},
             },
             "spec": {
+                "nodeName": "node-a",
                 "serviceAccountName": "hosts-updater", "automountServiceAccountToken": false,
                 "containers": [{"name": "app", "image": "localhost/app"}],
             },

@@ -16,6 +16,7 @@ mod fill;
 mod hostile;
 mod latency;
 mod raw;
+mod refused;
 mod sizes;
 mod steady;
 mod subject;
@@ -84,6 +85,7 @@ async fn measure(sizes: &Sizes, smoke: bool) -> anyhow::Result<bool> {
     tell(steady::measure(&mut cluster, sizes).await?);
     tell(latency::measure(&mut cluster, sizes).await?);
     tell(steady::foreign(&mut cluster, sizes).await?);
+    tell(refused::measure(&mut cluster).await?);
     drop(cluster);
     say("starting another control plane");
     let mut cluster = cluster::Cluster::start(program).await?;

@@ -67,7 +67,7 @@ fn what_was_written_is_not_left() {
     let mut seen = namespace(&[("default", &["tcr.ipsa"]), ("gone", &["tcr.ipsa"])], &["tcr.ipsa"]);
     apply(
         &[
-            Written::Account(controller::seen::Placed {
+            Written::Account(distribution::Placed {
                 namespace: "shop".into(),
                 name: "default".into(),
                 seen: Account { resource_version: "8".into(), references: [].into(), has_list: true },

@@ -79,12 +79,12 @@ const SAID: &[(&str, &str, &str)] = &[
     (
         "image pull failed for a because the registry is unavailable: 503",
         "RegistryUnavailable",
-        "registry's state",
+        "state of demo.tencentcloudcr.com",
     ),
     (
         "unexpected status from HEAD request to https://demo.tencentcloudcr.com/v2/a/manifests/v1: 502 Bad Gateway",
         "RegistryUnavailable",
-        "registry's state",
+        "state of demo.tencentcloudcr.com",
     ),
     (
         "failed to copy: read tcp 10.1.1.1:3333->10.0.0.2:443: read: connection reset by peer",
@@ -92,11 +92,7 @@ const SAID: &[(&str, &str, &str)] = &[
         "MTU",
     ),
     ("httpReadSeeker: failed open: unexpected EOF", "TransferCut", "MTU"),
-    (
-        "failed to pull and unpack image \"a\": context canceled",
-        "PullCancelled",
-        "image_pull_progress_timeout",
-    ),
+    ("failed to pull and unpack image \"a\": context canceled", "PullTooSlow", "image_pull_progress_timeout"),
     (
         "failed to do request: Head \"https://mirror.example.com/v2/team/app/manifests/v1?ns=demo.tencentcloudcr.com\": dial tcp 10.8.8.8:443: connect: connection refused",
         "OtherHostUnreachable",
@@ -104,11 +100,44 @@ const SAID: &[(&str, &str, &str)] = &[
     ),
     (
         "failed to do request: Get \"https://demo.tencentcloudcr.com/v2/\": x509: certificate has expired or is not yet valid",
-        "CertificateUntrusted",
+        "CertificateExpired",
         "demo.tencentcloudcr.com",
     ),
-    ("lease \"x\" does not exist: the moon is full", "PullErrorUnknown", "journalctl"),
-    ("snapshot sha256:ab does not exist: not found", "PullErrorUnknown", "journalctl"),
+    ("lease \"x\" does not exist: not found", "PullInProgress", "wait some minutes"),
+    ("snapshot sha256:ab does not exist: not found", "SnapshotterFailed", "snapshotter"),
+    ("the moon is full", "PullErrorUnknown", "journalctl"),
+    // What a proxy answers has no number.
+    (
+        "failed to do request: Head \"https://demo.tencentcloudcr.com/v2/team/app/manifests/v1\": Forbidden",
+        "ProxyFailed",
+        "NO_PROXY",
+    ),
+    // Nobody speaks HTTPS to the registry at this port but by a proxy.
+    (
+        "failed to do request: Head \"https://demo.tencentcloudcr.com/v2/team/app/manifests/v1\": read tcp 10.1.1.1:3333->10.9.9.9:3128: read: connection reset by peer",
+        "ProxyFailed",
+        "NO_PROXY",
+    ),
+    (
+        "unexpected status from HEAD request to https://mirror.example.com/v2/team/app/manifests/v1?ns=demo.tencentcloudcr.com: 403 Forbidden",
+        "MirrorRefused",
+        "mirror.example.com",
+    ),
+    (
+        "failed to copy: httpReadSeeker: failed open: unexpected status code https://b.cos.ap-guangzhou.myqcloud.com/x?sign=y: 503 Service Unavailable",
+        "RegistryUnavailable",
+        "see the state of b.cos.ap-guangzhou.myqcloud.com",
+    ),
+    (
+        "failed to authorize: failed to fetch anonymous token: Get \"https://token.example.com/token?scope=x\": dial tcp 10.9.9.9:443: connect: connection refused",
+        "OtherHostUnreachable",
+        "token.example.com",
+    ),
+    (
+        "failed to do request: Head \"https://demo.tencentcloudcr.com/v2/\": x509: certificate is valid for *.example.com, not demo.tencentcloudcr.com",
+        "CertificateWrongName",
+        "opens TLS",
+    ),
 ];
 
 #[test]
@@ -133,6 +162,80 @@ fn what_the_node_says_counts_whatever_the_registry_answers_from_here() {
             assert_ne!(found.verdict, Verdict::Pulls);
         }
     }
+}
+
+#[test]
+fn a_sentence_for_a_reason_is_the_kubelets_own_error() {
+    let mut facts = well();
+    let reason = "invalid character 'h' looking for beginning of value".to_owned();
+    facts.pod.images[0].waiting = Some((reason, String::new()));
+    assert_eq!(findings(&facts).images[0].problem.as_ref().unwrap().reason, "PullErrorUnknown");
+}
+
+#[test]
+fn an_image_that_was_pulled_may_keep_its_container_from_starting() {
+    check(
+        |facts| {
+            let image = &mut facts.pod.images[0];
+            image.is_there = true;
+            image.waiting = Some(("CrashLoopBackOff".to_owned(), "back-off 5m0s restarting".to_owned()));
+            let message = "failed to create containerd task: exec: \"/app\": exec format error".to_owned();
+            image.ended = Some(("StartError".to_owned(), message));
+        },
+        expect![[r#"
+            Fails PlatformWrong: node-a: the image was pulled, and its program is for another architecture than the node's, or is no program: StartError: failed to create containerd task: exec: "/app": exec format error
+            to do: ask the image's author: push it for the node's architecture (docker buildx build --platform), or run the Pod on nodes of the image's (nodeSelector kubernetes.io/arch); a script needs its first line, such as #!/bin/sh"#]],
+    );
+    check(
+        |facts| {
+            let image = &mut facts.pod.images[0];
+            image.is_there = true;
+            image.waiting = Some(("CrashLoopBackOff".to_owned(), "back-off 5m0s restarting".to_owned()));
+        },
+        expect![[r#"
+            Pulls
+            note: container app does not run, for another reason than its image's pull: CrashLoopBackOff: back-off 5m0s restarting
+            to do: nothing"#]],
+    );
+}
+
+#[test]
+fn a_back_off_without_a_cause_is_asked_for_its_cause() {
+    check(
+        |facts| {
+            let message = format!("Back-off pulling image \"{IMAGE}\"");
+            facts.pod.images[0].waiting = Some(("ImagePullBackOff".to_owned(), message));
+        },
+        expect![[r#"
+            Likely
+            note: the kubelet waits after pulls that failed, and does not say why they did
+            to do: have it pulled again, for the kubelet says why it fails only then: delete the Pod, so that ReplicaSet web makes it again: kubectl -n shop delete pod web-1; then explain the new Pod"#]],
+    );
+}
+
+#[test]
+fn the_link_is_up_and_whatever_else_was_dialled_is_named() {
+    let told = |heard: &str| {
+        let mut facts = well();
+        facts.heard(heard);
+        let link =
+            "nodes resolve demo.tencentcloudcr.com to 10.0.0.2; these domains can no longer be reached";
+        facts.conditions(json!([condition("PrivateLink", "True", "Running", link)]));
+        let found = findings(&facts);
+        found.images[0].problem.as_ref().map(|it| it.reason)
+    };
+    for beside in [
+        "read tcp 10.1.1.1:3333->43.1.2.3:443: read: connection reset by peer",
+        "failed to do request: Head \"https://demo.tencentcloudcr.com/v2/\": dial tcp 10.0.9.9:443: i/o timeout",
+        "dial tcp: lookup demo.tencentcloudcr.com on 10.0.0.10:53: no such host",
+        "dial tcp: lookup demo.tencentcloudcr.com on 10.0.0.10:53: server misbehaving",
+    ] {
+        assert_eq!(told(beside), Some("HostsFileNotUsed"), "{beside}");
+    }
+    assert_eq!(told("dial tcp 10.0.0.2:443: i/o timeout"), Some("PrivateLinkSilent"));
+    assert_eq!(told("read tcp 10.1.1.1:3333->10.0.0.2:443: connection reset by peer"), Some("TransferCut"));
+    let storage = "failed to copy: httpReadSeeker: failed open: failed to do request: Get \"https://b.cos.ap-guangzhou.myqcloud.com/x\": dial tcp 43.1.2.3:443: i/o timeout";
+    assert_eq!(told(storage), Some("StorageUnreachable"));
 }
 
 #[test]

@@ -132,7 +132,7 @@ fn rights_and_names_of_images() {
     check(
         |facts| facts.heard("ErrImageNeverPull: Container image is not present with pull policy of Never"),
         expect![[r#"
-            Fails ImageNeverPulled: its imagePullPolicy is Never, and the image is not on the node; or it is there (from Kubernetes 1.35) and was not verified for this Pod's credential, of which the kubelet says the same
+            Fails ImageNeverPulled: node-a could not pull it: its imagePullPolicy is Never, and the image is not on the node; or it is there (from Kubernetes 1.35) and was not verified for this Pod's credential, of which the kubelet says the same: ErrImagePull: ErrImageNeverPull: Container image is not present with pull policy of Never
             to do: set imagePullPolicy to IfNotPresent, which verifies the credential or pulls; or put the image on the node"#]],
     );
 }

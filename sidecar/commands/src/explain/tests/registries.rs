@@ -90,8 +90,8 @@ fn a_node_that_does_not_reach_the_registry() {
     check(
         |facts| facts.heard(timeout),
         expect![[r#"
-        Fails RegistryUnreachable: node-a does not reach demo.tencentcloudcr.com
-        to do: resolve demo.tencentcloudcr.com to the private link (spec.tcr.privateNetwork.resolve of ImagePullSecret demo), or allow the nodes' addresses in the instance's public access"#]],
+            Fails RegistryUnreachable: node-a does not reach demo.tencentcloudcr.com: what it dialled does not answer in time: ErrImagePull: failed to do request: Head "https://demo.tencentcloudcr.com/v2/": dial tcp 10.0.0.2:443: i/o timeout
+            to do: ask the platform team: let the node reach demo.tencentcloudcr.com, port 443: security groups, routes, MTU"#]],
     );
     check(
         |facts| {
@@ -101,8 +101,8 @@ fn a_node_that_does_not_reach_the_registry() {
             facts.conditions(json!([condition("PrivateLink", "False", "NoLink", message)]));
         },
         expect![[r#"
-            Fails PrivateLinkDown: node-a does not reach demo.tencentcloudcr.com: its private link is not up (NoLink): there is no private link from vpc-1 to tcr-demo0001: connect the VPC in the TCR console
-            to do: mend the private link: there is no private link from vpc-1 to tcr-demo0001: connect the VPC in the TCR console"#]],
+            Fails PrivateLinkDown: node-a does not reach demo.tencentcloudcr.com: its private link is not up (NoLink): there is no private link from vpc-1 to tcr-demo0001: connect the VPC in the TCR console; what it dialled does not answer in time: ErrImagePull: failed to do request: Head "https://demo.tencentcloudcr.com/v2/": dial tcp 10.0.0.2:443: i/o timeout
+            to do: ask the platform team: mend the private link: there is no private link from vpc-1 to tcr-demo0001: connect the VPC in the TCR console"#]],
     );
     let up = |facts: &mut Facts, nodes: NodesStatus| {
         facts.heard(timeout);
@@ -117,26 +117,26 @@ fn a_node_that_does_not_reach_the_registry() {
     check(
         |facts| up(facts, NodesStatus { desired: 3, current: 2, ..NodesStatus::default() }),
         expect![[r#"
-        Fails NodesBehind: node-a does not reach demo.tencentcloudcr.com: 2 of 3 nodes have the entries for their hosts file
-        to do: see why hosts-updater on node-a is behind: kubectl -n tcr-assistant-system get pods -o wide -l app.kubernetes.io/component=hosts-updater"#]],
+            Fails NodesBehind: node-a does not reach demo.tencentcloudcr.com: 2 of 3 nodes have the entries for their hosts file; what it dialled does not answer in time: ErrImagePull: failed to do request: Head "https://demo.tencentcloudcr.com/v2/": dial tcp 10.0.0.2:443: i/o timeout
+            to do: ask the platform team: see why hosts-updater on node-a is behind: kubectl -n tcr-assistant-system get pods -o wide -l app.kubernetes.io/component=hosts-updater"#]],
     );
     check(
         |facts| up(facts, NodesStatus { desired: 3, current: 3, withholding: 1, ..NodesStatus::default() }),
         expect![[r#"
-            Fails PrivateLinkSilent: node-a does not reach demo.tencentcloudcr.com: on 1 nodes the private link's address does not answer
-            to do: let the nodes reach the link's address, port 443: its security group, routes, network policies"#]],
+            Fails PrivateLinkSilent: node-a does not reach demo.tencentcloudcr.com: on 1 nodes the private link's address does not answer; what it dialled does not answer in time: ErrImagePull: failed to do request: Head "https://demo.tencentcloudcr.com/v2/": dial tcp 10.0.0.2:443: i/o timeout
+            to do: ask the platform team: let the nodes reach the link's address, port 443: its security group, routes, network policies"#]],
     );
     check(
         |facts| up(facts, NodesStatus { desired: 3, current: 3, ..NodesStatus::default() }),
         expect![[r#"
-        Fails PrivateLinkSilent: node-a does not reach demo.tencentcloudcr.com, though it resolves it to the private link: nodes resolve demo to 10.0.0.2
-        to do: let the nodes reach the link's address, port 443: its security group, routes, network policies"#]],
+            Fails PrivateLinkSilent: node-a does not reach demo.tencentcloudcr.com, though it resolves it to the private link: nodes resolve demo to 10.0.0.2; what it dialled does not answer in time: ErrImagePull: failed to do request: Head "https://demo.tencentcloudcr.com/v2/": dial tcp 10.0.0.2:443: i/o timeout
+            to do: ask the platform team: let the nodes reach the link's address, port 443: its security group, routes, network policies"#]],
     );
     check(
         |facts| facts.heard("x509: certificate signed by unknown authority"),
         expect![[r#"
-        Fails CertificateUntrusted: node-a does not trust the certificate of demo.tencentcloudcr.com
-        to do: see what answers node-a for demo.tencentcloudcr.com, or give its container runtime the certificate authority"#]],
+            Fails CertificateUntrusted: node-a does not trust the certificate of demo.tencentcloudcr.com: the certificate that it is shown is of no authority that it trusts: ErrImagePull: x509: certificate signed by unknown authority
+            to do: ask the platform team: see what answers the node for demo.tencentcloudcr.com (a proxy that opens TLS shows its own), or give the container runtime the certificate authority (ca in hosts.toml, or the node's own certificates)"#]],
     );
 }
 

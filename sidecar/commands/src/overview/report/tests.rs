@@ -1,6 +1,7 @@
 use expect_test::{Expect, expect};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use tcr::write_limits::Kind;
 
 use super::*;
 use crate::overview::text::text;
@@ -37,12 +38,13 @@ fn well(objects: Value) -> Facts {
         asked: Seen::Known(serde_json::from_value(objects).unwrap()),
         controller: Seen::Known(Controller::Leads {
             holder: "tcr-assistant-controller-manager-1".to_owned(),
-            writes_limited: Some(true),
+            write_limits: Some(WriteLimits::InForce),
         }),
         deployment: Seen::Known(Some(Replicas { desired: 1, ready: 1 })),
         webhook: Seen::Known(Some(Replicas { desired: 2, ready: 2 })),
         agents: Seen::Known(Some(Replicas { desired: 3, ready: 3 })),
         failure_policy: Seen::Known(Some("Ignore".to_owned())),
+        namespace: Seen::Known(Home::There),
     }
 }
 
@@ -50,6 +52,35 @@ fn well(objects: Value) -> Facts {
 fn check(facts: &Facts, expected: Expect) {
     let report = report(facts, now());
     expected.assert_eq(&format!("ready: {}\n{}", report.ready, text(&report, now())));
+}
+
+#[test]
+fn a_namespace_that_goes_is_named_and_not_its_pods() {
+    let mut facts = well(json!([]));
+    facts.controller = Seen::Known(Controller::Away);
+    facts.deployment = Seen::Known(Some(Replicas { desired: 1, ready: 0 }));
+    facts.namespace = Seen::Known(Home::Ending);
+    check(
+        &facts,
+        expect![[r#"
+        ready: false
+        Controller:   none leads, 0 of 1 Pods ready
+        Admission:    webhook, 2 of 2 Pods ready; while it is away Pods are admitted unchanged
+        Node agents:  3 of 3 Pods ready
+
+        There are no ImagePullSecrets: nothing is distributed.
+
+        Not ready:
+          tcr-assistant-system: this namespace is being deleted, and with it all that runs of the add-on; the ImagePullSecrets, and the webhook, references and Secrets that they led to, stay until they are removed: kubectl tcr cleanup
+    "#]],
+    );
+    facts.namespace = Seen::Known(Home::Absent);
+    facts.controller = Seen::Known(Controller::Unknown);
+    facts.deployment = Seen::Known(None);
+    assert!(report(&facts, now()).problems[0].message.contains("kubectl tcr cleanup"));
+    // Without the custom resource there is no add-on whose namespace could be missed.
+    facts.asked = Seen::Failed("the add-on is not installed".to_owned());
+    assert_eq!(report(&facts, now()).problems, []);
 }
 
 #[test]
@@ -156,13 +187,20 @@ fn what_works_for_now_and_what_cannot_be_read_is_told() {
         "the registry refuses the new one; the one before stays",
     );
     let mut facts = well(json!([waiting]));
+    let limits = WriteLimits::Absent(vec![Kind::Pods, Kind::Nodes]);
     facts.controller =
-        Seen::Known(Controller::Leads { holder: "a-1".to_owned(), writes_limited: Some(false) });
+        Seen::Known(Controller::Leads { holder: "a-1".to_owned(), write_limits: Some(limits) });
     let notes = report(&facts, now()).notes;
     expect![[r#"
-        controller: no policies hold its writes to what it writes, beyond RBAC: Kubernetes 1.30 or later and the chart's writeLimits.enabled are needed
+        controller: no policies hold its writes of pods, nodes to what it writes, beyond RBAC: the chart's writeLimits.enabled brings them
         demo: SuccessorRefused: the registry refuses the new one; the one before stays"#]]
     .assert_eq(&notes.iter().map(|it| format!("{}: {}", it.about, it.message)).collect::<Vec<_>>().join("\n"));
+    facts.controller = Seen::Known(Controller::Leads {
+        holder: "a-1".to_owned(),
+        write_limits: Some(WriteLimits::Unsupported),
+    });
+    expect![["no policies hold its writes to what it writes, beyond RBAC: this cluster knows none, it takes Kubernetes 1.30 or later"]]
+        .assert_eq(&report(&facts, now()).notes[0].message);
     facts.controller = Seen::Denied(Right::get("leases.coordination.k8s.io", SYSTEM_NAMESPACE));
     facts.deployment = Seen::Failed("the API server did not answer within 10 s".to_owned());
     facts.webhook = Seen::Known(None);
@@ -185,4 +223,15 @@ fn what_works_for_now_and_what_cannot_be_read_is_told() {
           the controller's Pods: the API server did not answer within 10 s
     "#]],
     );
+}
+
+#[test]
+fn what_was_refused_is_told_object_by_object() {
+    let mut object = demo(40 * 86_400);
+    object["status"]["failures"] = json!([
+        {"kind": "ServiceAccount", "namespacedName": "shop/argocd-manager", "message": "it is protected"},
+    ]);
+    let report = report(&well(json!([object])), now());
+    let expected = Said::new("demo", "cannot write ServiceAccount shop/argocd-manager: it is protected");
+    assert_eq!(report.notes, [expected]);
 }

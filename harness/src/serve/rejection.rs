@@ -1,0 +1,135 @@
+//! What a caller is told of a review that cannot be read: what policy-server says of it, by the same types read by the
+//! same extractor, with the same status.
+
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::http::{HeaderMap, StatusCode, header};
+use k8s_openapi::api::authentication::v1::UserInfo;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::reviewer::Origin;
+use crate::RequestError;
+use crate::host_capabilities::shortened;
+
+/// How much of a reason is told, which repeats values of the review.
+const LONGEST: usize = 1 << 10;
+
+/// A status and a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Rejection {
+    pub(super) status: StatusCode,
+    pub(super) message: String,
+}
+
+#[derive(Deserialize)]
+struct ReviewRequest {
+    #[expect(dead_code, reason = "only whether it can be read counts")]
+    request: AdmissionRequest,
+}
+
+#[derive(Deserialize)]
+struct RawReviewRequest {
+    #[expect(dead_code, reason = "only whether it can be read counts")]
+    request: IgnoredAny,
+}
+
+/// The request as policy-server reads it; of objects no more than that they are there, which takes no memory.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(dead_code, reason = "only whether it can be read counts")]
+struct AdmissionRequest {
+    uid: String,
+    kind: GroupVersionKind,
+    resource: GroupVersionResource,
+    sub_resource: Option<String>,
+    request_kind: Option<GroupVersionKind>,
+    request_resource: Option<GroupVersionResource>,
+    request_sub_resource: Option<String>,
+    name: Option<String>,
+    namespace: Option<String>,
+    operation: String,
+    user_info: UserInfo,
+    object: Option<IgnoredAny>,
+    old_object: Option<IgnoredAny>,
+    dry_run: Option<bool>,
+    options: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "only whether it can be read counts")]
+struct GroupVersionKind {
+    group: String,
+    version: String,
+    kind: String,
+}
+
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "only whether it can be read counts")]
+struct GroupVersionResource {
+    group: String,
+    version: String,
+    resource: String,
+}
+
+impl Rejection {
+    /// Of a body that is no review for this reason.
+    pub(super) fn of_body(body: &[u8], origin: Origin, error: &RequestError) -> Self {
+        let rejection: Option<JsonRejection> = match origin {
+            Origin::Validate | Origin::Audit => Json::<ReviewRequest>::from_bytes(body).err(),
+            Origin::Raw => Json::<RawReviewRequest>::from_bytes(body).err(),
+        };
+        let (status, message) = match rejection {
+            Some(rejection) => (rejection.status(), rejection.body_text()),
+            // What is refused only here, and an object of which no more than its end was looked for.
+            None => (own_status(error), format!("cannot read the review: {error}")),
+        };
+        Self { status, message: shortened(&message, LONGEST) }
+    }
+
+    /// Of a body that is said to be something else than JSON.
+    pub(super) fn of_content_type(headers: &HeaderMap) -> Option<Self> {
+        (!is_json(headers)).then(|| Self {
+            status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            message: "Expected request with `Content-Type: application/json`".to_owned(),
+        })
+    }
+}
+
+fn own_status(error: &RequestError) -> StatusCode {
+    match error {
+        RequestError::NotUtf8(_) | RequestError::NotJson(_) => StatusCode::BAD_REQUEST,
+        _ => StatusCode::UNPROCESSABLE_ENTITY,
+    }
+}
+
+/// `application/json` or `application/*+json`, in any case and with any parameters.
+fn is_json(headers: &HeaderMap) -> bool {
+    let text = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence
+        .strip_prefix("application/")
+        .is_some_and(|subtype| subtype == "json" || subtype.ends_with("+json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn content_types_are_those_of_policy_server() {
+        let is_json = |text: &'static str| {
+            is_json(&HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(text))]))
+        };
+        for good in ["application/json", "Application/JSON; charset=utf-8", "application/admission+json"] {
+            assert!(is_json(good), "{good}");
+        }
+        for bad in
+            ["", "text/json", "application/jsonx", "application/json-patch", "json", "application/yaml"]
+        {
+            assert!(!is_json(bad), "{bad}");
+        }
+    }
+}

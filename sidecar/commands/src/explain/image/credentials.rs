@@ -1,0 +1,197 @@
+//! Which credential is meant for an image, and what is wrong with those that there are.
+
+use tcr::docker_config::keyring::Credential;
+use tcr::image_ref::host_of;
+use tcr::names::derived_secret_name;
+
+use super::super::conditions::Meaning;
+use super::super::facts::{AskedFor, Content, SecretFacts};
+use super::super::findings::Problem;
+use super::super::problem;
+use super::super::selection::Selected;
+use super::Case;
+use crate::reader::{Controller, Seen};
+use registry_client::PullAnswer;
+
+impl<'a> Case<'a> {
+    /// Kubelets compare hosts as they are written, and keys of credentials are in lower case.
+    pub(super) fn capitals(&self) -> Option<Problem> {
+        let host = host_of(self.text);
+        let lower = host.to_ascii_lowercase();
+        let is_public = self.heard.is_none() && matches!(self.anonymous, Some(PullAnswer::Pulls));
+        if host == lower || !self.tries.is_empty() || is_public {
+            return None;
+        }
+        let would_match = !self.facts.credentials(&self.text.replacen(host, &lower, 1)).is_empty();
+        (would_match || !self.asked.is_empty()).then(|| {
+            Problem::new(
+                "HostNotLowerCase",
+                format!("kubelets compare hosts as they are written and find no credential for {host}"),
+                format!("write the image's host in lower case, {lower}, and make the Pod again"),
+            )
+        })
+    }
+
+    /// Every entry for it is one that kubelets can make nothing of.
+    pub(super) fn without_password(&self) -> Option<Problem> {
+        let (Credential { secret, key, login }, answer) =
+            self.tries.iter().find(|(it, _)| it.login.password.is_empty() || it.login.is_not_utf8)?;
+        if !self.tries.iter().all(|(it, _)| it.login.password.is_empty() || it.login.is_not_utf8) {
+            return None;
+        }
+        let is_no = |answer: &Option<&PullAnswer>| {
+            matches!(answer, Some(PullAnswer::Refused(_) | PullAnswer::NotAllowed(_)))
+        };
+        // With an empty entry a public image is pulled as with none.
+        let is_anonymous = login.username.is_empty() && !login.is_not_utf8;
+        if is_anonymous && !is_no(answer) && self.meaning() != Some(Meaning::Credential) {
+            return None;
+        }
+        let entry = format!("the entry {key} of Secret {secret}");
+        let message = if login.is_not_utf8 {
+            format!("{entry} is not UTF-8, and container runtimes take nothing else")
+        } else if login.has_identity_token {
+            format!(
+                "{entry} has an identity token, which kubelets do not know: they show the user {:?} with an empty \
+                 password",
+                login.username
+            )
+        } else if login.username.is_empty() {
+            format!(
+                "{entry} is empty: what it stands for is in a credential store (credsStore) of the machine that it \
+                 was made on, and nodes do not have it"
+            )
+        } else {
+            format!("{entry} has the user {:?} and no password", login.username)
+        };
+        let to_do = format!("write a user name and a password for {} into Secret {secret}", self.host);
+        Some(Problem::new("CredentialWithoutPassword", message, to_do))
+    }
+
+    /// The first Secret of the Pod's list by which every pull fails.
+    pub(super) fn broken(&self) -> Option<(&'a str, &'a str)> {
+        self.facts.pod.references.iter().find_map(|name| match self.secret(name)?.content {
+            Content::Broken(ref why) => Some((name.as_str(), why.as_str())),
+            Content::Logins(_) | Content::Ignored(_) => None,
+        })
+    }
+
+    /// A Secret that was read and is there.
+    pub(super) fn secret(&self, name: &str) -> Option<&'a SecretFacts> {
+        self.facts.secrets.get(name)?.known()?.as_ref()
+    }
+
+    /// The ImagePullSecret whose Secret would be the Pod's: one that selects it before one that does not.
+    pub(super) fn best(&self) -> Option<(&'a AskedFor, &Selected)> {
+        let rank = |selected: &Selected| match selected {
+            Selected::Yes => 0,
+            Selected::Unknown(_) => 1,
+            Selected::No(_) => 2,
+        };
+        let best = self.asked.iter().min_by_key(|(_, selected)| rank(selected));
+        best.map(|(asked, selected)| (*asked, selected))
+    }
+
+    /// Why the Secret that is meant for it does not help; none when that is not known.
+    pub(super) fn missing(&self) -> Option<Problem> {
+        let (asked, selected) = self.best()?;
+        match selected {
+            Selected::No(problem) => return Some(problem.clone()),
+            Selected::Unknown(_) => return None,
+            Selected::Yes => {}
+        }
+        let secret = derived_secret_name(&asked.name);
+        let is_listed = self.facts.pod.references.contains(&secret);
+        // A reference to what does not exist would not help.
+        match self.facts.secrets.get(&secret)? {
+            Seen::Known(None) => {
+                if let Some(problem) = self.invalid() {
+                    return Some(problem);
+                }
+                if is_listed || self.is_away() {
+                    return Some(problem::secret_missing(self, asked, self.is_away()));
+                }
+            }
+            Seen::Known(Some(found)) if !found.is_for(self.text) => {
+                return Some(problem::secret_useless(self, asked, found, self.is_away()));
+            }
+            Seen::Known(Some(_)) => {}
+            Seen::Denied(_) | Seen::Failed(_) if is_listed => return None,
+            Seen::Denied(_) | Seen::Failed(_) => {}
+        }
+        (!is_listed).then(|| problem::not_listed(self.facts, asked, &secret))
+    }
+
+    /// What the controller says about the credential that is meant for it, when that is no good.
+    pub(super) fn invalid(&self) -> Option<Problem> {
+        let (asked, selected) = self.best()?;
+        let condition =
+            asked.conditions.iter().find(|it| it.type_ == "CredentialValid" && it.status == "False");
+        condition.filter(|_| *selected == Selected::Yes).map(|it| problem::credential_invalid(asked, it))
+    }
+
+    pub(super) fn is_away(&self) -> bool {
+        self.facts.controller == Seen::Known(Controller::Away)
+    }
+
+    /// Every credential that is shown is refused.
+    pub(super) fn refused(&self) -> Problem {
+        let managed = self.asked.iter().find_map(|(asked, _)| {
+            let secret = derived_secret_name(&asked.name);
+            let (_, answer) = self.tries.iter().find(|(credential, _)| credential.secret == secret)?;
+            Some((*asked, secret, *answer))
+        });
+        let Some((asked, secret, answer)) = managed else {
+            return self.refused_own();
+        };
+        if let Some(PullAnswer::NotAllowed(why)) = answer {
+            return Problem::new(
+                "NotAllowed",
+                format!("the credential of Secret {secret} is let in and may not pull: {why}"),
+                format!(
+                    "correct the image's name, or let the identity behind ImagePullSecret {} pull {} \
+                     (tcr:PullRepository)",
+                    asked.name,
+                    self.repository()
+                ),
+            );
+        }
+        if let Some(found) = self.secret(&secret)
+            && (!found.is_ours || found.edited_by.is_some())
+        {
+            return problem::secret_useless(self, asked, found, self.is_away());
+        }
+        if let Some(problem) = self.invalid() {
+            return problem;
+        }
+        let why = match answer {
+            Some(PullAnswer::Refused(why)) => why.as_str(),
+            _ => "the registry refused it when the kubelet pulled",
+        };
+        problem::credential_refused(asked, &secret, why, self.is_away())
+    }
+
+    /// Somebody's own credential is refused, and there is none of ours on the Pod.
+    fn refused_own(&self) -> Problem {
+        let own = self.tries.iter().map(|(credential, _)| credential.secret).collect::<Vec<_>>();
+        let mut own = own;
+        own.dedup();
+        let names = own.join(", ");
+        let message = format!("the registry refuses the credential of Secret {names}");
+        let correct = format!("correct the credential in Secret {names}");
+        match self.missing() {
+            // It would be the Pod's, had it not been for something.
+            Some(Problem { reason, message: ours, to_do, who })
+                if self.best().is_some_and(|(_, selected)| *selected == Selected::Yes) =>
+            {
+                Problem { reason, message: format!("{message}; {ours}"), to_do, who }
+            }
+            Some(Problem { message: ours, to_do, .. }) => Problem::new(
+                "CredentialRefused",
+                format!("{message}; {ours}"),
+                format!("{correct}; or {to_do}"),
+            ),
+            None => Problem::new("CredentialRefused", message, correct),
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! What the kubelet says about one image, and what follows from it whatever the registry answers from here.
+
+use super::super::conditions::Meaning;
+use super::super::facts::{Facts, ImageUse};
+use super::super::kubelet::{Heard, PullError, hear};
+use super::super::problem::{node, reach};
+use super::{Case, Conclusion, fails};
+use crate::explain::conditions;
+use crate::explain::findings::Verdict;
+
+impl Case<'_> {
+    /// What else decides about what was heard.
+    pub(super) fn meaning(&self) -> Option<Meaning> {
+        self.heard.as_ref()?.meaning()
+    }
+
+    /// The image is there, and by it the container does not start.
+    pub(super) fn is_of_start(&self) -> bool {
+        self.heard.as_ref().is_some_and(Heard::is_of_start)
+    }
+
+    /// What the node says, and neither a credential nor an answer of the registry changes.
+    pub(super) fn node_says(&self) -> Option<Conclusion> {
+        let heard = self.heard.as_ref()?;
+        let condition = match heard.error {
+            PullError::Known(condition) => condition,
+            PullError::BackOff => return None,
+            PullError::Unknown => {
+                return Some((Verdict::Unknown, Some(node::unknown_words(self, heard)), Vec::new()));
+            }
+        };
+        let is_of_proxy = condition.reason != "ProxyFailed" && reach::is_of_proxy(self, heard);
+        if let Some(proxy) = conditions::all().find(|it| it.reason == "ProxyFailed" && is_of_proxy) {
+            return Some(fails(node::condition(self, proxy, heard)));
+        }
+        if condition.reason != "ProxyFailed" && reach::is_beside(self, heard) {
+            return Some(fails(reach::cannot_reach(self, condition, heard)));
+        }
+        let elsewhere = heard.host.as_deref().filter(|host| !self.is_registry(host));
+        match (condition.meaning, elsewhere) {
+            (Meaning::Final | Meaning::Start, _) => Some(fails(node::condition(self, condition, heard))),
+            (Meaning::Network | Meaning::Certificate, Some(host)) => {
+                Some(fails(reach::other_host(self, host, heard)))
+            }
+            // A token service may have a host of its own: its refusal is about the credential.
+            (Meaning::Credential | Meaning::NotFound, Some(host)) => {
+                (heard.is_of_layer || heard.is_mirror).then(|| fails(reach::other_host(self, host, heard)))
+            }
+            _ if self.tries.is_empty() => None,
+            _ => self.unreached().map(fails),
+        }
+    }
+
+    pub(in super::super) fn is_registry(&self, host: &str) -> bool {
+        let name = |host: &str| host.strip_suffix(":443").unwrap_or(host).to_owned();
+        let own = name(&self.host);
+        name(host) == own
+            || (own == "docker.io" && matches!(host, "registry-1.docker.io" | "index.docker.io"))
+    }
+}
+
+/// What the kubelet's last pull failed by, while it waits to try again; or by what of the image a container does not
+/// start.
+pub(super) fn heard(image: &str, used: &[&ImageUse], facts: &Facts) -> Option<Heard> {
+    if let Some(heard) = used.iter().find_map(|it| not_started(image, it)) {
+        return Some(heard);
+    }
+    let waiting = used.iter().filter_map(|it| it.waits_for_pull());
+    let waiting: Vec<Heard> =
+        waiting.map(|(reason, message)| hear(&format!("{reason}: {message}"), image)).collect();
+    // Nothing waits for a volume but the Pod as a whole.
+    let is_volume = used.iter().any(|it| !it.is_there && it.user.starts_with("volume "));
+    if waiting.is_empty() && !is_volume {
+        return None;
+    }
+    if let Some(said) = waiting.iter().find(|it| it.error != PullError::BackOff) {
+        return Some(said.clone());
+    }
+    let events = facts.events.known().map(Vec::as_slice).unwrap_or_default();
+    let failed = events.iter().filter(|it| it.reason == "Failed" && it.message.contains(image));
+    let said = failed.map(|it| hear(&it.message, image)).find(|it| it.error != PullError::BackOff);
+    said.or_else(|| waiting.into_iter().next())
+}
+
+/// Why a container does not start, where that is the image's or the disk's doing.
+fn not_started(image: &str, used: &ImageUse) -> Option<Heard> {
+    let told = used.waits_after_pull().into_iter().chain(&used.ended);
+    told.map(|(reason, message)| hear(&format!("{reason}: {message}"), image)).find(Heard::is_of_start)
+}
+
+/// What keeps containers from running whose images are there.
+pub(super) fn does_not_start(used: &[&ImageUse]) -> Vec<String> {
+    let notes = used.iter().filter(|it| not_started("", it).is_none()).filter_map(|it| {
+        let (reason, message) = it.waits_after_pull()?;
+        let message = message.chars().take(300).collect::<String>();
+        Some(format!(
+            "{} does not run, for another reason than its image's pull: {reason}: {message}",
+            it.user
+        ))
+    });
+    notes.collect()
+}
+
+impl Heard {
+    fn is_of_start(&self) -> bool {
+        self.meaning() == Some(Meaning::Start)
+            || self.condition().is_some_and(|it| matches!(it.reason, "NodeDiskFull" | "NodeDiskBroken"))
+    }
+}

@@ -1,0 +1,189 @@
+//! What is said about a host that the node does not reach, does not trust, or that is not the one meant.
+
+use std::net::IpAddr;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition as Status;
+use tcr::names::SYSTEM_NAMESPACE;
+
+use super::super::conditions::{Condition, Meaning};
+use super::super::facts::AskedFor;
+use super::super::findings::{Problem, Who};
+use super::super::image::Case;
+use super::super::kubelet::Heard;
+use super::node::{asked_host, name, to_do};
+
+/// A host that is not the registry.
+pub(in super::super) fn other_host(case: &Case<'_>, host: &str, heard: &Heard) -> Problem {
+    let (node, words) = (name(case.facts), &heard.words);
+    let asked = asked_host(case, heard);
+    let (reason, says, to_do) = match (heard.meaning(), heard.condition()) {
+        (Some(Meaning::Network), Some(condition)) => (
+            if heard.is_of_layer { "StorageUnreachable" } else { "OtherHostUnreachable" },
+            format!("does not reach {asked} for {}", condition.cause),
+            to_do(case, condition, heard),
+        ),
+        (Some(Meaning::Certificate), Some(condition)) => (
+            condition.reason,
+            format!("does not trust {asked} for {}", condition.cause),
+            to_do(case, condition, heard),
+        ),
+        _ if heard.is_mirror => (
+            "MirrorRefused",
+            format!("is refused by {asked} or does not find the image there"),
+            Who::Platform.asks(&format!(
+                "correct the mirror {host} in the node's hosts.toml (its own credential, what it holds), or take it out"
+            )),
+        ),
+        _ => (
+            "StorageRefused",
+            format!("is refused by {asked}"),
+            Who::Platform.asks(&format!(
+                "see why {host} refuses it (the clock of {node}, a policy of the bucket, a proxy that changes the URL): \
+                 the registry's credential is not the cause"
+            )),
+        ),
+    };
+    Problem::new(reason, format!("{node} {}: {words}", says.trim_end_matches(',')), to_do).of(Who::Platform)
+}
+
+/// The node does not trust the registry.
+pub(in super::super) fn certificate(case: &Case<'_>, condition: &Condition, heard: &Heard) -> Problem {
+    let (node, host) = (name(case.facts), &case.host);
+    let message =
+        format!("{node} does not trust the certificate of {host}: {}: {}", condition.cause, heard.words);
+    Problem::new(condition.reason, message, to_do(case, condition, heard)).of(Who::Platform)
+}
+
+/// The node does not reach the registry.
+pub(in super::super) fn cannot_reach(case: &Case<'_>, condition: &Condition, heard: &Heard) -> Problem {
+    let (node, host) = (name(case.facts), &case.host);
+    let message = format!("{node} does not reach {host}");
+    let said = format!("{}: {}", condition.cause.replace("{host}", host), heard.words);
+    let problem = match private_link(case) {
+        None => Problem::new(
+            "RegistryUnreachable",
+            format!("{message}: {said}"),
+            Who::Platform.asks(&without_link(case, condition, heard)),
+        ),
+        Some((asked, link)) => {
+            let problem = over_link(case, asked, link, heard, &message);
+            Problem { message: format!("{}; {said}", problem.message), ..problem }
+        }
+    };
+    problem.of(Who::Platform)
+}
+
+/// What to do where nobody asked for a private link.
+fn without_link(case: &Case<'_>, condition: &Condition, heard: &Heard) -> String {
+    let host = &case.host;
+    let is_public = heard.dialled.is_none_or(|it| is_public(it.ip()));
+    match case.asked.first() {
+        Some((asked, _)) if asked.spec.tcr.is_some() && is_public => format!(
+            "resolve {host} to the private link (spec.tcr.privateNetwork.resolve of ImagePullSecret {}), or allow the \
+             nodes' addresses in the instance's public access",
+            asked.name
+        ),
+        _ => condition.to_do.replace("{host}", host).replace("{registry}", host),
+    }
+}
+
+fn over_link(case: &Case<'_>, asked: &AskedFor, link: &Status, heard: &Heard, message: &str) -> Problem {
+    let (node, host) = (name(case.facts), &case.host);
+    let answer =
+        "let the nodes reach the link's address, port 443: its security group, routes, network policies";
+    if link.status == "False" {
+        return Problem::new(
+            "PrivateLinkDown",
+            format!("{message}: its private link is not up ({}): {}", link.reason, link.message),
+            Who::Platform.asks(&format!("mend the private link: {}", link.message)),
+        );
+    }
+    match &asked.nodes {
+        Some(nodes) if nodes.withholding > 0 => Problem::new(
+            "PrivateLinkSilent",
+            format!("{message}: on {} nodes the private link's address does not answer", nodes.withholding),
+            Who::Platform.asks(answer),
+        ),
+        Some(nodes) if nodes.current < nodes.desired => Problem::new(
+            "NodesBehind",
+            format!(
+                "{message}: {} of {} nodes have the entries for their hosts file",
+                nodes.current, nodes.desired
+            ),
+            Who::Platform.asks(&format!(
+                "see why hosts-updater on {node} is behind: kubectl -n {SYSTEM_NAMESPACE} get pods -o wide -l \
+                 app.kubernetes.io/component=hosts-updater"
+            )),
+        ),
+        _ if is_beside_link(heard, link) => {
+            let dialled = heard.dialled.map_or("asked a name server".to_owned(), |it| format!("dialled {}", it.ip()));
+            Problem::new(
+                "HostsFileNotUsed",
+                format!(
+                    "{message}: it {dialled}, though the private link is up and every node has the entry ({})",
+                    link.message
+                ),
+                Who::Platform.asks(&format!(
+                    "see why {node} does not use its hosts file for {host}: files before dns in /etc/nsswitch.conf, a \
+                     proxy of the container runtime, another line for {host}"
+                )),
+            )
+        }
+        _ => Problem::new(
+            "PrivateLinkSilent",
+            format!("{message}, though it resolves it to the private link: {}", link.message),
+            Who::Platform.asks(answer),
+        ),
+    }
+}
+
+/// Whether the node looked for the registry elsewhere than at the private link that is up for it.
+pub(in super::super) fn is_beside(case: &Case<'_>, heard: &Heard) -> bool {
+    let is_registry = heard.host.as_deref().is_none_or(|host| case.is_registry(host));
+    is_registry
+        && !heard.is_mirror
+        && private_link(case).is_some_and(|(_, link)| link.status == "True" && is_beside_link(heard, link))
+}
+
+/// Whether what was dialled is of another port than the registry's: a proxy.
+pub(in super::super) fn is_of_proxy(case: &Case<'_>, heard: &Heard) -> bool {
+    let Some(host) = heard.host.as_deref().filter(|host| case.is_registry(host)) else { return false };
+    let port = host.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(443);
+    // Without TLS the port is another one.
+    heard.dialled.is_some_and(|it| it.port() != port && it.port() != 80)
+}
+
+fn is_beside_link(heard: &Heard, link: &Status) -> bool {
+    // What the link no longer is stands there too.
+    let is = link.message.split("no longer to").next().unwrap_or_default();
+    let addresses = is.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';'));
+    let addresses: Vec<IpAddr> = addresses.filter_map(|it| it.parse().ok()).collect();
+    match heard.dialled {
+        Some(dialled) if addresses.is_empty() => is_public(dialled.ip()),
+        Some(dialled) => !addresses.contains(&dialled.ip()),
+        None => heard.condition().is_some_and(|it| matches!(it.reason, "NameUnknown" | "NameServerFailed")),
+    }
+}
+
+fn private_link<'a>(case: &Case<'a>) -> Option<(&'a AskedFor, &'a Status)> {
+    case.asked.iter().find_map(|(asked, _)| {
+        let link = asked.conditions.iter().find(|it| it.type_ == "PrivateLink")?;
+        Some((*asked, link))
+    })
+}
+
+/// Whether an address is one of the internet's, so that no private link has it.
+fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(it) => {
+            let shared =
+                it.octets().first() == Some(&100) && it.octets().get(1).is_some_and(|it| it & 0xC0 == 64);
+            !(it.is_private() || it.is_loopback() || it.is_link_local() || it.is_unspecified() || shared)
+        }
+        IpAddr::V6(it) => {
+            !(it.is_loopback()
+                || it.is_unspecified()
+                || it.segments().first().is_some_and(|it| it & 0xFE00 == 0xFC00))
+        }
+    }
+}

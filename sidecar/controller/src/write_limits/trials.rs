@@ -1,0 +1,118 @@
+//! For each kind one write that its policy refuses and RBAC allows, as a dry run.
+
+use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod, Secret, ServiceAccount};
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use kube::core::{NamespaceResourceScope, ObjectMeta, Status};
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use tcr::names::{CONTROLLER_SERVICE_ACCOUNT, HOSTS_UPDATER, SYSTEM_NAMESPACE, VALIDATING_WEBHOOK};
+use tcr::write_limits::Kind;
+
+use custom_resource::ImagePullSecret;
+use kubernetes::api_error::{ApiError, within};
+
+use super::DEADLINE;
+
+/// What is tried to be written: an object or an annotation that nobody has.
+const TRIAL: &str = "tcr-assistant-write-limits-trial";
+
+/// Tries what is forbidden.
+pub(super) struct Trials {
+    client: Client,
+}
+
+impl Trials {
+    pub(super) fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// Tries to write what the policy of `kind` refuses. Where there is no object to try it on, that is an answer as from
+    /// the API server: not found.
+    pub(super) async fn forbidden(&self, kind: Kind) -> Result<(), ApiError> {
+        match kind {
+            Kind::Secrets => {
+                let metadata = ObjectMeta { name: Some(TRIAL.to_owned()), ..ObjectMeta::default() };
+                let type_ = Some("Opaque".to_owned());
+                self.create(&Secret { metadata, type_, ..Secret::default() }).await
+            }
+            Kind::ConfigMaps => {
+                let metadata = ObjectMeta { name: Some(TRIAL.to_owned()), ..ObjectMeta::default() };
+                self.create(&ConfigMap { metadata, ..ConfigMap::default() }).await
+            }
+            Kind::ServiceAccounts => {
+                annotate(&self.of_system::<ServiceAccount>(), CONTROLLER_SERVICE_ACCOUNT).await
+            }
+            Kind::Webhooks => {
+                let webhooks: Api<ValidatingWebhookConfiguration> = Api::all(self.client.clone());
+                annotate(&webhooks, VALIDATING_WEBHOOK).await
+            }
+            Kind::Pods => {
+                let pods = self.of_system::<Pod>();
+                annotate(&pods, &first(&pods).await?).await
+            }
+            Kind::Nodes => {
+                annotate(&Api::<Node>::all(self.client.clone()), &self.node_of_an_agent().await?).await
+            }
+            Kind::ImagePullSecrets => {
+                let objects: Api<ImagePullSecret> = Api::all(self.client.clone());
+                annotate(&objects, &first(&objects).await?).await
+            }
+        }
+    }
+
+    /// Nodes cannot be listed, and each has an agent.
+    async fn node_of_an_agent(&self) -> Result<String, ApiError> {
+        let agents =
+            ListParams::default().labels(&format!("app.kubernetes.io/component={HOSTS_UPDATER}")).limit(5);
+        let found = within(DEADLINE, self.of_system::<Pod>().list(&agents)).await?;
+        let mut nodes = found.items.into_iter().filter_map(|pod| pod.spec?.node_name);
+        nodes.next().ok_or_else(nothing)
+    }
+
+    fn of_system<K>(&self) -> Api<K>
+    where
+        K: Resource<Scope = NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        Api::namespaced(self.client.clone(), SYSTEM_NAMESPACE)
+    }
+
+    async fn create<K>(&self, object: &K) -> Result<(), ApiError>
+    where
+        K: Resource<Scope = NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + DeserializeOwned
+            + serde::Serialize,
+        K::DynamicType: Default,
+    {
+        let dry = PostParams { dry_run: true, ..PostParams::default() };
+        within(DEADLINE, self.of_system::<K>().create(&dry, object)).await.map(drop)
+    }
+}
+
+async fn annotate<K>(api: &Api<K>, name: &str) -> Result<(), ApiError>
+where
+    K: Clone + DeserializeOwned + std::fmt::Debug,
+{
+    let patch = Patch::Merge(json!({"metadata": {"annotations": {TRIAL: "true"}}}));
+    let dry = PatchParams { dry_run: true, ..PatchParams::default() };
+    within(DEADLINE, api.patch_metadata(name, &dry, &patch)).await.map(drop)
+}
+
+/// The name of some object. By metadata: what somebody else has in it may be large.
+async fn first<K>(api: &Api<K>) -> Result<String, ApiError>
+where
+    K: Clone + DeserializeOwned + std::fmt::Debug,
+{
+    let found = within(DEADLINE, api.list_metadata(&ListParams::default().limit(1))).await?;
+    found.items.into_iter().find_map(|object| object.metadata.name).ok_or_else(nothing)
+}
+
+/// As the API server says it.
+fn nothing() -> ApiError {
+    let status = Status { code: 404, reason: "NotFound".to_owned(), ..Status::default() };
+    ApiError::Refused(status.boxed())
+}
