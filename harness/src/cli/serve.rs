@@ -18,7 +18,7 @@ use crate::metadata::Metadata;
 use crate::policies_file::{self, Served};
 use crate::serve::certificate::Source;
 use crate::serve::{OnHostFailure, Reviewer, ServeOptions, ServedPolicy, most_reviews, serve};
-use crate::{Host, HostOptions, ModuleCache, Policy};
+use crate::{DEFAULT_MEMORY_LIMIT_MIB, Host, HostOptions, ModuleCache, Policy};
 
 const EXAMPLES: &str = "\
 Endpoints: POST /validate/ID, /validate_raw/ID and /audit/ID; on the readiness port, over plain HTTP, GET /readiness
@@ -120,8 +120,8 @@ pub struct Serve {
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     drain_delay: u64,
 
-    /// How much memory each review may use, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=4096))]
+    /// How much memory each review may use, in MiB; what is not used costs nothing
+    #[arg(long, value_name = "MIB", default_value_t = DEFAULT_MEMORY_LIMIT_MIB, value_parser = clap::value_parser!(u64).range(1..=4096))]
     memory_limit_mib: u64,
 
     /// Serve without the policies that cannot be prepared; their reviews get no verdict
