@@ -33,8 +33,8 @@ so that the webhook's failurePolicy decides. A policy in monitor mode admits in 
 Reading Kubernetes objects (contextAwareResources in the policies file) takes the API server of KUBECONFIG,
 ~/.kube/config, or the Pod around, with what its ServiceAccount may read.
 
-On SIGTERM the readiness says no at once, reviews are answered for --drain-delay more, what was begun is finished,
-and the exit code is 0. A second signal ends it at once.
+On SIGTERM the readiness says no at once, reviews are answered for --drain-delay more, each answer being the last of its
+connection, what was begun is finished, and the exit code is 0. A second signal ends it at once.
 
 Examples:
   harness serve --policies policies.yml --cert-file tls.crt --key-file tls.key

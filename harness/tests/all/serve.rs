@@ -164,6 +164,25 @@ async fn told_to_end_it_is_no_longer_ready_and_finishes_what_it_began() {
 }
 
 #[tokio::test]
+async fn while_it_ends_each_answer_is_the_last_of_its_connection() {
+    let workspace = workspace();
+    let server = Server::ready(&workspace, POLICIES, &["--drain-delay=5"]);
+    let client = Client::new();
+    let url = format!("http://127.0.0.1:{}/validate/adding", server.reviews);
+    let connection = async || {
+        let request = client.post(&url).header("content-type", "application/json").body(REVIEW);
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        answer.headers().get("connection").map(|value| value.to_str().unwrap().to_owned())
+    };
+    assert_eq!(connection().await, None);
+    server.signal();
+    server.told("told to end: no longer ready, still answering");
+    assert_eq!(connection().await.as_deref(), Some("close"), "on the connection of before");
+    assert_eq!(connection().await.as_deref(), Some("close"), "and on a new one");
+}
+
+#[tokio::test]
 async fn a_certificate_is_replaced_without_a_failed_request() {
     let workspace = workspace();
     let made = || {
