@@ -113,6 +113,12 @@ impl Samples<'_> {
         self.put("", labels, None, value);
     }
 
+    /// A value whose labels are what [`series`] makes of them.
+    pub fn series(&mut self, series: &str, value: impl Display) {
+        let Self { text, name } = self;
+        let _ = writeln!(text, "{name}{{{series}}} {value}");
+    }
+
     /// The buckets, sum and count of a histogram: `at_most` says for each bound how many values are at most that
     /// large.
     pub fn buckets(
@@ -134,23 +140,34 @@ impl Samples<'_> {
         let Self { text, name } = self;
         text.push_str(name);
         text.push_str(suffix);
-        let mut before = '{';
-        for (label, value) in labels {
-            text.push(before);
-            text.push_str(label);
-            text.push_str("=\"");
-            escape(value, &[('\\', "\\\\"), ('"', "\\\""), ('\n', "\\n")], text);
-            text.push('"');
-            before = ',';
-        }
-        if let Some(bound) = bound {
-            let _ = write!(text, "{before}le=\"{bound}\"");
-            before = ',';
-        }
-        if before == ',' {
+        if !labels.is_empty() || bound.is_some() {
+            text.push('{');
+            put_labels(labels, text);
+            if let Some(bound) = bound {
+                let _ = write!(text, "{}le=\"{bound}\"", if labels.is_empty() { "" } else { "," });
+            }
             text.push('}');
         }
         let _ = writeln!(text, " {value}");
+    }
+}
+
+/// Labels as they stand between a sample's braces: the key under which a sample is counted.
+pub fn series(labels: Labels<'_>) -> String {
+    let mut text = String::new();
+    put_labels(labels, &mut text);
+    text
+}
+
+fn put_labels(labels: Labels<'_>, text: &mut String) {
+    for (index, (label, value)) in labels.iter().enumerate() {
+        if index > 0 {
+            text.push(',');
+        }
+        text.push_str(label);
+        text.push_str("=\"");
+        escape(value, &[('\\', "\\\\"), ('"', "\\\""), ('\n', "\\n")], text);
+        text.push('"');
     }
 }
 

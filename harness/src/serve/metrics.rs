@@ -1,11 +1,21 @@
 //! Numbers for `/metrics`, in Prometheus' text format, under policy-server's names.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use tcr::exposition::{self, Exposition, Metric};
+
 /// Upper bounds of the latency's buckets, in milliseconds. An evaluation takes well under one.
+/// Reviews by what came of them.
+pub const EVALUATIONS: Metric =
+    Metric::counter("kubewarden_policy_evaluations_total", "Evaluations, by the policy's own verdict.");
+/// How long they took.
+pub const LATENCY: Metric = Metric::histogram(
+    "kubewarden_policy_evaluation_latency_milliseconds",
+    "From a review's arrival to its answer.",
+);
+
 const BUCKETS: [f64; 12] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 50.0, 250.0, 1000.0, 5000.0];
 /// Sets of labels that are counted: more than known words make.
 const MOST_SERIES: usize = 2000;
@@ -125,26 +135,23 @@ struct Latency {
 impl Metrics {
     /// One evaluation, from the review's arrival to its answer.
     pub(super) fn evaluated(&self, labels: &Labels<'_>, took: Duration) {
-        let policy = format!("policy_name={}", quoted(labels.policy));
-        let mut series = format!(
-            "{policy},policy_mode=\"{}\",resource_kind={},resource_request_operation={},request_origin=\"{}\",\
-             accepted=\"{}\",mutated=\"{}\"",
-            labels.mode,
-            quoted(labels.kind),
-            quoted(labels.operation),
-            labels.origin,
-            labels.accepted,
-            labels.mutated,
-        );
-        if let Some(code) = labels.error_code {
-            // Writing to a String does not fail.
-            let _ = write!(series, ",error_code=\"{code}\"");
-        }
+        let code = labels.error_code.map(|code| code.to_string());
+        let pairs = [
+            ("policy_name", labels.policy),
+            ("policy_mode", labels.mode),
+            ("resource_kind", labels.kind),
+            ("resource_request_operation", labels.operation),
+            ("request_origin", labels.origin),
+            ("accepted", if labels.accepted { "true" } else { "false" }),
+            ("mutated", if labels.mutated { "true" } else { "false" }),
+            ("error_code", code.as_deref().unwrap_or_default()),
+        ];
+        let series = exposition::series(if code.is_some() { &pairs } else { &pairs[..pairs.len() - 1] });
         let mut numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if numbers.evaluations.len() < MOST_SERIES || numbers.evaluations.contains_key(&series) {
             *numbers.evaluations.entry(series).or_default() += 1;
         }
-        let latency = numbers.latencies.entry(policy).or_default();
+        let latency = numbers.latencies.entry(labels.policy.to_owned()).or_default();
         let milliseconds = took.as_secs_f64() * 1000.0;
         latency.count += 1;
         latency.sum += milliseconds;
@@ -156,34 +163,18 @@ impl Metrics {
     /// The text.
     pub(super) fn text(&self) -> String {
         let numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut text = String::from(
-            "# HELP kubewarden_policy_evaluations_total Evaluations, by the policy's own verdict.\n\
-             # TYPE kubewarden_policy_evaluations_total counter\n",
-        );
+        let mut text = Exposition::default();
+        let mut evaluations = text.metric(&EVALUATIONS);
         for (series, count) in &numbers.evaluations {
-            // Writing to a String does not fail.
-            let _ = writeln!(text, "kubewarden_policy_evaluations_total{{{series}}} {count}");
+            evaluations.series(series, count);
         }
-        let name = "kubewarden_policy_evaluation_latency_milliseconds";
-        text.push_str(&format!(
-            "# HELP {name} From a review's arrival to its answer.\n# TYPE {name} histogram\n"
-        ));
+        let mut latencies = text.metric(&LATENCY);
         for (policy, latency) in &numbers.latencies {
-            for (bound, count) in BUCKETS.iter().zip(latency.buckets) {
-                let _ = writeln!(text, "{name}_bucket{{{policy},le=\"{bound}\"}} {count}");
-            }
-            let Latency { count, sum, .. } = latency;
-            let _ = writeln!(text, "{name}_bucket{{{policy},le=\"+Inf\"}} {count}");
-            let _ = writeln!(text, "{name}_sum{{{policy}}} {sum}\n{name}_count{{{policy}}} {count}");
+            let at_most = BUCKETS.into_iter().zip(latency.buckets);
+            latencies.buckets(&[("policy_name", policy)], at_most, latency.sum, latency.count);
         }
-        text
+        text.into_text()
     }
-}
-
-/// A label's value, as the format wants it.
-fn quoted(value: &str) -> String {
-    let escaped = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-    format!("\"{escaped}\"")
 }
 
 #[cfg(test)]

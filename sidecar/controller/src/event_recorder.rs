@@ -31,7 +31,7 @@ impl EventRecorder {
                 let (reference, event) = written(event);
                 if let Err(error) = recorder.publish(&event, &reference).await {
                     let error = kubernetes::api_error::ApiError::from(error);
-                    tracing::warn!(reason = event.reason, %error, "cannot write an Event");
+                    tracing::warn!(reason = event.reason.as_str(), %error, "cannot write an Event");
                 }
             }
         });
@@ -43,7 +43,7 @@ impl EventRecorder {
         let Event { warning, reason, message, .. } = &event;
         if *warning {
             let regarding = regarding(&event.regarding);
-            tracing::warn!(regarding, reason, message, "an Event is published");
+            tracing::warn!(regarding, reason = reason.as_str(), message, "an Event is published");
         }
         if self.sender.try_send(event).is_err() {
             tracing::warn!("too many Events at once; one is left out");
@@ -87,7 +87,7 @@ fn written(event: Event) -> (ObjectReference, events::Event) {
     };
     let event = events::Event {
         type_: if warning { EventType::Warning } else { EventType::Normal },
-        reason: reason.to_owned(),
+        reason: reason.as_str().to_owned(),
         note: Some(shortened(message, LONGEST_NOTE)),
         action: action.to_owned(),
         secondary: None,

@@ -1,5 +1,6 @@
 //! Keeps the ConfigMap `updater-config`: asks the cloud for private links and writes the entries.
 
+use custom_resource::condition::ConditionReason;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -168,7 +169,7 @@ impl Poller {
                 for (_, link) in &mut links {
                     *link = Some(Link {
                         is_up: false,
-                        reason: "WriteFailed",
+                        reason: ConditionReason::WriteFailed,
                         message: format!("cannot write {UPDATER_CONFIG}: {error}"),
                     });
                 }
@@ -191,13 +192,13 @@ impl Poller {
         let unknown = |hosts| Resolved { hosts, fact: Fact::Unknown, when_down: *when_link_down };
         let Some(public) = &request.public_domain else {
             let message = format!("the domain of {instance_id} is known once it has a credential");
-            return (down("Pending", message), unknown(Vec::new()));
+            return (down(ConditionReason::Pending, message), unknown(Vec::new()));
         };
         let mut hosts = match domains::hosts(domains, public, &self.settings.allowed_roots) {
             Ok(hosts) => hosts.into_iter().collect::<Vec<_>>(),
             Err(error) => {
                 return (
-                    down("InvalidDomain", format!("spec.tcr.privateNetwork.domains: {error}")),
+                    down(ConditionReason::InvalidDomain, format!("spec.tcr.privateNetwork.domains: {error}")),
                     unknown(Vec::new()),
                 );
             }
@@ -209,14 +210,14 @@ impl Poller {
                 Err(why) => {
                     let message =
                         format!("spec.tcr.privateNetwork.vpcId: set it to the VPC of the nodes; {why}");
-                    return (down("VpcUnknown", message), unknown(hosts));
+                    return (down(ConditionReason::VpcUnknown, message), unknown(hosts));
                 }
             },
         };
         let cloud = self.settings.cloud.clone();
         let fact = match cloud.internal_endpoints(region, instance_id).await {
             Ok(links) => private_link::fact(&links, &vpc_id),
-            Err(error) => return (down("CloudFailed", error.to_string()), unknown(hosts)),
+            Err(error) => return (down(ConditionReason::CloudFailed, error.to_string()), unknown(hosts)),
         };
         let vpc_domain = public.vpc();
         let is_ours = |host: &RegistryHost| host == public || Some(host) == vpc_domain.as_ref();
@@ -224,7 +225,7 @@ impl Poller {
         if hosts.iter().any(|host| !is_ours(host)) {
             let own = match cloud.customized_domains(region, instance_id).await {
                 Ok(own) => own,
-                Err(error) => return (down("CloudFailed", error.to_string()), unknown(hosts)),
+                Err(error) => return (down(ConditionReason::CloudFailed, error.to_string()), unknown(hosts)),
             };
             hosts.retain(|host| match own.get(host.name()) {
                 _ if is_ours(host) => true,

@@ -220,7 +220,7 @@ impl Runtime {
     fn note(&mut self, key: &Key, event: &CredentialEvent) {
         match event {
             CredentialEvent::Happened { reason, message } => {
-                tracing::info!(credential = %key, reason, message, "news of a credential");
+                tracing::info!(credential = %key, reason = reason.as_str(), message, "news of a credential");
             }
             CredentialEvent::Ended => drop(self.keepers.remove(&key.secret_name())),
             _ => {}

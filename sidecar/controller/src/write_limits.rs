@@ -21,7 +21,8 @@ mod trials;
 
 use trials::Trials;
 
-const WRITE_LIMITS: Metric = Metric::gauge(
+/// Whether policies hold the controller's writes to what it writes.
+pub const WRITE_LIMITS: Metric = Metric::gauge(
     "tcr_assistant_write_limits",
     "Whether a policy holds writes of the kind to what is written.",
 );

@@ -1,6 +1,7 @@
 //! What the users of a credential are told by who keeps it.
 
 use super::plan::Held;
+use custom_resource::condition::{ConditionReason, EventReason};
 
 /// What a keeper tells.
 #[derive(Clone, Debug)]
@@ -19,8 +20,8 @@ pub enum CredentialEvent {
     },
     /// Something stands in the way. A credential that was told of stays good.
     Failing {
-        /// A word for the condition.
-        reason: &'static str,
+        /// That of the condition.
+        reason: ConditionReason,
         /// A sentence.
         message: String,
     },
@@ -28,8 +29,8 @@ pub enum CredentialEvent {
     Recovered,
     /// For an Event on every user.
     Happened {
-        /// A word.
-        reason: &'static str,
+        /// Why, in one word.
+        reason: EventReason,
         /// A sentence.
         message: String,
     },

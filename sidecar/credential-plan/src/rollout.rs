@@ -13,6 +13,7 @@
 //! let in unless the condition says otherwise, and one that waited goes on waiting until the time that the status
 //! names. A refusal is remembered too.
 
+use custom_resource::condition::{ConditionReason, ConditionType};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -29,10 +30,6 @@ pub const ASK_REFUSED: SignedDuration = SignedDuration::from_secs(60);
 pub const ASK_AGAIN: (SignedDuration, SignedDuration) =
     (SignedDuration::from_secs(5), SignedDuration::from_secs(60));
 
-/// The reason of the condition while no registry has given a verdict on what is distributed.
-pub const UNVERIFIED: &str = "Unverified";
-/// The reason of the condition when the registry refuses what is distributed.
-pub const CREDENTIAL_REFUSED: &str = "CredentialRefused";
 /// How its messages begin and end, and what is between is the registry's.
 const NO_VERDICT: &str = "the registry has given no verdict on the credential, which is distributed: ";
 const CORRECT_IT: &str = ": correct spec.docker, or make its credential valid again";
@@ -125,7 +122,7 @@ pub struct Standing {
     /// Of what is distributed: whether it works; none when that is not known.
     pub is_valid: Option<bool>,
     /// A word.
-    pub reason: &'static str,
+    pub reason: ConditionReason,
     /// A sentence.
     pub message: String,
 }
@@ -133,16 +130,20 @@ pub struct Standing {
 impl Recorded {
     /// What the status says.
     pub fn of(status: &ImagePullSecretStatus) -> Self {
-        let condition = |kind: &str| status.conditions.iter().find(|it| it.type_ == kind);
+        let condition = |kind: ConditionType| status.conditions.iter().find(|it| it.type_ == kind.as_str());
         let pending = status.pending_credential.clone();
-        let Some(valid) = condition("CredentialValid") else { return Self { pending, ..Self::default() } };
-        let answer = match (valid.status.as_str(), valid.reason.as_str()) {
-            ("True", _) => Answer::LetIn { can_push: condition("CanPush").map(|it| it.status == "True") },
-            ("Unknown", UNVERIFIED) => Answer::Nothing {
+        let Some(valid) = condition(ConditionType::CredentialValid) else {
+            return Self { pending, ..Self::default() };
+        };
+        let answer = match (valid.status.as_str(), ConditionReason::of(&valid.reason)) {
+            ("True", _) => {
+                Answer::LetIn { can_push: condition(ConditionType::CanPush).map(|it| it.status == "True") }
+            }
+            ("Unknown", Some(ConditionReason::Unverified)) => Answer::Nothing {
                 reason: valid.message.strip_prefix(NO_VERDICT).map(str::to_owned),
                 may_be_good: false,
             },
-            ("False", CREDENTIAL_REFUSED) => {
+            ("False", Some(ConditionReason::CredentialRefused)) => {
                 let reason = valid.message.strip_suffix(CORRECT_IT).unwrap_or(&valid.message);
                 Answer::Refused { reason: reason.to_owned() }
             }
@@ -383,13 +384,15 @@ impl Rollout {
 
 impl Answer {
     /// About a login that is distributed.
-    fn explained(&self) -> (&'static str, String) {
+    fn explained(&self) -> (ConditionReason, String) {
         match self {
-            Self::LetIn { .. } => ("Valid", "there is a credential".to_owned()),
-            Self::Refused { reason } => (CREDENTIAL_REFUSED, format!("{reason}{CORRECT_IT}")),
-            Self::Nothing { reason: Some(reason), .. } => (UNVERIFIED, format!("{NO_VERDICT}{reason}")),
+            Self::LetIn { .. } => (ConditionReason::Valid, "there is a credential".to_owned()),
+            Self::Refused { reason } => (ConditionReason::CredentialRefused, format!("{reason}{CORRECT_IT}")),
+            Self::Nothing { reason: Some(reason), .. } => {
+                (ConditionReason::Unverified, format!("{NO_VERDICT}{reason}"))
+            }
             Self::Nothing { reason: None, .. } => {
-                (UNVERIFIED, "the registry is being asked about the credential".to_owned())
+                (ConditionReason::Unverified, "the registry is being asked about the credential".to_owned())
             }
         }
     }
@@ -401,12 +404,12 @@ impl Next {
         self.until <= now && self.login.failures > 0
     }
 
-    fn explained(&self) -> (&'static str, String) {
+    fn explained(&self) -> (ConditionReason, String) {
         let why = match &self.login.answer {
             Answer::Refused { reason } => {
                 let message =
                     format!("{reason}; the credential before it stays distributed: correct the new one");
-                return ("SuccessorRefused", message);
+                return (ConditionReason::SuccessorRefused, message);
             }
             Answer::Nothing { reason: Some(reason), .. } => format!(": {reason}"),
             Answer::Nothing { reason: None, .. } | Answer::LetIn { .. } => String::new(),
@@ -416,7 +419,7 @@ impl Next {
             "the new credential waits for its registry's verdict, until {until} at the latest; the one before it stays \
              distributed{why}"
         );
-        ("AwaitingVerdict", message)
+        (ConditionReason::AwaitingVerdict, message)
     }
 }
 

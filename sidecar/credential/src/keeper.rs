@@ -1,5 +1,6 @@
 //! Carries out what [`credential_plan::plan`] decides for one credential, and tells what there is.
 
+use custom_resource::condition::{ConditionReason, EventReason};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +45,7 @@ pub struct Tools {
 enum Trouble {
     Cloud(Box<CloudError>),
     Api(ApiError),
-    Instance { reason: &'static str, message: String },
+    Instance { reason: ConditionReason, message: String },
 }
 
 impl From<CloudError> for Trouble {
@@ -192,9 +193,9 @@ impl Keeper {
             return;
         };
         let (reason, message) = match revoke {
-            true => ("CredentialRevoked", format!("deleted credential {id} of {instance_id}")),
+            true => (EventReason::CredentialRevoked, format!("deleted credential {id} of {instance_id}")),
             false => (
-                "CredentialRetained",
+                EventReason::CredentialRetained,
                 format!(
                     "credential {id} of {instance_id} stays valid, as onDelete says; to remove it: tccli tcr \
                      DeleteInstanceToken --region {region} --RegistryId {instance_id} --TokenId {id}"
@@ -211,12 +212,12 @@ impl Keeper {
                 "there is no instance {instance_id} in {region}: check spec.tcr.instanceId and spec.tcr.region, and that \
                  the API credential is of the account that owns it"
             );
-            return Err(Trouble::Instance { reason: "InstanceNotFound", message });
+            return Err(Trouble::Instance { reason: ConditionReason::InstanceNotFound, message });
         };
         match instance.readiness() {
             Readiness::Ready => Ok(instance.public_domain),
             Readiness::Later | Readiness::Never => Err(Trouble::Instance {
-                reason: "InstanceNotRunning",
+                reason: ConditionReason::InstanceNotRunning,
                 message: format!("instance {instance_id} is {} and not Running", instance.status),
             }),
         }
@@ -227,7 +228,7 @@ impl Keeper {
             (Some(own), _) => Ok(own.clone()),
             (None, Some(id)) => Ok(format!("TKE cluster ({id}) dedicated access credential")),
             (None, None) => Err(Trouble::Instance {
-                reason: "NoDescription",
+                reason: ConditionReason::NoDescription,
                 message: "spec.tcr.credential.description: set it, or give the controller --cluster-id"
                     .to_owned(),
             }),
@@ -269,11 +270,11 @@ impl Keeper {
         let what = id.map_or("a temporary credential".to_owned(), |id| format!("credential {id}"));
         let event = match &stored.why {
             None => CredentialEvent::Happened {
-                reason: "CredentialCreated",
+                reason: EventReason::CredentialCreated,
                 message: format!("created {what} of {instance}"),
             },
             Some(why) => CredentialEvent::Happened {
-                reason: "CredentialReplaced",
+                reason: EventReason::CredentialReplaced,
                 message: format!("replaced the credential of {instance} by {what}: {why}"),
             },
         };
@@ -292,9 +293,9 @@ impl Keeper {
     }
 
     /// Tells users that something stands in the way. False when nobody listens any more.
-    async fn warn(&mut self, reason: &'static str, message: String) -> bool {
+    async fn warn(&mut self, reason: ConditionReason, message: String) -> bool {
         self.complains = true;
-        tracing::warn!(credential = %self.key, reason, message, "a credential needs attention");
+        tracing::warn!(credential = %self.key, reason = reason.as_str(), message, "a credential needs attention");
         self.tell(CredentialEvent::Failing { reason, message }).await
     }
 
@@ -307,9 +308,9 @@ impl Keeper {
             }
             Trouble::Api(error) => {
                 self.fresh = false;
-                ("StoreFailed", format!("cannot keep the credential in {}: {error}", self.key))
+                (ConditionReason::StoreFailed, format!("cannot keep the credential in {}: {error}", self.key))
             }
-            Trouble::Cloud(error) => ("CloudFailed", error.to_string()),
+            Trouble::Cloud(error) => (ConditionReason::CloudFailed, error.to_string()),
             Trouble::Instance { reason, message } => (reason, message),
         };
         self.warn(reason, message).await

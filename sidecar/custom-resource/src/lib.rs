@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use tcr::image_pull_secret::ImagePullSecretSpec;
 use tcr::names::{API_GROUP, API_VERSION, IMAGE_PULL_SECRET_KIND, IMAGE_PULL_SECRET_PLURAL};
 
+pub mod condition;
 mod definition;
 pub mod manifest;
 

@@ -5,6 +5,7 @@
 //!
 //! Imports `tencent-cloud` for a link's form. Absent: clients, clocks and Kubernetes.
 
+use custom_resource::condition::ConditionReason;
 use std::net::IpAddr;
 
 use tcr::hosts_entry::{HostsEntry, HostsEntryError};
@@ -63,7 +64,7 @@ pub struct Known<'a> {
 }
 
 /// Whether nodes resolve to the link, a word for the condition, and a sentence.
-pub fn judge(known: &Known<'_>) -> (bool, &'static str, String) {
+pub fn judge(known: &Known<'_>) -> (bool, ConditionReason, String) {
     let Known { instance_id, vpc_id, fact, hosts, changed_from, is_served_by_dns, unusable } = known;
     let names = hosts.iter().map(|host| host.name()).collect::<Vec<_>>().join(", ");
     let address = match fact {
@@ -71,14 +72,14 @@ pub fn judge(known: &Known<'_>) -> (bool, &'static str, String) {
         Fact::Down(Some(status)) => {
             let message =
                 format!("the private link from {vpc_id} to {instance_id} is {status:?}, and not Running yet");
-            return (false, "Pending", message);
+            return (false, ConditionReason::Pending, message);
         }
         Fact::Down(None) | Fact::Unknown => {
             let message = format!(
                 "there is no private link from {vpc_id} to {instance_id}: connect the VPC in the TCR console, under Access \
                  Control > Private Network Access of the instance"
             );
-            return (false, "NoLink", message);
+            return (false, ConditionReason::NoLink, message);
         }
     };
     if let Some((domain, status)) = unusable.first() {
@@ -91,23 +92,23 @@ pub fn judge(known: &Known<'_>) -> (bool, &'static str, String) {
                  spec.tcr.privateNetwork.domains"
             ),
         };
-        return (false, "DomainUnusable", message);
+        return (false, ConditionReason::DomainUnusable, message);
     }
     if *is_served_by_dns {
         let message = format!(
             "TCR's private DNS already resolves {names} to {address} in {vpc_id}: entries in hosts files are not needed; set \
              spec.tcr.privateNetwork.resolve to false"
         );
-        return (true, "PrivateDNSAlreadyServes", message);
+        return (true, ConditionReason::PrivateDNSAlreadyServes, message);
     }
     let public = "these domains can no longer be reached over the public network from the cluster";
     match changed_from {
         Some(old) => (
             true,
-            "AddressChanged",
+            ConditionReason::AddressChanged,
             format!("nodes resolve {names} to {address}, and no longer to {old}; {public}"),
         ),
-        None => (true, "Running", format!("nodes resolve {names} to {address}; {public}")),
+        None => (true, ConditionReason::Running, format!("nodes resolve {names} to {address}; {public}")),
     }
 }
 

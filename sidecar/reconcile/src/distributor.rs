@@ -1,5 +1,6 @@
 //! Which namespaces have work, and what it is. Pure.
 
+use custom_resource::condition::{ConditionReason, EventReason};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -326,7 +327,7 @@ impl Distributor {
             let more =
                 if count > 1 { format!(" (and {} more in {namespace})", count - 1) } else { String::new() };
             let message = format!("cannot write {text}{more}; trying again, everything else goes on");
-            effects.push(Event::warning(item, "WritesFailed", message));
+            effects.push(Event::warning(item, ConditionReason::WritesFailed, message));
         }
         waits_alone
     }
@@ -502,7 +503,7 @@ impl Distributor {
             "the Secret {namespace}/{secret} is somebody else's and is left alone; delete it, or set \
              spec.conflictPolicy to adopt or overwrite"
         );
-        Some(Event::warning(item, "Conflict", message))
+        Some(Event::warning(item, EventReason::Conflict, message))
     }
 
     fn finish(&mut self, namespace: &Arc<str>, end: End, now: Now) {

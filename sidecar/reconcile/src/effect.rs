@@ -5,6 +5,7 @@
 //! may fail, and each may have been carried out although its answer never came: what matters is written so that it can
 //! be begun again.
 
+use custom_resource::condition::Reason;
 use std::sync::Arc;
 
 use crate::item::Item;
@@ -100,7 +101,7 @@ pub struct Event {
     /// Something is wrong.
     pub warning: bool,
     /// Why, in one word, such as `CredentialCreated`.
-    pub reason: &'static str,
+    pub reason: Reason,
     /// What happened and what to do.
     pub message: String,
 }
@@ -128,13 +129,23 @@ pub enum Regarding {
 
 impl Event {
     /// About an ImagePullSecret, for its author to do something.
-    pub(crate) fn warning(item: &Item, reason: &'static str, message: String) -> Effect {
-        Effect::PublishEvent(Self { regarding: Regarding::of(item), warning: true, reason, message })
+    pub(crate) fn warning(item: &Item, reason: impl Into<Reason>, message: String) -> Effect {
+        Effect::PublishEvent(Self {
+            regarding: Regarding::of(item),
+            warning: true,
+            reason: reason.into(),
+            message,
+        })
     }
 
     /// About an ImagePullSecret, for its author to know.
-    pub(crate) fn normal(item: &Item, reason: &'static str, message: String) -> Effect {
-        Effect::PublishEvent(Self { regarding: Regarding::of(item), warning: false, reason, message })
+    pub(crate) fn normal(item: &Item, reason: impl Into<Reason>, message: String) -> Effect {
+        Effect::PublishEvent(Self {
+            regarding: Regarding::of(item),
+            warning: false,
+            reason: reason.into(),
+            message,
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! One ImagePullSecret as the reconciler keeps it.
 
+use custom_resource::condition::ConditionReason;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -149,7 +150,7 @@ impl Item {
             None => self.rollout = Rollout::default(),
             Some(checks) if !checks.is_all_listed => {
                 let message = "what is distributed is being listed".to_owned();
-                self.lack = Some(Lack { reason: "Pending", message });
+                self.lack = Some(Lack { reason: ConditionReason::Pending, message });
                 return;
             }
             Some(checks) if self.is_checked(key.as_ref()) => {

@@ -41,7 +41,7 @@ mod distributor;
 mod failures;
 mod item;
 mod keepers;
-mod numbers;
+pub mod numbers;
 mod queue;
 mod reconciler;
 mod state;

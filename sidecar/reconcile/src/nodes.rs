@@ -91,3 +91,6 @@ mod tests {
         assert_eq!(nodes.status().summary, "9/9, 2 by seccomp alone, 1 unconfined");
     }
 }
+
+/// What is counted of nodes, in the order of the text.
+pub const METRICS: &[Metric] = &[DESIRED, CURRENT, SILENT, WITHHOLDING, BY_SECCOMP, UNCONFINED];

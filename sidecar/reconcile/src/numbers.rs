@@ -1,7 +1,8 @@
 //! Numbers for `/metrics` that only the reconciler knows, in Prometheus' text format.
 
-use std::fmt::Write as _;
 use std::time::Duration;
+
+use tcr::exposition::{Exposition, Metric};
 
 /// Upper bounds of the latency's buckets, in seconds.
 const BUCKETS: [f64; 8] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 10.0];
@@ -66,106 +67,94 @@ impl Counters {
         depth: usize,
         oldest: Duration,
         namespaces: usize,
-        lines: &[Gauges<'_>],
+        gauges: &[Gauges<'_>],
     ) -> String {
-        let mut text = String::new();
-        let mut put = |name: &str, help: &str, kind: &str, samples: &[(String, f64)]| {
-            // Writing to a String does not fail.
-            let _ = writeln!(text, "# HELP tcr_assistant_{name} {help}\n# TYPE tcr_assistant_{name} {kind}");
-            for (rest, value) in samples {
-                let _ = writeln!(text, "tcr_assistant_{name}{rest} {value}");
+        let mut text = Exposition::default();
+        text.value(&QUEUE_DEPTH, depth);
+        text.value(&QUEUE_AGE, oldest.as_secs_f64());
+        text.value(&NAMESPACES, namespaces);
+        text.value(&WRITES, self.writes);
+        text.value(&WRITE_FAILURES, self.failures);
+        text.value(&DRIFT, self.repairs);
+        text.value(&WRITE_CONFLICTS, self.overtaken);
+        let mut by_object = |metric: &Metric, value: fn(&Gauges<'_>) -> Option<f64>| {
+            let mut samples = text.metric(metric);
+            for gauges in gauges {
+                if let Some(value) = value(gauges) {
+                    samples.sample(&[("image_pull_secret", gauges.name)], value);
+                }
             }
         };
-        let one = |value: f64| [(String::new(), value)];
-        put("queue_depth", "Namespaces with work to do, now or later.", "gauge", &one(depth as f64));
-        put(
-            "queue_age_seconds",
-            "How long the namespace that waits longest has been waiting.",
-            "gauge",
-            &one(oldest.as_secs_f64()),
-        );
-        put("namespaces", "Namespaces that are known.", "gauge", &one(namespaces as f64));
-        put("writes_total", "Objects written in namespaces.", "counter", &one(self.writes as f64));
-        put(
-            "write_failures_total",
-            "Writes in namespaces that failed.",
-            "counter",
-            &one(self.failures as f64),
-        );
-        put(
-            "drift_total",
-            "Changes by others to Secrets of ours and to references to them, each of which is repaired.",
-            "counter",
-            &one(self.repairs as f64),
-        );
-        put(
-            "write_conflicts_total",
-            "Writes that somebody else was faster than.",
-            "counter",
-            &one(self.overtaken as f64),
-        );
-        let gauge = |value: fn(&Gauges<'_>) -> Option<f64>| -> Vec<(String, f64)> {
-            let sample =
-                |line: &Gauges<'_>| Some((format!("{{image_pull_secret=\"{}\"}}", line.name), value(line)?));
-            lines.iter().filter_map(sample).collect()
-        };
-        put(
-            "secrets_desired",
-            "Namespaces that shall have the Secret.",
-            "gauge",
-            &gauge(|it| Some(it.sum.secrets_desired as f64)),
-        );
-        put(
-            "secrets",
-            "Namespaces that have the Secret.",
-            "gauge",
-            &gauge(|it| Some(it.sum.secrets_success as f64)),
-        );
-        put(
-            "service_accounts_desired",
-            "ServiceAccounts that shall refer to the Secret.",
-            "gauge",
-            &gauge(|it| Some(it.sum.accounts_desired as f64)),
-        );
-        put(
-            "service_accounts",
-            "ServiceAccounts that refer to the Secret.",
-            "gauge",
-            &gauge(|it| Some(it.sum.accounts_success as f64)),
-        );
-        put(
-            "conflicts",
-            "Namespaces with somebody else's Secret in the way.",
-            "gauge",
-            &gauge(|it| Some(it.sum.conflicts as f64)),
-        );
-        put(
-            "contested",
-            "Objects that somebody else keeps changing back.",
-            "gauge",
-            &gauge(|it| Some(it.contested as f64)),
-        );
-        put(
-            "pods_without_reference",
-            "Pods that wait for an image of the registry and do not refer to the Secret.",
-            "gauge",
-            &gauge(|it| Some(it.stuck as f64)),
-        );
-        put(
-            "credential_expiry_seconds",
-            "When the credential ends, in seconds since 1970.",
-            "gauge",
-            &gauge(|it| it.expires.map(|at| at as f64)),
-        );
-        let mut samples: Vec<(String, f64)> = BUCKETS
-            .iter()
-            .zip(self.buckets)
-            .map(|(bound, count)| (format!("_bucket{{le=\"{bound}\"}}"), count as f64))
-            .collect();
-        samples.push(("_bucket{le=\"+Inf\"}".to_owned(), self.jobs as f64));
-        samples.push(("_sum".to_owned(), self.seconds));
-        samples.push(("_count".to_owned(), self.jobs as f64));
-        put("job_seconds", "Time to bring a namespace up to date.", "histogram", &samples);
-        text
+        by_object(&SECRETS_DESIRED, |it| Some(it.sum.secrets_desired as f64));
+        by_object(&SECRETS, |it| Some(it.sum.secrets_success as f64));
+        by_object(&ACCOUNTS_DESIRED, |it| Some(it.sum.accounts_desired as f64));
+        by_object(&ACCOUNTS, |it| Some(it.sum.accounts_success as f64));
+        by_object(&CONFLICTS, |it| Some(it.sum.conflicts as f64));
+        by_object(&CONTESTED, |it| Some(it.contested as f64));
+        by_object(&PODS_WITHOUT_REFERENCE, |it| Some(it.stuck as f64));
+        by_object(&CREDENTIAL_EXPIRY, |it| it.expires.map(|at| at as f64));
+        let buckets = BUCKETS.into_iter().zip(self.buckets);
+        text.metric(&JOB_SECONDS).buckets(&[], buckets, self.seconds, self.jobs);
+        text.into_text()
     }
 }
+
+const QUEUE_DEPTH: Metric =
+    Metric::gauge("tcr_assistant_queue_depth", "Namespaces with work to do, now or later.");
+const QUEUE_AGE: Metric = Metric::gauge(
+    "tcr_assistant_queue_age_seconds",
+    "How long the namespace that waits longest has been waiting.",
+);
+const NAMESPACES: Metric = Metric::gauge("tcr_assistant_namespaces", "Namespaces that are known.");
+const WRITES: Metric = Metric::counter("tcr_assistant_writes_total", "Objects written in namespaces.");
+const WRITE_FAILURES: Metric =
+    Metric::counter("tcr_assistant_write_failures_total", "Writes in namespaces that failed.");
+const DRIFT: Metric = Metric::counter(
+    "tcr_assistant_drift_total",
+    "Changes by others to Secrets of ours and to references to them, each of which is repaired.",
+);
+const WRITE_CONFLICTS: Metric =
+    Metric::counter("tcr_assistant_write_conflicts_total", "Writes that somebody else was faster than.");
+const SECRETS_DESIRED: Metric =
+    Metric::gauge("tcr_assistant_secrets_desired", "Namespaces that shall have the Secret.");
+const SECRETS: Metric = Metric::gauge("tcr_assistant_secrets", "Namespaces that have the Secret.");
+const ACCOUNTS_DESIRED: Metric = Metric::gauge(
+    "tcr_assistant_service_accounts_desired",
+    "ServiceAccounts that shall refer to the Secret.",
+);
+const ACCOUNTS: Metric =
+    Metric::gauge("tcr_assistant_service_accounts", "ServiceAccounts that refer to the Secret.");
+const CONFLICTS: Metric =
+    Metric::gauge("tcr_assistant_conflicts", "Namespaces with somebody else's Secret in the way.");
+const CONTESTED: Metric =
+    Metric::gauge("tcr_assistant_contested", "Objects that somebody else keeps changing back.");
+const PODS_WITHOUT_REFERENCE: Metric = Metric::gauge(
+    "tcr_assistant_pods_without_reference",
+    "Pods that wait for an image of the registry and do not refer to the Secret.",
+);
+const CREDENTIAL_EXPIRY: Metric = Metric::gauge(
+    "tcr_assistant_credential_expiry_seconds",
+    "When the credential ends, in seconds since 1970.",
+);
+const JOB_SECONDS: Metric =
+    Metric::histogram("tcr_assistant_job_seconds", "Time to bring a namespace up to date.");
+
+/// What the reconciler counts, in the order of the text.
+pub const METRICS: &[Metric] = &[
+    QUEUE_DEPTH,
+    QUEUE_AGE,
+    NAMESPACES,
+    WRITES,
+    WRITE_FAILURES,
+    DRIFT,
+    WRITE_CONFLICTS,
+    SECRETS_DESIRED,
+    SECRETS,
+    ACCOUNTS_DESIRED,
+    ACCOUNTS,
+    CONFLICTS,
+    CONTESTED,
+    PODS_WITHOUT_REFERENCE,
+    CREDENTIAL_EXPIRY,
+    JOB_SECONDS,
+];

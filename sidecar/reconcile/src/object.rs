@@ -1,6 +1,7 @@
 //! An ImagePullSecret as the controller reads it: lenient, because it must be able to report on an
 //! object that no admission policy ever saw.
 
+use custom_resource::condition::ConditionReason;
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -54,7 +55,7 @@ pub struct Filled {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lack {
     /// A word for the condition.
-    pub reason: &'static str,
+    pub reason: ConditionReason,
     /// A sentence.
     pub message: String,
 }
@@ -128,32 +129,35 @@ impl Object {
         allowed_roots: &[String],
     ) -> Result<Filled, Lack> {
         let lack = |reason, message: String| Lack { reason, message };
-        let spec = self.spec.as_ref().map_err(|problem| lack("InvalidSpec", problem.clone()))?;
+        let spec =
+            self.spec.as_ref().map_err(|problem| lack(ConditionReason::InvalidSpec, problem.clone()))?;
         let config = |hosts: Vec<RegistryHost>, username: &str, password| Filled {
             hosts: hosts.iter().map(|host| host.as_str().to_owned()).collect(),
             bytes: DockerConfig::new(hosts, username, password).to_bytes(),
         };
         if let Some(docker) = &spec.docker {
-            let host = docker
-                .server
-                .parse()
-                .map_err(|error| lack("InvalidSpec", format!("spec.docker.server: {error}")))?;
+            let host = docker.server.parse().map_err(|error| {
+                lack(ConditionReason::InvalidSpec, format!("spec.docker.server: {error}"))
+            })?;
             let password = match &docker.password_secret_ref {
                 None => &docker.password,
-                Some(reference) => {
-                    passwords.get(reference).map_err(|error| lack("NoPassword", error.to_string()))?
-                }
+                Some(reference) => passwords
+                    .get(reference)
+                    .map_err(|error| lack(ConditionReason::NoPassword, error.to_string()))?,
             };
             return Ok(config(vec![host], &docker.username, password));
         }
         let Some(tcr) = &spec.tcr else {
-            return Err(lack("InvalidSpec", "neither docker nor tcr is set".to_owned()));
+            return Err(lack(ConditionReason::InvalidSpec, "neither docker nor tcr is set".to_owned()));
         };
         let Some(held) = held else {
-            return Err(lack("Pending", format!("the credential of {} is being obtained", tcr.instance_id)));
+            return Err(lack(
+                ConditionReason::Pending,
+                format!("the credential of {} is being obtained", tcr.instance_id),
+            ));
         };
         let hosts = domains::hosts(&tcr.domains, &held.public_domain, allowed_roots)
-            .map_err(|error| lack("InvalidDomain", error.to_string()))?;
+            .map_err(|error| lack(ConditionReason::InvalidDomain, error.to_string()))?;
         Ok(config(hosts.into_iter().collect(), &held.username, &held.token))
     }
 

@@ -1,5 +1,6 @@
 //! Pods that wait for an image which our Secret would let them pull: told once each, and counted.
 
+use custom_resource::condition::EventReason;
 use std::collections::BTreeMap;
 
 use crate::effect::{Effect, Event, Regarding};
@@ -92,7 +93,7 @@ impl Stuck {
         effects.push(Effect::PublishEvent(Event {
             regarding: Regarding::Pod { namespace, name, uid },
             warning: true,
-            reason: "PullSecretMissing",
+            reason: EventReason::PullSecretMissing.into(),
             message: advice.message,
         }));
         self.told = Some(advice.image_pull_secret);

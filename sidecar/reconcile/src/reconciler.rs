@@ -5,6 +5,7 @@
 //! moments give the same effects. Whoever carries them out keeps to the order in [`input`](crate::input) and
 //! [`effect`](crate::effect).
 
+use custom_resource::condition::{ConditionReason, EventReason};
 use std::time::Instant;
 
 use jiff::SignedDuration;
@@ -326,7 +327,7 @@ impl Reconciler {
         if let Some(item) = self.items.get_mut(&contest.image_pull_secret) {
             item.needs_report = true;
             let message = contested::warning(target, rival.as_deref());
-            effects.push(Event::warning(item, "Contested", message));
+            effects.push(Event::warning(item, ConditionReason::Contested, message));
         }
         if let Some(rival) = rival {
             contests.name_rival(target, rival);
@@ -344,7 +345,7 @@ impl Reconciler {
                 "spec.tcr.region is {instance} and the cluster is in {cluster}: pulls cross regions; use an instance of \
                  the cluster's region, or one that is replicated to it"
             );
-            effects.push(Event::warning(item, "RegionDiffers", message));
+            effects.push(Event::warning(item, EventReason::RegionDiffers, message));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The status of an ImagePullSecret, from what is known about it. Pure.
 
+use custom_resource::condition::{ConditionReason, ConditionType};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use serde_json::{Value, json};
@@ -64,22 +65,22 @@ pub struct Link {
     /// Nodes resolve the domains to it.
     pub is_up: bool,
     /// A word.
-    pub reason: &'static str,
+    pub reason: ConditionReason,
     /// A sentence.
     pub message: String,
 }
 
 /// A condition before it is compared with the one there is.
 struct Said {
-    kind: &'static str,
+    kind: ConditionType,
     status: &'static str,
-    reason: String,
+    reason: ConditionReason,
     message: String,
 }
 
 impl Said {
-    fn new(kind: &'static str, holds: bool, reason: &str, message: String) -> Self {
-        Self { kind, status: if holds { "True" } else { "False" }, reason: reason.to_owned(), message }
+    fn new(kind: ConditionType, holds: bool, reason: ConditionReason, message: String) -> Self {
+        Self { kind, status: if holds { "True" } else { "False" }, reason, message }
     }
 
     /// What is not known keeps nobody waiting.
@@ -92,7 +93,9 @@ impl Said {
 pub fn status(facts: &Facts<'_>) -> ImagePullSecretStatus {
     let Tally { secrets_desired, secrets_success, accounts_desired, accounts_success, .. } = facts.sum;
     let (credential, distributed, conflicts) = (credential(facts), distributed(facts), conflicts(facts));
-    let link = facts.link.map(|link| Said::new("PrivateLink", link.is_up, link.reason, link.message.clone()));
+    let link = facts
+        .link
+        .map(|link| Said::new(ConditionType::PrivateLink, link.is_up, link.reason, link.message.clone()));
     let ready = ready(facts, &credential, &distributed, link.as_ref());
     let said = [Some(ready), Some(credential), Some(distributed), link, Some(conflicts), can_push(facts)];
     let mut failures = facts.failures.clone();
@@ -116,26 +119,29 @@ pub fn status(facts: &Facts<'_>) -> ImagePullSecretStatus {
 }
 
 /// What stands in the way of the next credential and not of the one there is.
-const STILL_VALID: [&str; 3] = ["CloudFailed", "SuccessorUntried", "SuccessorRefused"];
+const STILL_VALID: [ConditionReason; 3] =
+    [ConditionReason::CloudFailed, ConditionReason::SuccessorUntried, ConditionReason::SuccessorRefused];
 
 fn ready(facts: &Facts<'_>, credential: &Said, distributed: &Said, link: Option<&Said>) -> Said {
     let first = [Some(credential), Some(distributed), link].into_iter().flatten().find(|said| said.fails());
     match first {
-        _ if facts.deleting => Said::new("Ready", false, "Deleting", distributed.message.clone()),
-        Some(said) => Said::new("Ready", false, &said.reason, said.message.clone()),
-        None => Said::new("Ready", true, "Ready", distributed.message.clone()),
+        _ if facts.deleting => {
+            Said::new(ConditionType::Ready, false, ConditionReason::Deleting, distributed.message.clone())
+        }
+        Some(said) => Said::new(ConditionType::Ready, false, said.reason, said.message.clone()),
+        None => Said::new(ConditionType::Ready, true, ConditionReason::Ready, distributed.message.clone()),
     }
 }
 
 fn credential(facts: &Facts<'_>) -> Said {
-    let kind = "CredentialValid";
+    let kind = ConditionType::CredentialValid;
     if let Some(Standing { is_valid, reason, message }) = &facts.standing {
         let status = match is_valid {
             Some(true) => "True",
             Some(false) => "False",
             None => "Unknown",
         };
-        return Said { kind, status, reason: (*reason).to_owned(), message: message.clone() };
+        return Said { kind, status, reason: *reason, message: message.clone() };
     }
     match (facts.lack, facts.has_content) {
         // The one that there is still works; the reason says what must be done before it ends.
@@ -145,9 +151,16 @@ fn credential(facts: &Facts<'_>) -> Said {
         (Some(lack), _) => Said::new(kind, false, lack.reason, lack.message.clone()),
         (None, true) => {
             let before = facts.replaced.map(|why| format!("; the one before was replaced: {why}"));
-            Said::new(kind, true, "Valid", format!("there is a credential{}", before.unwrap_or_default()))
+            Said::new(
+                kind,
+                true,
+                ConditionReason::Valid,
+                format!("there is a credential{}", before.unwrap_or_default()),
+            )
         }
-        (None, false) => Said::new(kind, false, "Pending", "the credential is being obtained".to_owned()),
+        (None, false) => {
+            Said::new(kind, false, ConditionReason::Pending, "the credential is being obtained".to_owned())
+        }
     }
 }
 
@@ -157,19 +170,22 @@ pub const CAN_PUSH: &str = "the credential may also push: whoever reads the Secr
 
 /// What a registry granted, once it was asked. Whoever can read the Secret in any namespace has these rights.
 fn can_push(facts: &Facts<'_>) -> Option<Said> {
-    let kind = "CanPush";
+    let kind = ConditionType::CanPush;
     Some(match facts.can_push? {
-        true => Said::new(kind, true, "PushGranted", CAN_PUSH.to_owned()),
-        false => {
-            Said::new(kind, false, "PullOnly", "the registry grants no pushing that was seen".to_owned())
-        }
+        true => Said::new(kind, true, ConditionReason::PushGranted, CAN_PUSH.to_owned()),
+        false => Said::new(
+            kind,
+            false,
+            ConditionReason::PullOnly,
+            "the registry grants no pushing that was seen".to_owned(),
+        ),
     })
 }
 
 fn distributed(facts: &Facts<'_>) -> Said {
     let Tally { secrets_desired, secrets_success, accounts_desired, accounts_success, leftovers, .. } =
         facts.sum;
-    let kind = "Distributed";
+    let kind = ConditionType::Distributed;
     let progress = format!(
         "{secrets_success} of {secrets_desired} namespaces have the Secret {}, {accounts_success} of {accounts_desired} \
          ServiceAccounts refer to it",
@@ -184,31 +200,41 @@ fn distributed(facts: &Facts<'_>) -> Said {
         Facts { deleting: true, .. } => Said::new(
             kind,
             false,
-            "Deleting",
+            ConditionReason::Deleting,
             format!("{leftovers} Secrets and references are left to remove{failed}"),
         ),
-        Facts { invalid: Some(problem), .. } => Said::new(kind, false, "InvalidSpec", (*problem).to_owned()),
-        _ if leftovers > 0 => {
-            Said::new(kind, false, "Removing", format!("{progress}; {leftovers} are left to remove{failed}"))
+        Facts { invalid: Some(problem), .. } => {
+            Said::new(kind, false, ConditionReason::InvalidSpec, (*problem).to_owned())
         }
-        _ if complete => Said::new(kind, true, "Complete", progress),
-        Facts { has_content: false, .. } => Said::new(kind, false, "NoCredential", progress),
+        _ if leftovers > 0 => Said::new(
+            kind,
+            false,
+            ConditionReason::Removing,
+            format!("{progress}; {leftovers} are left to remove{failed}"),
+        ),
+        _ if complete => Said::new(kind, true, ConditionReason::Complete, progress),
+        Facts { has_content: false, .. } => Said::new(kind, false, ConditionReason::NoCredential, progress),
         Facts { failures, .. } if !failures.is_empty() => {
-            Said::new(kind, false, "WritesFailed", format!("{progress}{failed}"))
+            Said::new(kind, false, ConditionReason::WritesFailed, format!("{progress}{failed}"))
         }
-        _ if facts.sum.conflicts > 0 => Said::new(kind, false, "Conflicts", progress),
-        _ => Said::new(kind, false, "Progressing", progress),
+        _ if facts.sum.conflicts > 0 => Said::new(kind, false, ConditionReason::Conflicts, progress),
+        _ => Said::new(kind, false, ConditionReason::Progressing, progress),
     }
 }
 
 fn conflicts(facts: &Facts<'_>) -> Said {
-    let kind = "Conflicts";
+    let kind = ConditionType::Conflicts;
     match (facts.sum.conflicts, &facts.contested) {
-        (0, None) => Said::new(kind, false, "None", "no Secret of somebody else is in the way".to_owned()),
+        (0, None) => Said::new(
+            kind,
+            false,
+            ConditionReason::None,
+            "no Secret of somebody else is in the way".to_owned(),
+        ),
         (0, Some((count, example))) => Said::new(
             kind,
             true,
-            "Contested",
+            ConditionReason::Contested,
             format!(
                 "{count} objects are changed back again and again, such as {example}; they are repaired ever less often: \
                  see the Event"
@@ -221,7 +247,7 @@ fn conflicts(facts: &Facts<'_>) -> Said {
             Said::new(
                 kind,
                 true,
-                "ForeignSecret",
+                ConditionReason::ForeignSecret,
                 format!(
                     "{count} namespaces{example}, have a Secret {secret} of somebody else: it is left alone; delete it, or set \
                  spec.conflictPolicy to adopt or overwrite"
@@ -237,11 +263,11 @@ fn condition(said: Said, facts: &Facts<'_>) -> Condition {
         .before
         .conditions
         .iter()
-        .find(|condition| condition.type_ == kind && condition.status == status);
+        .find(|condition| condition.type_ == kind.as_str() && condition.status == status);
     Condition {
-        type_: kind.to_owned(),
+        type_: kind.as_str().to_owned(),
         status: status.to_owned(),
-        reason,
+        reason: reason.as_str().to_owned(),
         message,
         observed_generation: Some(facts.generation),
         // In whole seconds, as the API server keeps it.

@@ -8,6 +8,7 @@ use tcr::names::SYSTEM_NAMESPACE;
 use tcr::write_limits::WriteLimits;
 
 use crate::reader::{Controller, Seen};
+use custom_resource::condition::{ConditionReason, ConditionType};
 use custom_resource::{ImagePullSecret, ImagePullSecretStatus, NodesStatus, WriteFailure};
 
 /// Everything that is known.
@@ -229,8 +230,8 @@ fn without_home(home: Home) -> Option<Said> {
     Some(Said::new(SYSTEM_NAMESPACE, message))
 }
 
-fn condition<'a>(status: &'a ImagePullSecretStatus, kind: &str) -> Option<&'a Condition> {
-    status.conditions.iter().find(|it| it.type_ == kind)
+fn condition<'a>(status: &'a ImagePullSecretStatus, kind: ConditionType) -> Option<&'a Condition> {
+    status.conditions.iter().find(|it| it.type_ == kind.as_str())
 }
 
 /// What is wrong with one.
@@ -239,7 +240,7 @@ fn judge(object: &ImagePullSecret, now: Timestamp, problems: &mut Vec<Said>, not
     let empty = ImagePullSecretStatus::default();
     let status = object.status.as_ref().unwrap_or(&empty);
     let is_current = status.observed_generation == object.metadata.generation;
-    match condition(status, "Ready") {
+    match condition(status, ConditionType::Ready) {
         Some(ready) if is_current && ready.status == "True" => {}
         Some(ready) if is_current => {
             problems.push(Said::new(name, format!("{}: {}", ready.reason, ready.message)));
@@ -253,14 +254,14 @@ fn judge(object: &ImagePullSecret, now: Timestamp, problems: &mut Vec<Said>, not
     for WriteFailure { kind, namespaced_name, message } in &status.failures {
         notes.push(Said::new(name, format!("cannot write {kind} {namespaced_name}: {message}")));
     }
-    for kind in ["Conflicts", "CanPush"] {
+    for kind in [ConditionType::Conflicts, ConditionType::CanPush] {
         if let Some(said) = condition(status, kind).filter(|it| it.status == "True") {
             notes.push(Said::new(name, format!("{}: {}", said.reason, said.message)));
         }
     }
     // Nobody knows whether it works; or it does, and what stands in the way of the next is the reason.
-    if let Some(said) =
-        condition(status, "CredentialValid").filter(|it| it.status != "False" && it.reason != "Valid")
+    if let Some(said) = condition(status, ConditionType::CredentialValid)
+        .filter(|it| it.status != "False" && it.reason != ConditionReason::Valid.as_str())
     {
         notes.push(Said::new(name, format!("{}: {}", said.reason, said.message)));
     }
@@ -269,7 +270,7 @@ fn judge(object: &ImagePullSecret, now: Timestamp, problems: &mut Vec<Said>, not
 fn line(object: &ImagePullSecret) -> Line {
     let ImagePullSecret { metadata, spec, status, .. } = object;
     let status = status.clone().unwrap_or_default();
-    let ready = condition(&status, "Ready");
+    let ready = condition(&status, ConditionType::Ready);
     let is_current = status.observed_generation == metadata.generation;
     let (registry, credential) = what(spec);
     let count = |current: Option<i64>, desired: Option<i64>| Count {
@@ -284,8 +285,8 @@ fn line(object: &ImagePullSecret) -> Line {
         expires_at: status.expires_at.as_ref().map(|it| it.0.to_string()),
         namespaces: count(status.secrets_success, status.secrets_desired),
         service_accounts: count(status.s_as_success, status.s_as_desired),
-        conflicts: condition(&status, "Conflicts").is_some_and(|it| it.status == "True"),
-        private_link: condition(&status, "PrivateLink").map(|it| it.reason.clone()),
+        conflicts: condition(&status, ConditionType::Conflicts).is_some_and(|it| it.status == "True"),
+        private_link: condition(&status, ConditionType::PrivateLink).map(|it| it.reason.clone()),
         hosts: status.hosts,
         token_id: status.token_id,
         nodes: status.nodes,

@@ -94,7 +94,7 @@ fn status(rollout: &Rollout) -> ImagePullSecretStatus {
         serde_json::from_value(serde_json::json!({
             "type": "CredentialValid",
             "status": match is_valid { Some(true) => "True", Some(false) => "False", None => "Unknown" },
-            "reason": reason,
+            "reason": reason.as_str(),
             "message": message,
             "lastTransitionTime": "2026-01-01T00:00:00Z",
         }))

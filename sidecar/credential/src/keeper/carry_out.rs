@@ -1,5 +1,6 @@
 //! The steps of a keeper that change something, or ask somebody.
 
+use custom_resource::condition::ConditionReason;
 use jiff::Timestamp;
 
 use super::{Keeper, Trouble, WAITS, random};
@@ -53,7 +54,8 @@ impl Keeper {
         order: &Order,
     ) -> Result<(), Trouble> {
         if let (Some(why), true) = (&why, ended) {
-            self.warn("CredentialEnded", format!("another credential is being made: {why}")).await;
+            self.warn(ConditionReason::CredentialEnded, format!("another credential is being made: {why}"))
+                .await;
         }
         // Before anything is written or made: an instance that cannot be used costs nothing.
         self.public_domain().await?;
@@ -160,7 +162,7 @@ impl Keeper {
                 "another credential was made, and the registry cannot be asked whether it is good: {reason}; it stays \
                  aside until then (--check-registry=false: use it at once)"
             );
-            self.warn("SuccessorUntried", message).await;
+            self.warn(ConditionReason::SuccessorUntried, message).await;
         }
         self.trials.candidate = Some(Trial::after(self.trials.candidate.as_ref(), now, verdict));
     }
@@ -202,7 +204,8 @@ impl Keeper {
         self.trials.discard(self.tools.cloud.now());
         self.listed = None;
         let has_ended = self.trials.current.as_ref().is_some_and(Trial::has_ended);
-        let reason_word = if has_ended { "CredentialRefused" } else { "SuccessorRefused" };
+        let reason_word =
+            if has_ended { ConditionReason::CredentialRefused } else { ConditionReason::SuccessorRefused };
         self.warn(reason_word, format!("another credential was made and removed again: {reason}")).await;
         Ok(())
     }

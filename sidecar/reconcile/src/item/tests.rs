@@ -122,7 +122,11 @@ impl World {
     }
 
     fn reason(&self) -> Option<&'static str> {
-        self.item.standing().map(|it| it.reason).or(self.item.lack.as_ref().map(|it| it.reason))
+        self.item
+            .standing()
+            .map(|it| it.reason)
+            .or(self.item.lack.as_ref().map(|it| it.reason))
+            .map(ConditionReason::as_str)
     }
 
     /// Namespaces have what is to be distributed, and the next process reads it.

@@ -1,6 +1,7 @@
 //! What is told of credentials: by their keepers, and by the registries that are asked about the logins that
 //! ImagePullSecrets themselves give. What to make of a registry's answers, [`credential_plan::rollout`] decides.
 
+use custom_resource::condition::{ConditionReason, EventReason};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -62,7 +63,7 @@ impl Reconciler {
         let Some(item) = self.items.get_mut(name) else { return };
         if let Some(reason) = item.rollout.answer(digest, verdict, now.wall) {
             let message = format!("{reason}: correct spec.docker, or make its credential valid again");
-            effects.push(Event::warning(item, "CredentialRefused", message));
+            effects.push(Event::warning(item, ConditionReason::CredentialRefused, message));
         }
         self.refresh(name, now, effects);
         let Some(item) = self.items.get_mut(name) else { return };
@@ -144,6 +145,6 @@ fn take_rights(item: &mut Item, can_push: bool, effects: &mut Vec<Effect>) {
     }
     item.needs_report = true;
     if can_push {
-        effects.push(Event::warning(item, "CanPush", status::CAN_PUSH.to_owned()));
+        effects.push(Event::warning(item, EventReason::CanPush, status::CAN_PUSH.to_owned()));
     }
 }

@@ -146,7 +146,7 @@ fn shown(effect: &Effect) -> String {
                 Regarding::ImagePullSecret { name, .. } => name.clone(),
                 Regarding::Pod { namespace, name, .. } => format!("{namespace}/{name}"),
             };
-            format!("Event on {regarding}: {} {}", event.reason, event.message)
+            format!("Event on {regarding}: {} {}", event.reason.as_str(), event.message)
         }
     }
 }
@@ -586,7 +586,10 @@ fn input(number: u64) -> Input {
             let key = instance(name, &json!({})).key().unwrap();
             let event = match version % 3 {
                 0 => CredentialEvent::Available { held: held("a"), why: None },
-                1 => CredentialEvent::Failing { reason: "CloudFailed", message: "no".to_owned() },
+                1 => CredentialEvent::Failing {
+                    reason: ConditionReason::CloudFailed,
+                    message: "no".to_owned(),
+                },
                 _ => CredentialEvent::Ended,
             };
             Input::Credential(key, event)

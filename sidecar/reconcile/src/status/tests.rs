@@ -74,7 +74,7 @@ fn the_first_thing_that_is_missing_is_why_it_is_not_ready() {
         Distributed False Conflicts: 1 of 2 namespaces have the Secret tcr.ipsdemo, 0 of 3 ServiceAccounts refer to it
         Conflicts True ForeignSecret: 1 namespaces, such as shop, have a Secret tcr.ipsdemo of somebody else: it is left alone; delete it, or set spec.conflictPolicy to adopt or overwrite"#]],
     );
-    let lack = Lack { reason: "NoPassword", message: "there is none".to_owned() };
+    let lack = Lack { reason: ConditionReason::NoPassword, message: "there is none".to_owned() };
     check(
         &Facts { sum, lack: Some(&lack), has_content: false, ..facts(&before) },
         expect![[r#"
@@ -126,7 +126,11 @@ fn what_was_refused_is_named_also_while_it_keeps_a_deletion() {
 fn a_credential_without_a_verdict_is_unknown_and_keeps_nobody_waiting() {
     let before = ImagePullSecretStatus::default();
     let standing = |is_valid| {
-        Some(Standing { is_valid, reason: "Unverified", message: "there is no verdict".to_owned() })
+        Some(Standing {
+            is_valid,
+            reason: ConditionReason::Unverified,
+            message: "there is no verdict".to_owned(),
+        })
     };
     check(
         &Facts { standing: standing(None), ..facts(&before) },

@@ -1,5 +1,6 @@
 //! Which credential is meant for an image, and what is wrong with those that there are.
 
+use custom_resource::condition::ConditionType;
 use tcr::docker_config::keyring::Credential;
 use tcr::image_ref::host_of;
 use tcr::names::derived_secret_name;
@@ -125,8 +126,10 @@ impl<'a> Case<'a> {
     /// What the controller says about the credential that is meant for it, when that is no good.
     pub(super) fn invalid(&self) -> Option<Problem> {
         let (asked, selected) = self.best()?;
-        let condition =
-            asked.conditions.iter().find(|it| it.type_ == "CredentialValid" && it.status == "False");
+        let condition = asked
+            .conditions
+            .iter()
+            .find(|it| it.type_ == ConditionType::CredentialValid.as_str() && it.status == "False");
         condition.filter(|_| *selected == Selected::Yes).map(|it| problem::credential_invalid(asked, it))
     }
 

@@ -1,5 +1,6 @@
 //! What is said about a host that the node does not reach, does not trust, or that is not the one meant.
 
+use custom_resource::condition::ConditionType;
 use std::net::IpAddr;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition as Status;
@@ -167,7 +168,7 @@ fn is_beside_link(heard: &Heard, link: &Status) -> bool {
 
 fn private_link<'a>(case: &Case<'a>) -> Option<(&'a AskedFor, &'a Status)> {
     case.asked.iter().find_map(|(asked, _)| {
-        let link = asked.conditions.iter().find(|it| it.type_ == "PrivateLink")?;
+        let link = asked.conditions.iter().find(|it| it.type_ == ConditionType::PrivateLink.as_str())?;
         Some((*asked, link))
     })
 }

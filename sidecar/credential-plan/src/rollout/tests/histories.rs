@@ -243,16 +243,16 @@ proptest! {
         // The longest pause between two questions, or the time-out.
         world.settles(if is_reachable { ASK_EVERY.as_secs() + 1 } else { TIMEOUT.as_secs() + 61 });
         let standing = world.rollout.standing().unwrap();
-        let is_refused = standing.reason == "SuccessorRefused";
+        let is_refused = standing.reason == ConditionReason::SuccessorRefused;
         match is_reachable {
             true if world.good[given] => {
                 prop_assert_eq!(world.in_memory, Some(given));
-                prop_assert_eq!((standing.is_valid, standing.reason), (Some(true), "Valid"));
+                prop_assert_eq!((standing.is_valid, standing.reason), (Some(true), ConditionReason::Valid));
             }
             true if before == Some(given) => {
-                prop_assert_eq!((standing.is_valid, standing.reason), (Some(false), CREDENTIAL_REFUSED));
+                prop_assert_eq!((standing.is_valid, standing.reason), (Some(false), ConditionReason::CredentialRefused));
             }
-            true => prop_assert!(is_refused || standing.reason == CREDENTIAL_REFUSED, "{standing:?}"),
+            true => prop_assert!(is_refused || standing.reason == ConditionReason::CredentialRefused, "{standing:?}"),
             false => prop_assert!(is_refused || world.in_memory == Some(given), "{standing:?}"),
         }
         // The next process agrees, and has nothing to write.

@@ -1,0 +1,209 @@
+//! The words of an ImagePullSecret's status and Events: condition types, their reasons, and the reasons of Events.
+//!
+//! Each word is here once, with what it means and what to do about it; `docs/reference.md` is printed from them.
+
+use std::fmt;
+
+/// Declares an enum of words, each of which says what it means and what a person can do about it.
+macro_rules! words {
+    (
+        $(#[$doc:meta])*
+        $name:ident { $($word:ident: $meaning:literal, $action:literal;)+ }
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name {
+            $(#[doc = $meaning] $word,)+
+        }
+
+        impl $name {
+            /// All of them, in the order of the reference page.
+            pub const ALL: &[Self] = &[$(Self::$word),+];
+
+            /// The word itself.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$word => stringify!($word),)+
+                }
+            }
+
+            /// The one of this word; none when it is another release's.
+            pub fn of(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|it| it.as_str() == word)
+            }
+
+            /// What it means, in a sentence.
+            pub const fn meaning(self) -> &'static str {
+                match self {
+                    $(Self::$word => $meaning,)+
+                }
+            }
+
+            /// What to do about it; empty where nothing is to be done.
+            pub const fn action(self) -> &'static str {
+                match self {
+                    $(Self::$word => $action,)+
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+words! {
+    /// The type of a condition.
+    ConditionType {
+        Ready: "All that the object asks for is as it shall be.",
+            "Read the reason: it is that of the first of the other conditions that does not hold.";
+        CredentialValid: "There is a credential that works. Unknown: it has had no verdict of its registry yet.",
+            "Read the reason; the last good credential stays distributed meanwhile.";
+        Distributed: "Every selected namespace has the Secret, and every selected ServiceAccount refers to it.",
+            "Read the counts, and `status.failures` for writes that were refused.";
+        PrivateLink: "Nodes resolve the domains to the private link. Only with `spec.tcr.privateNetwork.resolve`.",
+            "Read the reason; nodes keep what they have meanwhile.";
+        Conflicts: "Something of somebody else is in the way.",
+            "Read the reason: it names one of them.";
+        CanPush: "The credential may also push. Only once the registry said so.",
+            "Use an identity that may only pull (`tcr:PullRepository`).";
+    }
+}
+
+words! {
+    /// The reason of a condition.
+    ConditionReason {
+        Ready: "All that the object asks for is as it shall be.", "";
+        Deleting: "The object is being deleted; what is left is counted.",
+            "Wait; if it stays, `status.failures` names the writes that are refused.";
+        InvalidSpec: "The spec cannot be carried out.", "Correct the field that the message names.";
+        InvalidDomain: "A domain of the spec stands for no host that credentials may be kept for.",
+            "Correct `domains`, or have the operator allow the root domain.";
+        Pending: "The next step waits for Tencent Cloud or for the first look at it.",
+            "Wait; if it stays, look at the controller's log.";
+        Valid: "There is a credential, and nothing speaks against it.", "";
+        Unverified: "The registry has never answered about this credential, so it is distributed unverified.",
+            "Make the registry reachable from the controller, or wait for its next try.";
+        CredentialRefused: "The registry does not let this credential in.",
+            "Correct `spec.docker`, or make its credential valid again.";
+        AwaitingVerdict: "A changed password waits for its registry's verdict; the one before stays distributed.",
+            "Make the registry reachable, or wait until the time that the message names.";
+        CredentialEnded: "The credential no longer works, and another one is being made.",
+            "If nobody meant that, look for who deleted or disabled it.";
+        SuccessorRefused: "The registry refuses the credential that should replace the present one, which stays.",
+            "Correct the credential before the present one ends.";
+        SuccessorUntried: "The registry could not be asked about the next credential; the present one stays.",
+            "Make the registry reachable from the controller before the present one ends.";
+        NoPassword: "The Secret that `passwordSecretRef` names is not there, lacks its label, or lacks the key.",
+            "Make it in tcr-assistant-system with the label `tcr.tencentcloudcr.com/password=true`.";
+        NoDescription: "No description can be made for the credential, by which it would be known again.",
+            "Set the controller's `--cluster-id`, or `spec.tcr.credential.description`.";
+        InstanceNotFound: "The API credential sees no instance of this id in this region.",
+            "Compare `instanceId` and `region` with the console, and the rights of the identity.";
+        InstanceNotRunning: "The instance is there and does not run.", "Look at the instance in the console.";
+        CloudFailed: "A call of Tencent Cloud's API failed.",
+            "Read the message: it has the action, the cloud's code and its request id.";
+        StoreFailed: "The credential cannot be kept in its Secret of tcr-assistant-system.",
+            "Read the message: it has the API server's words.";
+        NoCredential: "There is nothing to distribute before there is a credential.",
+            "See the condition CredentialValid.";
+        Complete: "Every selected namespace and ServiceAccount has what it shall have.", "";
+        Progressing: "Secrets and references are being written.", "Wait.";
+        Removing: "Secrets and references that nobody asks for any more are being removed.", "Wait.";
+        WritesFailed: "The API server refused some writes, which are tried again.",
+            "Read `status.failures`: object by object, with the API server's words.";
+        None: "Nothing of somebody else is in the way.", "";
+        ForeignSecret: "A Secret of the name is somebody else's and is left alone.",
+            "Delete it, or set `spec.conflictPolicy` to adopt or overwrite.";
+        Contested: "Somebody changes objects back again and again; they are repaired ever less often.",
+            "Have the program that the Event names leave our entries alone.";
+        Conflicts: "Some namespaces have a Secret of somebody else under the name.",
+            "See the condition Conflicts.";
+        PushGranted: "The credential may also push: whoever reads the Secret may change images.",
+            "Use an identity that may only pull (`tcr:PullRepository`).";
+        PullOnly: "The registry grants no pushing that was seen.", "";
+        Running: "Nodes resolve the domains to the private link's address.", "";
+        NoLink: "The instance has no private link to the VPC.",
+            "Make one in the instance's access control, for the VPC that the message names.";
+        DomainUnusable: "A customized domain of the instance is not usable yet.",
+            "Wait, or look at the domain in the console.";
+        PrivateDNSAlreadyServes: "Private DNS of the VPC resolves the domains already.",
+            "Nothing; `resolve: false` would say so in the spec too.";
+        AddressChanged: "The link has another address than before; nodes are being told.", "Wait.";
+        VpcUnknown: "The VPC of the nodes is not known.", "Set `spec.tcr.privateNetwork.vpcId`, or `--vpc-id`.";
+        WriteFailed: "The list of hosts entries cannot be written.",
+            "Read the message: it has the API server's words.";
+    }
+}
+
+words! {
+    /// The reason of an Event that is about no condition.
+    EventReason {
+        CredentialCreated: "A credential was created for the instance.", "";
+        CredentialReplaced: "A credential has taken another one's place.", "";
+        CredentialRevoked: "A credential that nobody uses any more was deleted.", "";
+        CredentialRetained: "A credential that nobody uses any more was left in the registry, as `onDelete` says.",
+            "Delete it in the console if it is not used elsewhere.";
+        Conflict: "A Secret of the name is somebody else's and is left alone.",
+            "Delete it, or set `spec.conflictPolicy` to adopt or overwrite.";
+        RegionDiffers: "The instance is in another region than the cluster.",
+            "Use an instance of the cluster's region, or one that is replicated to it.";
+        CanPush: "The credential may also push.", "Use an identity that may only pull (`tcr:PullRepository`).";
+        PullSecretMissing: "A Pod waits for an image of the registry and has no reference to the Secret.",
+            "Recreate the Pod: references are put on Pods when they are created.";
+    }
+}
+
+/// The reason of an Event: its own, or that of the condition that it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// It is about this condition's reason.
+    Condition(ConditionReason),
+    /// It is about something that happened.
+    Event(EventReason),
+}
+
+impl Reason {
+    /// The word itself.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Condition(reason) => reason.as_str(),
+            Self::Event(reason) => reason.as_str(),
+        }
+    }
+}
+
+impl From<ConditionReason> for Reason {
+    fn from(reason: ConditionReason) -> Self {
+        Self::Condition(reason)
+    }
+}
+
+impl From<EventReason> for Reason {
+    fn from(reason: EventReason) -> Self {
+        Self::Event(reason)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_is_a_reason_as_kubernetes_takes_it_and_says_what_it_means() {
+        // metav1.Condition: CamelCase of at most 1,024 characters; here they are names.
+        let is_word = |word: &str| word.chars().all(|c| c.is_ascii_alphanumeric()) && word.len() < 64;
+        let is_sentence = |text: &str| text.ends_with('.') && text.split(' ').count() > 3;
+        for (word, meaning) in ConditionType::ALL
+            .iter()
+            .map(|it| (it.as_str(), it.meaning()))
+            .chain(ConditionReason::ALL.iter().map(|it| (it.as_str(), it.meaning())))
+            .chain(EventReason::ALL.iter().map(|it| (it.as_str(), it.meaning())))
+        {
+            assert!(is_word(word) && is_sentence(meaning), "{word}: {meaning}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Prints `docs/reference.md`: conditions, reasons, Events, metrics, chart values, flags and exit codes, each from the
+//! code or file that gives it its name. `./justw generate` writes the page, and `./justw check` compares it.
+//!
+//! Something without a sentence is an error: it is named, and nothing is printed.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use clap::CommandFactory as _;
+use custom_resource::condition::{ConditionReason, ConditionType, EventReason};
+
+mod chart_values;
+mod flags;
+mod metrics;
+
+/// Where the chart's values and their comments are, from the top of the repository.
+const VALUES: &str = "artifacts/chart/values.yaml";
+
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "the page is what it is for")]
+fn main() -> ExitCode {
+    match page() {
+        Ok(page) => {
+            print!("{page}");
+            ExitCode::SUCCESS
+        }
+        Err(problems) => {
+            for problem in problems {
+                eprintln!("reference: {problem}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn page() -> Result<String, Vec<String>> {
+    let values =
+        std::fs::read_to_string(VALUES).map_err(|error| vec![format!("cannot read {VALUES}: {error}")])?;
+    let mut page = Page::default();
+    page.text(
+        "# Reference\n\nPrinted by `./justw generate` from what gives each thing its name; what is not here has no \
+         promise behind it.\n",
+    );
+    page.text("\n## Conditions of an ImagePullSecret\n\nIn `status.conditions`; `kubectl tcr status` shows those that do not hold.\n");
+    let row =
+        |name: &str, meaning: &str, action: &str| vec![code(name), meaning.to_owned(), action.to_owned()];
+    let types = ConditionType::ALL.iter().map(|it| row(it.as_str(), it.meaning(), it.action()));
+    page.table(["Condition", "True means", "If it does not hold"], types);
+    page.text("\n## Reasons of conditions\n");
+    let reasons = ConditionReason::ALL.iter().map(|it| row(it.as_str(), it.meaning(), it.action()));
+    page.table(["Reason", "Meaning", "What to do"], reasons);
+    page.text("\n## Events\n\nOn ImagePullSecrets, and on Pods where the last row says so. A step that fails has an Event with the reason of its condition.\n");
+    let events = EventReason::ALL.iter().map(|it| row(it.as_str(), it.meaning(), it.action()));
+    page.table(["Reason", "Meaning", "What to do"], events);
+    page.text("\n## Metrics\n");
+    for (program, metrics) in metrics::BY_PROGRAM {
+        page.text(&format!("\n### {program}\n"));
+        let rows = metrics
+            .iter()
+            .copied()
+            .flatten()
+            .map(|it| vec![code(it.name), it.kind.name().to_owned(), it.help.to_owned()]);
+        page.table(["Metric", "Type", "Meaning"], rows);
+    }
+    page.text("\n## Values of the chart\n");
+    let values = chart_values::read(&values).into_iter();
+    page.table(
+        ["Value", "Default", "Meaning"],
+        values.map(|it| vec![code(&it.path), code(&it.default), it.meaning]),
+    );
+    for mut command in
+        [sidecar::args::Args::command(), harness::cli::Cli::command(), hosts_agent::args::Args::command()]
+    {
+        command.build();
+        flags::commands(&command, &mut page);
+    }
+    page.finish()
+}
+
+/// The page, and what it lacks.
+#[derive(Default)]
+struct Page {
+    text: String,
+    problems: Vec<String>,
+}
+
+impl Page {
+    fn text(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    /// A table whose first cell names a thing and whose second or third says what it is: a row without any is a
+    /// problem.
+    fn table<const N: usize>(&mut self, head: [&str; N], rows: impl IntoIterator<Item = Vec<String>>) {
+        let _ = writeln!(self.text, "\n| {} |\n|{}", head.join(" | "), "---|".repeat(N));
+        for row in rows {
+            if row.iter().skip(1).all(|cell| !cell.contains(' ')) {
+                self.problems.push(format!(
+                    "{} has no sentence that says what it is",
+                    row.first().map_or("", |it| it)
+                ));
+            }
+            let cells: Vec<String> =
+                row.iter().map(|cell| cell.replace('|', "\\|").replace('\n', " ")).collect();
+            let _ = writeln!(self.text, "| {} |", cells.join(" | "));
+        }
+    }
+
+    fn finish(self) -> Result<String, Vec<String>> {
+        if self.problems.is_empty() { Ok(self.text) } else { Err(self.problems) }
+    }
+}
+
+fn code(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!("`{text}`") }
+}
