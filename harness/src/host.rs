@@ -19,6 +19,10 @@ use crate::{wapc, wasi};
 /// an idle host holds.
 const KEEP_RESIDENT: usize = 256 << 10;
 
+/// How much memory a call may use unless somebody says otherwise, in MiB: what a policy in Rust by Kubewarden's SDK takes
+/// for an update of 2 MB (old and new object together 4 MB, of small values), or for a set of regular expressions.
+pub const DEFAULT_MEMORY_LIMIT_MIB: u64 = 64;
+
 /// How guests are limited.
 #[derive(Debug, Clone)]
 pub struct HostOptions {
@@ -38,7 +42,7 @@ impl Default for HostOptions {
         let processors = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
             timeout: Duration::from_secs(2),
-            memory_limit: 64 << 20,
+            memory_limit: (DEFAULT_MEMORY_LIMIT_MIB as usize) << 20,
             concurrency: (2 * processors).max(4),
             module_cache: None,
         }

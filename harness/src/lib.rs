@@ -43,7 +43,7 @@ mod wasi;
 pub mod wasm_section;
 
 pub use call::Outcome;
-pub use host::{Host, HostError, HostOptions};
+pub use host::{DEFAULT_MEMORY_LIMIT_MIB, Host, HostError, HostOptions};
 /// Manifests as requests; in a crate of its own, because the page asks with the same requests.
 pub use manifest;
 pub use module_cache::ModuleCache;

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use wasmtime::{ExternType, FuncType, InstancePre, Module, ModuleExport, ValType};
 
-use crate::call::{Call, Outcome, call};
-use crate::host::Host;
+use crate::call::{Call, Outcome, call, call_and_then};
+use crate::host::{Host, HostOptions};
 use crate::host_capabilities::{Grants, HostCapabilities, Unavailable};
 use crate::request::{Request, RequestError};
 use crate::response::{AdmissionResponse, Evaluation};
@@ -195,7 +195,27 @@ impl Policy {
             message: Option<String>,
         }
         let payload = settings.json().as_bytes().to_vec();
-        let answer = answer(self.call("validate_settings", payload)).map_err(SettingsError::Failed)?;
+        let Context { host, name, .. } = &*self.context;
+        let HostOptions { timeout, memory_limit, .. } = host.inner.options;
+        let deadline = Instant::now() + timeout;
+        let (outcome, memory) = call_and_then(
+            &self.context,
+            &self.exports,
+            "validate_settings",
+            payload,
+            deadline,
+            |store, _| store.data().memory.map_or(0, |memory| memory.data_size(&*store)),
+        );
+        let answer = answer(outcome).map_err(SettingsError::Failed)?;
+        // Each review needs as much before it has read anything.
+        if let Some(memory) = memory.filter(|memory| *memory > memory_limit / 2) {
+            tracing::warn!(
+                policy = &**name,
+                "its settings take {} of the {} MiB that each review may use",
+                memory.div_ceil(1 << 20),
+                memory_limit >> 20
+            );
+        }
         let validation: Validation = serde_json::from_slice(&answer)
             .map_err(|error| SettingsError::Failed(format!("its answer is not understood: {error}")))?;
         match validation.valid {

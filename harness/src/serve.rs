@@ -114,6 +114,7 @@ pub async fn serve(
     health.serves(reviewer.clone());
     let (end, ended) = oneshot::channel::<()>();
     let router = routes::router(reviewer, options.max_body_bytes, Bodies::new(options.max_inflight_bytes));
+    let router = routes::closing_while(router, health.draining());
     let limits = Limits::connections(options.max_connections);
     let mut served = tokio::spawn(listener::serve(reviews, protocol, router, limits, async {
         // Either way it ends.

@@ -5,14 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use cleanup::CleanupArgs;
 use commands::withdraw;
 use people::{PeopleCommand, PluginArgs};
-use render::RenderArgs;
 use run::{LogFormat, RunArgs};
 
 pub mod cleanup;
@@ -56,19 +53,11 @@ Exit codes: 0 done, 1 bad input, settings, a failed call or a failed check, 2 wr
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Print the Secrets that the controller would write for ImagePullSecrets, without a cluster
-    Render(Box<RenderArgs>),
-    /// Print the CustomResourceDefinition of ImagePullSecret
-    Crd,
-    /// Print what nodes say when a pull fails, each with its cause and what to do, as Markdown
-    PullErrors,
-    /// Keep a cluster as its ImagePullSecrets say: the controller
-    Run(Box<RunArgs>),
-    /// What people ask.
+    /// What people ask and do.
     #[command(flatten)]
     People(PeopleCommand),
-    /// Take everything of ours out of a cluster, without controller and webhook
-    Cleanup(Box<CleanupArgs>),
+    /// Keep a cluster as its ImagePullSecrets say: the controller
+    Run(Box<RunArgs>),
     /// Take our entries off the nodes' hosts files, and wait until they are gone: before the add-on is removed
     WithdrawHosts {
         /// Longest time to wait for the nodes, such as 2m; nodes that do not follow are named then
@@ -94,12 +83,7 @@ impl Args {
     pub fn log_format(&self) -> LogFormat {
         match &self.command {
             Command::Run(args) => args.log_format,
-            Command::Render(_)
-            | Command::Crd
-            | Command::PullErrors
-            | Command::People(_)
-            | Command::Cleanup(_)
-            | Command::WithdrawHosts { .. } => LogFormat::Text,
+            Command::People(_) | Command::WithdrawHosts { .. } => LogFormat::Text,
         }
     }
 
@@ -125,17 +109,8 @@ impl Args {
         };
         let done = runtime.block_on(async {
             match self.command {
-                Command::People(command) => return command.run(out).await,
-                Command::Crd => {
-                    out.write_all(custom_resource::yaml()?.as_bytes()).context("cannot write to stdout")?
-                }
-                Command::PullErrors => {
-                    let page = commands::explain::conditions::page();
-                    out.write_all(page.as_bytes()).context("cannot write to stdout")?
-                }
-                Command::Render(args) => commands::render::run(args.request()?, out, &mut tell).await?,
+                Command::People(command) => return command.run(out, &mut tell).await,
                 Command::Run(args) => args.run().await?,
-                Command::Cleanup(args) => args.run(out).await?,
                 Command::WithdrawHosts { wait } => {
                     let (client, _) = controller::client().await?;
                     withdraw::run(client, wait, &mut tell).await?;

@@ -17,6 +17,7 @@
     - --policies=/etc/tcr-assistant/policies.yml
     - --cert-secret=tcr-assistant-system/tcr-assistant-webhook-server-cert
     - --workers={{ .Values.webhook.workers }}
+    - --memory-limit-mib=16
     # API servers open a connection for each review that is under way.
     - --max-connections=640
     # Its own trouble is not a refusal: failurePolicy decides.

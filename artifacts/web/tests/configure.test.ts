@@ -71,6 +71,8 @@ describe("the form", () => {
     assert.equal(await page.inputValue("#field-namespaces"), "*");
     assert.equal(await page.inputValue("#field-serviceAccounts"), "*");
     assert.equal(await page.locator(".remarks .error").count(), 0);
+    assert.equal(await page.locator(".verdict.refused, .verdict li").count(), 0);
+    assert.match(await page.locator("#output .verdict.needed").innerText(), /^Still needed: Instance ID, Region/);
     assert.equal(await page.getAttribute("#field-description", "placeholder"), "TKE cluster (cls-xxxxxxx) dedicated access credential");
     await filled(page);
     assert.equal(await page.getAttribute("#field-description", "placeholder"), "TKE cluster (cls-12345678) dedicated access credential");
@@ -140,7 +142,7 @@ describe("the form", () => {
 
   test("leads from a reason to its field, by keyboard", async () => {
     const { page, context } = await stage.visit();
-    await page.getByRole("link", { name: /^spec\.tcr\.region: / }).focus();
+    await page.getByRole("link", { name: "Region", exact: true }).focus();
     await page.keyboard.press("Enter");
     assert.equal(await page.evaluate(() => document.activeElement?.id), "field-region");
     await remarks(page, "region", "error", /is empty/);

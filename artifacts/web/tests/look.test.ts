@@ -109,6 +109,8 @@ describe("the page", () => {
     }
     const { page, context } = await stage.visit("#configure", { language: "zh-CN" });
     assert.equal(await page.locator('label[for="field-namespaces"]').innerText(), zh.fields.namespaces.label);
+    assert.match(await page.locator(".verdict .still-needed").innerText(), /^还需要填写：/);
+    await page.click("#copy");
     assert.match(await page.locator(".verdict p").innerText(), /共 \d+ 条原因/);
     assert.equal(await page.locator(".verdict li").first().getAttribute("lang"), "en");
     await context.close();

@@ -14,7 +14,7 @@ use crate::host_capabilities::session::Session;
 use crate::host_capabilities::{GrantPattern, Grants, HostCapabilities, Unavailable};
 use crate::manifest::Operation;
 use crate::metadata::{EXECUTION_MODE, Metadata, PolicyType};
-use crate::{Host, HostOptions, ModuleCache, Policy, Request, Settings};
+use crate::{DEFAULT_MEMORY_LIMIT_MIB, Host, HostOptions, ModuleCache, Policy, Request, Settings};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -84,7 +84,7 @@ pub struct Run {
     timeout_ms: u64,
 
     /// How much memory each call may use, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=4096))]
+    #[arg(long, value_name = "MIB", default_value_t = DEFAULT_MEMORY_LIMIT_MIB, value_parser = clap::value_parser!(u64).range(1..=4096))]
     memory_limit_mib: u64,
 
     #[command(flatten)]

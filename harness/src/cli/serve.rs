@@ -18,7 +18,7 @@ use crate::metadata::Metadata;
 use crate::policies_file::{self, Served};
 use crate::serve::certificate::Source;
 use crate::serve::{OnHostFailure, Reviewer, ServeOptions, ServedPolicy, most_reviews, serve};
-use crate::{Host, HostOptions, ModuleCache, Policy};
+use crate::{DEFAULT_MEMORY_LIMIT_MIB, Host, HostOptions, ModuleCache, Policy};
 
 const EXAMPLES: &str = "\
 Endpoints: POST /validate/ID, /validate_raw/ID and /audit/ID; on the readiness port, over plain HTTP, GET /readiness
@@ -33,8 +33,8 @@ so that the webhook's failurePolicy decides. A policy in monitor mode admits in 
 Reading Kubernetes objects (contextAwareResources in the policies file) takes the API server of KUBECONFIG,
 ~/.kube/config, or the Pod around, with what its ServiceAccount may read.
 
-On SIGTERM the readiness says no at once, reviews are answered for --drain-delay more, what was begun is finished,
-and the exit code is 0. A second signal ends it at once.
+On SIGTERM the readiness says no at once, reviews are answered for --drain-delay more, each answer being the last of its
+connection, what was begun is finished, and the exit code is 0. A second signal ends it at once.
 
 Examples:
   harness serve --policies policies.yml --cert-file tls.crt --key-file tls.key
@@ -120,8 +120,8 @@ pub struct Serve {
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     drain_delay: u64,
 
-    /// How much memory each review may use, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=4096))]
+    /// How much memory each review may use, in MiB; what is not used costs nothing
+    #[arg(long, value_name = "MIB", default_value_t = DEFAULT_MEMORY_LIMIT_MIB, value_parser = clap::value_parser!(u64).range(1..=4096))]
     memory_limit_mib: u64,
 
     /// Serve without the policies that cannot be prepared; their reviews get no verdict

@@ -89,7 +89,7 @@ fn verifier(
         }
     }
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build();
-    Ok(verifier.context("cannot verify clients by these authorities")?)
+    verifier.map(|verifier| verifier as _).context("cannot verify clients by these authorities")
 }
 
 impl ClientCertVerifier for ClientAuthority {

@@ -74,6 +74,12 @@ impl Health {
     pub(super) fn drain(&self) {
         self.facts.send_modify(|facts| facts.drains = true);
     }
+
+    /// Whether it drains, whenever that is asked.
+    pub(super) fn draining(&self) -> impl Fn() -> bool + Clone + Send + Sync + 'static {
+        let facts = self.facts.subscribe();
+        move || facts.borrow().drains
+    }
 }
 
 pub(super) async fn serve(listener: TcpListener, state: HealthState) {

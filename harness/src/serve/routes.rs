@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, Version, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use listener::{Bodies, BodyError};
@@ -39,6 +40,25 @@ pub(super) fn router(reviewer: Arc<Reviewer>, max_body_bytes: usize, bodies: Bod
         .route("/audit/{id}", by(Origin::Audit))
         .route("/validate_raw/{id}", by(Origin::Raw))
         .with_state(Shared { reviewer, max_body_bytes, bodies })
+}
+
+/// While it `drains`, each answer over HTTP/1 is the last of its connection: an API server that keeps one would send the
+/// next review into its end, and such a review has failed. HTTP/2 has GOAWAY for it.
+pub(super) fn closing_while(
+    router: Router,
+    drains: impl Fn() -> bool + Clone + Send + Sync + 'static,
+) -> Router {
+    router.layer(middleware::from_fn(move |request: Request, next: Next| {
+        let drains = drains.clone();
+        async move {
+            let is_http1 = request.version() < Version::HTTP_2;
+            let mut answer = next.run(request).await;
+            if is_http1 && drains() {
+                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            answer
+        }
+    }))
 }
 
 async fn review(shared: Shared, id: &str, origin: Origin, request: Request) -> Response {

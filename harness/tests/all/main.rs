@@ -8,6 +8,7 @@ mod host_failure;
 mod hostile;
 mod http2;
 mod library;
+mod listener;
 mod packaging;
 mod queue;
 mod registries;

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use expect_test::{Expect, expect};
 use reqwest::{Certificate, Client, StatusCode};
 
-use crate::server::{PATIENCE, POLICIES, Server, workspace};
-use crate::support::{REVIEW, Ran};
+use crate::server::{PATIENCE, POLICIES, Server, add_policy, workspace};
+use crate::support::{REVIEW, Ran, guest_with};
 
 async fn check(server: &Server, path: &str, body: &str, expected: Expect) {
     let (status, text) = server.post(path, body).await;
@@ -164,6 +164,25 @@ async fn told_to_end_it_is_no_longer_ready_and_finishes_what_it_began() {
 }
 
 #[tokio::test]
+async fn while_it_ends_each_answer_is_the_last_of_its_connection() {
+    let workspace = workspace();
+    let server = Server::ready(&workspace, POLICIES, &["--drain-delay=5"]);
+    let client = Client::new();
+    let url = format!("http://127.0.0.1:{}/validate/adding", server.reviews);
+    let connection = async || {
+        let request = client.post(&url).header("content-type", "application/json").body(REVIEW);
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        answer.headers().get("connection").map(|value| value.to_str().unwrap().to_owned())
+    };
+    assert_eq!(connection().await, None);
+    server.signal();
+    server.told("told to end: no longer ready, still answering");
+    assert_eq!(connection().await.as_deref(), Some("close"), "on the connection of before");
+    assert_eq!(connection().await.as_deref(), Some("close"), "and on a new one");
+}
+
+#[tokio::test]
 async fn a_certificate_is_replaced_without_a_failed_request() {
     let workspace = workspace();
     let made = || {
@@ -248,6 +267,33 @@ async fn callers_need_a_certificate_of_an_authority_that_is_named_and_no_longer_
     server.told("clients of other authorities are let in from now on");
     assert!(is_let_in(&of_other).await && is_let_in(&of_second).await);
     assert!(!is_let_in(&of_first).await, "not by a session of before either");
+}
+
+#[tokio::test]
+async fn an_update_of_two_megabytes_has_the_memory_that_a_policy_by_the_sdk_takes_for_it() {
+    let workspace = workspace();
+    let server = Server::ready(&workspace, POLICIES, &[]);
+    let rule =
+        |number: usize| format!(r#"{{"host":"h{number}.example.com","port":{number},"paths":["/a","/b"]}}"#);
+    let rules: Vec<String> = (0..32_000).map(rule).collect();
+    let object = format!(r#"{{"metadata":{{"name":"p"}},"spec":{{"rules":[{}]}}}}"#, rules.join(","));
+    assert!(object.len() > 1_900_000);
+    let (before, _) = REVIEW.split_once(r#","object""#).unwrap();
+    let update =
+        format!(r#"{before},"object":{object},"oldObject":{object}}}}}"#).replace("CREATE", "UPDATE");
+    let (status, text) = server.post("/validate/adding", update).await;
+    assert!(status.is_success() && text.contains(r#""allowed":true"#), "{text:.500}");
+}
+
+#[test]
+fn settings_that_take_much_of_the_memory_are_warned_of() {
+    let workspace = workspace();
+    let grows = r#"(func (export "wapc_init") (drop (memory.grow (i32.const 64))))"#;
+    add_policy(&workspace, "large", &guest_with(grows, ""));
+    let policies = "large: {module: 'file://large.wasm'}\n";
+    let server = Server::start(&workspace, policies, &["--memory-limit-mib=6"]);
+    server.told("its settings take 5 of the 6 MiB that each review may use");
+    server.told("serving");
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! `tcr-assistant explain`: why a Pod's images can be pulled, or cannot.
+//! `tcr-assistant explain`: why a Pod's images can be pulled, or cannot;
+//! before there is a Pod, what one would get.
 //!
 //! `gather` reads the cluster, with the rights of whoever asks, and asks the registries; `decide` makes findings of
 //! these facts, without a client or a clock; `text` shows them.
@@ -12,6 +13,7 @@ mod image;
 mod kubelet;
 mod problem;
 mod selection;
+pub mod target;
 pub mod text;
 
 use std::io::Write;
@@ -23,22 +25,23 @@ use crate::output::Output;
 use crate::reader::Reader;
 use findings::Verdict;
 use registry_client::Checker;
+use target::Target;
 
-/// Explains a Pod to `out`; whether nothing was found that keeps its images from being pulled. `tell` gets what is
+/// Explains a Pod, or what Pods are made of, to `out`; whether nothing was found that keeps its images from being pulled. `tell` gets what is
 /// waited for, and nothing at the end.
 ///
 /// # Errors
-/// The Pod cannot be read, or nothing can be written.
+/// It cannot be read, or nothing can be written.
 pub async fn run(
     reader: &Reader,
     checker: Option<&Checker>,
-    (namespace, pod): (&str, &str),
+    (namespace, target): (&str, &Target),
     output: Output,
     out: &mut dyn Write,
     tell: &mut dyn FnMut(&str),
 ) -> Result<bool> {
     tell("reading the cluster ...");
-    let facts = reader.facts(namespace, pod).await;
+    let facts = reader.facts(namespace, target).await;
     tell("");
     let mut facts = facts?;
     if let Some(checker) = checker {

@@ -132,6 +132,10 @@ pub async fn run(
         limits: limits.clone(),
     };
     let served = tasks.spawn_endless("the server of /healthz", http::serve(listener, state));
+    if settings.webhook_service.is_some() {
+        let renew = webhook_certificate::connections::renew(kube.clone());
+        tasks.spawn_endless("the watch of webhooks that end", renew);
+    }
     let identity = identity();
     let mut leadership = kubernetes::lease::Leadership::new(kube.clone(), identity.clone());
     if settings.leader_elect {

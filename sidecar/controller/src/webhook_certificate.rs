@@ -16,6 +16,7 @@ use tcr::sensitive::Sensitive;
 use x509_parser::extensions::GeneralName;
 use x509_parser::pem::Pem;
 
+pub mod connections;
 pub mod keeper;
 
 /// How long API servers are given to learn of a new CA.

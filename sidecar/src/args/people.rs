@@ -1,26 +1,38 @@
-//! What people ask a cluster: `explain` and `status`, by themselves and as `kubectl tcr`.
+//! What people ask and do, by `tcr-assistant` and as `kubectl tcr`.
 
 use std::io::{IsTerminal as _, Write};
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Args as Group, Parser, Subcommand};
 
+use super::cleanup::CleanupArgs;
 use super::cluster::ClusterArgs;
 use super::registry::RegistryArgs;
+use super::render::RenderArgs;
+use commands::explain::target::Target;
 use commands::output::Output;
 use commands::reader::Reader;
 use commands::{explain, overview};
 
-/// What people ask a cluster.
+/// What people ask and do.
 #[derive(Debug, Subcommand)]
 pub enum PeopleCommand {
-    /// Say why a Pod's images can be pulled or cannot, and the one thing to do
+    /// Say why a Pod's images can be pulled or cannot, or what a Pod would get, and the one thing to do
     Explain(Box<ExplainArgs>),
     /// Show how the add-on is: instances, credentials, distribution, conflicts, private links, nodes
     Status(Box<StatusArgs>),
+    /// Take everything of ours out of a cluster, without controller and webhook
+    Cleanup(Box<CleanupArgs>),
+    /// Print the Secrets that the controller would write for ImagePullSecrets, without a cluster
+    Render(Box<RenderArgs>),
+    /// Print the CustomResourceDefinition of ImagePullSecret
+    Crd,
+    /// Print what nodes say when a pull fails, each with its cause and what to do, as Markdown
+    PullErrors,
 }
 
-/// Pull secrets for Tencent Container Registry: why a Pod does not pull, and how the add-on is.
+/// Pull secrets for Tencent Container Registry: why a Pod does not pull, how the add-on is, and how to leave.
 ///
 /// The program tcr-assistant under the name by which kubectl finds it.
 #[derive(Debug, Parser)]
@@ -35,15 +47,21 @@ pub struct PluginArgs {
 }
 
 const PLUGIN_HELP: &str = "\
-Everything else that the add-on's program does: tcr-assistant --help
+What runs in the cluster, the controller and the uninstall's Job, is the same program: tcr-assistant --help
 
 Examples:
   kubectl tcr status
   kubectl tcr explain pod/web-5d8f7 -n shop
+  kubectl tcr explain deploy/web -n shop
+  kubectl tcr cleanup --dry-run
 
-Exit codes: 0 all is well, 1 it is not, or the cluster cannot be asked, 2 wrong usage.";
+Exit codes: 0 all is well or done, 1 it is not, or the cluster cannot be asked, 2 wrong usage.";
 
 const EXPLAIN_HELP: &str = "\
+Before there is a Pod, a workload is explained by its Pod template, a ServiceAccount and a namespace (by its
+ServiceAccount default) for any image of each registry that ImagePullSecrets are for: what a Pod that is
+made now would refer to, and by which way.
+
 For each image of the Pod: the registry, which ImagePullSecrets are for it and whether they select the
 Pod, the credentials that the kubelet shows in its order, and what the registry says to each of them now.
 Nothing is pulled, nothing is written, and no password is printed.
@@ -62,16 +80,19 @@ Examples:
   tcr-assistant explain pod/web-5d8f7 -n shop
   tcr-assistant explain web-5d8f7 -n shop -o json | jq -r .toDo
   tcr-assistant explain pod/web-5d8f7 -n shop --check-registry=false
+  tcr-assistant explain deploy/web -n shop
+  tcr-assistant explain serviceaccount/robot -n shop
+  tcr-assistant explain namespace/shop
 
-Exit codes: 0 nothing keeps it from pulling, 1 it will not pull, or the Pod cannot be read, 2 wrong usage.";
+Exit codes: 0 nothing keeps it from pulling, 1 it will not pull, or it cannot be read, 2 wrong usage.";
 
 /// Settings of `explain`.
 #[derive(Debug, Group)]
 #[command(after_help = EXPLAIN_HELP)]
 pub struct ExplainArgs {
-    /// The Pod, as pod/NAME or NAME
-    #[arg(value_name = "pod/NAME", value_parser = pod)]
-    pub pod: String,
+    /// A Pod (pod/NAME or NAME), a workload (deployment/NAME and so on), serviceaccount/NAME or namespace/NAME
+    #[arg(value_name = "TYPE/NAME")]
+    pub target: Target,
     /// Its namespace; by default the one of the kubeconfig's context
     #[arg(short, long, value_name = "NS", value_parser = super::namespace)]
     pub namespace: Option<String>,
@@ -108,14 +129,19 @@ pub struct StatusArgs {
 }
 
 impl PeopleCommand {
-    /// Asks, and tells `out`; the exit code says whether all is well.
+    /// Asks or does, and tells `out`, and `tell` what is no part of the answer; the exit code says whether all is well.
     ///
     /// # Errors
-    /// The cluster cannot be asked.
-    pub async fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    /// The cluster cannot be asked, or what was to be done could not be.
+    pub async fn run(self, out: &mut dyn Write, tell: &mut dyn FnMut(&str)) -> anyhow::Result<ExitCode> {
+        let mut print = |text: &str| out.write_all(text.as_bytes()).context("cannot write to stdout");
         let is_well = match self {
             Self::Explain(args) => args.run(out).await?,
             Self::Status(args) => args.run(out).await?,
+            Self::Cleanup(args) => args.run(out).await.map(|()| true)?,
+            Self::Render(args) => commands::render::run(args.request()?, out, tell).await.map(|()| true)?,
+            Self::Crd => print(&custom_resource::yaml()?).map(|()| true)?,
+            Self::PullErrors => print(&commands::explain::conditions::page()).map(|()| true)?,
         };
         Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
@@ -123,7 +149,7 @@ impl PeopleCommand {
 
 impl ExplainArgs {
     async fn run(self, out: &mut dyn Write) -> anyhow::Result<bool> {
-        let Self { pod, namespace, cluster, output, registry } = self;
+        let Self { target, namespace, cluster, output, registry } = self;
         let checker = registry.checker()?;
         let (client, namespace) = cluster.connect(namespace).await?;
         let reader = Reader { client, deadline: cluster.request_timeout };
@@ -132,7 +158,7 @@ impl ExplainArgs {
             // Nowhere to tell that stderr is closed. What is told takes the line's place, and goes with the answer.
             let _ = watched.then(|| write!(std::io::stderr(), "\r\x1b[K{text}"));
         };
-        explain::run(&reader, checker.as_deref(), (&namespace, &pod), output, out, &mut tell).await
+        explain::run(&reader, checker.as_deref(), (&namespace, &target), output, out, &mut tell).await
     }
 }
 
@@ -141,18 +167,5 @@ impl StatusArgs {
         let Self { cluster, output } = self;
         let (client, _) = cluster.connect(None).await?;
         overview::run(&Reader { client, deadline: cluster.request_timeout }, output, out).await
-    }
-}
-
-fn pod(text: &str) -> Result<String, String> {
-    let name = match text.split_once('/') {
-        Some(("pod" | "pods" | "po", name)) => name,
-        Some((kind, _)) => return Err(format!("only Pods are explained, not {kind:?}: write pod/NAME")),
-        None => text,
-    };
-    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
-    match !name.is_empty() && name.chars().all(is_name) {
-        true => Ok(name.to_owned()),
-        false => Err("a Pod's name has lower-case letters, digits, hyphens and dots".to_owned()),
     }
 }

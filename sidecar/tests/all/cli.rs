@@ -454,10 +454,20 @@ fn under_the_name_that_kubectl_looks_for_there_are_the_commands_for_people() {
         help.contains("Usage: kubectl tcr") && help.contains("kubectl tcr explain pod/web-5d8f7"),
         "{help}"
     );
-    assert!(!help.contains("render") && !help.contains("withdraw"), "{help}");
-    assert_eq!(run(&["render", "-f", "a.yaml"]).code, Some(2));
+    for command in ["explain", "status", "cleanup", "render", "crd", "pull-errors"] {
+        assert!(help.contains(&format!("\n  {command} ")), "no {command}: {help}");
+        assert_eq!(run(&[command, "--help"]).code, Some(0), "{command}");
+    }
+    // What the cluster runs is no command for people.
+    assert!(!help.contains("withdraw") && !help.contains("\n  run "), "{help}");
+    assert_eq!(run(&["withdraw-hosts"]).code, Some(2));
+    assert_eq!(
+        run(&["pull-errors"]).stdout,
+        include_str!("../../../docs/pull-errors.md"),
+        "run: ./justw generate"
+    );
     for (args, word) in [
-        (&["explain", "deployment/web"][..], "only Pods are explained"),
+        (&["explain", "service/web"][..], "deployment"),
         (&["explain", "pod/Web"][..], "lower-case"),
         (&["explain", "pod/web", "-n", "Shop"][..], "a namespace is"),
         (&["status", "--as-group=a"][..], "--as"),

@@ -3,9 +3,9 @@
 use anyhow::{Context, Result, ensure};
 use controller::webhook_certificate::make;
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::Api;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 use support::eventually;
 
@@ -82,6 +82,50 @@ async fn the_webhooks_certificate_is_made_trusted_and_renewed_with_an_overlap() 
     trusted(&cluster).await?;
     let key = text(&cluster, "tls.key").await?;
     cluster.finish(&[&key]).await
+}
+
+#[tokio::test]
+async fn api_servers_leave_their_connections_to_a_webhook_that_ends() -> Result<()> {
+    let mut cluster = Cluster::start().await?;
+    cluster.webhooks().await?;
+    cluster.run_with("--webhook-service=tcr-assistant-webhook-service").await?;
+    trusted(&cluster).await?;
+    let ca = text(&cluster, "ca.crt").await?;
+    // It has to wait for somebody: nobody here would finish its deletion otherwise than at once.
+    let pod: Pod = serde_json::from_value(json!({
+        "metadata": {
+            "name": "webhook", "labels": {"app.kubernetes.io/component": "webhook"},
+            "finalizers": ["example.com/wait"],
+        },
+        "spec": {
+            "serviceAccountName": "hosts-updater", "automountServiceAccountToken": false,
+            "containers": [{"name": "webhook", "image": "localhost/harness"}],
+        },
+    }))?;
+    let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), "tcr-assistant-system");
+    pods.create(&PostParams::default(), &pod).await?;
+    pods.delete("webhook", &DeleteParams::default()).await?;
+    for kind in ["validatingwebhookconfiguration", "mutatingwebhookconfiguration"] {
+        let name = CONFIGURATIONS[usize::from(kind.starts_with("mutating"))];
+        let path = "jsonpath={range .webhooks[*]}{.clientConfig.caBundle}{\"\\n\"}{end}";
+        let written = |bundle: String| -> Result<_> {
+            Ok(serde_json::to_value(k8s_openapi::ByteString(bundle.into_bytes()))?)
+        };
+        // The same certificates in other bytes, for which API servers have connections of their own.
+        let others = (1..8).map(|ends| written(format!("{}{}", ca.trim_end(), "\n".repeat(ends))));
+        let mut others = others.collect::<Result<Vec<_>>>()?;
+        let before = written(ca.clone())?;
+        others.retain(|bundle| *bundle != before);
+        eventually(&format!("another form of the CA in {name}"), SOON, async || {
+            let bundles = cluster.plane.kubectl(&["get", kind, name, "-o", path]).await?.checked()?;
+            ensure!(bundles.lines().count() > 0, "{name} has no webhook");
+            let is_other = |bundle| others.iter().any(|it| it == bundle);
+            ensure!(bundles.lines().all(is_other), "{name} has {bundles}");
+            Ok(())
+        })
+        .await?;
+    }
+    cluster.finish(&[]).await
 }
 
 #[tokio::test]

@@ -2,4 +2,5 @@
 
 mod admission;
 mod grants;
+mod pull_credentials;
 mod webhook;

@@ -1,6 +1,7 @@
 //! A process of a run that can be killed and started again.
 
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -10,11 +11,24 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
+/// Appends the process and the time of its start, in the kernel's ticks, to `file`. One that has ended already is gone.
+fn write_down(file: &Path, id: u32) -> Result<()> {
+    let Ok(stat) = fs::read_to_string(format!("/proc/{id}/stat")) else { return Ok(()) };
+    // The name, in parentheses, may hold anything.
+    let start = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split_ascii_whitespace().nth(19));
+    let start = start.with_context(|| format!("cannot read /proc/{id}/stat: {stat}"))?;
+    let failed = || format!("cannot write {}", file.display());
+    let mut file = File::options().append(true).open(file).with_context(failed)?;
+    file.write_all(format!("{id} {start}\n").as_bytes()).with_context(failed)
+}
+
 /// A program that runs in the background with its output in a log; killed when dropped.
 #[derive(Debug)]
 pub struct Process {
     name: String,
     log: PathBuf,
+    /// Where each start of it is written down.
+    started: PathBuf,
     state: Mutex<State>,
 }
 
@@ -27,14 +41,15 @@ struct State {
 }
 
 impl Process {
-    /// Does not start it yet. Output is appended to `log`.
-    pub(crate) fn new(name: &str, mut command: Command, log: &Path) -> Result<Self> {
+    /// Does not start it yet. Output is appended to `log`, and each start of it to `started`.
+    pub(crate) fn new(name: &str, mut command: Command, log: &Path, started: &Path) -> Result<Self> {
         let open = || File::options().create(true).append(true).open(log);
         let output = open().with_context(|| format!("cannot write the log {}", log.display()))?;
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         Ok(Self {
             name: name.to_owned(),
             log: log.to_owned(),
+            started: started.to_owned(),
             state: Mutex::new(State { command, child: None, before: 0 }),
         })
     }
@@ -54,8 +69,9 @@ impl Process {
             .command
             .spawn()
             .with_context(|| format!("cannot start {} ({})", self.name, program.display()))?;
+        let id = child.id();
         state.child = Some(child);
-        Ok(())
+        write_down(&self.started, id)
     }
 
     /// The name it was started under.
@@ -212,7 +228,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");
         fs::write(&log, "listening on 127.0.0.1:1\n").unwrap();
-        let process = Process::new("quiet", Command::new("true"), &log).unwrap();
+        fs::write(folder.path().join("started"), "").unwrap();
+        let process =
+            Process::new("quiet", Command::new("true"), &log, &folder.path().join("started")).unwrap();
         process.start().unwrap();
         let error = process.address_behind("listening on ").unwrap_err();
         assert_eq!(error.to_string(), r#"quiet has no address behind "listening on " in its log"#);

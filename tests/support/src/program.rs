@@ -42,6 +42,8 @@ pub enum Program {
     Helm,
     /// What containers run: it answers HTTP, or, with the argument `pause`, only waits. Linked statically.
     App,
+    /// Answers which credentials a kubelet shows for an image: Kubernetes' own packages behind standard input.
+    PullCredentials,
 }
 
 /// A Go module beside this crate, and what is built from it.
@@ -105,7 +107,7 @@ impl Program {
         let built = folder.join(self.name());
         let stamp = folder.join(format!(".{}.built-from", self.name()));
         // A changed go.mod makes another program: Go's own cache makes that a matter of seconds.
-        let source = format!("{}\n{}\n", module.go_mod, module.ldflags);
+        let source = format!("{}\n{}\n{}", module.go_mod, module.ldflags, self.own_source());
         let is_current = || built.is_file() && fs::read_to_string(&stamp).is_ok_and(|from| from == source);
         if is_current() {
             return Ok(built);
@@ -183,6 +185,15 @@ impl Program {
             Self::Kubectl => "kubectl",
             Self::Helm => "helm",
             Self::App => "app",
+            Self::PullCredentials => "pull-credentials",
+        }
+    }
+
+    /// What of it is written here, beside the modules.
+    fn own_source(self) -> &'static str {
+        match self {
+            Self::PullCredentials => include_str!("../kubernetes/pull-credentials/main.go"),
+            _ => "",
         }
     }
 
@@ -191,6 +202,7 @@ impl Program {
             Self::Etcd => "go.etcd.io/etcd/server/v3".to_owned(),
             Self::Helm => "helm.sh/helm/v3/cmd/helm".to_owned(),
             Self::App => ".".to_owned(),
+            Self::PullCredentials => "./pull-credentials".to_owned(),
             kubernetes => format!("k8s.io/kubernetes/cmd/{}", kubernetes.name()),
         }
     }
@@ -208,7 +220,9 @@ impl Program {
         match self {
             Self::KubeApiserver => "about 5 minutes",
             Self::Etcd | Self::Kubectl | Self::Kubelet | Self::Helm => "about 2 minutes",
-            Self::KubeControllerManager | Self::KubeScheduler | Self::KubeProxy => "about a minute",
+            Self::KubeControllerManager | Self::KubeScheduler | Self::KubeProxy | Self::PullCredentials => {
+                "about a minute"
+            }
             Self::App => "seconds",
         }
     }

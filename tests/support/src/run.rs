@@ -20,6 +20,8 @@ mod tests;
 /// The variable that marks a process as one of a run; its value is the run's folder.
 pub(crate) const MARK: &str = "TCR_ASSISTANT_RUN";
 const PREFIX: &str = "tcr-assistant-";
+/// In the run's folder: the processes that it has started, for its watchdog.
+const STARTED: &str = "started";
 const WATCHDOG: &str = include_str!("run/watchdog.sh");
 /// How much of each log a failed test shows.
 const TAIL_LINES: usize = 25;
@@ -69,6 +71,7 @@ impl Run {
             .tempdir_in(parent)
             .with_context(|| format!("cannot make a folder in {}", parent.display()))?;
         cache::make(&folder.path().join("logs"))?;
+        File::create(folder.path().join(STARTED))?;
         let lock = cache::lock(&folder.path().join("lock"), Duration::ZERO, || ())?
             .context("a new folder's lock is taken")?;
         let mut watchdog = watch(folder.path(), Stdio::piped(), lock.try_clone()?.into())?;
@@ -95,7 +98,8 @@ impl Run {
     /// The program cannot be started.
     pub fn start(&self, name: &str, mut command: Command) -> Result<Process> {
         self.adopt(&mut command);
-        let process = Process::new(name, command, &self.folder.join("logs").join(format!("{name}.log")))?;
+        let log = self.folder.join("logs").join(format!("{name}.log"));
+        let process = Process::new(name, command, &log, &self.folder.join(STARTED))?;
         process.start()?;
         Ok(process)
     }

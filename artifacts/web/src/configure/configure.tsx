@@ -11,6 +11,7 @@ import { OutputPanel } from "./output-panel.tsx";
 import { REGIONS } from "./regions.ts";
 import { Selector } from "./selector.tsx";
 import { useTouched } from "./touched.ts";
+import { stateOf } from "./verdict.tsx";
 
 interface Props {
   form: Form;
@@ -72,26 +73,31 @@ export function Configure({ form, setForm, onTry }: Props) {
             <button type="button" id="reset" class="quiet" onClick={reset}>{text.configure.reset}</button>
           </div>
         </form>
-        <ToResult judgement={judgement} />
-        <OutputPanel form={form} judgement={judgement} goTo={goTo} onTry={() => onTry(stringify(settings(form), { lineWidth: 0, version: "1.1" }))} />
+        <ToResult judgement={judgement} isTouched={isTouched} />
+        <OutputPanel form={form} judgement={judgement} isTouched={isTouched} goTo={goTo} onTake={touchAll} onTry={() => onTry(stringify(settings(form), { lineWidth: 0, version: "1.1" }))} />
       </div>
     </EditingProvider>
   );
 }
 
 /** Where the result is a long way below: whether admission accepts it, and the way there. */
-function ToResult({ judgement }: { judgement: Judgement }) {
+function ToResult({ judgement: { errors }, isTouched }: { judgement: Judgement; isTouched: Editing["isTouched"] }) {
   const text = useText();
-  const { length } = judgement.errors;
+  const state = stateOf(errors, isTouched);
+  const words = {
+    admitted: text.output.accepted,
+    needed: text.output.fieldsNeeded(new Set(errors.map(({ field }) => field)).size),
+    refused: text.output.reasons(errors.filter(({ field }) => isTouched(field)).length),
+  };
   const go = (event: Event) => {
     event.preventDefault();
     document.getElementById("output-heading")?.scrollIntoView();
     document.getElementById("tab-imagepullsecret")?.focus({ preventScroll: true });
   };
   return (
-    <a class={`to-result verdict ${length > 0 ? "refused" : "admitted"}`} href="#output-heading" onClick={go}>
+    <a class={`to-result verdict ${state}`} href="#output-heading" onClick={go}>
       <span>{text.output.title}</span>
-      <span>{length > 0 ? text.output.reasons(length) : text.output.accepted}</span>
+      <span>{words[state]}</span>
     </a>
   );
 }

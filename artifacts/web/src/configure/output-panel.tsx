@@ -2,9 +2,9 @@ import { useState } from "preact/hooks";
 import { CopyButton } from "../copy.tsx";
 import { secretName } from "../policy.ts";
 import { useText } from "../text.tsx";
-import { idOf } from "./fields.tsx";
 import type { Form } from "./form.ts";
-import type { Judgement, Remark } from "./judge.ts";
+import type { Field, Judgement, Remark } from "./judge.ts";
+import { Verdict } from "./verdict.tsx";
 import { isBeyondTheChart } from "./objects.ts";
 import { FILE_NAMES, type Output, OUTPUTS, show, write } from "./outputs.ts";
 import { Yaml } from "./yaml.tsx";
@@ -12,19 +12,25 @@ import { Yaml } from "./yaml.tsx";
 interface Props {
   form: Form;
   judgement: Judgement;
+  isTouched: (field: Field) => boolean;
   /** Shows a field and what is wrong with it. */
   goTo: (remark: Remark) => void;
+  /** Whoever takes a file wants to know all that is wrong with it. */
+  onTake: () => void;
   onTry: () => void;
 }
 
 /** What the form leads to, as files. */
-export function OutputPanel({ form, judgement, goTo, onTry }: Props) {
+export function OutputPanel({ form, judgement, isTouched, goTo, onTake, onTry }: Props) {
   const text = useText();
   const [output, setOutput] = useState<Output>("imagepullsecret");
   const [isRevealed, setRevealed] = useState(false);
-  const errors = errorsOf(output, judgement);
   const hasPassword = form.source === "docker" && form.passwordFrom === "plain" && form.password !== "" && output !== "policy";
 
+  const take = () => {
+    onTake();
+    return write(output, form);
+  };
   const move = (event: KeyboardEvent) => {
     const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (by === undefined) return;
@@ -43,27 +49,12 @@ export function OutputPanel({ form, judgement, goTo, onTry }: Props) {
         ))}
       </div>
       <div role="tabpanel" id="output" aria-labelledby={`tab-${output}`}>
-        <div role="status" class={errors.length > 0 ? "verdict refused" : "verdict admitted"}>
-          {errors.length === 0 ? (
-            <p>{text.output.accepted}</p>
-          ) : (
-            <>
-              <p>{text.output.refused(errors.length)}</p>
-              <ul>
-                {errors.map((remark) => (
-                  <li lang="en">
-                    <a href={`#${idOf(remark.field)}`} onClick={(event) => { event.preventDefault(); goTo(remark); }}>{remark.sentence}</a>
-                  </li>
-                ))}
-              </ul>
-            </>
-          )}
-        </div>
+        <Verdict errors={errorsOf(output, judgement)} isTouched={isTouched} goTo={goTo} />
         {output === "values" && isBeyondTheChart(form) && <p class="warning">{text.output.beyondTheChart}</p>}
         <Yaml text={isRevealed ? write(output, form) : show(output, form)} label={FILE_NAMES[output]} />
         <div class="actions">
-          <CopyButton id="copy" isPrimary label={text.copy} text={() => write(output, form)} />
-          <button type="button" id="download" onClick={() => download(FILE_NAMES[output], write(output, form))}>{text.download}</button>
+          <CopyButton id="copy" isPrimary label={text.copy} text={take} />
+          <button type="button" id="download" onClick={() => download(FILE_NAMES[output], take())}>{text.download}</button>
           {hasPassword && (
             <button type="button" id="reveal" class="quiet" aria-pressed={isRevealed} onClick={() => setRevealed(!isRevealed)}>{text.output.reveal}</button>
           )}

@@ -173,7 +173,9 @@ proptest! {
         for (namespace, (policy, items)) in lanes.iter().enumerate() {
             let lane = lane(*policy, namespace as u64);
             left.insert(lane, items.len());
-            items.iter().for_each(|turns| drop(queue.push(lane, *turns, *turns)));
+            for turns in items {
+                queue.push(lane, *turns, *turns);
+            }
         }
         let largest = lanes.iter().flat_map(|(_, items)| items).max().copied().unwrap();
         let mut served: BTreeMap<Lane, u32> = left.keys().map(|lane| (*lane, 0)).collect();

@@ -16,7 +16,7 @@ fn soon() -> Instant {
 
 impl Turns {
     async fn of(&self, lane: Lane) -> Turn {
-        self.wait(lane, 1, soon()).await.ok().expect("a turn")
+        self.wait(lane, 1, soon()).await.expect("a turn")
     }
 
     async fn now(&self, lane: Lane) -> Option<Turn> {

@@ -9,6 +9,7 @@ use super::image;
 use super::problem::node::sandbox_failed;
 use super::problem::{make_again, not_known};
 use super::selection::{Selected, selected};
+use super::target::other_accounts;
 use crate::reader::Seen;
 
 /// Everything that can be said.
@@ -23,7 +24,8 @@ pub fn findings(facts: &Facts) -> Findings {
         images.push(image::finding(&used.image, &users, facts));
     }
     let sandbox = sandbox(facts);
-    let verdict = images.iter().map(|it| it.verdict).max().unwrap_or(Verdict::Pulls);
+    let of_none = if facts.asked.known().is_some() { Verdict::Pulls } else { Verdict::Unknown };
+    let verdict = images.iter().map(|it| it.verdict).max().unwrap_or(of_none);
     let verdict = if sandbox.is_some() { Verdict::Fails } else { verdict };
     let not_known = unread(facts);
     let problem = sandbox.as_ref().or_else(|| {
@@ -48,6 +50,7 @@ pub fn findings(facts: &Facts) -> Findings {
         _ => "nothing".to_owned(),
     };
     Findings {
+        target: facts.target.as_ref().map(ToString::to_string),
         namespace: pod.namespace.clone(),
         pod: pod.name.clone(),
         phase: pod.phase.clone(),
@@ -58,6 +61,7 @@ pub fn findings(facts: &Facts) -> Findings {
         secrets: pod.references.iter().map(|name| secret(name, facts)).collect(),
         images,
         sandbox,
+        other_accounts: other_accounts(facts),
         events: facts.events.known().into_iter().flatten().map(EventFinding::of).collect(),
         not_known,
         verdict,
@@ -96,6 +100,7 @@ fn unread(facts: &Facts) -> Vec<String> {
             .filter(|all| all.iter().any(|it| it.spec.namespace_selector.is_some()))
             .and_then(|_| not_known("the namespace's labels", &facts.labels)),
         not_known("Events", &facts.events),
+        not_known("other ServiceAccounts", &facts.other_accounts),
         not_known("whether a controller runs", &facts.controller),
     ];
     let mut all: Vec<String> = Vec::new();
@@ -163,7 +168,7 @@ fn secret(name: &str, facts: &Facts) -> SecretFinding {
     };
     let managed =
         matches!(facts.secrets.get(name), Some(Seen::Known(Some(SecretFacts { is_ours: true, .. }))));
-    SecretFinding { name: name.to_owned(), says, managed }
+    SecretFinding { name: name.to_owned(), says, managed, way: facts.ways.get(name).copied() }
 }
 
 fn secret_says(found: &SecretFacts) -> String {

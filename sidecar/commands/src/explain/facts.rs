@@ -15,6 +15,7 @@ use tcr::names::{
     image_pull_secret_label,
 };
 
+use super::target::Target;
 use crate::reader::{Controller, Seen};
 use custom_resource::NodesStatus;
 use registry_client::PullAnswer;
@@ -61,6 +62,12 @@ pub struct Facts {
     pub controller: Seen<Controller>,
     /// What registries said.
     pub answers: BTreeMap<Question, PullAnswer>,
+    /// What is explained, where that is no Pod that there is.
+    pub target: Option<Target>,
+    /// By which way a Pod that is made now would refer to each Secret.
+    pub ways: BTreeMap<String, &'static str>,
+    /// Other ServiceAccounts of the namespace, where that is explained.
+    pub other_accounts: Seen<Vec<String>>,
 }
 
 /// A Pod.
@@ -97,6 +104,8 @@ pub struct ImageUse {
     pub image: String,
     /// `container app`, `init container setup`, `volume models`.
     pub user: String,
+    /// It stands for any image of its registry.
+    pub is_any: bool,
     /// It is on the node: the container runs or ran.
     pub is_there: bool,
     /// Why the container waits: a word, and the kubelet's sentence.
@@ -207,7 +216,7 @@ impl Facts {
     /// What the registries are to be asked, with the credential for each question.
     pub fn questions(&self) -> Vec<(Question, ImageRef, Option<&Login>)> {
         let mut questions = Vec::new();
-        for used in &self.pod.images {
+        for used in self.pod.images.iter().filter(|it| !it.is_any) {
             let Ok(image) = used.image.parse::<ImageRef>() else { continue };
             let credentials = self.credentials(&used.image);
             let question = |credential| Question { image: used.image.clone(), credential };

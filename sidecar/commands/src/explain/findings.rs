@@ -9,9 +9,12 @@ use registry_client::PullAnswer;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Findings {
+    /// What is explained, as `Deployment/web`, where that is no Pod that there is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
     /// The Pod's namespace.
     pub namespace: String,
-    /// Its name.
+    /// Its name; empty where there is no Pod yet.
     pub pod: String,
     /// Its phase.
     pub phase: String,
@@ -30,6 +33,9 @@ pub struct Findings {
     /// Why the Pod's sandbox cannot be made, before any image is pulled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<Problem>,
+    /// Other ServiceAccounts for which something else is decided.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub other_accounts: Vec<String>,
     /// Events about its pulls, the newest first.
     pub events: Vec<EventFinding>,
     /// What could not be read, and so was not looked at.
@@ -64,6 +70,9 @@ pub struct SecretFinding {
     pub says: String,
     /// It is one of those that the add-on writes.
     pub managed: bool,
+    /// By which way a Pod that is made now would refer to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub way: Option<&'static str>,
 }
 
 /// An image.

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use futures::StreamExt as _;
 use k8s_openapi::api::admissionregistration::v1::{MutatingWebhook, MutatingWebhookConfiguration};
 use k8s_openapi::api::core::v1::{
     Container, ContainerStatus, EphemeralContainer, Event, Namespace, Pod, Secret, ServiceAccount, Volume,
 };
-use kube::api::ListParams;
+use kube::api::{DynamicObject, ListParams};
 use kube::{Api, ResourceExt as _};
 use tcr::image_ref;
 use tcr::label_selector::LabelSelector;
@@ -18,6 +18,7 @@ use tcr::names::{
 };
 
 use super::facts::{AccountFacts, AskedFor, EventFact, Facts, ImageUse, PodFacts, SecretFacts};
+use super::target::{self, Target, TargetKind, Workload};
 use crate::reader::{Reader, Right, Seen, seen};
 use custom_resource::ImagePullSecret;
 use kubernetes::api_error::within;
@@ -25,6 +26,8 @@ use registry_client::Checker;
 
 /// Questions to registries at a time.
 const AT_A_TIME: usize = 4;
+/// ServiceAccounts of a namespace that are read.
+const MOST_ACCOUNTS: u32 = 500;
 /// Namespaces whose Pods the chart's webhook does not review by default.
 const UNREVIEWED: [&str; 3] = ["kube-system", "kube-node-lease", SYSTEM_NAMESPACE];
 /// The label by which a namespace is selected by its name.
@@ -46,35 +49,122 @@ impl Reader {
     /// Reads everything but the registries' answers.
     ///
     /// # Errors
-    /// The Pod is not there or may not be read, or the API server does not answer.
-    pub async fn facts(&self, namespace: &str, name: &str) -> Result<Facts> {
+    /// What is explained is not there or may not be read, or the API server does not answer.
+    pub async fn facts(&self, namespace: &str, target: &Target) -> Result<Facts> {
+        let name = target.name.as_str();
+        let any = |account: &str, namespace: &str| PodFacts {
+            namespace: namespace.to_owned(),
+            account: account.to_owned(),
+            ..PodFacts::default()
+        };
+        let pod = match target.kind {
+            TargetKind::Pod => return self.facts_of_pod(namespace, name).await,
+            TargetKind::Workload(workload) => self.template(workload, namespace, name).await?,
+            TargetKind::ServiceAccount => any(name, namespace),
+            TargetKind::Namespace => {
+                let namespaces: Api<Namespace> = Api::all(self.client.clone());
+                if let Ok(None) = within(self.deadline, namespaces.get_opt(name)).await {
+                    bail!("there is no Namespace {name}");
+                }
+                any("default", name)
+            }
+        };
+        let mut facts = self.around(pod, true).await;
+        facts.target = Some(target.clone());
+        if matches!(target.kind, TargetKind::ServiceAccount) && facts.account == Seen::Known(None) {
+            bail!(
+                "there is no ServiceAccount {name} in namespace {namespace}: name another namespace with -n"
+            );
+        }
+        if !matches!(target.kind, TargetKind::Workload(_)) {
+            facts.pod.images = target::any_images(&facts);
+        }
+        if target.kind == TargetKind::Namespace {
+            facts.other_accounts = self.account_names(name).await;
+        }
+        target::admit(&mut facts);
+        Ok(facts)
+    }
+
+    async fn facts_of_pod(&self, namespace: &str, name: &str) -> Result<Facts> {
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
-        let pod = match within(self.deadline, pods.get(name)).await {
-            Ok(pod) => pod_facts(&pod),
+        match within(self.deadline, pods.get(name)).await {
+            Ok(pod) => Ok(self.around(pod_facts(&pod), false).await),
             Err(error) if error.is_not_found() => {
                 bail!("there is no Pod {name} in namespace {namespace}: name another namespace with -n")
             }
-            Err(error) => return Err(anyhow!("cannot read Pod {namespace}/{name}: {error}")),
-        };
+            Err(error) => Err(anyhow!("cannot read Pod {namespace}/{name}: {error}")),
+        }
+    }
+
+    /// The Pod that a workload would make.
+    async fn template(&self, workload: &Workload, namespace: &str, name: &str) -> Result<PodFacts> {
+        let kind = workload.resource().kind;
+        let objects: Api<DynamicObject> =
+            Api::namespaced_with(self.client.clone(), namespace, &workload.resource());
+        match within(self.deadline, objects.get(name)).await {
+            Ok(object) => {
+                let pod = workload.pod(&object.data, namespace);
+                let pod = pod.with_context(|| format!("cannot read the Pod template of {kind} {name}"))?;
+                Ok(PodFacts { owner: Some(format!("{kind} {name}")), ..pod_facts(&pod) })
+            }
+            Err(error) if error.is_not_found() => {
+                bail!("there is no {kind} {name} in namespace {namespace}: name another namespace with -n")
+            }
+            Err(error) => Err(anyhow!("cannot read {} {namespace}/{name}: {error}", workload.plural())),
+        }
+    }
+
+    async fn account_names(&self, namespace: &str) -> Seen<Vec<String>> {
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.client.clone(), namespace);
+        let params = ListParams::default().limit(MOST_ACCOUNTS);
+        let found = seen(
+            Right::list("serviceaccounts", namespace),
+            within(self.deadline, accounts.list_metadata(&params)).await,
+        );
+        found.map(|found| found.items.iter().map(|it| it.name_any()).filter(|it| it != "default").collect())
+    }
+
+    /// What a Pod's pulls depend on besides itself. One that is not made yet would also refer to what its ServiceAccount
+    /// does.
+    async fn around(&self, pod: PodFacts, is_future: bool) -> Facts {
+        let (namespace, name) = (pod.namespace.as_str(), pod.name.as_str());
         let (labels, webhook, account, asked, events, controller) = futures::join!(
             self.labels(namespace),
             self.webhook(),
             self.account(namespace, &pod.account),
             self.image_pull_secrets(),
-            self.events(namespace, name),
+            async { if is_future { Seen::Known(Vec::new()) } else { self.events(namespace, name).await } },
             self.controller(),
         );
         let asked = asked.map(|all| all.into_iter().map(asked_for).collect::<Vec<_>>());
         let unreviewed = is_unreviewed(&webhook, namespace, &labels);
         let hosts: Vec<&str> = pod.images.iter().map(|it| image_ref::host_of(&it.image)).collect();
         let meant = asked.known().into_iter().flatten();
-        let meant = meant.filter(|it| it.hosts.iter().any(|host| hosts.contains(&host.as_str())));
+        let is_any = pod.images.is_empty();
+        let meant = meant.filter(|it| is_any || it.hosts.iter().any(|host| hosts.contains(&host.as_str())));
         let meant = meant.map(|it| derived_secret_name(&it.name));
-        let names: BTreeSet<String> = pod.references.iter().cloned().chain(meant).collect();
+        let of_account = account.known().and_then(Option::as_ref).filter(|_| is_future);
+        let of_account = of_account.map(|it| it.references.clone()).unwrap_or_default();
+        let names: BTreeSet<String> = pod.references.iter().cloned().chain(meant).chain(of_account).collect();
         let read = names.into_iter().map(async |name| (name.clone(), self.secret(namespace, &name).await));
         let secrets = futures::future::join_all(read).await.into_iter().collect();
         let answers = BTreeMap::new();
-        Ok(Facts { pod, labels, unreviewed, account, asked, secrets, events, controller, answers })
+        let (target, ways, other_accounts) = (None, BTreeMap::new(), Seen::Known(Vec::new()));
+        Facts {
+            pod,
+            labels,
+            unreviewed,
+            account,
+            asked,
+            secrets,
+            events,
+            controller,
+            answers,
+            target,
+            ways,
+            other_accounts,
+        }
     }
 
     async fn labels(&self, name: &str) -> Seen<BTreeMap<String, String>> {
@@ -275,6 +365,7 @@ fn image_use(kind: &str, name: &str, image: Option<String>, statuses: &[Containe
         is_there: is_running,
         waiting: waiting.map(|it| of_both(&it.reason, &it.message)),
         ended: ended.map(|it| of_both(&it.reason, &it.message)),
+        ..ImageUse::default()
     };
     // A container that is pulled for again still tells of the image that it had.
     let has_image = status.is_some_and(|it| !it.image_id.is_empty()) && used.waits_for_pull().is_none();

@@ -89,7 +89,9 @@ pub(super) fn finding<'a>(image: &'a str, used: &[&ImageUse], facts: &'a Facts) 
         username: credential.login.username.clone(),
         registry: answer.cloned(),
     };
+    let is_any = used.iter().any(|it| it.is_any);
     ImageFinding {
+        image: if is_any { format!("{}/*", case.host) } else { image.to_owned() },
         registry: Some(case.host.clone()),
         asked: case.asked.iter().map(asked).collect(),
         tries: case.tries.iter().map(one_try).collect(),

@@ -78,6 +78,9 @@ fn well() -> Facts {
         events: Seen::Known(Vec::new()),
         controller: Seen::Known(Controller::Leads { holder: "controller-1".to_owned(), write_limits: None }),
         answers: [(Question { image: IMAGE.to_owned(), credential }, PullAnswer::Pulls)].into(),
+        target: None,
+        ways: BTreeMap::new(),
+        other_accounts: Seen::Known(Vec::new()),
     }
 }
 
@@ -155,3 +158,4 @@ mod field;
 mod references;
 mod registries;
 mod reports;
+mod targets;

@@ -15,8 +15,19 @@ const COLUMN: usize = 19;
 /// The findings, at this time.
 pub fn text(findings: &Findings, now: Timestamp) -> String {
     let mut out = String::new();
+    if let Some((kind, name)) = findings.target.as_ref().and_then(|it| it.split_once('/')) {
+        let place = if kind == "Namespace" { String::new() } else { format!("{}/", findings.namespace) };
+        line(&mut out, 0, kind, &format!("{place}{name}, as a Pod that is made now"));
+    }
     let place = findings.node.as_ref().map(|node| format!(" on {node}")).unwrap_or_default();
-    line(&mut out, 0, "Pod", &format!("{}/{} ({}{place})", findings.namespace, findings.pod, findings.phase));
+    if findings.target.is_none() {
+        line(
+            &mut out,
+            0,
+            "Pod",
+            &format!("{}/{} ({}{place})", findings.namespace, findings.pod, findings.phase),
+        );
+    }
     let account = format!("{}, {}", findings.service_account, findings.service_account_says);
     line(&mut out, 0, "Service Account", &account);
     line(&mut out, 0, "Policy", &findings.policy_says);
@@ -25,7 +36,8 @@ pub fn text(findings: &Findings, now: Timestamp) -> String {
     }
     for (index, secret) in findings.secrets.iter().enumerate() {
         let label = if index == 0 { "Pull Secrets" } else { "" };
-        line(&mut out, 0, label, &format!("{}  {}", secret.name, secret.says));
+        let way = secret.way.map(|way| format!("; {way}")).unwrap_or_default();
+        line(&mut out, 0, label, &format!("{}  {}{way}", secret.name, secret.says));
     }
     if let Some(problem) = &findings.sandbox {
         line(&mut out, 0, "Sandbox", &format!("it cannot be made ({}): {}", problem.reason, problem.message));
@@ -33,6 +45,12 @@ pub fn text(findings: &Findings, now: Timestamp) -> String {
     for image in &findings.images {
         out.push('\n');
         about(&mut out, image);
+    }
+    if !findings.other_accounts.is_empty() {
+        out.push_str("\nOther ServiceAccounts:\n");
+    }
+    for told in &findings.other_accounts {
+        let _ = writeln!(out, "  {told}");
     }
     if !findings.events.is_empty() {
         out.push_str("\nEvents:\n");

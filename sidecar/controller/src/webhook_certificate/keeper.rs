@@ -32,7 +32,7 @@ const AGAIN: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs
 const SINCE: &str = "tcr.tencentcloudcr.com/next-since";
 
 /// A webhook configuration of either kind, as far as it matters here.
-trait Configuration {
+pub(super) trait Configuration {
     /// Names of its webhooks, and the CAs that each trusts.
     fn webhooks(&self) -> Vec<(String, Option<Vec<u8>>)>;
 }
@@ -154,7 +154,7 @@ where
     let Some(found) = within(DEADLINE, api.get_opt(name)).await? else { return Ok(true) };
     let mut operations = Vec::new();
     for (index, (webhook, ca)) in found.webhooks().into_iter().enumerate() {
-        if ca.as_deref() != Some(bundle.as_bytes()) {
+        if ca.as_deref().map(<[u8]>::trim_ascii_end) != Some(bundle.as_bytes().trim_ascii_end()) {
             operations
                 .push(json!({"op": "test", "path": format!("/webhooks/{index}/name"), "value": webhook}));
             operations.push(json!({

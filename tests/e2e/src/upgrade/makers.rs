@@ -132,7 +132,11 @@ impl Count {
             }
             Err(error) => {
                 since.refused += 1;
-                format!("{error:#}")
+                // Its Debug, which its text has in it, says everything twice.
+                match error.downcast_ref() {
+                    Some(kube::Error::Api(status)) => status.message.clone(),
+                    _ => format!("{error:#}"),
+                }
             }
         };
         if since.told.len() < MOST_TOLD {

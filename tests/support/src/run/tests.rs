@@ -43,6 +43,17 @@ fn a_dropped_run_leaves_no_file_and_no_process_even_of_another_session() {
 }
 
 #[test]
+fn a_program_that_hides_its_environment_ends_with_the_run_too() {
+    let run = Run::new().unwrap();
+    let hidden = sh(&run, "hidden", "echo ready; exec env -u TCR_ASSISTANT_RUN sleep 1000");
+    wait("it to be ready", || hidden.log().unwrap() == "ready\n");
+    wait("its mark to be gone", || marked(run.folder()).is_empty());
+    assert!(hidden.ended().is_none());
+    drop(run);
+    wait("it to end", || hidden.ended().is_some());
+}
+
+#[test]
 fn a_run_that_was_killed_together_with_its_watchdog_is_removed_by_the_next() {
     let parent = tempfile::tempdir().unwrap();
     let abandoned = parent.path().join(format!("{PREFIX}abandoned"));
