@@ -43,11 +43,12 @@ sdk-policy:
 images: policy
     @artifacts/images/build
 
-# Write what the code and the chart print: the CRD and the rendered manifests
-generate: (_build "tcr-assistant")
+# Write what the code and the chart print: the CRD, the rendered manifests and the reference page
+generate: (_build "tcr-assistant reference")
     @mkdir -p artifacts/crd
     @target/debug/tcr-assistant crd > target/crd.yaml && mv target/crd.yaml artifacts/crd/imagepullsecrets.yaml
     @target/debug/tcr-assistant pull-errors > target/pull-errors.md && mv target/pull-errors.md docs/pull-errors.md
+    @target/debug/reference > target/reference.md && mv target/reference.md docs/reference.md
     @artifacts/render
 
 # The page that configures the add-on and tries the policy, on this machine: `web` (a port may follow)
@@ -63,7 +64,7 @@ cluster COMMAND *ARGS: (_build "cluster")
 ## Checks
 
 # Format, lints, licences and sources, generated files, a test for each claim of docs/security.md
-check: _fmt _clippy _deny _page (_build "tcr-assistant")
+check: _fmt _clippy _deny _page (_build "tcr-assistant reference")
     @tests/check-generated
     @tests/check-claims
 

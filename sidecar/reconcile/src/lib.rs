@@ -22,12 +22,13 @@
 //!
 //! # What is not here
 //! May import `distribution`, `credential-plan`, `custom-resource` and `tcr`. Absent: clients, clocks, channels, tasks,
-//! randomness and logs, and everything that brings one of them. Nothing depends on the order of a hash: the same inputs at
+//! randomness and logs. Nothing depends on the order of a hash: the same inputs at
 //! the same moments give the same effects, which is what a simulation needs, and what a bug report can repeat.
 
 pub mod effect;
 pub mod input;
 pub mod link_requests;
+pub mod metrics;
 pub mod nodes;
 pub mod object;
 pub mod password;
@@ -41,7 +42,6 @@ mod distributor;
 mod failures;
 mod item;
 mod keepers;
-pub mod numbers;
 mod queue;
 mod reconciler;
 mod state;

@@ -17,8 +17,8 @@ use crate::input::{Input, Now, WatchEvent, Watched};
 use crate::item::{Checks, Item, Items};
 use crate::keepers::Keepers;
 use crate::link_requests::Links;
+use crate::metrics::{Gauges, ObjectGauges};
 use crate::nodes::Nodes;
-use crate::numbers::Gauges;
 use crate::object::Object;
 use crate::password::Passwords;
 use crate::pods::StuckPods;
@@ -120,18 +120,22 @@ impl Reconciler {
 
     /// The numbers of `/metrics`, in Prometheus' text format.
     pub fn metrics(&self, now: Instant) -> String {
-        let gauges = self.items.iter().map(|(name, item)| Gauges {
+        let objects = self.items.iter().map(|(name, item)| ObjectGauges {
             name,
             sum: self.distributor.state().sum(name),
             stuck: self.pods.count(name),
             contested: self.distributor.contested(name).map_or(0, |(count, _)| count),
             expires: item.held.as_ref().and_then(|held| held.expires_at).map(|at| at.as_second()),
         });
-        let gauges: Vec<Gauges<'_>> = gauges.collect();
         let queue = self.distributor.queue();
-        let namespaces = self.distributor.state().observed().names().count();
+        let gauges = Gauges {
+            depth: queue.depth(),
+            oldest: queue.oldest(now),
+            namespaces: self.distributor.state().observed().names().count(),
+            objects: objects.collect(),
+        };
         let nodes = self.links.nodes().map(Nodes::metrics).unwrap_or_default();
-        self.distributor.counters().text(queue.depth(), queue.oldest(now), namespaces, &gauges) + &nodes
+        self.distributor.counters().text(&gauges) + &nodes
     }
 
     fn take(&mut self, input: Input, now: Now, effects: &mut Vec<Effect>) {

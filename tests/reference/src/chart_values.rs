@@ -11,7 +11,8 @@ pub(super) struct Value {
     pub(super) meaning: String,
 }
 
-/// The values that have no others below them. One that has no comment of its own has that of the value above it.
+/// The values that have no others below them. One that has no comment of its own has that of the value above it, but not
+/// that of a whole section.
 ///
 /// Reads the form that values.yaml is kept in: two blanks for each level, a comment above a key, a list or a map that
 /// is not empty as a default of several lines.
@@ -23,9 +24,7 @@ pub(super) fn read(text: &str) -> Vec<Value> {
     for line in text.lines() {
         let indent = line.len() - line.trim_start().len();
         let trimmed = line.trim();
-        if skipped.is_some_and(|level| indent > level || (indent == level && trimmed.starts_with("- ")))
-            && !trimmed.is_empty()
-        {
+        if skipped.is_some_and(|level| indent >= level) && !trimmed.is_empty() {
             continue;
         }
         skipped = None;
@@ -33,9 +32,10 @@ pub(super) fn read(text: &str) -> Vec<Value> {
             comment.clear();
         } else if let Some(words) = trimmed.strip_prefix('#') {
             comment.push_str(words);
-        } else if let Some((key, rest)) = trimmed.split_once(':') {
+        } else if let Some((key, rest)) = trimmed.split_once(':').filter(|_| !trimmed.starts_with("- ")) {
             above.retain(|(level, _, _)| *level < indent);
-            let inherited = above.last().map(|(_, _, meaning)| meaning.clone()).unwrap_or_default();
+            let inherited = above.last().filter(|(level, _, _)| *level > 0);
+            let inherited = inherited.map(|(_, _, meaning)| meaning.clone()).unwrap_or_default();
             let own = std::mem::take(&mut comment).trim().to_owned();
             let meaning = if own.is_empty() { inherited } else { own };
             let path =
@@ -46,7 +46,13 @@ pub(super) fn read(text: &str) -> Vec<Value> {
                 false => values.push((indent, Value { path, default: default.to_owned(), meaning })),
             }
         } else {
+            // A list of several lines.
             skipped = Some(indent);
+            if let Some((_, key, meaning)) = above.pop() {
+                let path = above.iter().map(|(_, key, _)| key.as_str()).chain([key.as_str()]);
+                let path = path.collect::<Vec<_>>().join(".");
+                values.push((indent, Value { path, default: "list".to_owned(), meaning }));
+            }
         }
     }
     values.into_iter().map(|(_, value)| value).collect()
@@ -71,8 +77,12 @@ policy:
   # Whom it asks.
   users:
     - a
+    # Not a value.
     - b
   mode: on
+  # At most.
+  limits:
+    cpu: 1
 ";
         let value = |path: &str, default: &str, meaning: &str| Value {
             path: path.to_owned(),
@@ -82,9 +92,11 @@ policy:
         assert_eq!(
             read(text),
             [
-                value("registry.check", "true", "What is asked. In two lines."),
+                value("registry.check", "true", ""),
                 value("registry.realms", "[]", "Hosts."),
-                value("policy.mode", "on", "Lists."),
+                value("policy.users", "list", "Whom it asks."),
+                value("policy.mode", "on", ""),
+                value("policy.limits.cpu", "1", "At most."),
             ]
         );
     }

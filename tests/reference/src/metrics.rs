@@ -9,7 +9,7 @@ pub(super) const BY_PROGRAM: &[(&str, &[&[Metric]])] = &[
         &[
             &[controller::http::LEADING, kubernetes::api_calls::API_CALLS, tencent_cloud::calls::CALLS],
             &[controller::write_limits::WRITE_LIMITS],
-            reconcile::numbers::METRICS,
+            reconcile::metrics::ALL,
             reconcile::nodes::METRICS,
         ],
     ),

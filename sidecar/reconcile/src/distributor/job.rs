@@ -1,0 +1,126 @@
+//! What is to be done in one namespace.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tcr::names::derived_secret_name;
+
+use super::{Distributor, LOOK_AGAIN};
+use distribution::job::Job;
+use distribution::order::hold_back;
+use distribution::{Change, Content, Distribution, Namespace, SeenSecret, Target, TargetKind, plan};
+
+/// A Secret of ours that has to be read.
+struct Unread {
+    secret: String,
+    /// What it shall hold.
+    content: Content,
+    /// As far as its metadata say.
+    is_as_wanted: bool,
+}
+
+impl Distributor {
+    /// What is to be done in a namespace now, if anything.
+    pub(super) fn job(&mut self, namespace: &Arc<str>, now: Instant) -> Option<Job> {
+        let seen = self.state.observed().get(namespace)?;
+        let look_again = match self.look_at.get_mut(namespace) {
+            Some(at) if *at <= now => {
+                // Whether or not there is anything to look at now: what stays due would never let the queue go on.
+                *at = now + LOOK_AGAIN;
+                self.foreign(seen)
+            }
+            _ => Vec::new(),
+        };
+        let was_let_in = self.backlog.enters(namespace);
+        let changed = self.changed.remove(namespace).unwrap_or_default();
+        let is_read_now =
+            |it: &Unread| was_let_in || !it.is_as_wanted || changed.iter().any(|name| **name == *it.secret);
+        let (unread, later): (Vec<_>, Vec<_>) =
+            self.unread(namespace, seen, now).into_iter().partition(is_read_now);
+        if !later.is_empty() {
+            self.backlog.push(namespace);
+        }
+        if !look_again.is_empty() || !unread.is_empty() {
+            // What is planned comes after that, with what was found.
+            let look = unread.into_iter().map(|it| (it.secret, it.content)).chain(look_again).collect();
+            return Some(Job { namespace: namespace.clone(), look, changes: Vec::new() });
+        }
+        let changes = plan(namespace, seen, self.state.desired());
+        if self.failures.is_any_in(namespace) {
+            let planned: BTreeSet<_> = changes.iter().map(Change::target).collect();
+            let is_to_be_read = |name: &str| {
+                let wants = |(_, it): (_, &Distribution)| it.content.is_some() && it.wants(namespace, seen);
+                seen.secrets.get(name).is_some_and(SeenSecret::is_unread)
+                    && self.state.desired().of_secret(name).is_some_and(wants)
+            };
+            let is_wanted = |(kind, name): (TargetKind, &str)| {
+                planned.contains(&(kind, name.into())) || (kind == TargetKind::Secret && is_to_be_read(name))
+            };
+            self.has_forgotten_failures |= self.failures.retain(namespace, is_wanted);
+        }
+        let mut changes = hold_back(changes, |kind, name| self.is_held(namespace, kind, name, now));
+        if self.failures.is_any_in(namespace) {
+            // What was not refused before comes first, then what has waited longest: there may not be time for all.
+            changes.sort_by_cached_key(|change| {
+                let (kind, name) = change.target();
+                (change.stage(), self.failures.until(namespace, kind, &name))
+            });
+        }
+        let changes: Vec<_> = changes
+            .into_iter()
+            .map(|change| {
+                let known = match &change {
+                    Change::CreateSecret { name, .. } => {
+                        self.state.lost(namespace, &derived_secret_name(name))
+                    }
+                    _ => None,
+                };
+                let known = known.cloned();
+                (change, known)
+            })
+            .collect();
+        let may_wait = changes.iter().all(|(change, _)| matches!(change, Change::MarkSecret { .. }));
+        if changes.is_empty() {
+            return None;
+        }
+        if may_wait && !was_let_in {
+            self.backlog.push(namespace);
+            return None;
+        }
+        Some(Job { namespace: namespace.clone(), look: Vec::new(), changes })
+    }
+
+    /// Secrets of ours of which only the metadata was seen. Those that nobody wants need not be read, and those that
+    /// somebody fights for wait as long as their repair.
+    fn unread(&self, place: &Arc<str>, seen: &Namespace, now: Instant) -> Vec<Unread> {
+        let unread = |(name, secret): (&str, &SeenSecret)| {
+            let SeenSecret::Ours { digest, labelled, marked, unread: true, .. } = secret else { return None };
+            let (_, distribution) = self.state.desired().of_secret(name)?;
+            let content = distribution.content.clone().filter(|_| distribution.wants(place, seen))?;
+            if self.is_held(place, TargetKind::Secret, name, now) {
+                return None;
+            }
+            // A Secret without a mark is one of a release that made none: it may wait.
+            let is_as_wanted = *labelled && (!marked || *digest == Some(content.digest()));
+            Some(Unread { secret: name.to_owned(), content, is_as_wanted })
+        };
+        seen.secrets.iter().filter_map(unread).collect()
+    }
+
+    /// Whether the object is left as it is for now: somebody fights for it, or it was refused.
+    fn is_held(&self, namespace: &Arc<str>, kind: TargetKind, name: &str, now: Instant) -> bool {
+        let target = Target { namespace: namespace.clone(), kind, name: name.into() };
+        self.contests.held_until(&target, now).is_some() || self.failures.holds(namespace, kind, name, now)
+    }
+
+    /// Secrets of others in the way, and what ours would hold.
+    fn foreign(&self, seen: &Namespace) -> Vec<(String, Content)> {
+        let foreign = seen.secrets.iter().filter(|(_, secret)| !secret.is_ours());
+        let wanted = |(name, _): (&str, &SeenSecret)| {
+            let (_, distribution) = self.state.desired().of_secret(name)?;
+            Some((name.to_owned(), distribution.content.clone()?))
+        };
+        foreign.filter_map(wanted).collect()
+    }
+}

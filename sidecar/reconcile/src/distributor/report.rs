@@ -1,0 +1,104 @@
+//! What came of a job in one namespace.
+
+use custom_resource::condition::{ConditionReason, EventReason};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Distributor, LOOK_AGAIN};
+use crate::effect::{Effect, Event};
+use crate::failures::Remembered;
+use crate::input::Now;
+use crate::item::Items;
+use crate::queue::{End, Lane};
+use distribution::job::{Ended, FailedWrite, Report, Written};
+use distribution::{SeenSecret, TargetKind};
+
+impl Distributor {
+    /// Takes in how a job ended.
+    pub(crate) fn take_report(&mut self, report: Report, items: &Items, now: Now, effects: &mut Vec<Effect>) {
+        let Report { namespace, looked, written, failed, ended, took } = report;
+        let Now { monotonic, .. } = now;
+        self.running = self.running.saturating_sub(1);
+        self.counters.took(took);
+        self.counters.wrote(written.len());
+        for one in looked.iter().chain(&written) {
+            if let Written::Secret { name, seen: Some(SeenSecret::Foreign { .. }) } = one {
+                self.look_at.insert(namespace.clone(), monotonic + LOOK_AGAIN);
+                effects.extend(self.first_conflict(&namespace, name, items));
+            }
+        }
+        written.iter().for_each(|one| self.failures.succeed(&namespace, one.kind(), one.name()));
+        let has_deleted = written.iter().any(|one| matches!(one, Written::Secret { seen: None, .. }));
+        let has_looked = !looked.is_empty();
+        for (name, news) in self.state.looked(&namespace, looked) {
+            self.take_drift(&namespace, TargetKind::Secret, &name.into(), news, monotonic, effects);
+        }
+        self.state.written(&namespace, written);
+        let waits_alone = self.take_failed(&namespace, failed, items, now, effects);
+        if has_deleted {
+            self.failures.make_room(&namespace, monotonic);
+        }
+        if ended == Ended::Overtaken {
+            self.counters.overtaken();
+        }
+        let end = match ended {
+            Ended::Unanswered => End::Failed,
+            _ if !waits_alone => End::Failed,
+            Ended::Overtaken => End::Overtaken,
+            Ended::Done | Ended::NamespaceGoing | Ended::OutOfTime => End::Done,
+        };
+        self.finish(&namespace, end, now);
+        if has_looked || ended == Ended::OutOfTime {
+            self.queue.push(&namespace, Lane::Urgent, monotonic);
+        }
+    }
+
+    /// Remembers what was refused; whether each waits by itself.
+    fn take_failed(
+        &mut self,
+        namespace: &Arc<str>,
+        failed: Vec<FailedWrite>,
+        items: &Items,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        let mut told: BTreeMap<String, (String, usize)> = BTreeMap::new();
+        let mut waits_alone = true;
+        for one in failed {
+            self.counters.failed();
+            let (kind, owners) = (one.kind.as_str(), one.image_pull_secrets.clone());
+            let text = format!("{kind} {namespace}/{}: {}", one.name, one.message);
+            let name = self.state.share(&one.name);
+            let Remembered { is_remembered, new_for } =
+                self.failures.fail(namespace, name, one, now.monotonic, now.random);
+            waits_alone &= is_remembered;
+            let is_new = !is_remembered || !new_for.is_empty();
+            effects.push(Effect::LogRefusal { text: text.clone(), is_new });
+            for owner in owners {
+                let Some(item) = items.get(&owner) else { continue };
+                if self.failures.may_tell(&owner, new_for.contains(&owner), item.object.deleting) {
+                    told.entry(owner).or_insert((text.clone(), 0)).1 += 1;
+                }
+            }
+        }
+        for (name, (text, count)) in told {
+            let Some(item) = items.get(&name) else { continue };
+            let more =
+                if count > 1 { format!(" (and {} more in {namespace})", count - 1) } else { String::new() };
+            let message = format!("cannot write {text}{more}; trying again, everything else goes on");
+            effects.push(Event::warning(item, ConditionReason::WritesFailed, message));
+        }
+        waits_alone
+    }
+
+    /// An Event for the first Secret of somebody else in the way; how many there are, the condition tells.
+    fn first_conflict(&self, namespace: &str, secret: &str, items: &Items) -> Option<Effect> {
+        let (name, _) = self.state.desired().of_secret(secret)?;
+        let item = items.get(name).filter(|_| self.state.sum(name).conflicts == 0)?;
+        let message = format!(
+            "the Secret {namespace}/{secret} is somebody else's and is left alone; delete it, or set \
+             spec.conflictPolicy to adopt or overwrite"
+        );
+        Some(Event::warning(item, EventReason::Conflict, message))
+    }
+}

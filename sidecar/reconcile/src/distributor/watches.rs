@@ -1,0 +1,166 @@
+//! What each watch of namespaces and of what is in them changes, and whose turn that makes it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Distributor;
+use crate::effect::Effect;
+use crate::input::Watched;
+use crate::queue::Lane;
+use crate::state::{Kind, News};
+use distribution::{Account, Placed, SeenNamespace, SeenSecret, Target, TargetKind};
+
+/// The API server lets whoever creates something in a namespace that its own cache does not know yet wait for
+/// 50 ms (`missingNamespaceWait` in k8s.io/apiserver/pkg/admission/plugin/namespace/lifecycle), and our watch may
+/// be faster than that cache. The namespace's first ServiceAccount shows that it knows, and ends this wait.
+const NEW_NAMESPACE_WAIT: Duration = Duration::from_millis(10);
+
+impl Distributor {
+    /// Takes in what the watch of namespaces tells.
+    pub(crate) fn take_namespace(&mut self, event: Watched<SeenNamespace>, now: Instant) {
+        match event {
+            Watched::Applied(seen) => {
+                let name: Arc<str> = (*seen.name).into();
+                let is_new = !self.state.observed().get(&name).is_some_and(|namespace| namespace.exists);
+                match self.state.see_namespace(seen) {
+                    true if is_new => self.queue.push_at(&name, now + NEW_NAMESPACE_WAIT),
+                    true => self.queue.push(&name, Lane::Urgent, now),
+                    false => {}
+                }
+            }
+            Watched::Listed(seen) => {
+                let name: Arc<str> = (*seen.name).into();
+                self.unlisted.saw(&name);
+                if self.state.see_namespace(seen) {
+                    self.queue.push(&name, Lane::Urgent, now);
+                }
+            }
+            Watched::Deleted(seen) => self.lose_namespace(&seen.name),
+            Watched::ListBegan => {
+                // Others are known by what is in them: their turn comes.
+                let seen = self.state.observed().iter().filter(|(_, it)| it.exists);
+                self.unlisted.begin(seen.map(|(name, _)| name.clone()));
+            }
+            Watched::ListEnded => {
+                self.unlisted.end().for_each(|name| self.lose_namespace(&name));
+                self.look_at_others(now);
+            }
+        }
+    }
+
+    /// Takes in what the watch of ServiceAccounts tells.
+    pub(crate) fn take_account(
+        &mut self,
+        event: Watched<Placed<Account>>,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        match event {
+            Watched::Applied(placed) | Watched::Listed(placed) => {
+                let namespace: Arc<str> = (*placed.namespace).into();
+                let name = placed.name.clone();
+                let news = self.state.see_account(placed);
+                if self.take_drift(&namespace, TargetKind::ServiceAccount, &name, news, now, effects) {
+                    self.queue.push(&namespace, Lane::Urgent, now);
+                }
+            }
+            Watched::Deleted(placed) => self.state.lose_account(&placed.namespace, &placed.name),
+            Watched::ListBegan => self.state.begin_listing(Kind::Accounts),
+            Watched::ListEnded => drop(self.state.end_listing(Kind::Accounts)),
+        }
+    }
+
+    /// Takes in what the watch of Secrets tells.
+    pub(crate) fn take_secret(
+        &mut self,
+        event: Watched<Option<Placed<SeenSecret>>>,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        match event {
+            Watched::Applied(Some(placed)) => {
+                let (namespace, name): (Arc<str>, _) = ((*placed.namespace).into(), placed.name.clone());
+                if self.see_secret(&namespace, placed, now, effects) {
+                    let changed = self.changed.entry(namespace).or_default();
+                    if !changed.contains(&name) {
+                        changed.push(name);
+                    }
+                }
+            }
+            Watched::Listed(Some(placed)) => {
+                let namespace: Arc<str> = (*placed.namespace).into();
+                self.see_secret(&namespace, placed, now, effects);
+            }
+            Watched::Deleted(Some(placed)) => {
+                let SeenSecret::Ours { uid, .. } = &placed.seen else { return };
+                let news = self.state.lose_secret(&placed.namespace, &placed.name, uid);
+                let namespace: Arc<str> = (*placed.namespace).into();
+                if self.take_drift(&namespace, TargetKind::Secret, &placed.name, news, now, effects) {
+                    self.queue.push(&namespace, Lane::Urgent, now);
+                }
+            }
+            Watched::Applied(None) | Watched::Listed(None) | Watched::Deleted(None) => {}
+            Watched::ListBegan => self.state.begin_listing(Kind::Secrets),
+            Watched::ListEnded => {
+                let news = self.state.end_listing(Kind::Secrets);
+                news.iter().for_each(|name| self.queue.push(name, Lane::Urgent, now));
+            }
+        }
+    }
+
+    /// Something was seen; whether there is work.
+    pub(super) fn take_drift(
+        &mut self,
+        namespace: &Arc<str>,
+        kind: TargetKind,
+        name: &Arc<str>,
+        news: News,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        if let Some(image_pull_secret) = news.undone {
+            self.counters.undone();
+            let target = Target { namespace: namespace.clone(), kind, name: name.clone() };
+            if self.contests.undone(target.clone(), &image_pull_secret, now) {
+                effects.push(Effect::FindRival(target));
+            }
+        }
+        news.is_news
+    }
+
+    /// Whether it is news.
+    fn see_secret(
+        &mut self,
+        namespace: &Arc<str>,
+        placed: Placed<SeenSecret>,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        let name = placed.name.clone();
+        let news = self.state.see_secret(placed);
+        let is_news = self.take_drift(namespace, TargetKind::Secret, &name, news, now, effects);
+        if is_news {
+            self.queue.push(namespace, Lane::Urgent, now);
+        }
+        is_news
+    }
+
+    /// Namespaces were listed anew: one may have gone, and come again, without a word, and somebody's own Secret
+    /// with it.
+    fn look_at_others(&mut self, now: Instant) {
+        for (namespace, at) in &mut self.look_at {
+            *at = now;
+            self.queue.push(namespace, Lane::Bulk, now);
+        }
+    }
+
+    fn lose_namespace(&mut self, name: &str) {
+        self.state.lose_namespace(name);
+        self.queue.forget(name);
+        self.backlog.forget(name);
+        self.failures.forget(name);
+        self.changed.remove(name);
+        self.look_at.remove(name);
+        self.contests.forget(name);
+    }
+}

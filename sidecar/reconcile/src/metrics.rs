@@ -1,0 +1,210 @@
+//! The metrics that only the reconciler knows.
+
+use std::time::Duration;
+
+use tcr::exposition::{Exposition, Metric};
+
+use distribution::Tally;
+
+/// Upper bounds of the latency's buckets, in seconds.
+const BUCKETS: [f64; 8] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 10.0];
+
+const QUEUE_DEPTH: Metric =
+    Metric::gauge("tcr_assistant_queue_depth", "Namespaces with work to do, now or later.");
+const QUEUE_AGE: Metric = Metric::gauge(
+    "tcr_assistant_queue_age_seconds",
+    "How long the namespace that waits longest has been waiting.",
+);
+const NAMESPACES: Metric = Metric::gauge("tcr_assistant_namespaces", "Namespaces that are known.");
+const WRITES: Metric = Metric::counter("tcr_assistant_writes_total", "Objects written in namespaces.");
+const WRITE_FAILURES: Metric =
+    Metric::counter("tcr_assistant_write_failures_total", "Writes in namespaces that failed.");
+const DRIFT: Metric = Metric::counter(
+    "tcr_assistant_drift_total",
+    "Changes by others to Secrets of ours and to references to them, each of which is repaired.",
+);
+const WRITE_CONFLICTS: Metric =
+    Metric::counter("tcr_assistant_write_conflicts_total", "Writes that somebody else was faster than.");
+const SECRETS_DESIRED: Metric =
+    Metric::gauge("tcr_assistant_secrets_desired", "Namespaces that shall have the Secret.");
+const SECRETS: Metric = Metric::gauge("tcr_assistant_secrets", "Namespaces that have the Secret.");
+const ACCOUNTS_DESIRED: Metric = Metric::gauge(
+    "tcr_assistant_service_accounts_desired",
+    "ServiceAccounts that shall refer to the Secret.",
+);
+const ACCOUNTS: Metric =
+    Metric::gauge("tcr_assistant_service_accounts", "ServiceAccounts that refer to the Secret.");
+const CONFLICTS: Metric =
+    Metric::gauge("tcr_assistant_conflicts", "Namespaces with somebody else's Secret in the way.");
+const CONTESTED: Metric =
+    Metric::gauge("tcr_assistant_contested", "Objects that somebody else keeps changing back.");
+const PODS: Metric = Metric::gauge(
+    "tcr_assistant_pods_without_reference",
+    "Pods that wait for an image of the registry and do not refer to the Secret.",
+);
+const EXPIRY: Metric = Metric::gauge(
+    "tcr_assistant_credential_expiry_seconds",
+    "When the credential ends, in seconds since 1970.",
+);
+const JOB_SECONDS: Metric =
+    Metric::histogram("tcr_assistant_job_seconds", "Time to bring a namespace up to date.");
+
+/// All of them.
+pub const ALL: &[Metric] = &[
+    QUEUE_DEPTH,
+    QUEUE_AGE,
+    NAMESPACES,
+    WRITES,
+    WRITE_FAILURES,
+    DRIFT,
+    WRITE_CONFLICTS,
+    SECRETS_DESIRED,
+    SECRETS,
+    ACCOUNTS_DESIRED,
+    ACCOUNTS,
+    CONFLICTS,
+    CONTESTED,
+    PODS,
+    EXPIRY,
+    JOB_SECONDS,
+];
+
+/// What was counted since the process began.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    buckets: [u64; BUCKETS.len()],
+    jobs: u64,
+    seconds: f64,
+    writes: u64,
+    failures: u64,
+    repairs: u64,
+    overtaken: u64,
+}
+
+/// What is true now.
+#[derive(Debug)]
+pub(crate) struct Gauges<'a> {
+    /// Namespaces in the queue.
+    pub(crate) depth: usize,
+    /// How long the first of them has been there.
+    pub(crate) oldest: Duration,
+    /// Namespaces that are known.
+    pub(crate) namespaces: usize,
+    /// Of each ImagePullSecret.
+    pub(crate) objects: Vec<ObjectGauges<'a>>,
+}
+
+/// What is true of one ImagePullSecret now.
+#[derive(Debug)]
+pub(crate) struct ObjectGauges<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) sum: Tally,
+    /// Pods that wait for an image without a reference to the Secret.
+    pub(crate) stuck: usize,
+    /// Objects that somebody else keeps changing back.
+    pub(crate) contested: usize,
+    /// Seconds since 1970 when its credential ends.
+    pub(crate) expires: Option<i64>,
+}
+
+impl Counters {
+    /// A namespace's job took so long.
+    pub(crate) fn took(&mut self, took: Duration) {
+        let seconds = took.as_secs_f64();
+        self.jobs += 1;
+        self.seconds += seconds;
+        for (bucket, bound) in self.buckets.iter_mut().zip(BUCKETS) {
+            *bucket += u64::from(seconds <= bound);
+        }
+    }
+
+    /// A job wrote so many objects.
+    pub(crate) fn wrote(&mut self, count: usize) {
+        self.writes += count as u64;
+    }
+
+    /// Somebody else changed what is ours.
+    pub(crate) fn undone(&mut self) {
+        self.repairs += 1;
+    }
+
+    /// Somebody else was faster.
+    pub(crate) fn overtaken(&mut self) {
+        self.overtaken += 1;
+    }
+
+    /// A write failed.
+    pub(crate) fn failed(&mut self) {
+        self.failures += 1;
+    }
+
+    /// All of them, with what is true now, in Prometheus' text format.
+    pub(crate) fn text(&self, gauges: &Gauges<'_>) -> String {
+        let Gauges { depth, oldest, namespaces, objects } = gauges;
+        let mut text = Exposition::default();
+        text.value(&QUEUE_DEPTH, depth);
+        text.value(&QUEUE_AGE, oldest.as_secs_f64());
+        text.value(&NAMESPACES, namespaces);
+        text.value(&WRITES, self.writes);
+        text.value(&WRITE_FAILURES, self.failures);
+        text.value(&DRIFT, self.repairs);
+        text.value(&WRITE_CONFLICTS, self.overtaken);
+        let mut gauge = |metric: &Metric, value: fn(&ObjectGauges<'_>) -> Option<i64>| {
+            let mut samples = text.metric(metric);
+            for object in objects {
+                if let Some(value) = value(object) {
+                    samples.sample(&[("image_pull_secret", object.name)], value);
+                }
+            }
+        };
+        gauge(&SECRETS_DESIRED, |it| Some(it.sum.secrets_desired));
+        gauge(&SECRETS, |it| Some(it.sum.secrets_success));
+        gauge(&ACCOUNTS_DESIRED, |it| Some(it.sum.accounts_desired));
+        gauge(&ACCOUNTS, |it| Some(it.sum.accounts_success));
+        gauge(&CONFLICTS, |it| Some(it.sum.conflicts));
+        gauge(&CONTESTED, |it| i64::try_from(it.contested).ok());
+        gauge(&PODS, |it| i64::try_from(it.stuck).ok());
+        gauge(&EXPIRY, |it| it.expires);
+        let buckets = BUCKETS.into_iter().zip(self.buckets);
+        text.metric(&JOB_SECONDS).buckets(&[], buckets, self.seconds, self.jobs);
+        text.into_text()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_that_is_declared_is_in_the_text_with_its_samples() {
+        let mut counters = Counters::default();
+        counters.took(Duration::from_millis(20));
+        counters.wrote(3);
+        let object = ObjectGauges {
+            name: "demo",
+            sum: Tally { secrets_desired: 2, ..Tally::default() },
+            stuck: 1,
+            contested: 0,
+            expires: None,
+        };
+        let gauges =
+            Gauges { depth: 1, oldest: Duration::from_millis(1500), namespaces: 4, objects: vec![object] };
+        let text = counters.text(&gauges);
+        let declared: Vec<String> = ALL.iter().map(|metric| format!("# HELP {} ", metric.name)).collect();
+        let told: Vec<&str> = text.lines().filter(|line| line.starts_with("# HELP")).collect();
+        assert_eq!(told.len(), declared.len());
+        assert!(told.iter().zip(&declared).all(|(line, start)| line.starts_with(start)), "{text}");
+        for sample in [
+            "tcr_assistant_queue_age_seconds 1.5",
+            "tcr_assistant_writes_total 3",
+            "tcr_assistant_secrets_desired{image_pull_secret=\"demo\"} 2",
+            "tcr_assistant_pods_without_reference{image_pull_secret=\"demo\"} 1",
+            "tcr_assistant_job_seconds_bucket{le=\"0.01\"} 0",
+            "tcr_assistant_job_seconds_bucket{le=\"0.025\"} 1",
+            "tcr_assistant_job_seconds_sum 0.02",
+        ] {
+            assert!(text.lines().any(|line| line == sample), "{sample} is missing in\n{text}");
+        }
+        assert!(!text.contains("expiry_seconds{"), "nothing is said of what has no end");
+    }
+}
