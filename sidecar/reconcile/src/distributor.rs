@@ -12,8 +12,8 @@ use crate::failures::Failures;
 use crate::input::Now;
 use crate::metrics::Counters;
 use crate::queue::{End, Lane, Queue};
+use crate::relist::Relist;
 use crate::state::State;
-use crate::unlisted::Unlisted;
 use distribution::mark::InstallationKey;
 use distribution::{Contest, Contests, Target};
 
@@ -41,7 +41,7 @@ pub(crate) struct Distributor {
     changed: BTreeMap<Arc<str>, Vec<Arc<str>>>,
     /// When the Secrets of others in a namespace are looked at again.
     look_at: BTreeMap<Arc<str>, Instant>,
-    unlisted: Unlisted<Arc<str>>,
+    relist: Relist<Arc<str>>,
     /// Jobs that have not ended.
     running: usize,
     counters: Counters,
@@ -59,7 +59,7 @@ impl Distributor {
             has_forgotten_failures: false,
             changed: BTreeMap::new(),
             look_at: BTreeMap::new(),
-            unlisted: Unlisted::default(),
+            relist: Relist::default(),
             running: 0,
             counters: Counters::default(),
         }

@@ -44,8 +44,8 @@ mod item;
 mod keepers;
 mod queue;
 mod reconciler;
+mod relist;
 mod state;
-mod unlisted;
 
 pub use effect::Effect;
 pub use input::{Input, Now};

@@ -11,7 +11,7 @@ use tcr::image_pull_secret::SecretKeyRef;
 use tcr::names::{PASSWORD_LABEL, SYSTEM_NAMESPACE};
 use tcr::sensitive::{Sensitive, SensitiveBytes};
 
-use crate::unlisted::Unlisted;
+use crate::relist::Relist;
 
 /// A Secret that holds passwords.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl Password {
 #[derive(Clone, Debug, Default)]
 pub struct Passwords {
     by_name: BTreeMap<String, Password>,
-    unlisted: Unlisted<String>,
+    relist: Relist<String>,
 }
 
 /// Why there is no password.
@@ -69,7 +69,7 @@ pub enum NoPassword {
 impl Passwords {
     /// Puts one in.
     pub fn set(&mut self, password: Password) {
-        self.unlisted.saw(&password.name);
+        self.relist.saw(&password.name);
         self.by_name.insert(password.name.clone(), password);
     }
 
@@ -80,12 +80,12 @@ impl Passwords {
 
     /// A list of all begins.
     pub fn begin_listing(&mut self) {
-        self.unlisted.begin(self.by_name.keys().cloned());
+        self.relist.begin(self.by_name.keys().cloned());
     }
 
     /// The list is complete: what it did not have is gone.
     pub fn end_listing(&mut self) {
-        for name in self.unlisted.end() {
+        for name in self.relist.end() {
             self.by_name.remove(&name);
         }
     }

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use crate::effect::{Effect, Event, Regarding};
 use crate::input::Watched;
 use crate::item::Items;
+use crate::relist::Relist;
 use crate::state::State;
-use crate::unlisted::Unlisted;
 use distribution::Uid;
 use distribution::stuck::{WaitingPod, advice};
 
@@ -27,7 +27,7 @@ pub struct SeenPod {
 #[derive(Debug, Default)]
 pub(crate) struct StuckPods {
     by_uid: BTreeMap<Uid, Stuck>,
-    unlisted: Unlisted<Uid>,
+    relist: Relist<Uid>,
 }
 
 #[derive(Debug)]
@@ -55,9 +55,9 @@ impl StuckPods {
             Watched::Applied(pod) | Watched::Listed(pod) => self.see(pod, state, items, effects),
             // It is gone, or no longer Pending.
             Watched::Deleted(pod) => drop(self.by_uid.remove(&pod.uid)),
-            Watched::ListBegan => self.unlisted.begin(self.by_uid.keys().cloned()),
+            Watched::ListBegan => self.relist.begin(self.by_uid.keys().cloned()),
             Watched::ListEnded => {
-                for uid in self.unlisted.end() {
+                for uid in self.relist.end() {
                     self.by_uid.remove(&uid);
                 }
             }
@@ -66,7 +66,7 @@ impl StuckPods {
 
     fn see(&mut self, pod: SeenPod, state: &State, items: &Items, effects: &mut Vec<Effect>) {
         let SeenPod { uid, waiting } = pod;
-        self.unlisted.saw(&uid);
+        self.relist.saw(&uid);
         let Some(pod) = waiting else { return };
         if self.by_uid.contains_key(&uid) || self.by_uid.len() >= MOST {
             return;

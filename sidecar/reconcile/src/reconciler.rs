@@ -22,7 +22,7 @@ use crate::nodes::Nodes;
 use crate::object::Object;
 use crate::password::Passwords;
 use crate::pods::StuckPods;
-use crate::unlisted::Unlisted;
+use crate::relist::Relist;
 use distribution::Target;
 use distribution::mark::InstallationKey;
 
@@ -48,7 +48,7 @@ pub struct Reconciler {
     config: Config,
     distributor: Distributor,
     items: Items,
-    unlisted: Unlisted<String>,
+    relist: Relist<String>,
     passwords: Passwords,
     keepers: Keepers,
     links: Links,
@@ -85,7 +85,7 @@ impl Reconciler {
             config,
             distributor: Distributor::new(key),
             items: Items::new(),
-            unlisted: Unlisted::default(),
+            relist: Relist::default(),
             passwords: Passwords::default(),
             keepers: Keepers::default(),
             links: Links::default(),
@@ -201,7 +201,7 @@ impl Reconciler {
         match event {
             Watched::Applied(object) | Watched::Listed(object) => {
                 let name = object.name.clone();
-                self.unlisted.saw(&name);
+                self.relist.saw(&name);
                 let is_new = match self.items.get_mut(&name) {
                     Some(item) if item.object.uid == object.uid => {
                         let region = item.object.region().map(str::to_owned);
@@ -219,9 +219,9 @@ impl Reconciler {
                 self.refresh(&name, now, effects);
             }
             Watched::Deleted(object) => self.lose_object(&object.name, now, effects),
-            Watched::ListBegan => self.unlisted.begin(self.items.keys().cloned()),
+            Watched::ListBegan => self.relist.begin(self.items.keys().cloned()),
             Watched::ListEnded => {
-                self.unlisted.end().for_each(|name| self.lose_object(&name, now, effects));
+                self.relist.end().for_each(|name| self.lose_object(&name, now, effects));
                 self.listings.objects = true;
                 self.begin_if_all_is_listed(now, effects);
             }

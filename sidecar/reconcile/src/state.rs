@@ -39,11 +39,11 @@ pub(crate) struct State {
     words: HashMap<Digest, Digest>,
 }
 
-/// What came of something that was seen.
+/// What something that was seen means.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct News {
-    /// Whether it is news at all.
-    pub(crate) is_news: bool,
+pub(crate) struct Observation {
+    /// Whether it changes anything that is known.
+    pub(crate) is_change: bool,
     /// The ImagePullSecret for which somebody else undid what was done.
     pub(crate) undone: Option<String>,
 }
@@ -89,19 +89,19 @@ impl State {
         self.lost.get(&(namespace.clone(), Arc::from(secret)))
     }
 
-    /// A namespace is there. Whether that is news.
+    /// A namespace is there. Whether that changes anything.
     pub(crate) fn see_namespace(&mut self, seen: SeenNamespace) -> bool {
         let SeenNamespace { name, terminating, labels } = seen;
         self.observed.entry(&name);
         self.change(&name, |namespace| {
-            let news =
+            let is_change =
                 !namespace.exists || namespace.terminating != terminating || namespace.labels != labels;
             namespace.exists = true;
             namespace.terminating = terminating;
             namespace.labels = labels;
-            news
+            is_change
         })
-        .is_news
+        .is_change
     }
 
     /// A namespace is gone. What was seen in it stays until its own watch says that it is gone too: it may
@@ -122,7 +122,7 @@ impl State {
     }
 
     /// A ServiceAccount is there.
-    pub(crate) fn see_account(&mut self, placed: Placed<Account>) -> News {
+    pub(crate) fn see_account(&mut self, placed: Placed<Account>) -> Observation {
         let Placed { namespace, name, mut seen } = placed;
         let name = self.share(&name);
         seen.references = self.share_list(seen.references);
@@ -146,7 +146,7 @@ impl State {
     }
 
     /// A Secret of ours is there.
-    pub(crate) fn see_secret(&mut self, placed: Placed<SeenSecret>) -> News {
+    pub(crate) fn see_secret(&mut self, placed: Placed<SeenSecret>) -> Observation {
         let Placed { namespace, name, mut seen } = placed;
         if let SeenSecret::Ours { digest: Some(digest), unread: true, .. } = &mut seen {
             *digest = self.words.get(digest).copied().unwrap_or(*digest);
@@ -170,16 +170,16 @@ impl State {
         })
     }
 
-    /// A Secret of ours is gone, or it is no longer labelled as ours. That is no news when a newer one of
+    /// A Secret of ours is gone, or it is no longer labelled as ours. That changes nothing when a newer one of
     /// the name is known.
-    pub(crate) fn lose_secret(&mut self, namespace: &str, name: &str, uid: &Uid) -> News {
+    pub(crate) fn lose_secret(&mut self, namespace: &str, name: &str, uid: &Uid) -> Observation {
         let is_it = |found: &SeenSecret| matches!(found, SeenSecret::Ours { uid: known, .. } if known == uid);
         let lost = self.change(namespace, |namespace| {
             let there = namespace.secrets.get(name).is_some_and(is_it);
             there && namespace.secrets.remove(name).is_some()
         });
         let wanted = self.desired.of_secret(name).is_some();
-        if lost.is_news && wanted && self.observed.get(namespace).is_some_and(Namespace::is_live) {
+        if lost.is_change && wanted && self.observed.get(namespace).is_some_and(Namespace::is_live) {
             let key = (self.share(namespace), self.share(name));
             self.lost.insert(key, uid.clone());
         }
@@ -197,7 +197,7 @@ impl State {
         }
     }
 
-    /// The list is complete: what it did not have is gone. Namespaces for which that is news.
+    /// The list is complete: what it did not have is gone. Namespaces that this changes.
     pub(crate) fn end_listing(&mut self, kind: Kind) -> Vec<Arc<str>> {
         let names: Vec<Arc<str>> = self.observed.names().cloned().collect();
         let sweep = |namespace: &mut Namespace| match kind {
@@ -205,7 +205,7 @@ impl State {
             // What is not ours is not in the list either.
             Kind::Secrets => namespace.secrets.sweep(SeenSecret::is_ours),
         };
-        names.into_iter().filter(|name| self.change(name, sweep).is_news).collect()
+        names.into_iter().filter(|name| self.change(name, sweep).is_change).collect()
     }
 
     /// Tells what marks mean by this content.
@@ -227,23 +227,27 @@ impl State {
     }
 
     /// What was looked at; for each the ImagePullSecret for which that shows that somebody undid what was done.
-    pub(crate) fn looked(&mut self, namespace: &Arc<str>, looked: Vec<Written>) -> Vec<(String, News)> {
-        let mut news = Vec::new();
+    pub(crate) fn looked(
+        &mut self,
+        namespace: &Arc<str>,
+        looked: Vec<Written>,
+    ) -> Vec<(String, Observation)> {
+        let mut observations = Vec::new();
         for one in looked {
             match one {
                 Written::Secret { name, seen: Some(seen) } if seen.is_ours() => {
                     self.lost.remove(&(namespace.clone(), Arc::from(&*name)));
                     let placed =
                         Placed { namespace: (&**namespace).into(), name: name.as_str().into(), seen };
-                    news.push((name, self.see_secret(placed)));
+                    observations.push((name, self.see_secret(placed)));
                 }
                 other => self.written(namespace, vec![other]),
             }
         }
-        news
+        observations
     }
 
-    /// What was written, from the API server's answers, so that the watch's echo is no news.
+    /// What was written, from the API server's answers, so that the watch's echo changes nothing.
     pub(crate) fn written(&mut self, namespace: &Arc<str>, written: Vec<Written>) {
         for one in written {
             match one {
@@ -288,15 +292,15 @@ impl State {
         self.sums.insert(name.to_owned(), sum);
     }
 
-    /// Changes a namespace that is known and keeps the sums. It is news when `change` says so.
-    fn change(&mut self, name: &str, change: impl FnOnce(&mut Namespace) -> bool) -> News {
-        let Some(namespace) = self.observed.get_mut(name) else { return News::default() };
+    /// Changes a namespace that is known and keeps the sums. It is a change when `change` says so.
+    fn change(&mut self, name: &str, change: impl FnOnce(&mut Namespace) -> bool) -> Observation {
+        let Some(namespace) = self.observed.get_mut(name) else { return Observation::default() };
         let tallies = |namespace: &Namespace, desired: &Desired| -> Vec<Tally> {
             desired.iter().map(|(ips, distribution)| tally_one(name, namespace, ips, distribution)).collect()
         };
         let before = tallies(namespace, &self.desired);
         if !change(namespace) {
-            return News::default();
+            return Observation::default();
         }
         let mut undone = None;
         let after = tallies(namespace, &self.desired);
@@ -314,7 +318,7 @@ impl State {
                 }
             }
         }
-        News { is_news: true, undone }
+        Observation { is_change: true, undone }
     }
 
     /// The last trace of a namespace whose own deletion was seen first.

@@ -30,8 +30,8 @@ impl Distributor {
         written.iter().for_each(|one| self.failures.succeed(&namespace, one.kind(), one.name()));
         let has_deleted = written.iter().any(|one| matches!(one, Written::Secret { seen: None, .. }));
         let has_looked = !looked.is_empty();
-        for (name, news) in self.state.looked(&namespace, looked) {
-            self.take_drift(&namespace, TargetKind::Secret, &name.into(), news, monotonic, effects);
+        for (name, observation) in self.state.looked(&namespace, looked) {
+            self.take_drift(&namespace, TargetKind::Secret, &name.into(), observation, monotonic, effects);
         }
         self.state.written(&namespace, written);
         let waits_alone = self.take_failed(&namespace, failed, items, now, effects);

@@ -7,7 +7,7 @@ use super::Distributor;
 use crate::effect::Effect;
 use crate::input::Watched;
 use crate::queue::Lane;
-use crate::state::{Kind, News};
+use crate::state::{Kind, Observation};
 use distribution::{Account, Placed, SeenNamespace, SeenSecret, Target, TargetKind};
 
 /// The API server lets whoever creates something in a namespace that its own cache does not know yet wait for
@@ -30,7 +30,7 @@ impl Distributor {
             }
             Watched::Listed(seen) => {
                 let name: Arc<str> = (*seen.name).into();
-                self.unlisted.saw(&name);
+                self.relist.saw(&name);
                 if self.state.see_namespace(seen) {
                     self.queue.push(&name, Lane::Urgent, now);
                 }
@@ -39,10 +39,10 @@ impl Distributor {
             Watched::ListBegan => {
                 // Others are known by what is in them: their turn comes.
                 let seen = self.state.observed().iter().filter(|(_, it)| it.exists);
-                self.unlisted.begin(seen.map(|(name, _)| name.clone()));
+                self.relist.begin(seen.map(|(name, _)| name.clone()));
             }
             Watched::ListEnded => {
-                self.unlisted.end().for_each(|name| self.lose_namespace(&name));
+                self.relist.end().for_each(|name| self.lose_namespace(&name));
                 self.look_at_others(now);
             }
         }
@@ -59,8 +59,8 @@ impl Distributor {
             Watched::Applied(placed) | Watched::Listed(placed) => {
                 let namespace: Arc<str> = (*placed.namespace).into();
                 let name = placed.name.clone();
-                let news = self.state.see_account(placed);
-                if self.take_drift(&namespace, TargetKind::ServiceAccount, &name, news, now, effects) {
+                let observation = self.state.see_account(placed);
+                if self.take_drift(&namespace, TargetKind::ServiceAccount, &name, observation, now, effects) {
                     self.queue.push(&namespace, Lane::Urgent, now);
                 }
             }
@@ -93,17 +93,17 @@ impl Distributor {
             }
             Watched::Deleted(Some(placed)) => {
                 let SeenSecret::Ours { uid, .. } = &placed.seen else { return };
-                let news = self.state.lose_secret(&placed.namespace, &placed.name, uid);
+                let observation = self.state.lose_secret(&placed.namespace, &placed.name, uid);
                 let namespace: Arc<str> = (*placed.namespace).into();
-                if self.take_drift(&namespace, TargetKind::Secret, &placed.name, news, now, effects) {
+                if self.take_drift(&namespace, TargetKind::Secret, &placed.name, observation, now, effects) {
                     self.queue.push(&namespace, Lane::Urgent, now);
                 }
             }
             Watched::Applied(None) | Watched::Listed(None) | Watched::Deleted(None) => {}
             Watched::ListBegan => self.state.begin_listing(Kind::Secrets),
             Watched::ListEnded => {
-                let news = self.state.end_listing(Kind::Secrets);
-                news.iter().for_each(|name| self.queue.push(name, Lane::Urgent, now));
+                let changed = self.state.end_listing(Kind::Secrets);
+                changed.iter().for_each(|name| self.queue.push(name, Lane::Urgent, now));
             }
         }
     }
@@ -114,21 +114,21 @@ impl Distributor {
         namespace: &Arc<str>,
         kind: TargetKind,
         name: &Arc<str>,
-        news: News,
+        observation: Observation,
         now: Instant,
         effects: &mut Vec<Effect>,
     ) -> bool {
-        if let Some(image_pull_secret) = news.undone {
+        if let Some(image_pull_secret) = observation.undone {
             self.counters.undone();
             let target = Target { namespace: namespace.clone(), kind, name: name.clone() };
             if self.contests.undone(target.clone(), &image_pull_secret, now) {
                 effects.push(Effect::FindRival(target));
             }
         }
-        news.is_news
+        observation.is_change
     }
 
-    /// Whether it is news.
+    /// Whether that changes anything.
     fn see_secret(
         &mut self,
         namespace: &Arc<str>,
@@ -137,12 +137,12 @@ impl Distributor {
         effects: &mut Vec<Effect>,
     ) -> bool {
         let name = placed.name.clone();
-        let news = self.state.see_secret(placed);
-        let is_news = self.take_drift(namespace, TargetKind::Secret, &name, news, now, effects);
-        if is_news {
+        let observation = self.state.see_secret(placed);
+        let is_change = self.take_drift(namespace, TargetKind::Secret, &name, observation, now, effects);
+        if is_change {
             self.queue.push(namespace, Lane::Urgent, now);
         }
-        is_news
+        is_change
     }
 
     /// Namespaces were listed anew: one may have gone, and come again, without a word, and somebody's own Secret

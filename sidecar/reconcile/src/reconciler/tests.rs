@@ -499,6 +499,34 @@ fn bulk_work_leaves_room_for_what_somebody_waits_for() {
 }
 
 #[test]
+fn work_that_may_wait_has_its_turn_without_another_event() {
+    let mut world = World::new(false);
+    // Of a release that made no marks: it is read, but nobody waits for that.
+    let seen = SeenSecret::Ours {
+        uid: "u1".into(),
+        version: Version(1),
+        digest: None,
+        labelled: true,
+        mendable: true,
+        marked: false,
+        unread: true,
+    };
+    let places: Vec<String> = (0..10).map(|index| format!("ns-{index}")).collect();
+    let secret = |place: &String| {
+        let placed = Placed { namespace: (**place).into(), name: "tcr.ipsdemo".into(), seen: seen.clone() };
+        Input::Watch(WatchEvent::Secret(Watched::Listed(Some(placed))))
+    };
+    let namespaces = places.iter().map(|place| namespace(place));
+    world.step(namespaces.chain(places.iter().map(secret)).chain([applied(docker("demo", "a"))]));
+    let reads = |effects: Vec<String>| effects.iter().filter(|it| it.contains(": read ")).count();
+    assert_eq!(reads(world.step(lists())), 8, "some at once");
+    let wake = world.wake.unwrap();
+    assert!(wake > world.now.monotonic);
+    world.pass(wake - world.now.monotonic);
+    assert_eq!(reads(world.step([])), 2, "and then the rest");
+}
+
+#[test]
 fn a_namespace_is_worked_on_by_one_job_at_a_time() {
     let mut world = World::ready(false, docker("demo", "a"));
     assert_eq!(world.step([account(&[], 1), account(&["other"], 2)]), Vec::<String>::new());

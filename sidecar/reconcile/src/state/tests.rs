@@ -59,17 +59,17 @@ fn the_echo_of_our_own_write_is_no_news() {
         Written::Account(account("shop", "default", 8, &["tcr.ipsdemo"])),
     ];
     state.written(&"shop".into(), written);
-    assert!(!state.see_secret(secret("shop", "u1", 7, "v1")).is_news);
-    assert!(!state.see_account(account("shop", "default", 8, &["tcr.ipsdemo"])).is_news);
+    assert!(!state.see_secret(secret("shop", "u1", 7, "v1")).is_change);
+    assert!(!state.see_account(account("shop", "default", 8, &["tcr.ipsdemo"])).is_change);
 }
 
 #[test]
 fn what_is_older_than_what_is_known_is_no_news() {
     let mut state = demo();
     state.see_secret(secret("shop", "u1", 7, "v1"));
-    assert!(!state.see_secret(secret("shop", "u1", 6, "edited")).is_news);
+    assert!(!state.see_secret(secret("shop", "u1", 6, "edited")).is_change);
     state.see_account(account("shop", "default", 9, &["tcr.ipsdemo"]));
-    assert!(!state.see_account(account("shop", "default", 8, &[])).is_news);
+    assert!(!state.see_account(account("shop", "default", 8, &[])).is_change);
     assert_eq!(state.sum("demo").secrets_success, 1);
 }
 
@@ -77,8 +77,8 @@ fn what_is_older_than_what_is_known_is_no_news() {
 fn the_deletion_of_one_that_was_replaced_meanwhile_is_no_news() {
     let mut state = demo();
     state.see_secret(secret("shop", "u2", 7, "v1"));
-    assert!(!state.lose_secret("shop", "tcr.ipsdemo", &"u1".into()).is_news);
-    assert!(state.lose_secret("shop", "tcr.ipsdemo", &"u2".into()).is_news);
+    assert!(!state.lose_secret("shop", "tcr.ipsdemo", &"u1".into()).is_change);
+    assert!(state.lose_secret("shop", "tcr.ipsdemo", &"u2".into()).is_change);
     assert_eq!(state.lost(&"shop".into(), "tcr.ipsdemo"), Some(&"u2".into()));
     state.see_secret(secret("shop", "u3", 9, "v1"));
 }
@@ -86,7 +86,7 @@ fn the_deletion_of_one_that_was_replaced_meanwhile_is_no_news() {
 #[test]
 fn what_somebody_else_undid_is_told_from_what_is_only_new() {
     let mut state = demo();
-    let undone = |news: News| news.undone.as_deref() == Some("demo");
+    let undone = |news: Observation| news.undone.as_deref() == Some("demo");
     assert!(!undone(state.see_secret(secret("shop", "u1", 2, "v1"))));
     assert!(undone(state.see_secret(secret("shop", "u1", 3, "edited"))));
     assert!(!undone(state.see_secret(secret("shop", "u1", 4, "v1"))), "our repair");

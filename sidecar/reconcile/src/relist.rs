@@ -1,20 +1,20 @@
-//! What a new list does not have.
+//! A list of all objects of a kind, which a watch begins anew after it broke off.
 
 use std::borrow::Borrow;
 use std::collections::BTreeSet;
 
-/// What was known when a list began and has not been in it so far. It stays known until the list is complete: nothing
-/// seems to be missing because a watch broke off.
+/// Keys that were known when the list began and have not been in it so far. They stay known until the list is complete:
+/// nothing seems to be missing because a watch broke off.
 #[derive(Clone, Debug)]
-pub(crate) struct Unlisted<K>(BTreeSet<K>);
+pub(crate) struct Relist<K>(BTreeSet<K>);
 
-impl<K> Default for Unlisted<K> {
+impl<K> Default for Relist<K> {
     fn default() -> Self {
         Self(BTreeSet::new())
     }
 }
 
-impl<K: Ord> Unlisted<K> {
+impl<K: Ord> Relist<K> {
     /// A list begins, perhaps instead of one that came to no end.
     pub(crate) fn begin(&mut self, known: impl IntoIterator<Item = K>) {
         self.0 = known.into_iter().collect();
@@ -41,21 +41,21 @@ mod tests {
 
     #[test]
     fn a_complete_list_tells_what_it_did_not_have_once() {
-        let mut unlisted = Unlisted::default();
-        unlisted.begin(["gone", "kept"]);
-        unlisted.saw("kept");
-        unlisted.saw("new");
-        assert_eq!(unlisted.end().collect::<Vec<_>>(), ["gone"]);
-        assert_eq!(unlisted.end().count(), 0);
+        let mut relist = Relist::default();
+        relist.begin(["gone", "kept"]);
+        relist.saw("kept");
+        relist.saw("new");
+        assert_eq!(relist.end().collect::<Vec<_>>(), ["gone"]);
+        assert_eq!(relist.end().count(), 0);
     }
 
     #[test]
     fn a_list_that_came_to_no_end_tells_nothing() {
-        let mut unlisted = Unlisted::default();
-        unlisted.begin(["a", "b"]);
-        unlisted.saw("b");
-        unlisted.begin(["a", "b"]);
-        unlisted.saw("a");
-        assert_eq!(unlisted.end().collect::<Vec<_>>(), ["b"]);
+        let mut relist = Relist::default();
+        relist.begin(["a", "b"]);
+        relist.saw("b");
+        relist.begin(["a", "b"]);
+        relist.saw("a");
+        assert_eq!(relist.end().collect::<Vec<_>>(), ["b"]);
     }
 }
