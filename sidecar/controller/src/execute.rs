@@ -9,6 +9,7 @@ use kube::core::Request;
 use kube::{Api, Client, Resource as _};
 use serde_json::{Value, json};
 use tcr::names::{MANAGED_BY, MARK_ANNOTATION, SECRET_PREFIX, derived_secret_name};
+use tcr::shortened::shortened;
 use tokio::sync::Mutex;
 
 use super::lean::{AccountObject, SecretObject};
@@ -120,7 +121,7 @@ impl Work {
             return self.end(Ended::NamespaceGoing);
         }
         let is_quota = error.is_quota_exceeded();
-        let message = shortened(error.to_string());
+        let message = shortened(error.to_string(), LONGEST_MESSAGE);
         self.failed.push(FailedWrite { kind, name, image_pull_secrets, message, is_quota });
         if !error.is_of_object() {
             self.end(Ended::Unanswered);
@@ -254,7 +255,9 @@ impl Apis {
                 Err(ApiError::Overtaken)
             }
             // Another Secret, or one without any label or annotation: a patch cannot tell these apart.
-            Err(error) if error.is_invalid() => self.put(&name, uid, wanted, content, written).await,
+            Err(error) if error.is_inapplicable_patch() => {
+                self.put(&name, uid, wanted, content, written).await
+            }
             Err(error) => Err(error),
         }
     }
@@ -338,7 +341,7 @@ impl Apis {
                 Ok(())
             }
             // The test of the version failed.
-            Err(error) if error.is_invalid() => Err(ApiError::Overtaken),
+            Err(error) if error.is_inapplicable_patch() => Err(ApiError::Overtaken),
             Err(error) => Err(error),
         }
     }
@@ -381,11 +384,6 @@ fn patched() -> PatchParams {
 pub(super) fn json_patch(operations: Vec<Value>) -> Result<Patch<()>, ApiError> {
     let patch = serde_json::from_value(Value::Array(operations));
     patch.map(Patch::Json).map_err(|error| ApiError::Other(format!("cannot write the patch: {error}")))
-}
-
-fn shortened(mut text: String) -> String {
-    text.truncate(text.floor_char_boundary(LONGEST_MESSAGE));
-    text
 }
 
 #[cfg(test)]
