@@ -189,10 +189,7 @@ impl Apis {
                 self.update(name, uid, content, &mut written).await
             }
             Change::ReplaceSecret { name, uid, content } => {
-                match self.delete(&target, uid, &mut written).await {
-                    Ok(()) => self.create(name, None, content, &mut written).await,
-                    Err(error) => Err(error),
-                }
+                self.replace(name, uid, content, &mut written).await
             }
             Change::MarkSecret { uid, content, .. } => self.mark(&target, uid, content, &mut written).await,
             Change::DeleteSecret { secret, uid } => self.delete(secret, uid, &mut written).await,
@@ -209,7 +206,7 @@ impl Apis {
         written: &mut Vec<Written>,
     ) -> Result<(), ApiError> {
         let secret = secret::marked(ips, &self.namespace, content, &self.hand.key);
-        match within(DEADLINE, self.post(&secret)).await {
+        match within(DEADLINE, self.post(&secret, false)).await {
             Ok(made) => {
                 self.push(&made, written);
                 Ok(())
@@ -222,6 +219,28 @@ impl Apis {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Deletes and creates. What is there stays where another one would be refused: a credential that works is better
+    /// than none.
+    async fn replace(
+        &self,
+        ips: &str,
+        uid: &Uid,
+        content: &Content,
+        written: &mut Vec<Written>,
+    ) -> Result<(), ApiError> {
+        let secret = secret::marked(ips, &self.namespace, content, &self.hand.key);
+        match within(DEADLINE, self.post(&secret, true)).await {
+            Ok(_) => {}
+            // It was admitted, and is only met by the one that goes.
+            Err(error) if error.is_already_exists() => {}
+            // In which the one that goes is counted too.
+            Err(error) if error.is_quota_exceeded() => {}
+            Err(error) => return Err(error),
+        }
+        self.delete(&derived_secret_name(ips), uid, written).await?;
+        self.create(ips, None, content, written).await
     }
 
     /// In place, so that the uid stays: kubelets then know that the credential may use the images
@@ -347,10 +366,11 @@ impl Apis {
     }
 
     /// Creates it; of the answer only what matters is read.
-    async fn post(&self, secret: &Secret) -> kube::Result<SecretObject> {
+    async fn post(&self, secret: &Secret, dry_run: bool) -> kube::Result<SecretObject> {
         let bytes = serde_json::to_vec(secret).map_err(kube::Error::SerdeError)?;
         let request = Request::new(SecretObject::url_path(&(), Some(&self.namespace)));
-        let request = request.create(&posted(), bytes).map_err(kube::Error::BuildRequest)?;
+        let request =
+            request.create(&PostParams { dry_run, ..posted() }, bytes).map_err(kube::Error::BuildRequest)?;
         self.hand.client.request(request).await
     }
 

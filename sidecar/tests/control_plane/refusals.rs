@@ -225,6 +225,31 @@ async fn on_deletion_everything_goes_but_what_is_refused_which_is_named() -> Res
 }
 
 #[tokio::test]
+async fn a_secret_that_can_only_be_replaced_stays_while_another_one_would_be_refused() -> Result<()> {
+    let cluster = Cluster::with_controller().await?;
+    begin(&cluster, SA_DENIED).await?;
+    cluster.ask("demo", json!({"namespaces": "shop", "docker": docker("p-1")})).await?;
+    has(&cluster, "web", &["tcr.ipsdemo"]).await?;
+    deny(&cluster, "CREATE", "secrets", "tcr.ipsdemo", "Forbidden").await?;
+    let probe = ["create", "secret", "generic", "tcr.ipsdemo", "-n", "shop", "--dry-run=server"];
+    in_force(&cluster, &probe).await?;
+    let before = cluster.secrets("shop").get("tcr.ipsdemo").await?.metadata.uid;
+    let edit = Patch::Merge(json!({"data": {".dockerconfigjson": "e30="}, "immutable": true}));
+    cluster.secrets("shop").patch("tcr.ipsdemo", &PatchParams::default(), &edit).await?;
+    let failures = names(&cluster, "demo", &["Secret shop/tcr.ipsdemo"]).await?;
+    ensure!(failures[0].message.contains("it is protected"), "{failures:?}");
+    let now = cluster.secrets("shop").get("tcr.ipsdemo").await?.metadata.uid;
+    ensure!(now == before, "it was deleted before another one could be made");
+
+    cluster.plane.kubectl(&["delete", "validatingadmissionpolicybinding", "protect"]).await?.checked()?;
+    cluster.expect_condition("demo", "Ready", "True", "Ready").await?;
+    let now = cluster.secrets("shop").get("tcr.ipsdemo").await?;
+    ensure!(now.metadata.uid != before && now.immutable != Some(true), "{:?}", now.metadata);
+    cluster.end();
+    Ok(())
+}
+
+#[tokio::test]
 async fn cleanup_removes_everything_but_what_is_refused_and_names_what_is_left() -> Result<()> {
     let cluster = Cluster::start().await?;
     begin(&cluster, CLEANUP).await?;
