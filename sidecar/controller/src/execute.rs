@@ -9,6 +9,7 @@ use kube::core::Request;
 use kube::{Api, Client, Resource as _};
 use serde_json::{Value, json};
 use tcr::names::{MANAGED_BY, MARK_ANNOTATION, SECRET_PREFIX, derived_secret_name};
+use tcr::shortened::shortened;
 use tokio::sync::Mutex;
 
 use super::lean::{AccountObject, SecretObject};
@@ -120,7 +121,7 @@ impl Work {
             return self.end(Ended::NamespaceGoing);
         }
         let is_quota = error.is_quota_exceeded();
-        let message = shortened(error.to_string());
+        let message = shortened(error.to_string(), LONGEST_MESSAGE);
         self.failed.push(FailedWrite { kind, name, image_pull_secrets, message, is_quota });
         if !error.is_of_object() {
             self.end(Ended::Unanswered);
@@ -188,10 +189,7 @@ impl Apis {
                 self.update(name, uid, content, &mut written).await
             }
             Change::ReplaceSecret { name, uid, content } => {
-                match self.delete(&target, uid, &mut written).await {
-                    Ok(()) => self.create(name, None, content, &mut written).await,
-                    Err(error) => Err(error),
-                }
+                self.replace(name, uid, content, &mut written).await
             }
             Change::MarkSecret { uid, content, .. } => self.mark(&target, uid, content, &mut written).await,
             Change::DeleteSecret { secret, uid } => self.delete(secret, uid, &mut written).await,
@@ -208,7 +206,7 @@ impl Apis {
         written: &mut Vec<Written>,
     ) -> Result<(), ApiError> {
         let secret = secret::marked(ips, &self.namespace, content, &self.hand.key);
-        match within(DEADLINE, self.post(&secret)).await {
+        match within(DEADLINE, self.post(&secret, false)).await {
             Ok(made) => {
                 self.push(&made, written);
                 Ok(())
@@ -221,6 +219,28 @@ impl Apis {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Deletes and creates. What is there stays where another one would be refused: a credential that works is better
+    /// than none.
+    async fn replace(
+        &self,
+        ips: &str,
+        uid: &Uid,
+        content: &Content,
+        written: &mut Vec<Written>,
+    ) -> Result<(), ApiError> {
+        let secret = secret::marked(ips, &self.namespace, content, &self.hand.key);
+        match within(DEADLINE, self.post(&secret, true)).await {
+            Ok(_) => {}
+            // It was admitted, and is only met by the one that goes.
+            Err(error) if error.is_already_exists() => {}
+            // In which the one that goes is counted too.
+            Err(error) if error.is_quota_exceeded() => {}
+            Err(error) => return Err(error),
+        }
+        self.delete(&derived_secret_name(ips), uid, written).await?;
+        self.create(ips, None, content, written).await
     }
 
     /// In place, so that the uid stays: kubelets then know that the credential may use the images
@@ -254,7 +274,9 @@ impl Apis {
                 Err(ApiError::Overtaken)
             }
             // Another Secret, or one without any label or annotation: a patch cannot tell these apart.
-            Err(error) if error.is_invalid() => self.put(&name, uid, wanted, content, written).await,
+            Err(error) if error.is_inapplicable_patch() => {
+                self.put(&name, uid, wanted, content, written).await
+            }
             Err(error) => Err(error),
         }
     }
@@ -338,16 +360,17 @@ impl Apis {
                 Ok(())
             }
             // The test of the version failed.
-            Err(error) if error.is_invalid() => Err(ApiError::Overtaken),
+            Err(error) if error.is_inapplicable_patch() => Err(ApiError::Overtaken),
             Err(error) => Err(error),
         }
     }
 
     /// Creates it; of the answer only what matters is read.
-    async fn post(&self, secret: &Secret) -> kube::Result<SecretObject> {
+    async fn post(&self, secret: &Secret, dry_run: bool) -> kube::Result<SecretObject> {
         let bytes = serde_json::to_vec(secret).map_err(kube::Error::SerdeError)?;
         let request = Request::new(SecretObject::url_path(&(), Some(&self.namespace)));
-        let request = request.create(&posted(), bytes).map_err(kube::Error::BuildRequest)?;
+        let request =
+            request.create(&PostParams { dry_run, ..posted() }, bytes).map_err(kube::Error::BuildRequest)?;
         self.hand.client.request(request).await
     }
 
@@ -381,11 +404,6 @@ fn patched() -> PatchParams {
 pub(super) fn json_patch(operations: Vec<Value>) -> Result<Patch<()>, ApiError> {
     let patch = serde_json::from_value(Value::Array(operations));
     patch.map(Patch::Json).map_err(|error| ApiError::Other(format!("cannot write the patch: {error}")))
-}
-
-fn shortened(mut text: String) -> String {
-    text.truncate(text.floor_char_boundary(LONGEST_MESSAGE));
-    text
 }
 
 #[cfg(test)]

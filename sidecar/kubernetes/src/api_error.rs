@@ -47,14 +47,18 @@ impl ApiError {
         self.is("Conflict")
     }
 
-    /// A patch's test failed, or the object would be none.
-    pub fn is_invalid(&self) -> bool {
-        self.is("Invalid") || matches!(self, Self::Refused(status) if status.code == 422)
+    /// A JSON patch cannot be applied: one of its tests does not hold, or a path of it is not there. What a policy or
+    /// the API server's own checks refuse has the same code and says why.
+    pub fn is_inapplicable_patch(&self) -> bool {
+        matches!(self, Self::Refused(status) if status.code == 422 && status.message == INAPPLICABLE_PATCH)
     }
 
     /// The namespace is being deleted, so that nothing can be made in it, or it is gone.
     pub fn is_namespace_going(&self) -> bool {
         let Self::Refused(status) = self else { return false };
+        if is_of_webhook(status) {
+            return false;
+        }
         let details = status.details.as_ref();
         let cause =
             details.is_some_and(|it| it.causes.iter().any(|cause| cause.reason == "NamespaceTerminating"));
@@ -84,8 +88,18 @@ impl ApiError {
     }
 
     fn is(&self, reason: &str) -> bool {
-        matches!(self, Self::Refused(status) if status.reason == reason)
+        matches!(self, Self::Refused(status) if status.reason == reason && !is_of_webhook(status))
     }
+}
+
+/// The words of `NewGenericServerResponse` in k8s.io/apimachinery/pkg/api/errors, with which
+/// k8s.io/apiserver/pkg/endpoints/handlers/patch.go answers a patch that cannot be applied.
+const INAPPLICABLE_PATCH: &str = "the server rejected our request due to an error in our request";
+
+/// An admission webhook may deny with any code and reason, and means none of what they say of objects
+/// (`ToStatusErr` in k8s.io/apiserver/pkg/admission/plugin/webhook/errors).
+fn is_of_webhook(status: &Status) -> bool {
+    status.message.starts_with("admission webhook ")
 }
 
 /// The call's result, or [`ApiError::Deadline`]: a connection that died silently must not hold a
@@ -166,6 +180,27 @@ mod tests {
         assert!(!refused(429, "TooManyRequests", "later", None).is_of_object());
         assert!(!ApiError::Deadline(Duration::from_secs(30)).is_of_object());
         assert!(!ApiError::Other("connection refused".to_owned()).is_of_object());
+    }
+
+    #[test]
+    fn a_patch_that_cannot_be_applied_is_told_from_a_refusal_with_the_same_code() {
+        assert!(refused(422, "Invalid", INAPPLICABLE_PATCH, None).is_inapplicable_patch());
+        // A policy's own reason is Invalid where it gives none.
+        let policy = "serviceaccounts \"default\" is forbidden: ValidatingAdmissionPolicy 'protect' with binding \
+                      'protect' denied request: it is protected";
+        assert!(!refused(422, "Invalid", policy, None).is_inapplicable_patch());
+    }
+
+    #[test]
+    fn a_webhook_says_nothing_of_objects_whatever_its_reason_is() {
+        let denied =
+            |code, reason| refused(code, reason, "admission webhook \"a.b\" denied the request: no", None);
+        assert!(!denied(404, "NotFound").is_not_found());
+        assert!(!denied(409, "Conflict").is_conflict());
+        assert!(!denied(409, "AlreadyExists").is_already_exists());
+        let going = "admission webhook \"a.b\" denied the request: because it is being terminated";
+        assert!(!refused(403, "Forbidden", going, Some("NamespaceTerminating")).is_namespace_going());
+        assert!(denied(409, "Conflict").is_of_object());
     }
 
     #[test]

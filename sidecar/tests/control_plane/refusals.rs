@@ -7,6 +7,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kubernetes::api_error::ApiError;
 use serde_json::{Value, json};
 use support::eventually;
 
@@ -22,10 +23,32 @@ async fn begin(cluster: &Cluster, objects: &str) -> Result<()> {
     Ok(())
 }
 
-/// A policy that denies updates of these objects, whoever asks. In force when this returns.
-pub(crate) async fn protect(cluster: &Cluster, resource: &str, name: &str) -> Result<()> {
+/// A policy that denies updates of this object, whoever asks, for this reason (`Forbidden` or, what it is where a policy
+/// gives none, `Invalid`). In force when this returns.
+pub(crate) async fn protect(cluster: &Cluster, resource: &str, name: &str, reason: &str) -> Result<()> {
+    deny(cluster, "UPDATE", resource, name, reason).await?;
+    let probe = json!({"metadata": {"annotations": {"probe": "x"}}}).to_string();
+    let mut patch = vec!["patch", resource, name, "--dry-run=server", "--type=merge", "-p", &probe];
+    if !resource.ends_with("webhookconfigurations") {
+        patch.extend(["-n", "shop"]);
+    }
+    in_force(cluster, &patch).await
+}
+
+/// Waits until the policy denies this.
+async fn in_force(cluster: &Cluster, probe: &[&str]) -> Result<()> {
+    eventually("the policy to be in force", SOON, async || {
+        let output = cluster.plane.kubectl(probe).await?;
+        ensure!(output.stderr.contains("it is protected"), "{output:?}");
+        Ok(())
+    })
+    .await
+}
+
+/// Makes such a policy.
+async fn deny(cluster: &Cluster, operation: &str, resource: &str, name: &str, reason: &str) -> Result<()> {
     let group = if resource.ends_with("webhookconfigurations") { "admissionregistration.k8s.io" } else { "" };
-    let rule = json!({"apiGroups": [group], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": [resource]});
+    let rule = json!({"apiGroups": [group], "apiVersions": ["v1"], "operations": [operation], "resources": [resource]});
     let policy = json!({
         "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
         "metadata": {"name": "protect"},
@@ -33,7 +56,7 @@ pub(crate) async fn protect(cluster: &Cluster, resource: &str, name: &str) -> Re
             "failurePolicy": "Fail",
             "matchConstraints": {"resourceRules": [rule]},
             "matchConditions": [{"name": "it", "expression": format!("object.metadata.name == '{name}'")}],
-            "validations": [{"expression": "false", "message": "it is protected", "reason": "Forbidden"}],
+            "validations": [{"expression": "false", "message": "it is protected", "reason": reason}],
         },
     });
     let binding = json!({
@@ -41,17 +64,17 @@ pub(crate) async fn protect(cluster: &Cluster, resource: &str, name: &str) -> Re
         "metadata": {"name": "protect"}, "spec": {"policyName": "protect", "validationActions": ["Deny"]},
     });
     cluster.plane.apply(&format!("{policy}\n---\n{binding}")).await?;
-    let probe = json!({"metadata": {"annotations": {"probe": "x"}}}).to_string();
-    let mut patch = vec!["patch", resource, name, "--dry-run=server", "--type=merge", "-p", &probe];
-    if group.is_empty() {
-        patch.extend(["-n", "shop"]);
-    }
-    eventually("the policy to be in force", SOON, async || {
-        let output = cluster.plane.kubectl(&patch).await?;
-        ensure!(output.stderr.contains("it is protected"), "{output:?}");
-        Ok(())
-    })
-    .await
+    Ok(())
+}
+
+/// What the API server answers to a patch whose test does not hold, which is no refusal of the object.
+async fn outdated(cluster: &Cluster) -> Result<()> {
+    let test = json!([{"op": "test", "path": "/metadata/resourceVersion", "value": "1"}]);
+    let patch = Patch::Json::<()>(serde_json::from_value(test)?);
+    let answer = cluster.accounts("shop").patch("default", &PatchParams::default(), &patch).await;
+    let error = ApiError::from(answer.err().context("the test holds")?);
+    ensure!(error.is_inapplicable_patch(), "{error}");
+    Ok(())
 }
 
 /// Waits until the ServiceAccount's list is this.
@@ -142,7 +165,7 @@ async fn a_full_quota_keeps_nothing_else_waiting_and_what_goes_makes_room() -> R
 async fn a_service_account_that_a_policy_protects_keeps_no_other_one_waiting() -> Result<()> {
     let cluster = Cluster::with_controller().await?;
     begin(&cluster, SA_DENIED).await?;
-    protect(&cluster, "serviceaccounts", "argocd-manager").await?;
+    protect(&cluster, "serviceaccounts", "argocd-manager", "Forbidden").await?;
     cluster.ask("demo", json!({"namespaces": "shop", "docker": docker("p-1")})).await?;
     has(&cluster, "default", &["tcr.ipsdemo"]).await?;
     has(&cluster, "web", &["tcr.ipsdemo"]).await?;
@@ -172,7 +195,8 @@ async fn on_deletion_everything_goes_but_what_is_refused_which_is_named() -> Res
         has(&cluster, account, &["tcr.ipsdemo"]).await?;
     }
     cluster.expect_condition("demo", "Ready", "True", "Ready").await?;
-    protect(&cluster, "serviceaccounts", "argocd-manager").await?;
+    outdated(&cluster).await?;
+    protect(&cluster, "serviceaccounts", "argocd-manager", "Invalid").await?;
     cluster.objects().delete("demo", &DeleteParams::default()).await?;
     has(&cluster, "default", &[]).await?;
     has(&cluster, "web", &[]).await?;
@@ -201,12 +225,37 @@ async fn on_deletion_everything_goes_but_what_is_refused_which_is_named() -> Res
 }
 
 #[tokio::test]
+async fn a_secret_that_can_only_be_replaced_stays_while_another_one_would_be_refused() -> Result<()> {
+    let cluster = Cluster::with_controller().await?;
+    begin(&cluster, SA_DENIED).await?;
+    cluster.ask("demo", json!({"namespaces": "shop", "docker": docker("p-1")})).await?;
+    has(&cluster, "web", &["tcr.ipsdemo"]).await?;
+    deny(&cluster, "CREATE", "secrets", "tcr.ipsdemo", "Forbidden").await?;
+    let probe = ["create", "secret", "generic", "tcr.ipsdemo", "-n", "shop", "--dry-run=server"];
+    in_force(&cluster, &probe).await?;
+    let before = cluster.secrets("shop").get("tcr.ipsdemo").await?.metadata.uid;
+    let edit = Patch::Merge(json!({"data": {".dockerconfigjson": "e30="}, "immutable": true}));
+    cluster.secrets("shop").patch("tcr.ipsdemo", &PatchParams::default(), &edit).await?;
+    let failures = names(&cluster, "demo", &["Secret shop/tcr.ipsdemo"]).await?;
+    ensure!(failures[0].message.contains("it is protected"), "{failures:?}");
+    let now = cluster.secrets("shop").get("tcr.ipsdemo").await?.metadata.uid;
+    ensure!(now == before, "it was deleted before another one could be made");
+
+    cluster.plane.kubectl(&["delete", "validatingadmissionpolicybinding", "protect"]).await?.checked()?;
+    cluster.expect_condition("demo", "Ready", "True", "Ready").await?;
+    let now = cluster.secrets("shop").get("tcr.ipsdemo").await?;
+    ensure!(now.metadata.uid != before && now.immutable != Some(true), "{:?}", now.metadata);
+    cluster.end();
+    Ok(())
+}
+
+#[tokio::test]
 async fn cleanup_removes_everything_but_what_is_refused_and_names_what_is_left() -> Result<()> {
     let cluster = Cluster::start().await?;
     begin(&cluster, CLEANUP).await?;
     let other = json!({"namespaces": "shop", "docker": docker("p-2")});
     cluster.ask("b", other).await?;
-    protect(&cluster, "serviceaccounts", "argocd-manager").await?;
+    protect(&cluster, "serviceaccounts", "argocd-manager", "Invalid").await?;
     let output = cluster.command(&["cleanup"]).await?;
     ensure!(!output.success, "{output:?}");
     for line in [

@@ -134,7 +134,8 @@ async fn a_configuration_that_a_policy_protects_does_not_keep_the_ca_from_the_ot
         let mut cluster = Cluster::start().await?;
         cluster.webhooks().await?;
         let kind = |which: usize| ["validatingwebhookconfigurations", "mutatingwebhookconfigurations"][which];
-        protect(&cluster, kind(protected), CONFIGURATIONS[protected]).await?;
+        let reason = ["Invalid", "Forbidden"][protected];
+        protect(&cluster, kind(protected), CONFIGURATIONS[protected], reason).await?;
         cluster.run_with("--webhook-service=tcr-assistant-webhook-service").await?;
         let bundles = async |which: usize| {
             let path = "jsonpath={range .webhooks[*]}{.clientConfig.caBundle}{\"\\n\"}{end}";

@@ -25,13 +25,6 @@ fn refused(code: u16, reason: &str, message: &str) -> ApiError {
 }
 
 #[test]
-fn a_refusal_is_kept_in_few_bytes_and_whole_characters() {
-    assert_eq!(shortened("denied".to_owned()), "denied");
-    let long = shortened("拒".repeat(LONGEST_MESSAGE));
-    assert!(long.len() <= LONGEST_MESSAGE && long.chars().all(|it| it == '拒'), "{long}");
-}
-
-#[test]
 fn what_is_refused_is_told_with_whom_it_was_for_and_the_rest_goes_on() {
     let (mut work, now) = (Work::default(), Instant::now());
     work.fail(&create("new"), &refused(403, "Forbidden", "exceeded quota: one"));
@@ -55,6 +48,8 @@ fn what_is_refused_is_told_with_whom_it_was_for_and_the_rest_goes_on() {
         ]
     );
     assert_eq!(work.ended, Ended::Done);
+    work.fail(&create("long"), &refused(403, "Forbidden", &"x".repeat(2 * LONGEST_MESSAGE)));
+    assert_eq!(work.failed[2].message.len(), LONGEST_MESSAGE);
 }
 
 #[test]

@@ -90,7 +90,7 @@ where
     match within(DEADLINE, api.patch(name, &PatchParams::default(), &Patch::Json::<()>(patch))).await {
         Ok(_) => Ok(()),
         // Another controller was quicker, or a new certificate came: either way the bytes are others now.
-        Err(error) if error.is_invalid() || error.is_conflict() => Ok(()),
+        Err(error) if error.is_inapplicable_patch() || error.is_conflict() => Ok(()),
         Err(error) => Err(error),
     }
 }

@@ -174,7 +174,7 @@ where
             tracing::info!(configuration = name, "put the webhook's CA in");
             Ok(true)
         }
-        Err(error) if error.is_invalid() || error.is_conflict() => Err(ApiError::Overtaken),
+        Err(error) if error.is_inapplicable_patch() || error.is_conflict() => Err(ApiError::Overtaken),
         Err(error) => Err(ApiError::Other(format!("cannot put the webhook's CA into {name}: {error}"))),
     }
 }

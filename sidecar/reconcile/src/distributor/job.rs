@@ -23,7 +23,11 @@ struct Unread {
 impl Distributor {
     /// What is to be done in a namespace now, if anything.
     pub(super) fn job(&mut self, namespace: &Arc<str>, now: Instant) -> Option<Job> {
-        let seen = self.state.observed().get(namespace)?;
+        let Some(seen) = self.state.observed().get(namespace) else {
+            // Its last job ended after it was gone.
+            self.failures.forget(namespace);
+            return None;
+        };
         let look_again = match self.look_at.get_mut(namespace) {
             Some(at) if *at <= now => {
                 // Whether or not there is anything to look at now: what stays due would never let the queue go on.

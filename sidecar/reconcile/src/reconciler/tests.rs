@@ -21,6 +21,8 @@ use crate::effect::Regarding;
 use crate::input::{LinkEvent, Refused};
 use distribution::job::{Ended, FailedWrite, Job, Report, Written};
 
+mod refusals;
+
 /// A reconciler, and the time.
 struct World {
     reconciler: Reconciler,
