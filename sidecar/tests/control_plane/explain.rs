@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::Output;
 
 use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Pod, Secret, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
@@ -232,10 +233,40 @@ async fn explain(world: &mut World) -> Result<()> {
     world.cluster.ask("demo", spec).await?;
     world.is_distributed("good").await?;
     world.cluster.expect_condition("demo", "Conflicts", "True", "ForeignSecret").await?;
+    targets(world).await?;
     selection(world).await?;
     credentials(world).await?;
     rights(world).await?;
     around(world).await
+}
+
+/// What a Pod would get, before there is one.
+async fn targets(world: &mut World) -> Result<()> {
+    let container = json!({"name": "app", "image": APP});
+    let deployment: Deployment = serde_json::from_value(json!({
+        "metadata": {"name": "web"},
+        "spec": {"replicas": 0, "selector": {"matchLabels": {"app": "web"}}, "template": {
+            "metadata": {"labels": {"app": "web"}}, "spec": {"containers": [container]},
+        }},
+    }))?;
+    let deployments: Api<Deployment> = Api::namespaced(world.cluster.client.clone(), "good");
+    deployments.create(&PostParams::default(), &deployment).await?;
+    let found = world.expect_of("good/deploy/web", &[], "pulls", "", "nothing").await?;
+    ensure!(found["target"] == "Deployment/web" && found["secrets"][0]["name"] == SECRET, "{found:#}");
+    ensure!(found["secrets"][0]["way"] == "its ServiceAccount refers to it", "{found:#}");
+    world.expect("good/sa/robot", "fails", "ServiceAccountExcluded", "another ServiceAccount").await?;
+    let found =
+        world.expect_of("good/ns/good", &[], "likely", "the registry was not asked", "nothing").await?;
+    ensure!(found["otherAccounts"].to_string().contains("robot: "), "{found:#}");
+    world
+        .expect("good/ns/outside", "fails", "NamespaceNotSelected", "add outside to spec.namespaces")
+        .await?;
+    for absent in ["deploy/absent", "sa/absent", "ns/absent"] {
+        let output = world.ask(&format!("good/{absent}"), &[]).await?;
+        let told = String::from_utf8(output.stderr)?;
+        ensure!(output.status.code() == Some(1) && told.contains("there is no"), "{absent}: {told}");
+    }
+    Ok(())
 }
 
 /// Who is selected, and what the Pod refers to.

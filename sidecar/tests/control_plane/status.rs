@@ -84,5 +84,15 @@ async fn one_screen_says_how_the_add_on_is_and_the_exit_code_whether_it_is_well(
     leases.patch("tcr-assistant-leader", &PatchParams::default(), &Patch::Merge(long_ago)).await?;
     let told = cluster.command(&["status"]).await?;
     ensure!(!told.success && told.stdout.contains("controller: none leads"), "{told:?}");
+
+    // People delete the namespace.
+    cluster
+        .plane
+        .kubectl(&["delete", "namespace", "tcr-assistant-system", "--wait=false"])
+        .await?
+        .checked()?;
+    let told = kubectl(&cluster, &["tcr", "status"]).await?;
+    ensure!(!told.success && told.stdout.contains("kubectl tcr cleanup"), "{told:?}");
+    ensure!(!told.stdout.contains("none leads: nothing"), "{told:?}");
     cluster.finish(&["p-secret-1"]).await
 }

@@ -9,7 +9,9 @@ import (
 	"os"
 
 	"github.com/distribution/reference"
+	"github.com/go-logr/logr"
 	v1 "k8s.io/api/core/v1"
+	"k8s.io/klog/v2"
 	"k8s.io/kubernetes/pkg/credentialprovider"
 	"k8s.io/kubernetes/pkg/credentialprovider/secrets"
 	"k8s.io/kubernetes/pkg/util/parsers"
@@ -33,6 +35,8 @@ type answer struct {
 }
 
 func main() {
+	// Of each entry that it passes over, the keyring would tell on standard error.
+	klog.SetLogger(logr.Discard())
 	lines := bufio.NewScanner(os.Stdin)
 	lines.Buffer(nil, 1<<20)
 	out := bufio.NewWriter(os.Stdout)
