@@ -37,6 +37,7 @@ use kubernetes::lease::Leadership;
 mod leftovers;
 mod list;
 mod namespaces;
+mod stays;
 mod system;
 mod told;
 
@@ -55,11 +56,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// case the rest was, and another run goes on where this one ended.
 pub async fn run(client: Client, dry_run: bool, output: Output, out: &mut dyn Write) -> Result<()> {
     let mut told = Told { out, output, dry_run, left: 0 };
-    let has_system = Api::<KubeNamespace>::all(client.clone())
-        .get_metadata_opt(SYSTEM_NAMESPACE)
-        .await
+    let system = Api::<KubeNamespace>::all(client.clone()).get_metadata_opt(SYSTEM_NAMESPACE).await;
+    // What is in one that is going goes with it, and no lease can be made there.
+    let has_system = system
         .context("cannot read the cluster")?
-        .is_some();
+        .is_some_and(|namespace| namespace.metadata.deletion_timestamp.is_none());
     if dry_run || !has_system {
         everything(&client, has_system, &mut told).await?;
     } else {
@@ -104,6 +105,7 @@ async fn everything(client: &Client, has_system: bool, told: &mut Told<'_>) -> R
         other => other.context("cannot list ImagePullSecrets")?,
     };
     let names: Vec<String> = found.iter().filter_map(|object| object.metadata.name.clone()).collect();
+    let agents_are_gone = !has_system || stays::are_agents_gone(client).await;
     let key = key(client).await?;
     let (observed, desired) = (observe(client, &key, &names).await?, withdrawn(&names));
 
@@ -144,7 +146,7 @@ async fn everything(client: &Client, has_system: bool, told: &mut Told<'_>) -> R
         }
         remove(&objects, "imagepullsecret", &name, told).await?;
     }
-    Ok(())
+    stays::tell(client, agents_are_gone, told).await
 }
 
 /// The key by which the installation knows its Secrets; where there is none, one by which nothing is known.

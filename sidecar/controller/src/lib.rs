@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Decisions are pure and elsewhere: [`reconcile`], [`distribution`], [`credential_plan`],
-//! [`private_link`], [`lease::decide`]. Only the leader does any of this.
+//! [`private_link`], [`lease::decide`]. Only the leader does any of this; every controller has API servers leave a webhook that
+//! ends ([`webhook_certificate::connections`]).
 //!
 //! May import every crate of this folder but `commands`. Absent: the command line.
 

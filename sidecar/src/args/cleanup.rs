@@ -11,8 +11,9 @@ use commands::output::Output;
 const CLEANUP_HELP: &str = "\
 Removes, with the rights of the kubeconfig in use: the webhook configurations, every reference and
 Secret that ImagePullSecrets led to, the hosts entries, what is stored in tcr-assistant-system, and the
-ImagePullSecrets themselves. Credentials stay valid at the registry; their ids are printed. The custom
-resource's definition stays: kubectl delete crd imagepullsecrets.tcr.tencentcloudcr.com
+ImagePullSecrets themselves. What stays is named (kept), with the command that removes it: credentials,
+which are valid at the registry; the custom resource's definition; and where no hosts-updater is left to
+take them off, what nodes' hosts files may carry.
 
 A running controller would put everything back, so it is refused while one runs. Where a Kubewarden
 policy guards our objects (protect: reject), delete the policy first.

@@ -1,7 +1,7 @@
 //! `tcr-assistant cleanup`, where nothing of the add-on runs any more.
 
 use anyhow::{Result, ensure};
-use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
 use kube::Api;
 use kube::api::{ListParams, PostParams};
 use serde_json::{Value, json};
@@ -72,10 +72,14 @@ async fn everything_of_ours_goes_and_nothing_else() -> Result<()> {
     // Their webhooks are served by nobody now, and refuse what they are asked about.
     cluster.webhooks().await?;
     let told = cluster.command(&["cleanup"]).await?.checked()?;
-    ensure!(
-        told.contains("tccli tcr DeleteInstanceToken"),
-        "it does not say what is left at the registry:\n{told}"
-    );
+    for stays in [
+        "tccli tcr DeleteInstanceToken",
+        "stays; to remove it: kubectl delete crd imagepullsecrets.tcr.tencentcloudcr.com",
+        // There are no agents here.
+        "hostsentries/* stays; to remove it: on each node that has them",
+    ] {
+        ensure!(told.contains(stays), "it does not say that {stays:?}:\n{told}");
+    }
     let ours = ListParams::default().labels("app.kubernetes.io/managed-by=tcr-assistant");
     let left = Api::<Secret>::all(cluster.client.clone()).list(&ours).await?;
     let left: Vec<_> = left.iter().map(|it| it.metadata.name.clone()).collect();
@@ -118,9 +122,46 @@ async fn everything_of_ours_goes_and_nothing_else() -> Result<()> {
     ensure!(!hosts.contains("10.0.0.2"), "nodes keep their entries: {hosts}");
 
     let again = cluster.command(&["cleanup"]).await?.checked()?;
-    ensure!(
-        !again.contains("deleted") || again.lines().all(|line| line.starts_with("lease/")),
-        "again: {again}"
-    );
+    let mut deleted = again.lines().filter(|line| line.ends_with(" deleted"));
+    ensure!(deleted.all(|line| line.starts_with("lease/")), "again: {again}");
     cluster.finish(&["p-1"]).await
+}
+
+#[tokio::test]
+async fn after_the_namespace_was_deleted_status_says_so_and_cleanup_takes_the_rest() -> Result<()> {
+    let mut cluster = Cluster::with_controller().await?;
+    cluster.namespace("shop", &[]).await?;
+    cluster.ask("demo", json!({"namespaces": "shop", "docker": docker("p-1")})).await?;
+    cluster.expect_in("demo", &["shop"]).await?;
+    cluster.webhooks().await?;
+    cluster.kill();
+    // Something in it that does not go at once, as Pods do not.
+    let waits: ConfigMap =
+        serde_json::from_value(json!({"metadata": {"name": "waits", "finalizers": ["example.com/wait"]}}))?;
+    let maps = Api::<ConfigMap>::namespaced(cluster.client.clone(), "tcr-assistant-system");
+    maps.create(&PostParams::default(), &waits).await?;
+    let delete = ["delete", "namespace", "tcr-assistant-system", "--wait=false"];
+    cluster.plane.kubectl(&delete).await?.checked()?;
+
+    let status = cluster.command(&["status"]).await?;
+    let said = "this namespace is being deleted, and with it all that runs of the add-on";
+    ensure!(!status.success && status.stdout.contains(said), "{}", status.stdout);
+    ensure!(!status.stdout.contains("none leads"), "it says what follows from that:\n{}", status.stdout);
+
+    let told = cluster.command(&["cleanup"]).await?.checked()?;
+    for line in [
+        "secret/shop/tcr.ipsdemo deleted",
+        "imagepullsecret/demo deleted",
+        "validatingwebhookconfiguration/tcr-assistant-validating-webhook-configuration deleted",
+    ] {
+        ensure!(told.lines().any(|it| it == line), "no {line:?} in\n{told}");
+    }
+    for stays in
+        ["hostsentries/* stays; ", "customresourcedefinition/imagepullsecrets.tcr.tencentcloudcr.com stays; "]
+    {
+        ensure!(told.lines().any(|it| it.starts_with(stays)), "no {stays:?} in\n{told}");
+    }
+    ensure!(references(&cluster.accounts("shop").get("default").await?).is_empty(), "a reference is left");
+    cluster.end();
+    Ok(())
 }

@@ -8,12 +8,12 @@ use serde_json::json;
 use tcr::hosts_entry::HOSTS_KEY;
 use tcr::names::{CREDENTIAL_LABEL, MANAGED_BY, MANAGED_BY_LABEL, SYSTEM_NAMESPACE, UPDATER_CONFIG};
 
-use super::told::{Action, Object, Told};
+use super::told::{Action, CREDENTIAL, Object, Told};
 use super::{params, remove};
 use credential::store::{Document, Store};
 
 /// A list without entries.
-const NO_ENTRIES: &str = "[]";
+pub(super) const NO_ENTRIES: &str = "[]";
 
 /// The hosts entries and stored credentials.
 pub(super) async fn empty_system(client: &Client, told: &mut Told<'_>) -> Result<()> {
@@ -68,7 +68,7 @@ fn valid_tokens(document: &Document, told: &mut Told<'_>) -> Result<()> {
              --TokenId {id}"
         );
         let name = format!("{instance}/{id}");
-        told.line(Object { kind: "credential", namespace: None, name: &name }, Action::Kept, &command)?;
+        told.line(Object { kind: CREDENTIAL, namespace: None, name: &name }, Action::Kept, &command)?;
     }
     Ok(())
 }

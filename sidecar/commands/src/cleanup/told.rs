@@ -7,6 +7,9 @@ use serde::Serialize;
 
 use crate::output::Output;
 
+/// The kind of what is valid at a registry.
+pub(super) const CREDENTIAL: &str = "credential";
+
 /// What became of an object.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -55,7 +58,8 @@ impl Line<'_> {
             Action::Deleted => "deleted",
             Action::Edited => "edited",
             Action::Emptied => "emptied, so that nodes lose their entries",
-            Action::Kept => "stays valid; to remove it: ",
+            Action::Kept if *kind == CREDENTIAL => "stays valid; to remove it: ",
+            Action::Kept => "stays; to remove it: ",
             Action::Left => "left: ",
             Action::Failed => "failed: ",
         };
