@@ -56,6 +56,14 @@ impl Findings {
         self.errors.is_empty()
     }
 
+    /// Whether there are so many mistakes that no more are looked for, which is said.
+    fn is_full(&mut self, field: &str) -> bool {
+        if self.errors.len() == MOST_ERRORS {
+            self.error(field, format!("more than {MOST_ERRORS} mistakes in all; correct the others first"));
+        }
+        self.errors.len() > MOST_ERRORS
+    }
+
     fn error(&mut self, field: impl Into<String>, message: impl Into<String>) {
         self.errors.push(Finding { field: field.into(), message: message.into() });
     }
@@ -84,13 +92,20 @@ impl fmt::Display for Findings {
 
 impl std::error::Error for Findings {}
 
-/// Finds every mistake of the ImagePullSecret `name` at once.
+/// Mistakes that are told at once; who makes more corrects these first, and telling all of them would cost more than
+/// reading the object.
+const MOST_ERRORS: usize = 20;
+
+/// Finds every mistake of the ImagePullSecret `name` at once, up to twenty.
 pub fn check(name: &str, spec: &ImagePullSecretSpec, context: &RuleContext) -> Findings {
     let mut findings = Findings::default();
     check_name(name, &mut findings);
     check_namespaces(&spec.namespaces, &mut findings);
     check_list("spec.serviceAccounts", &spec.service_accounts, &mut findings);
     for (field, message) in spec.namespace_selector.iter().flat_map(|selector| selector.problems()) {
+        if findings.is_full("spec.namespaceSelector") {
+            break;
+        }
         findings.error(format!("spec.namespaceSelector.{field}"), message);
     }
     match (&spec.docker, &spec.tcr) {
@@ -130,6 +145,10 @@ fn check_namespaces(text: &str, findings: &mut Findings) {
     let field = "spec.namespaces";
     let Some(list) = check_list(field, text, findings) else { return };
     for pattern in list.patterns() {
+        if findings.warnings.len() == MOST_ERRORS {
+            findings.warning(field, "more than that matches no namespace");
+            break;
+        }
         let longest = pattern.bytes().filter(|&byte| byte != b'*').count();
         if pattern.contains('.') {
             findings.warning(

@@ -193,6 +193,9 @@ fn read_value(path: &str, value: &Value, shape: &Shape, findings: &mut Findings)
         (Shape::Labels, Value::Object(labels)) => {
             let mut read = Map::new();
             for (key, value) in labels {
+                if findings.is_full(path) {
+                    break;
+                }
                 let path = format!("{path}[{}]", quoted(key));
                 if let Some(value) = read_value(&path, value, &Shape::Text, findings) {
                     read.insert(key.clone(), value);
@@ -218,16 +221,21 @@ fn scalar(value: &Value) -> Value {
 }
 
 fn read_items(path: &str, items: &[Value], shape: &Shape, findings: &mut Findings) -> Option<Value> {
-    let items = items
-        .iter()
-        .enumerate()
-        .filter_map(|(index, item)| read_value(&format!("{path}[{index}]"), item, shape, findings))
-        .collect();
-    Some(Value::Array(items))
+    let mut read = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        if findings.is_full(path) {
+            break;
+        }
+        read.extend(read_value(&format!("{path}[{index}]"), item, shape, findings));
+    }
+    Some(Value::Array(read))
 }
 
 fn unknown_fields(path: &str, object: &Map<String, Value>, known: &[&str], findings: &mut Findings) {
     for name in object.keys().filter(|name| !known.contains(&name.as_str())) {
+        if findings.is_full(if path.is_empty() { "object" } else { path }) {
+            break;
+        }
         let field = if path.is_empty() { as_step(name) } else { format!("{path}.{}", as_step(name)) };
         let message = match nearest(name, known) {
             Some(near) => format!("unknown field, did you mean {near}?"),

@@ -530,3 +530,16 @@ fn the_nearest_name_is_one_that_could_be_meant() {
         assert_eq!(nearest("x.com", &known), Some("a.com"), "whatever the order");
     }
 }
+
+#[test]
+fn mistakes_of_selectors_and_warnings_of_lists_are_bounded() {
+    let labels: serde_json::Map<String, Value> =
+        (0..1000).map(|number| (format!("-{number}"), "v".into())).collect();
+    let mut spec = tcr(json!({}));
+    spec["namespaceSelector"] = json!({ "matchLabels": labels });
+    spec["namespaces"] = (0..1000).map(|number| format!("a.{number}")).collect::<Vec<_>>().join(",").into();
+    let told = findings("demo", spec);
+    assert_eq!(told.lines().filter(|line| line.starts_with("error ")).count(), MOST_ERRORS + 1, "{told}");
+    assert_eq!(told.lines().filter(|line| line.starts_with("warning ")).count(), MOST_ERRORS + 1, "{told}");
+    assert!(told.contains("error spec.namespaceSelector: more than 20 mistakes in all"), "{told}");
+}

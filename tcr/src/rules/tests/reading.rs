@@ -256,3 +256,29 @@ proptest! {
         prop_assert!(!shown(&findings).contains(&digits.to_string()));
     }
 }
+
+#[test]
+fn of_more_than_twenty_mistakes_no_more_are_looked_for() {
+    let many = |value: Value| -> serde_json::Map<String, Value> {
+        (0..10_000).map(|number| (format!("namespacex{number:05}"), value.clone())).collect()
+    };
+    let items = |item: Value| vec![item; 10_000];
+    for (spec, last) in [
+        (Value::Object(many(json!(1))), "spec"),
+        (
+            json!({ "namespaceSelector": { "matchLabels": many(json!(1)) } }),
+            "spec.namespaceSelector.matchLabels",
+        ),
+        (json!({ "namespaceSelector": many(json!(1)) }), "spec.namespaceSelector"),
+        (
+            json!({ "namespaceSelector": { "matchExpressions": items(json!(1)) } }),
+            "spec.namespaceSelector.matchExpressions",
+        ),
+        (json!({ "tcr": { "domains": items(json!({})) } }), "spec.tcr.domains"),
+    ] {
+        let found = read(&json!({ "metadata": { "name": "demo" }, "spec": spec })).unwrap_err().errors;
+        assert_eq!(found.len(), MOST_ERRORS + 1);
+        let told = found.last().unwrap().to_string();
+        assert_eq!(told, format!("{last}: more than 20 mistakes in all; correct the others first"));
+    }
+}
