@@ -212,6 +212,7 @@ impl Runtime {
             registry: registry.clone(),
             allowed_roots: allowed_roots.clone(),
             events: self.outputs.credentials.clone(),
+            clock: cloud.clock_corrections(),
         };
         let what = format!("the keeper of {key}");
         self.outputs.tasks.spawn(what, keeper::keep(key, tools, receiver));

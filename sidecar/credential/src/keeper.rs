@@ -1,45 +1,26 @@
 //! Carries out what [`credential_plan::plan`] decides for one credential, and tells what there is.
 
 use custom_resource::condition::{ConditionReason, EventReason};
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-use std::sync::Arc;
 use std::time::Duration;
 
-use kube::Client as Kube;
 use tcr::image_pull_secret::{CredentialKind, OnDelete};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 mod carry_out;
+mod services;
 
-use super::store::{Document, Read, Store};
+pub use services::{Services, Tools};
+
+use super::store::{Document, Read};
 use credential_plan::plan::{self, Farewell, Held, Known, Listed, Mine, Step, Stored, Wanted};
 use credential_plan::trial::Trials;
 use credential_plan::{CredentialEvent, Key, Order};
 use kubernetes::api_error::ApiError;
-use registry_client::Checker;
-use tencent_cloud::client::Client;
 use tencent_cloud::error::CloudError;
 use tencent_cloud::instance::Readiness;
 
 /// The wait after the first failure, and the longest.
 const WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
-
-/// What a keeper works with.
-#[derive(Clone)]
-pub struct Tools {
-    /// Tencent Cloud.
-    pub cloud: Arc<Client>,
-    /// The API server.
-    pub kube: Kube,
-    /// The cluster's id, for the default description.
-    pub cluster_id: Option<String>,
-    /// Asks registries about credentials; none where they are not to be asked.
-    pub registry: Option<Arc<Checker>>,
-    /// Root domains that a password may be sent under.
-    pub allowed_roots: Vec<String>,
-    /// Where events go.
-    pub events: mpsc::Sender<(Key, CredentialEvent)>,
-}
 
 /// Why a step did not succeed.
 enum Trouble {
@@ -60,10 +41,9 @@ impl From<ApiError> for Trouble {
     }
 }
 
-struct Keeper {
+struct Keeper<S> {
     key: Key,
-    tools: Tools,
-    store: Store,
+    services: S,
     orders: watch::Receiver<Order>,
     read: Option<Read>,
     /// Whether `read` is what there is.
@@ -77,12 +57,10 @@ struct Keeper {
 }
 
 /// Keeps the credential until an order says that it is over, or nobody listens any more.
-pub async fn keep(key: Key, tools: Tools, orders: watch::Receiver<Order>) {
-    let store = Store::new(tools.kube.clone());
+pub async fn keep<S: Services>(key: Key, services: S, orders: watch::Receiver<Order>) {
     let mut keeper = Keeper {
         key,
-        tools,
-        store,
+        services,
         orders,
         read: None,
         fresh: false,
@@ -92,7 +70,6 @@ pub async fn keep(key: Key, tools: Tools, orders: watch::Receiver<Order>) {
         told: None,
         complains: false,
     };
-    let mut clock = keeper.tools.cloud.clock_corrections();
     let mut failures = 0;
     loop {
         let order = *keeper.orders.borrow_and_update();
@@ -117,23 +94,23 @@ pub async fn keep(key: Key, tools: Tools, orders: watch::Receiver<Order>) {
                 if !keeper.complain(trouble).await {
                     return;
                 }
-                wait.mul_f64(0.75 + random() as f64 / u64::MAX as f64 / 4.0)
+                wait.mul_f64(0.75 + keeper.services.random() as f64 / u64::MAX as f64 / 4.0)
             }
         };
+        let Keeper { services, orders, .. } = &mut keeper;
         tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            changed = keeper.orders.changed() => if changed.is_err() { return },
-            // What it waits for may be now. The sender lives in the client that the keeper holds.
-            _ = clock.changed() => {}
+            // What it waits for may be now, also because the clock was corrected.
+            () = services.sleep(wait) => {}
+            changed = orders.changed() => if changed.is_err() { return },
         }
     }
 }
 
-impl Keeper {
+impl<S: Services> Keeper<S> {
     /// One step: how long to wait before the next one; none when all is over.
     async fn step(&mut self, order: &Order) -> Result<Option<Duration>, Trouble> {
         if !self.fresh {
-            self.read = self.store.read(&self.key).await?;
+            self.read = self.services.read(&self.key).await?;
             self.fresh = true;
         }
         self.tell_what_there_is().await;
@@ -145,7 +122,7 @@ impl Keeper {
             self.write(stored, order).await?;
         }
         let wanted = self.wanted(order);
-        let now = self.tools.cloud.now();
+        let now = self.services.now();
         let known =
             Known { mine: self.mine.as_ref(), listed: self.listed.as_ref(), trials: Some(&self.trials) };
         match plan::decide(now, &wanted, self.stored(), known) {
@@ -168,18 +145,15 @@ impl Keeper {
     async fn part(&mut self, order: &Order) -> Result<Option<Duration>, Trouble> {
         let Some(read) = self.read.clone() else { return Ok(None) };
         let revoke = order.on_delete == OnDelete::Revoke;
-        let now = self.tools.cloud.now();
+        let now = self.services.now();
         match plan::part(&self.wanted(order), &read.document.stored, revoke, self.listed.as_ref()) {
             Farewell::List => self.list(now).await?,
             Farewell::Delete { token_id } => {
-                self.tools
-                    .cloud
-                    .delete_instance_token(&self.key.region, &self.key.instance_id, &token_id)
-                    .await?;
+                self.services.delete_token(&self.key, &token_id).await?;
                 self.listed = None;
             }
             Farewell::Forget => {
-                self.store.delete(&read).await.inspect_err(|_| self.fresh = false)?;
+                self.services.delete(&read).await.inspect_err(|_| self.fresh = false)?;
                 self.say_goodbye(&read.document, revoke).await;
                 return Ok(None);
             }
@@ -207,7 +181,7 @@ impl Keeper {
 
     async fn public_domain(&self) -> Result<tcr::registry_host::RegistryHost, Trouble> {
         let Key { instance_id, region, .. } = &self.key;
-        let Some(instance) = self.tools.cloud.instance(region, instance_id).await? else {
+        let Some(instance) = self.services.instance(&self.key).await? else {
             let message = format!(
                 "there is no instance {instance_id} in {region}: check spec.tcr.instanceId and spec.tcr.region, and that \
                  the API credential is of the account that owns it"
@@ -224,7 +198,7 @@ impl Keeper {
     }
 
     fn description(&self) -> Result<String, Trouble> {
-        match (&self.key.description, &self.tools.cluster_id) {
+        match (&self.key.description, self.services.cluster_id()) {
             (Some(own), _) => Ok(own.clone()),
             (None, Some(id)) => Ok(format!("TKE cluster ({id}) dedicated access credential")),
             (None, None) => Err(Trouble::Instance {
@@ -244,13 +218,13 @@ impl Keeper {
         Wanted {
             kind: self.key.kind,
             rotate_after: order.rotate_after.filter(|_| longterm),
-            tried: self.tools.registry.is_some(),
+            tried: self.services.asks_registries(),
             spread: order.is_rolled_out,
         }
     }
 
     async fn tell_what_there_is(&mut self) {
-        let now = self.tools.cloud.now();
+        let now = self.services.now();
         let held = self.stored().and_then(|stored| stored.current.clone());
         // An expired one would only replace whatever is there by something as useless.
         let held = held.filter(|held| held.expires_at.is_none_or(|end| end > now));
@@ -317,11 +291,6 @@ impl Keeper {
     }
 
     async fn tell(&self, event: CredentialEvent) -> bool {
-        self.tools.events.send((self.key.clone(), event)).await.is_ok()
+        self.services.tell(&self.key, event).await
     }
-}
-
-/// Unique enough for markers and spreads, from the standard library's seed for hash maps.
-fn random() -> u64 {
-    RandomState::new().build_hasher().finish()
 }

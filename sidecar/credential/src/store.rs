@@ -40,7 +40,8 @@ pub struct Read {
     pub document: Document,
     /// The version it was read at.
     pub resource_version: String,
-    uid: String,
+    /// Its uid.
+    pub uid: String,
 }
 
 /// Reads and writes these Secrets.

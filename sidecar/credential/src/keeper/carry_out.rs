@@ -3,19 +3,19 @@
 use custom_resource::condition::ConditionReason;
 use jiff::Timestamp;
 
-use super::{Keeper, Trouble, WAITS, random};
+use super::{Keeper, Services, Trouble, WAITS};
 use crate::store::Document;
 use credential_plan::plan::{self, GRACE, Held, Listed, ListedToken, Mine, Replaced, Stored};
 use credential_plan::trial::Trial;
-use credential_plan::{CredentialEvent, Key, Order, domains};
+use credential_plan::{CredentialEvent, Order, domains};
 use kubernetes::api_error::ApiError;
 use registry_client::Verdict;
 use tencent_cloud::error::Failure;
 use tencent_cloud::instance_token::{InstanceToken, IssuedToken};
 
-impl Keeper {
+impl<S: Services> Keeper<S> {
     pub(super) async fn list(&mut self, now: Timestamp) -> Result<(), Trouble> {
-        let tokens = self.tools.cloud.instance_tokens(&self.key.region, &self.key.instance_id).await?;
+        let tokens = self.services.tokens(&self.key).await?;
         let listed =
             |InstanceToken { id, description, enabled, .. }| ListedToken { id, description, enabled };
         let tokens: Vec<ListedToken> = tokens.into_iter().map(listed).collect();
@@ -28,13 +28,12 @@ impl Keeper {
     }
 
     pub(super) async fn delete(&mut self, token_id: &str, order: &Order) -> Result<(), Trouble> {
-        let Key { instance_id, region, .. } = &self.key;
         let listed =
             self.listed.as_ref().is_some_and(|it| it.tokens.iter().any(|token| token.id == token_id));
         if listed {
-            self.tools.cloud.delete_instance_token(region, instance_id, token_id).await?;
+            self.services.delete_token(&self.key, token_id).await?;
         }
-        tracing::info!(instance = instance_id, token_id, "deleted a credential that nobody uses");
+        tracing::info!(instance = self.key.instance_id, token_id, "deleted a credential that nobody uses");
         if let Some(listed) = &mut self.listed {
             listed.tokens.retain(|token| token.id != token_id);
         }
@@ -63,9 +62,9 @@ impl Keeper {
         // With a marker that nobody ever used, or without an unfinished attempt, nothing can be left.
         let clean = next.marker.is_empty();
         if next.marker.is_empty() {
-            next.marker = format!("tcr-assistant {:012x}", random() >> 16);
+            next.marker = format!("tcr-assistant {:012x}", self.services.random() >> 16);
         }
-        let intent = format!("{:016x}", random());
+        let intent = format!("{:016x}", self.services.random());
         next.intent = Some(intent.clone());
         next.why = why.or(next.why);
         self.write(next, order).await?;
@@ -77,11 +76,9 @@ impl Keeper {
     pub(super) async fn mint(&mut self, order: &Order) -> Result<(), Trouble> {
         let public_domain = self.public_domain().await?;
         let Some(mut next) = self.stored().cloned() else { return Ok(()) };
-        let Key { instance_id, region, kind, .. } = &self.key;
         let text = self.description()?;
         let description = plan::description(&text, &next.marker);
-        let cloud = self.tools.cloud.clone();
-        let issued = match cloud.create_instance_token(region, instance_id, *kind, &description).await {
+        let issued = match self.services.create_token(&self.key, &description).await {
             Ok(issued) => issued,
             Err(error) => {
                 // Whatever it left behind is found by its marker.
@@ -90,12 +87,12 @@ impl Keeper {
                     self.listed = None;
                 }
                 if let Failure::Implausible { token_id: Some(id), .. } = &error.failure {
-                    cloud.delete_instance_token(region, instance_id, id).await?;
+                    self.services.delete_token(&self.key, id).await?;
                 }
                 return Err(error.into());
             }
         };
-        let now = cloud.now();
+        let now = self.services.now();
         let IssuedToken { username, token, expires_at, token_id } = issued;
         let held =
             Held { username, token, token_id: token_id.clone(), issued_at: now, expires_at, public_domain };
@@ -120,8 +117,7 @@ impl Keeper {
                 // Another one leads: its credential counts, and ours goes.
                 if let Some(id) = token_id.filter(|_| matches!(trouble, Trouble::Api(ApiError::Overtaken))) {
                     self.mine = None;
-                    let Key { instance_id, region, .. } = &self.key;
-                    cloud.delete_instance_token(region, instance_id, &id).await?;
+                    self.services.delete_token(&self.key, &id).await?;
                 } else if let Some(mine) = &mut self.mine {
                     mine.clean = false;
                     self.listed = None;
@@ -136,20 +132,22 @@ impl Keeper {
             true => stored.candidate.clone(),
             false => stored.current.clone(),
         });
-        let (Some(held), Some(registry)) = (held, self.tools.registry.clone()) else { return };
+        let Some(held) = held.filter(|_| self.services.asks_registries()) else { return };
         let standard = [String::from("default"), String::from("vpc")];
-        let roots = &self.tools.allowed_roots;
+        let roots = self.services.allowed_roots();
         let host = |domain: &String| {
             domains::hosts(std::slice::from_ref(domain), &held.public_domain, roots).ok()?.pop_first()
         };
         let hosts: Vec<_> = standard.iter().filter_map(host).collect();
+        let Keeper { services, orders, .. } = self;
         let verdict = tokio::select! {
-            verdict = registry.check(&hosts, &held.username, &held.token) => verdict,
+            biased;
             // Who is to end does not wait for a registry first.
-            Ok(()) = self.orders.changed() => return,
+            Ok(()) = orders.changed() => return,
+            verdict = services.check(&hosts, &held.username, &held.token) => verdict,
         };
         tracing::debug!(credential = %self.key, candidate, ?verdict, "asked the registry");
-        let now = self.tools.cloud.now();
+        let now = self.services.now();
         if !candidate {
             if let Verdict::Accepted { can_push } = verdict {
                 self.tell(CredentialEvent::LetIn { can_push }).await;
@@ -170,7 +168,7 @@ impl Keeper {
     pub(super) async fn promote(&mut self, order: &Order) -> Result<(), Trouble> {
         let Some(mut next) = self.stored().cloned() else { return Ok(()) };
         let Some(candidate) = next.candidate.take() else { return Ok(()) };
-        let now = self.tools.cloud.now();
+        let now = self.services.now();
         if let Some(token_id) = next.current.replace(candidate).and_then(|old| old.token_id) {
             let delete_at = now.checked_add(GRACE).unwrap_or(now);
             next.previous.push(Replaced { token_id, delete_at });
@@ -190,18 +188,16 @@ impl Keeper {
         let Some(mut next) = self.stored().cloned() else { return Ok(()) };
         let Some(candidate) = next.candidate.take() else { return Ok(()) };
         if let Some(token_id) = &candidate.token_id {
-            let Key { instance_id, region, .. } = &self.key;
-            let cloud = &self.tools.cloud;
-            if let Err(error) = cloud.delete_instance_token(region, instance_id, token_id).await {
+            if let Err(error) = self.services.delete_token(&self.key, token_id).await {
                 // That it is gone already, only the list tells.
-                let tokens = cloud.instance_tokens(region, instance_id).await?;
+                let tokens = self.services.tokens(&self.key).await?;
                 if tokens.iter().any(|token| token.id == *token_id) {
                     return Err(error.into());
                 }
             }
         }
         self.write(next, order).await?;
-        self.trials.discard(self.tools.cloud.now());
+        self.trials.discard(self.services.now());
         self.listed = None;
         let has_ended = self.trials.current.as_ref().is_some_and(Trial::has_ended);
         let reason_word =
@@ -218,7 +214,7 @@ impl Keeper {
             match self.write(next.clone(), order).await {
                 Ok(()) => return Ok(()),
                 Err(Trouble::Api(ApiError::Overtaken)) => {
-                    self.read = self.store.read(&self.key).await?;
+                    self.read = self.services.read(&self.key).await?;
                     self.fresh = true;
                     return match self.stored() == Some(&next) {
                         true => Ok(()),
@@ -227,7 +223,7 @@ impl Keeper {
                 }
                 Err(trouble) if tries >= 5 => return Err(trouble),
                 Err(_) => {
-                    tokio::time::sleep(WAITS.0.saturating_mul(1 << tries)).await;
+                    self.services.pause(WAITS.0.saturating_mul(1 << tries)).await;
                     tries += 1;
                 }
             }
@@ -236,7 +232,7 @@ impl Keeper {
 
     pub(super) async fn write(&mut self, stored: Stored, order: &Order) -> Result<(), Trouble> {
         let document = Document { key: self.key.clone(), on_delete: order.on_delete, stored };
-        match self.store.write(document, self.read.as_ref()).await {
+        match self.services.write(document, self.read.as_ref()).await {
             Ok(read) => {
                 self.read = Some(read);
                 Ok(())

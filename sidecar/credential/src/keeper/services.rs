@@ -1,0 +1,159 @@
+//! Whom a keeper talks to.
+
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::Client as Kube;
+use tcr::registry_host::RegistryHost;
+use tcr::sensitive::Sensitive;
+use tokio::sync::{mpsc, watch};
+
+use crate::store::{Document, Read, Store};
+use credential_plan::{CredentialEvent, Key};
+use kubernetes::api_error::ApiError;
+use registry_client::{Checker, Verdict};
+use tencent_cloud::client::Client;
+use tencent_cloud::error::CloudError;
+use tencent_cloud::instance::Instance;
+use tencent_cloud::instance_token::{InstanceToken, IssuedToken};
+
+/// All that a keeper does not decide by itself: clock, chance, the cloud, the stored Secret, the registry.
+#[expect(
+    async_fn_in_trait,
+    reason = "a keeper is spawned with its services known, so that its future is Send"
+)]
+pub trait Services {
+    /// The cloud's time.
+    fn now(&self) -> Timestamp;
+    /// Unique enough for markers and spreads.
+    fn random(&self) -> u64;
+    /// Waits for so long, or until the clock was corrected.
+    async fn sleep(&mut self, wait: Duration);
+    /// Waits for so long.
+    async fn pause(&self, wait: Duration);
+    /// The cluster's id, for the default description.
+    fn cluster_id(&self) -> Option<&str>;
+    /// Root domains that a password may be sent under.
+    fn allowed_roots(&self) -> &[String];
+    /// Whether registries are asked about credentials.
+    fn asks_registries(&self) -> bool;
+    /// The instance of the key, none when the account has none.
+    async fn instance(&self, key: &Key) -> Result<Option<Instance>, CloudError>;
+    /// Makes a credential; every call makes another one.
+    async fn create_token(&self, key: &Key, description: &str) -> Result<IssuedToken, CloudError>;
+    /// Every long-term credential of the instance.
+    async fn tokens(&self, key: &Key) -> Result<Vec<InstanceToken>, CloudError>;
+    /// Deletes a long-term credential.
+    async fn delete_token(&self, key: &Key, token_id: &str) -> Result<(), CloudError>;
+    /// The stored Secret.
+    async fn read(&self, key: &Key) -> Result<Option<Read>, ApiError>;
+    /// Writes it where `before` was read.
+    async fn write(&self, document: Document, before: Option<&Read>) -> Result<Read, ApiError>;
+    /// Deletes it as it was read.
+    async fn delete(&self, read: &Read) -> Result<(), ApiError>;
+    /// What the registry says to a login.
+    async fn check(&self, hosts: &[RegistryHost], username: &str, password: &Sensitive) -> Verdict;
+    /// Tells users. False when nobody listens any more.
+    async fn tell(&self, key: &Key, event: CredentialEvent) -> bool;
+}
+
+/// The real ones.
+#[derive(Clone)]
+pub struct Tools {
+    /// Tencent Cloud.
+    pub cloud: Arc<Client>,
+    /// The API server.
+    pub kube: Kube,
+    /// The cluster's id, for the default description.
+    pub cluster_id: Option<String>,
+    /// Asks registries about credentials; none where they are not to be asked.
+    pub registry: Option<Arc<Checker>>,
+    /// Root domains that a password may be sent under.
+    pub allowed_roots: Vec<String>,
+    /// Where events go.
+    pub events: mpsc::Sender<(Key, CredentialEvent)>,
+    /// Tells when the clock was corrected.
+    pub clock: watch::Receiver<i64>,
+}
+
+impl Tools {
+    fn store(&self) -> Store {
+        Store::new(self.kube.clone())
+    }
+}
+
+impl Services for Tools {
+    fn now(&self) -> Timestamp {
+        self.cloud.now()
+    }
+
+    /// From the standard library's seed for hash maps.
+    fn random(&self) -> u64 {
+        RandomState::new().build_hasher().finish()
+    }
+
+    async fn sleep(&mut self, wait: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            // The sender lives in the client that is held here.
+            _ = self.clock.changed() => {}
+        }
+    }
+
+    async fn pause(&self, wait: Duration) {
+        tokio::time::sleep(wait).await;
+    }
+
+    fn cluster_id(&self) -> Option<&str> {
+        self.cluster_id.as_deref()
+    }
+
+    fn allowed_roots(&self) -> &[String] {
+        &self.allowed_roots
+    }
+
+    fn asks_registries(&self) -> bool {
+        self.registry.is_some()
+    }
+
+    async fn instance(&self, key: &Key) -> Result<Option<Instance>, CloudError> {
+        self.cloud.instance(&key.region, &key.instance_id).await
+    }
+
+    async fn create_token(&self, key: &Key, description: &str) -> Result<IssuedToken, CloudError> {
+        self.cloud.create_instance_token(&key.region, &key.instance_id, key.kind, description).await
+    }
+
+    async fn tokens(&self, key: &Key) -> Result<Vec<InstanceToken>, CloudError> {
+        self.cloud.instance_tokens(&key.region, &key.instance_id).await
+    }
+
+    async fn delete_token(&self, key: &Key, token_id: &str) -> Result<(), CloudError> {
+        self.cloud.delete_instance_token(&key.region, &key.instance_id, token_id).await
+    }
+
+    async fn read(&self, key: &Key) -> Result<Option<Read>, ApiError> {
+        self.store().read(key).await
+    }
+
+    async fn write(&self, document: Document, before: Option<&Read>) -> Result<Read, ApiError> {
+        self.store().write(document, before).await
+    }
+
+    async fn delete(&self, read: &Read) -> Result<(), ApiError> {
+        self.store().delete(read).await
+    }
+
+    async fn check(&self, hosts: &[RegistryHost], username: &str, password: &Sensitive) -> Verdict {
+        match &self.registry {
+            Some(registry) => registry.check(hosts, username, password).await,
+            None => Verdict::Unknown { reason: "registries are not asked".to_owned() },
+        }
+    }
+
+    async fn tell(&self, key: &Key, event: CredentialEvent) -> bool {
+        self.events.send((key.clone(), event)).await.is_ok()
+    }
+}
