@@ -149,7 +149,7 @@ impl<S: Services> Keeper<S> {
         match plan::part(&self.wanted(order), &read.document.stored, revoke, self.listed.as_ref()) {
             Farewell::List => self.list(now).await?,
             Farewell::Delete { token_id } => {
-                self.services.delete_token(&self.key, &token_id).await?;
+                self.delete_at_cloud(&token_id).await?;
                 self.listed = None;
             }
             Farewell::Forget => {

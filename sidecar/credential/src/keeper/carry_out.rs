@@ -31,7 +31,7 @@ impl<S: Services> Keeper<S> {
         let listed =
             self.listed.as_ref().is_some_and(|it| it.tokens.iter().any(|token| token.id == token_id));
         if listed {
-            self.services.delete_token(&self.key, token_id).await?;
+            self.delete_at_cloud(token_id).await?;
         }
         tracing::info!(instance = self.key.instance_id, token_id, "deleted a credential that nobody uses");
         if let Some(listed) = &mut self.listed {
@@ -44,6 +44,16 @@ impl<S: Services> Keeper<S> {
             self.write(next, order).await?;
         }
         Ok(())
+    }
+
+    /// Deletes a token. No error says that it is gone already, such as after an answer that was lost: that, only a new
+    /// list tells.
+    pub(super) async fn delete_at_cloud(&mut self, token_id: &str) -> Result<(), Trouble> {
+        let deleted = self.services.delete_token(&self.key, token_id).await;
+        if deleted.is_err() {
+            self.listed = None;
+        }
+        Ok(deleted?)
     }
 
     pub(super) async fn record(
