@@ -186,6 +186,8 @@ impl<S: Services> Keeper<S> {
         self.write(next, order).await?;
         self.trials.promote();
         self.listed = None;
+        // What is said of a credential comes after it.
+        self.tell_what_there_is().await;
         if let Some(Trial { verdict: Verdict::Accepted { can_push }, .. }) = self.trials.current {
             self.tell(CredentialEvent::LetIn { can_push }).await;
         }
