@@ -20,6 +20,9 @@ pub const LOOK_TWICE: SignedDuration = SignedDuration::from_secs(60);
 /// How long a replaced credential stays valid: pulls that have begun with it end well.
 pub const GRACE: SignedDuration = SignedDuration::from_hours(1);
 
+/// How long after a creation that had no answer its credential may still appear: the call is given up before.
+pub const APPEARS_WITHIN: SignedDuration = SignedDuration::from_mins(2);
+
 /// What the Secret keeps.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -310,11 +313,17 @@ pub enum Farewell {
 }
 
 /// The one thing to do next about a credential that nobody uses any longer. With `revoke` everything
-/// of it at the cloud goes; without, only what nobody ever used.
-pub fn part(wanted: &Wanted, stored: &Stored, revoke: bool, listed: Option<&Listed>) -> Farewell {
-    if wanted.kind == CredentialKind::Temp
-        || (!revoke && stored.intent.is_none() && stored.candidate.is_none() && stored.previous.is_empty())
-    {
+/// of it at the cloud goes; without, only what nobody ever used. `unheard` when a creation had no answer, so that there may
+/// be one that is not stored.
+pub fn part(
+    wanted: &Wanted,
+    stored: &Stored,
+    revoke: bool,
+    unheard: bool,
+    listed: Option<&Listed>,
+) -> Farewell {
+    let is_whole = stored.intent.is_none() && stored.candidate.is_none() && stored.previous.is_empty();
+    if wanted.kind == CredentialKind::Temp || (!revoke && !unheard && is_whole) {
         return Farewell::Forget;
     }
     let Some(listed) = listed else { return Farewell::List };
@@ -399,7 +408,8 @@ fn unusable(current: &Held, listed: &Listed) -> Option<Unusable> {
     }
 }
 
-pub(super) fn later(time: Timestamp, by: SignedDuration) -> Timestamp {
+/// The time after that, or the end of time.
+pub fn later(time: Timestamp, by: SignedDuration) -> Timestamp {
     time.checked_add(by).unwrap_or(Timestamp::MAX)
 }
 

@@ -3,6 +3,7 @@
 use custom_resource::condition::{ConditionReason, EventReason};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tcr::image_pull_secret::{CredentialKind, OnDelete};
 use tokio::sync::watch;
 
@@ -12,7 +13,9 @@ mod services;
 pub use services::{Services, Tools};
 
 use super::store::{Document, Read};
-use credential_plan::plan::{self, Farewell, Held, Known, Listed, Mine, Step, Stored, Wanted};
+use credential_plan::plan::{
+    self, APPEARS_WITHIN, Farewell, Held, Known, Listed, Mine, Step, Stored, Wanted,
+};
 use credential_plan::trial::Trials;
 use credential_plan::{CredentialEvent, Key, Order};
 use kubernetes::api_error::ApiError;
@@ -52,6 +55,8 @@ struct Keeper<S> {
     listed: Option<Listed>,
     trials: Trials,
     told: Option<Held>,
+    /// A creation had no answer: until then its credential may still appear.
+    appears_until: Option<Timestamp>,
     /// Users were told that something stands in the way.
     complains: bool,
 }
@@ -68,6 +73,7 @@ pub async fn keep<S: Services>(key: Key, services: S, orders: watch::Receiver<Or
         listed: None,
         trials: Trials::default(),
         told: None,
+        appears_until: None,
         complains: false,
     };
     let mut failures = 0;
@@ -146,14 +152,28 @@ impl<S: Services> Keeper<S> {
         let Some(read) = self.read.clone() else { return Ok(None) };
         let revoke = order.on_delete == OnDelete::Revoke;
         let now = self.services.now();
-        match plan::part(&self.wanted(order), &read.document.stored, revoke, self.listed.as_ref()) {
+        let stored = &read.document.stored;
+        if stored.intent.is_some() && self.mine.is_none() {
+            // Whoever wrote it may have sent its creation just now.
+            self.appears_until.get_or_insert(plan::later(now, APPEARS_WITHIN));
+        }
+        if let Some(until) = self.appears_until.filter(|until| *until > now) {
+            self.listed = None;
+            return Ok(Some(until.duration_since(now).unsigned_abs()));
+        }
+        let unheard = self.appears_until.is_some();
+        match plan::part(&self.wanted(order), stored, revoke, unheard, self.listed.as_ref()) {
             Farewell::List => self.list(now).await?,
             Farewell::Delete { token_id } => {
                 self.delete_at_cloud(&token_id).await?;
                 self.listed = None;
             }
             Farewell::Forget => {
-                self.services.delete(&read).await.inspect_err(|_| self.fresh = false)?;
+                if let Err(error) = self.services.delete(&read).await {
+                    // It may be carried out yet: whatever goes on is written first.
+                    (self.fresh, self.mine) = (false, None);
+                    return Err(error.into());
+                }
                 self.say_goodbye(&read.document, revoke).await;
                 return Ok(None);
             }

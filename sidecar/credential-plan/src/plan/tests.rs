@@ -237,23 +237,29 @@ fn a_credential_in_use_that_its_registry_refuses_twice_is_replaced() {
 #[test]
 fn a_farewell_also_removes_a_successor_that_nobody_used() {
     let both = replaced_by(held(Some("t2"), 87600));
-    assert_eq!(part(&LONGTERM, &both, false, None), Farewell::List);
+    assert_eq!(part(&LONGTERM, &both, false, false, None), Farewell::List);
     let there = listed(&[("t1", "m1"), ("t2", "m1")]);
-    assert_eq!(part(&LONGTERM, &both, false, Some(&there)), Farewell::Delete { token_id: "t2".to_owned() });
+    assert_eq!(
+        part(&LONGTERM, &both, false, false, Some(&there)),
+        Farewell::Delete { token_id: "t2".to_owned() }
+    );
 }
 
 #[test]
 fn a_farewell_revokes_everything_or_only_what_nobody_used() {
     let it = stored(None, Some(held(Some("t1"), 87600)));
-    assert_eq!(part(&LONGTERM, &it, false, None), Farewell::Forget);
-    assert_eq!(part(&LONGTERM, &it, true, None), Farewell::List);
+    assert_eq!(part(&LONGTERM, &it, false, false, None), Farewell::Forget);
+    assert_eq!(part(&LONGTERM, &it, true, false, None), Farewell::List);
     let ours = listed(&[("t1", "m1"), ("z", "m9")]);
-    assert_eq!(part(&LONGTERM, &it, true, Some(&ours)), Farewell::Delete { token_id: "t1".to_owned() });
-    assert_eq!(part(&LONGTERM, &it, true, Some(&listed(&[("z", "m9")]))), Farewell::Forget);
+    assert_eq!(
+        part(&LONGTERM, &it, true, false, Some(&ours)),
+        Farewell::Delete { token_id: "t1".to_owned() }
+    );
+    assert_eq!(part(&LONGTERM, &it, true, false, Some(&listed(&[("z", "m9")]))), Farewell::Forget);
     let unfinished = stored(Some("i1"), Some(held(Some("t1"), 87600)));
     let orphan = listed(&[("t1", "m1"), ("t2", "m1")]);
     assert_eq!(
-        part(&LONGTERM, &unfinished, false, Some(&orphan)),
+        part(&LONGTERM, &unfinished, false, false, Some(&orphan)),
         Farewell::Delete { token_id: "t2".to_owned() }
     );
 }

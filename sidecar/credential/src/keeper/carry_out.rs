@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::{Keeper, Services, Trouble, WAITS};
 use crate::store::Document;
-use credential_plan::plan::{self, GRACE, Held, Listed, ListedToken, Mine, Replaced, Stored};
+use credential_plan::plan::{self, APPEARS_WITHIN, GRACE, Held, Listed, ListedToken, Mine, Replaced, Stored};
 use credential_plan::trial::Trial;
 use credential_plan::{CredentialEvent, Order, domains};
 use kubernetes::api_error::ApiError;
@@ -69,6 +69,10 @@ impl<S: Services> Keeper<S> {
         // Before anything is written or made: an instance that cannot be used costs nothing.
         self.public_domain().await?;
         let mut next = self.stored().cloned().unwrap_or_default();
+        if next.intent.is_some() && self.mine.as_ref().map(|mine| &mine.intent) != next.intent.as_ref() {
+            // Whoever wrote it may have sent its creation just now.
+            self.appears_until = Some(plan::later(self.services.now(), APPEARS_WITHIN));
+        }
         // With a marker that nobody ever used, or without an unfinished attempt, nothing can be left.
         let clean = next.marker.is_empty();
         if next.marker.is_empty() {
@@ -91,6 +95,9 @@ impl<S: Services> Keeper<S> {
         let issued = match self.services.create_token(&self.key, &description).await {
             Ok(issued) => issued,
             Err(error) => {
+                if error.outcome_unknown() {
+                    self.appears_until = Some(plan::later(self.services.now(), APPEARS_WITHIN));
+                }
                 // Whatever it left behind is found by its marker.
                 if let Some(mine) = self.mine.as_mut().filter(|_| error.outcome_unknown()) {
                     mine.clean = false;
