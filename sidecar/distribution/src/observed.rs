@@ -134,6 +134,13 @@ impl SeenSecret {
         matches!(self, Self::Ours { unread: true, .. })
     }
 
+    /// Its uid.
+    pub fn uid(&self) -> &Uid {
+        match self {
+            Self::Ours { uid, .. } | Self::Foreign { uid, .. } => uid,
+        }
+    }
+
     /// How new this view is; what is not watched has no version.
     pub fn version(&self) -> Version {
         match self {

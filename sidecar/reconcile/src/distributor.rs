@@ -16,9 +16,11 @@ use crate::relist::Relist;
 use crate::state::State;
 use distribution::mark::InstallationKey;
 use distribution::{Contest, Contests, Target};
+use running::RunningJobs;
 
 mod job;
 mod report;
+mod running;
 mod watches;
 
 /// Jobs at a time.
@@ -42,8 +44,8 @@ pub(crate) struct Distributor {
     /// When the Secrets of others in a namespace are looked at again.
     look_at: BTreeMap<Arc<str>, Instant>,
     relist: Relist<Arc<str>>,
-    /// Jobs that have not ended.
-    running: usize,
+    /// Jobs that have not ended, by namespace.
+    running: RunningJobs,
     counters: Counters,
 }
 
@@ -60,7 +62,7 @@ impl Distributor {
             changed: BTreeMap::new(),
             look_at: BTreeMap::new(),
             relist: Relist::default(),
-            running: 0,
+            running: RunningJobs::default(),
             counters: Counters::default(),
         }
     }
@@ -102,7 +104,12 @@ impl Distributor {
 
     /// Whether nothing is left to write now.
     pub(crate) fn is_settled(&self) -> bool {
-        self.queue.is_idle() && self.running == 0
+        self.queue.is_idle() && self.running.len() == 0
+    }
+
+    /// Whether a job is under way that may write for the ImagePullSecret.
+    pub(crate) fn is_writing_for(&self, image_pull_secret: &str) -> bool {
+        self.running.is_any_for(image_pull_secret)
     }
 
     /// Every namespace is to be planned anew, when there is time for it; how many there are.
@@ -134,11 +141,14 @@ impl Distributor {
 
     fn start_queued_jobs(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let Now { monotonic, .. } = now;
-        while self.running < MOST_JOBS {
-            let Some(namespace) = self.queue.pop(monotonic, self.running < MOST_BULK_JOBS) else { return };
+        while self.running.len() < MOST_JOBS {
+            let Some(namespace) = self.queue.pop(monotonic, self.running.len() < MOST_BULK_JOBS) else {
+                return;
+            };
             match self.job(&namespace, monotonic) {
                 Some(job) => {
-                    self.running += 1;
+                    let image_pull_secrets = self.wanted_in(&namespace);
+                    self.running.begin(namespace, image_pull_secrets);
                     effects.push(Effect::RunJob(job));
                 }
                 None => self.finish(&namespace, End::Done, now),
@@ -173,5 +183,12 @@ impl Distributor {
             true => self.queue.push_at(namespace, at),
             false => drop(self.look_at.remove(namespace)),
         }
+    }
+
+    /// ImagePullSecrets that are wanted in the namespace.
+    fn wanted_in(&self, namespace: &Arc<str>) -> Vec<String> {
+        let Some(seen) = self.state.observed().get(namespace) else { return Vec::new() };
+        let wanted = self.state.desired().iter().filter(|(_, it)| it.wants(namespace, seen));
+        wanted.map(|(name, _)| name.to_owned()).collect()
     }
 }

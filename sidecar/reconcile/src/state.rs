@@ -170,6 +170,31 @@ impl State {
         })
     }
 
+    /// The API server answered with this Secret. That does not say that a list under way has it.
+    fn take_secret(&mut self, namespace: &Arc<str>, name: &str, seen: SeenSecret) -> Observation {
+        self.lost.remove(&(namespace.clone(), Arc::from(name)));
+        let name = self.share(name);
+        self.observed.entry(namespace);
+        self.change(namespace, |namespace| match namespace.secrets.get_mut(&name) {
+            // What is not watched has no version: it is what there is.
+            Some(known) if seen.is_ours() && known.version() > seen.version() => false,
+            Some(known) => std::mem::replace(known, seen.clone()) != seen,
+            None => namespace.secrets.insert(name, seen).is_none(),
+        })
+    }
+
+    /// The API server answered with this ServiceAccount. One that is not known was deleted meanwhile, as its watch said.
+    fn take_account(&mut self, account: Placed<Account>) {
+        let Placed { namespace, name, mut seen } = account;
+        seen.references = self.share_list(seen.references);
+        let _ = self.change(&namespace, |namespace| match namespace.accounts.get_mut(&name) {
+            Some(known) if known.version() <= seen.version() => {
+                std::mem::replace(known, seen.clone()) != seen
+            }
+            _ => false,
+        });
+    }
+
     /// A Secret of ours is gone, or it is no longer labelled as ours. That changes nothing when a newer one of
     /// the name is known.
     pub(crate) fn lose_secret(&mut self, namespace: &str, name: &str, uid: &Uid) -> Observation {
@@ -236,10 +261,8 @@ impl State {
         for one in looked {
             match one {
                 Written::Secret { name, seen: Some(seen) } if seen.is_ours() => {
-                    self.lost.remove(&(namespace.clone(), Arc::from(&*name)));
-                    let placed =
-                        Placed { namespace: (&**namespace).into(), name: name.as_str().into(), seen };
-                    observations.push((name, self.see_secret(placed)));
+                    let observation = self.take_secret(namespace, &name, seen);
+                    observations.push((name, observation));
                 }
                 other => self.written(namespace, vec![other]),
             }
@@ -251,15 +274,13 @@ impl State {
     pub(crate) fn written(&mut self, namespace: &Arc<str>, written: Vec<Written>) {
         for one in written {
             match one {
-                Written::Secret { name, seen: Some(seen) } => {
-                    self.lost.remove(&(namespace.clone(), Arc::from(&*name)));
-                    self.see_secret(Placed { namespace: (&**namespace).into(), name: name.into(), seen });
-                }
+                Written::Secret { name, seen: Some(seen) } => drop(self.take_secret(namespace, &name, seen)),
                 Written::Secret { name, seen: None } => {
                     drop(self.change(namespace, |namespace| namespace.secrets.remove(&name).is_some()));
                 }
-                Written::Account(account) => drop(self.see_account(account)),
-                Written::AccountGone { name } => self.lose_account(namespace, &name),
+                Written::Account(account) => self.take_account(account),
+                // Its watch says so too, and in the right order with what comes after it.
+                Written::AccountGone { .. } => {}
             }
         }
     }

@@ -16,9 +16,8 @@ use distribution::{SeenSecret, TargetKind};
 impl Distributor {
     /// Takes in how a job ended.
     pub(crate) fn take_report(&mut self, report: Report, items: &Items, now: Now, effects: &mut Vec<Effect>) {
-        let Report { namespace, looked, written, failed, ended, took } = report;
+        let Report { namespace, mut looked, mut written, failed, ended, took } = report;
         let Now { monotonic, .. } = now;
-        self.running = self.running.saturating_sub(1);
         self.counters.took(took);
         self.counters.wrote(written.len());
         for one in looked.iter().chain(&written) {
@@ -29,6 +28,15 @@ impl Distributor {
         }
         written.iter().for_each(|one| self.failures.succeed(&namespace, one.kind(), one.name()));
         let has_deleted = written.iter().any(|one| matches!(one, Written::Secret { seen: None, .. }));
+        if let Some(job) = self.running.end(&namespace) {
+            let seen = self.state.observed().get(&namespace);
+            let before = looked.len() + written.len();
+            looked.retain(|one| !job.is_outdated(one, seen));
+            written.retain(|one| !job.is_outdated(one, seen));
+            if looked.len() + written.len() < before {
+                self.queue.push(&namespace, Lane::Urgent, monotonic);
+            }
+        }
         let has_looked = !looked.is_empty();
         for (name, observation) in self.state.looked(&namespace, looked) {
             self.take_drift(&namespace, TargetKind::Secret, &name.into(), observation, monotonic, effects);

@@ -80,6 +80,10 @@ impl Distributor {
         match event {
             Watched::Applied(Some(placed)) => {
                 let (namespace, name): (Arc<str>, _) = ((*placed.namespace).into(), placed.name.clone());
+                let known = self.state.observed().get(&namespace).and_then(|seen| seen.secrets.get(&name));
+                if known.map(SeenSecret::uid) != Some(placed.seen.uid()) {
+                    self.running.appeared(&namespace, &name);
+                }
                 if self.see_secret(&namespace, placed, now, effects) {
                     let changed = self.changed.entry(namespace).or_default();
                     if !changed.contains(&name) {
@@ -95,6 +99,7 @@ impl Distributor {
                 let SeenSecret::Ours { uid, .. } = &placed.seen else { return };
                 let observation = self.state.lose_secret(&placed.namespace, &placed.name, uid);
                 let namespace: Arc<str> = (*placed.namespace).into();
+                self.running.lost(&namespace);
                 if self.take_drift(&namespace, TargetKind::Secret, &placed.name, observation, now, effects) {
                     self.queue.push(&namespace, Lane::Urgent, now);
                 }
@@ -103,6 +108,7 @@ impl Distributor {
             Watched::ListBegan => self.state.begin_listing(Kind::Secrets),
             Watched::ListEnded => {
                 let changed = self.state.end_listing(Kind::Secrets);
+                self.running.listed();
                 changed.iter().for_each(|name| self.queue.push(name, Lane::Urgent, now));
             }
         }

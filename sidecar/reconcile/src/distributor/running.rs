@@ -1,0 +1,83 @@
+//! Jobs that have not ended: what they report at their end may be older than what the watch has told since.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use distribution::Namespace;
+use distribution::SeenSecret;
+use distribution::job::Written;
+
+/// By namespace.
+#[derive(Debug, Default)]
+pub(super) struct RunningJobs {
+    by_namespace: BTreeMap<Arc<str>, RunningJob>,
+}
+
+/// What is known of one.
+#[derive(Debug)]
+pub(super) struct RunningJob {
+    /// ImagePullSecrets that it may write for.
+    image_pull_secrets: Vec<String>,
+    /// Secrets went out of sight since it began.
+    has_lost: bool,
+    /// Secrets that appeared since it began.
+    appeared: Vec<Arc<str>>,
+}
+
+impl RunningJobs {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.by_namespace.len()
+    }
+
+    /// A job begins, which may write for these ImagePullSecrets.
+    pub(super) fn begin(&mut self, namespace: Arc<str>, image_pull_secrets: Vec<String>) {
+        let job = RunningJob { image_pull_secrets, has_lost: false, appeared: Vec::new() };
+        self.by_namespace.insert(namespace, job);
+    }
+
+    /// The job in the namespace has ended.
+    pub(super) fn end(&mut self, namespace: &str) -> Option<RunningJob> {
+        self.by_namespace.remove(namespace)
+    }
+
+    /// Whether one may write for the ImagePullSecret.
+    pub(super) fn is_any_for(&self, image_pull_secret: &str) -> bool {
+        self.by_namespace
+            .values()
+            .flat_map(|job| &job.image_pull_secrets)
+            .any(|name| name == image_pull_secret)
+    }
+
+    /// The watch told of a Secret that was not known, or is another one than was known.
+    pub(super) fn appeared(&mut self, namespace: &str, secret: &Arc<str>) {
+        if let Some(job) = self.by_namespace.get_mut(namespace) {
+            job.appeared.push(secret.clone());
+        }
+    }
+
+    /// The watch told that a Secret went out of sight.
+    pub(super) fn lost(&mut self, namespace: &str) {
+        if let Some(job) = self.by_namespace.get_mut(namespace) {
+            job.has_lost = true;
+        }
+    }
+
+    /// Secrets were listed anew: any may have gone out of sight.
+    pub(super) fn listed(&mut self) {
+        self.by_namespace.values_mut().for_each(|job| job.has_lost = true);
+    }
+}
+
+impl RunningJob {
+    /// Whether what it found of a Secret is older than what is known now.
+    pub(super) fn is_outdated(&self, written: &Written, seen: Option<&Namespace>) -> bool {
+        match written {
+            Written::Secret { name, seen: Some(SeenSecret::Ours { .. }) } => {
+                self.has_lost && !seen.is_some_and(|seen| seen.secrets.contains_key(name))
+            }
+            Written::Secret { name, seen: None } => self.appeared.iter().any(|secret| **secret == **name),
+            _ => false,
+        }
+    }
+}
