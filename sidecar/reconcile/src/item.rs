@@ -53,6 +53,8 @@ pub(crate) struct Item {
     waiting: Option<Content>,
     /// The instance whose credential the content is; none where the spec itself gives it.
     content_key: Option<Key>,
+    /// Credentials whose content namespaces may still have: they have to be good until then.
+    pub(crate) moving_from: Vec<Key>,
     /// Whether the credential may also push, once the registry said so.
     pub(crate) can_push: Option<bool>,
     /// Why the credential before this one was replaced.
@@ -96,6 +98,7 @@ impl Item {
             rollout: Rollout::restored(Recorded::of(&object.status)),
             waiting: None,
             content_key: None,
+            moving_from: Vec::new(),
             can_push: None,
             replaced: None,
             problem: None,
@@ -116,6 +119,10 @@ impl Item {
     pub(crate) fn see(&mut self, object: Object) {
         // An answer of ours may have arrived before an older event.
         if object.generation >= self.object.generation {
+            if object.key() != self.object.key() {
+                // The keeper that complained is no longer asked.
+                self.problem = None;
+            }
             self.object = object;
         }
         self.needs_report = true;
@@ -176,6 +183,9 @@ impl Item {
             self.can_push = None;
         }
         self.waiting = None;
+        if self.content_key != key {
+            self.moving_from.extend(self.content_key.take());
+        }
         self.content_key = key;
         self.hosts = hosts;
         self.held = held.cloned();
@@ -186,6 +196,14 @@ impl Item {
     /// each but the first credential of its instance.
     fn is_checked(&self, key: Option<&Key>) -> bool {
         key.is_none() || (self.content.is_some() && self.content_key.as_ref() != key) || self.rollout.waits()
+    }
+
+    /// Whether it asks for the credential, or its content may still be in namespaces.
+    pub(crate) fn uses(&self, key: &Key) -> bool {
+        // What an object that says something impossible led to before a restart, nobody knows.
+        let may_use = self.object.spec.is_err() && self.content.is_none();
+        let mut has = self.content_key.iter().chain(&self.moving_from);
+        may_use || self.object.key().as_ref() == Some(key) || has.any(|it| it == key)
     }
 
     /// The content, or the one that waits.

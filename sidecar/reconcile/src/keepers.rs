@@ -81,13 +81,11 @@ impl Keepers {
     pub(crate) fn settle(&mut self, items: &Items, effects: &mut Vec<Effect>) {
         let wanted = self.wanted(items);
         // A spec that moved to another credential needs the old one until the new one is distributed.
-        let moving = items
-            .values()
-            .any(|item| item.object.spec.is_err() || (item.held.is_some() && item.lack.is_some()));
+        let is_used = |key: &Key| items.values().any(|item| !item.released && item.uses(key));
         for (name, keeping) in &mut self.by_name {
             let order = match wanted.get(name) {
                 Some((_, order)) => *order,
-                None if moving && !keeping.is_remnant => continue,
+                None if !keeping.is_remnant && is_used(&keeping.key) => continue,
                 None => Order { is_over: true, is_rolled_out: keeping.is_rolled_out, ..keeping.last },
             };
             if !order.is_over {

@@ -135,6 +135,17 @@ impl Reconciler {
         });
         let rolled_out: Vec<String> = rolling_out.map(|(secret_name, _)| secret_name.to_owned()).collect();
         rolled_out.iter().for_each(|secret_name| self.keepers.set_rolled_out(secret_name, effects));
+        let mut has_moved = false;
+        for item in self.items.values_mut().filter(|item| !item.moving_from.is_empty()) {
+            let is_left = |content| distributed::has_another(state, &item.object.name, content);
+            if !item.content.as_ref().is_some_and(is_left) {
+                item.moving_from.clear();
+                has_moved = true;
+            }
+        }
+        if has_moved {
+            self.keepers.settle(&self.items, effects);
+        }
     }
 }
 

@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use tcr::names::{FINALIZER, derived_secret_name};
 
 use super::Reconciler;
+use crate::distributed;
 use crate::effect::Effect;
 use crate::input::{Now, StoredCredential};
+use crate::item::Item;
 use crate::status::{self, Facts};
 use credential_plan::Key;
 use custom_resource::ImagePullSecretStatus;
@@ -146,7 +148,11 @@ impl Reconciler {
     /// credential, then its hosts entries.
     fn is_cleaned(&mut self, name: &str, effects: &mut Vec<Effect>) -> bool {
         let state = self.distributor.state();
-        if state.sum(name).leftovers > 0 || !state.observed().holding(&derived_secret_name(name)).is_empty() {
+        let is_left = state.sum(name).leftovers > 0
+            || !state.observed().holding(&derived_secret_name(name)).is_empty()
+            // What is under way may still arrive.
+            || self.distributor.is_writing_for(name);
+        if is_left {
             return false;
         }
         let Some(item) = self.items.get_mut(name) else { return false };
@@ -155,8 +161,7 @@ impl Reconciler {
         self.keepers.settle(&self.items, effects);
         self.settle_links(effects);
         let shared = |key: &Key| {
-            let others = self.items.values().filter(|other| other.object.name != name && !other.released);
-            others.into_iter().any(|other| other.object.key().is_some_and(|it| it == *key))
+            self.items.values().any(|other| other.object.name != name && !other.released && other.uses(key))
         };
         let released = key.is_none_or(|key| shared(&key) || !self.keepers.is_kept(&key));
         released && self.links.is_withdrawn(name)
@@ -169,10 +174,13 @@ impl Reconciler {
             Remnants::DueAt(at) if at > now => return Some(at),
             Remnants::Due | Remnants::DueAt(_) => {}
         }
-        let is_sure = self
-            .items
-            .values()
-            .all(|item| item.object.spec.is_ok() && (item.lack.is_none() || item.object.deleting));
+        let state = self.distributor.state();
+        let has_copies = |item: &Item| {
+            item.content.as_ref().is_some_and(|it| distributed::has_another(state, &item.object.name, it))
+        };
+        let is_sure = self.items.values().all(|item| {
+            item.object.spec.is_ok() && (item.object.deleting || (item.lack.is_none() && !has_copies(item)))
+        });
         if is_sure {
             self.remnants = Remnants::InFlight;
             effects.push(Effect::ListStoredCredentials);
