@@ -123,6 +123,10 @@ impl Item {
                 // The keeper that complained is no longer asked.
                 self.problem = None;
             }
+            if !self.is_writing_status && object.status != self.written {
+                // Another process wrote after us, or a write of ours was carried out late.
+                self.written = object.status.clone();
+            }
             self.object = object;
         }
         self.needs_report = true;
