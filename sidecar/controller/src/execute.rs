@@ -320,8 +320,11 @@ impl Apis {
             written.push(Written::Secret { name: name.to_owned(), seen: None });
             return Err(ApiError::Overtaken);
         };
-        if object.metadata.uid.as_deref().map(Uid::of).as_ref() != Some(uid) {
-            let seen = Some(seen::in_the_way(&object.into(), None, content, &self.hand.key));
+        let is_same = object.metadata.uid.as_deref().map(Uid::of).as_ref() == Some(uid);
+        // Another one, or one that no update mends and only another one can replace.
+        if !is_same || object.immutable == Some(true) {
+            let known = Some(uid).filter(|_| is_same);
+            let seen = Some(seen::in_the_way(&object.into(), known, content, &self.hand.key));
             written.push(Written::Secret { name: name.to_owned(), seen });
             return Err(ApiError::Overtaken);
         }
@@ -341,7 +344,8 @@ impl Apis {
         let params = DeleteParams { preconditions: Some(only_this), ..DeleteParams::default() };
         match within(DEADLINE, self.secrets.delete(name, &params)).await {
             Ok(_) => {}
-            Err(error) if error.is_not_found() => {}
+            // The one that was meant is gone, also when there is another one, of which no watch may tell.
+            Err(error) if error.is_not_found() || error.is_conflict() => {}
             Err(error) => return Err(error),
         }
         written.push(Written::Secret { name: name.to_owned(), seen: None });
