@@ -101,9 +101,13 @@ cluster-demo *ARGS: policy (_build "e2e")
     @tests/packages nodes && artifacts/images/build
     @target/debug/e2e tour {{ ARGS }}
 
-# Run a benchmark: `bench policy`, `bench web`, `bench controller`, `bench hosts` and `bench serve` (as root), with --check (fail where a limit is missed) or --smoke (short, unoptimised: proves that it runs)
+# Run a benchmark: `bench policy`, `bench web`, `bench controller`, `bench simulate`, `bench hosts` and `bench serve` (as root), with --check (fail where a limit is missed) or --smoke (short, unoptimised: proves that it runs)
 bench NAME *ARGS:
     @tests/bench/run {{ NAME }} {{ ARGS }}
+
+# Try the controller's decisions in a simulated cluster, with faults at random: `simulate` (10000 histories), `simulate --seed 42` (one, step by step), `simulate --seed 42 --histories 1000`
+simulate *ARGS:
+    @tests/simulate {{ ARGS }}
 
 # Harm at random until everything is right again, from a printed seed: `chaos --minutes N --seed S`
 chaos *ARGS:
