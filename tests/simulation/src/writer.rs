@@ -212,7 +212,7 @@ impl Writer {
                 written.push(Written::Secret { name: secret.to_owned(), seen: None });
                 Err(ApiError::Overtaken)
             }
-            Err(error) if error.is_invalid() => self.put(secret, uid, content, written).await,
+            Err(error) if error.is_inapplicable_patch() => self.put(secret, uid, content, written).await,
             Err(error) => Err(error),
         }
     }
@@ -289,7 +289,7 @@ impl Writer {
                 written.push(Written::AccountGone { name: account.to_owned() });
                 Ok(())
             }
-            Err(error) if error.is_invalid() => Err(ApiError::Overtaken),
+            Err(error) if error.is_inapplicable_patch() => Err(ApiError::Overtaken),
             Err(error) => Err(error),
         }
     }
