@@ -77,6 +77,9 @@ const BY_SECCOMP: Metric = Metric::gauge(
 const UNCONFINED: Metric =
     Metric::gauge("tcr_assistant_nodes_unconfined", "Nodes whose agent is not confined, or does not say.");
 
+/// What is counted of nodes, in the order of the text.
+pub const METRICS: &[Metric] = &[DESIRED, CURRENT, SILENT, WITHHOLDING, BY_SECCOMP, UNCONFINED];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,6 +94,3 @@ mod tests {
         assert_eq!(nodes.status().summary, "9/9, 2 by seccomp alone, 1 unconfined");
     }
 }
-
-/// What is counted of nodes, in the order of the text.
-pub const METRICS: &[Metric] = &[DESIRED, CURRENT, SILENT, WITHHOLDING, BY_SECCOMP, UNCONFINED];

@@ -206,13 +206,13 @@ impl<S: Services> Keeper<S> {
     pub(super) async fn discard(&mut self, reason: &str, order: &Order) -> Result<(), Trouble> {
         let Some(mut next) = self.stored().cloned() else { return Ok(()) };
         let Some(candidate) = next.candidate.take() else { return Ok(()) };
-        if let Some(token_id) = &candidate.token_id {
-            if let Err(error) = self.services.delete_token(&self.key, token_id).await {
-                // That it is gone already, only the list tells.
-                let tokens = self.services.tokens(&self.key).await?;
-                if tokens.iter().any(|token| token.id == *token_id) {
-                    return Err(error.into());
-                }
+        if let Some(token_id) = &candidate.token_id
+            && let Err(error) = self.services.delete_token(&self.key, token_id).await
+        {
+            // That it is gone already, only the list tells.
+            let tokens = self.services.tokens(&self.key).await?;
+            if tokens.iter().any(|token| token.id == *token_id) {
+                return Err(error.into());
             }
         }
         self.write(next, order).await?;
