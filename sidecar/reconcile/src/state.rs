@@ -183,15 +183,16 @@ impl State {
         })
     }
 
-    /// The API server answered with this ServiceAccount. One that is not known was deleted meanwhile, as its watch said.
+    /// The API server answered with this ServiceAccount. That does not say that a list under way has it.
     fn take_account(&mut self, account: Placed<Account>) {
         let Placed { namespace, name, mut seen } = account;
+        let name = self.share(&name);
         seen.references = self.share_list(seen.references);
+        self.observed.entry(&namespace);
         let _ = self.change(&namespace, |namespace| match namespace.accounts.get_mut(&name) {
-            Some(known) if known.version() <= seen.version() => {
-                std::mem::replace(known, seen.clone()) != seen
-            }
-            _ => false,
+            Some(known) if known.version() > seen.version() => false,
+            Some(known) => std::mem::replace(known, seen.clone()) != seen,
+            None => namespace.accounts.insert(name, seen).is_none(),
         });
     }
 

@@ -18,7 +18,7 @@ pub(super) struct RunningJobs {
 pub(super) struct RunningJob {
     /// ImagePullSecrets that it may write for.
     image_pull_secrets: Vec<String>,
-    /// Secrets went out of sight since it began.
+    /// Objects went out of sight since it began.
     has_lost: bool,
     /// Secrets that appeared since it began.
     appeared: Vec<Arc<str>>,
@@ -56,28 +56,31 @@ impl RunningJobs {
         }
     }
 
-    /// The watch told that a Secret went out of sight.
+    /// A watch told that an object went out of sight.
     pub(super) fn lost(&mut self, namespace: &str) {
         if let Some(job) = self.by_namespace.get_mut(namespace) {
             job.has_lost = true;
         }
     }
 
-    /// Secrets were listed anew: any may have gone out of sight.
+    /// Objects were listed anew: any may have gone out of sight.
     pub(super) fn listed(&mut self) {
         self.by_namespace.values_mut().for_each(|job| job.has_lost = true);
     }
 }
 
 impl RunningJob {
-    /// Whether what it found of a Secret is older than what is known now.
+    /// Whether what it found of an object is older than what is known now.
     pub(super) fn is_outdated(&self, written: &Written, seen: Option<&Namespace>) -> bool {
         match written {
             Written::Secret { name, seen: Some(SeenSecret::Ours { .. }) } => {
                 self.has_lost && !seen.is_some_and(|seen| seen.secrets.contains_key(name))
             }
+            Written::Account(account) => {
+                self.has_lost && !seen.is_some_and(|seen| seen.accounts.contains_key(&account.name))
+            }
             Written::Secret { name, seen: None } => self.appeared.iter().any(|secret| **secret == **name),
-            _ => false,
+            Written::Secret { .. } | Written::AccountGone { .. } => false,
         }
     }
 }

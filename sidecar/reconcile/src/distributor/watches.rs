@@ -64,9 +64,15 @@ impl Distributor {
                     self.queue.push(&namespace, Lane::Urgent, now);
                 }
             }
-            Watched::Deleted(placed) => self.state.lose_account(&placed.namespace, &placed.name),
+            Watched::Deleted(placed) => {
+                self.running.lost(&placed.namespace);
+                self.state.lose_account(&placed.namespace, &placed.name);
+            }
             Watched::ListBegan => self.state.begin_listing(Kind::Accounts),
-            Watched::ListEnded => drop(self.state.end_listing(Kind::Accounts)),
+            Watched::ListEnded => {
+                self.running.listed();
+                drop(self.state.end_listing(Kind::Accounts));
+            }
         }
     }
 
