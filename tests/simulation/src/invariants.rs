@@ -136,7 +136,7 @@ impl World {
         };
         let now = self.timestamp();
         let worse = self.cloud.lets_in(&before, now) && !self.cloud.lets_in(&after, now);
-        let is_known_good = self.cluster.objects[slot].as_ref().is_some_and(|object| says_valid(object));
+        let is_known_good = self.cluster.objects[slot].as_ref().is_some_and(says_valid);
         let is_fresh = self.now - self.changed_at[slot] < 590_000;
         let is_excused = self.registry_failed || self.killed.contains(&after) || !after.starts_with("bad");
         if worse && is_known_good && is_fresh && found.mark == found.digest && !is_excused {
@@ -221,13 +221,13 @@ impl World {
         if let Some(how) = self.wrong_tokens().filter(|_| are_good) {
             return Some(Wrong { rule: TOKEN_LOST, how, is_final: elapsed > ORPHANS_LIVE });
         }
-        for slot in 0..OBJECTS.len() {
+        for (slot, object_name) in OBJECTS.iter().enumerate() {
             match &self.cluster.objects[slot] {
                 Some(object) if object.deleting => {
-                    return wrong(REMOVED, format!("{} is still being deleted", OBJECTS[slot]));
+                    return wrong(REMOVED, format!("{} is still being deleted", object_name));
                 }
                 Some(object) if !object.secured => {
-                    return wrong(DISTRIBUTED, format!("{} has no finalizer", OBJECTS[slot]));
+                    return wrong(DISTRIBUTED, format!("{} has no finalizer", object_name));
                 }
                 object => {
                     for (place, namespace) in self.cluster.places() {
@@ -238,12 +238,12 @@ impl World {
                             None => nothing_left(namespace, slot).map(|how| (REMOVED, how)),
                         };
                         if let Some((rule, how)) = found {
-                            let how = format!("{}/tcr.ips{}: {how}", NAMESPACES[place], OBJECTS[slot]);
+                            let how = format!("{}/tcr.ips{}: {how}", NAMESPACES[place], object_name);
                             return wrong(rule, how);
                         }
                     }
                     if let Some(how) = object.as_ref().and_then(|it| self.wrong_status(slot, it)) {
-                        return wrong(STATUS, format!("{}: {how}", OBJECTS[slot]));
+                        return wrong(STATUS, format!("{}: {how}", object_name));
                     }
                 }
             }

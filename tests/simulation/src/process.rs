@@ -222,7 +222,7 @@ impl Process {
             self.inputs += self.batch.len();
             let (milliseconds, wall, random) = {
                 let mut world = self.world.borrow_mut();
-                (world.now, world.timestamp(), world.random.next())
+                (world.now, world.timestamp(), world.random.draw())
             };
             let now = Now { monotonic: self.began + Duration::from_millis(milliseconds), wall, random };
             let next = self.reconciler.step(self.batch.drain(..), now, &mut self.effects);

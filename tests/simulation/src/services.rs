@@ -91,7 +91,7 @@ impl Services for Simulated {
     }
 
     fn random(&self) -> u64 {
-        self.caller.world.borrow_mut().random.next()
+        self.caller.world.borrow_mut().random.draw()
     }
 
     async fn sleep(&mut self, wait: Duration) {

@@ -69,6 +69,7 @@ pub enum Call {
 
 /// An answer.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "few are under way at a time, and none is kept")]
 pub enum Reply {
     /// The instance.
     Instance(Result<Option<Instance>, Failure>),
@@ -209,7 +210,7 @@ impl World {
 
     /// The time, and a random number.
     pub fn now_and_random(&mut self) -> (u64, u64) {
-        (self.now, self.random.next())
+        (self.now, self.random.draw())
     }
 
     /// A rule was broken.
@@ -620,7 +621,7 @@ fn unheard(call: &Call, how: u8) -> Reply {
         1 => cloud::failure(14),
         _ => cloud::failure(16),
     };
-    let api = || if how % 2 == 0 { refusal::deadline() } else { refusal::broken() };
+    let api = || if how.is_multiple_of(2) { refusal::deadline() } else { refusal::broken() };
     match call {
         Call::Instance(_) => Reply::Instance(Err(failure())),
         Call::ListTokens => Reply::Tokens(Err(failure())),

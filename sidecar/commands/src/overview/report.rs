@@ -230,7 +230,7 @@ fn without_home(home: Home) -> Option<Said> {
     Some(Said::new(SYSTEM_NAMESPACE, message))
 }
 
-fn condition<'a>(status: &'a ImagePullSecretStatus, kind: ConditionType) -> Option<&'a Condition> {
+fn condition(status: &ImagePullSecretStatus, kind: ConditionType) -> Option<&Condition> {
     status.conditions.iter().find(|it| it.type_ == kind.as_str())
 }
 
