@@ -18,7 +18,9 @@ mod escape;
 pub(crate) mod tests;
 mod value;
 
-pub(crate) use value::{text, value};
+#[cfg(not(feature = "web"))]
+pub(crate) use value::text;
+pub(crate) use value::value;
 
 /// JSON text that cannot be followed. One word, because most functions here return it and wasm
 /// has no cheap way to return more.

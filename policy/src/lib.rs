@@ -34,7 +34,9 @@ mod workload;
 
 pub use cluster::Cluster;
 pub use error::Error;
-pub use settings::{Prepared, validate_settings};
+pub use settings::Prepared;
+#[cfg(not(feature = "web"))]
+pub use settings::validate_settings;
 
 use json::Scanner;
 use request::{Kind, Request};

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+#[cfg(not(feature = "web"))]
 use kubewarden_policy_sdk::settings::SettingsValidationResponse;
 use tcr::names::{CONTROLLER_USERNAME, TCR_ROOT_DOMAIN};
 use tcr::sentence::joined;
@@ -119,6 +120,9 @@ impl<'a> Source<'a> {
 }
 
 /// Checks settings as the host passes them (the bare object) and answers with every mistake.
+///
+/// Not for browsers: with the SDK its waPC imports come into the wasm, and only a waPC host has them.
+#[cfg(not(feature = "web"))]
 pub fn validate_settings(payload: &[u8]) -> Vec<u8> {
     let mistakes = mistakes(payload);
     let message = (!mistakes.is_empty()).then(|| joined(&mistakes, "; "));
