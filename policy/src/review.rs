@@ -151,6 +151,7 @@ impl<'a> Review<'a> {
         settings: &Settings<'_>,
         answer: &mut Answer,
     ) -> Result<(), Error> {
+        warn_of_hosts_as_written(images, settings, answer);
         // Those of a registry that was found are known; all others cost a look at every registry.
         let candidates: Vec<&str> = hosts
             .as_slice()
@@ -200,6 +201,24 @@ impl<'a> Review<'a> {
             ));
         }
         Ok(())
+    }
+}
+
+/// Warns of images that get no credential, whatever refers to it: kubelets compare hosts as they are written.
+fn warn_of_hosts_as_written(images: &[Cow<'_, str>], settings: &Settings<'_>, answer: &mut Answer) {
+    for image in images {
+        let host = host_of(image);
+        // What stands before the slashes of a scheme is taken for a host.
+        let rest = if host.ends_with(':') { image.get(host.len() + 2..).unwrap_or_default() } else { image };
+        let meant = host_of(rest).to_ascii_lowercase();
+        let is_ours = || {
+            settings.registries.iter().any(|registry| registry.has(&meant))
+                || is_under_a_root(&meant, settings)
+        };
+        if meant != host && is_ours() {
+            let image = short(image);
+            answer.warn(format!("image {image:?}: kubelets find no credential by its host; write {meant}"));
+        }
     }
 }
 

@@ -48,13 +48,17 @@ fn a_matched_image_gets_the_reference() {
         "#]],
     );
     check(
-        create(json!({"containers": [{"image": "DEMO.tencentcloudcr.com/x"}]})),
+        create(
+            json!({"containers": [{"image": "DEMO.tencentcloudcr.com/x"}, {"image": "https://demo.tencentcloudcr.com/x"}]}),
+        ),
         demo(),
         expect![[r#"
-        patched
-          list: [{"name":"tcr.ipsdemo"}]
-          injected: tcr.ipsdemo (DEMO.tencentcloudcr.com/x)
-    "#]],
+            patched
+              list: [{"name":"tcr.ipsdemo"}]
+              warning: image "DEMO.tencentcloudcr.com/x": kubelets find no credential by its host; write demo.tencentcloudcr.com
+              warning: image "https://demo.tencentcloudcr.com/x": kubelets find no credential by its host; write demo.tencentcloudcr.com
+              injected: tcr.ipsdemo (DEMO.tencentcloudcr.com/x)
+        "#]],
     );
 }
 

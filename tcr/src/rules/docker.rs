@@ -13,6 +13,13 @@ pub(super) fn check(docker: &Docker, context: &RuleContext, findings: &mut Findi
         );
     } else {
         check_host("spec.docker.server", &docker.server, context, findings);
+        if let Some(host) = docker.server.strip_suffix(":443") {
+            let host = quoted(host);
+            findings.warning(
+                "spec.docker.server",
+                format!("is for images with :443 only, for kubelets compare ports as they are written; write {host}"),
+            );
+        }
     }
     check_username(&docker.username, findings);
     match (docker.password.is_empty(), &docker.password_secret_ref) {
