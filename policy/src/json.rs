@@ -18,7 +18,7 @@ mod escape;
 pub(crate) mod tests;
 mod value;
 
-#[cfg(not(feature = "web"))]
+#[cfg(not(all(feature = "web", target_family = "wasm")))]
 pub(crate) use value::text;
 pub(crate) use value::value;
 

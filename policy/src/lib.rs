@@ -35,7 +35,7 @@ mod workload;
 pub use cluster::Cluster;
 pub use error::Error;
 pub use settings::Prepared;
-#[cfg(not(feature = "web"))]
+#[cfg(not(all(feature = "web", target_family = "wasm")))]
 pub use settings::validate_settings;
 
 use json::Scanner;

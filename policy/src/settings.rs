@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-#[cfg(not(feature = "web"))]
+#[cfg(not(all(feature = "web", target_family = "wasm")))]
 use kubewarden_policy_sdk::settings::SettingsValidationResponse;
 use tcr::names::{CONTROLLER_USERNAME, TCR_ROOT_DOMAIN};
 use tcr::sentence::joined;
@@ -122,7 +122,7 @@ impl<'a> Source<'a> {
 /// Checks settings as the host passes them (the bare object) and answers with every mistake.
 ///
 /// Not for browsers: with the SDK its waPC imports come into the wasm, and only a waPC host has them.
-#[cfg(not(feature = "web"))]
+#[cfg(not(all(feature = "web", target_family = "wasm")))]
 pub fn validate_settings(payload: &[u8]) -> Vec<u8> {
     let mistakes = mistakes(payload);
     let message = (!mistakes.is_empty()).then(|| joined(&mistakes, "; "));
