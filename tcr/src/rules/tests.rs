@@ -151,9 +151,12 @@ fn lists_that_work_but_surprise_are_warned_of() {
 
 #[test]
 fn a_server_with_the_usual_port_is_for_images_that_name_it() {
-    check_spec(docker(json!({ "server": "demo.tencentcloudcr.com:443" })), expect![[r#"
+    check_spec(
+        docker(json!({ "server": "demo.tencentcloudcr.com:443" })),
+        expect![[r#"
         warning spec.docker.server: is for images with :443 only, for kubelets compare ports as they are written; write "demo.tencentcloudcr.com"
-    "#]]);
+    "#]],
+    );
     check_spec(docker(json!({ "server": "demo.tencentcloudcr.com:5000" })), expect![""]);
 }
 
