@@ -18,8 +18,6 @@ mod escape;
 pub(crate) mod tests;
 mod value;
 
-#[cfg(not(all(feature = "web", target_family = "wasm")))]
-pub(crate) use value::text;
 pub(crate) use value::value;
 
 /// JSON text that cannot be followed. One word, because most functions here return it and wasm

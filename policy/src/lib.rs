@@ -19,6 +19,8 @@ mod pod_spec;
 mod registry;
 mod request;
 mod review;
+#[cfg(not(all(feature = "web", target_family = "wasm")))]
+mod sdk;
 mod selector;
 mod service_account;
 mod settings;
@@ -34,9 +36,9 @@ mod workload;
 
 pub use cluster::Cluster;
 pub use error::Error;
-pub use settings::Prepared;
 #[cfg(not(all(feature = "web", target_family = "wasm")))]
-pub use settings::validate_settings;
+pub use sdk::validate_settings;
+pub use settings::Prepared;
 
 use json::Scanner;
 use request::{Kind, Request};

@@ -3,8 +3,6 @@
 
 use std::borrow::Cow;
 
-#[cfg(not(all(feature = "web", target_family = "wasm")))]
-use kubewarden_policy_sdk::settings::SettingsValidationResponse;
 use tcr::names::{CONTROLLER_USERNAME, TCR_ROOT_DOMAIN};
 use tcr::sentence::joined;
 
@@ -117,17 +115,6 @@ impl<'a> Source<'a> {
         }
         Ok(())
     }
-}
-
-/// Checks settings as the host passes them (the bare object) and answers with every mistake.
-///
-/// Not for browsers: with the SDK its waPC imports come into the wasm, and only a waPC host has them.
-#[cfg(not(all(feature = "web", target_family = "wasm")))]
-pub fn validate_settings(payload: &[u8]) -> Vec<u8> {
-    let mistakes = mistakes(payload);
-    let message = (!mistakes.is_empty()).then(|| joined(&mistakes, "; "));
-    let response = SettingsValidationResponse { valid: message.is_none(), message };
-    json::text(&response)
 }
 
 /// Every mistake of settings as the host passes them, in the order of the fields.

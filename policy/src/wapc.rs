@@ -6,13 +6,13 @@ use kubewarden_policy_sdk::metadata::ProtocolVersion;
 use wapc_guest::{CallResult, host_call, register_function};
 
 use crate::cluster::Cluster;
-use crate::{Prepared, json, validate_prepared, validate_settings};
+use crate::{Prepared, sdk, validate_prepared, validate_settings};
 
 /// Registers the policy's operations. The host calls it once, before any operation.
 #[expect(unsafe_code, reason = "waPC finds the guest's initialiser by its exported name")]
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn wapc_init() {
-    register_function("protocol_version", |_| Ok(json::text(&ProtocolVersion::V1)));
+    register_function("protocol_version", |_| Ok(sdk::text(&ProtocolVersion::V1)));
     register_function("validate_settings", |payload| Ok(validate_settings(payload)));
     register_function("validate", validate_for_host);
     register_function("prepare_settings", prepare_for_host);

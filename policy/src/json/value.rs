@@ -1,8 +1,6 @@
 //! A whole text as a `serde_json::Value`, for settings and ImagePullSecrets, which are checked
 //! rarely and in full. Not serde_json's own reader: that would be a seventh of the wasm.
 
-#[cfg(not(all(feature = "web", target_family = "wasm")))]
-use serde::Serialize;
 use serde_json::{Map, Number, Value};
 
 use super::{Expected, Malformed, Scanner};
@@ -18,13 +16,6 @@ pub(crate) fn value(text: &[u8]) -> Result<Value, Malformed> {
         None => Ok(value),
         Some(_) => Err(scanner.expected(Expected::End)),
     }
-}
-
-/// The text of an answer whose form is the SDK's: fields of a known number, and no keys that are not text, so that
-/// nothing of it can be without a form in JSON.
-#[cfg(not(all(feature = "web", target_family = "wasm")))]
-pub(crate) fn text<T: Serialize>(answer: &T) -> Vec<u8> {
-    serde_json::to_vec(answer).unwrap_or_default()
 }
 
 fn read(scanner: &mut Scanner<'_>, levels: usize) -> Result<Value, Malformed> {

@@ -2,6 +2,7 @@ use expect_test::{Expect, expect};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::validate_settings;
 
 #[track_caller]
 fn check(settings: Value, expected: Expect) {

@@ -1,0 +1,22 @@
+//! Answers whose form is kubewarden-policy-sdk's.
+//!
+//! Not in the browsers' wasm: with the SDK come the imports of a waPC guest, and only a waPC host has them.
+
+use kubewarden_policy_sdk::settings::SettingsValidationResponse;
+use serde::Serialize;
+use tcr::sentence::joined;
+
+use crate::settings::mistakes;
+
+/// Checks settings as the host passes them (the bare object) and answers with every mistake.
+pub fn validate_settings(payload: &[u8]) -> Vec<u8> {
+    let mistakes = mistakes(payload);
+    let message = (!mistakes.is_empty()).then(|| joined(&mistakes, "; "));
+    text(&SettingsValidationResponse { valid: message.is_none(), message })
+}
+
+/// The text of an answer: fields of a known number, and no keys that are not text, so that nothing of it can be without
+/// a form in JSON.
+pub(crate) fn text<T: Serialize>(answer: &T) -> Vec<u8> {
+    serde_json::to_vec(answer).unwrap_or_default()
+}
