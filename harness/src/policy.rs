@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
+use tcr::hex;
 use wasmtime::{ExternType, FuncType, InstancePre, Module, ModuleExport, ValType};
 
 use crate::call::{Call, Outcome, call, call_and_then};
@@ -114,7 +115,7 @@ impl Policy {
             };
             return Err(LoadError::NotWasm { begins });
         }
-        let digest = format!("sha256:{}", hex(&Sha256::digest(wasm)));
+        let digest = format!("sha256:{}", hex::encode(&Sha256::digest(wasm)));
         let module = compile(host, wasm, &digest)?;
         let exports = Exports::of(host, &module)?;
         Ok(Self {
@@ -335,8 +336,4 @@ impl Exports {
             pre: linker.instantiate_pre(module).map_err(|error| LoadError::Link(format!("{error:#}")))?,
         })
     }
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -9,9 +9,9 @@ use oci_client::manifest::{OciDescriptor, OciImageManifest, OciManifest};
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference, RegistryOperation};
 use sha2::{Digest as _, Sha256};
+use tcr::hex;
 
 use crate::metadata::SOURCE_ANNOTATION;
-use crate::policy::hex;
 
 mod credentials;
 mod sources;
@@ -248,7 +248,7 @@ fn manifest_annotations(annotations: BTreeMap<String, String>) -> BTreeMap<Strin
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    format!("sha256:{}", hex(&Sha256::digest(bytes)))
+    format!("sha256:{}", hex::encode(&Sha256::digest(bytes)))
 }
 
 /// Whether a registry is on this machine.

@@ -16,7 +16,8 @@ use std::net::IpAddr;
 use std::ops::Range;
 
 use memchr::{memchr, memmem, memrchr};
-use tcr::hosts_entry::{HostsEntry, MAX_ENTRIES, fnv1a};
+use tcr::checksum::fnv1a;
+use tcr::hosts_entry::{HostsEntry, MAX_ENTRIES};
 
 const BEGIN: &str = "# BEGIN tcr-assistant hosts-updater";
 const END: &str = "# END tcr-assistant hosts-updater";

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-use tcr::hosts_entry::fnv1a;
+use tcr::checksum::fnv1a;
 
 use crate::args::Healthcheck;
 use crate::message;

@@ -8,6 +8,7 @@ use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::address::{self, AddressProblem};
+use crate::checksum::fnv1a;
 use crate::image_pull_secret::WhenLinkDown;
 use crate::quoted::quoted;
 
@@ -193,13 +194,6 @@ impl HostsList {
     pub fn generation(&self) -> String {
         format!("{:016x}", fnv1a(self.to_yaml().as_bytes()))
     }
-}
-
-/// The 64-bit FNV-1a checksum: finds accidents, not attacks, and never changes between versions.
-pub fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
 impl<'de> Deserialize<'de> for HostsList {

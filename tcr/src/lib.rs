@@ -6,6 +6,7 @@
 //! admission policy and the controller decide with the same code.
 
 pub mod address;
+pub mod checksum;
 pub mod docker_config;
 pub mod exposition;
 pub mod go_duration;

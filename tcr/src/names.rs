@@ -1,5 +1,7 @@
 //! Every name, label and annotation that tcr-assistant reads or writes, in one list.
 
+use crate::checksum::fnv1a;
+
 /// API group of the custom resource.
 pub const API_GROUP: &str = "tcr.tencentcloudcr.com";
 /// API version of the custom resource.
@@ -96,10 +98,7 @@ pub fn image_pull_secret_label(name: &str) -> String {
     if name.len() <= VALUE_MAX {
         return name.to_owned();
     }
-    // FNV-1a: stable for ever, which the standard library's hashers do not promise.
-    let sum = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {
-        (sum ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let sum = fnv1a(name.as_bytes());
     let beginning: String = name.chars().take(VALUE_MAX - 17).collect();
     format!("{beginning}-{sum:016x}")
 }
