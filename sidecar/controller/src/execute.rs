@@ -214,8 +214,7 @@ impl Apis {
             Err(error) if error.is_already_exists() => {
                 let name = derived_secret_name(ips);
                 let seen = self.look(&name, known, content).await?;
-                written.push(Written::Secret { name, seen });
-                Err(ApiError::Overtaken)
+                Err(overtaken(&name, seen, written))
             }
             Err(error) => Err(error),
         }
@@ -269,10 +268,7 @@ impl Apis {
                 self.push(&made, written);
                 Ok(())
             }
-            Err(error) if error.is_not_found() => {
-                written.push(Written::Secret { name, seen: None });
-                Err(ApiError::Overtaken)
-            }
+            Err(error) if error.is_not_found() => Err(overtaken(&name, None, written)),
             // Another Secret, or one without any label or annotation: a patch cannot tell these apart.
             Err(error) if error.is_inapplicable_patch() => {
                 self.put(&name, uid, wanted, content, written).await
@@ -297,10 +293,7 @@ impl Apis {
                 self.push(&made, written);
                 Ok(())
             }
-            Err(error) if error.is_not_found() => {
-                written.push(Written::Secret { name: name.to_owned(), seen: None });
-                Err(ApiError::Overtaken)
-            }
+            Err(error) if error.is_not_found() => Err(overtaken(name, None, written)),
             Err(error) => Err(error),
         }
     }
@@ -317,16 +310,14 @@ impl Apis {
         let _one_at_a_time = self.hand.reading.lock().await;
         let whole = Api::<Secret>::namespaced(self.hand.client.clone(), &self.namespace);
         let Some(mut object) = within(DEADLINE, whole.get_opt(name)).await? else {
-            written.push(Written::Secret { name: name.to_owned(), seen: None });
-            return Err(ApiError::Overtaken);
+            return Err(overtaken(name, None, written));
         };
         let is_same = object.metadata.uid.as_deref().map(Uid::of).as_ref() == Some(uid);
         // Another one, or one that no update mends and only another one can replace.
         if !is_same || object.immutable == Some(true) {
             let known = Some(uid).filter(|_| is_same);
-            let seen = Some(seen::in_the_way(&object.into(), known, content, &self.hand.key));
-            written.push(Written::Secret { name: name.to_owned(), seen });
-            return Err(ApiError::Overtaken);
+            let seen = seen::in_the_way(&object.into(), known, content, &self.hand.key);
+            return Err(overtaken(name, Some(seen), written));
         }
         object.data = wanted.data;
         object.metadata.labels.get_or_insert_default().extend(wanted.metadata.labels.unwrap_or_default());
@@ -393,6 +384,12 @@ impl Apis {
         let name = made.metadata.name.clone().unwrap_or_default();
         written.push(Written::Secret { seen: seen::ours(made, &self.hand.key), name });
     }
+}
+
+/// Another one was faster: what there is instead is written down, and the plan made anew.
+fn overtaken(name: &str, seen: Option<SeenSecret>, written: &mut Vec<Written>) -> ApiError {
+    written.push(Written::Secret { name: name.to_owned(), seen });
+    ApiError::Overtaken
 }
 
 /// Under our name, so that the managed fields tell whose a change was.
