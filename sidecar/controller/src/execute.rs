@@ -12,6 +12,7 @@ use tcr::names::{MANAGED_BY, MARK_ANNOTATION, SECRET_PREFIX, derived_secret_name
 use tcr::shortened::shortened;
 use tokio::sync::Mutex;
 
+use super::DEADLINE;
 use super::lean::{AccountObject, SecretObject};
 use super::seen;
 use distribution::job::{Ended, FailedWrite, Job, LONGEST_MESSAGE, Report, Written};
@@ -22,8 +23,6 @@ use distribution::secret;
 use distribution::{Change, Content, SeenSecret, Stage, TargetKind, Uid};
 use kubernetes::api_error::{ApiError, within};
 
-/// Longest time for one write.
-const DEADLINE: Duration = Duration::from_secs(30);
 /// After so long a job begins no further write of a stage: where each is refused after seconds, as by a webhook that
 /// does not answer, a namespace with many ServiceAccounts would wait for hours until Secrets go and it is planned anew.
 const TURN: Duration = Duration::from_secs(60);

@@ -10,11 +10,11 @@ use kube::api::{DeleteParams, PostParams, Preconditions};
 use kube::{Api, Client};
 use tcr::names::{INSTALLATION_KEY, MANAGED_BY, MANAGED_BY_LABEL, SYSTEM_NAMESPACE};
 
+use super::DEADLINE;
 use distribution::mark::InstallationKey;
 use kubernetes::api_error::{ApiError, within};
 
 const DATA_KEY: &str = "key";
-const DEADLINE: Duration = Duration::from_secs(30);
 /// The wait between two tries: from, to.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
 

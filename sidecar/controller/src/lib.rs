@@ -49,7 +49,7 @@ mod startup_taint;
 
 /// Events of watches that wait to be taken in.
 const MOST_WATCH_EVENTS: usize = 2048;
-/// The longest time for one call of the API server about an ImagePullSecret or what is ours.
+/// The longest time for one call of the API server, where nothing shorter is said.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// What differs between clusters.

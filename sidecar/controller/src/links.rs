@@ -18,9 +18,9 @@ use tcr::names::{HOSTS_WITHDRAWN_ANNOTATION, SYSTEM_NAMESPACE, UPDATER_CONFIG};
 use tcr::registry_host::RegistryHost;
 use tokio::sync::{mpsc, watch};
 
-use super::Settings;
 use super::nodes;
 use super::tasks::Tasks;
+use super::{DEADLINE, Settings};
 use credential_plan::domains;
 use kubernetes::api_error::{ApiError, within};
 use private_link::{self, Fact, Known, Resolved};
@@ -32,7 +32,6 @@ use tencent_cloud::endpoint_dns::DnsQuestion;
 
 /// The wait while a link is being built: from, to.
 const PENDING: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
-const DEADLINE: Duration = Duration::from_secs(30);
 /// How long a changed address is told of.
 const NEWS: Duration = Duration::from_secs(600);
 

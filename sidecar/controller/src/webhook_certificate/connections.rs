@@ -17,7 +17,7 @@ use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
 };
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Patch, PatchParams};
+use kube::api::PatchParams;
 use kube::core::PartialObjectMeta;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client};
@@ -26,6 +26,7 @@ use serde_json::json;
 use tcr::names::{MUTATING_WEBHOOK, SYSTEM_NAMESPACE, VALIDATING_WEBHOOK};
 
 use super::keeper::Configuration;
+use crate::execute::json_patch;
 use kubernetes::api_error::{ApiError, within};
 
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -85,9 +86,8 @@ where
     if operations.is_empty() {
         return Ok(());
     }
-    let patch = serde_json::from_value(operations.into())
-        .map_err(|error| ApiError::Other(format!("cannot write the patch: {error}")))?;
-    match within(DEADLINE, api.patch(name, &PatchParams::default(), &Patch::Json::<()>(patch))).await {
+    let patch = json_patch(operations)?;
+    match within(DEADLINE, api.patch(name, &PatchParams::default(), &patch)).await {
         Ok(_) => Ok(()),
         // Another controller was quicker, or a new certificate came: either way the bytes are others now.
         Err(error) if error.is_inapplicable_patch() || error.is_conflict() => Ok(()),

@@ -11,7 +11,7 @@ use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
 };
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{PatchParams, PostParams};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
@@ -22,9 +22,10 @@ use tcr::names::{
 use tcr::sensitive::Sensitive;
 
 use super::{Held, Pair, Step, bundle, decide, make, wait};
+use crate::DEADLINE;
+use crate::execute::json_patch;
 use kubernetes::api_error::{ApiError, within};
 
-const DEADLINE: Duration = Duration::from_secs(30);
 /// The wait after a failure: from, to.
 const AGAIN: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
 
@@ -167,9 +168,8 @@ where
     if operations.is_empty() {
         return Ok(true);
     }
-    let patch = serde_json::from_value(operations.into())
-        .map_err(|error| ApiError::Other(format!("cannot write the patch: {error}")))?;
-    match within(DEADLINE, api.patch(name, &PatchParams::default(), &Patch::Json::<()>(patch))).await {
+    let patch = json_patch(operations)?;
+    match within(DEADLINE, api.patch(name, &PatchParams::default(), &patch)).await {
         Ok(_) => {
             tracing::info!(configuration = name, "put the webhook's CA in");
             Ok(true)
