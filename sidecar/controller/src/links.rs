@@ -1,6 +1,5 @@
 //! Keeps the ConfigMap `updater-config`: asks the cloud for private links and writes the entries.
 
-use custom_resource::condition::ConditionReason;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -22,6 +21,7 @@ use super::nodes;
 use super::tasks::Tasks;
 use super::{DEADLINE, Settings};
 use credential_plan::domains;
+use custom_resource::condition::ConditionReason;
 use kubernetes::api_error::{ApiError, within};
 use private_link::{self, Fact, Known, Resolved};
 use reconcile::input::LinkEvent;

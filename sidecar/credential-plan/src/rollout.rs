@@ -13,11 +13,11 @@
 //! let in unless the condition says otherwise, and one that waited goes on waiting until the time that the status
 //! names. A refusal is remembered too.
 
-use custom_resource::condition::{ConditionReason, ConditionType};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::plan::later;
+use custom_resource::condition::{ConditionReason, ConditionType};
 use custom_resource::{ImagePullSecretStatus, PendingCredential};
 use distribution::Digest;
 use tcr::verdict::Verdict;

@@ -1,6 +1,5 @@
 //! Carries out what [`credential_plan::plan`] decides for one credential, and tells what there is.
 
-use custom_resource::condition::{ConditionReason, EventReason};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -18,6 +17,7 @@ use credential_plan::plan::{
 };
 use credential_plan::trial::Trials;
 use credential_plan::{CredentialEvent, Key, Order};
+use custom_resource::condition::{ConditionReason, EventReason};
 use kubernetes::api_error::ApiError;
 use tencent_cloud::error::CloudError;
 use tencent_cloud::instance::Readiness;

@@ -5,13 +5,13 @@
 //!
 //! Imports `tencent-cloud` for a link's form. Absent: clients, clocks and Kubernetes.
 
-use custom_resource::condition::ConditionReason;
 use std::net::IpAddr;
 
 use tcr::hosts_entry::{HostsEntry, HostsEntryError};
 use tcr::image_pull_secret::WhenLinkDown;
 use tcr::registry_host::RegistryHost;
 
+use custom_resource::condition::ConditionReason;
 use tencent_cloud::internal_endpoint::InternalEndpoint;
 
 /// What is known of a link.

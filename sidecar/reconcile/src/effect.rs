@@ -5,7 +5,6 @@
 //! may fail, and each may have been carried out although its answer never came: what matters is written so that it can
 //! be begun again.
 
-use custom_resource::condition::Reason;
 use std::sync::Arc;
 
 use crate::item::Item;
@@ -13,6 +12,7 @@ use crate::link_requests::LinkRequest;
 use credential_plan::Key;
 use credential_plan::Order;
 use custom_resource::ImagePullSecretStatus;
+use custom_resource::condition::Reason;
 use distribution::job::Job;
 use distribution::{Content, Digest, Target, Uid};
 

@@ -1,6 +1,5 @@
 //! One ImagePullSecret as the reconciler keeps it.
 
-use custom_resource::condition::ConditionReason;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -16,6 +15,7 @@ use credential_plan::Key;
 use credential_plan::plan::Held;
 use credential_plan::rollout::{Given, Recorded, Rollout, Standing};
 use custom_resource::ImagePullSecretStatus;
+use custom_resource::condition::ConditionReason;
 use distribution::{Content, Digest};
 
 /// All of them, by name.

@@ -1,7 +1,6 @@
 //! An ImagePullSecret as the controller reads it: lenient, because it must be able to report on an
 //! object that no admission policy ever saw.
 
-use custom_resource::condition::ConditionReason;
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -19,6 +18,7 @@ use credential_plan::Key;
 use credential_plan::domains;
 use credential_plan::plan::Held;
 use custom_resource::ImagePullSecretStatus;
+use custom_resource::condition::ConditionReason;
 use distribution::{Content, Distribution};
 
 /// An ImagePullSecret.

@@ -1,6 +1,5 @@
 //! Pods that wait for an image which our Secret would let them pull: told once each, and counted.
 
-use custom_resource::condition::EventReason;
 use std::collections::BTreeMap;
 
 use crate::effect::{Effect, Event, Regarding};
@@ -8,6 +7,7 @@ use crate::input::Watched;
 use crate::item::Items;
 use crate::relist::Relist;
 use crate::state::State;
+use custom_resource::condition::EventReason;
 use distribution::Uid;
 use distribution::stuck::{WaitingPod, advice};
 

@@ -5,7 +5,6 @@
 //! moments give the same effects. Whoever carries them out keeps to the order in [`input`](crate::input) and
 //! [`effect`](crate::effect).
 
-use custom_resource::condition::{ConditionReason, EventReason};
 use std::time::Instant;
 
 use jiff::SignedDuration;
@@ -23,6 +22,7 @@ use crate::object::Object;
 use crate::password::Passwords;
 use crate::pods::StuckPods;
 use crate::relist::Relist;
+use custom_resource::condition::{ConditionReason, EventReason};
 use distribution::Target;
 use distribution::mark::InstallationKey;
 

@@ -1,6 +1,5 @@
 //! The status of an ImagePullSecret, from what is known about it. Pure.
 
-use custom_resource::condition::{ConditionReason, ConditionType};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use serde_json::{Value, json};
@@ -9,6 +8,7 @@ use tcr::names::derived_secret_name;
 use crate::nodes::Nodes;
 use crate::object::Lack;
 use credential_plan::rollout::Standing;
+use custom_resource::condition::{ConditionReason, ConditionType};
 use custom_resource::{ImagePullSecretStatus, MOST_FAILURES, PendingCredential, WriteFailure};
 use distribution::Tally;
 

@@ -1,6 +1,5 @@
 //! The steps of a keeper that change something, or ask somebody.
 
-use custom_resource::condition::ConditionReason;
 use jiff::Timestamp;
 
 use super::{Keeper, Services, Trouble, WAITS};
@@ -8,6 +7,7 @@ use crate::store::Document;
 use credential_plan::plan::{self, APPEARS_WITHIN, GRACE, Held, Listed, ListedToken, Mine, Replaced, Stored};
 use credential_plan::trial::Trial;
 use credential_plan::{CredentialEvent, Order, domains};
+use custom_resource::condition::ConditionReason;
 use kubernetes::api_error::ApiError;
 use registry_client::Verdict;
 use tencent_cloud::error::Failure;

@@ -1,6 +1,5 @@
 //! What came of a job in one namespace.
 
-use custom_resource::condition::{ConditionReason, EventReason};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -10,6 +9,7 @@ use crate::failures::Remembered;
 use crate::input::Now;
 use crate::item::Items;
 use crate::queue::{End, Lane};
+use custom_resource::condition::{ConditionReason, EventReason};
 use distribution::job::{Ended, FailedWrite, Report, Written};
 use distribution::{SeenSecret, TargetKind};
 

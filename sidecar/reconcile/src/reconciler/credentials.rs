@@ -1,7 +1,6 @@
 //! What is told of credentials: by their keepers, and by the registries that are asked about the logins that
 //! ImagePullSecrets themselves give. What to make of a registry's answers, [`credential_plan::rollout`] decides.
 
-use custom_resource::condition::{ConditionReason, EventReason};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -15,6 +14,7 @@ use crate::object::Lack;
 use crate::status;
 use credential_plan::CredentialEvent;
 use credential_plan::Key;
+use custom_resource::condition::{ConditionReason, EventReason};
 use distribution::Digest;
 use tcr::verdict::Verdict;
 

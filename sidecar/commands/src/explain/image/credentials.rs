@@ -1,6 +1,5 @@
 //! Which credential is meant for an image, and what is wrong with those that there are.
 
-use custom_resource::condition::ConditionType;
 use tcr::docker_config::keyring::Credential;
 use tcr::image_ref::host_of;
 use tcr::names::derived_secret_name;
@@ -12,6 +11,7 @@ use super::super::problem;
 use super::super::selection::Selected;
 use super::Case;
 use crate::reader::{Controller, Seen};
+use custom_resource::condition::ConditionType;
 use registry_client::PullAnswer;
 
 impl<'a> Case<'a> {

@@ -1,6 +1,5 @@
 //! What is said about a host that the node does not reach, does not trust, or that is not the one meant.
 
-use custom_resource::condition::ConditionType;
 use std::net::IpAddr;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition as Status;
@@ -12,6 +11,7 @@ use super::super::findings::{Problem, Who};
 use super::super::image::Case;
 use super::super::kubelet::Heard;
 use super::node::{asked_host, name, to_do};
+use custom_resource::condition::ConditionType;
 
 /// A host that is not the registry.
 pub(in super::super) fn other_host(case: &Case<'_>, host: &str, heard: &Heard) -> Problem {
