@@ -18,6 +18,7 @@ pub mod cluster;
 pub mod people;
 pub mod registry;
 pub mod render;
+pub mod request;
 pub mod run;
 
 /// Pull secrets for Tencent Container Registry: obtained, kept valid and distributed.

@@ -36,6 +36,8 @@ mod rbac;
 mod refusals;
 #[path = "control_plane/registry.rs"]
 mod registry;
+#[path = "control_plane/requests.rs"]
+mod requests;
 #[path = "control_plane/status.rs"]
 mod status;
 #[path = "control_plane/webhook.rs"]

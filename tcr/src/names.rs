@@ -45,6 +45,9 @@ pub const PASSWORD_LABEL: &str = "tcr.tencentcloudcr.com/password";
 pub const CREDENTIAL_LABEL: &str = "tcr.tencentcloudcr.com/credential";
 /// Finalizer on an ImagePullSecret: what it led to is removed before the object is.
 pub const FINALIZER: &str = "tcr.tencentcloudcr.com/cleanup";
+/// Annotation on an ImagePullSecret: what somebody asks of the controller once, with an id of its own. The answer is in
+/// `status.request`.
+pub const REQUEST_ANNOTATION: &str = "tcr.tencentcloudcr.com/request";
 /// Lease by which one of several controllers leads.
 pub const LEADER_LEASE: &str = "tcr-assistant-leader";
 /// Deployment of the controller.

@@ -1,4 +1,5 @@
-//! What people run against a cluster, or without one: `explain`, `status`, `render`, `cleanup`, `withdraw-hosts`.
+//! What people run against a cluster, or without one: `explain`, `status`, `rotate`, `revoke`, `instances`,
+//! `render`, `cleanup`, `withdraw-hosts`.
 //!
 //! Each reads with the rights of whoever runs it. May import every other crate of this folder; knows no command line.
 
@@ -8,4 +9,7 @@ pub mod output;
 pub mod overview;
 pub mod reader;
 pub mod render;
+pub mod request;
+pub mod server_time;
+pub mod table;
 pub mod withdraw;

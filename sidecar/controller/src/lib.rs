@@ -40,6 +40,7 @@ pub mod write_limits;
 
 mod event_recorder;
 pub mod installation_key;
+mod instances;
 mod links;
 mod login_check;
 mod nodes;

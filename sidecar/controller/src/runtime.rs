@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::event_recorder::EventRecorder;
 use super::execute::{Hand, carry_out};
 use super::tasks::{Answers, TaskFailed, Tasks};
-use super::{DEADLINE, Settings, login_check, rival, watch_streams};
+use super::{DEADLINE, Settings, instances, login_check, rival, watch_streams};
 use credential::keeper::{self, Tools};
 use credential::store::Store;
 use credential_plan::{CredentialEvent, Key, Order};
@@ -170,6 +170,13 @@ impl Runtime {
                 self.questions.spawn("the search for a rival", async move {
                     let rival = rival::find(client, &target).await;
                     Input::RivalFound { target, rival }
+                });
+            }
+            Effect::ListInstances { name, id, region } => {
+                let settings = self.settings.clone();
+                self.questions.spawn("the list of instances", async move {
+                    let result = instances::list(&settings, region.as_deref()).await;
+                    Input::InstancesListed { name, id, result }
                 });
             }
             Effect::ListStoredCredentials => {

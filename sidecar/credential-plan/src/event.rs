@@ -1,6 +1,7 @@
 //! What the users of a credential are told by who keeps it.
 
 use super::plan::Held;
+use super::request::Answer;
 use custom_resource::condition::{ConditionReason, EventReason};
 
 /// What a keeper tells.
@@ -34,6 +35,8 @@ pub enum CredentialEvent {
         /// A sentence.
         message: String,
     },
+    /// How far the request is that the last order has.
+    Answered(Answer),
     /// The credential is no longer kept. The keeper has ended.
     Ended,
 }

@@ -1,6 +1,6 @@
 //! What to do about credentials, as functions of values: the next step of who keeps the credential of an instance
 //! ([`plan`], [`trial`]), what its users want ([`order`]) and are told ([`event`]), and when a login takes the place of
-//! the one that is distributed ([`rollout`]).
+//! the one that is distributed ([`rollout`]). What a person asks for once is [`request`].
 //!
 //! Imports `custom-resource` (a status is what is known after a restart) and `distribution` (for digests). Absent: clients,
 //! clocks, and who carries a step out, which is the crate `credential`.
@@ -10,6 +10,7 @@ pub mod event;
 pub mod key;
 pub mod order;
 pub mod plan;
+pub mod request;
 pub mod rollout;
 pub mod trial;
 

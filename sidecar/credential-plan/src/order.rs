@@ -2,17 +2,20 @@
 
 use std::time::Duration;
 
+use custom_resource::request::Asked;
 use tcr::image_pull_secret::OnDelete;
 
 /// What the users of a credential want.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
     /// Renew a long-term credential after this.
     pub rotate_after: Option<Duration>,
     /// What becomes of it with its last user.
     pub on_delete: OnDelete,
-    /// No copy of a credential before the one in use is left.
-    pub is_rolled_out: bool,
+    /// The [version](crate::plan::Held::version) of the credential of which every copy is: no copy of one before it is left.
+    pub rolled_out: Option<String>,
+    /// What somebody asks for once.
+    pub request: Option<Asked>,
     /// There is no user any more.
     pub is_over: bool,
 }

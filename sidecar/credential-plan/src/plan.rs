@@ -3,12 +3,14 @@
 
 use std::time::Duration;
 
+use custom_resource::request::Asked;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use tcr::image_pull_secret::CredentialKind;
 use tcr::registry_host::RegistryHost;
 use tcr::sensitive::Sensitive;
 
+use super::request::{self, TakenUp};
 use super::trial::Trials;
 use tcr::verdict::Verdict;
 
@@ -44,6 +46,9 @@ pub struct Stored {
     /// Replaced ones that are still valid.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub previous: Vec<Replaced>,
+    /// The last request of a person that was taken up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<TakenUp>,
 }
 
 /// A credential.
@@ -64,6 +69,13 @@ pub struct Held {
     pub expires_at: Option<Timestamp>,
     /// The instance's default domain at that time.
     pub public_domain: RegistryHost,
+}
+
+impl Held {
+    /// What no other credential of the instance has, and tells nothing of the password.
+    pub fn version(&self) -> String {
+        self.token_id.clone().unwrap_or_else(|| self.issued_at.to_string())
+    }
 }
 
 /// A credential that was replaced.
@@ -133,11 +145,18 @@ pub enum Step {
     },
     /// Read the cloud's list.
     List,
-    /// Delete a credential that is nobody's, or that was replaced.
+    /// Delete a credential that is nobody's, that was replaced, or that a person revokes.
     Delete {
         /// Its id.
         token_id: String,
     },
+    /// Store that a credential is to be revoked, before anything is deleted; or why it is not.
+    TakeUp {
+        /// Why nothing is done.
+        refused: Option<String>,
+    },
+    /// Store that the credential is gone.
+    Revoked,
     /// Make a credential and store it.
     Mint,
     /// Ask the registry about the credential in use, or about its successor.
@@ -168,6 +187,8 @@ pub struct Known<'a> {
     pub listed: Option<&'a Listed>,
     /// What the registry said.
     pub trials: Option<&'a Trials>,
+    /// What a person asks for.
+    pub asked: Option<&'a Asked>,
 }
 
 /// The one thing to do next.
@@ -176,11 +197,16 @@ pub fn decide(now: Timestamp, wanted: &Wanted, stored: Option<&Stored>, known: K
     let Some(stored) = stored else { return FIRST };
     let none = Trials::default();
     let trials = known.trials.unwrap_or(&none);
+    // Whoever revokes does not want to wait for anything.
+    if let Some(step) = request::revoke(stored, known) {
+        return step;
+    }
     match (&stored.intent, &stored.candidate, &stored.current) {
         (Some(intent), _, _) => make(intent, wanted, stored, known),
         (None, Some(_), _) => replace(now, wanted, stored, known.listed, trials),
         (None, None, None) => FIRST,
-        (None, None, Some(current)) => keep_up(now, wanted, stored, current, known.listed, trials),
+        (None, None, Some(current)) => request::rotate(now, wanted, stored, known)
+            .unwrap_or_else(|| keep_up(now, wanted, stored, current, known, trials)),
     }
 }
 
@@ -241,7 +267,7 @@ fn keep_up(
     wanted: &Wanted,
     stored: &Stored,
     current: &Held,
-    listed: Option<&Listed>,
+    known: Known<'_>,
     trials: &Trials,
 ) -> Step {
     // After one that was refused the next one would be refused too.
@@ -254,10 +280,15 @@ fn keep_up(
     if due <= now {
         return record(format!("it is due for renewal since {}", due.strftime("%F %T UTC")), false);
     }
-    let mut until = due;
+    // A rotation that waits for the rest to be over.
+    let rest = trials.rest_until.filter(|until| *until > now && request::awaits_rotation(stored, known));
+    let mut until = rest.map_or(due, |rest| rest.min(due));
     if wanted.kind == CredentialKind::Longterm {
-        let Some(listed) = listed else { return Step::List };
+        let Some(listed) = known.listed else { return Step::List };
         match unusable(current, listed) {
+            Some(Unusable::Missing) if request::was_revoked(stored, current) => {
+                return record("it was revoked on request".to_owned(), true);
+            }
             Some(Unusable::Missing) if listed.missing < 2 => {
                 let again = later(listed.at, LOOK_TWICE);
                 return if again <= now { Step::List } else { Step::Wait { until: again.min(due) } };
@@ -282,7 +313,7 @@ fn keep_up(
             return Step::List;
         }
         let graces = stored.previous.iter().map(|old| old.delete_at).filter(|end| *end > now);
-        until = graces.chain([due, again]).min().unwrap_or(again);
+        until = graces.chain([until, again]).min().unwrap_or(again);
     }
     if wanted.tried {
         let Some(trial) = &trials.current else { return Step::Try { candidate: false } };
@@ -388,6 +419,11 @@ fn is_known(stored: &Stored, id: &str) -> bool {
     let held = [&stored.current, &stored.candidate];
     held.into_iter().flatten().any(|it| it.token_id.as_deref() == Some(id))
         || stored.previous.iter().any(|old| old.token_id == id)
+}
+
+/// Whether a token that carries this Secret's marker is in the list, or the Secret knows it.
+pub(crate) fn is_ours(stored: &Stored, token: &ListedToken) -> bool {
+    is_marked(token, &stored.marker) || is_known(stored, &token.id)
 }
 
 fn is_marked(token: &ListedToken, marker: &str) -> bool {

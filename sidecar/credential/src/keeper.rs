@@ -15,9 +15,11 @@ use super::store::{Document, Read};
 use credential_plan::plan::{
     self, APPEARS_WITHIN, Farewell, Held, Known, Listed, Mine, Step, Stored, Wanted,
 };
+use credential_plan::request::{self, Answer};
 use credential_plan::trial::Trials;
 use credential_plan::{CredentialEvent, Key, Order};
 use custom_resource::condition::{ConditionReason, EventReason};
+use custom_resource::request::RequestId;
 use kubernetes::api_error::ApiError;
 use tencent_cloud::error::CloudError;
 use tencent_cloud::instance::Readiness;
@@ -59,6 +61,10 @@ struct Keeper<S> {
     appears_until: Option<Timestamp>,
     /// Users were told that something stands in the way.
     complains: bool,
+    /// The request that the list was read for.
+    asked: Option<RequestId>,
+    /// How far users were told that the request is.
+    answered: Option<Answer>,
 }
 
 /// Keeps the credential until an order says that it is over, or nobody listens any more.
@@ -75,10 +81,12 @@ pub async fn keep<S: Services>(key: Key, services: S, orders: watch::Receiver<Or
         told: None,
         appears_until: None,
         complains: false,
+        asked: None,
+        answered: None,
     };
     let mut failures = 0;
     loop {
-        let order = *keeper.orders.borrow_and_update();
+        let order = keeper.orders.borrow_and_update().clone();
         let wait = match keeper.step(&order).await {
             Ok(Some(wait)) => {
                 failures = 0;
@@ -127,10 +135,21 @@ impl<S: Services> Keeper<S> {
             let stored = self.stored().cloned().unwrap_or_default();
             self.write(stored, order).await?;
         }
+        let asked = order.request.as_ref().map(|it| it.id);
+        if self.asked != asked {
+            self.asked = asked;
+            // What a request is about may be younger than the list.
+            self.listed = None;
+        }
         let wanted = self.wanted(order);
+        self.tell_answer(order, &wanted).await;
         let now = self.services.now();
-        let known =
-            Known { mine: self.mine.as_ref(), listed: self.listed.as_ref(), trials: Some(&self.trials) };
+        let known = Known {
+            mine: self.mine.as_ref(),
+            listed: self.listed.as_ref(),
+            trials: Some(&self.trials),
+            asked: order.request.as_ref(),
+        };
         match plan::decide(now, &wanted, self.stored(), known) {
             Step::Wait { until } => {
                 let wait = until.duration_since(now).unsigned_abs();
@@ -139,6 +158,8 @@ impl<S: Services> Keeper<S> {
             }
             Step::List => self.list(now).await?,
             Step::Delete { token_id } => self.delete(&token_id, order).await?,
+            Step::TakeUp { refused } => self.take_up(refused, order).await?,
+            Step::Revoked => self.revoked(order).await?,
             Step::Record { why, ended } => self.record(why, ended, order).await?,
             Step::Mint => self.mint(order).await?,
             Step::Try { candidate } => self.ask_registry(candidate).await,
@@ -239,8 +260,13 @@ impl<S: Services> Keeper<S> {
             kind: self.key.kind,
             rotate_after: order.rotate_after.filter(|_| longterm),
             tried: self.services.asks_registries(),
-            spread: order.is_rolled_out,
+            spread: order.rolled_out.is_some() && order.rolled_out == self.version(),
         }
+    }
+
+    /// Of the credential in use.
+    fn version(&self) -> Option<String> {
+        self.stored()?.current.as_ref().map(Held::version)
     }
 
     async fn tell_what_there_is(&mut self) {
@@ -254,6 +280,16 @@ impl<S: Services> Keeper<S> {
                 let why = self.stored().and_then(|stored| stored.why.clone());
                 self.tell(CredentialEvent::Available { held, why }).await;
             }
+        }
+    }
+
+    /// Tells how far the request is, where that is news.
+    async fn tell_answer(&mut self, order: &Order, wanted: &Wanted) {
+        let (Some(asked), Some(stored)) = (&order.request, self.stored()) else { return };
+        let answer = request::answer(asked, stored, wanted);
+        if let Some(answer) = answer.filter(|it| self.answered.as_ref() != Some(it)) {
+            self.answered = Some(answer.clone());
+            self.tell(CredentialEvent::Answered(answer)).await;
         }
     }
 

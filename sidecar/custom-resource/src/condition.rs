@@ -157,6 +157,32 @@ words! {
     }
 }
 
+words! {
+    /// How far a request is, in `status.request.state`.
+    RequestState {
+        Accepted: "The controller has taken note of the request and carries it out.",
+            "Wait; if it stays, read the conditions: something else stands in the way.";
+        Making: "Another credential is being made, or waits for its registry's verdict.",
+            "Wait; if it stays, read the condition CredentialValid.";
+        Replacing: "The new credential is being distributed; the one before is deleted after its last copy.",
+            "Wait; if it stays, read the condition Distributed.";
+        Revoking: "The credential is being deleted at the registry.",
+            "Wait; if it stays, read the condition CredentialValid.";
+        Done: "What was asked for has been done.", "";
+        Failed: "It was tried and did not succeed; nothing that works was given up.",
+            "Read the message, mend what it names, and ask again.";
+        Refused: "The request cannot be carried out, and nothing was changed.",
+            "Read the message, and ask for something else.";
+    }
+}
+
+impl RequestState {
+    /// Whether nothing more will come of the request.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Done | Self::Failed | Self::Refused)
+    }
+}
+
 /// The reason of an Event: its own, or that of the condition that it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
@@ -202,6 +228,7 @@ mod tests {
             .map(|it| (it.as_str(), it.meaning()))
             .chain(ConditionReason::ALL.iter().map(|it| (it.as_str(), it.meaning())))
             .chain(EventReason::ALL.iter().map(|it| (it.as_str(), it.meaning())))
+            .chain(RequestState::ALL.iter().map(|it| (it.as_str(), it.meaning())))
         {
             assert!(is_word(word) && is_sentence(meaning), "{word}: {meaning}");
         }

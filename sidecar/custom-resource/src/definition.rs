@@ -16,6 +16,7 @@ use tcr::names::{API_GROUP, API_VERSION, IMAGE_PULL_SECRET_KIND, IMAGE_PULL_SECR
 
 use super::{ImagePullSecretStatus, MOST_FAILURES};
 use crate::manifest;
+use crate::request::MOST_INSTANCES;
 
 /// Kubernetes' limit for the name of a Secret.
 const LONGEST_SECRET_NAME: usize = 253;
@@ -141,6 +142,7 @@ fn strip(schema: &mut Value) {
 
 fn bound_status(status: &mut Value) {
     status["properties"]["failures"]["maxItems"] = MOST_FAILURES.into();
+    status["properties"]["request"]["properties"]["instances"]["maxItems"] = MOST_INSTANCES.into();
     let conditions = &mut status["properties"]["conditions"];
     conditions["x-kubernetes-list-type"] = "map".into();
     conditions["x-kubernetes-list-map-keys"] = json!(["type"]);

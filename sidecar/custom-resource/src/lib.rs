@@ -16,8 +16,10 @@ use tcr::names::{API_GROUP, API_VERSION, IMAGE_PULL_SECRET_KIND, IMAGE_PULL_SECR
 pub mod condition;
 mod definition;
 pub mod manifest;
+pub mod request;
 
 pub use definition::{definition, yaml};
+pub use request::RequestStatus;
 
 /// An ImagePullSecret: what was asked for, and what came of it.
 ///
@@ -131,6 +133,9 @@ pub struct ImagePullSecretStatus {
     /// How far the nodes are with the entries for their hosts files, where the private network is resolved.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nodes: Option<NodesStatus>,
+    /// What came of the request in the annotation `tcr.tencentcloudcr.com/request`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<RequestStatus>,
     /// Some of the writes that failed, at most 10 of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<WriteFailure>,

@@ -9,7 +9,7 @@ use http::{Method, Request, Response};
 use http_body::{Body, Frame};
 use tcr::names::{
     API_GROUP, API_VERSION, IMAGE_PULL_SECRET_LABEL, INJECT_ANNOTATION, MANAGED_BY_LABEL, MARK_ANNOTATION,
-    PASSWORD_LABEL, SECRET_PREFIX, SYSTEM_NAMESPACE,
+    PASSWORD_LABEL, REQUEST_ANNOTATION, SECRET_PREFIX, SYSTEM_NAMESPACE,
 };
 
 use crate::projection::{Keep, Projection, Shape, all, some};
@@ -90,8 +90,10 @@ const IMAGE_PULL_SECRET_METADATA: Keep = &[
     all("generation"),
     all("finalizers"),
     all("deletionTimestamp"),
+    some("annotations", &[all(REQUEST_ANNOTATION)]),
 ];
-/// Without annotations, where `kubectl apply` leaves a second copy of the password, and without what is managed.
+/// Of annotations the request alone: in another one `kubectl apply` leaves a second copy of the password. Without what is
+/// managed.
 const IMAGE_PULL_SECRET: Keep = &[
     all("apiVersion"),
     all("kind"),
@@ -268,7 +270,8 @@ mod tests {
     fn of_what_holds_a_password_there_is_one_copy() {
         let path = "/apis/tcr.tencentcloudcr.com/v1/imagepullsecrets";
         let object = r#"{"apiVersion":"v1","kind":"X","metadata":{"name":"demo","uid":"u","generation":2,
-            "annotations":{"kubectl.kubernetes.io/last-applied-configuration":"a password"},"labels":{"a":"b"},
+            "annotations":{"kubectl.kubernetes.io/last-applied-configuration":"a password",
+            "tcr.tencentcloudcr.com/request":"rotate x"},"labels":{"a":"b"},
             "finalizers":["f"],"managedFields":[{"fieldsV1":{"f:spec":{}}}]},
             "spec":{"docker":{"server":"s","password":"a password"}},"status":{"hosts":["s"]}}"#;
         let list = format!(r#"{{"kind":"List","metadata":{{"resourceVersion":"7"}},"items":[{object}]}}"#);
@@ -278,7 +281,7 @@ mod tests {
             "limit=10",
             &list,
             expect![[
-                r#"{"kind":"List","metadata":{"resourceVersion":"7"},"items":[{"apiVersion":"v1","kind":"X","metadata":{"name":"demo","uid":"u","generation":2,"finalizers":["f"]},"spec":{"docker":{"server":"s","password":"a password"}},"status":{"hosts":["s"]}}]}"#
+                r#"{"kind":"List","metadata":{"resourceVersion":"7"},"items":[{"apiVersion":"v1","kind":"X","metadata":{"name":"demo","uid":"u","generation":2,"annotations":{"tcr.tencentcloudcr.com/request":"rotate x"},"finalizers":["f"]},"spec":{"docker":{"server":"s","password":"a password"}},"status":{"hosts":["s"]}}]}"#
             ]],
         );
         for part in ["", "/status"] {
@@ -288,7 +291,7 @@ mod tests {
                 "",
                 object,
                 expect![[
-                    r#"{"apiVersion":"v1","kind":"X","metadata":{"name":"demo","uid":"u","generation":2,"finalizers":["f"]}}"#
+                    r#"{"apiVersion":"v1","kind":"X","metadata":{"name":"demo","uid":"u","generation":2,"annotations":{"tcr.tencentcloudcr.com/request":"rotate x"},"finalizers":["f"]}}"#
                 ]],
             );
         }

@@ -13,6 +13,7 @@ use credential_plan::Key;
 use credential_plan::Order;
 use custom_resource::ImagePullSecretStatus;
 use custom_resource::condition::Reason;
+use custom_resource::request::RequestId;
 use distribution::job::Job;
 use distribution::{Content, Digest, Target, Uid};
 
@@ -52,6 +53,16 @@ pub enum Effect {
     },
     /// Find out who wrote this last. Answered by [`Input::RivalFound`](crate::input::Input::RivalFound).
     FindRival(Target),
+    /// List the instances that the API credential can see. Answered by
+    /// [`Input::InstancesListed`](crate::input::Input::InstancesListed).
+    ListInstances {
+        /// The ImagePullSecret on which somebody asks for them.
+        name: String,
+        /// The request.
+        id: RequestId,
+        /// In this region; none for every region.
+        region: Option<String>,
+    },
     /// List the credentials that are stored in the cluster. Answered by
     /// [`Input::StoredCredentials`](crate::input::Input::StoredCredentials).
     ListStoredCredentials,

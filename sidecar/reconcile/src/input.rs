@@ -20,6 +20,7 @@ use crate::status::Link;
 use credential_plan::CredentialEvent;
 use credential_plan::Key;
 use custom_resource::ImagePullSecretStatus;
+use custom_resource::request::{RequestId, VisibleInstance};
 use distribution::job::Report;
 use distribution::{Account, Digest, SeenSecret, Target};
 use distribution::{Placed, SeenNamespace};
@@ -76,6 +77,15 @@ pub enum Input {
         target: Target,
         /// Who does it; none where the object does not tell.
         rival: Option<String>,
+    },
+    /// The answer to [`Effect::ListInstances`](crate::effect::Effect::ListInstances).
+    InstancesListed {
+        /// The ImagePullSecret.
+        name: String,
+        /// The request.
+        id: RequestId,
+        /// They, or why they could not be listed.
+        result: Result<Vec<VisibleInstance>, String>,
     },
     /// The answer to [`Effect::ListStoredCredentials`](crate::effect::Effect::ListStoredCredentials); none when they
     /// could not be listed.

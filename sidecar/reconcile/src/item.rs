@@ -9,13 +9,15 @@ use crate::distributed::in_place;
 use crate::input::Refused;
 use crate::object::{Filled, Lack, Object};
 use crate::password::Passwords;
+use crate::request;
 use crate::state::State;
 use crate::status::Link;
 use credential_plan::Key;
 use credential_plan::plan::Held;
 use credential_plan::rollout::{Given, Recorded, Rollout, Standing};
-use custom_resource::ImagePullSecretStatus;
-use custom_resource::condition::ConditionReason;
+use custom_resource::condition::{ConditionReason, RequestState};
+use custom_resource::request::{Asked, RequestId};
+use custom_resource::{ImagePullSecretStatus, RequestStatus};
 use distribution::{Content, Digest};
 
 /// All of them, by name.
@@ -62,6 +64,12 @@ pub(crate) struct Item {
     /// What the keeper of its credential complains about.
     pub(crate) problem: Option<Lack>,
     pub(crate) link: Option<Link>,
+    /// What is said about the request on it.
+    pub(crate) answer: Option<RequestStatus>,
+    /// The request on it, while it is being carried out.
+    pub(crate) asked: Option<Asked>,
+    /// The request for which instances are being listed.
+    pub(crate) listing: Option<RequestId>,
     /// The status may no longer be true.
     pub(crate) needs_report: bool,
     /// The status that there is.
@@ -103,6 +111,9 @@ impl Item {
             replaced: None,
             problem: None,
             link: None,
+            answer: object.status.request.clone(),
+            asked: None,
+            listing: None,
             needs_report: true,
             written: object.status.clone(),
             written_at: None,
@@ -130,6 +141,24 @@ impl Item {
             self.object = object;
         }
         self.needs_report = true;
+    }
+
+    /// Looks at the request on the object.
+    pub(crate) fn take_request(&mut self, now: Timestamp) {
+        (self.answer, self.asked) = request::judge(&self.object, self.answer.as_ref(), now);
+    }
+
+    /// What is said about the request from now on; nothing where another one has taken its place.
+    pub(crate) fn answer(
+        &mut self,
+        id: RequestId,
+        state: RequestState,
+        message: String,
+    ) -> Option<&mut RequestStatus> {
+        let asked = self.asked.take_if(|asked| asked.id == id && state.is_final());
+        let asked = asked.as_ref().or(self.asked.as_ref()).filter(|asked| asked.id == id)?;
+        self.needs_report = true;
+        Some(self.answer.insert(asked.status(state, message)))
     }
 
     /// Takes the content that there is now. What the spec itself gives, and the first credential of another instance,

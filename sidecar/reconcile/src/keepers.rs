@@ -54,8 +54,9 @@ impl Keepers {
     pub(crate) fn set_rolled_out(&mut self, secret_name: &str, effects: &mut Vec<Effect>) {
         let Some(keeping) = self.by_name.get_mut(secret_name) else { return };
         keeping.is_rolled_out = true;
-        keeping.last.is_rolled_out = true;
-        keeping.tell(Order { is_rolled_out: true, ..keeping.order }, effects);
+        let rolled_out = keeping.rolled_out();
+        keeping.last.rolled_out.clone_from(&rolled_out);
+        keeping.tell(Order { rolled_out, ..keeping.order.clone() }, effects);
     }
 
     /// Whether the credential of this key is still kept.
@@ -84,12 +85,12 @@ impl Keepers {
         let is_used = |key: &Key| items.values().any(|item| !item.released && item.uses(key));
         for (name, keeping) in &mut self.by_name {
             let order = match wanted.get(name) {
-                Some((_, order)) => *order,
+                Some((_, order)) => order.clone(),
                 None if !keeping.is_remnant && is_used(&keeping.key) => continue,
-                None => Order { is_over: true, is_rolled_out: keeping.is_rolled_out, ..keeping.last },
+                None => Order { is_over: true, rolled_out: keeping.rolled_out(), ..keeping.last.clone() },
             };
             if !order.is_over {
-                keeping.last = order;
+                keeping.last = order.clone();
                 keeping.is_remnant = false;
             }
             keeping.tell(order, effects);
@@ -105,7 +106,8 @@ impl Keepers {
     pub(crate) fn retire(&mut self, stored: StoredCredential, effects: &mut Vec<Effect>) {
         let StoredCredential { key, on_delete } = stored;
         if !self.is_kept(&key) {
-            let order = Order { rotate_after: None, on_delete, is_rolled_out: false, is_over: true };
+            let order =
+                Order { rotate_after: None, on_delete, rolled_out: None, request: None, is_over: true };
             self.start(key, order, true, effects);
         }
     }
@@ -122,11 +124,15 @@ impl Keepers {
             let order = Order {
                 rotate_after: item.object.rotate_after(),
                 on_delete: item.object.on_delete(),
-                is_rolled_out: self.by_name.get(&key.secret_name()).is_some_and(|it| it.is_rolled_out),
+                rolled_out: self.by_name.get(&key.secret_name()).and_then(Keeping::rolled_out),
+                request: item.asked.clone().filter(|it| it.request.is_of_a_credential()),
                 is_over: false,
             };
-            let entry = wanted.entry(key.secret_name()).or_insert((key, order));
+            let entry = wanted.entry(key.secret_name()).or_insert((key, order.clone()));
             entry.1.rotate_after = [entry.1.rotate_after, order.rotate_after].into_iter().flatten().min();
+            // The newest one counts.
+            let requests = [entry.1.request.take(), order.request].into_iter().flatten();
+            entry.1.request = requests.max_by_key(|it| it.id);
             // Whoever wants it kept may have its reasons.
             if order.on_delete == OnDelete::Retain {
                 entry.1.on_delete = OnDelete::Retain;
@@ -136,17 +142,22 @@ impl Keepers {
     }
 
     fn start(&mut self, key: Key, order: Order, is_remnant: bool, effects: &mut Vec<Effect>) {
-        effects.push(Effect::StartKeeper { key: key.clone(), order });
-        let keeping =
-            Keeping { key, order, held: None, why: None, is_rolled_out: false, last: order, is_remnant };
+        effects.push(Effect::StartKeeper { key: key.clone(), order: order.clone() });
+        let last = order.clone();
+        let keeping = Keeping { key, order, held: None, why: None, is_rolled_out: false, last, is_remnant };
         self.by_name.insert(keeping.key.secret_name(), keeping);
     }
 }
 
 impl Keeping {
+    /// The version of the credential of which every copy is.
+    fn rolled_out(&self) -> Option<String> {
+        self.held.as_ref().filter(|_| self.is_rolled_out).map(Held::version)
+    }
+
     fn tell(&mut self, order: Order, effects: &mut Vec<Effect>) {
         if self.order != order {
-            self.order = order;
+            self.order = order.clone();
             effects.push(Effect::OrderKeeper { key: self.key.clone(), order });
         }
     }

@@ -45,8 +45,10 @@ mod keepers;
 mod queue;
 mod reconciler;
 mod relist;
+mod request;
 mod state;
 
 pub use effect::Effect;
 pub use input::{Input, Now};
 pub use reconciler::{Config, Reconciler};
+pub use request::TAKEN_UP_WITHIN;

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Value, json};
 use tcr::docker_config::DockerConfig;
 use tcr::image_pull_secret::{ImagePullSecretSpec, OnDelete};
-use tcr::names::{API_GROUP, API_VERSION, FINALIZER, IMAGE_PULL_SECRET_KIND};
+use tcr::names::{API_GROUP, API_VERSION, FINALIZER, IMAGE_PULL_SECRET_KIND, REQUEST_ANNOTATION};
 use tcr::registry_host::RegistryHost;
 use tcr::rules::{self, RuleContext};
 use tcr::selection::Selection;
@@ -19,6 +19,7 @@ use credential_plan::domains;
 use credential_plan::plan::Held;
 use custom_resource::ImagePullSecretStatus;
 use custom_resource::condition::ConditionReason;
+use custom_resource::request::{Asked, Unreadable};
 use distribution::{Content, Distribution};
 
 /// An ImagePullSecret.
@@ -40,6 +41,8 @@ pub struct Object {
     pub spec: Result<ImagePullSecretSpec, String>,
     /// The status that it has.
     pub status: ImagePullSecretStatus,
+    /// What somebody asks for once.
+    pub request: Option<Result<Asked, Unreadable>>,
 }
 
 /// Where the bytes come from.
@@ -91,6 +94,11 @@ impl Object {
             deleting: metadata.deletion_timestamp.is_some(),
             spec,
             status,
+            request: metadata
+                .annotations
+                .as_ref()
+                .and_then(|it| it.get(REQUEST_ANNOTATION))
+                .map(|it| Asked::parse(it)),
         }
     }
 

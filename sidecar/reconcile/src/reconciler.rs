@@ -28,6 +28,7 @@ use distribution::mark::InstallationKey;
 
 mod credentials;
 mod report;
+mod requests;
 #[cfg(test)]
 mod tests;
 
@@ -159,6 +160,7 @@ impl Reconciler {
                 self.take_login_checked(&name, digest, verdict, now, effects);
             }
             Input::RivalFound { target, rival } => self.take_rival(&target, rival, effects),
+            Input::InstancesListed { name, id, result } => self.take_instances(&name, id, result),
             Input::StoredCredentials(stored) => self.take_stored(stored, now.monotonic, effects),
             Input::Credential(key, event) => self.take_credential(&key, event, now, effects),
             Input::Links(event) => {
@@ -279,6 +281,7 @@ impl Reconciler {
     /// Brings what an ImagePullSecret asks for up to date after its spec, a password or a credential
     /// changed.
     fn refresh(&mut self, name: &str, now: Now, effects: &mut Vec<Effect>) {
+        self.take_request(name, now, effects);
         let Some(item) = self.items.get_mut(name) else { return };
         let key = item.object.key();
         let held = key.as_ref().and_then(|key| self.keepers.held(key));

@@ -9,7 +9,7 @@ use crate::nodes::Nodes;
 use crate::object::Lack;
 use credential_plan::rollout::Standing;
 use custom_resource::condition::{ConditionReason, ConditionType};
-use custom_resource::{ImagePullSecretStatus, MOST_FAILURES, PendingCredential, WriteFailure};
+use custom_resource::{ImagePullSecretStatus, MOST_FAILURES, PendingCredential, RequestStatus, WriteFailure};
 use distribution::Tally;
 
 /// Everything that a status tells.
@@ -51,6 +51,8 @@ pub struct Facts<'a> {
     pub link: Option<&'a Link>,
     /// How far the nodes are with the entries for their hosts files.
     pub nodes: Option<&'a Nodes>,
+    /// What is said about a request.
+    pub request: Option<&'a RequestStatus>,
     /// Writes that failed last.
     pub failures: Vec<WriteFailure>,
     /// The status there is.
@@ -114,6 +116,7 @@ pub fn status(facts: &Facts<'_>) -> ImagePullSecretStatus {
         pending_credential: facts.pending.clone(),
         // Of interest to those who ask for entries only.
         nodes: facts.link.and(facts.nodes).map(Nodes::status),
+        request: facts.request.cloned(),
         failures,
     }
 }
@@ -282,9 +285,15 @@ fn condition(said: Said, facts: &Facts<'_>) -> Condition {
 pub fn merge_patch(status: &ImagePullSecretStatus) -> serde_json::Result<Value> {
     let mut patch = json!({
         "conditions": null, "hosts": null, "tokenId": null, "expiresAt": null, "pendingCredential": null, "nodes": null,
-        "failures": null,
+        "failures": null, "request": null,
     });
-    if let (Some(patch), Value::Object(fields)) = (patch.as_object_mut(), serde_json::to_value(status)?) {
+    if let (Some(patch), Value::Object(mut fields)) = (patch.as_object_mut(), serde_json::to_value(status)?) {
+        // What is in an object is merged too.
+        if let Some(Value::Object(request)) = fields.get_mut("request") {
+            for part in ["instances", "moreInstances"] {
+                request.entry(part).or_insert(Value::Null);
+            }
+        }
         patch.extend(fields);
     }
     Ok(json!({"status": patch}))

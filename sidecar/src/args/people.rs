@@ -10,6 +10,7 @@ use super::cleanup::CleanupArgs;
 use super::cluster::ClusterArgs;
 use super::registry::RegistryArgs;
 use super::render::RenderArgs;
+use super::request::{InstancesArgs, RevokeArgs, RotateArgs};
 use commands::explain::target::Target;
 use commands::output::Output;
 use commands::reader::Reader;
@@ -22,6 +23,12 @@ pub enum PeopleCommand {
     Explain(Box<ExplainArgs>),
     /// Show how the add-on is: instances, credentials, distribution, conflicts, private links, nodes
     Status(Box<StatusArgs>),
+    /// Replace the credential of an instance by another one, without a gap
+    Rotate(Box<RotateArgs>),
+    /// Delete a credential at the registry, at once
+    Revoke(Box<RevokeArgs>),
+    /// List the instances that the controller's API credential can see
+    Instances(Box<InstancesArgs>),
     /// Take everything of ours out of a cluster, without controller and webhook
     Cleanup(Box<CleanupArgs>),
     /// Print the Secrets that the controller would write for ImagePullSecrets, without a cluster
@@ -53,6 +60,7 @@ Examples:
   kubectl tcr status
   kubectl tcr explain pod/web-5d8f7 -n shop
   kubectl tcr explain deploy/web -n shop
+  kubectl tcr rotate demo
   kubectl tcr cleanup --dry-run
 
 Exit codes: 0 all is well or done, 1 it is not, or the cluster cannot be asked, 2 wrong usage.";
@@ -138,6 +146,9 @@ impl PeopleCommand {
         let is_well = match self {
             Self::Explain(args) => args.run(out).await?,
             Self::Status(args) => args.run(out).await?,
+            Self::Rotate(args) => args.run(out).await?,
+            Self::Revoke(args) => args.run(out).await?,
+            Self::Instances(args) => args.run(out).await?,
             Self::Cleanup(args) => args.run(out).await.map(|()| true)?,
             Self::Render(args) => commands::render::run(args.request()?, out, tell).await.map(|()| true)?,
             Self::Crd => print(&custom_resource::yaml()?).map(|()| true)?,

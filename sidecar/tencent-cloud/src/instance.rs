@@ -1,5 +1,7 @@
 //! Registry instances, from DescribeInstances.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 use tcr::registry_host::RegistryHost;
 
@@ -7,6 +9,11 @@ use super::action::Action;
 use super::client::{Call, Client};
 use super::envelope::{Fields, Reply};
 use super::error::{CloudError, Failure};
+
+/// Instances asked for at once: the highest limit.
+const PAGE: usize = 100;
+/// Pages read at most.
+const MOST_PAGES: usize = 10;
 
 /// A TCR Enterprise instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +28,21 @@ pub struct Instance {
     pub status: String,
     /// The region it is in.
     pub region: String,
+}
+
+/// An instance as it is listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedInstance {
+    /// `tcr-...`.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// The region it is in.
+    pub region: String,
+    /// `Running` when it can be used.
+    pub status: String,
+    /// The default domain, as the cloud writes it.
+    pub domain: String,
 }
 
 /// What an instance's status means to somebody who wants to use it.
@@ -58,6 +80,42 @@ impl Client {
         let reply = self.call(&call).await?;
         read(&reply, id).map_err(|failure| self.content_error(&call, failure))
     }
+
+    /// The instances that the calling identity can see in the region, or in every region; at most 1,000.
+    pub async fn instances(
+        &self,
+        region: &str,
+        every_region: bool,
+    ) -> Result<Vec<ListedInstance>, CloudError> {
+        let (mut instances, mut seen) = (Vec::new(), BTreeSet::new());
+        for page in 0..MOST_PAGES {
+            let body = json!({ "Limit": PAGE, "Offset": page * PAGE, "AllRegion": every_region });
+            let call = Call { action: Action::DescribeInstances, region, instance: "*", body };
+            let reply = self.call(&call).await?;
+            let listed = read_list(&reply).map_err(|failure| self.content_error(&call, failure))?;
+            let is_last = listed.len() < PAGE;
+            // One that was made or deleted meanwhile shifts the pages.
+            instances.extend(listed.into_iter().filter(|it| seen.insert(it.id.clone())));
+            if is_last {
+                break;
+            }
+        }
+        Ok(instances)
+    }
+}
+
+fn read_list(reply: &Reply) -> Result<Vec<ListedInstance>, Failure> {
+    let one = |fields: &Fields<'_>| {
+        let text = |name| Ok::<_, Failure>(fields.text(name)?.unwrap_or_default());
+        Ok(ListedInstance {
+            id: text("RegistryId")?,
+            name: text("RegistryName")?,
+            region: text("RegionName")?,
+            status: text("Status")?,
+            domain: text("PublicDomain")?,
+        })
+    };
+    reply.list("Registries")?.iter().map(one).collect()
 }
 
 fn read(reply: &Reply, id: &str) -> Result<Option<Instance>, Failure> {

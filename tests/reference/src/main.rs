@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::CommandFactory as _;
-use custom_resource::condition::{ConditionReason, ConditionType, EventReason};
+use custom_resource::condition::{ConditionReason, ConditionType, EventReason, RequestState};
 
 mod chart_values;
 mod flags;
@@ -48,6 +48,9 @@ fn page() -> Result<String, Vec<String>> {
     page.text("\n## Reasons of conditions\n");
     let reasons = ConditionReason::ALL.iter().map(|it| row(it.as_str(), it.meaning(), it.action()));
     page.table(["Reason", "Meaning", "What to do"], reasons);
+    page.text("\n## Requests\n\nIn `status.request`: how far is what `kubectl tcr rotate`, `revoke` or `instances` asked for.\n");
+    let states = RequestState::ALL.iter().map(|it| row(it.as_str(), it.meaning(), it.action()));
+    page.table(["State", "Meaning", "What to do"], states);
     page.text("\n## Events\n\nOn ImagePullSecrets, and on Pods where the last row says so. A step that fails has an Event with the reason of its condition.\n");
     let events = EventReason::ALL.iter().map(|it| row(it.as_str(), it.meaning(), it.action()));
     page.table(["Reason", "Meaning", "What to do"], events);

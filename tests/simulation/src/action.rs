@@ -71,6 +71,8 @@ pub enum Action {
     DisableToken(u8),
     /// Somebody makes a token of their own.
     CreateToken,
+    /// Somebody asks for another credential of an ImagePullSecret's instance.
+    Rotate(u8),
     /// The registry's mood changes: well, unreachable, or refusing everything.
     Registry(u8),
     /// The instance is isolated, or runs again.
@@ -225,10 +227,11 @@ fn one(random: &mut Random, mix: &Mix) -> Action {
             0 => Action::Deny(place, random.below(4) as u8),
             _ => Action::Quota(place, random.below(4) as u8),
         },
-        _ => match random.below(8) {
+        _ => match random.below(9) {
             0 => Action::KillToken(random.below(8) as u8),
             1 => Action::DisableToken(random.below(8) as u8),
             2 => Action::CreateToken,
+            8 => Action::Rotate(slot),
             3..=6 => Action::Registry(random.below(4) as u8),
             _ => Action::Isolate(random.percent(40)),
         },

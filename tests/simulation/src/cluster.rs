@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use credential::store::Document;
 use custom_resource::ImagePullSecretStatus;
+use custom_resource::request::Asked;
 use distribution::{Digest, Uid};
 use kubernetes::api_error::ApiError;
 
@@ -138,6 +139,8 @@ pub struct Object {
     pub spec: usize,
     /// The status that was written last.
     pub status: Rc<ImagePullSecretStatus>,
+    /// What somebody asks for once.
+    pub request: Option<Asked>,
 }
 
 /// A Secret of tcr-assistant-system that keeps a credential.
@@ -435,7 +438,16 @@ impl Cluster {
         }
         let (uid, version) = (self.tick(), self.tick());
         let status = Rc::default();
-        let object = Object { uid, version, generation: 1, secured: false, deleting: false, spec, status };
+        let object = Object {
+            uid,
+            version,
+            generation: 1,
+            secured: false,
+            deleting: false,
+            spec,
+            status,
+            request: None,
+        };
         self.objects[slot] = Some(object.clone());
         self.tell(Kind::Object, Record::Object(slot, Box::new(object)));
         true

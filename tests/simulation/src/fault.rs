@@ -50,6 +50,7 @@ faults! {
     Relabelled = "namespace's label is changed",
     SpecChanged = "spec is changed",
     ObjectDeleted = "ImagePullSecret is deleted",
+    RotationAsked = "somebody asks for another credential",
     PasswordChanged = "Secret with the password is changed",
     TokenKilled = "token is deleted at the cloud",
     TokenDisabled = "token is switched off at the cloud",

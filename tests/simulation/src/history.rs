@@ -230,6 +230,10 @@ impl History {
                 let did = self.world.borrow_mut().delete_object(usize::from(slot));
                 self.count(did, Fault::ObjectDeleted)
             }
+            Action::Rotate(slot) => {
+                let did = self.world.borrow_mut().rotate(usize::from(slot));
+                self.count(did, Fault::RotationAsked)
+            }
             Action::SetPassword(number) => {
                 let number = Some(usize::from(number)).filter(|it| *it < spec::PASSWORDS.len());
                 self.world.borrow_mut().set_password(number);

@@ -5,6 +5,7 @@ use crate::cluster::{Labels, OBJECTS, Secret};
 use crate::history;
 use crate::spec::{self, Login};
 use crate::world::World;
+use custom_resource::request::{Asked, Request, RequestId};
 use tcr::image_pull_secret::ConflictPolicy;
 
 impl World {
@@ -98,6 +99,12 @@ impl World {
             ConflictPolicy::Adopt => 1,
             ConflictPolicy::Overwrite => 2,
         };
+    }
+
+    /// Somebody asks for another credential of its instance.
+    pub fn rotate(&mut self, slot: usize) -> bool {
+        let id = RequestId::new(self.timestamp(), self.random.draw());
+        self.cluster.change_object(slot, |it| it.request = Some(Asked { id, request: Request::Rotate }))
     }
 
     /// Somebody deletes it.

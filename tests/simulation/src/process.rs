@@ -293,6 +293,9 @@ impl Process {
             Effect::FindRival(target) => {
                 inbox.borrow_mut().push_back(Input::RivalFound { target, rival: None });
             }
+            Effect::ListInstances { name, id, .. } => {
+                inbox.borrow_mut().push_back(Input::InstancesListed { name, id, result: Ok(Vec::new()) });
+            }
             Effect::ListStoredCredentials => {
                 let caller = self.caller();
                 self.spawn(caller.task, None, async move {
@@ -320,7 +323,14 @@ impl Process {
             Effect::OrderKeeper { key, order } => {
                 let told = self.tasks.iter().rev().find_map(|task| {
                     let (_, orders) = task.orders.as_ref().filter(|(it, _)| *it == key)?;
-                    orders.send_if_modified(|now| std::mem::replace(now, order) != order).then_some(task.id)
+                    let order = order.clone();
+                    let is_news = |now: &mut Order| {
+                        *now != order && {
+                            *now = order.clone();
+                            true
+                        }
+                    };
+                    orders.send_if_modified(is_news).then_some(task.id)
                 });
                 if let Some(task) = told {
                     self.poll(task);

@@ -137,6 +137,7 @@ impl Sights {
             deleting: object.deleting,
             spec: self.specs[object.spec].clone(),
             status: (*object.status).clone(),
+            request: object.request.clone().map(Ok),
         }
     }
 
@@ -151,6 +152,7 @@ impl Sights {
             deleting: true,
             spec: Err(String::new()),
             status: Default::default(),
+            request: None,
         }
     }
 

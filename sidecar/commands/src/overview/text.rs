@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::report::{Count, Line, Replicas, Report, Said};
 use crate::reader::Controller;
+use crate::table;
 
 const HEADER: [&str; 10] = [
     "NAME",
@@ -49,7 +50,8 @@ pub fn text(report: &Report, now: Timestamp) -> String {
     if report.image_pull_secrets.is_empty() {
         out.push_str("There are no ImagePullSecrets: nothing is distributed.\n");
     } else {
-        table(&mut out, report.image_pull_secrets.iter().map(|line| cells(line, now)).collect());
+        let lines = report.image_pull_secrets.iter().map(|line| cells(line, now));
+        table::write(&mut out, std::iter::once(HEADER.map(str::to_owned)).chain(lines).collect());
     }
     section(&mut out, "Not ready", &report.problems);
     section(&mut out, "To know", &report.notes);
@@ -99,19 +101,5 @@ fn left(at: Timestamp, now: Timestamp) -> String {
         1..=7199 => format!("in {}m", seconds / 60),
         7200..=172_799 => format!("in {}h", seconds / 3600),
         _ => format!("in {}d", seconds / 86_400),
-    }
-}
-
-/// Columns as wide as what is in them, as kubectl prints them.
-fn table(out: &mut String, rows: Vec<[String; 10]>) {
-    let rows: Vec<[String; 10]> = std::iter::once(HEADER.map(str::to_owned)).chain(rows).collect();
-    let widths: [usize; 10] =
-        std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
-    for row in rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(widths) {
-            let _ = write!(line, "{cell:<width$}   ");
-        }
-        let _ = writeln!(out, "{}", line.trim_end());
     }
 }

@@ -41,7 +41,7 @@ fn mine(clean: bool) -> Option<Mine> {
 
 #[track_caller]
 fn check(stored: Option<Stored>, mine: Option<Mine>, listed: Option<Listed>, expected: Expect) {
-    let known = Known { mine: mine.as_ref(), listed: listed.as_ref(), trials: None };
+    let known = Known { mine: mine.as_ref(), listed: listed.as_ref(), ..Known::default() };
     let step = decide(at(1), &LONGTERM, stored.as_ref(), known);
     expected.assert_eq(&format!("{step:?}"));
 }
@@ -181,7 +181,7 @@ const ACCEPTED: Verdict = Verdict::Accepted { can_push: false };
 #[track_caller]
 fn check_successor(hour: i64, stored: &Stored, trials: &Trials, listed: Option<Listed>, expected: Expect) {
     let wanted = Wanted { tried: true, ..LONGTERM };
-    let known = Known { mine: None, listed: listed.as_ref(), trials: Some(trials) };
+    let known = Known { mine: None, listed: listed.as_ref(), trials: Some(trials), asked: None };
     expected.assert_eq(&format!("{:?}", decide(at(hour), &wanted, Some(stored), known)));
 }
 
@@ -320,6 +320,7 @@ impl World {
             mine: process.mine.as_ref(),
             listed: process.listed.as_ref(),
             trials: Some(&process.trials),
+            asked: None,
         };
         match decide(now, &wanted, stored, known) {
             Step::Wait { until } => return Some(until),
@@ -401,6 +402,7 @@ impl World {
                 process.trials.discard(now);
                 process.listed = None;
             }
+            Step::TakeUp { .. } | Step::Revoked => unreachable!("nobody asks for anything"),
         }
         None
     }

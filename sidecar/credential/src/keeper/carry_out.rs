@@ -4,10 +4,11 @@ use jiff::Timestamp;
 
 use super::{Keeper, Services, Trouble, WAITS};
 use crate::store::Document;
-use credential_plan::plan::{self, APPEARS_WITHIN, GRACE, Held, Listed, ListedToken, Mine, Replaced, Stored};
+use credential_plan::plan::{self, APPEARS_WITHIN, Held, Listed, ListedToken, Mine, Replaced, Stored};
+use credential_plan::request;
 use credential_plan::trial::Trial;
 use credential_plan::{CredentialEvent, Order, domains};
-use custom_resource::condition::ConditionReason;
+use custom_resource::condition::{ConditionReason, EventReason};
 use kubernetes::api_error::ApiError;
 use registry_client::Verdict;
 use tencent_cloud::error::Failure;
@@ -33,7 +34,7 @@ impl<S: Services> Keeper<S> {
         if listed {
             self.delete_at_cloud(token_id).await?;
         }
-        tracing::info!(instance = self.key.instance_id, token_id, "deleted a credential that nobody uses");
+        tracing::info!(instance = self.key.instance_id, token_id, "deleted a credential");
         if let Some(listed) = &mut self.listed {
             listed.tokens.retain(|token| token.id != token_id);
         }
@@ -54,6 +55,23 @@ impl<S: Services> Keeper<S> {
             self.listed = None;
         }
         Ok(deleted?)
+    }
+
+    /// Stores that a credential is to be revoked, or why it is not.
+    pub(super) async fn take_up(&mut self, refused: Option<String>, order: &Order) -> Result<(), Trouble> {
+        let Some(mut next) = self.stored().cloned() else { return Ok(()) };
+        request::take_up_revocation(order.request.as_ref(), refused, &mut next);
+        self.write(next, order).await
+    }
+
+    /// Stores that a credential that was to be revoked is gone.
+    pub(super) async fn revoked(&mut self, order: &Order) -> Result<(), Trouble> {
+        let Some(mut next) = self.stored().cloned() else { return Ok(()) };
+        let Some(token_id) = request::finish_revocation(&mut next) else { return Ok(()) };
+        self.write(next, order).await?;
+        let message = format!("deleted credential {token_id} of {}, as was asked for", self.key.instance_id);
+        self.tell(CredentialEvent::Happened { reason: EventReason::CredentialRevoked, message }).await;
+        Ok(())
     }
 
     pub(super) async fn record(
@@ -81,6 +99,7 @@ impl<S: Services> Keeper<S> {
         let intent = format!("{:016x}", self.services.random());
         next.intent = Some(intent.clone());
         next.why = why.or(next.why);
+        request::take_up_rotation(order.request.as_ref(), &mut next);
         self.write(next, order).await?;
         self.mine = Some(Mine { intent, clean });
         self.listed = None;
@@ -186,9 +205,9 @@ impl<S: Services> Keeper<S> {
         let Some(mut next) = self.stored().cloned() else { return Ok(()) };
         let Some(candidate) = next.candidate.take() else { return Ok(()) };
         let now = self.services.now();
-        if let Some(token_id) = next.current.replace(candidate).and_then(|old| old.token_id) {
-            let delete_at = now.checked_add(GRACE).unwrap_or(now);
-            next.previous.push(Replaced { token_id, delete_at });
+        if let Some(old) = next.current.replace(candidate) {
+            let delete_at = request::delete_at(&next, &old, now);
+            next.previous.extend(old.token_id.map(|token_id| Replaced { token_id, delete_at }));
         }
         self.write(next, order).await?;
         self.trials.promote();

@@ -14,6 +14,7 @@ use crate::object::Lack;
 use crate::status;
 use credential_plan::CredentialEvent;
 use credential_plan::Key;
+use credential_plan::request::Answer;
 use custom_resource::condition::{ConditionReason, EventReason};
 use distribution::Digest;
 use tcr::verdict::Verdict;
@@ -107,6 +108,11 @@ impl Reconciler {
             }
             CredentialEvent::Happened { reason, message } => {
                 self.users(key).for_each(|item| effects.push(Event::normal(item, reason, message.clone())));
+            }
+            CredentialEvent::Answered(Answer { id, state, message }) => {
+                for item in self.users(key) {
+                    item.answer(id, state, message.clone());
+                }
             }
             CredentialEvent::Ended => {
                 self.keepers.remove(key);

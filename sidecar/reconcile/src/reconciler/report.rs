@@ -117,6 +117,7 @@ impl Reconciler {
             contested: self.distributor.contested(name),
             link: item.link.as_ref(),
             nodes: self.links.nodes(),
+            request: item.answer.as_ref(),
             failures: self.distributor.failures().of(name),
             before: &item.written,
             now: now.wall,

@@ -127,6 +127,7 @@ fn shown(effect: &Effect) -> String {
         Effect::WriteFinalizers { name, finalizers, .. } => format!("finalizers of {name}: {finalizers:?}"),
         Effect::CheckLogin { name, .. } => format!("ask the registry about {name}"),
         Effect::FindRival(target) => format!("find the rival at {}/{}", target.namespace, target.name),
+        Effect::ListInstances { name, region, .. } => format!("list instances for {name} in {region:?}"),
         Effect::ListStoredCredentials => "list stored credentials".to_owned(),
         Effect::StartKeeper { key, order } => {
             format!("start keeper of {}, over: {}", key.instance_id, order.is_over)
@@ -134,7 +135,9 @@ fn shown(effect: &Effect) -> String {
         Effect::OrderKeeper { key, order } => {
             format!(
                 "order keeper of {}, rolled out: {}, over: {}",
-                key.instance_id, order.is_rolled_out, order.is_over
+                key.instance_id,
+                order.rolled_out.is_some(),
+                order.is_over
             )
         }
         Effect::ResolveLinks(requests) => {

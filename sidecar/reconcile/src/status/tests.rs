@@ -28,6 +28,7 @@ fn facts(before: &ImagePullSecretStatus) -> Facts<'_> {
         contested: None,
         link: None,
         nodes: None,
+        request: None,
         failures: Vec::new(),
         before,
         now: Timestamp::from_second(1_800_000_000).unwrap(),
@@ -178,8 +179,15 @@ fn the_failures_are_few_whatever_happens() {
 #[test]
 fn what_is_gone_is_null_in_the_patch() {
     let patch = merge_patch(&status(&facts(&ImagePullSecretStatus::default()))).unwrap();
-    for gone in ["tokenId", "pendingCredential", "failures"] {
+    for gone in ["tokenId", "pendingCredential", "failures", "request"] {
         assert_eq!(patch["status"].get(gone), Some(&Value::Null), "{gone}");
+    }
+    let answer = RequestStatus::default();
+    let patch =
+        merge_patch(&status(&Facts { request: Some(&answer), ..facts(&ImagePullSecretStatus::default()) }))
+            .unwrap();
+    for gone in ["instances", "moreInstances"] {
+        assert_eq!(patch["status"]["request"].get(gone), Some(&Value::Null), "{gone}");
     }
     assert_eq!(patch["status"]["secretsDesired"], 2);
 }

@@ -1,0 +1,239 @@
+//! What a person asks for once: another credential, or the end of one. Pure.
+//!
+//! A request is carried out once whatever dies in between, because the Secret keeps the last one that was taken up: a
+//! rotation in the write that says that another credential is about to be made, a revocation before anything is deleted.
+//! One that is not newer does nothing.
+
+use custom_resource::condition::RequestState;
+use custom_resource::request::{Asked, Request, RequestId};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tcr::image_pull_secret::CredentialKind;
+use tcr::shortened::shortened;
+
+use super::plan::{GRACE, Held, Known, ListedToken, Step, Stored, Wanted, is_ours, later};
+
+/// Longest part of a description that an answer repeats.
+const SHOWN: usize = 120;
+
+/// The last request that was taken up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TakenUp {
+    /// Which one.
+    pub id: RequestId,
+    /// What became of it.
+    #[serde(flatten)]
+    pub course: Course,
+}
+
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "course")]
+pub enum Course {
+    /// Another credential was to be made.
+    #[serde(rename_all = "camelCase")]
+    Rotation {
+        /// The [version](Held::version) of the one that was in use.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        replaces: Option<String>,
+    },
+    /// A credential was to be deleted.
+    #[serde(rename_all = "camelCase")]
+    Revocation {
+        /// Its id.
+        token_id: String,
+        /// It is gone.
+        is_done: bool,
+    },
+    /// Nothing is done.
+    #[serde(rename_all = "camelCase")]
+    Refusal {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// How far a request is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Which one.
+    pub id: RequestId,
+    /// How far it is.
+    pub state: RequestState,
+    /// A sentence.
+    pub message: String,
+}
+
+/// The next step of a revocation; none when none is to be carried out.
+pub(crate) fn revoke(stored: &Stored, known: Known<'_>) -> Option<Step> {
+    let under_way = stored.request.as_ref().and_then(|it| match &it.course {
+        Course::Revocation { token_id, is_done: false } => Some(token_id),
+        _ => None,
+    });
+    let asked = known.asked.filter(|asked| is_new(asked, stored)).and_then(|it| match &it.request {
+        Request::Revoke { token_id } => Some(token_id),
+        _ => None,
+    });
+    let token_id = under_way.or(asked)?;
+    let Some(listed) = known.listed else { return Some(Step::List) };
+    let found = listed.tokens.iter().find(|token| token.id == *token_id);
+    Some(match (under_way, found) {
+        (Some(_), Some(_)) => Step::Delete { token_id: token_id.clone() },
+        (Some(_), None) => Step::Revoked,
+        (None, found) => Step::TakeUp { refused: refusal(stored, token_id, found) },
+    })
+}
+
+/// Why a credential is not revoked.
+fn refusal(stored: &Stored, token_id: &str, found: Option<&ListedToken>) -> Option<String> {
+    match found {
+        None => {
+            Some(format!("the instance's list has no credential {token_id}: compare the id with the console"))
+        }
+        Some(token) if !is_ours(stored, token) => Some(format!(
+            "credential {token_id} was not made for this ImagePullSecret: its description is {:?}; whoever made it can \
+             delete it, in the console or by tccli tcr DeleteInstanceToken",
+            shortened(token.description.clone(), SHOWN)
+        )),
+        Some(_) => None,
+    }
+}
+
+/// The next step of a rotation that has not been taken up; none while something else comes first.
+pub(crate) fn rotate(now: Timestamp, wanted: &Wanted, stored: &Stored, known: Known<'_>) -> Option<Step> {
+    let rests = known.trials.and_then(|it| it.rest_until).is_some_and(|until| until > now);
+    if !awaits_rotation(stored, known) || rests {
+        return None;
+    }
+    match stored.previous.first() {
+        // At most one lives beside the one that is replaced.
+        Some(old) if wanted.spread => Some(match known.listed {
+            None => Step::List,
+            Some(_) => Step::Delete { token_id: old.token_id.clone() },
+        }),
+        Some(_) => None,
+        None => Some(Step::Record { why: Some("a rotation was asked for".to_owned()), ended: false }),
+    }
+}
+
+/// Whether a rotation is asked for that has not been taken up.
+pub(crate) fn awaits_rotation(stored: &Stored, known: Known<'_>) -> bool {
+    known.asked.is_some_and(|asked| asked.request == Request::Rotate && is_new(asked, stored))
+}
+
+/// Whether the credential was deleted because a person asked for it.
+pub(crate) fn was_revoked(stored: &Stored, current: &Held) -> bool {
+    let revoked = stored.request.as_ref().and_then(|it| match &it.course {
+        Course::Revocation { token_id, is_done: true } => Some(token_id),
+        _ => None,
+    });
+    revoked.is_some() && revoked == current.token_id.as_ref()
+}
+
+/// Notes in what is to be stored that a credential is about to be made: a rotation that waits is taken up by it.
+pub fn take_up_rotation(asked: Option<&Asked>, next: &mut Stored) {
+    if let Some(asked) = asked.filter(|it| it.request == Request::Rotate && is_new(it, next)) {
+        let replaces = next.current.as_ref().map(Held::version);
+        next.request = Some(TakenUp { id: asked.id, course: Course::Rotation { replaces } });
+    }
+}
+
+/// Notes in what is to be stored that a revocation is to be carried out, or why it is not.
+pub fn take_up_revocation(asked: Option<&Asked>, refused: Option<String>, next: &mut Stored) {
+    let Some(Asked { id, request: Request::Revoke { token_id } }) = asked else { return };
+    let course = match refused {
+        Some(reason) => Course::Refusal { reason },
+        None => Course::Revocation { token_id: token_id.clone(), is_done: false },
+    };
+    next.request = Some(TakenUp { id: *id, course });
+}
+
+/// Notes in what is to be stored that the credential that was to be revoked is gone; its id.
+pub fn finish_revocation(next: &mut Stored) -> Option<String> {
+    let Some(TakenUp { course: Course::Revocation { token_id, is_done }, .. }) = &mut next.request else {
+        return None;
+    };
+    *is_done = true;
+    let token_id = token_id.clone();
+    next.previous.retain(|old| old.token_id != token_id);
+    next.candidate = next.candidate.take().filter(|it| it.token_id.as_ref() != Some(&token_id));
+    Some(token_id)
+}
+
+/// When a credential that is replaced now may be deleted: after an hour, and where a person asked for the rotation, as
+/// soon as no copy of it is left.
+pub fn delete_at(stored: &Stored, replaced: &Held, now: Timestamp) -> Timestamp {
+    match stored.request.as_ref().map(|it| &it.course) {
+        Some(Course::Rotation { replaces: Some(version) }) if *version == replaced.version() => now,
+        _ => later(now, GRACE),
+    }
+}
+
+/// How far a request is; none while it has not been taken up.
+pub fn answer(asked: &Asked, stored: &Stored, wanted: &Wanted) -> Option<Answer> {
+    let taken = stored.request.as_ref()?;
+    let answer = |state, message: String| Some(Answer { id: asked.id, state, message });
+    if taken.id != asked.id {
+        let newer = format!("a newer request, {}, has been taken up already", taken.id);
+        return if taken.id > asked.id { answer(RequestState::Failed, newer) } else { None };
+    }
+    match &taken.course {
+        Course::Refusal { reason } => answer(RequestState::Refused, reason.clone()),
+        Course::Revocation { token_id, is_done: true } => {
+            answer(RequestState::Done, format!("credential {token_id} was deleted"))
+        }
+        Course::Revocation { token_id, is_done: false } => {
+            answer(RequestState::Revoking, format!("credential {token_id} is being deleted"))
+        }
+        Course::Rotation { replaces } => {
+            let (state, message) = rotation(replaces.as_deref(), stored, wanted);
+            answer(state, message)
+        }
+    }
+}
+
+fn rotation(replaces: Option<&str>, stored: &Stored, wanted: &Wanted) -> (RequestState, String) {
+    let longterm = wanted.kind == CredentialKind::Longterm;
+    let named = |version: &str| match longterm {
+        true => format!("credential {version}"),
+        false => format!("the temporary credential of {version}"),
+    };
+    let before = replaces.map_or_else(|| "nothing".to_owned(), named);
+    let current = match &stored.current {
+        Some(current) if stored.intent.is_none() && stored.candidate.is_none() => current.version(),
+        _ => {
+            return (
+                RequestState::Making,
+                format!("another credential is being made in the place of {before}"),
+            );
+        }
+    };
+    if replaces == Some(current.as_str()) {
+        let message = format!(
+            "{before} stays: the registry did not let the next one in, which was removed again; the condition \
+             CredentialValid has its words"
+        );
+        return (RequestState::Failed, message);
+    }
+    let after = named(&current);
+    if !wanted.spread || !stored.previous.is_empty() {
+        return (
+            RequestState::Replacing,
+            format!("{after} takes the place of {before}, which is deleted after its last copy"),
+        );
+    }
+    let end = match longterm {
+        true => "which is deleted",
+        // Nobody can take one back.
+        false => "which ends by itself within an hour",
+    };
+    (RequestState::Done, format!("{after} has taken the place of every copy of {before}, {end}"))
+}
+
+fn is_new(asked: &Asked, stored: &Stored) -> bool {
+    stored.request.as_ref().is_none_or(|taken| asked.id > taken.id)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,90 @@
+//! What becomes of the request on an ImagePullSecret. Pure.
+
+use custom_resource::RequestStatus;
+use custom_resource::condition::RequestState;
+use custom_resource::request::{Asked, Request, Unreadable};
+use jiff::{SignedDuration, Timestamp};
+use tcr::image_pull_secret::{CredentialKind, ImagePullSecretSpec};
+
+use crate::object::Object;
+
+/// A request is taken up when it is no older than this, nor more in the future: an annotation that a tool puts back, from
+/// a backup or a repository, does nothing.
+pub const TAKEN_UP_WITHIN: SignedDuration = SignedDuration::from_mins(10);
+
+/// What is said about the request on an object, and what of it is to be carried out; `before` is what was said last.
+pub(crate) fn judge(
+    object: &Object,
+    before: Option<&RequestStatus>,
+    now: Timestamp,
+) -> (Option<RequestStatus>, Option<Asked>) {
+    let asked = match &object.request {
+        None => return (None, None),
+        Some(Ok(asked)) => asked,
+        Some(Err(Unreadable { id, problem })) => {
+            let status = RequestStatus {
+                id: id.clone(),
+                state: RequestState::Refused.as_str().to_owned(),
+                message: problem.clone(),
+                ..RequestStatus::default()
+            };
+            return (Some(status), None);
+        }
+    };
+    let before = before.filter(|it| it.id == asked.id.to_string());
+    if let Some(before) = before.filter(|it| it.is_final()) {
+        return (Some(before.clone()), None);
+    }
+    let refused = impossible(object, &asked.request)
+        // What was taken up goes on, however long nobody was there to do it.
+        .or_else(|| before.is_none().then(|| untimely(asked, now)).flatten());
+    match (refused, before) {
+        (Some(reason), _) => (Some(asked.status(RequestState::Refused, reason)), None),
+        (None, Some(before)) => (Some(before.clone()), Some(asked.clone())),
+        (None, None) => {
+            (Some(asked.status(RequestState::Accepted, "it is being carried out")), Some(asked.clone()))
+        }
+    }
+}
+
+/// Why nothing can be done about it on this object.
+fn impossible(object: &Object, request: &Request) -> Option<String> {
+    if object.deleting {
+        return Some("the ImagePullSecret is being deleted".to_owned());
+    }
+    if !request.is_of_a_credential() {
+        return None;
+    }
+    let spec = match &object.spec {
+        Err(problem) => return Some(format!("the spec cannot be carried out: {problem}")),
+        Ok(ImagePullSecretSpec { tcr: None, .. }) => {
+            let what = "its password is given by spec.docker and not made by the controller: change it where it was made, \
+                        and then in spec.docker or the Secret that it names";
+            return Some(what.to_owned());
+        }
+        Ok(ImagePullSecretSpec { tcr: Some(tcr), .. }) => tcr,
+    };
+    let is_temporary = spec.credential.kind == CredentialKind::Temp;
+    (is_temporary && matches!(request, Request::Revoke { .. })).then(|| {
+        "a temporary credential cannot be taken back at the registry; it ends by itself within an hour: rotate it, and \
+         for certainty disable the identity that made it"
+            .to_owned()
+    })
+}
+
+fn untimely(asked: &Asked, now: Timestamp) -> Option<String> {
+    let age = now.duration_since(asked.id.at());
+    if age > TAKEN_UP_WITHIN {
+        return Some(format!(
+            "it is from {} and was not taken up within {} minutes; ask again",
+            asked.id.at(),
+            TAKEN_UP_WITHIN.as_mins()
+        ));
+    }
+    (age < -TAKEN_UP_WITHIN).then(|| {
+        format!("it is from {}, and it is {now} here: correct the clock, and ask again", asked.id.at())
+    })
+}
+
+#[cfg(test)]
+mod tests;
