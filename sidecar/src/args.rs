@@ -15,6 +15,7 @@ use run::{LogFormat, RunArgs};
 pub mod cleanup;
 pub mod cloud;
 pub mod cluster;
+pub mod doctor;
 pub mod people;
 pub mod registry;
 pub mod render;

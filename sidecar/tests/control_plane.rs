@@ -14,6 +14,8 @@ mod contest;
 mod credential;
 #[path = "control_plane/distribution.rs"]
 mod distribution;
+#[path = "control_plane/doctor.rs"]
+mod doctor;
 #[path = "control_plane/explain.rs"]
 mod explain;
 #[path = "control_plane/faults.rs"]

@@ -1,9 +1,10 @@
-//! What people run against a cluster, or without one: `explain`, `status`, `rotate`, `revoke`, `instances`,
+//! What people run against a cluster, or without one: `explain`, `status`, `doctor`, `rotate`, `revoke`, `instances`,
 //! `render`, `cleanup`, `withdraw-hosts`.
 //!
 //! Each reads with the rights of whoever runs it. May import every other crate of this folder; knows no command line.
 
 pub mod cleanup;
+pub mod doctor;
 pub mod explain;
 pub mod output;
 pub mod overview;

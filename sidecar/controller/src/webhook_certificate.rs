@@ -166,6 +166,11 @@ impl Life {
     }
 }
 
+/// When a certificate ends, and whether an authority of this bundle signed it; none where it is no certificate.
+pub fn ends_and_is_signed(certificate: &str, bundle: &str) -> Option<(Timestamp, bool)> {
+    Some((Life::of(certificate)?.end, is_signed_by_one_of(certificate, bundle)))
+}
+
 /// By name only: that finds a bundle that was replaced or lost, and attackers who can write it can
 /// write the certificate too.
 fn is_signed_by_one_of(certificate: &str, bundle: &str) -> bool {

@@ -8,6 +8,7 @@ use clap::{Args as Group, Parser, Subcommand};
 
 use super::cleanup::CleanupArgs;
 use super::cluster::ClusterArgs;
+use super::doctor::DoctorArgs;
 use super::registry::RegistryArgs;
 use super::render::RenderArgs;
 use super::request::{InstancesArgs, RevokeArgs, RotateArgs};
@@ -23,6 +24,8 @@ pub enum PeopleCommand {
     Explain(Box<ExplainArgs>),
     /// Show how the add-on is: instances, credentials, distribution, conflicts, private links, nodes
     Status(Box<StatusArgs>),
+    /// Look for what is wrong with the installation, and say what to do
+    Doctor(Box<DoctorArgs>),
     /// Replace the credential of an instance by another one, without a gap
     Rotate(Box<RotateArgs>),
     /// Delete a credential at the registry, at once
@@ -60,6 +63,7 @@ Examples:
   kubectl tcr status
   kubectl tcr explain pod/web-5d8f7 -n shop
   kubectl tcr explain deploy/web -n shop
+  kubectl tcr doctor
   kubectl tcr rotate demo
   kubectl tcr cleanup --dry-run
 
@@ -146,6 +150,7 @@ impl PeopleCommand {
         let is_well = match self {
             Self::Explain(args) => args.run(out).await?,
             Self::Status(args) => args.run(out).await?,
+            Self::Doctor(args) => args.run(out).await?,
             Self::Rotate(args) => args.run(out).await?,
             Self::Revoke(args) => args.run(out).await?,
             Self::Instances(args) => args.run(out).await?,

@@ -1,6 +1,7 @@
 //! Real processes on a real control plane.
 
 mod admission;
+mod doctor;
 mod grants;
 mod pull_credentials;
 mod webhook;

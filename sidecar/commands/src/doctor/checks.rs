@@ -1,0 +1,129 @@
+//! The checks: each looks at what was read and says what is wrong.
+
+mod admission;
+mod credentials;
+mod distribution;
+mod installation;
+mod nodes;
+
+use super::facts::{Facts, Trial};
+use super::{Finding, Report};
+use crate::reader::Seen;
+use custom_resource::condition::ConditionType;
+use custom_resource::{ImagePullSecret, ImagePullSecretStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+/// A check.
+#[derive(Clone, Copy, Debug)]
+pub struct Check {
+    /// Its name in `-o json`.
+    pub name: &'static str,
+    /// What it looks for, in a sentence.
+    pub about: &'static str,
+    run: fn(&Facts) -> Vec<Found>,
+}
+
+/// What a check found, before it has its name.
+struct Found {
+    place: String,
+    message: String,
+    to_do: String,
+}
+
+impl Found {
+    fn new(place: impl Into<String>, message: impl Into<String>, to_do: impl Into<String>) -> Self {
+        Self { place: place.into(), message: message.into(), to_do: to_do.into() }
+    }
+
+    /// In a list of findings.
+    fn alone(place: impl Into<String>, message: impl Into<String>, to_do: impl Into<String>) -> Vec<Self> {
+        vec![Self::new(place, message, to_do)]
+    }
+}
+
+/// Findings of one check that are shown: a fault of a thousand objects is one fault.
+const MOST_OF_ONE: usize = 10;
+
+/// All checks, in the order in which their findings are told.
+pub const ALL: &[&[Check]] =
+    &[installation::CHECKS, admission::CHECKS, credentials::CHECKS, distribution::CHECKS, nodes::CHECKS];
+
+/// What all of them find.
+pub fn report(facts: &Facts) -> Report {
+    let mut findings = Vec::new();
+    for check in ALL.iter().copied().flatten() {
+        let mut found = (check.run)(facts);
+        let more = found.len().saturating_sub(MOST_OF_ONE);
+        found.truncate(MOST_OF_ONE);
+        if let Some(last) = found.last_mut().filter(|_| more > 0) {
+            last.message += &format!(" (and {more} more like it)");
+        }
+        findings.extend(found.into_iter().map(|Found { place, message, to_do }| Finding {
+            check: check.name,
+            place,
+            message,
+            to_do,
+        }));
+    }
+    Report { well: findings.is_empty(), findings, not_known: not_known(facts) }
+}
+
+/// What could not be looked at.
+fn not_known(facts: &Facts) -> Vec<String> {
+    fn missing<T>(what: &str, seen: &Seen<T>) -> Option<String> {
+        seen.missing().map(|why| format!("{what}: {why}"))
+    }
+    let trial = match &facts.trial {
+        Trial::Denied(right) => Some(format!("you may not {right}")),
+        Trial::Failed(why) => Some(why.clone()),
+        Trial::NoPlace if facts.registration.known().is_some_and(Option::is_some) => {
+            Some("no namespace is selected by an ImagePullSecret that has a credential".to_owned())
+        }
+        _ => None,
+    };
+    let clock = facts.server_now.is_none().then(|| "the API server's clock: it tells no date".to_owned());
+    let has_entries = objects(facts).any(|it| condition(it, ConditionType::PrivateLink).is_some());
+    // Nobody has looked at what programs of the node resolve.
+    let resolves = has_entries.then(|| {
+        "whether each node's container runtime uses its hosts file: hosts-updater does not tell".to_owned()
+    });
+    let all = [
+        missing("ImagePullSecrets", &facts.objects),
+        missing("the custom resource's definition", &facts.definition),
+        missing("the add-on's namespace", &facts.home),
+        missing("whether a controller leads", &facts.controller),
+        missing("the controller's Deployment", &facts.deployment),
+        missing("the webhook's Deployment", &facts.webhook),
+        missing("the node agents' DaemonSet", &facts.agents),
+        missing("the add-on's Pods", &facts.pods),
+        missing("the webhook's registration", &facts.registration),
+        missing("the webhook's certificate", &facts.certificate),
+        trial.map(|why| format!("whether Pods are patched: {why}")),
+        missing("quotas", &facts.quotas),
+        missing("other programs that write pull secrets", &facts.rivals),
+        missing("nodes", &facts.nodes),
+        clock,
+        resolves,
+    ];
+    all.into_iter().flatten().collect()
+}
+
+/// The ImagePullSecrets that could be read.
+fn objects(facts: &Facts) -> impl Iterator<Item = &ImagePullSecret> {
+    facts.objects.known().into_iter().flatten()
+}
+
+fn name(object: &ImagePullSecret) -> String {
+    format!("ImagePullSecret {}", object.metadata.name.as_deref().unwrap_or_default())
+}
+
+fn status(object: &ImagePullSecret) -> impl Iterator<Item = &ImagePullSecretStatus> {
+    object.status.iter()
+}
+
+fn condition(object: &ImagePullSecret, kind: ConditionType) -> Option<&Condition> {
+    object.status.as_ref()?.conditions.iter().find(|it| it.type_ == kind.as_str())
+}
+
+#[cfg(test)]
+mod tests;
