@@ -313,7 +313,8 @@ impl<S: Services> Keeper<S> {
 
     /// Takes complaints back once nothing is under way. False when nobody listens any more.
     async fn tell_if_well(&mut self) -> bool {
-        let resting = self.trials.rest_until.is_some();
+        // Once the rest is over another one is made, or none is needed any more.
+        let resting = self.trials.rest_until.is_some_and(|until| until > self.services.now());
         let under_way = self.stored().is_some_and(|it| it.intent.is_some() || it.candidate.is_some());
         if !self.complains || under_way || resting {
             return true;
