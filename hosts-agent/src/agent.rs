@@ -35,7 +35,10 @@ pub struct Agent {
     has_read_list: bool,
     /// The lines that the file carried when the last pass ended.
     carried: Option<Vec<HostsEntry>>,
-    /// The version of the file that was found to carry [`Self::carried`] for [`Self::last_good`].
+    /// The version of the file that carries [`Self::carried`].
+    known: Option<Version>,
+    /// The version of the file that was found to carry [`Self::carried`] for [`Self::last_good`], and that no write
+    /// within the same tick of the file system's clock can have changed.
     settled: Option<Version>,
     /// None where every entry is taken as it is.
     probing: Option<Probing>,
@@ -92,6 +95,7 @@ impl Agent {
             last_good: None,
             has_read_list: false,
             carried: None,
+            known: None,
             settled: None,
             probing,
             report,
@@ -201,13 +205,28 @@ impl Agent {
 
     fn carry(&mut self) -> Result<(), CarryError> {
         for _ in 0..ATTEMPTS {
-            let Some(change) = self.look()? else { return Ok(()) };
+            let change = match self.known_change() {
+                Some(change) => change,
+                None => match self.look()? {
+                    Some(change) => change,
+                    None => return Ok(()),
+                },
+            };
             match self.write(change) {
                 Err(CarryError::File(HostsFileError::Changed(_))) => {}
                 result => return result,
             }
         }
         Err(HostsFileError::Changed(self.file.path().to_owned()).into())
+    }
+
+    /// What is to be changed in a file that is as it was left: it need not be read for that. Should it be another one in
+    /// spite of that, what is written is right all the same, because whoever changes it reads it.
+    fn known_change(&mut self) -> Option<Change> {
+        let version = self.known.take().filter(|version| self.file.is_at(version))?;
+        let (list, carried) = (self.last_good.clone()?, self.carried.as_ref()?);
+        let wanted = self.chosen(&list.enabled());
+        (wanted != *carried).then_some(Change { version, list, wanted, is_foreign: false })
     }
 
     /// Looks at the file; gives what is to be changed. The file's bytes are not kept: whoever changes it reads them
@@ -241,6 +260,7 @@ impl Agent {
         }
         self.report.conflicts = resolver::view(&snapshot.bytes, &lines).conflicts;
         self.settled = snapshot.settled_version();
+        self.known = Some(snapshot.version());
         self.carries(&list, wanted);
         Ok(None)
     }
@@ -277,7 +297,10 @@ impl Agent {
         let View { missing, conflicts } = resolver::view(&snapshot.bytes, entries);
         self.report.conflicts = conflicts;
         match missing.first() {
-            None => Ok(()),
+            None => {
+                self.known = Some(snapshot.version());
+                Ok(())
+            }
             Some(entry) => {
                 Err(CarryError::NotSeen { path: self.file.path().to_owned(), entry: (*entry).clone() })
             }

@@ -19,6 +19,10 @@ use memchr::{memchr, memmem, memrchr};
 use tcr::checksum::fnv1a;
 use tcr::hosts_entry::{HostsEntry, MAX_ENTRIES};
 
+mod copy;
+
+pub use copy::copy;
+
 const BEGIN: &str = "# BEGIN tcr-assistant hosts-updater";
 const END: &str = "# END tcr-assistant hosts-updater";
 /// What ends each line between BEGIN and END.

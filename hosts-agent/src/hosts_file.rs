@@ -56,7 +56,6 @@ pub struct HostsFile {
 pub struct Snapshot {
     /// Every byte of the file.
     pub bytes: Vec<u8>,
-    file: OwnedFd,
     stat: Stat,
 }
 
@@ -191,15 +190,8 @@ impl Snapshot {
         let mut bytes = Vec::with_capacity(size + 1);
         let read = (&mut file).take(MAX_BYTES + 1).read_to_end(&mut bytes);
         read.map_err(|source| HostsFileError::Step { operation: "read", path: path.to_owned(), source })?;
-        // Who overwrites a file empties it first. What he writes then must not land in a file that
-        // ours has replaced.
-        if bytes.is_empty() && is_fresh(&stat) {
-            return Err(HostsFileError::Emptied(path.to_owned()));
-        }
-        if bytes.len() as u64 > MAX_BYTES {
-            return Err(HostsFileError::Large(path.to_owned()));
-        }
-        Ok(Self { bytes, file: file.into(), stat })
+        check_size(bytes.len() as u64, &stat, path)?;
+        Ok(Self { bytes, stat })
     }
 
     /// The version that this is the content of.
@@ -212,6 +204,19 @@ impl Snapshot {
     pub fn settled_version(&self) -> Option<Version> {
         (!is_fresh(&self.stat)).then(|| Version::of(&self.stat))
     }
+}
+
+/// Whether a file of this size can be used now.
+fn check_size(size: u64, stat: &Stat, path: &Path) -> Result<(), HostsFileError> {
+    // Who overwrites a file empties it first. What he writes then must not land in a file that
+    // ours has replaced.
+    if size == 0 && is_fresh(stat) {
+        return Err(HostsFileError::Emptied(path.to_owned()));
+    }
+    if size > MAX_BYTES {
+        return Err(HostsFileError::Large(path.to_owned()));
+    }
+    Ok(())
 }
 
 /// Why a new file could not be made ready.
@@ -240,12 +245,12 @@ fn is_fresh(stat: &Stat) -> bool {
 /// Makes `file`'s modification time later than `old`'s when they have the same size. Resolvers that
 /// keep the hosts file in memory (Go's: containerd, kubelet) compare only time and size, and the
 /// clock of a file system has steps of milliseconds to seconds.
-fn make_distinct(file: &OwnedFd, old: &Stat, size: usize) -> Result<(), Errno> {
+fn make_distinct(file: &OwnedFd, old: &Stat, size: u64) -> Result<(), Errno> {
     let now = rustix::fs::fstat(file)?;
     let later = (now.st_mtime, now.st_mtime_nsec) > (old.st_mtime, old.st_mtime_nsec);
     // A time far ahead is somebody's broken clock, which any other time differs from.
     let is_far = old.st_mtime.saturating_sub(now.st_mtime) > 60;
-    if later || is_far || u64::try_from(old.st_size) != Ok(size as u64) {
+    if later || is_far || u64::try_from(old.st_size) != Ok(size) {
         return Ok(());
     }
     let modified = rustix::fs::Timespec { tv_sec: old.st_mtime + 1, tv_nsec: 0 };
