@@ -43,7 +43,7 @@ pub struct Served {
 
 /// How long the text of `/metrics` is told again. Rendering it is all that costs anything here, and whoever reaches the
 /// port may ask without end.
-const FRESH: Duration = Duration::from_millis(250);
+const FRESH: Duration = Duration::from_millis(20);
 
 #[derive(Clone)]
 struct Pages {

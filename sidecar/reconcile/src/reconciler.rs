@@ -131,6 +131,7 @@ impl Reconciler {
         let gauges = Gauges {
             depth: queue.depth(),
             oldest: queue.oldest(now),
+            backlog: self.distributor.backlog().len(),
             namespaces: self.distributor.state().observed().names().count(),
             objects: objects.collect(),
         };
