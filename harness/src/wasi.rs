@@ -9,13 +9,15 @@
 
 use std::fmt;
 use std::sync::OnceLock;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use wasmtime::{Caller, Linker, Val, ValType};
 
 use crate::call::Call;
 use crate::host_capabilities::GuestLog;
 use crate::wapc::{read, write};
+
+mod poll;
 
 /// The module that guests import these functions from.
 pub(crate) const MODULE: &str = "wasi_snapshot_preview1";
@@ -93,6 +95,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Call>) -> wasmtime::Result<()> {
     linker.func_wrap(MODULE, "fd_fdstat_get", fd_status)?;
     linker.func_wrap(MODULE, "random_get", random)?;
     linker.func_wrap(MODULE, "sched_yield", || SUCCESS)?;
+    linker.func_wrap(MODULE, "poll_oneoff", poll::poll)?;
     linker.func_wrap(MODULE, "proc_exit", |code: i32| -> wasmtime::Result<()> {
         Err(wasmtime::Error::new(Exit(code)))
     })?;
@@ -111,7 +114,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Call>) -> wasmtime::Result<()> {
 }
 
 /// What this host does more for than answer an error.
-const SUPPORTED: [&str; 12] = [
+const SUPPORTED: [&str; 13] = [
     "args_get",
     "args_sizes_get",
     "environ_get",
@@ -123,6 +126,7 @@ const SUPPORTED: [&str; 12] = [
     "fd_fdstat_get",
     "random_get",
     "sched_yield",
+    "poll_oneoff",
     "proc_exit",
 ];
 
@@ -131,7 +135,7 @@ pub(crate) fn offers(name: &str) -> bool {
     SUPPORTED.contains(&name) || UNSUPPORTED.iter().any(|(known, ..)| *known == name)
 }
 
-/// What there is no file, socket, signal or timer for: name, parameters (`i` 32 bits, `l` 64 bits),
+/// What there is no file, socket or signal for: name, parameters (`i` 32 bits, `l` 64 bits),
 /// and the error it answers. A descriptor that was never given out is bad; the rest is not there.
 const UNSUPPORTED: &[(&str, &str, i32)] = &[
     ("fd_advise", "illi", BADF),
@@ -162,7 +166,6 @@ const UNSUPPORTED: &[(&str, &str, i32)] = &[
     ("path_rename", "iiiiii", BADF),
     ("path_symlink", "iiiii", BADF),
     ("path_unlink_file", "iii", BADF),
-    ("poll_oneoff", "iiii", NOSYS),
     ("proc_raise", "i", NOSYS),
     ("sock_accept", "iii", BADF),
     ("sock_recv", "iiiiii", BADF),
@@ -185,20 +188,24 @@ fn clock_resolution(mut caller: Caller<'_, Call>, clock: u32, result: u32) -> wa
     Ok(SUCCESS)
 }
 
-/// Clock 0 is the time of day; the others run from an arbitrary start.
+/// Clock 0 is the time of day; the others run from an arbitrary start. `None` for one that there is not.
+fn now(clock: u32) -> Option<Duration> {
+    static START: OnceLock<Instant> = OnceLock::new();
+    match clock {
+        0 => Some(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()),
+        1..=3 => Some(START.get_or_init(Instant::now).elapsed()),
+        _ => None,
+    }
+}
+
 fn clock_time(
     mut caller: Caller<'_, Call>,
     clock: u32,
     _precision: u64,
     result: u32,
 ) -> wasmtime::Result<i32> {
-    static START: OnceLock<Instant> = OnceLock::new();
-    let elapsed = match clock {
-        0 => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
-        1..=3 => START.get_or_init(Instant::now).elapsed(),
-        _ => return Ok(INVAL),
-    };
-    let nanoseconds = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
+    let Some(now) = now(clock) else { return Ok(INVAL) };
+    let nanoseconds = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
     write(&mut caller, "clock_time_get", result, &nanoseconds.to_le_bytes())?;
     Ok(SUCCESS)
 }
