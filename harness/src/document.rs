@@ -70,6 +70,15 @@ pub(crate) fn from_yaml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     serde_saphyr::from_str_with_options(text, options()).map_err(|error| reason(&error))
 }
 
+/// A field that is written with nothing behind it (`rules:`) is as if it were not there.
+pub(crate) fn null_is_empty<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: Default + Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
 fn options() -> serde_saphyr::Options {
     serde_saphyr::options! { with_snippet: false, legacy_octal_numbers: true }
 }

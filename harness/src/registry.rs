@@ -14,6 +14,8 @@ use tcr::hex;
 use crate::metadata::SOURCE_ANNOTATION;
 
 mod credentials;
+pub mod download;
+mod images;
 mod sources;
 
 pub use credentials::{Credentials, CredentialsError};

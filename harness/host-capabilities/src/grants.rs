@@ -23,6 +23,11 @@ const OPERATIONS: [(&str, &str); 12] = [
     ("tracing", "log"),
 ];
 
+/// Every operation that can be granted: namespace and name.
+pub fn operations() -> impl Iterator<Item = (&'static str, &'static str)> {
+    OPERATIONS.into_iter().filter(|(namespace, _)| *namespace != "tracing")
+}
+
 pub(crate) fn knows_namespace(namespace: &str) -> bool {
     OPERATIONS.iter().any(|(known, _)| *known == namespace)
 }
@@ -84,7 +89,8 @@ fn known() -> String {
 }
 
 impl GrantPattern {
-    fn covers(&self, namespace: &str, operation: &str) -> bool {
+    /// Whether it is one of the operations that the pattern grants.
+    pub fn covers(&self, namespace: &str, operation: &str) -> bool {
         let path = format!("{namespace}/{operation}");
         match self.0.strip_suffix('*') {
             Some("") => true,

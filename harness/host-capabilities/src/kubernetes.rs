@@ -75,9 +75,7 @@ impl Cluster {
             Question::Get(get) => self.get(get).await,
             Question::List(list) => self.list(list).await,
             Question::CanI(can_i) => self.can_i(can_i).await,
-            Question::Other(_) => {
-                Err(format!("{}/{} is not available in this host", call.namespace, call.operation))
-            }
+            _ => Err(format!("{}/{} is no question to a cluster", call.namespace, call.operation)),
         }
     }
 

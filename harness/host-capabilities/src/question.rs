@@ -1,12 +1,13 @@
 //! What a guest asks, read and checked before anybody uses it.
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::{ContextAwareResource, FieldMasks, path_segment_fault, shortened};
 
-/// The longest question about the cluster, in bytes of JSON: names, selectors and masks at their
-/// bounds fit.
+/// The longest question, in bytes of JSON: names, selectors and masks at their bounds fit, and a chain of
+/// certificates.
 const LONGEST_QUESTION: usize = 256 << 10;
 /// The longest selector. Kubernetes has no bound of its own; the request line has, and this is far
 /// below it.
@@ -15,20 +16,78 @@ const LONGEST_SELECTOR: usize = 4 << 10;
 const LONGEST_SUBJECT: usize = 1 << 10;
 /// Groups of a user at most.
 const MOST_GROUPS: usize = 256;
+/// The longest reference of an image, and the longest name of a host.
+const LONGEST_IMAGE: usize = 1 << 10;
+const LONGEST_HOST: usize = 253;
+/// Certificates of a chain at most.
+const MOST_CERTIFICATES: usize = 32;
+/// The ways in which a signature can be asked for.
+const VERIFICATIONS: [&str; 5] = [
+    "SigstorePubKeyVerify",
+    "SigstoreKeylessVerify",
+    "SigstoreKeylessPrefixVerify",
+    "SigstoreGithubActionsVerify",
+    "SigstoreCertificateVerify",
+];
 /// How much of a bad value a message shows.
 const SHOWN: usize = 60;
 
 /// A question.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Question<'a> {
+pub enum Question {
     /// `kubernetes/get_resource`.
     Get(Get),
     /// `kubernetes/list_resources_all`, without a namespace, and `list_resources_by_namespace`.
     List(List),
     /// `kubernetes/can_i`.
     CanI(CanI),
-    /// Of another namespace than `kubernetes`: its parameters, as the guest wrote them.
-    Other(&'a [u8]),
+    /// `oci/v1/manifest_digest`, `oci/v1/oci_manifest` and `oci/v1/oci_manifest_config`: the image's reference.
+    Image(String),
+    /// `oci/v1/verify` and `oci/v2/verify`.
+    Verify(Verify),
+    /// `net/v1/dns_lookup_host`: the host's name.
+    Host(String),
+    /// `crypto/v1/is_certificate_trusted`.
+    Certificate(CertificateTrust),
+}
+
+/// Whether an image is signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verify {
+    /// Such as `SigstorePubKeyVerify`.
+    pub kind: String,
+    /// What it names: `image`, and what the kind needs.
+    pub parameters: Map<String, Value>,
+}
+
+/// Whether a certificate is valid, and leads to an authority.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateTrust {
+    /// The certificate.
+    pub cert: Certificate,
+    /// Those that lead to the authority, which is the last; `None` for the authorities of the host.
+    #[serde(default)]
+    pub cert_chain: Option<Vec<Certificate>>,
+    /// When it must be valid (RFC 3339); `None` for now.
+    #[serde(default)]
+    pub not_after: Option<String>,
+}
+
+/// A certificate's bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// What they are.
+    pub encoding: Encoding,
+    /// The bytes.
+    pub data: Vec<u8>,
+}
+
+/// How a certificate is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "they are the names of the encodings")]
+pub enum Encoding {
+    Der,
+    Pem,
 }
 
 /// One object.
@@ -107,15 +166,15 @@ pub struct SubjectAttributes {
     pub version: Option<String>,
 }
 
-impl<'a> Question<'a> {
+impl Question {
     /// Reads the parameters of a known operation.
-    pub(crate) fn read(namespace: &str, operation: &str, payload: &'a [u8]) -> Result<Self, String> {
-        if namespace != "kubernetes" {
-            return Ok(Self::Other(payload));
-        }
+    pub(crate) fn read(namespace: &str, operation: &str, payload: &[u8]) -> Result<Self, String> {
         if payload.len() > LONGEST_QUESTION {
             let length = payload.len();
             return Err(format!("the question has {length} bytes, which is more than {LONGEST_QUESTION}"));
+        }
+        if namespace != "kubernetes" {
+            return Self::of_elsewhere(namespace, operation, payload);
         }
         Ok(match operation {
             "get_resource" => Self::Get(Get::check(parse(payload)?)?),
@@ -131,12 +190,38 @@ impl<'a> Question<'a> {
         })
     }
 
+    fn of_elsewhere(namespace: &str, operation: &str, payload: &[u8]) -> Result<Self, String> {
+        Ok(match (namespace, operation) {
+            ("oci", "v1/verify" | "v2/verify") => Self::Verify(Verify::read(operation, payload)?),
+            ("oci", _) => {
+                let image: String = parse(payload)?;
+                check("image", &image, image_fault)?;
+                Self::Image(image)
+            }
+            ("net", _) => {
+                let host: String = parse(payload)?;
+                check("host", &host, host_fault)?;
+                Self::Host(host)
+            }
+            _ => {
+                let trust: CertificateTrust = parse(payload)?;
+                let length = trust.cert_chain.as_ref().map_or(0, Vec::len);
+                if length > MOST_CERTIFICATES {
+                    return Err(format!(
+                        "cert_chain: {length} certificates are more than {MOST_CERTIFICATES}"
+                    ));
+                }
+                Self::Certificate(trust)
+            }
+        })
+    }
+
     /// The kind of objects that it is about, and what of them is asked for.
     pub(crate) fn kind_and_masks(&mut self) -> Option<(ContextAwareResource, &mut FieldMasks)> {
         let (api_version, kind, masks) = match self {
             Self::Get(Get { api_version, kind, field_masks, .. })
             | Self::List(List { api_version, kind, field_masks, .. }) => (api_version, kind, field_masks),
-            Self::CanI(_) | Self::Other(_) => return None,
+            _ => return None,
         };
         Some((ContextAwareResource { api_version: api_version.clone(), kind: kind.clone() }, masks))
     }
@@ -185,6 +270,29 @@ impl CanI {
             .iter()
             .try_for_each(|(field, value)| check_some(field, value.as_deref(), subject_fault))?;
         Ok(self)
+    }
+}
+
+impl Verify {
+    /// The older form has the kind around the parameters, the newer one among them.
+    fn read(operation: &str, payload: &[u8]) -> Result<Self, String> {
+        let mut written: Map<String, Value> = parse(payload)?;
+        let (kind, parameters) = match operation {
+            "v1/verify" => match (written.len(), written.into_iter().next()) {
+                (1, Some((kind, Value::Object(parameters)))) => (kind, parameters),
+                _ => return Err("one kind of verification was expected, with its parameters".to_owned()),
+            },
+            _ => match written.remove("type") {
+                Some(Value::String(kind)) => (kind, written),
+                _ => return Err("type: a kind of verification was expected".to_owned()),
+            },
+        };
+        if !VERIFICATIONS.contains(&kind.as_str()) {
+            return Err(format!("\"{}\" is no kind of verification", shortened(&kind, SHOWN)));
+        }
+        let image = parameters.get("image").and_then(Value::as_str).ok_or("image is missing")?;
+        check("image", image, image_fault)?;
+        Ok(Self { kind, parameters })
     }
 }
 
@@ -238,6 +346,20 @@ fn selector_fault(text: &str) -> Option<&'static str> {
         return Some("is longer than 4 KiB");
     }
     text.contains(char::is_control).then_some("must not contain control characters")
+}
+
+fn image_fault(text: &str) -> Option<&'static str> {
+    if text.is_empty() || text.len() > LONGEST_IMAGE {
+        return Some("is empty, or longer than 1 KiB");
+    }
+    text.contains(|c: char| c.is_control() || c.is_whitespace()).then_some("must not contain blanks")
+}
+
+/// Why a text is neither a DNS name nor an address; resolvers take it as the C string that it becomes.
+fn host_fault(text: &str) -> Option<&'static str> {
+    let is_inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
+    (!(1..=LONGEST_HOST).contains(&text.len()) || !text.chars().all(is_inner))
+        .then_some("is neither a DNS name nor an address")
 }
 
 fn subject_fault(text: &str) -> Option<&'static str> {
