@@ -37,6 +37,7 @@ mod response;
 pub mod serve;
 mod settings;
 mod slots;
+pub mod store;
 mod ticker;
 mod wapc;
 mod wasi;
