@@ -31,6 +31,7 @@ use crate::{AdmissionResponse, Request, Settings, SettingsFormatError};
 mod judgement;
 #[cfg(test)]
 mod tests;
+pub mod update;
 
 pub use judgement::Difference;
 
@@ -244,6 +245,11 @@ impl Case {
     /// What is different from what was expected, of a policy that took the settings.
     pub fn differences(&self, response: &AdmissionResponse) -> Vec<Difference> {
         judgement::of_answer(&self.expected, response)
+    }
+
+    /// What would have to be expected for there to be no difference.
+    pub fn expectation(&self, response: &AdmissionResponse) -> Value {
+        judgement::expectation(response, self.expected.audit_annotations.is_some())
     }
 
     /// What is different, as far as the settings go: `refused` is why the policy did not take them.
