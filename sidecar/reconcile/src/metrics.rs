@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tcr::exposition::{Exposition, Metric};
 
+use custom_resource::ImagePullSecretStatus;
 use distribution::Tally;
 
 /// Upper bounds of the latency's buckets, in seconds.
@@ -50,6 +51,14 @@ const EXPIRY: Metric = Metric::gauge(
     "tcr_assistant_credential_expiry_seconds",
     "When the credential ends, in seconds since 1970.",
 );
+const ISSUED: Metric = Metric::gauge(
+    "tcr_assistant_credential_issued_seconds",
+    "When the credential was made, in seconds since 1970.",
+);
+const CONDITION: Metric = Metric::gauge(
+    "tcr_assistant_condition",
+    "1 for each condition of an ImagePullSecret's status, with its status and reason.",
+);
 const JOB_SECONDS: Metric =
     Metric::histogram("tcr_assistant_job_seconds", "Time to bring a namespace up to date.");
 
@@ -71,6 +80,8 @@ pub const ALL: &[Metric] = &[
     CONTESTED,
     PODS,
     EXPIRY,
+    ISSUED,
+    CONDITION,
     JOB_SECONDS,
 ];
 
@@ -112,6 +123,10 @@ pub(crate) struct ObjectGauges<'a> {
     pub(crate) contested: usize,
     /// Seconds since 1970 when its credential ends.
     pub(crate) expires: Option<i64>,
+    /// Seconds since 1970 when it was made.
+    pub(crate) issued: Option<i64>,
+    /// What its status says.
+    pub(crate) status: &'a ImagePullSecretStatus,
 }
 
 impl Counters {
@@ -173,6 +188,19 @@ impl Counters {
         gauge(&CONTESTED, |it| i64::try_from(it.contested).ok());
         gauge(&PODS, |it| i64::try_from(it.stuck).ok());
         gauge(&EXPIRY, |it| it.expires);
+        gauge(&ISSUED, |it| it.issued);
+        let mut conditions = text.metric(&CONDITION);
+        for object in objects {
+            for it in &object.status.conditions {
+                let labels = [
+                    ("image_pull_secret", object.name),
+                    ("type", &it.type_),
+                    ("status", &it.status),
+                    ("reason", &it.reason),
+                ];
+                conditions.sample(&labels, 1);
+            }
+        }
         let buckets = BUCKETS.into_iter().zip(self.buckets);
         text.metric(&JOB_SECONDS).buckets(&[], buckets, self.seconds, self.jobs);
         text.into_text()
@@ -188,12 +216,19 @@ mod tests {
         let mut counters = Counters::default();
         counters.took(Duration::from_millis(20));
         counters.wrote(3);
+        let status: ImagePullSecretStatus = serde_json::from_value(serde_json::json!({"conditions": [{
+            "type": "CredentialValid", "status": "False", "reason": "CredentialRefused", "message": "no",
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+        }]}))
+        .unwrap();
         let object = ObjectGauges {
             name: "demo",
             sum: Tally { secrets_desired: 2, ..Tally::default() },
             stuck: 1,
             contested: 0,
             expires: None,
+            issued: Some(7),
+            status: &status,
         };
         let gauges = Gauges {
             depth: 1,
@@ -212,6 +247,8 @@ mod tests {
             "tcr_assistant_writes_total 3",
             "tcr_assistant_secrets_desired{image_pull_secret=\"demo\"} 2",
             "tcr_assistant_pods_without_reference{image_pull_secret=\"demo\"} 1",
+            "tcr_assistant_credential_issued_seconds{image_pull_secret=\"demo\"} 7",
+            "tcr_assistant_condition{image_pull_secret=\"demo\",type=\"CredentialValid\",status=\"False\",reason=\"CredentialRefused\"} 1",
             "tcr_assistant_job_seconds_bucket{le=\"0.01\"} 0",
             "tcr_assistant_job_seconds_bucket{le=\"0.025\"} 1",
             "tcr_assistant_job_seconds_sum 0.02",
