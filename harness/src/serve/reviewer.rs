@@ -151,7 +151,11 @@ impl Reviewer {
                 return Ok(encode(&AdmissionResponse { uid, allowed: true, ..Default::default() }, origin));
             }
             let evaluation = match &served.evaluator {
-                Ok(evaluator) => evaluator.evaluate_by(&request, deadline),
+                Ok(evaluator) => {
+                    // In each line of what the policy writes, or its host about it.
+                    let span = tracing::error_span!("review", uid = request.uid());
+                    span.in_scope(|| evaluator.evaluate_by(&request, deadline))
+                }
                 Err(reason) => Evaluation::failed(request.uid(), reason.as_str()),
             };
             reviewer.conclude(&id, &served, origin, &Subject::of(&request), evaluation, arrived)

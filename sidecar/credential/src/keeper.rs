@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tcr::image_pull_secret::{CredentialKind, OnDelete};
 use tokio::sync::watch;
+use tracing::Instrument as _;
 
 mod carry_out;
 mod services;
@@ -295,6 +296,14 @@ impl<S: Services> Keeper<S> {
 
     /// False when nobody listens any more.
     async fn complain(&mut self, trouble: Trouble) -> bool {
+        // The call that failed, in fields too: the cloud's support asks for the id.
+        let call = match &trouble {
+            Trouble::Cloud(error) => {
+                let request_id = error.failure.request_id();
+                tracing::error_span!("cloud_call", action = error.action.name(), request_id)
+            }
+            _ => tracing::Span::none(),
+        };
         let (reason, message) = match trouble {
             Trouble::Api(ApiError::Overtaken) => {
                 tracing::info!(credential = %self.key, "somebody else keeps this credential too; reading it again");
@@ -307,7 +316,7 @@ impl<S: Services> Keeper<S> {
             Trouble::Cloud(error) => (ConditionReason::CloudFailed, error.to_string()),
             Trouble::Instance { reason, message } => (reason, message),
         };
-        self.warn(reason, message).await
+        self.warn(reason, message).instrument(call).await
     }
 
     async fn tell(&self, event: CredentialEvent) -> bool {
