@@ -9,12 +9,15 @@ use std::process::ExitCode;
 use clap::CommandFactory as _;
 use custom_resource::condition::{ConditionReason, ConditionType, EventReason};
 
+mod alerts;
 mod chart_values;
 mod flags;
 mod metrics;
 
 /// Where the chart's values and their comments are, from the top of the repository.
 const VALUES: &str = "artifacts/chart/values.yaml";
+/// Where its alerts are.
+const ALERTS: &str = "artifacts/chart/alerts.yaml";
 
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "the page is what it is for")]
 fn main() -> ExitCode {
@@ -33,8 +36,10 @@ fn main() -> ExitCode {
 }
 
 fn page() -> Result<String, Vec<String>> {
-    let values =
-        std::fs::read_to_string(VALUES).map_err(|error| vec![format!("cannot read {VALUES}: {error}")])?;
+    let read = |file: &str| {
+        std::fs::read_to_string(file).map_err(|error| vec![format!("cannot read {file}: {error}")])
+    };
+    let (values, alerts) = (read(VALUES)?, read(ALERTS)?);
     let mut page = Page::default();
     page.text(
         "# Reference\n\nPrinted by `./justw generate` from what gives each thing its name; what is not here has no \
@@ -61,6 +66,7 @@ fn page() -> Result<String, Vec<String>> {
             .map(|it| vec![code(it.name), it.kind.name().to_owned(), it.help.to_owned()]);
         page.table(["Metric", "Type", "Meaning"], rows);
     }
+    alerts::write(&alerts, &mut page).map_err(|error| vec![format!("cannot read {ALERTS}: {error}")])?;
     page.text("\n## Values of the chart\n");
     let values = chart_values::read(&values).into_iter();
     page.table(
