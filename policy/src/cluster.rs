@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use tcr::names::{API_GROUP, API_VERSION, ENFORCE_MOUNTABLE_SECRETS_ANNOTATION, IMAGE_PULL_SECRET_KIND};
 
-use crate::json::{Malformed, Scanner};
+use crate::json::{Malformed, Scanner, write_string};
 use crate::pod_spec::PullSecrets;
-use crate::verdict::{short, write_string};
+use crate::verdict::short;
 
 #[cfg(test)]
 pub(crate) mod tests;

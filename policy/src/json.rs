@@ -18,6 +18,7 @@ mod escape;
 pub(crate) mod tests;
 mod value;
 
+pub(crate) use escape::write_string;
 pub(crate) use value::value;
 
 /// JSON text that cannot be followed. One word, because most functions here return it and wasm
@@ -234,6 +235,11 @@ impl<'a> Scanner<'a> {
             Some(text) => Ok(Some(text)),
             None => Err(Malformed::new(start, Expected::Text)),
         }
+    }
+
+    /// A string's value; empty when the next value is of another type, `null` included.
+    pub fn string_or_empty(&mut self) -> Result<Cow<'a, str>, Malformed> {
+        Ok(self.string()?.unwrap_or_default())
     }
 
     /// A boolean's value; `None` when the next value is of another type.

@@ -1,7 +1,7 @@
 //! What the policy answers, and its one conversion to Kubewarden's `ValidationResponse`.
 
 use crate::inject::Edit;
-use crate::json::Span;
+use crate::json::{Span, write_string};
 
 #[cfg(test)]
 mod tests;
@@ -130,30 +130,6 @@ fn write_all<T>(items: &[T], brackets: [u8; 2], out: &mut Vec<u8>, write: impl F
         write(item, out);
     }
     out.push(brackets[1]);
-}
-
-/// Appends a text as a JSON string.
-pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    out.push(b'"');
-    let mut rest = text.as_bytes();
-    loop {
-        let plain = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
-        let (before, from) = rest.split_at(plain.unwrap_or(rest.len()));
-        out.extend_from_slice(before);
-        let Some((&byte, after)) = from.split_first() else { break };
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            _ => {
-                let digits = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
-                out.extend_from_slice(b"\\u00");
-                out.extend_from_slice(&digits);
-            }
-        }
-        rest = after;
-    }
-    out.push(b'"');
 }
 
 /// A text of somebody else's, short enough to leave room for the sentence around it: the API
