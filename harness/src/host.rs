@@ -7,7 +7,7 @@ use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, Linker, OptLevel, PoolingAllocationConfig,
 };
 
-use crate::call::Call;
+use crate::call_state::CallState;
 use crate::module_cache::ModuleCache;
 use crate::slots::Slots;
 use crate::ticker::Ticker;
@@ -62,7 +62,7 @@ pub struct Host {
 
 pub(crate) struct Inner {
     pub(crate) engine: Engine,
-    pub(crate) linker: Linker<Call>,
+    pub(crate) linker: Linker<CallState>,
     pub(crate) slots: Slots,
     pub(crate) ticker: Ticker,
     pub(crate) options: HostOptions,

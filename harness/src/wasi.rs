@@ -13,8 +13,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use wasmtime::{Caller, Linker, Val, ValType};
 
-use crate::call::Call;
-use crate::host_capabilities::GuestLog;
+use crate::call_state::CallState;
 use crate::wapc::{read, write};
 
 mod poll;
@@ -26,9 +25,6 @@ const SUCCESS: i32 = 0;
 const BADF: i32 = 8;
 const INVAL: i32 = 28;
 const NOSYS: i32 = 52;
-
-/// The longest line of a guest's output that is logged in one piece, in bytes.
-const LONGEST_LINE: usize = 1 << 10;
 
 /// The guest left by `proc_exit` with this code.
 #[derive(Debug)]
@@ -42,48 +38,7 @@ impl fmt::Display for Exit {
 
 impl std::error::Error for Exit {}
 
-/// One of the guest's output streams, cut into lines for the log.
-pub(crate) struct Output {
-    name: &'static str,
-    line: Vec<u8>,
-}
-
-impl Output {
-    pub(crate) fn stdout() -> Self {
-        Self { name: "stdout", line: Vec::new() }
-    }
-
-    pub(crate) fn stderr() -> Self {
-        Self { name: "stderr", line: Vec::new() }
-    }
-
-    fn write(&mut self, bytes: &[u8], log: &mut GuestLog) {
-        for byte in bytes {
-            if log.is_full() {
-                return;
-            }
-            match byte {
-                b'\n' => self.flush(log),
-                byte => {
-                    self.line.push(*byte);
-                    if self.line.len() >= LONGEST_LINE {
-                        self.flush(log);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Logs what has not ended with a line break.
-    pub(crate) fn flush(&mut self, log: &mut GuestLog) {
-        if !self.line.is_empty() {
-            log.output(self.name, &self.line);
-            self.line.clear();
-        }
-    }
-}
-
-pub(crate) fn add_to_linker(linker: &mut Linker<Call>) -> wasmtime::Result<()> {
+pub(crate) fn add_to_linker(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
     linker.func_wrap(MODULE, "args_get", |_: u32, _: u32| SUCCESS)?;
     linker.func_wrap(MODULE, "args_sizes_get", nothing)?;
     linker.func_wrap(MODULE, "environ_get", |_: u32, _: u32| SUCCESS)?;
@@ -174,13 +129,13 @@ const UNSUPPORTED: &[(&str, &str, i32)] = &[
 ];
 
 /// No arguments and no environment: a count of zero and no bytes.
-fn nothing(mut caller: Caller<'_, Call>, count: u32, size: u32) -> wasmtime::Result<i32> {
+fn nothing(mut caller: Caller<'_, CallState>, count: u32, size: u32) -> wasmtime::Result<i32> {
     write(&mut caller, "sizes_get", count, &0u32.to_le_bytes())?;
     write(&mut caller, "sizes_get", size, &0u32.to_le_bytes())?;
     Ok(SUCCESS)
 }
 
-fn clock_resolution(mut caller: Caller<'_, Call>, clock: u32, result: u32) -> wasmtime::Result<i32> {
+fn clock_resolution(mut caller: Caller<'_, CallState>, clock: u32, result: u32) -> wasmtime::Result<i32> {
     if clock > 3 {
         return Ok(INVAL);
     }
@@ -199,7 +154,7 @@ fn now(clock: u32) -> Option<Duration> {
 }
 
 fn clock_time(
-    mut caller: Caller<'_, Call>,
+    mut caller: Caller<'_, CallState>,
     clock: u32,
     _precision: u64,
     result: u32,
@@ -210,7 +165,7 @@ fn clock_time(
     Ok(SUCCESS)
 }
 
-fn random(mut caller: Caller<'_, Call>, pointer: u32, length: u32) -> wasmtime::Result<i32> {
+fn random(mut caller: Caller<'_, CallState>, pointer: u32, length: u32) -> wasmtime::Result<i32> {
     // Bounds first: a length beyond the guest's memory must not become the host's allocation.
     read(&mut caller, "random_get", pointer, length)?;
     let mut bytes = vec![0; length as usize];
@@ -224,7 +179,7 @@ fn random(mut caller: Caller<'_, Call>, pointer: u32, length: u32) -> wasmtime::
 }
 
 fn fd_write(
-    mut caller: Caller<'_, Call>,
+    mut caller: Caller<'_, CallState>,
     descriptor: u32,
     vectors: u32,
     count: u32,
@@ -255,7 +210,7 @@ fn fd_write(
 
 /// Standard input is empty.
 fn fd_read(
-    mut caller: Caller<'_, Call>,
+    mut caller: Caller<'_, CallState>,
     descriptor: u32,
     _vectors: u32,
     _count: u32,
@@ -269,7 +224,7 @@ fn fd_read(
 }
 
 /// The three standard streams are character devices.
-fn fd_status(mut caller: Caller<'_, Call>, descriptor: u32, result: u32) -> wasmtime::Result<i32> {
+fn fd_status(mut caller: Caller<'_, CallState>, descriptor: u32, result: u32) -> wasmtime::Result<i32> {
     if descriptor > 2 {
         return Ok(BADF);
     }
