@@ -56,7 +56,7 @@ pub use linked_module::LoadError;
 /// Manifests as requests; in a crate of its own, because the page asks with the same requests.
 pub use manifest;
 pub use module_cache::ModuleCache;
-pub use policy::{Policy, SettingsError};
+pub use policy::{Policy, SettingsError, Warm};
 pub use policy_group::{Expression, ExpressionError, PolicyGroup};
 pub use request::{Request, RequestError};
 pub use response::{AdmissionResponse, Evaluation, Status, StatusCause, StatusDetails};

@@ -16,8 +16,11 @@ use crate::request::{Request, RequestError};
 use crate::response::{AdmissionResponse, Evaluation};
 use crate::settings::Settings;
 
+mod measurement;
 mod preparation;
 mod snapshot;
+
+pub use measurement::Warm;
 
 /// Why a policy does not take its settings.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
