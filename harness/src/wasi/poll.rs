@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use wasmtime::{Caller, Trap};
 
 use super::{BADF, INVAL, SUCCESS, now};
-use crate::call::Call;
+use crate::call_state::CallState;
 use crate::wapc::{read, write};
 
 const IMPORT: &str = "poll_oneoff";
@@ -42,7 +42,7 @@ struct Due {
 }
 
 pub(super) fn poll(
-    mut caller: Caller<'_, Call>,
+    mut caller: Caller<'_, CallState>,
     subscriptions: u32,
     events: u32,
     count: u32,
