@@ -6,6 +6,8 @@ mod chaos;
 mod chart;
 #[path = "control_plane/cleanup.rs"]
 mod cleanup;
+#[path = "control_plane/cleanup_nodes.rs"]
+mod cleanup_nodes;
 #[path = "control_plane/cluster.rs"]
 mod cluster;
 #[path = "control_plane/contest.rs"]

@@ -138,7 +138,7 @@ impl PeopleCommand {
         let is_well = match self {
             Self::Explain(args) => args.run(out).await?,
             Self::Status(args) => args.run(out).await?,
-            Self::Cleanup(args) => args.run(out).await.map(|()| true)?,
+            Self::Cleanup(args) => args.run(out, tell).await.map(|()| true)?,
             Self::Render(args) => commands::render::run(args.request()?, out, tell).await.map(|()| true)?,
             Self::Crd => print(&custom_resource::yaml()?).map(|()| true)?,
             Self::PullErrors => print(&commands::explain::conditions::page()).map(|()| true)?,
