@@ -43,12 +43,13 @@ sdk-policy:
 images: policy
     @artifacts/images/build
 
-# Write what the code and the chart print: the CRD, the rendered manifests and the reference page
+# Write what the code and the chart print: the CRD, the rendered manifests and the pages of docs/ that are lists
 generate: (_build "tcr-assistant reference")
     @mkdir -p artifacts/crd
     @target/debug/tcr-assistant crd > target/crd.yaml && mv target/crd.yaml artifacts/crd/imagepullsecrets.yaml
     @target/debug/tcr-assistant pull-errors > target/pull-errors.md && mv target/pull-errors.md docs/pull-errors.md
     @target/debug/reference > target/reference.md && mv target/reference.md docs/reference.md
+    @target/debug/reference pull-failures > target/pull-failures.md && mv target/pull-failures.md docs/pull-failures.md
     @artifacts/render
 
 # The page that configures the add-on and tries the policy, on this machine: `web` (a port may follow)

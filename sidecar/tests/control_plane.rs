@@ -1,5 +1,7 @@
 //! The built controller on a real control plane, with exactly the roles of the committed manifests.
 
+#[path = "control_plane/broken.rs"]
+mod broken;
 #[path = "control_plane/chaos.rs"]
 mod chaos;
 #[path = "control_plane/chart.rs"]
@@ -28,6 +30,8 @@ mod identities;
 mod links;
 #[path = "control_plane/ownership.rs"]
 mod ownership;
+#[path = "control_plane/pages.rs"]
+mod pages;
 #[path = "control_plane/partition.rs"]
 mod partition;
 #[path = "control_plane/pods.rs"]
@@ -42,5 +46,7 @@ mod registry;
 mod status;
 #[path = "control_plane/webhook.rs"]
 mod webhook;
+#[path = "control_plane/world.rs"]
+mod world;
 #[path = "control_plane/write_limits.rs"]
 mod write_limits;

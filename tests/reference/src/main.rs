@@ -1,5 +1,6 @@
 //! Prints `docs/reference.md`: conditions, reasons, Events, metrics, chart values, flags and exit codes, each from the
-//! code or file that gives it its name. `./justw generate` writes the page, and `./justw check` compares it.
+//! code or file that gives it its name; or, as `reference pull-failures`, `docs/pull-failures.md`. `./justw generate` writes
+//! the pages, and `./justw check` compares them.
 //!
 //! Something without a sentence is an error: it is named, and nothing is printed.
 
@@ -21,7 +22,15 @@ const ALERTS: &str = "artifacts/chart/alerts.yaml";
 
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "the page is what it is for")]
 fn main() -> ExitCode {
-    match page() {
+    let asked = std::env::args().nth(1);
+    let printed = match asked.as_deref() {
+        None => page(),
+        Some("pull-failures") => Ok(broken_clusters::page()),
+        Some(other) => {
+            Err(vec![format!("there is no page {other:?}: pull-failures, or none for the reference")])
+        }
+    };
+    match printed {
         Ok(page) => {
             print!("{page}");
             ExitCode::SUCCESS
