@@ -48,15 +48,15 @@ const VALID: Option<&str> = Some("2015-06-01T12:00:00+02:00");
 fn a_certificate_is_trusted_through_the_chain_while_it_is_valid() {
     let (root, other) = (authority("root"), authority("other"));
     let middle = between("middle", &root);
-    let trusted = expect![[r#"{"reason":"","trusted":true}"#]];
-    check(leaf(&root), Some(vec![pem(&root)]), VALID, trusted.clone());
-    check(leaf(&middle), Some(vec![pem(&middle), pem(&root)]), VALID, trusted);
+    let trusted = || expect![[r#"{"reason":"","trusted":true}"#]];
+    check(leaf(&root), Some(vec![pem(&root)]), VALID, trusted());
+    check(leaf(&middle), Some(vec![pem(&middle), pem(&root)]), VALID, trusted());
     let untrusted =
-        expect![[r#"{"reason":"Certificate is not trusted by the provided cert chain","trusted":false}"#]];
-    check(leaf(&middle), Some(vec![pem(&root)]), VALID, untrusted.clone());
-    check(leaf(&root), Some(vec![pem(&other)]), VALID, untrusted.clone());
-    check(leaf(&root), Some(Vec::new()), VALID, untrusted.clone());
-    check(leaf(&root), None, VALID, untrusted);
+        || expect![[r#"{"reason":"Certificate is not trusted by the provided cert chain","trusted":false}"#]];
+    check(leaf(&middle), Some(vec![pem(&root)]), VALID, untrusted());
+    check(leaf(&root), Some(vec![pem(&other)]), VALID, untrusted());
+    check(leaf(&root), Some(Vec::new()), VALID, untrusted());
+    check(leaf(&root), None, VALID, untrusted());
     check(
         leaf(&root),
         Some(vec![pem(&root)]),
