@@ -2,5 +2,6 @@
 
 mod admission;
 mod grants;
+mod policy_authors;
 mod pull_credentials;
 mod webhook;
