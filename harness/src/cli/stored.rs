@@ -173,7 +173,7 @@ mod tests {
             | Policy                     | Mutating | Context aware | SHA-256      | Size     |
             +----------------------------+----------+---------------+--------------+----------+
             | registry://h/a:v1          | unknown  | no            | 93a44bbb96c7 | 8 B      |
-            | https://h/longer/name.wasm | unknown  | no            | 8dd2f5ba31b4 | 12.35 kB |
+            | https://h/longer/name.wasm | unknown  | no            | 8c0a31939409 | 12.35 kB |
             +----------------------------+----------+---------------+--------------+----------+
         "#]]
         .assert_eq(&table(&rows));

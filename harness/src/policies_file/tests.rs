@@ -31,68 +31,76 @@ other:
         expect![[r#"
             {
                 "other": Served {
-                    module: "registry://registry.example.com/policies/other:v1",
+                    what: Policy(
+                        PolicySource {
+                            module: "registry://registry.example.com/policies/other:v1",
+                            settings: Settings(
+                                "{}",
+                            ),
+                            grants: Grants {
+                                operations: [],
+                                kinds: {},
+                            },
+                        },
+                    ),
                     mode: Protect,
                     allowed_to_mutate: false,
-                    settings: Settings(
-                        "{}",
-                    ),
                     message: None,
                     timeout: None,
-                    grants: Grants {
-                        operations: [],
-                        kinds: {},
-                    },
                 },
                 "tcr": Served {
-                    module: "file:///policy.wasm",
+                    what: Policy(
+                        PolicySource {
+                            module: "file:///policy.wasm",
+                            settings: Settings(
+                                "{\"limit\":5,\"list\":[\"a\"]}",
+                            ),
+                            grants: Grants {
+                                operations: [
+                                    GrantPattern(
+                                        "kubernetes/*",
+                                    ),
+                                ],
+                                kinds: {
+                                    ContextAwareResource {
+                                        api_version: "v1",
+                                        kind: "Namespace",
+                                    }: FieldMasks(
+                                        None,
+                                    ),
+                                    ContextAwareResource {
+                                        api_version: "v1",
+                                        kind: "Node",
+                                    }: FieldMasks(
+                                        Some(
+                                            Mask {
+                                                whole: false,
+                                                fields: {
+                                                    "metadata": Mask {
+                                                        whole: false,
+                                                        fields: {
+                                                            "name": Mask {
+                                                                whole: true,
+                                                                fields: {},
+                                                            },
+                                                        },
+                                                    },
+                                                },
+                                            },
+                                        ),
+                                    ),
+                                },
+                            },
+                        },
+                    ),
                     mode: Monitor,
                     allowed_to_mutate: true,
-                    settings: Settings(
-                        "{\"limit\":5,\"list\":[\"a\"]}",
-                    ),
                     message: Some(
                         "ask us",
                     ),
                     timeout: Some(
                         3s,
                     ),
-                    grants: Grants {
-                        operations: [
-                            GrantPattern(
-                                "kubernetes/*",
-                            ),
-                        ],
-                        kinds: {
-                            ContextAwareResource {
-                                api_version: "v1",
-                                kind: "Namespace",
-                            }: FieldMasks(
-                                None,
-                            ),
-                            ContextAwareResource {
-                                api_version: "v1",
-                                kind: "Node",
-                            }: FieldMasks(
-                                Some(
-                                    Mask {
-                                        whole: false,
-                                        fields: {
-                                            "metadata": Mask {
-                                                whole: false,
-                                                fields: {
-                                                    "name": Mask {
-                                                        whole: true,
-                                                        fields: {},
-                                                    },
-                                                },
-                                            },
-                                        },
-                                    },
-                                ),
-                            ),
-                        },
-                    },
                 },
             }
         "#]],

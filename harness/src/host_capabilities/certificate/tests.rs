@@ -79,13 +79,13 @@ fn what_is_no_certificate_or_time_is_told() {
         of(Encoding::Pem, b"text"),
         None,
         VALID,
-        expect!["Certificate PEM data is not valid: missing section end marker: "],
+        expect!["Certificate PEM data is not valid: no items found"],
     );
     check(
         of(Encoding::Der, b"text"),
         None,
         VALID,
-        expect!["Certificate is not a valid end-entity certificate: BadDer"],
+        expect!["Certificate is not a valid end-entity certificate: TrailingData(SignedData)"],
     );
     check(
         leaf(&root),
