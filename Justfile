@@ -64,10 +64,11 @@ cluster COMMAND *ARGS: (_build "cluster")
 
 ## Checks
 
-# Format, lints, licences and sources, generated files, a test for each claim of docs/security.md
+# Format, lints, licences and sources, generated files, a test for each claim of docs/security.md, pages in two languages
 check: _fmt _clippy _deny _page (_build "tcr-assistant reference")
     @tests/check-generated
     @tests/check-claims
+    @tests/check-translations
 
 # Known vulnerabilities of the dependencies, Rust's and the page's (needs the network's databases; the scheduled workflow runs it)
 advisories:
