@@ -129,8 +129,7 @@ fn log_filter(text: &str) -> Result<String, String> {
 }
 
 fn namespace(text: &str) -> Result<String, String> {
-    let letters = text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
-    match letters && (1..=63).contains(&text.len()) && !text.starts_with('-') && !text.ends_with('-') {
+    match tcr::dns::is_label(text) {
         true => Ok(text.to_owned()),
         false => Err("a namespace is up to 63 lower-case letters, digits and hyphens".to_owned()),
     }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::FieldMasks;
+use crate::field_masks::FieldMasks;
 
 /// Every operation of Kubewarden's protocol.
 const OPERATIONS: [(&str, &str); 12] = [

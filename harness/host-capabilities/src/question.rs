@@ -3,8 +3,12 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tcr::dns::{is_label, is_subdomain};
 
-use crate::{ContextAwareResource, FieldMasks, path_segment_fault, shortened};
+use crate::field_masks::FieldMasks;
+use crate::grants::ContextAwareResource;
+use crate::path_segment::path_segment_fault;
+use crate::shortened::shortened;
 
 /// The longest question, in bytes of JSON: names, selectors and masks at their bounds fit, and a chain of
 /// certificates.
@@ -322,7 +326,7 @@ pub fn api_version_fault(text: &str) -> Option<&'static str> {
     let (group, version) =
         text.split_once('/').map_or((None, text), |(group, version)| (Some(group), version));
     let is_version = is_label(version) && version.starts_with(|c: char| c.is_ascii_lowercase());
-    let is_group = group.is_none_or(|group| group.len() <= 253 && group.split('.').all(is_label));
+    let is_group = group.is_none_or(is_subdomain);
     (!is_version || !is_group).then_some("is neither VERSION nor GROUP/VERSION")
 }
 
@@ -330,15 +334,6 @@ pub fn api_version_fault(text: &str) -> Option<&'static str> {
 pub fn kind_fault(text: &str) -> Option<&'static str> {
     let is_kind = is_label(&text.to_ascii_lowercase()) && text.starts_with(|c: char| c.is_ascii_alphabetic());
     (!is_kind).then_some("is not a kind")
-}
-
-/// Whether a text is a DNS label: the names of resources, too.
-pub(crate) fn is_label(text: &str) -> bool {
-    let is_inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    (1..=63).contains(&text.len())
-        && text.chars().all(is_inner)
-        && !text.starts_with('-')
-        && !text.ends_with('-')
 }
 
 fn selector_fault(text: &str) -> Option<&'static str> {

@@ -137,7 +137,7 @@ pub async fn run(
         let renew = webhook_certificate::connections::renew(kube.clone());
         tasks.spawn_endless("the watch of webhooks that end", renew);
     }
-    let identity = identity();
+    let identity = identity()?;
     let mut leadership = kubernetes::lease::Leadership::new(kube.clone(), identity.clone());
     if settings.leader_elect {
         tracing::info!(identity, "waiting to lead");
@@ -212,10 +212,13 @@ async fn lead(
 }
 
 /// The Pod's name, and something of this process alone.
-fn identity() -> String {
-    use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+///
+/// # Errors
+/// The machine has no random numbers: two controllers with one identity would both hold the Lease.
+fn identity() -> anyhow::Result<String> {
     let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "tcr-assistant".to_owned());
-    format!("{host}_{:016x}", RandomState::new().build_hasher().finish())
+    let random = getrandom::u64().context("cannot draw a random number for the Lease's holder")?;
+    Ok(format!("{host}_{random:016x}"))
 }
 
 /// A client by kubeconfig or from inside a Pod, that counts its calls.

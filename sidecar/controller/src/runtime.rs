@@ -4,7 +4,6 @@
 //! process with its name: what it knew is lost, and a new process begins anew.
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::iter;
 use std::sync::Arc;
 use std::time::Instant;
@@ -234,7 +233,8 @@ impl Runtime {
 }
 
 fn now() -> Now {
-    let random = RandomState::new().build_hasher().finish();
+    // Only spreads what is tried again.
+    let random = getrandom::u64().unwrap_or_default();
     Now { monotonic: Instant::now(), wall: Timestamp::now(), random }
 }
 

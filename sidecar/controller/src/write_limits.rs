@@ -11,6 +11,7 @@ use std::time::Duration;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::PostParams;
 use kube::{Api, Client};
+use tcr::backoff::Backoff;
 use tcr::exposition::{Exposition, Metric};
 use tcr::names::{LEADER_LEASE, SYSTEM_NAMESPACE, WRITE_LIMITS_ANNOTATION};
 use tcr::write_limits::{Kind, WriteLimits as Together};
@@ -29,9 +30,8 @@ pub const WRITE_LIMITS: Metric = Metric::gauge(
 const DEADLINE: Duration = Duration::from_secs(10);
 /// Between two rounds: a policy may go or come at any time.
 const PERIOD: Duration = Duration::from_secs(600);
-/// The first wait while not everything is in force, and the longest: a new installation has its policies last.
-const SOON: Duration = Duration::from_secs(5);
-const LATER: Duration = Duration::from_secs(60);
+/// The wait while not everything is in force: a new installation has its policies last.
+const RETRY: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(60));
 /// Tries to write to a Lease that is renewed at the same time.
 const TRIES: usize = 5;
 /// The first minor version of Kubernetes 1 whose API servers know such policies.
@@ -130,7 +130,7 @@ impl WriteLimits {
 pub(super) async fn keep(client: Client, kinds: Vec<Kind>, limits: Arc<WriteLimits>) {
     let leases: Api<Lease> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
     let trials = Trials::new(client.clone());
-    let mut pause = SOON;
+    let mut tries = 0;
     loop {
         for kind in &kinds {
             try_one(&trials, *kind, &limits).await;
@@ -147,11 +147,11 @@ pub(super) async fn keep(client: Client, kinds: Vec<Kind>, limits: Arc<WriteLimi
         match limits.is_settled(&kinds) {
             true => {
                 tokio::time::sleep(PERIOD).await;
-                pause = SOON;
+                tries = 0;
             }
             false => {
-                tokio::time::sleep(pause).await;
-                pause = LATER.min(pause * 2);
+                tokio::time::sleep(RETRY.wait(tries)).await;
+                tries = tries.saturating_add(1);
             }
         }
     }

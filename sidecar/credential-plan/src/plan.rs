@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, TimestampArithmetic};
 use serde::{Deserialize, Serialize};
 use tcr::image_pull_secret::CredentialKind;
 use tcr::registry_host::RegistryHost;
@@ -409,7 +409,7 @@ fn unusable(current: &Held, listed: &Listed) -> Option<Unusable> {
 }
 
 /// The time after that, or the end of time.
-pub fn later(time: Timestamp, by: SignedDuration) -> Timestamp {
+pub fn later(time: Timestamp, by: impl Into<TimestampArithmetic>) -> Timestamp {
     time.checked_add(by).unwrap_or(Timestamp::MAX)
 }
 

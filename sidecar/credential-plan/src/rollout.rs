@@ -13,6 +13,8 @@
 //! let in unless the condition says otherwise, and one that waited goes on waiting until the time that the status
 //! names. A refusal is remembered too.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -20,15 +22,15 @@ use super::plan::later;
 use custom_resource::condition::{ConditionReason, ConditionType};
 use custom_resource::{ImagePullSecretStatus, PendingCredential};
 use distribution::Digest;
+use tcr::backoff::Backoff;
 use tcr::verdict::Verdict;
 
 /// How often a registry is asked about a login that it let in.
 pub const ASK_EVERY: SignedDuration = SignedDuration::from_mins(10);
 /// How often it is asked about one that it refused.
 pub const ASK_REFUSED: SignedDuration = SignedDuration::from_secs(60);
-/// The pause while a registry gives no verdict: first, and at most; doubled each time.
-pub const ASK_AGAIN: (SignedDuration, SignedDuration) =
-    (SignedDuration::from_secs(5), SignedDuration::from_secs(60));
+/// The pause while a registry gives no verdict.
+pub const ASK_AGAIN: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(60));
 
 /// How its messages begin and end, and what is between is the registry's.
 const NO_VERDICT: &str = "the registry has given no verdict on the credential, which is distributed: ";
@@ -195,16 +197,12 @@ impl Checked {
 
     fn take(&mut self, verdict: Verdict, now: Timestamp) {
         self.failures = if matches!(verdict, Verdict::Unknown { .. }) { self.failures + 1 } else { 0 };
-        let pause = match verdict {
-            Verdict::Accepted { .. } => ASK_EVERY,
-            Verdict::Refused { .. } => ASK_REFUSED,
-            Verdict::Unknown { .. } => {
-                let doubled = ASK_AGAIN.0.checked_mul(1 << (self.failures - 1).min(10));
-                doubled.unwrap_or(ASK_AGAIN.1).min(ASK_AGAIN.1)
-            }
-        };
         self.in_flight = false;
-        self.due = later(now, pause);
+        self.due = match verdict {
+            Verdict::Accepted { .. } => later(now, ASK_EVERY),
+            Verdict::Refused { .. } => later(now, ASK_REFUSED),
+            Verdict::Unknown { .. } => later(now, ASK_AGAIN.wait(self.failures - 1)),
+        };
         self.answer = self.answer.after(verdict);
     }
 }

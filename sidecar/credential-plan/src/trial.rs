@@ -1,8 +1,11 @@
 //! What a registry said to the credentials that one keeper has, and what to make of it. Pure.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::plan::later;
+use tcr::backoff::Backoff;
 use tcr::verdict::Verdict;
 
 /// How often a registry is asked about a credential in use.
@@ -15,9 +18,8 @@ pub const REFUSALS: [SignedDuration; 3] =
     [SignedDuration::from_secs(2), SignedDuration::from_secs(4), SignedDuration::from_secs(8)];
 /// The pause while a registry cannot be asked about a new credential.
 pub const CANNOT_ASK: SignedDuration = SignedDuration::from_secs(30);
-/// The pause before another credential is made after one was refused: first, and at most.
-pub const REST: (SignedDuration, SignedDuration) =
-    (SignedDuration::from_mins(10), SignedDuration::from_hours(6));
+/// The pause before another credential is made after one was refused.
+pub const REST: Backoff = Backoff::new(Duration::from_mins(10), Duration::from_hours(6));
 
 /// The last answer about one credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,8 +82,7 @@ impl Trial {
 impl Trials {
     /// A new credential was refused for good.
     pub fn discard(&mut self, now: Timestamp) {
-        let rest = REST.0.checked_mul(1 << self.discarded.min(10)).unwrap_or(REST.1).min(REST.1);
-        self.rest_until = Some(later(now, rest));
+        self.rest_until = Some(later(now, REST.wait(self.discarded)));
         self.discarded += 1;
         self.candidate = None;
     }

@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tcr::backoff::Backoff;
+
 /// Changes that are mended at once.
 const AT_ONCE: u32 = 3;
-/// The first wait after that.
-const SHORTEST_WAIT: Duration = Duration::from_secs(1);
-/// The longest wait.
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
+/// The waits after that.
+const WAITS: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(300));
 /// A repair that lasted so long was worth it.
 const LASTS: Duration = Duration::from_secs(60);
 /// Without a change for so long it is over.
@@ -163,7 +163,7 @@ impl Contests {
 fn wait(hasty: u32) -> Duration {
     match hasty.checked_sub(AT_ONCE + 1) {
         None => Duration::ZERO,
-        Some(doublings) => SHORTEST_WAIT.saturating_mul(1 << doublings.min(16)).min(LONGEST_WAIT),
+        Some(before) => WAITS.wait(before),
     }
 }
 

@@ -2,10 +2,10 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIResourceList;
 use serde_json::Value;
+use tcr::dns::is_label;
 
 use super::api_server::Failure;
 use crate::path_segment::encoded;
-use crate::question::is_label;
 use crate::shortened;
 
 /// How much is told of a name that was not asked for.

@@ -1,6 +1,5 @@
 //! Whom a keeper talks to.
 
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +26,7 @@ use tencent_cloud::instance_token::{InstanceToken, IssuedToken};
 pub trait Services {
     /// The cloud's time.
     fn now(&self) -> Timestamp;
-    /// Unique enough for markers and spreads.
+    /// A number that nobody can guess or has drawn before: markers of credentials are made of it.
     fn random(&self) -> u64;
     /// Waits for so long, or until the clock was corrected.
     async fn sleep(&mut self, wait: Duration);
@@ -89,9 +88,9 @@ impl Services for Tools {
         self.cloud.now()
     }
 
-    /// From the standard library's seed for hash maps.
+    /// From the operating system. A process without such numbers must not make a credential: it ends.
     fn random(&self) -> u64 {
-        RandomState::new().build_hasher().finish()
+        getrandom::u64().unwrap_or_else(|error| panic!("the machine has no random numbers: {error}"))
     }
 
     async fn sleep(&mut self, wait: Duration) {
