@@ -16,8 +16,10 @@ use tcr::sensitive::Sensitive;
 use x509_parser::extensions::GeneralName;
 use x509_parser::pem::Pem;
 
+mod configuration;
 pub mod connections;
 pub mod keeper;
+mod plan;
 
 /// How long API servers are given to learn of a new CA.
 pub const OVERLAP: SignedDuration = SignedDuration::from_secs(15);
