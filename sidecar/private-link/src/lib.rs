@@ -3,7 +3,11 @@
 //! The private link is a fact, not a wish: an entry is written only for a link that runs and has an
 //! address. What was written before stays while the cloud cannot be asked.
 //!
-//! Imports `tencent-cloud` for a link's form. Absent: clients, clocks and Kubernetes.
+//! [`examine`] says what is asked about a link and what the answers mean, [`hosts_map`] what is written, and [`poll`]
+//! what is remembered between two rounds and what a round tells.
+//!
+//! Imports `tencent-cloud` for a link's form and `credential-plan` for an instance's hosts. Absent: clients, clocks and
+//! Kubernetes.
 
 use std::net::IpAddr;
 
@@ -13,6 +17,10 @@ use tcr::registry_host::RegistryHost;
 
 use custom_resource::condition::ConditionReason;
 use tencent_cloud::internal_endpoint::InternalEndpoint;
+
+pub mod examine;
+pub mod hosts_map;
+pub mod poll;
 
 /// What is known of a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
