@@ -49,7 +49,7 @@ generate: (_build "tcr-assistant reference")
     @target/debug/tcr-assistant crd > target/crd.yaml && mv target/crd.yaml artifacts/crd/imagepullsecrets.yaml
     @target/debug/tcr-assistant pull-errors > target/pull-errors.md && mv target/pull-errors.md docs/pull-errors.md
     @target/debug/reference > target/reference.md && mv target/reference.md docs/reference.md
-    @target/debug/reference pull-failures > target/pull-failures.md && mv target/pull-failures.md docs/pull-failures.md
+    @for file in docs/pull-failures.md policy/README.md artifacts/chart/values.schema.json artifacts/web/src/settings.ts; do target/debug/reference $file > target/generated && mv target/generated $file; done
     @artifacts/render
 
 # The page that configures the add-on and tries the policy, on this machine: `web` (a port may follow)
