@@ -2,7 +2,7 @@
 //! in time, and revoked or left behind with its last user.
 //!
 //! ```text
-//!   stored Secret, clock, cloud's list ──► plan::decide ──► Step ──► keeper (cloud and API server)
+//!   stored Secret, clock, cloud's list ──► plan::decide ──► Step ──► keeping ──► Task ──► keeper (cloud and API server)
 //! ```
 //!
 //! # Guarantees
@@ -18,4 +18,5 @@
 //! a credential, and where its copies are.
 
 pub mod keeper;
+mod keeping;
 pub mod store;
