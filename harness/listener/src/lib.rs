@@ -85,7 +85,7 @@ const BACKLOG: u32 = 1024;
 /// How soon the next one looks again whether another may leave.
 const SOON: Duration = Duration::from_millis(20);
 /// The wait after a connection that could not be accepted, such as for want of file descriptors.
-const AGAIN: Duration = Duration::from_millis(100);
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// Listens, with small buffers. `[::]` takes callers of both families, and those of IPv4 where the kernel has no IPv6:
 /// whoever installs a program does not know which addresses its Pods will have.
@@ -152,7 +152,7 @@ pub async fn serve(
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection; trying again");
-                tokio::time::sleep(AGAIN).await;
+                tokio::time::sleep(ACCEPT_RETRY).await;
                 continue;
             }
         };

@@ -18,9 +18,9 @@ use tcr::write_limits::{Kind, WriteLimits as Together};
 
 use kubernetes::api_error::{ApiError, within};
 
-mod trials;
+mod dry_runs;
 
-use trials::Trials;
+use dry_runs::DryRuns;
 
 /// Whether policies hold the controller's writes to what it writes.
 pub const WRITE_LIMITS: Metric = Metric::gauge(
@@ -129,11 +129,11 @@ impl WriteLimits {
 /// Tries `kinds` at the start and now and then, until the task is dropped.
 pub(super) async fn keep(client: Client, kinds: Vec<Kind>, limits: Arc<WriteLimits>) {
     let leases: Api<Lease> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
-    let trials = Trials::new(client.clone());
+    let dry_runs = DryRuns::new(client.clone());
     let mut tries = 0;
     loop {
         for kind in &kinds {
-            try_one(&trials, *kind, &limits).await;
+            try_one(&dry_runs, *kind, &limits).await;
         }
         let mut together = limits.together(&kinds);
         if matches!(together, Some(Together::Absent(_))) && is_unsupported(&client).await {
@@ -157,8 +157,8 @@ pub(super) async fn keep(client: Client, kinds: Vec<Kind>, limits: Arc<WriteLimi
     }
 }
 
-async fn try_one(trials: &Trials, kind: Kind, limits: &WriteLimits) {
-    let answer = trials.forbidden(kind).await;
+async fn try_one(dry_runs: &DryRuns, kind: Kind, limits: &WriteLimits) {
+    let answer = dry_runs.forbidden(kind).await;
     match verdict(kind.policy(), &answer) {
         Some(verdict) => limits.set(kind, verdict),
         None => {

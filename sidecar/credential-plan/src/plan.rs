@@ -9,7 +9,7 @@ use tcr::image_pull_secret::CredentialKind;
 use tcr::registry_host::RegistryHost;
 use tcr::sensitive::Sensitive;
 
-use super::trial::Trials;
+use super::login_check::LoginChecks;
 use tcr::verdict::Verdict;
 
 /// How often the cloud is asked whether a long-term credential is still there.
@@ -116,9 +116,9 @@ pub struct Wanted {
     /// Renew a long-term one after this.
     pub rotate_after: Option<Duration>,
     /// Registries are asked what they say to a credential.
-    pub tried: bool,
+    pub checks_logins: bool,
     /// No copy of a credential before the one in use is left.
-    pub spread: bool,
+    pub is_rolled_out: bool,
 }
 
 /// The one thing to do next.
@@ -141,7 +141,7 @@ pub enum Step {
     /// Make a credential and store it.
     Mint,
     /// Ask the registry about the credential in use, or about its successor.
-    Try {
+    CheckLogin {
         /// Its successor.
         candidate: bool,
     },
@@ -167,20 +167,20 @@ pub struct Known<'a> {
     /// The cloud's list.
     pub listed: Option<&'a Listed>,
     /// What the registry said.
-    pub trials: Option<&'a Trials>,
+    pub login_checks: Option<&'a LoginChecks>,
 }
 
 /// The one thing to do next.
 pub fn decide(now: Timestamp, wanted: &Wanted, stored: Option<&Stored>, known: Known<'_>) -> Step {
     const FIRST: Step = Step::Record { why: None, ended: false };
     let Some(stored) = stored else { return FIRST };
-    let none = Trials::default();
-    let trials = known.trials.unwrap_or(&none);
+    let none = LoginChecks::default();
+    let login_checks = known.login_checks.unwrap_or(&none);
     match (&stored.intent, &stored.candidate, &stored.current) {
         (Some(intent), _, _) => make(intent, wanted, stored, known),
-        (None, Some(_), _) => replace(now, wanted, stored, known.listed, trials),
+        (None, Some(_), _) => replace(now, wanted, stored, known.listed, login_checks),
         (None, None, None) => FIRST,
-        (None, None, Some(current)) => keep_up(now, wanted, stored, current, known.listed, trials),
+        (None, None, Some(current)) => keep_up(now, wanted, stored, current, known.listed, login_checks),
     }
 }
 
@@ -206,22 +206,24 @@ fn replace(
     wanted: &Wanted,
     stored: &Stored,
     listed: Option<&Listed>,
-    trials: &Trials,
+    login_checks: &LoginChecks,
 ) -> Step {
-    let Some(current) = stored.current.as_ref().filter(|_| wanted.tried) else { return Step::Promote };
-    let Some(trial) = &trials.candidate else { return Step::Try { candidate: true } };
+    let Some(current) = stored.current.as_ref().filter(|_| wanted.checks_logins) else {
+        return Step::Promote;
+    };
+    let Some(login_check) = &login_checks.candidate else { return Step::CheckLogin { candidate: true } };
     let again = |next: Timestamp| match next <= now {
-        true => Step::Try { candidate: true },
+        true => Step::CheckLogin { candidate: true },
         false => Step::Wait { until: next },
     };
-    match (&trial.verdict, trial.next_of_candidate()) {
+    match (&login_check.verdict, login_check.next_of_candidate()) {
         (Verdict::Accepted { .. }, _) => Step::Promote,
         (Verdict::Refused { reason }, None) => Step::Discard { reason: reason.clone() },
         (Verdict::Refused { .. }, Some(next)) => again(next),
         (Verdict::Unknown { .. }, next) => {
             // Nobody can say whether it is good; one that is certainly over is worse.
             let last_call = last_call(current);
-            let has_ended = trials.current.as_ref().is_some_and(|trial| trial.has_ended());
+            let has_ended = login_checks.current.as_ref().is_some_and(|login_check| login_check.has_ended());
             if last_call <= now || has_ended {
                 return Step::Promote;
             }
@@ -242,14 +244,15 @@ fn keep_up(
     stored: &Stored,
     current: &Held,
     listed: Option<&Listed>,
-    trials: &Trials,
+    login_checks: &LoginChecks,
 ) -> Step {
     // After one that was refused the next one would be refused too.
     let is_over = current.expires_at.is_some_and(|end| end <= now);
-    let record = |why: String, ended: bool| match trials.rest_until.filter(|until| *until > now && !is_over) {
-        Some(until) => Step::Wait { until },
-        None => Step::Record { why: Some(why), ended },
-    };
+    let record =
+        |why: String, ended: bool| match login_checks.rest_until.filter(|until| *until > now && !is_over) {
+            Some(until) => Step::Wait { until },
+            None => Step::Record { why: Some(why), ended },
+        };
     let due = renewal(current, wanted);
     if due <= now {
         return record(format!("it is due for renewal since {}", due.strftime("%F %T UTC")), false);
@@ -273,7 +276,7 @@ fn keep_up(
         if let Some(orphan) = orphans(stored, &listed.tokens).next() {
             return Step::Delete { token_id: orphan.id.clone() };
         }
-        let over = |old: &&Replaced| old.delete_at <= now && wanted.spread;
+        let over = |old: &&Replaced| old.delete_at <= now && wanted.is_rolled_out;
         if let Some(old) = stored.previous.iter().find(over) {
             return Step::Delete { token_id: old.token_id.clone() };
         }
@@ -284,13 +287,13 @@ fn keep_up(
         let graces = stored.previous.iter().map(|old| old.delete_at).filter(|end| *end > now);
         until = graces.chain([due, again]).min().unwrap_or(again);
     }
-    if wanted.tried {
-        let Some(trial) = &trials.current else { return Step::Try { candidate: false } };
-        let next = trial.next_of_current();
+    if wanted.checks_logins {
+        let Some(login_check) = &login_checks.current else { return Step::CheckLogin { candidate: false } };
+        let next = login_check.next_of_current();
         if next <= now {
-            return Step::Try { candidate: false };
+            return Step::CheckLogin { candidate: false };
         }
-        if let (true, Verdict::Refused { reason }) = (trial.has_ended(), &trial.verdict) {
+        if let (true, Verdict::Refused { reason }) = (login_check.has_ended(), &login_check.verdict) {
             return record(reason.clone(), true);
         }
         until = until.min(next);
@@ -300,7 +303,7 @@ fn keep_up(
 
 /// What to do next about a credential that nobody uses any longer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Farewell {
+pub enum RemovalStep {
     /// Read the cloud's list.
     List,
     /// Delete a credential at the cloud.
@@ -315,24 +318,24 @@ pub enum Farewell {
 /// The one thing to do next about a credential that nobody uses any longer. With `revoke` everything
 /// of it at the cloud goes; without, only what nobody ever used. `unheard` when a creation had no answer, so that there may
 /// be one that is not stored.
-pub fn part(
+pub fn removal(
     wanted: &Wanted,
     stored: &Stored,
     revoke: bool,
     unheard: bool,
     listed: Option<&Listed>,
-) -> Farewell {
+) -> RemovalStep {
     let is_whole = stored.intent.is_none() && stored.candidate.is_none() && stored.previous.is_empty();
     if wanted.kind == CredentialKind::Temp || (!revoke && !unheard && is_whole) {
-        return Farewell::Forget;
+        return RemovalStep::Forget;
     }
-    let Some(listed) = listed else { return Farewell::List };
+    let Some(listed) = listed else { return RemovalStep::List };
     let in_use = |id: &str| stored.current.as_ref().is_some_and(|it| it.token_id.as_deref() == Some(id));
     let known = |id: &str| is_known(stored, id);
     let ours = listed.tokens.iter().filter(|token| is_marked(token, &stored.marker) || known(&token.id));
     match ours.filter(|token| revoke || !in_use(&token.id)).map(|token| token.id.clone()).next() {
-        Some(token_id) => Farewell::Delete { token_id },
-        None => Farewell::Forget,
+        Some(token_id) => RemovalStep::Delete { token_id },
+        None => RemovalStep::Forget,
     }
 }
 

@@ -84,7 +84,7 @@ impl<S: Services> Keeper<S> {
             Task::Delete { token_id, is_listed } => self.delete(&token_id, is_listed, order).await?,
             Task::Record { why, ended } => self.record(why, ended, order).await?,
             Task::Mint => self.mint(order).await?,
-            Task::Try { candidate } => self.ask_registry(candidate).await,
+            Task::CheckLogin { candidate } => self.ask_registry(candidate).await,
             Task::Promote => self.promote(order).await?,
             Task::Discard { reason } => self.discard(&reason, order).await?,
             Task::Revoke { token_id } => {

@@ -9,10 +9,10 @@ use tcr::image_pull_secret::{CredentialKind, OnDelete};
 use tcr::registry_host::RegistryHost;
 
 use super::store::Document;
+use credential_plan::login_check::{LoginCheck, LoginChecks};
 use credential_plan::plan::{
-    self, APPEARS_WITHIN, Farewell, Held, Known, Listed, ListedToken, Mine, Step, Stored, Wanted,
+    self, APPEARS_WITHIN, Held, Known, Listed, ListedToken, Mine, RemovalStep, Step, Stored, Wanted,
 };
-use credential_plan::trial::{Trial, Trials};
 use credential_plan::{CredentialEvent, Key, Order, domains};
 use custom_resource::condition::ConditionReason;
 use registry_client::Verdict;
@@ -32,7 +32,7 @@ pub(crate) struct Keeping {
     pub(crate) key: Key,
     mine: Option<Mine>,
     listed: Option<Listed>,
-    trials: Trials,
+    login_checks: LoginChecks,
     told: Option<Held>,
     /// A creation had no answer: until then its credential may still appear.
     appears_until: Option<Timestamp>,
@@ -56,7 +56,7 @@ pub(crate) enum Task {
     /// Make a credential and store it.
     Mint,
     /// Ask the registry about the credential in use, or about its successor.
-    Try { candidate: bool },
+    CheckLogin { candidate: bool },
     /// Put the successor in the place of the credential in use.
     Promote,
     /// Delete the successor, which the registry does not let in.
@@ -85,7 +85,7 @@ impl Keeping {
             key,
             mine: None,
             listed: None,
-            trials: Trials::default(),
+            login_checks: LoginChecks::default(),
             told: None,
             appears_until: None,
             is_complaining: false,
@@ -108,8 +108,11 @@ impl Keeping {
                 Some(document) => self.removal(now, &document.stored, order, &wanted),
             };
         }
-        let known =
-            Known { mine: self.mine.as_ref(), listed: self.listed.as_ref(), trials: Some(&self.trials) };
+        let known = Known {
+            mine: self.mine.as_ref(),
+            listed: self.listed.as_ref(),
+            login_checks: Some(&self.login_checks),
+        };
         match plan::decide(now, &wanted, document.map(|it| &it.stored), known) {
             Step::Wait { until } => {
                 Task::Wait(until.duration_since(now).unsigned_abs().clamp(WAIT.0, WAIT.1))
@@ -118,7 +121,7 @@ impl Keeping {
             Step::Delete { token_id } => Task::Delete { is_listed: self.lists(&token_id), token_id },
             Step::Record { why, ended } => Task::Record { why, ended },
             Step::Mint => Task::Mint,
-            Step::Try { candidate } => Task::Try { candidate },
+            Step::CheckLogin { candidate } => Task::CheckLogin { candidate },
             Step::Promote => Task::Promote,
             Step::Discard { reason } => Task::Discard { reason },
         }
@@ -134,10 +137,10 @@ impl Keeping {
             return Task::Wait(until.duration_since(now).unsigned_abs());
         }
         let revoke = order.on_delete == OnDelete::Revoke;
-        match plan::part(wanted, stored, revoke, self.appears_until.is_some(), self.listed.as_ref()) {
-            Farewell::List => Task::List,
-            Farewell::Delete { token_id } => Task::Revoke { token_id },
-            Farewell::Forget => Task::Forget,
+        match plan::removal(wanted, stored, revoke, self.appears_until.is_some(), self.listed.as_ref()) {
+            RemovalStep::List => Task::List,
+            RemovalStep::Delete { token_id } => Task::Revoke { token_id },
+            RemovalStep::Forget => Task::Forget,
         }
     }
 
@@ -146,8 +149,8 @@ impl Keeping {
         Wanted {
             kind: self.key.kind,
             rotate_after: order.rotate_after.filter(|_| is_longterm),
-            tried: asks_registries,
-            spread: order.is_rolled_out,
+            checks_logins: asks_registries,
+            is_rolled_out: order.is_rolled_out,
         }
     }
 
@@ -170,7 +173,7 @@ impl Keeping {
     /// A step succeeded. Whether complaints are taken back: only once nothing is under way.
     pub(crate) fn recovered(&mut self, stored: Option<&Stored>) -> bool {
         self.failures = 0;
-        let is_resting = self.trials.rest_until.is_some();
+        let is_resting = self.login_checks.rest_until.is_some();
         let is_under_way = stored.is_some_and(|it| it.intent.is_some() || it.candidate.is_some());
         if !self.is_complaining || is_under_way || is_resting {
             return false;
@@ -244,7 +247,7 @@ impl Keeping {
     pub(crate) fn made(&mut self) {
         self.mine = None;
         self.listed = None;
-        self.trials.candidate = None;
+        self.login_checks.candidate = None;
     }
 
     /// What was made could not be stored. The token to delete at once: where another process leads, its credential counts,
@@ -283,17 +286,18 @@ impl Keeping {
             }
             _ => None,
         };
-        let trial = if candidate { &mut self.trials.candidate } else { &mut self.trials.current };
-        *trial = Some(Trial::after(trial.as_ref(), now, verdict));
+        let login_check =
+            if candidate { &mut self.login_checks.candidate } else { &mut self.login_checks.current };
+        *login_check = Some(LoginCheck::after(login_check.as_ref(), now, verdict));
         event
     }
 
     /// The successor has taken the place of the credential in use. What is to be told after the credential itself.
     pub(crate) fn promoted(&mut self) -> Option<CredentialEvent> {
-        self.trials.promote();
+        self.login_checks.promote();
         self.listed = None;
-        match self.trials.current {
-            Some(Trial { verdict: Verdict::Accepted { can_push }, .. }) => {
+        match self.login_checks.current {
+            Some(LoginCheck { verdict: Verdict::Accepted { can_push }, .. }) => {
                 Some(CredentialEvent::LetIn { can_push })
             }
             _ => None,
@@ -302,9 +306,9 @@ impl Keeping {
 
     /// The successor was deleted. What is to be told.
     pub(crate) fn discarded(&mut self, reason: &str, now: Timestamp) -> CredentialEvent {
-        self.trials.discard(now);
+        self.login_checks.discard(now);
         self.listed = None;
-        let has_ended = self.trials.current.as_ref().is_some_and(Trial::has_ended);
+        let has_ended = self.login_checks.current.as_ref().is_some_and(LoginCheck::has_ended);
         let word =
             if has_ended { ConditionReason::CredentialRefused } else { ConditionReason::SuccessorRefused };
         self.complain(word, format!("another credential was made and removed again: {reason}"))

@@ -12,7 +12,7 @@
 //! not stored. A process killed at any point leaves one live credential after the next run.
 //!
 //! A credential that shall replace another one is stored beside it first, and takes its place when the
-//! registry lets it in ([`credential_plan::trial`]). The old one stays valid until the last copy of it is replaced.
+//! registry lets it in ([`credential_plan::login_check`]). The old one stays valid until the last copy of it is replaced.
 //!
 //! Imports `credential-plan`, which decides, `tencent-cloud`, `registry-client` and `kubernetes`. Absent: which objects want
 //! a credential, and where its copies are.

@@ -70,9 +70,9 @@ pub struct Report {
     /// Each ImagePullSecret, by name.
     pub image_pull_secrets: Vec<Line>,
     /// What is wrong, and what to do.
-    pub problems: Vec<Said>,
+    pub problems: Vec<Finding>,
     /// What works, and should be known.
-    pub notes: Vec<Said>,
+    pub notes: Vec<Finding>,
     /// What could not be read.
     pub not_known: Vec<String>,
 }
@@ -120,14 +120,14 @@ pub struct Count {
 /// A sentence about something.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Said {
+pub struct Finding {
     /// What it is about.
     pub about: String,
     /// The sentence.
     pub message: String,
 }
 
-impl Said {
+impl Finding {
     fn new(about: &str, message: impl Into<String>) -> Self {
         Self { about: about.to_owned(), message: message.into() }
     }
@@ -148,20 +148,21 @@ pub fn report(facts: &Facts, now: Timestamp) -> Report {
     problems.extend(home.and_then(|it| without_home(*it)));
     if controller.known() == Some(&Controller::Away) && is_home_there {
         let message = format!("none leads: nothing is renewed or distributed; see why: {pods}");
-        problems.push(Said::new("controller", message));
+        problems.push(Finding::new("controller", message));
     }
     let workloads =
         [("controller", replicas), ("webhook", webhook_replicas), ("hosts-updater", agents_known)];
     if let Some(Controller::Leads { write_limits: Some(limits), .. }) = controller.known()
         && let Some(message) = unlimited(limits)
     {
-        notes.push(Said::new("controller", message));
+        notes.push(Finding::new("controller", message));
     }
     for (about, replicas) in workloads {
         if let Some(Replicas { desired, ready }) =
             replicas.filter(|it| it.ready < it.desired && is_home_there)
         {
-            problems.push(Said::new(about, format!("{ready} of {desired} Pods are ready; see why: {pods}")));
+            problems
+                .push(Finding::new(about, format!("{ready} of {desired} Pods are ready; see why: {pods}")));
         }
     }
     let mut objects: Vec<&ImagePullSecret> = asked.known().into_iter().flatten().collect();
@@ -214,7 +215,7 @@ fn unlimited(limits: &WriteLimits) -> Option<String> {
 }
 
 /// What to do where what runs of the add-on goes or is gone, while what it wrote elsewhere stays.
-fn without_home(home: Home) -> Option<Said> {
+fn without_home(home: Home) -> Option<Finding> {
     let stays = "the ImagePullSecrets, and the webhook, references and Secrets that they led to, stay";
     let message = match home {
         Home::There => return None,
@@ -227,7 +228,7 @@ fn without_home(home: Home) -> Option<Said> {
              kubectl tcr cleanup"
         ),
     };
-    Some(Said::new(SYSTEM_NAMESPACE, message))
+    Some(Finding::new(SYSTEM_NAMESPACE, message))
 }
 
 fn condition(status: &ImagePullSecretStatus, kind: ConditionType) -> Option<&Condition> {
@@ -235,7 +236,7 @@ fn condition(status: &ImagePullSecretStatus, kind: ConditionType) -> Option<&Con
 }
 
 /// What is wrong with one.
-fn judge(object: &ImagePullSecret, now: Timestamp, problems: &mut Vec<Said>, notes: &mut Vec<Said>) {
+fn judge(object: &ImagePullSecret, now: Timestamp, problems: &mut Vec<Finding>, notes: &mut Vec<Finding>) {
     let name = object.metadata.name.as_deref().unwrap_or_default();
     let empty = ImagePullSecretStatus::default();
     let status = object.status.as_ref().unwrap_or(&empty);
@@ -243,27 +244,27 @@ fn judge(object: &ImagePullSecret, now: Timestamp, problems: &mut Vec<Said>, not
     match condition(status, ConditionType::Ready) {
         Some(ready) if is_current && ready.status == "True" => {}
         Some(ready) if is_current => {
-            problems.push(Said::new(name, format!("{}: {}", ready.reason, ready.message)));
+            problems.push(Finding::new(name, format!("{}: {}", ready.reason, ready.message)));
         }
-        Some(_) => problems.push(Said::new(name, "the controller has not looked at its last change yet")),
-        None => problems.push(Said::new(name, "the controller has not looked at it yet")),
+        Some(_) => problems.push(Finding::new(name, "the controller has not looked at its last change yet")),
+        None => problems.push(Finding::new(name, "the controller has not looked at it yet")),
     }
     if let Some(ended) = status.expires_at.as_ref().filter(|it| it.0 <= now) {
-        problems.push(Said::new(name, format!("its credential ended at {}", ended.0)));
+        problems.push(Finding::new(name, format!("its credential ended at {}", ended.0)));
     }
     for WriteFailure { kind, namespaced_name, message } in &status.failures {
-        notes.push(Said::new(name, format!("cannot write {kind} {namespaced_name}: {message}")));
+        notes.push(Finding::new(name, format!("cannot write {kind} {namespaced_name}: {message}")));
     }
     for kind in [ConditionType::Conflicts, ConditionType::CanPush] {
         if let Some(said) = condition(status, kind).filter(|it| it.status == "True") {
-            notes.push(Said::new(name, format!("{}: {}", said.reason, said.message)));
+            notes.push(Finding::new(name, format!("{}: {}", said.reason, said.message)));
         }
     }
     // Nobody knows whether it works; or it does, and what stands in the way of the next is the reason.
     if let Some(said) = condition(status, ConditionType::CredentialValid)
         .filter(|it| it.status != "False" && it.reason != ConditionReason::Valid.as_str())
     {
-        notes.push(Said::new(name, format!("{}: {}", said.reason, said.message)));
+        notes.push(Finding::new(name, format!("{}: {}", said.reason, said.message)));
     }
 }
 

@@ -77,7 +77,7 @@ fn a_credential_is_recorded_made_listed_and_tried() {
     let stored = in_use("t1");
     check(&mut keeping, 0, Some(&stored), &order(), expect!["List"]);
     keeping.listed(at(0), tokens(&["t1"]), Some(&stored));
-    check(&mut keeping, 0, Some(&stored), &order(), expect!["Try { candidate: false }"]);
+    check(&mut keeping, 0, Some(&stored), &order(), expect!["CheckLogin { candidate: false }"]);
     assert!(keeping.checked(false, Verdict::Accepted { can_push: true }, at(0)).is_some());
     check(&mut keeping, 0, Some(&stored), &order(), expect!["Wait(600s)"]);
 }
@@ -187,7 +187,7 @@ fn failures_in_a_row_wait_ever_longer_and_an_overtaken_write_is_no_trouble() {
 fn a_successor_that_nobody_can_try_is_told_and_takes_its_place_when_it_is_let_in() {
     let mut keeping = Keeping::new(key());
     let stored = Stored { candidate: Some(held("t2")), ..in_use("t1") };
-    check(&mut keeping, 0, Some(&stored), &order(), expect!["Try { candidate: true }"]);
+    check(&mut keeping, 0, Some(&stored), &order(), expect!["CheckLogin { candidate: true }"]);
     let told = keeping.checked(true, unknown(), at(0));
     assert!(matches!(told, Some(CredentialEvent::Failing { reason: ConditionReason::SuccessorUntried, .. })));
     assert!(keeping.checked(true, Verdict::Accepted { can_push: false }, at(30)).is_none());

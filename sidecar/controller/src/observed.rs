@@ -7,7 +7,7 @@ use tcr::names::{
     SECRET_TYPE, image_pull_secret_label,
 };
 
-use super::lean::{AccountObject, NamespaceObject, SecretObject};
+use super::partial_objects::{AccountObject, NamespaceObject, SecretObject};
 use distribution::desired::Digest;
 use distribution::mark::{ContentTag, InstallationKey};
 use distribution::{

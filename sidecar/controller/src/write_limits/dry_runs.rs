@@ -19,11 +19,11 @@ use super::DEADLINE;
 const TRIAL: &str = "tcr-assistant-write-limits-trial";
 
 /// Tries what is forbidden.
-pub(super) struct Trials {
+pub(super) struct DryRuns {
     client: Client,
 }
 
-impl Trials {
+impl DryRuns {
     pub(super) fn new(client: Client) -> Self {
         Self { client }
     }
