@@ -20,7 +20,7 @@ use crate::probe;
 use crate::report::Report;
 use crate::resolver::{self, View};
 
-/// How often a pass reads and computes again when somebody writes in between.
+/// How often a pass reads and computes again when another program writes in between.
 const ATTEMPTS: usize = 5;
 
 /// What a pass works on, and what it remembers from the one before.
@@ -73,9 +73,9 @@ impl fmt::Debug for Probing {
 /// What the next pass depends on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// Somebody was in the way for a moment: try again soon.
+    /// Another program was in the way for a moment: try again soon.
     pub retry_soon: bool,
-    /// Somebody else had changed the block.
+    /// Another program had changed the block.
     pub foreign_change: bool,
     /// When a link has to be looked at.
     pub next_probe: Option<Instant>,
@@ -221,7 +221,7 @@ impl Agent {
     }
 
     /// What is to be changed in a file that is as it was left: it need not be read for that. Should it be another one in
-    /// spite of that, what is written is right all the same, because whoever changes it reads it.
+    /// spite of that, what is written is right all the same, because it is read again for the change.
     fn known_change(&mut self) -> Option<Change> {
         let version = self.known.take().filter(|version| self.file.is_at(version))?;
         let (list, carried) = (self.last_good.clone()?, self.carried.as_ref()?);
@@ -229,8 +229,7 @@ impl Agent {
         (wanted != *carried).then_some(Change { version, list, wanted, is_foreign: false })
     }
 
-    /// Looks at the file; gives what is to be changed. The file's bytes are not kept: whoever changes it reads them
-    /// himself.
+    /// Reads the file; gives what is to be changed. The file's bytes are not kept: the change reads them again.
     fn look(&mut self) -> Result<Option<Change>, CarryError> {
         let snapshot = self.file.read()?;
         let found = Found::new(&snapshot.bytes);
@@ -291,7 +290,7 @@ impl Agent {
         self.carried = Some(wanted);
     }
 
-    /// Whoever resolves opens the path anew, and so does this.
+    /// A program that resolves a name opens the path anew, and so does this.
     fn verify(&mut self, entries: &[&HostsEntry]) -> Result<(), CarryError> {
         let snapshot = self.file.read()?;
         let View { missing, conflicts } = resolver::view(&snapshot.bytes, entries);
@@ -323,7 +322,7 @@ struct Change {
     list: Rc<HostsList>,
     /// The lines that are to be ours.
     wanted: Vec<HostsEntry>,
-    /// Somebody else had changed our lines.
+    /// Another program had changed our lines.
     is_foreign: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What the node lets the list say. The bounds are arguments of the program, so that whoever may
+//! What the node lets the list say. The bounds are arguments of the program, so that a user who may
 //! edit the ConfigMap cannot point other names elsewhere, or these names to somewhere else.
 
 use std::fmt;

@@ -95,10 +95,10 @@ pub enum HostsFileError {
         .0.display()
     )]
     Orphan(PathBuf),
-    /// Somebody wrote between reading and replacing: read again and retry.
+    /// Another program wrote between reading and replacing: read again and retry.
     #[error("cannot replace {}: it was changed in the meantime", .0.display())]
     Changed(PathBuf),
-    /// Somebody has emptied the file just now, and will probably write it: retry.
+    /// Another program emptied the file just now, and will probably write it: retry.
     #[error("cannot use {}: it was emptied just now, and somebody may be writing it", .0.display())]
     Emptied(PathBuf),
     /// Another process holds the lock on the directory: retry.
@@ -151,7 +151,7 @@ impl HostsFile {
         places
     }
 
-    /// The content as somebody who opens the path now would read it.
+    /// The content as a program that opens the path now reads it.
     pub fn read(&self) -> Result<Snapshot, HostsFileError> {
         let file = self.directory.read()?;
         let stat = rustix::fs::fstat(&file).map_err(|source| HostsFileError::Step {
@@ -171,7 +171,7 @@ impl HostsFile {
     }
 
     /// Makes the file's block that of `entries` (none: no block), if the file is still `version`. Writes in any case:
-    /// whoever finds nothing to change has no reason to call.
+    /// a caller that finds nothing to change has no reason to call.
     pub fn replace(&self, version: &Version, entries: &[&HostsEntry]) -> Result<Mode, HostsFileError> {
         self.directory.replace(version, entries)
     }
@@ -248,7 +248,7 @@ fn is_fresh(stat: &Stat) -> bool {
 fn make_distinct(file: &OwnedFd, old: &Stat, size: u64) -> Result<(), Errno> {
     let now = rustix::fs::fstat(file)?;
     let later = (now.st_mtime, now.st_mtime_nsec) > (old.st_mtime, old.st_mtime_nsec);
-    // A time far ahead is somebody's broken clock, which any other time differs from.
+    // A time far ahead comes from a broken clock, and any other time differs from it.
     let is_far = old.st_mtime.saturating_sub(now.st_mtime) > 60;
     if later || is_far || u64::try_from(old.st_size) != Ok(size) {
         return Ok(());

@@ -376,7 +376,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// A key, decoded. A key that no text equals (half a surrogate pair) stays as it is written:
-    /// its backslash keeps it different from every name that somebody asks for.
+    /// its backslash keeps it different from every name that is asked for.
     #[inline]
     fn key(&mut self) -> Result<Cow<'a, [u8]>, Malformed> {
         if self.peek() != Some(b'"') {

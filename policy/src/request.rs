@@ -10,7 +10,7 @@ use crate::pod_spec::Pod;
 #[cfg(test)]
 mod tests;
 
-/// What somebody wants to do with an object.
+/// What is to be done with an object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Operation {
     Create,
@@ -85,7 +85,7 @@ impl<'a> Request<'a> {
             }
             Ok(())
         })?;
-        // Whoever writes the object before the kind gets it read in a second pass.
+        // An object that is written before its kind is read in a second pass.
         if request.kind != Kind::Pod {
             request.pod = None;
         } else if let (None, Some(span)) = (&request.pod, request.object) {

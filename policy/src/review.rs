@@ -142,7 +142,7 @@ impl<'a> Review<'a> {
         listing.as_deref().map_err(String::as_str)
     }
 
-    /// Warns of images that look like TCR but belong to no registry that anybody named. `hosts` are
+    /// Warns of images that look like TCR but belong to no registry that was named. `hosts` are
     /// those of the images.
     pub(crate) fn warn_of_unknown_hosts(
         &self,

@@ -132,7 +132,7 @@ fn write_all<T>(items: &[T], brackets: [u8; 2], out: &mut Vec<u8>, write: impl F
     out.push(brackets[1]);
 }
 
-/// A text of somebody else's, short enough to leave room for the sentence around it: the API
+/// A text of the request, short enough to leave room for the sentence around it: the API
 /// server cuts warnings at 256 characters.
 pub(crate) fn short(text: &str) -> String {
     const HEAD: usize = 56;

@@ -52,7 +52,7 @@ impl Selection {
         self.service_accounts.selects(name)
     }
 
-    /// Whether a namespace's labels decide, so that somebody has to read them.
+    /// Whether a namespace's labels decide, so that they have to be read.
     pub fn needs_namespace_labels(&self) -> bool {
         self.namespace_selector.as_ref().is_some_and(|selector| !selector.is_empty())
     }

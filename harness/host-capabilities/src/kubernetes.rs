@@ -122,7 +122,7 @@ impl Cluster {
             return Ok(listing.clone());
         }
         if listings.len() >= MOST_LISTINGS || self.room.is_short() {
-            // Whoever asks for ever new lists does not keep others from theirs.
+            // A guest that asks for ever new lists does not keep others from theirs.
             listings.retain(|_, listing| !listing.is_idle());
         }
         if listings.len() >= MOST_LISTINGS {

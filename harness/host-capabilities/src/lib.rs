@@ -2,7 +2,7 @@
 //!
 //! Every call goes through [`answer`]: logging is always there, the rest only where the policy was
 //! granted it, and of Kubernetes objects only the kinds and the fields it was granted. What a guest
-//! sends becomes a checked [`Question`] first; whoever answers sees nothing else of it. The texts of
+//! sends becomes a checked [`Question`] first; what answers it sees nothing else of it. The texts of
 //! refusals are Kubewarden's.
 
 use std::time::Instant;

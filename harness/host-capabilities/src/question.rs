@@ -1,4 +1,4 @@
-//! What a guest asks, read and checked before anybody uses it.
+//! What a guest asks, read and checked before it is used.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -135,7 +135,7 @@ pub struct List {
     pub field_masks: FieldMasks,
 }
 
-/// Whether somebody may do something.
+/// Whether a user may do something.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct CanI {
     /// Who and what.

@@ -209,7 +209,7 @@ impl Room {
         peers.sort_unstable();
         peers.dedup();
         let own = self.of(peer);
-        // Whoever has nothing gets one.
+        // A client that has none gets one.
         own == 0 || own.saturating_add(cost) <= self.most / peers.len()
     }
 

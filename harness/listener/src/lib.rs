@@ -1,4 +1,4 @@
-//! HTTP to whoever connects. A port of a cluster answers callers that nobody knows, so everything that one
+//! HTTP to unknown clients. A port of a cluster can be called from anywhere in it, so everything that one
 //! of them can hold is bounded before it is held:
 //!
 //! - connections ([`Limits::connections`]): where there are too many, one that does nothing leaves for the

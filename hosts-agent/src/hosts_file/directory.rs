@@ -152,7 +152,7 @@ impl Held<'_> {
     /// directory. False, and nothing done, where the old one cannot be renamed over.
     fn rename(&self) -> Result<bool, HostsFileError> {
         let (directory, name) = (&self.directory, self.location.name());
-        // Again, because syncing takes long enough for somebody else's write.
+        // Again, because syncing takes long enough for another program's write.
         match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(now) if self.is_still(&now) => {}
             Ok(_) | Err(Errno::NOENT) => return Err(self.direct.changed()),

@@ -1,4 +1,4 @@
-//! Reads a cluster with the rights of whoever asks, and says which of them are missing.
+//! Reads a cluster with the user's own rights, and says which of them are missing.
 
 use std::fmt;
 use std::time::Duration;
@@ -65,7 +65,7 @@ pub enum Controller {
 /// Reads a cluster.
 #[derive(Clone)]
 pub struct Reader {
-    /// As whoever asks.
+    /// With the user's own rights.
     pub client: Client,
     /// Longest time for one call.
     pub deadline: Duration,

@@ -93,7 +93,7 @@ impl Agent {
 
 /// A client for the nodes' agents.
 pub fn http() -> reqwest::Result<reqwest::Client> {
-    // Whoever could answer for a node through a proxy could say anything.
+    // A proxy could answer for a node with anything.
     let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE);
     http.redirect(reqwest::redirect::Policy::none()).build()
 }

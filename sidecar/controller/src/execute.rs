@@ -31,7 +31,7 @@ const TURN: Duration = Duration::from_secs(60);
 pub struct Hand {
     client: Client,
     key: InstallationKey,
-    /// Whoever reads a Secret holds it: anybody may have made it as large as a Secret may be.
+    /// A Secret that is read is held in memory, and any user may have made it as large as a Secret may be.
     reading: Mutex<()>,
 }
 

@@ -53,7 +53,7 @@ pub struct Held {
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Make one at once: there is none that anybody could use.
+    /// Make one at once: there is none that can be used.
     Make,
     /// Make one and let it wait.
     Stage,

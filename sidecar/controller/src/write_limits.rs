@@ -1,7 +1,7 @@
 //! Whether policies hold the controller's writes to what it writes: tried with writes that they refuse, as dry runs.
 //!
 //! RBAC knows neither prefixes of names nor fields, so the chart brings ValidatingAdmissionPolicies, one for each kind
-//! that is written. Without them the controller works as well, and whoever takes it over may write more: so it is said
+//! that is written. Without them the controller works as well, and an attacker who takes it over may write more: so it is told
 //! of each kind whether its policy is in force.
 
 use std::collections::BTreeMap;

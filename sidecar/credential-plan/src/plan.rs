@@ -29,7 +29,7 @@ pub const APPEARS_WITHIN: SignedDuration = SignedDuration::from_mins(2);
 pub struct Stored {
     /// What the descriptions of our credentials at the cloud contain, for ever the same for this Secret.
     pub marker: String,
-    /// Somebody is about to make a credential; the text is theirs alone.
+    /// A process is about to make a credential; the text is known to that process alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub intent: Option<String>,
     /// One that was made to replace the one in use, and that no registry has let in yet.

@@ -7,7 +7,7 @@
 //!
 //! # Guarantees
 //! CreateInstanceToken is not idempotent, so an intent is written before it, under the Secret's
-//! resource version: whoever finds an intent that is not its own takes it over by another write, so
+//! resource version: a process that finds another's intent takes it over by a write of its own, so
 //! that the first one's result can no longer be stored, and deletes what carries the marker and is
 //! not stored. A process killed at any point leaves one live credential after the next run.
 //!

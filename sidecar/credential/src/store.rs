@@ -79,7 +79,7 @@ impl Store {
     }
 
     /// Writes the document where `before` was read, or where there was none. [`ApiError::Overtaken`]
-    /// when somebody else wrote meanwhile.
+    /// when it was written to meanwhile.
     pub async fn write(&self, document: Document, before: Option<&Read>) -> Result<Read, ApiError> {
         let name = document.key.secret_name();
         let json = SensitiveBytes::json(&document)

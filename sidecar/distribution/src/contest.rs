@@ -1,6 +1,6 @@
-//! Objects that somebody else keeps changing back. Pure: time is an argument.
+//! Objects that another client keeps changing back. Pure: time is an argument.
 //!
-//! The first few changes are mended at once. After that somebody else evidently means it, such as a
+//! The first few changes are mended at once. After that the other client evidently means it, such as a
 //! deployment tool that applies a ServiceAccount with its whole list: each further repair that does not
 //! last waits twice as long, so that two programs never chase each other, and a person is told.
 //! One that lasts a while is worth to be repeated at once, however often.
@@ -74,7 +74,7 @@ impl TargetKind {
 }
 
 impl Contest {
-    /// Whether somebody else means it.
+    /// Whether another client keeps changing it back.
     pub fn is_contested(&self) -> bool {
         self.undone > AT_ONCE
     }
@@ -85,7 +85,7 @@ impl Contest {
 }
 
 impl Contests {
-    /// Somebody changed it back. True when this makes it a contest that a person has to hear of.
+    /// It was changed back. True when this makes it a contest that a person is told of.
     pub fn undone(&mut self, target: Target, image_pull_secret: &str, now: Instant) -> bool {
         if self.by_target.len() >= MOST && !self.by_target.contains_key(&target) {
             self.expire(now);
@@ -135,7 +135,7 @@ impl Contests {
         here.map(|(_, contest)| contest.until).filter(|until| *until > now).min()
     }
 
-    /// Those that somebody else means.
+    /// Those that another client keeps changing back.
     pub fn contested(&self) -> impl Iterator<Item = (&Target, &Contest)> {
         self.by_target.iter().filter(|(_, contest)| contest.is_contested())
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::observed::{Account, Placed, SeenSecret};
 use crate::{Change, Content, TargetKind, Uid};
 
-/// What is kept of a refusal, in bytes: anybody's webhook may have written it.
+/// What is kept of a refusal, in bytes: any webhook of the cluster may have written it.
 pub const LONGEST_MESSAGE: usize = 500;
 
 /// What there is after a write or a look, from the API server's answer.

@@ -76,7 +76,7 @@ pub enum SeenSecret {
         /// read.
         unread: bool,
     },
-    /// Somebody else's, found when we tried to write ours.
+    /// Not ours; found when we tried to write ours.
     Foreign {
         /// Its uid.
         uid: Uid,
@@ -209,7 +209,7 @@ impl Observed {
     }
 
     /// Namespaces in which something of the Secret `name` is left: the Secret, or a reference that is not the
-    /// business of somebody else's Secret. Those that are being deleted take it with them.
+    /// business of a Secret that is not ours. Those that are being deleted take it with them.
     pub fn holding(&self, name: &str) -> BTreeSet<&str> {
         let holds = |namespace: &Namespace| {
             namespace.is_live()

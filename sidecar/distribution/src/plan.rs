@@ -31,7 +31,7 @@ pub enum Change {
         uid: Uid,
         /// The bytes.
         content: Content,
-        /// It is somebody else's, so that nothing may refer to it before.
+        /// It is not ours, so that nothing may refer to it before.
         is_foreign: bool,
     },
     /// Delete and create: it is immutable or of another type, which no update mends.

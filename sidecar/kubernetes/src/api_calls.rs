@@ -36,7 +36,7 @@ impl ApiCalls {
     }
 }
 
-/// A client whose calls are counted, and whose answers are reduced where anybody may have made what is in them.
+/// A client whose calls are counted, and whose answers are reduced where any user may have made the objects in them.
 ///
 /// # Errors
 /// The configuration cannot be used, such as for a certificate that is none.

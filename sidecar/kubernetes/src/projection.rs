@@ -266,7 +266,7 @@ impl Projection {
     }
 
     fn end_frame(&mut self) {
-        // Without one there is nothing to end: no JSON, and whoever parses it says so.
+        // Without one there is nothing to end: it is no JSON, and its parser says so.
         if let Some(frame) = self.frames.pop() {
             self.put(if frame.is_array { b"]" } else { b"}" });
         } else {

@@ -121,7 +121,7 @@ pub fn judge(known: &Known<'_>) -> (bool, ConditionReason, String) {
 }
 
 /// The whole list: the administrator's own entries first, which win, then those of the links. While it is not known
-/// which domains somebody wants, the entries of links that were there before stay, except those of which it is known
+/// which domains are requested, the entries of links that were there before stay, except those of which it is known
 /// whose they are.
 pub fn entries(
     own: &[HostsEntry],

@@ -64,7 +64,7 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// Whether somebody may rewrite it at any time.
+    /// Whether it may be rewritten at any time.
     fn is_a_file(&self) -> bool {
         matches!(self, Self::Directory(_) | Self::Profile(_))
     }

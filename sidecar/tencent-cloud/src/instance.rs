@@ -23,14 +23,14 @@ pub struct Instance {
     pub region: String,
 }
 
-/// What an instance's status means to somebody who wants to use it.
+/// Whether an instance can be used, as its status says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readiness {
     /// It answers.
     Ready,
-    /// It will, without anybody doing something.
+    /// Not yet; it will become ready by itself.
     Later,
-    /// Somebody has to act.
+    /// Not before an administrator acts.
     Never,
 }
 

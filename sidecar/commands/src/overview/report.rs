@@ -99,7 +99,7 @@ pub struct Line {
     pub namespaces: Count,
     /// ServiceAccounts that refer to it, and that shall.
     pub service_accounts: Count,
-    /// Something of somebody else's is in the way.
+    /// An object that is not ours is in the way.
     pub conflicts: bool,
     /// The reason of the condition PrivateLink; none where the private network is not resolved.
     pub private_link: Option<String>,

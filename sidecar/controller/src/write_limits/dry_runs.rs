@@ -102,7 +102,7 @@ where
     within(DEADLINE, api.patch_metadata(name, &dry, &patch)).await.map(drop)
 }
 
-/// The name of some object. By metadata: what somebody else has in it may be large.
+/// The name of some object. By metadata: the contents of an object of others may be large.
 async fn first<K>(api: &Api<K>) -> Result<String, ApiError>
 where
     K: Clone + DeserializeOwned + std::fmt::Debug,

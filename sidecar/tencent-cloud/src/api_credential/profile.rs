@@ -27,7 +27,7 @@ const LARGEST: u64 = 64 * 1024;
 pub struct Candidate {
     /// Where it is.
     pub path: PathBuf,
-    /// Whether somebody named it, so that its absence is an error.
+    /// Whether it was named explicitly, so that its absence is an error.
     pub named: bool,
 }
 
