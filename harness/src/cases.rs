@@ -35,12 +35,12 @@ pub mod update;
 
 pub use judgement::Difference;
 
-/// One case.
+/// A request, and what shall come of it.
 #[derive(Debug, Clone)]
 pub struct Case {
     /// What it shows, in words; unique in its file.
     pub name: String,
-    /// The policy's settings.
+    /// The settings that the policy is given.
     pub settings: Settings,
     /// The objects that the policy may read; `None` is a cluster that cannot be asked.
     pub cluster: Option<Vec<Value>>,
@@ -61,9 +61,9 @@ pub enum CasesError {
     /// Something is wrong with one case.
     #[error("case {number} ({name:?}): {field}: {reason}")]
     Case {
-        /// Counted from 1.
+        /// The case's number, counted from 1.
         number: usize,
-        /// Its name.
+        /// The name of the case.
         name: String,
         /// The field that is wrong.
         field: &'static str,

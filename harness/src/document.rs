@@ -15,12 +15,12 @@ pub enum DocumentError {
     /// It begins as JSON does, and goes wrong.
     #[error("not JSON: {0}")]
     NotJson(String),
-    /// Not YAML.
+    /// The text is not YAML.
     #[error("not YAML: {0}")]
     NotYaml(String),
 }
 
-/// One document.
+/// A YAML document, and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
     json: String,

@@ -91,10 +91,10 @@ fn wapc() -> String {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PolicyType {
-    /// Kubernetes admission requests.
+    /// AdmissionRequests of a Kubernetes cluster.
     #[default]
     Kubernetes,
-    /// Any JSON.
+    /// Any JSON value, not a cluster's.
     Raw,
 }
 
@@ -128,7 +128,7 @@ pub enum Operation {
     Delete,
     /// A connection through the API server, such as `kubectl exec`.
     Connect,
-    /// All of them.
+    /// All operations that there are.
     #[serde(rename = "*")]
     All,
 }
@@ -136,7 +136,7 @@ pub enum Operation {
 /// Why a module's or a file's metadata cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MetadataError {
-    /// The module itself.
+    /// The sections of the module cannot be read.
     #[error(transparent)]
     Module(#[from] SectionError),
     /// The section or file has another form.

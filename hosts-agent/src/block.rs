@@ -89,7 +89,7 @@ impl<'a> Found<'a> {
         Self { file, owned, head: first - usize::from(is_ours) }
     }
 
-    /// See [`state`].
+    /// What [`state`] says of the file.
     pub fn state(&self) -> State {
         match self.owned.as_slice() {
             [] => State::Absent,
@@ -98,7 +98,7 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// See [`merge`].
+    /// What [`merge`] makes of the file.
     pub fn merge(&self, entries: &[&HostsEntry]) -> Merged<'a> {
         let Self { file: old, owned, head } = self;
         let head = &old[..*head];
@@ -122,7 +122,7 @@ impl<'a> Found<'a> {
 }
 
 impl Merged<'_> {
-    /// The new content.
+    /// The new content, as pieces that follow one another.
     pub fn pieces(&self) -> Vec<&[u8]> {
         let pieces = std::iter::once(self.head).chain(self.behind_head());
         pieces.filter(|piece| !piece.is_empty()).collect()

@@ -25,7 +25,7 @@ pub struct Bounds {
 pub struct Refusal {
     /// The entry's number, from 1.
     pub number: usize,
-    /// The entry.
+    /// The entry that is left out.
     pub entry: HostsEntry,
     /// What it may not have.
     pub reason: Reason,

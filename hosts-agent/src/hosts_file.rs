@@ -75,11 +75,11 @@ pub enum HostsFileError {
     /// A step of the operation failed.
     #[error("cannot {operation} {}: {source}", path.display())]
     Step {
-        /// What was tried.
+        /// The operation that failed.
         operation: &'static str,
         /// On which file or directory.
         path: PathBuf,
-        /// Why it failed.
+        /// Why the operation failed.
         source: io::Error,
     },
     /// The path leads to no file.

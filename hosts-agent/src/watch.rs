@@ -26,7 +26,7 @@ const QUIET: Duration = Duration::from_millis(50);
 /// And at the latest after this, so that a busy directory cannot keep the agent waiting.
 const LONGEST: Duration = Duration::from_millis(500);
 
-/// Why waiting ended.
+/// Why a wait has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wake {
     /// The program is to end.
@@ -37,7 +37,7 @@ pub enum Wake {
     List,
     /// A program, perhaps this one, has written the hosts file.
     HostsFile,
-    /// It is time.
+    /// The time of the next look has come.
     Due,
 }
 

@@ -68,9 +68,7 @@ impl Slot {
 /// Offsets are into the scanned text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Edit {
-    /// What goes.
     pub(crate) removed: Span,
-    /// What comes.
     pub(crate) inserted: Vec<u8>,
 }
 

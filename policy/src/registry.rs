@@ -40,7 +40,7 @@ pub(crate) struct Wanted<'w> {
     pub(crate) names: &'w [&'w str],
     /// Id of a TCR instance that the request is about.
     pub(crate) instance: Option<&'w str>,
-    /// All of them.
+    /// Every registry, whatever its hosts and name.
     pub(crate) all: bool,
 }
 

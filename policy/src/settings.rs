@@ -22,9 +22,7 @@ pub use prepared::Prepared;
 /// How strictly a rule is applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Level {
-    /// Not at all.
     Off,
-    /// By a warning.
     Warn,
     /// By refusing the request.
     Reject,
@@ -57,7 +55,7 @@ pub(crate) struct Settings<'a> {
 pub(crate) enum Source<'a> {
     /// In the request's payload, from this offset on; `None` stands for `{}`.
     Payload(&'a [u8], Option<usize>),
-    /// Read before.
+    /// The settings that were read before any request.
     Prepared(&'a Prepared),
 }
 

@@ -21,7 +21,6 @@ pub(crate) enum Verdict {
         /// What changes in it.
         edit: Edit,
     },
-    /// Refused.
     Reject {
         /// HTTP status: 422 for an object that cannot work, 403 for a change that is not allowed,
         /// 503 when the cluster could not be asked.
@@ -47,7 +46,6 @@ impl Answer {
         Self { verdict: Verdict::Accept, warnings: Vec::new(), annotations: Vec::new() }
     }
 
-    /// Refuses the request.
     pub(crate) fn reject(code: u16, message: String) -> Self {
         let mut answer = Self::accept();
         answer.refuse(code, message);

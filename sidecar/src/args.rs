@@ -27,7 +27,7 @@ pub struct Args {
     /// What to log to stderr: error, warn, info, debug, trace, or one of them per module; warn by default, info for `run`
     #[arg(long, global = true, env = "RUST_LOG", value_name = "FILTER", value_parser = log_filter)]
     pub log: Option<String>,
-    /// What to do.
+    /// The command that is run.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -50,7 +50,7 @@ Examples:
 
 Exit codes: 0 done, 1 bad input, settings, a failed call or a failed check, 2 wrong usage.";
 
-/// The subcommands.
+/// The commands of the program.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// What people ask and do.

@@ -55,7 +55,7 @@ pub enum HostsEntryError {
 /// What is wrong with a domain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DomainProblem {
-    /// Nothing is there.
+    /// The domain is an empty text.
     #[error("is empty")]
     Empty,
     /// A wildcard: hosts files have none.
@@ -115,7 +115,7 @@ impl HostsEntry {
         &self.domain
     }
 
-    /// The address.
+    /// The address that the name resolves to.
     pub fn ip(&self) -> IpAddr {
         self.ip
     }

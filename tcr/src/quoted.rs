@@ -14,7 +14,7 @@ pub(crate) fn quoted(value: &str) -> Quoted<'_> {
     Quoted(value)
 }
 
-/// See [`quoted`].
+/// A text that [`quoted`] shows.
 pub(crate) struct Quoted<'a>(&'a str);
 
 impl fmt::Display for Quoted<'_> {

@@ -31,7 +31,7 @@ pub struct RegistryHostError {
 /// What is wrong with a registry host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RegistryHostProblem {
-    /// Nothing is there.
+    /// The host is an empty text.
     #[error("it is empty")]
     Empty,
     /// `https://` or the like stands before the host.

@@ -42,21 +42,21 @@ pub(crate) fn knows(namespace: &str, operation: &str) -> bool {
 pub struct ContextAwareResource {
     /// Such as `v1` or `apps/v1`.
     pub api_version: String,
-    /// Such as `Secret`.
+    /// The kind in upper camel case, such as `Secret`.
     pub kind: String,
 }
 
 /// What a policy may ask for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grants {
-    /// The operations.
+    /// The operations that it may call.
     pub operations: Vec<GrantPattern>,
     /// The kinds of Kubernetes objects it may read, on top of the operation's grant, and what of each.
     pub kinds: BTreeMap<ContextAwareResource, FieldMasks>,
 }
 
 impl Grants {
-    /// Nothing but logging.
+    /// Grants of nothing but logging.
     pub fn none() -> Self {
         Self::default()
     }

@@ -53,7 +53,7 @@ struct Holding {
 /// A body that was read, and its room until this is dropped.
 #[derive(Debug)]
 pub struct Body {
-    /// Its bytes.
+    /// The body's bytes, whole.
     pub bytes: Vec<u8>,
     _place: Place,
 }
@@ -144,7 +144,6 @@ impl Bodies {
         }
     }
 
-    /// Waits for room.
     async fn place(
         &self,
         peer: IpAddr,

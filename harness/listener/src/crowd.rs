@@ -36,7 +36,6 @@ pub(crate) enum Told {
     Nothing,
     /// To end what it has, and go.
     Close,
-    /// To make room.
     MakeRoom {
         /// Saying so first, which takes a moment in which it is there besides the others.
         gently: bool,

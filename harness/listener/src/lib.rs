@@ -64,10 +64,10 @@ impl Limits {
     }
 }
 
-/// What is spoken.
+/// The protocol of a port.
 #[derive(Clone)]
 pub enum Protocol {
-    /// HTTP/1.1 without TLS.
+    /// HTTP/1.1 on a plain connection.
     Plain,
     /// HTTP/1.1 and HTTP/2 without TLS, to try out what else has TLS.
     #[cfg(feature = "webhook")]

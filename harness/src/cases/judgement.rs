@@ -13,7 +13,7 @@ pub struct Difference {
     pub field: String,
     /// What was expected; `nothing` where the answer should not have it.
     pub expected: String,
-    /// What there is.
+    /// The value that there is.
     pub found: String,
 }
 

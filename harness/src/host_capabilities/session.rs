@@ -25,7 +25,7 @@ pub enum SessionError {
     /// One of its requests.
     #[error("exchange {number}: request: {reason}")]
     Request {
-        /// Counted from 1.
+        /// The exchange's number, counted from 1.
         number: usize,
         /// What is wrong with it.
         reason: String,

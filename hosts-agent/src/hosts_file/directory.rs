@@ -25,7 +25,7 @@ pub(crate) trait Directory: fmt::Debug {
     fn clean(&self) -> Result<(), HostsFileError>;
 }
 
-/// This process.
+/// The directory as this process opens it itself.
 #[derive(Debug)]
 pub(crate) struct Direct {
     path: PathBuf,

@@ -55,7 +55,7 @@ impl Caller {
         self.peer
     }
 
-    /// When patience ends.
+    /// When the caller is given up.
     pub(super) fn until(&self) -> Instant {
         self.until
     }

@@ -33,7 +33,7 @@ struct Table {
 
 #[derive(Clone, Copy, Debug)]
 struct Row {
-    /// Of the key.
+    /// Where the key starts in the keys.
     start: u32,
     end: u32,
     /// The registry's place in the list.

@@ -55,7 +55,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// What differs between clusters.
 #[derive(Debug)]
 pub struct Settings {
-    /// Tencent Cloud.
+    /// The client of Tencent Cloud.
     pub cloud: Arc<Client>,
     /// Asks registries about credentials; none where they are not to be asked.
     pub registry: Option<Arc<Checker>>,
@@ -63,7 +63,7 @@ pub struct Settings {
     pub verdict_timeout: SignedDuration,
     /// The cluster's id, `cls-...`.
     pub cluster_id: Option<String>,
-    /// The cluster's region.
+    /// The region of the cluster, for API calls without one.
     pub region: Option<String>,
     /// Root domains that registries may be under.
     pub allowed_roots: Vec<String>,

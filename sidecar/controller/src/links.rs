@@ -116,7 +116,7 @@ impl Poller {
         }
     }
 
-    /// Asks, and writes.
+    /// One round: asks the cloud, and writes the list.
     async fn round(&mut self, requests: &[LinkRequest], written: &mut Option<String>) -> Told {
         let read = within(DEADLINE, self.maps.get_opt(UPDATER_CONFIG)).await;
         let hosts_map = read.as_ref().ok().and_then(Option::as_ref).map(hosts_map).unwrap_or_default();

@@ -31,10 +31,8 @@ use reconcile::{Effect, Input, Now, Reconciler, status};
 /// Events of watches that are taken in at once, before anything else is looked at.
 const BATCH: usize = 512;
 
-/// What comes in.
 #[derive(Debug)]
 pub(super) struct Inputs {
-    /// From watches.
     pub(super) watches: mpsc::Receiver<WatchEvent>,
     /// From keepers of credentials.
     pub(super) credentials: mpsc::Receiver<(Key, CredentialEvent)>,
@@ -61,7 +59,6 @@ pub(super) struct Outputs {
     pub(super) tasks: Tasks,
 }
 
-/// Carries effects out.
 pub(super) struct Runtime {
     client: Client,
     settings: Arc<Settings>,

@@ -42,7 +42,7 @@ pub struct Pair {
 /// What the Secret holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
-    /// What is served.
+    /// The certificate that is served.
     pub served: Pair,
     /// What API servers trust, the newest first, in PEM.
     pub bundle: String,
@@ -59,7 +59,7 @@ pub enum Step {
     Stage,
     /// Serve the one that waits.
     Promote,
-    /// Nothing until then.
+    /// Do nothing until this time.
     Wait(Timestamp),
 }
 

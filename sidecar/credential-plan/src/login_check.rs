@@ -26,7 +26,7 @@ pub const REST: Backoff = Backoff::new(Duration::from_mins(10), Duration::from_h
 pub struct LoginCheck {
     /// When it was given.
     pub at: Timestamp,
-    /// The answer.
+    /// What the registry answered.
     pub verdict: Verdict,
     /// How many refusals in a row it is, this one included.
     pub refusals: usize,
@@ -37,7 +37,7 @@ pub struct LoginCheck {
 pub struct LoginChecks {
     /// About the credential in use.
     pub current: Option<LoginCheck>,
-    /// About its successor.
+    /// The last answer about its successor.
     pub candidate: Option<LoginCheck>,
     /// No other one is made before this, because the last one was refused.
     pub rest_until: Option<Timestamp>,

@@ -46,20 +46,20 @@ pub struct Stored {
     pub previous: Vec<Replaced>,
 }
 
-/// A credential.
+/// A credential of an instance, as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Held {
     /// The docker user name.
     pub username: String,
-    /// The docker password.
+    /// The password for docker login.
     pub token: Sensitive,
     /// By which a long-term one is listed and deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_id: Option<String>,
     /// When we got it.
     pub issued_at: Timestamp,
-    /// When it ends.
+    /// When it ends by itself; none for one that does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
     /// The instance's default domain at that time.
@@ -70,7 +70,7 @@ pub struct Held {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Replaced {
-    /// Its id.
+    /// The token's id at the cloud.
     pub token_id: String,
     /// When it is to be deleted.
     pub delete_at: Timestamp,
@@ -79,7 +79,7 @@ pub struct Replaced {
 /// An intent that this process wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mine {
-    /// Its text.
+    /// The text of the intent.
     pub intent: String,
     /// Nothing can be at the cloud that is not stored: the marker is new, or what carries it was looked
     /// through since the intent was written.
@@ -111,7 +111,7 @@ pub struct Listed {
 /// What is asked of a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted {
-    /// Long-term or temporary.
+    /// Whether it is long-term or temporary.
     pub kind: CredentialKind,
     /// Renew a long-term one after this.
     pub rotate_after: Option<Duration>,
@@ -135,14 +135,14 @@ pub enum Step {
     List,
     /// Delete a credential that is nobody's, or that was replaced.
     Delete {
-        /// Its id.
+        /// The token's id at the cloud.
         token_id: String,
     },
     /// Make a credential and store it.
     Mint,
     /// Ask the registry about the credential in use, or about its successor.
     CheckLogin {
-        /// Its successor.
+        /// Whether the successor is asked about, not the credential in use.
         candidate: bool,
     },
     /// Put the successor in the place of the credential in use.
@@ -152,7 +152,7 @@ pub enum Step {
         /// What the registry says.
         reason: String,
     },
-    /// Nothing until then.
+    /// Do nothing until this time.
     Wait {
         /// When to ask again.
         until: Timestamp,
@@ -164,7 +164,7 @@ pub enum Step {
 pub struct Known<'a> {
     /// The intent that it wrote.
     pub mine: Option<&'a Mine>,
-    /// The cloud's list.
+    /// The cloud's list of tokens, once it was read.
     pub listed: Option<&'a Listed>,
     /// What the registry said.
     pub login_checks: Option<&'a LoginChecks>,
@@ -308,10 +308,10 @@ pub enum RemovalStep {
     List,
     /// Delete a credential at the cloud.
     Delete {
-        /// Its id.
+        /// The token's id at the cloud.
         token_id: String,
     },
-    /// Delete the Secret.
+    /// Delete the Secret: nothing is left at the cloud.
     Forget,
 }
 

@@ -54,7 +54,7 @@ pub struct Recorded {
 /// What the registry said to a login.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// Nothing so far.
+    /// The registry has said nothing so far.
     Nothing {
         /// Why it could not be asked; none before it was.
         reason: Option<String>,
@@ -66,9 +66,9 @@ pub enum Answer {
         /// The login may also push; none while that is known from the status only.
         can_push: Option<bool>,
     },
-    /// It does not.
+    /// The registry does not let it in.
     Refused {
-        /// Its answer.
+        /// What the registry answered.
         reason: String,
     },
 }
@@ -101,11 +101,11 @@ struct Next {
 /// What stands where the login that is given shall stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InPlace {
-    /// Nothing.
+    /// Nothing is distributed yet.
     Nothing,
-    /// That very login.
+    /// The login that is given.
     Same,
-    /// Another one.
+    /// Another login than the given one.
     Other,
 }
 
@@ -123,9 +123,9 @@ pub struct Given<'a> {
 pub struct Standing {
     /// Of what is distributed: whether it works; none when that is not known.
     pub is_valid: Option<bool>,
-    /// A word.
+    /// The condition's reason.
     pub reason: ConditionReason,
-    /// A sentence.
+    /// The condition's message, a sentence.
     pub message: String,
 }
 

@@ -25,11 +25,11 @@ const MOST: usize = 10_000;
 /// What is changed back.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Target {
-    /// Its namespace.
+    /// The namespace of the object.
     pub namespace: Arc<str>,
-    /// Its kind.
+    /// The kind of the object.
     pub kind: TargetKind,
-    /// Its name.
+    /// The name of the object.
     pub name: Arc<str>,
 }
 
@@ -38,7 +38,7 @@ pub struct Target {
 pub enum TargetKind {
     /// A Secret of ours.
     Secret,
-    /// A ServiceAccount.
+    /// The imagePullSecrets of a ServiceAccount.
     ServiceAccount,
 }
 
@@ -49,7 +49,6 @@ pub struct Contest {
     pub image_pull_secret: String,
     /// Who does it, once that is known.
     pub rival: Option<String>,
-    /// Changes so far.
     undone: u32,
     /// Changes in a row that did not let a repair last.
     hasty: u32,
@@ -57,7 +56,7 @@ pub struct Contest {
     until: Instant,
 }
 
-/// All of them.
+/// All contests that there are.
 #[derive(Debug, Default)]
 pub struct Contests {
     by_target: BTreeMap<Target, Contest>,
@@ -116,7 +115,7 @@ impl Contests {
         contest.undone == AT_ONCE + 1
     }
 
-    /// Who does it.
+    /// Remembers which client changes the object.
     pub fn name_rival(&mut self, target: &Target, rival: String) {
         if let Some(contest) = self.by_target.get_mut(target) {
             contest.rival = Some(rival);

@@ -14,7 +14,7 @@ use crate::reduced_bodies::Reducing;
 pub const API_CALLS: Metric =
     Metric::counter("tcr_assistant_api_calls_total", "Calls of the API server; code 0 is no answer.");
 
-/// The counters.
+/// The counters of calls to the API server.
 #[derive(Debug, Default)]
 pub struct ApiCalls {
     counts: Mutex<BTreeMap<(&'static str, &'static str, u16), u64>>,

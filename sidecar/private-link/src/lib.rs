@@ -36,9 +36,9 @@ pub enum Fact {
 /// Domains that shall resolve to a link. None with [`Fact::Unknown`]: which ones is not known yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolved {
-    /// The domains.
+    /// The domains, as hosts of the registry.
     pub hosts: Vec<RegistryHost>,
-    /// The link.
+    /// What is known of the link.
     pub fact: Fact,
     /// What to do without it.
     pub when_down: WhenLinkDown,
@@ -55,11 +55,11 @@ pub fn fact(links: &[InternalEndpoint], vpc_id: &str) -> Fact {
 /// Everything that is known of one ImagePullSecret's private network.
 #[derive(Clone, Debug)]
 pub struct Known<'a> {
-    /// The instance.
+    /// The id of the instance.
     pub instance_id: &'a str,
-    /// The nodes' VPC.
+    /// The VPC that the nodes are in.
     pub vpc_id: &'a str,
-    /// The link.
+    /// What is known of the link.
     pub fact: &'a Fact,
     /// The domains that lead to it.
     pub hosts: &'a [RegistryHost],

@@ -11,7 +11,7 @@ use super::error::{CloudError, Failure};
 /// A TCR Enterprise instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Instance {
-    /// `tcr-...`.
+    /// The id of the instance, `tcr-...`.
     pub id: String,
     /// The name, which is the first label of its domains.
     pub name: String,
@@ -26,7 +26,7 @@ pub struct Instance {
 /// Whether an instance can be used, as its status says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readiness {
-    /// It answers.
+    /// It runs and answers.
     Ready,
     /// Not yet; it will become ready by itself.
     Later,

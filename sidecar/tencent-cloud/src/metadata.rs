@@ -55,7 +55,7 @@ pub enum MetadataError {
     Broken(Failure),
 }
 
-/// The metadata service.
+/// The metadata service of the machine.
 #[derive(Debug)]
 pub struct Metadata {
     http: reqwest::Client,

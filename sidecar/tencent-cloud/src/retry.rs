@@ -14,7 +14,7 @@ pub struct Policy {
     pub attempts: u32,
     /// The wait after the first failure; it doubles with each.
     pub base: Duration,
-    /// The longest wait.
+    /// The longest wait between two sends.
     pub cap: Duration,
 }
 
@@ -29,7 +29,7 @@ impl Default for Policy {
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// Report the failure.
+    /// Give up and report the failure.
     Stop,
     /// Send again after this wait.
     Wait(Duration),

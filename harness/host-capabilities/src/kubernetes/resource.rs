@@ -23,7 +23,7 @@ pub(super) struct Resource {
 /// Which object, or those of which namespace, were asked for.
 pub(super) struct Identity<'a> {
     pub(super) namespace: Option<&'a str>,
-    /// `None` is any.
+    /// The name that was asked for; `None` takes any.
     pub(super) name: Option<&'a str>,
 }
 

@@ -14,15 +14,15 @@ use custom_resource::{ImagePullSecret, ImagePullSecretStatus, NodesStatus, Write
 /// Everything that is known.
 #[derive(Clone, Debug)]
 pub struct Facts {
-    /// The cluster's ImagePullSecrets.
+    /// The ImagePullSecrets of the cluster.
     pub asked: Seen<Vec<ImagePullSecret>>,
     /// Whether a controller leads.
     pub controller: Seen<Controller>,
-    /// Its Deployment.
+    /// The Deployment of the controller.
     pub deployment: Seen<Option<Replicas>>,
     /// The webhook's Deployment; none where the add-on has no webhook.
     pub webhook: Seen<Option<Replicas>>,
-    /// The nodes' agents.
+    /// The DaemonSet of the nodes' agents.
     pub agents: Seen<Option<Replicas>>,
     /// What becomes of Pods while the webhook is away; none where the add-on has none.
     pub failure_policy: Seen<Option<String>>,
@@ -33,11 +33,11 @@ pub struct Facts {
 /// The add-on's own namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Home {
-    /// It is there.
+    /// The namespace is there.
     There,
     /// It is being deleted.
     Ending,
-    /// There is none.
+    /// There is no such namespace.
     Absent,
 }
 
@@ -45,9 +45,9 @@ pub enum Home {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Replicas {
-    /// That shall be.
+    /// How many there shall be.
     pub desired: i32,
-    /// That are ready.
+    /// How many of them are ready.
     pub ready: i32,
 }
 
@@ -63,7 +63,7 @@ pub struct Report {
     pub replicas: Option<Replicas>,
     /// The webhook's Pods; none where there is no Deployment, or it could not be read.
     pub webhook_replicas: Option<Replicas>,
-    /// The nodes' agents.
+    /// The DaemonSet of the nodes' agents.
     pub agents: Option<Replicas>,
     /// What becomes of Pods while the webhook is away.
     pub webhook_failure_policy: Option<String>,
@@ -77,11 +77,11 @@ pub struct Report {
     pub not_known: Vec<String>,
 }
 
-/// An ImagePullSecret.
+/// What is shown of an ImagePullSecret.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Line {
-    /// Its name.
+    /// The name of the ImagePullSecret.
     pub name: String,
     /// The instance's id, or the server of a static credential.
     pub registry: String,
@@ -111,9 +111,9 @@ pub struct Line {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Count {
-    /// That are.
+    /// How many there are.
     pub current: i64,
-    /// That shall be.
+    /// How many there shall be.
     pub desired: i64,
 }
 
@@ -123,7 +123,7 @@ pub struct Count {
 pub struct Finding {
     /// What it is about.
     pub about: String,
-    /// The sentence.
+    /// What is said about it.
     pub message: String,
 }
 

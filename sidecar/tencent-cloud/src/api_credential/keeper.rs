@@ -25,7 +25,7 @@ struct State {
     looked: Option<Looked>,
 }
 
-/// The last look-up.
+/// What the last look-up found.
 #[derive(Clone, Copy, Debug)]
 struct Looked {
     at: Instant,
@@ -36,7 +36,6 @@ struct Looked {
 /// What the credential that there is, is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Use {
-    /// It signs.
     Good,
     /// It signs, and another one should be looked for.
     LookAgain,

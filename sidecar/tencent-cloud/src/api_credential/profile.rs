@@ -25,7 +25,7 @@ const LARGEST: u64 = 64 * 1024;
 /// A file that may hold a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
-    /// Where it is.
+    /// The path of the profile.
     pub path: PathBuf,
     /// Whether it was named explicitly, so that its absence is an error.
     pub named: bool,
