@@ -43,12 +43,13 @@ sdk-policy:
 images: policy
     @artifacts/images/build
 
-# Write what the code and the chart print: the CRD, the rendered manifests and the reference page
+# Write what the code and the chart print: the CRD, the rendered manifests and the pages of docs/ that are lists
 generate: (_build "tcr-assistant reference")
     @mkdir -p artifacts/crd
     @target/debug/tcr-assistant crd > target/crd.yaml && mv target/crd.yaml artifacts/crd/imagepullsecrets.yaml
     @target/debug/tcr-assistant pull-errors > target/pull-errors.md && mv target/pull-errors.md docs/pull-errors.md
     @target/debug/reference > target/reference.md && mv target/reference.md docs/reference.md
+    @for file in docs/pull-failures.md policy/README.md artifacts/chart/values.schema.json artifacts/web/src/settings.ts; do target/debug/reference $file > target/generated && mv target/generated $file; done
     @artifacts/render
 
 # The page that configures the add-on and tries the policy, on this machine: `web` (a port may follow)
@@ -63,10 +64,11 @@ cluster COMMAND *ARGS: (_build "cluster")
 
 ## Checks
 
-# Format, lints, licences and sources, generated files, a test for each claim of docs/security.md
+# Format, lints, licences and sources, generated files, a test for each claim of docs/security.md, pages in two languages
 check: _fmt _clippy _deny _page (_build "tcr-assistant reference")
     @tests/check-generated
     @tests/check-claims
+    @tests/check-translations
 
 # Known vulnerabilities of the dependencies, Rust's and the page's (needs the network's databases; the scheduled workflow runs it)
 advisories:
@@ -91,9 +93,9 @@ _page:
 _build +PROGRAMS:
     @tests/build {{ PROGRAMS }}
 
-# Tell a story on real Kubernetes, step by step with times: `e2e control-plane`; as root `e2e hostile` (--short), and `e2e flagship`, `e2e private-network` and `e2e upgrade` on real nodes; or test the page in Chromium: `e2e web`
+# Tell a story on real Kubernetes, step by step with times: `e2e control-plane`, `e2e alerts`; as root `e2e hostile` (--short), and `e2e flagship`, `e2e private-network` and `e2e upgrade` on real nodes; or test the page in Chromium: `e2e web`
 e2e STORY *ARGS: policy (_build "e2e" "tcr-assistant" "harness" "hosts-updater")
-    @case {{ STORY }} in flagship | private-network | upgrade) tests/packages nodes && artifacts/images/build ;; hostile) artifacts/images/build --programs ;; esac
+    @case {{ STORY }} in flagship | private-network | upgrade) tests/packages nodes && artifacts/images/build ;; alerts) tests/packages alerts ;; hostile) artifacts/images/build --programs ;; esac
     @case {{ STORY }} in web) artifacts/web/e2e ;; upgrade) target/debug/e2e upgrade --from "$(tests/release-before)" {{ ARGS }} ;; *) target/debug/e2e {{ STORY }} {{ ARGS }} ;; esac
 
 # A tour on a cluster with real nodes (root on Linux): `cluster-demo`, or `cluster-demo --keep` to look around afterwards
@@ -101,7 +103,7 @@ cluster-demo *ARGS: policy (_build "e2e")
     @tests/packages nodes && artifacts/images/build
     @target/debug/e2e tour {{ ARGS }}
 
-# Run a benchmark: `bench policy`, `bench web`, `bench controller`, `bench simulate`, `bench hosts` and `bench serve` (as root), with --check (fail where a limit is missed) or --smoke (short, unoptimised: proves that it runs)
+# Run a benchmark: `bench policy`, `bench web`, `bench controller`, `bench simulate`, `bench memory`, `bench hosts` and `bench serve` (as root), with --check (fail where a limit is missed) or --smoke (short, unoptimised: proves that it runs)
 bench NAME *ARGS:
     @tests/bench/run {{ NAME }} {{ ARGS }}
 

@@ -5,18 +5,16 @@
 //! *Guarantees:* nothing of one call reaches the next; a guest that loops, grows or points astray
 //! ends as an [`Outcome`], not as a failure of the host.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use wasmtime::{
-    Extern, Func, Instance, Memory, ResourceLimiter, Store, Trap, TypedFunc, UpdateDeadline, WasmParams,
-    WasmResults,
-};
+use wasmtime::{Extern, Func, Instance, Store, Trap, TypedFunc, UpdateDeadline, WasmParams, WasmResults};
 
-use crate::host_capabilities::{GuestLog, shortened};
-use crate::policy::{Context, Exports};
-use crate::wasi::{Exit, Output};
+use crate::call_state::{CallState, MemoryLimitExceeded};
+use crate::context::Context;
+use crate::host_capabilities::shortened;
+use crate::linked_module::LinkedModule;
+use crate::wasi::Exit;
 
 /// How much of a trap's backtrace is logged, in bytes.
 const LONGEST_TRACE: usize = 2 << 10;
@@ -39,103 +37,34 @@ pub enum Outcome {
     },
 }
 
-/// The state of one call: what the guest's imports work on.
-pub(crate) struct Call {
-    pub(crate) operation: &'static str,
-    pub(crate) payload: Vec<u8>,
-    pub(crate) context: Arc<Context>,
-    pub(crate) deadline: Instant,
-    /// The guest's memory, once its instance exists.
-    pub(crate) memory: Option<Memory>,
-    pub(crate) response: Option<Vec<u8>>,
-    pub(crate) guest_error: Option<String>,
-    /// What the last host call returned; the guest fetches it by a second call.
-    pub(crate) host_response: Option<Vec<u8>>,
-    pub(crate) host_error: Option<String>,
-    pub(crate) log: GuestLog,
-    pub(crate) output: [Output; 2],
-    memory_limit: usize,
-}
-
-/// The guest asked for more memory than it may have.
-#[derive(Debug)]
-struct MemoryLimitExceeded;
-
-impl fmt::Display for MemoryLimitExceeded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("memory limit exceeded")
-    }
-}
-
-impl std::error::Error for MemoryLimitExceeded {}
-
-impl ResourceLimiter for Call {
-    fn memory_growing(
-        &mut self,
-        _current: usize,
-        desired: usize,
-        _maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        match desired > self.memory_limit {
-            // A guest told "no" would only abort with a message of its own; this names the reason.
-            true => Err(wasmtime::Error::new(MemoryLimitExceeded)),
-            false => Ok(true),
-        }
-    }
-
-    fn table_growing(
-        &mut self,
-        _current: usize,
-        desired: usize,
-        _maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        Ok(desired <= 1 << 20)
-    }
-}
-
 /// Calls `operation` of a policy with `payload` in an instance of its own.
 pub(crate) fn call(
     context: &Arc<Context>,
-    exports: &Exports,
+    module: &LinkedModule,
     operation: &'static str,
     payload: Vec<u8>,
     deadline: Instant,
 ) -> Outcome {
-    call_and_then(context, exports, operation, payload, deadline, |_, _| ()).0
+    call_and_then(context, module, operation, payload, deadline, |_, _| ()).0
 }
 
 /// The same, and what `look` finds in the instance when the guest has answered.
 pub(crate) fn call_and_then<T>(
     context: &Arc<Context>,
-    exports: &Exports,
+    module: &LinkedModule,
     operation: &'static str,
     payload: Vec<u8>,
     deadline: Instant,
-    look: impl FnOnce(&mut Store<Call>, Instance) -> T,
+    look: impl FnOnce(&mut Store<CallState>, Instance) -> T,
 ) -> (Outcome, Option<T>) {
-    let host = &context.host.inner;
+    let host = &module.host.inner;
     let Some(_slot) = host.slots.take(deadline) else {
         return (Outcome::DeadlineExceeded, None);
     };
     let _watch = host.ticker.watch();
     let memory_limit = host.options.memory_limit;
-    let mut store = Store::new(
-        &host.engine,
-        Call {
-            operation,
-            payload,
-            context: context.clone(),
-            deadline,
-            memory: None,
-            response: None,
-            guest_error: None,
-            host_response: None,
-            host_error: None,
-            log: GuestLog::new(context.name.clone()),
-            output: [Output::stdout(), Output::stderr()],
-            memory_limit,
-        },
-    );
+    let state = CallState::new(context.clone(), operation, payload, deadline, memory_limit);
+    let mut store = Store::new(&host.engine, state);
     store.limiter(|call| call);
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|store| {
@@ -144,7 +73,7 @@ pub(crate) fn call_and_then<T>(
             false => UpdateDeadline::Continue(1),
         })
     });
-    let result = run(&mut store, exports);
+    let result = run(&mut store, module);
     let found = match &result {
         Ok((true, instance)) => Some(look(&mut store, *instance)),
         _ => None,
@@ -168,13 +97,13 @@ pub(crate) fn call_and_then<T>(
 }
 
 /// Initialises a fresh instance and runs the call; whether the guest says that it succeeded.
-fn run(store: &mut Store<Call>, exports: &Exports) -> wasmtime::Result<(bool, Instance)> {
-    let instance = exports.pre.instantiate(&mut *store)?;
-    store.data_mut().memory = match instance.get_module_export(&mut *store, &exports.memory) {
+fn run(store: &mut Store<CallState>, module: &LinkedModule) -> wasmtime::Result<(bool, Instance)> {
+    let instance = module.pre.instantiate(&mut *store)?;
+    store.data_mut().memory = match instance.get_module_export(&mut *store, &module.memory) {
         Some(Extern::Memory(memory)) => Some(memory),
         _ => None,
     };
-    for initialiser in &exports.initialisers {
+    for initialiser in &module.initialisers {
         let function: TypedFunc<(), ()> = typed(store, &instance, initialiser)?;
         match function.call(&mut *store, ()) {
             // A program that leaves by `exit(0)` has initialised (TinyGo's does).
@@ -182,7 +111,7 @@ fn run(store: &mut Store<Call>, exports: &Exports) -> wasmtime::Result<(bool, In
             result => result?,
         }
     }
-    let guest_call: TypedFunc<(u32, u32), i32> = typed(store, &instance, &exports.guest_call)?;
+    let guest_call: TypedFunc<(u32, u32), i32> = typed(store, &instance, &module.guest_call)?;
     // The API server refuses anything near 4 GiB long before this does.
     let operation_length = u32::try_from(store.data().operation.len())?;
     let payload_length = u32::try_from(store.data().payload.len())?;
@@ -191,7 +120,7 @@ fn run(store: &mut Store<Call>, exports: &Exports) -> wasmtime::Result<(bool, In
 }
 
 fn typed<P: WasmParams, R: WasmResults>(
-    store: &mut Store<Call>,
+    store: &mut Store<CallState>,
     instance: &Instance,
     export: &wasmtime::ModuleExport,
 ) -> wasmtime::Result<TypedFunc<P, R>> {

@@ -31,15 +31,16 @@ use crate::{AdmissionResponse, Request, Settings, SettingsFormatError};
 mod judgement;
 #[cfg(test)]
 mod tests;
+pub mod update;
 
 pub use judgement::Difference;
 
-/// One case.
+/// A request, and what shall come of it.
 #[derive(Debug, Clone)]
 pub struct Case {
     /// What it shows, in words; unique in its file.
     pub name: String,
-    /// The policy's settings.
+    /// The settings that the policy is given.
     pub settings: Settings,
     /// The objects that the policy may read; `None` is a cluster that cannot be asked.
     pub cluster: Option<Vec<Value>>,
@@ -60,9 +61,9 @@ pub enum CasesError {
     /// Something is wrong with one case.
     #[error("case {number} ({name:?}): {field}: {reason}")]
     Case {
-        /// Counted from 1.
+        /// The case's number, counted from 1.
         number: usize,
-        /// Its name.
+        /// The name of the case.
         name: String,
         /// The field that is wrong.
         field: &'static str,
@@ -244,6 +245,11 @@ impl Case {
     /// What is different from what was expected, of a policy that took the settings.
     pub fn differences(&self, response: &AdmissionResponse) -> Vec<Difference> {
         judgement::of_answer(&self.expected, response)
+    }
+
+    /// What would have to be expected for there to be no difference.
+    pub fn expectation(&self, response: &AdmissionResponse) -> Value {
+        judgement::expectation(response, self.expected.audit_annotations.is_some())
     }
 
     /// What is different, as far as the settings go: `refused` is why the policy did not take them.

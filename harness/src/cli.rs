@@ -11,16 +11,22 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+mod about;
 mod annotate;
+mod bench;
 mod compatibility;
+mod host_capabilities;
 mod input;
 mod inspect;
+mod policy;
 mod pull;
 mod push;
 mod report;
 mod run;
+mod scaffold;
 mod serve;
 mod source;
+mod stored;
 mod test;
 
 use serve::LogFormat;
@@ -28,12 +34,16 @@ use serve::LogFormat;
 #[cfg(test)]
 mod tests;
 
+pub use about::{Completions, Docs, Info, Verify};
 pub use annotate::Annotate;
+pub use bench::Bench;
 pub use inspect::Inspect;
 pub use pull::Pull;
 pub use push::Push;
 pub use run::Run;
+pub use scaffold::Scaffold;
 pub use serve::Serve;
+pub use stored::{Digest, Load, Policies, Rm, Save};
 pub use test::Test;
 
 const EXAMPLES: &str = "\
@@ -43,6 +53,7 @@ Examples:
   harness test policy.wasm cases/                                 do these requests still get these answers?
   harness annotate raw.wasm -m metadata.yml -o policy.wasm        write the metadata into the module
   harness inspect policy.wasm
+  harness bench policy.wasm -r review.json                        how long, how many, how much memory
   harness push policy.wasm registry://registry.example.com/policies/tcr:v1
   harness serve --policies policies.yml --cert-file tls.crt --key-file tls.key    an admission webhook
 
@@ -66,13 +77,24 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Run(Run),
+    Run(Box<Run>),
     Test(Test),
+    Bench(Box<Bench>),
     Serve(Box<Serve>),
     Annotate(Annotate),
     Inspect(Inspect),
+    Scaffold(Scaffold),
     Push(Push),
     Pull(Pull),
+    Digest(Digest),
+    Verify(Verify),
+    Policies(Policies),
+    Rm(Rm),
+    Save(Save),
+    Load(Load),
+    Completions(Completions),
+    Docs(Docs),
+    Info(Info),
     /// Print what becomes of policy-server's and kwctl's options here
     Options,
 }
@@ -84,8 +106,10 @@ impl Cli {
         Self::try_parse().unwrap_or_else(|error| {
             let unknown = error.get(ContextKind::InvalidArg).map(ToString::to_string).unwrap_or_default();
             let flag = unknown.split('=').next().unwrap_or_default();
-            let command = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
-            if let Some(why) = compatibility::reason(&command.unwrap_or_default(), flag) {
+            let words: Vec<String> =
+                std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).take(2).collect();
+            let commands = [words.join(" "), words.into_iter().next().unwrap_or_default()];
+            if let Some(why) = commands.iter().find_map(|command| compatibility::reason(command, flag)) {
                 eprintln!("{flag} cannot be honoured: {why}\n");
             }
             error.exit()
@@ -136,11 +160,22 @@ impl Cli {
         match self.command {
             Command::Run(run) => run.execute(colour),
             Command::Test(test) => test.execute(colour),
+            Command::Bench(bench) => bench.execute(),
             Command::Serve(serve) => serve.execute(),
             Command::Annotate(annotate) => annotate.execute(),
             Command::Inspect(inspect) => inspect.execute(),
+            Command::Scaffold(scaffold) => scaffold.execute(),
             Command::Push(push) => push.execute(),
             Command::Pull(pull) => pull.execute(),
+            Command::Digest(digest) => digest.execute(),
+            Command::Verify(verify) => verify.execute(),
+            Command::Policies(policies) => policies.execute(),
+            Command::Rm(rm) => rm.execute(),
+            Command::Save(save) => save.execute(),
+            Command::Load(load) => load.execute(),
+            Command::Completions(completions) => completions.execute(),
+            Command::Docs(docs) => docs.execute(),
+            Command::Info(info) => info.execute(),
             Command::Options => print(&compatibility::table()),
         }
     }

@@ -15,12 +15,12 @@ pub enum DocumentError {
     /// It begins as JSON does, and goes wrong.
     #[error("not JSON: {0}")]
     NotJson(String),
-    /// Not YAML.
+    /// The text is not YAML.
     #[error("not YAML: {0}")]
     NotYaml(String),
 }
 
-/// One document.
+/// A YAML document, and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
     json: String,
@@ -68,6 +68,15 @@ pub fn read(text: &str) -> Result<Vec<Document>, DocumentError> {
 /// Reads YAML of a form that is known beforehand.
 pub(crate) fn from_yaml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     serde_saphyr::from_str_with_options(text, options()).map_err(|error| reason(&error))
+}
+
+/// A field that is written with nothing behind it (`rules:`) is as if it were not there.
+pub(crate) fn null_is_empty<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: Default + Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 fn options() -> serde_saphyr::Options {

@@ -7,7 +7,7 @@ use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, Linker, OptLevel, PoolingAllocationConfig,
 };
 
-use crate::call::Call;
+use crate::call_state::CallState;
 use crate::module_cache::ModuleCache;
 use crate::slots::Slots;
 use crate::ticker::Ticker;
@@ -19,8 +19,9 @@ use crate::{wapc, wasi};
 /// an idle host holds.
 const KEEP_RESIDENT: usize = 256 << 10;
 
-/// How much memory a call may use unless somebody says otherwise, in MiB: what a policy in Rust by Kubewarden's SDK takes
-/// for an update of 2 MB (old and new object together 4 MB, of small values), or for a set of regular expressions.
+/// How much memory a call may use unless somebody says otherwise, in MiB: what a policy in Rust by Kubewarden's SDK takes,
+/// with its set of regular expressions, for an update of 2 MB of small values (old and new object together 4 MB), which it
+/// parses into trees. `./justw bench memory` prints how much that is, and `--check` holds it to this.
 pub const DEFAULT_MEMORY_LIMIT_MIB: u64 = 64;
 
 /// How guests are limited.
@@ -62,7 +63,7 @@ pub struct Host {
 
 pub(crate) struct Inner {
     pub(crate) engine: Engine,
-    pub(crate) linker: Linker<Call>,
+    pub(crate) linker: Linker<CallState>,
     pub(crate) slots: Slots,
     pub(crate) ticker: Ticker,
     pub(crate) options: HostOptions,

@@ -2,4 +2,10 @@
 
 pub use ::host_capabilities::*;
 
+mod asked;
+mod certificate;
+mod dns;
+mod images;
+pub mod online;
+pub mod recording;
 pub mod session;

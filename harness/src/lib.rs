@@ -20,34 +20,44 @@
 //! inside the module, the texts and codes of answers, the layout in a registry, kwctl's flags.
 
 pub mod call;
+mod call_state;
 pub mod cases;
 pub mod cli;
+mod context;
 pub mod document;
+mod evaluator;
+mod guest_output;
 mod host;
 pub mod host_capabilities;
 pub mod json;
+mod linked_module;
 pub mod metadata;
 mod module_cache;
 pub mod patch;
 pub mod policies_file;
 mod policy;
+mod policy_group;
 pub mod registry;
 mod request;
 mod response;
 pub mod serve;
 mod settings;
 mod slots;
+pub mod store;
 mod ticker;
 mod wapc;
 mod wasi;
 pub mod wasm_section;
 
 pub use call::Outcome;
+pub use evaluator::Evaluator;
 pub use host::{DEFAULT_MEMORY_LIMIT_MIB, Host, HostError, HostOptions};
+pub use linked_module::LoadError;
 /// Manifests as requests; in a crate of its own, because the page asks with the same requests.
 pub use manifest;
 pub use module_cache::ModuleCache;
-pub use policy::{LoadError, Policy, SettingsError};
+pub use policy::{Policy, SettingsError, Warm};
+pub use policy_group::{Expression, ExpressionError, PolicyGroup};
 pub use request::{Request, RequestError};
 pub use response::{AdmissionResponse, Evaluation, Status, StatusCause, StatusDetails};
 pub use settings::{Settings, SettingsFormatError};

@@ -14,11 +14,14 @@ use crate::wasm_section::{self, SectionError};
 mod rules;
 #[cfg(test)]
 mod tests;
+pub mod used_capabilities;
 
 /// The custom section that holds the metadata.
 pub const SECTION: &str = "io.kubewarden.metadata";
 /// The annotation that holds the policy's manual.
 pub const USAGE_ANNOTATION: &str = "io.kubewarden.policy.usage";
+/// The annotation that says which tool wrote the metadata.
+pub const ANNOTATED_BY_ANNOTATION: &str = "io.kubewarden.kwctl";
 /// The annotation that says where the policy's sources are.
 pub const SOURCE_ANNOTATION: &str = "io.kubewarden.policy.source";
 
@@ -30,7 +33,7 @@ pub struct Metadata {
     #[serde(default)]
     pub protocol_version: Option<String>,
     /// The requests it wants to see.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "document::null_is_empty")]
     pub rules: Vec<Rule>,
     /// Title, author, licence and the like.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -41,7 +44,7 @@ pub struct Metadata {
     #[serde(default = "yes")]
     pub background_audit: bool,
     /// The Kubernetes objects it reads.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "document::null_is_empty")]
     pub context_aware_resources: Vec<ContextAwareResource>,
     /// The host capabilities it uses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -88,10 +91,10 @@ fn wapc() -> String {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PolicyType {
-    /// Kubernetes admission requests.
+    /// AdmissionRequests of a Kubernetes cluster.
     #[default]
     Kubernetes,
-    /// Any JSON.
+    /// Any JSON value, not a cluster's.
     Raw,
 }
 
@@ -100,12 +103,16 @@ pub enum PolicyType {
 #[serde(rename_all = "camelCase")]
 pub struct Rule {
     /// `""` is the core group, `*` is all.
+    #[serde(deserialize_with = "document::null_is_empty")]
     pub api_groups: Vec<String>,
     /// Such as `v1`, or `*`.
+    #[serde(deserialize_with = "document::null_is_empty")]
     pub api_versions: Vec<String>,
     /// Plural names, with subresources such as `pods/status`, or `*`.
+    #[serde(deserialize_with = "document::null_is_empty")]
     pub resources: Vec<String>,
     /// `CREATE`, `UPDATE`, `DELETE`, `CONNECT`, or `*`.
+    #[serde(deserialize_with = "document::null_is_empty")]
     pub operations: Vec<Operation>,
 }
 
@@ -121,7 +128,7 @@ pub enum Operation {
     Delete,
     /// A connection through the API server, such as `kubectl exec`.
     Connect,
-    /// All of them.
+    /// All operations that there are.
     #[serde(rename = "*")]
     All,
 }
@@ -129,7 +136,7 @@ pub enum Operation {
 /// Why a module's or a file's metadata cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MetadataError {
-    /// The module itself.
+    /// The sections of the module cannot be read.
     #[error(transparent)]
     Module(#[from] SectionError),
     /// The section or file has another form.
@@ -165,6 +172,14 @@ impl Metadata {
     pub fn write_into(&self, wasm: &[u8]) -> Result<Vec<u8>, MetadataError> {
         let json = serde_json::to_vec(self).map_err(|error| MetadataError::NotMetadata(error.to_string()))?;
         Ok(wasm_section::replace(wasm, SECTION, &json)?)
+    }
+
+    /// Says which tool wrote it, where Kubewarden's tools look for it: the version of theirs that this one is like, and its
+    /// own as the build's.
+    pub fn sign(&mut self) {
+        let (major, minor) = KUBEWARDEN_VERSION;
+        let version = format!("{major}.{minor}.0+harness.{}", env!("CARGO_PKG_VERSION"));
+        self.annotations.get_or_insert_default().insert(ANNOTATED_BY_ANNOTATION.into(), version);
     }
 
     /// Reads a `metadata.yml`.

@@ -1,4 +1,4 @@
-//! `policies.yml`, as Kubewarden's policy-server reads it: which policies are served, and how.
+//! `policies.yml`, as Kubewarden's policy-server reads it: which policies and groups of policies are served, and how.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,28 +11,65 @@ use crate::document;
 use crate::host_capabilities::{
     ContextAwareResource, FieldMasks, GrantPattern, Grants, api_version_fault, kind_fault, shortened,
 };
+use crate::policy_group::Expression;
 use crate::settings::Settings;
 
+mod custom_resource;
 #[cfg(test)]
 mod tests;
 
-/// A policy that is to be served.
+pub use custom_resource::{is_custom_resources, parse_custom_resources};
+
+/// What is to be served.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Served {
-    /// Where it comes from: `file://PATH` or `registry://HOST/REPOSITORY:TAG`.
-    pub module: String,
+    /// A policy, or a group.
+    pub what: PolicyOrGroup,
     /// What its verdict leads to.
     pub mode: Mode,
     /// Whether it may change objects.
     pub allowed_to_mutate: bool,
-    /// Its settings.
-    pub settings: Settings,
-    /// What users are told instead of its own reason.
+    /// What users are told instead of a policy's own reason.
     pub message: Option<String>,
     /// How long one evaluation may take, where it differs from the others.
     pub timeout: Option<Duration>,
+}
+
+/// A policy, or policies that are asked together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PolicyOrGroup {
+    /// One policy.
+    Policy(PolicySource),
+    /// Several, by the names that the expression calls them by.
+    Group {
+        /// The policies.
+        policies: BTreeMap<String, PolicySource>,
+        /// What their verdicts come to.
+        expression: Expression,
+        /// What users are told when it refuses.
+        message: String,
+    },
+}
+
+/// Where a policy comes from, and what it is given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicySource {
+    /// `file://PATH`, `https://HOST/PATH` or `registry://HOST/REPOSITORY:TAG`.
+    pub module: String,
+    /// Its settings.
+    pub settings: Settings,
     /// What it may ask.
     pub grants: Grants,
+}
+
+impl Served {
+    /// Every policy in it.
+    pub fn sources(&self) -> Vec<&PolicySource> {
+        match &self.what {
+            PolicyOrGroup::Policy(source) => vec![source],
+            PolicyOrGroup::Group { policies, .. } => policies.values().collect(),
+        }
+    }
 }
 
 /// What a policy's verdict leads to.
@@ -71,11 +108,37 @@ struct Entry<'a> {
     allowed_to_mutate: Option<bool>,
     #[serde(borrow, default)]
     settings: Option<&'a RawValue>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "document::null_is_empty")]
     context_aware_resources: Vec<Granted>,
     message: Option<String>,
     timeout_eval_seconds: Option<u64>,
+    #[serde(default, deserialize_with = "document::null_is_empty")]
+    host_capabilities: Vec<String>,
+}
+
+/// `allowedToMutate` is none of a group's: its policies change nothing.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct GroupEntry<'a> {
     #[serde(default)]
+    policy_mode: Mode,
+    #[serde(borrow)]
+    policies: BTreeMap<String, MemberEntry<'a>>,
+    expression: String,
+    message: String,
+    timeout_eval_seconds: Option<u64>,
+}
+
+/// A policy of a group.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct MemberEntry<'a> {
+    module: String,
+    #[serde(borrow, default)]
+    settings: Option<&'a RawValue>,
+    #[serde(default, deserialize_with = "document::null_is_empty")]
+    context_aware_resources: Vec<Granted>,
+    #[serde(default, deserialize_with = "document::null_is_empty")]
     host_capabilities: Vec<String>,
 }
 
@@ -99,8 +162,7 @@ fn written<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, 
 ///
 /// # Errors
 /// It is neither YAML nor JSON; an entry lacks its module, has an unknown field (a misspelt one would
-/// change what is admitted) or a value that means nothing, or is a policy group, which only
-/// policy-server serves.
+/// change what is admitted) or a value that means nothing.
 pub fn parse(text: &str) -> Result<BTreeMap<String, Served>, PoliciesError> {
     let documents = document::read(text).map_err(|error| PoliciesError(error.to_string()))?;
     let [document] = &documents[..] else {
@@ -126,25 +188,58 @@ fn read(id: &str, json: &str) -> Result<Served, String> {
     }
     let keys: BTreeMap<String, &RawValue> =
         serde_json::from_str(json).map_err(|_| "not a map of fields".to_owned())?;
-    if keys.contains_key("policies") {
-        return Err("policy groups are not served here: give each policy an entry of its own".to_owned());
+    match keys.contains_key("policies") {
+        true => group(serde_json::from_str(json).map_err(|error| plain(&error))?),
+        false => policy(serde_json::from_str(json).map_err(|error| plain(&error))?),
     }
-    let entry: Entry<'_> = serde_json::from_str(json).map_err(|error| plain(&error))?;
-    let settings = entry.settings.map_or("", RawValue::get);
-    let operations = entry.host_capabilities.iter().map(|pattern| pattern.parse::<GrantPattern>());
+}
+
+fn policy(entry: Entry<'_>) -> Result<Served, String> {
+    let Entry { module, settings, context_aware_resources, host_capabilities, .. } = entry;
+    let member = MemberEntry { module, settings, context_aware_resources, host_capabilities };
     Ok(Served {
-        module: match entry.module.contains("://") {
-            true => entry.module,
-            false => format!("registry://{}", entry.module),
-        },
+        what: PolicyOrGroup::Policy(source(member)?),
         mode: entry.policy_mode,
         allowed_to_mutate: entry.allowed_to_mutate.unwrap_or(false),
-        settings: Settings::parse(settings).map_err(|error| format!("settings: {error}"))?,
         message: entry.message,
-        timeout: match entry.timeout_eval_seconds {
-            Some(0) => return Err("timeoutEvalSeconds: 0 leaves no time".to_owned()),
-            seconds => seconds.map(Duration::from_secs),
-        },
+        timeout: timeout(entry.timeout_eval_seconds)?,
+    })
+}
+
+fn group(entry: GroupEntry<'_>) -> Result<Served, String> {
+    let mut policies = BTreeMap::new();
+    for (name, member) in entry.policies {
+        let source = source(member).map_err(|reason| format!("policies.{name}: {reason}"))?;
+        policies.insert(name, source);
+    }
+    Ok(Served {
+        what: of_group(policies, &entry.expression, entry.message)?,
+        mode: entry.policy_mode,
+        allowed_to_mutate: false,
+        message: None,
+        timeout: timeout(entry.timeout_eval_seconds)?,
+    })
+}
+
+/// A group whose expression names its policies.
+fn of_group(
+    policies: BTreeMap<String, PolicySource>,
+    expression: &str,
+    message: String,
+) -> Result<PolicyOrGroup, String> {
+    let expression = Expression::parse(expression).map_err(|error| format!("expression: {error}"))?;
+    if let Some(name) = expression.policies().into_iter().find(|name| !policies.contains_key(*name)) {
+        return Err(format!("expression: no policy of the group has the name {name}"));
+    }
+    Ok(PolicyOrGroup::Group { policies, expression, message })
+}
+
+fn source(entry: MemberEntry<'_>) -> Result<PolicySource, String> {
+    let settings = entry.settings.map_or("", RawValue::get);
+    let operations = entry.host_capabilities.iter().map(|pattern| pattern.parse::<GrantPattern>());
+    Ok(PolicySource {
+        module: with_scheme(entry.module),
+        settings: Settings::parse(settings).map_err(|error| format!("settings: {error}"))?,
         grants: Grants {
             operations: operations
                 .collect::<Result<_, _>>()
@@ -152,6 +247,18 @@ fn read(id: &str, json: &str) -> Result<Served, String> {
             kinds: kinds(entry.context_aware_resources)?,
         },
     })
+}
+
+/// A module that names no scheme is in a registry.
+fn with_scheme(module: String) -> String {
+    if module.contains("://") { module } else { format!("registry://{module}") }
+}
+
+fn timeout(seconds: Option<u64>) -> Result<Option<Duration>, String> {
+    match seconds {
+        Some(0) => Err("timeoutEvalSeconds: 0 leaves no time".to_owned()),
+        seconds => Ok(seconds.map(Duration::from_secs)),
+    }
 }
 
 fn masks(fields: Value) -> Result<FieldMasks, String> {

@@ -6,61 +6,21 @@ use std::time::Instant;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tcr::hex;
-use wasmtime::{ExternType, FuncType, InstancePre, Module, ModuleExport, ValType};
 
-use crate::call::{Call, Outcome, call, call_and_then};
+use crate::call::{Outcome, call, call_and_then};
+use crate::context::Context;
 use crate::host::{Host, HostOptions};
 use crate::host_capabilities::{Grants, HostCapabilities, Unavailable};
+use crate::linked_module::{LinkedModule, LoadError, compile};
 use crate::request::{Request, RequestError};
 use crate::response::{AdmissionResponse, Evaluation};
 use crate::settings::Settings;
-use crate::{wapc, wasi};
 
+mod measurement;
 mod preparation;
 mod snapshot;
 
-/// Why bytes are not a policy that can be run here.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// It does not begin as a wasm module does.
-    #[error("not a wasm module: it begins with {begins}, not with \"\\0asm\" and version 1")]
-    NotWasm {
-        /// The first bytes, escaped.
-        begins: String,
-    },
-    /// It cannot be compiled, or needs more than a guest may have.
-    #[error("cannot compile the wasm module: {0}")]
-    Compile(String),
-    /// It imports something that no Kubewarden host offers.
-    #[error(
-        "the wasm module imports \"{module}.{name}\", which this host does not offer: only waPC's functions (module \"wapc\") and WASI preview 1 (module \"wasi_snapshot_preview1\")"
-    )]
-    UnknownImport {
-        /// The module it imports from.
-        module: String,
-        /// What it imports.
-        name: String,
-    },
-    /// It imports a known function with another signature.
-    #[error("cannot link the wasm module: {0}")]
-    Link(String),
-    /// It exports a function under a known name that takes or returns something else.
-    #[error("the wasm module's \"{name}\" is not a function {signature}, so it is not a waPC guest")]
-    Signature {
-        /// The export's name.
-        name: &'static str,
-        /// What it must take and return.
-        signature: &'static str,
-    },
-    /// It lacks an export, or exports something else under its name.
-    #[error("the wasm module has no {kind} \"{name}\" among its exports, so it is not a waPC guest")]
-    MissingExport {
-        /// `memory` or `function`.
-        kind: &'static str,
-        /// The export's name.
-        name: &'static str,
-    },
-}
+pub use measurement::Warm;
 
 /// Why a policy does not take its settings.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -77,28 +37,10 @@ pub enum SettingsError {
 #[derive(Clone)]
 pub struct Policy {
     context: Arc<Context>,
-    exports: Arc<Exports>,
+    module: Arc<LinkedModule>,
     digest: Arc<str>,
     /// The settings that each instance has from its beginning; see [`Policy::prepared`].
     inside: Option<Settings>,
-}
-
-/// What a call needs to know besides the module.
-pub(crate) struct Context {
-    pub(crate) host: Host,
-    /// Names the policy in logs.
-    pub(crate) name: Arc<str>,
-    pub(crate) grants: Grants,
-    pub(crate) capabilities: Arc<dyn HostCapabilities>,
-}
-
-/// What is looked up once in the module instead of by name in each instance.
-pub(crate) struct Exports {
-    pub(crate) pre: InstancePre<Call>,
-    pub(crate) memory: ModuleExport,
-    pub(crate) guest_call: ModuleExport,
-    /// In the order they are called.
-    pub(crate) initialisers: Vec<ModuleExport>,
 }
 
 impl Policy {
@@ -117,15 +59,14 @@ impl Policy {
         }
         let digest = format!("sha256:{}", hex::encode(&Sha256::digest(wasm)));
         let module = compile(host, wasm, &digest)?;
-        let exports = Exports::of(host, &module)?;
+        let module = LinkedModule::of(host, &module)?;
         Ok(Self {
             context: Arc::new(Context {
-                host: host.clone(),
                 name: "policy".into(),
                 grants: Grants::none(),
                 capabilities: Arc::new(Unavailable),
             }),
-            exports: Arc::new(exports),
+            module: Arc::new(module),
             digest: digest.into(),
             inside: None,
         })
@@ -134,9 +75,8 @@ impl Policy {
     /// The same policy under a name of its own in the logs.
     #[must_use]
     pub fn named(&self, name: &str) -> Self {
-        let Context { host, grants, capabilities, .. } = &*self.context;
+        let Context { grants, capabilities, .. } = &*self.context;
         self.with_context(Context {
-            host: host.clone(),
             name: name.into(),
             grants: grants.clone(),
             capabilities: capabilities.clone(),
@@ -146,8 +86,7 @@ impl Policy {
     /// The same policy with the outside world that it may ask, and what of it.
     #[must_use]
     pub fn with_capabilities(&self, grants: Grants, capabilities: Arc<dyn HostCapabilities>) -> Self {
-        let Context { host, name, .. } = &*self.context;
-        self.with_context(Context { host: host.clone(), name: name.clone(), grants, capabilities })
+        self.with_context(Context { name: self.context.name.clone(), grants, capabilities })
     }
 
     fn with_context(&self, context: Context) -> Self {
@@ -161,19 +100,19 @@ impl Policy {
 
     /// What the module imports, as `module.name`, in its order.
     pub fn imports(&self) -> Vec<String> {
-        let imports = self.exports.pre.module().imports();
+        let imports = self.module.pre.module().imports();
         imports.map(|import| format!("{}.{}", import.module(), import.name())).collect()
     }
 
     /// What the module exports, in its order.
     pub fn exports(&self) -> Vec<String> {
-        self.exports.pre.module().exports().map(|export| export.name().to_owned()).collect()
+        self.module.pre.module().exports().map(|export| export.name().to_owned()).collect()
     }
 
     /// Calls one of the guest's operations.
     pub fn call(&self, operation: &'static str, payload: Vec<u8>) -> Outcome {
-        let deadline = Instant::now() + self.context.host.inner.options.timeout;
-        call(&self.context, &self.exports, operation, payload, deadline)
+        let deadline = Instant::now() + self.module.host.inner.options.timeout;
+        call(&self.context, &self.module, operation, payload, deadline)
     }
 
     /// The version of Kubewarden's protocol that the guest speaks, such as `v1`.
@@ -196,22 +135,17 @@ impl Policy {
             message: Option<String>,
         }
         let payload = settings.json().as_bytes().to_vec();
-        let Context { host, name, .. } = &*self.context;
-        let HostOptions { timeout, memory_limit, .. } = host.inner.options;
+        let HostOptions { timeout, memory_limit, .. } = self.module.host.inner.options;
         let deadline = Instant::now() + timeout;
-        let (outcome, memory) = call_and_then(
-            &self.context,
-            &self.exports,
-            "validate_settings",
-            payload,
-            deadline,
-            |store, _| store.data().memory.map_or(0, |memory| memory.data_size(&*store)),
-        );
+        let (outcome, memory) =
+            call_and_then(&self.context, &self.module, "validate_settings", payload, deadline, |store, _| {
+                store.data().memory.map_or(0, |memory| memory.data_size(&*store))
+            });
         let answer = answer(outcome).map_err(SettingsError::Failed)?;
         // Each review needs as much before it has read anything.
         if let Some(memory) = memory.filter(|memory| *memory > memory_limit / 2) {
             tracing::warn!(
-                policy = &**name,
+                policy = &*self.context.name,
                 "its settings take {} of the {} MiB that each review may use",
                 memory.div_ceil(1 << 20),
                 memory_limit >> 20
@@ -235,7 +169,7 @@ impl Policy {
     /// The same, with an end that was set before, such as when the request arrived.
     pub fn evaluate_by(&self, request: &Request<'_>, settings: &Settings, deadline: Instant) -> Evaluation {
         let payload = self.payload(request, settings);
-        Evaluation::of(request, call(&self.context, &self.exports, "validate", payload, deadline))
+        Evaluation::of(request, call(&self.context, &self.module, "validate", payload, deadline))
     }
 
     /// What the guest reads; settings that it has already are not sent again.
@@ -264,76 +198,5 @@ fn answer(outcome: Outcome) -> Result<Vec<u8>, String> {
         Outcome::MemoryLimit { limit } => {
             Err(format!("it asked for more than its limit of {} MiB of memory", limit >> 20))
         }
-    }
-}
-
-fn compile(host: &Host, wasm: &[u8], digest: &str) -> Result<Module, LoadError> {
-    let engine = &host.inner.engine;
-    let compile =
-        || Module::from_binary(engine, wasm).map_err(|error| LoadError::Compile(format!("{error:#}")));
-    match &host.inner.options.module_cache {
-        None => compile(),
-        Some(cache) => match cache.load(engine, digest) {
-            Some(module) => Ok(module),
-            None => {
-                let module = compile()?;
-                cache.store(engine, digest, &module);
-                Ok(module)
-            }
-        },
-    }
-}
-
-impl Exports {
-    fn of(host: &Host, module: &Module) -> Result<Self, LoadError> {
-        let linker = &host.inner.linker;
-        for import in module.imports() {
-            let known = match import.module() {
-                wapc::MODULE => wapc::FUNCTIONS.contains(&import.name()),
-                wasi::MODULE => wasi::offers(import.name()),
-                _ => false,
-            };
-            if !known {
-                return Err(LoadError::UnknownImport {
-                    module: import.module().to_owned(),
-                    name: import.name().to_owned(),
-                });
-            }
-        }
-        let export = |kind, name: &'static str| {
-            let found = match (module.get_export(name), kind) {
-                (Some(ExternType::Memory(_)), "memory") | (Some(ExternType::Func(_)), "function") => {
-                    module.get_export_index(name)
-                }
-                _ => None,
-            };
-            found.ok_or(LoadError::MissingExport { kind, name })
-        };
-        // Checked here, so that no call can fail on it.
-        let signature = |name: &'static str, parameters: usize, results: usize| {
-            let fits = |function: &FuncType| {
-                let is_i32 = |value: ValType| matches!(value, ValType::I32);
-                (function.params().len(), function.results().len()) == (parameters, results)
-                    && function.params().chain(function.results()).all(is_i32)
-            };
-            match module.get_export(name) {
-                Some(ExternType::Func(function)) if !fits(&function) => Err(LoadError::Signature {
-                    name,
-                    signature: if parameters == 0 { "() -> ()" } else { "(i32, i32) -> i32" },
-                }),
-                _ => Ok(()),
-            }
-        };
-        signature("__guest_call", 2, 1)?;
-        // A WASI library initialises by `_initialize`, a WASI program by `_start`; waPC's own
-        // initialiser comes last.
-        let initialisers = ["_initialize", "_start", "wapc_init"];
-        initialisers.iter().try_for_each(|name| signature(name, 0, 0))?;
-        Ok(Self {
-            memory: export("memory", "memory")?,
-            guest_call: export("function", "__guest_call")?,
-            initialisers: initialisers.iter().filter_map(|name| export("function", name).ok()).collect(),
-            pre: linker.instantiate_pre(module).map_err(|error| LoadError::Link(format!("{error:#}")))?,
-        })
     }
 }

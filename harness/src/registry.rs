@@ -14,6 +14,8 @@ use tcr::hex;
 use crate::metadata::SOURCE_ANNOTATION;
 
 mod credentials;
+pub mod download;
+mod images;
 mod sources;
 
 pub use credentials::{Credentials, CredentialsError};
@@ -47,7 +49,7 @@ pub enum RegistryError {
     /// The registry cannot be reached or does not let us in.
     #[error("cannot connect to {host}: {reason}")]
     Connect {
-        /// The registry.
+        /// The host of the registry.
         host: String,
         /// What was tried and how it failed.
         reason: String,
@@ -55,11 +57,11 @@ pub enum RegistryError {
     /// The registry answered with an error.
     #[error("cannot {operation} {reference}: {reason}")]
     Operation {
-        /// `push` or `pull`.
+        /// The operation: `push` or `pull`.
         operation: &'static str,
-        /// The policy.
+        /// The reference of the policy.
         reference: String,
-        /// The registry's answer.
+        /// What the registry answered.
         reason: String,
     },
 }
@@ -67,13 +69,13 @@ pub enum RegistryError {
 /// A policy as it lies in a registry.
 #[derive(Debug)]
 pub struct Pulled {
-    /// The module.
+    /// The bytes of the module.
     pub wasm: Vec<u8>,
     /// Its reference by digest, `host/repository@sha256:…`.
     pub reference: String,
 }
 
-/// Reaches registries.
+/// A client that pushes and pulls policies.
 #[derive(Debug)]
 pub struct Registry {
     sources: Sources,

@@ -31,9 +31,9 @@ pub enum RequestError {
     /// A field's value is none that Kubernetes sends, and nobody may use it.
     #[error("\"{field}\": \"{found}\" {fault}")]
     Value {
-        /// The field's path.
+        /// The path of the field.
         field: &'static str,
-        /// The value, shortened.
+        /// The value, shortened for a message.
         found: String,
         /// What is the matter with it.
         fault: &'static str,
@@ -41,7 +41,7 @@ pub enum RequestError {
     /// A field is of another type.
     #[error("\"{field}\": {reason}")]
     Type {
-        /// The field's path.
+        /// The path of the field.
         field: &'static str,
         /// What it must be.
         reason: String,
@@ -49,7 +49,7 @@ pub enum RequestError {
     /// A field that must be a string is something else.
     #[error("\"{field}\" must be a string, not {found}")]
     NotAString {
-        /// The field's path.
+        /// The path of the field.
         field: &'static str,
         /// The value, as written.
         found: String,

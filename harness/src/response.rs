@@ -67,8 +67,12 @@ pub struct StatusDetails {
 /// One cause.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatusCause {
+    /// What of the policy's definition it is about, such as `spec.policies.a`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
     /// A sentence.
-    pub message: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 /// One evaluation: the answer, and the object as the policy wants it.

@@ -100,6 +100,7 @@ pub async fn serve(
         }
         Some(source) => {
             let certificate = Arc::new(Certificate::default());
+            health.serves_with(certificate.clone());
             let keep = certificate::keep(source.clone(), certificate.clone(), health.clone())?;
             tasks.start("the follower of the certificate", keep);
             Protocol::Tls(tls(certificate, options.client_authorities.clone(), &mut tasks)?)

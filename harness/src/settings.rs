@@ -14,7 +14,7 @@ pub enum SettingsFormatError {
     /// Neither JSON nor YAML.
     #[error(transparent)]
     Unreadable(#[from] document::DocumentError),
-    /// Several YAML documents.
+    /// There are several YAML documents instead of one.
     #[error("{0} documents where one was expected")]
     Several(usize),
     /// Something else than an object.
@@ -52,7 +52,7 @@ impl Settings {
 }
 
 impl Default for Settings {
-    /// No settings: `{}`.
+    /// The settings `{}`, which say nothing.
     fn default() -> Self {
         Self("{}".into())
     }

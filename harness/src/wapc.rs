@@ -8,7 +8,7 @@ use std::fmt;
 
 use wasmtime::{Caller, Extern, Linker, Memory};
 
-use crate::call::Call;
+use crate::call_state::CallState;
 use crate::host_capabilities::{self, GuestCall};
 
 /// The module that guests import waPC's functions from.
@@ -51,24 +51,24 @@ impl fmt::Display for OutOfBounds {
 
 impl std::error::Error for OutOfBounds {}
 
-pub(crate) fn add_to_linker(linker: &mut Linker<Call>) -> wasmtime::Result<()> {
+pub(crate) fn add_to_linker(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
     linker.func_wrap(MODULE, "__guest_request", guest_request)?;
     linker.func_wrap(MODULE, "__guest_response", guest_response)?;
     linker.func_wrap(MODULE, "__guest_error", guest_error)?;
     linker.func_wrap(MODULE, "__host_call", host_call)?;
-    linker.func_wrap(MODULE, "__host_response_len", |caller: Caller<'_, Call>| {
+    linker.func_wrap(MODULE, "__host_response_len", |caller: Caller<'_, CallState>| {
         length(caller.data().host_response.as_deref().unwrap_or_default())
     })?;
-    linker.func_wrap(MODULE, "__host_response", |mut caller: Caller<'_, Call>, pointer: u32| {
+    linker.func_wrap(MODULE, "__host_response", |mut caller: Caller<'_, CallState>, pointer: u32| {
         let response = caller.data_mut().host_response.take().unwrap_or_default();
         let written = write(&mut caller, "__host_response", pointer, &response);
         caller.data_mut().host_response = Some(response);
         written
     })?;
-    linker.func_wrap(MODULE, "__host_error_len", |caller: Caller<'_, Call>| {
+    linker.func_wrap(MODULE, "__host_error_len", |caller: Caller<'_, CallState>| {
         length(caller.data().host_error.as_deref().unwrap_or_default().as_bytes())
     })?;
-    linker.func_wrap(MODULE, "__host_error", |mut caller: Caller<'_, Call>, pointer: u32| {
+    linker.func_wrap(MODULE, "__host_error", |mut caller: Caller<'_, CallState>, pointer: u32| {
         let error = caller.data_mut().host_error.take().unwrap_or_default();
         let written = write(&mut caller, "__host_error", pointer, error.as_bytes());
         caller.data_mut().host_error = Some(error);
@@ -77,7 +77,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Call>) -> wasmtime::Result<()> {
     linker.func_wrap(
         MODULE,
         "__console_log",
-        |mut caller: Caller<'_, Call>, pointer: u32, length: u32| -> wasmtime::Result<()> {
+        |mut caller: Caller<'_, CallState>, pointer: u32, length: u32| -> wasmtime::Result<()> {
             let memory = memory(&mut caller)?;
             let (bytes, call) = memory.data_and_store_mut(&mut caller);
             call.log.console(part(bytes, "__console_log", pointer, length)?);
@@ -88,7 +88,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Call>) -> wasmtime::Result<()> {
 }
 
 fn guest_request(
-    mut caller: Caller<'_, Call>,
+    mut caller: Caller<'_, CallState>,
     operation_pointer: u32,
     payload_pointer: u32,
 ) -> wasmtime::Result<()> {
@@ -99,13 +99,13 @@ fn guest_request(
     write(&mut caller, "__guest_request", operation_pointer, operation.as_bytes())
 }
 
-fn guest_response(mut caller: Caller<'_, Call>, pointer: u32, length: u32) -> wasmtime::Result<()> {
+fn guest_response(mut caller: Caller<'_, CallState>, pointer: u32, length: u32) -> wasmtime::Result<()> {
     let response = read(&mut caller, "__guest_response", pointer, length)?.to_vec();
     caller.data_mut().response = Some(response);
     Ok(())
 }
 
-fn guest_error(mut caller: Caller<'_, Call>, pointer: u32, length: u32) -> wasmtime::Result<()> {
+fn guest_error(mut caller: Caller<'_, CallState>, pointer: u32, length: u32) -> wasmtime::Result<()> {
     let error = read(&mut caller, "__guest_error", pointer, length)?;
     // Whole where it is a message; what is longer is none.
     let error = String::from_utf8_lossy(&error[..error.len().min(LONGEST_ERROR)]).into_owned();
@@ -115,7 +115,7 @@ fn guest_error(mut caller: Caller<'_, Call>, pointer: u32, length: u32) -> wasmt
 
 #[expect(clippy::too_many_arguments, reason = "waPC's signature: four pairs of pointer and length")]
 fn host_call(
-    mut caller: Caller<'_, Call>,
+    mut caller: Caller<'_, CallState>,
     binding_pointer: u32,
     binding_length: u32,
     namespace_pointer: u32,
@@ -155,7 +155,7 @@ fn length(bytes: &[u8]) -> u32 {
 
 /// The bytes a guest points at.
 pub(crate) fn read<'a>(
-    caller: &'a mut Caller<'_, Call>,
+    caller: &'a mut Caller<'_, CallState>,
     import: &'static str,
     pointer: u32,
     length: u32,
@@ -172,7 +172,7 @@ fn part<'a>(memory: &'a [u8], import: &'static str, pointer: u32, length: u32) -
 
 /// Copies bytes to where the guest points.
 pub(crate) fn write(
-    caller: &mut Caller<'_, Call>,
+    caller: &mut Caller<'_, CallState>,
     import: &'static str,
     pointer: u32,
     bytes: &[u8],
@@ -190,7 +190,7 @@ pub(crate) fn write(
 }
 
 /// The guest's memory; looked up by name only while the instance is still being made.
-fn memory(caller: &mut Caller<'_, Call>) -> wasmtime::Result<Memory> {
+fn memory(caller: &mut Caller<'_, CallState>) -> wasmtime::Result<Memory> {
     match caller.data().memory {
         Some(memory) => Ok(memory),
         None => match caller.get_export("memory") {

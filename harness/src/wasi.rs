@@ -9,13 +9,14 @@
 
 use std::fmt;
 use std::sync::OnceLock;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use wasmtime::{Caller, Linker, Val, ValType};
 
-use crate::call::Call;
-use crate::host_capabilities::GuestLog;
+use crate::call_state::CallState;
 use crate::wapc::{read, write};
+
+mod poll;
 
 /// The module that guests import these functions from.
 pub(crate) const MODULE: &str = "wasi_snapshot_preview1";
@@ -24,9 +25,6 @@ const SUCCESS: i32 = 0;
 const BADF: i32 = 8;
 const INVAL: i32 = 28;
 const NOSYS: i32 = 52;
-
-/// The longest line of a guest's output that is logged in one piece, in bytes.
-const LONGEST_LINE: usize = 1 << 10;
 
 /// The guest left by `proc_exit` with this code.
 #[derive(Debug)]
@@ -40,48 +38,7 @@ impl fmt::Display for Exit {
 
 impl std::error::Error for Exit {}
 
-/// One of the guest's output streams, cut into lines for the log.
-pub(crate) struct Output {
-    name: &'static str,
-    line: Vec<u8>,
-}
-
-impl Output {
-    pub(crate) fn stdout() -> Self {
-        Self { name: "stdout", line: Vec::new() }
-    }
-
-    pub(crate) fn stderr() -> Self {
-        Self { name: "stderr", line: Vec::new() }
-    }
-
-    fn write(&mut self, bytes: &[u8], log: &mut GuestLog) {
-        for byte in bytes {
-            if log.is_full() {
-                return;
-            }
-            match byte {
-                b'\n' => self.flush(log),
-                byte => {
-                    self.line.push(*byte);
-                    if self.line.len() >= LONGEST_LINE {
-                        self.flush(log);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Logs what has not ended with a line break.
-    pub(crate) fn flush(&mut self, log: &mut GuestLog) {
-        if !self.line.is_empty() {
-            log.output(self.name, &self.line);
-            self.line.clear();
-        }
-    }
-}
-
-pub(crate) fn add_to_linker(linker: &mut Linker<Call>) -> wasmtime::Result<()> {
+pub(crate) fn add_to_linker(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
     linker.func_wrap(MODULE, "args_get", |_: u32, _: u32| SUCCESS)?;
     linker.func_wrap(MODULE, "args_sizes_get", nothing)?;
     linker.func_wrap(MODULE, "environ_get", |_: u32, _: u32| SUCCESS)?;
@@ -93,6 +50,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Call>) -> wasmtime::Result<()> {
     linker.func_wrap(MODULE, "fd_fdstat_get", fd_status)?;
     linker.func_wrap(MODULE, "random_get", random)?;
     linker.func_wrap(MODULE, "sched_yield", || SUCCESS)?;
+    linker.func_wrap(MODULE, "poll_oneoff", poll::poll)?;
     linker.func_wrap(MODULE, "proc_exit", |code: i32| -> wasmtime::Result<()> {
         Err(wasmtime::Error::new(Exit(code)))
     })?;
@@ -111,7 +69,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Call>) -> wasmtime::Result<()> {
 }
 
 /// What this host does more for than answer an error.
-const SUPPORTED: [&str; 12] = [
+const SUPPORTED: [&str; 13] = [
     "args_get",
     "args_sizes_get",
     "environ_get",
@@ -123,6 +81,7 @@ const SUPPORTED: [&str; 12] = [
     "fd_fdstat_get",
     "random_get",
     "sched_yield",
+    "poll_oneoff",
     "proc_exit",
 ];
 
@@ -131,7 +90,7 @@ pub(crate) fn offers(name: &str) -> bool {
     SUPPORTED.contains(&name) || UNSUPPORTED.iter().any(|(known, ..)| *known == name)
 }
 
-/// What there is no file, socket, signal or timer for: name, parameters (`i` 32 bits, `l` 64 bits),
+/// What there is no file, socket or signal for: name, parameters (`i` 32 bits, `l` 64 bits),
 /// and the error it answers. A descriptor that was never given out is bad; the rest is not there.
 const UNSUPPORTED: &[(&str, &str, i32)] = &[
     ("fd_advise", "illi", BADF),
@@ -162,7 +121,6 @@ const UNSUPPORTED: &[(&str, &str, i32)] = &[
     ("path_rename", "iiiiii", BADF),
     ("path_symlink", "iiiii", BADF),
     ("path_unlink_file", "iii", BADF),
-    ("poll_oneoff", "iiii", NOSYS),
     ("proc_raise", "i", NOSYS),
     ("sock_accept", "iii", BADF),
     ("sock_recv", "iiiiii", BADF),
@@ -171,13 +129,13 @@ const UNSUPPORTED: &[(&str, &str, i32)] = &[
 ];
 
 /// No arguments and no environment: a count of zero and no bytes.
-fn nothing(mut caller: Caller<'_, Call>, count: u32, size: u32) -> wasmtime::Result<i32> {
+fn nothing(mut caller: Caller<'_, CallState>, count: u32, size: u32) -> wasmtime::Result<i32> {
     write(&mut caller, "sizes_get", count, &0u32.to_le_bytes())?;
     write(&mut caller, "sizes_get", size, &0u32.to_le_bytes())?;
     Ok(SUCCESS)
 }
 
-fn clock_resolution(mut caller: Caller<'_, Call>, clock: u32, result: u32) -> wasmtime::Result<i32> {
+fn clock_resolution(mut caller: Caller<'_, CallState>, clock: u32, result: u32) -> wasmtime::Result<i32> {
     if clock > 3 {
         return Ok(INVAL);
     }
@@ -185,25 +143,29 @@ fn clock_resolution(mut caller: Caller<'_, Call>, clock: u32, result: u32) -> wa
     Ok(SUCCESS)
 }
 
-/// Clock 0 is the time of day; the others run from an arbitrary start.
+/// Clock 0 is the time of day; the others run from an arbitrary start. `None` for one that there is not.
+fn now(clock: u32) -> Option<Duration> {
+    static START: OnceLock<Instant> = OnceLock::new();
+    match clock {
+        0 => Some(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()),
+        1..=3 => Some(START.get_or_init(Instant::now).elapsed()),
+        _ => None,
+    }
+}
+
 fn clock_time(
-    mut caller: Caller<'_, Call>,
+    mut caller: Caller<'_, CallState>,
     clock: u32,
     _precision: u64,
     result: u32,
 ) -> wasmtime::Result<i32> {
-    static START: OnceLock<Instant> = OnceLock::new();
-    let elapsed = match clock {
-        0 => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
-        1..=3 => START.get_or_init(Instant::now).elapsed(),
-        _ => return Ok(INVAL),
-    };
-    let nanoseconds = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
+    let Some(now) = now(clock) else { return Ok(INVAL) };
+    let nanoseconds = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
     write(&mut caller, "clock_time_get", result, &nanoseconds.to_le_bytes())?;
     Ok(SUCCESS)
 }
 
-fn random(mut caller: Caller<'_, Call>, pointer: u32, length: u32) -> wasmtime::Result<i32> {
+fn random(mut caller: Caller<'_, CallState>, pointer: u32, length: u32) -> wasmtime::Result<i32> {
     // Bounds first: a length beyond the guest's memory must not become the host's allocation.
     read(&mut caller, "random_get", pointer, length)?;
     let mut bytes = vec![0; length as usize];
@@ -217,7 +179,7 @@ fn random(mut caller: Caller<'_, Call>, pointer: u32, length: u32) -> wasmtime::
 }
 
 fn fd_write(
-    mut caller: Caller<'_, Call>,
+    mut caller: Caller<'_, CallState>,
     descriptor: u32,
     vectors: u32,
     count: u32,
@@ -248,7 +210,7 @@ fn fd_write(
 
 /// Standard input is empty.
 fn fd_read(
-    mut caller: Caller<'_, Call>,
+    mut caller: Caller<'_, CallState>,
     descriptor: u32,
     _vectors: u32,
     _count: u32,
@@ -262,7 +224,7 @@ fn fd_read(
 }
 
 /// The three standard streams are character devices.
-fn fd_status(mut caller: Caller<'_, Call>, descriptor: u32, result: u32) -> wasmtime::Result<i32> {
+fn fd_status(mut caller: Caller<'_, CallState>, descriptor: u32, result: u32) -> wasmtime::Result<i32> {
     if descriptor > 2 {
         return Ok(BADF);
     }

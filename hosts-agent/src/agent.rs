@@ -20,7 +20,7 @@ use crate::probe;
 use crate::report::Report;
 use crate::resolver::{self, View};
 
-/// How often a pass reads and computes again when somebody writes in between.
+/// How often a pass reads and computes again when another program writes in between.
 const ATTEMPTS: usize = 5;
 
 /// What a pass works on, and what it remembers from the one before.
@@ -35,7 +35,10 @@ pub struct Agent {
     has_read_list: bool,
     /// The lines that the file carried when the last pass ended.
     carried: Option<Vec<HostsEntry>>,
-    /// The version of the file that was found to carry [`Self::carried`] for [`Self::last_good`].
+    /// The version of the file that carries [`Self::carried`].
+    known: Option<Version>,
+    /// The version of the file that was found to carry [`Self::carried`] for [`Self::last_good`], and that no write
+    /// within the same tick of the file system's clock can have changed.
     settled: Option<Version>,
     /// None where every entry is taken as it is.
     probing: Option<Probing>,
@@ -70,9 +73,9 @@ impl fmt::Debug for Probing {
 /// What the next pass depends on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// Somebody was in the way for a moment: try again soon.
+    /// Another program was in the way for a moment: try again soon.
     pub retry_soon: bool,
-    /// Somebody else had changed the block.
+    /// Another program had changed the block.
     pub foreign_change: bool,
     /// When a link has to be looked at.
     pub next_probe: Option<Instant>,
@@ -92,6 +95,7 @@ impl Agent {
             last_good: None,
             has_read_list: false,
             carried: None,
+            known: None,
             settled: None,
             probing,
             report,
@@ -201,7 +205,13 @@ impl Agent {
 
     fn carry(&mut self) -> Result<(), CarryError> {
         for _ in 0..ATTEMPTS {
-            let Some(change) = self.look()? else { return Ok(()) };
+            let change = match self.known_change() {
+                Some(change) => change,
+                None => match self.look()? {
+                    Some(change) => change,
+                    None => return Ok(()),
+                },
+            };
             match self.write(change) {
                 Err(CarryError::File(HostsFileError::Changed(_))) => {}
                 result => return result,
@@ -210,8 +220,16 @@ impl Agent {
         Err(HostsFileError::Changed(self.file.path().to_owned()).into())
     }
 
-    /// Looks at the file; gives what is to be changed. The file's bytes are not kept: whoever changes it reads them
-    /// himself.
+    /// What is to be changed in a file that is as it was left: it need not be read for that. Should it be another one in
+    /// spite of that, what is written is right all the same, because it is read again for the change.
+    fn known_change(&mut self) -> Option<Change> {
+        let version = self.known.take().filter(|version| self.file.is_at(version))?;
+        let (list, carried) = (self.last_good.clone()?, self.carried.as_ref()?);
+        let wanted = self.chosen(&list.enabled());
+        (wanted != *carried).then_some(Change { version, list, wanted, is_foreign: false })
+    }
+
+    /// Reads the file; gives what is to be changed. The file's bytes are not kept: the change reads them again.
     fn look(&mut self) -> Result<Option<Change>, CarryError> {
         let snapshot = self.file.read()?;
         let found = Found::new(&snapshot.bytes);
@@ -241,6 +259,7 @@ impl Agent {
         }
         self.report.conflicts = resolver::view(&snapshot.bytes, &lines).conflicts;
         self.settled = snapshot.settled_version();
+        self.known = Some(snapshot.version());
         self.carries(&list, wanted);
         Ok(None)
     }
@@ -271,13 +290,16 @@ impl Agent {
         self.carried = Some(wanted);
     }
 
-    /// Whoever resolves opens the path anew, and so does this.
+    /// A program that resolves a name opens the path anew, and so does this.
     fn verify(&mut self, entries: &[&HostsEntry]) -> Result<(), CarryError> {
         let snapshot = self.file.read()?;
         let View { missing, conflicts } = resolver::view(&snapshot.bytes, entries);
         self.report.conflicts = conflicts;
         match missing.first() {
-            None => Ok(()),
+            None => {
+                self.known = Some(snapshot.version());
+                Ok(())
+            }
             Some(entry) => {
                 Err(CarryError::NotSeen { path: self.file.path().to_owned(), entry: (*entry).clone() })
             }
@@ -300,7 +322,7 @@ struct Change {
     list: Rc<HostsList>,
     /// The lines that are to be ours.
     wanted: Vec<HostsEntry>,
-    /// Somebody else had changed our lines.
+    /// Another program had changed our lines.
     is_foreign: bool,
 }
 

@@ -8,9 +8,9 @@
 //! ```
 //!
 //! *Ownership* is a line's own mark, not its place between BEGIN and END: whatever happened to the
-//! block (its end cut off, a copy of it, a block in a block, somebody's line inside), removing the
+//! block (its end cut off, a copy of it, a block in a block, a foreign line inside), removing the
 //! lines that carry the mark removes all that is ours and no byte that is not.
-//! The checksum tells whether somebody changed the block; nothing is removed because of it.
+//! The checksum tells whether the block was changed by others; nothing is removed because of it.
 
 use std::net::IpAddr;
 use std::ops::Range;
@@ -18,6 +18,10 @@ use std::ops::Range;
 use memchr::{memchr, memmem, memrchr};
 use tcr::checksum::fnv1a;
 use tcr::hosts_entry::{HostsEntry, MAX_ENTRIES};
+
+mod copy;
+
+pub use copy::copy;
 
 const BEGIN: &str = "# BEGIN tcr-assistant hosts-updater";
 const END: &str = "# END tcr-assistant hosts-updater";
@@ -35,7 +39,7 @@ pub enum State {
     Absent,
     /// One block, as it was written, with these lines.
     Intact(Vec<HostsEntry>),
-    /// Lines of ours that are not exactly one block with its checksum: somebody changed them.
+    /// Lines of ours that are not exactly one block with its checksum: others changed them.
     Damaged,
 }
 
@@ -69,7 +73,7 @@ pub fn merge(old: &[u8], entries: &[&HostsEntry]) -> Vec<u8> {
     Found::new(old).merge(entries).pieces().concat()
 }
 
-/// What `file` holds of ours, and whether somebody changed it.
+/// What `file` holds of ours, and whether others changed it.
 pub fn state(file: &[u8]) -> State {
     Found::new(file).state()
 }
@@ -85,7 +89,7 @@ impl<'a> Found<'a> {
         Self { file, owned, head: first - usize::from(is_ours) }
     }
 
-    /// See [`state`].
+    /// What [`state`] says of the file.
     pub fn state(&self) -> State {
         match self.owned.as_slice() {
             [] => State::Absent,
@@ -94,7 +98,7 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// See [`merge`].
+    /// What [`merge`] makes of the file.
     pub fn merge(&self, entries: &[&HostsEntry]) -> Merged<'a> {
         let Self { file: old, owned, head } = self;
         let head = &old[..*head];
@@ -118,7 +122,7 @@ impl<'a> Found<'a> {
 }
 
 impl Merged<'_> {
-    /// The new content.
+    /// The new content, as pieces that follow one another.
     pub fn pieces(&self) -> Vec<&[u8]> {
         let pieces = std::iter::once(self.head).chain(self.behind_head());
         pieces.filter(|piece| !piece.is_empty()).collect()
@@ -142,14 +146,14 @@ impl Merged<'_> {
 
 /// Whether `line`, without its newline, is one that only this program writes.
 pub fn is_owned(line: &[u8]) -> bool {
-    // Whoever converts the file to CRLF converts our lines too.
+    // An editor that converts the file to CRLF converts our lines too.
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     if line == END.as_bytes() {
         return true;
     }
     match line.strip_prefix(BEGIN.as_bytes()) {
         Some(rest) => rest.is_empty() || rest.starts_with(b" "),
-        // Strictly one address and one name: a line to which somebody added a name of his own,
+        // Strictly one address and one name: a line to which a user added a name,
         // or whose beginning is another line's, has bytes of others and is not ours.
         None => entry(line).is_some(),
     }
@@ -205,7 +209,7 @@ fn intact(block: &[u8]) -> Option<Vec<HostsEntry>> {
     let mut entries = Vec::new();
     for line in lines {
         if line != END {
-            // No list is longer: somebody has written that.
+            // No list is longer: it was not written by us.
             if entries.len() == MAX_ENTRIES {
                 return None;
             }

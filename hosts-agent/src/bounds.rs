@@ -1,4 +1,4 @@
-//! What the node lets the list say. The bounds are arguments of the program, so that whoever may
+//! What the node lets the list say. The bounds are arguments of the program, so that a user who may
 //! edit the ConfigMap cannot point other names elsewhere, or these names to somewhere else.
 
 use std::fmt;
@@ -25,7 +25,7 @@ pub struct Bounds {
 pub struct Refusal {
     /// The entry's number, from 1.
     pub number: usize,
-    /// The entry.
+    /// The entry that is left out.
     pub entry: HostsEntry,
     /// What it may not have.
     pub reason: Reason,

@@ -26,13 +26,13 @@ pub struct ListFile {
     opener: Rc<dyn Opener>,
 }
 
-/// Who opens it.
+/// What opens the list's file.
 pub(crate) trait Opener: fmt::Debug {
     /// The file, open for reading.
     fn open(&self) -> Result<OwnedFd, ConfigError>;
 }
 
-/// This process.
+/// This process opens it itself.
 #[derive(Debug)]
 struct Direct(PathBuf);
 
@@ -56,21 +56,21 @@ pub enum ConfigError {
     /// The file cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// Why it cannot be read.
         source: io::Error,
     },
     /// More than a ConfigMap can hold.
     #[error("cannot read {}: it has more than {MAX_BYTES} bytes", path.display())]
     Large {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
     },
     /// Not a list of entries.
     #[error("cannot read {}: {reason}", path.display())]
     List {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// The field or place, and what is wrong there.
         reason: Message,
@@ -78,7 +78,7 @@ pub enum ConfigError {
     /// An entry that the arguments do not allow.
     #[error("refused {}: {refusal}", path.display())]
     Refused {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// The entry and the reason.
         refusal: Refusal,

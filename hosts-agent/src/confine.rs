@@ -27,14 +27,14 @@ pub enum Wanted {
     Seccomp,
 }
 
-/// What holds.
+/// What confines the process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Confinement {
-    /// Landlock and seccomp.
+    /// Confined by Landlock and seccomp.
     Landlock,
-    /// seccomp alone.
+    /// Confined by seccomp alone.
     Seccomp,
-    /// Nothing.
+    /// Not confined by the kernel.
     #[default]
     None,
 }
@@ -95,7 +95,7 @@ fn confine(
 }
 
 impl Confinement {
-    /// For people.
+    /// A sentence for the log.
     pub fn sentence(self) -> &'static str {
         match self {
             Self::Landlock => "confined by Landlock and seccomp",

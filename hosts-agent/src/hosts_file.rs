@@ -56,7 +56,6 @@ pub struct HostsFile {
 pub struct Snapshot {
     /// Every byte of the file.
     pub bytes: Vec<u8>,
-    file: OwnedFd,
     stat: Stat,
 }
 
@@ -76,11 +75,11 @@ pub enum HostsFileError {
     /// A step of the operation failed.
     #[error("cannot {operation} {}: {source}", path.display())]
     Step {
-        /// What was tried.
+        /// The operation that failed.
         operation: &'static str,
         /// On which file or directory.
         path: PathBuf,
-        /// Why it failed.
+        /// Why the operation failed.
         source: io::Error,
     },
     /// The path leads to no file.
@@ -96,10 +95,10 @@ pub enum HostsFileError {
         .0.display()
     )]
     Orphan(PathBuf),
-    /// Somebody wrote between reading and replacing: read again and retry.
+    /// Another program wrote between reading and replacing: read again and retry.
     #[error("cannot replace {}: it was changed in the meantime", .0.display())]
     Changed(PathBuf),
-    /// Somebody has emptied the file just now, and will probably write it: retry.
+    /// Another program emptied the file just now, and will probably write it: retry.
     #[error("cannot use {}: it was emptied just now, and somebody may be writing it", .0.display())]
     Emptied(PathBuf),
     /// Another process holds the lock on the directory: retry.
@@ -152,7 +151,7 @@ impl HostsFile {
         places
     }
 
-    /// The content as somebody who opens the path now would read it.
+    /// The content as a program that opens the path now reads it.
     pub fn read(&self) -> Result<Snapshot, HostsFileError> {
         let file = self.directory.read()?;
         let stat = rustix::fs::fstat(&file).map_err(|source| HostsFileError::Step {
@@ -172,7 +171,7 @@ impl HostsFile {
     }
 
     /// Makes the file's block that of `entries` (none: no block), if the file is still `version`. Writes in any case:
-    /// whoever finds nothing to change has no reason to call.
+    /// a caller that finds nothing to change has no reason to call.
     pub fn replace(&self, version: &Version, entries: &[&HostsEntry]) -> Result<Mode, HostsFileError> {
         self.directory.replace(version, entries)
     }
@@ -191,15 +190,8 @@ impl Snapshot {
         let mut bytes = Vec::with_capacity(size + 1);
         let read = (&mut file).take(MAX_BYTES + 1).read_to_end(&mut bytes);
         read.map_err(|source| HostsFileError::Step { operation: "read", path: path.to_owned(), source })?;
-        // Who overwrites a file empties it first. What he writes then must not land in a file that
-        // ours has replaced.
-        if bytes.is_empty() && is_fresh(&stat) {
-            return Err(HostsFileError::Emptied(path.to_owned()));
-        }
-        if bytes.len() as u64 > MAX_BYTES {
-            return Err(HostsFileError::Large(path.to_owned()));
-        }
-        Ok(Self { bytes, file: file.into(), stat })
+        check_size(bytes.len() as u64, &stat, path)?;
+        Ok(Self { bytes, stat })
     }
 
     /// The version that this is the content of.
@@ -212,6 +204,19 @@ impl Snapshot {
     pub fn settled_version(&self) -> Option<Version> {
         (!is_fresh(&self.stat)).then(|| Version::of(&self.stat))
     }
+}
+
+/// Whether a file of this size can be used now.
+fn check_size(size: u64, stat: &Stat, path: &Path) -> Result<(), HostsFileError> {
+    // Who overwrites a file empties it first. What he writes then must not land in a file that
+    // ours has replaced.
+    if size == 0 && is_fresh(stat) {
+        return Err(HostsFileError::Emptied(path.to_owned()));
+    }
+    if size > MAX_BYTES {
+        return Err(HostsFileError::Large(path.to_owned()));
+    }
+    Ok(())
 }
 
 /// Why a new file could not be made ready.
@@ -240,12 +245,12 @@ fn is_fresh(stat: &Stat) -> bool {
 /// Makes `file`'s modification time later than `old`'s when they have the same size. Resolvers that
 /// keep the hosts file in memory (Go's: containerd, kubelet) compare only time and size, and the
 /// clock of a file system has steps of milliseconds to seconds.
-fn make_distinct(file: &OwnedFd, old: &Stat, size: usize) -> Result<(), Errno> {
+fn make_distinct(file: &OwnedFd, old: &Stat, size: u64) -> Result<(), Errno> {
     let now = rustix::fs::fstat(file)?;
     let later = (now.st_mtime, now.st_mtime_nsec) > (old.st_mtime, old.st_mtime_nsec);
-    // A time far ahead is somebody's broken clock, which any other time differs from.
+    // A time far ahead comes from a broken clock, and any other time differs from it.
     let is_far = old.st_mtime.saturating_sub(now.st_mtime) > 60;
-    if later || is_far || u64::try_from(old.st_size) != Ok(size as u64) {
+    if later || is_far || u64::try_from(old.st_size) != Ok(size) {
         return Ok(());
     }
     let modified = rustix::fs::Timespec { tv_sec: old.st_mtime + 1, tv_nsec: 0 };

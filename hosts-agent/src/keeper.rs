@@ -33,9 +33,9 @@ const TUNABLES: &str = "GLIBC_TUNABLES";
 /// The files in the keeper's hands.
 #[derive(Debug)]
 pub struct Files {
-    /// The list.
+    /// The file of the list.
     pub list: ListFile,
-    /// The hosts file.
+    /// The hosts file that is kept.
     pub hosts: HostsFile,
     /// Hangs up when the keeper ends.
     pub line: Rc<OwnedFd>,

@@ -22,7 +22,6 @@ pub(crate) struct Location {
     path: PathBuf,
     /// The directory that is not left.
     root: PathBuf,
-    /// Directories below it.
     below: Vec<OsString>,
     name: OsString,
 }
@@ -33,11 +32,11 @@ pub enum LocationError {
     /// A step of the way failed.
     #[error("cannot {operation} {}: {source}", path.display())]
     Step {
-        /// What was tried.
+        /// The operation that failed.
         operation: &'static str,
         /// On which file or directory.
         path: PathBuf,
-        /// Why it failed.
+        /// Why the operation failed.
         source: io::Error,
     },
     /// A symlink that leads where the node's file system is not mounted.

@@ -23,7 +23,7 @@ impl Message {
         Self(line.0)
     }
 
-    /// The text.
+    /// The message as a text of one line.
     pub fn as_str(&self) -> &str {
         &self.0
     }

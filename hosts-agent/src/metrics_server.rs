@@ -66,7 +66,7 @@ impl Server {
         }
     }
 
-    /// Waits until something can be done: whether somebody calls, and which callers can go on.
+    /// Waits until something can be done: whether there is a new caller, and which callers can go on.
     fn wait(&mut self) -> (bool, Vec<bool>) {
         let now = Instant::now();
         self.paused_until = self.paused_until.filter(|until| *until > now);

@@ -46,7 +46,7 @@ pub struct Report {
     pub writes: u64,
     /// Times that it could not be.
     pub write_failures: u64,
-    /// Times that somebody else had changed or removed the block.
+    /// Times that another program had changed or removed the block.
     pub foreign_changes: u64,
 }
 

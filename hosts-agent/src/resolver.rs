@@ -28,7 +28,7 @@ const TOLD: usize = 10;
 pub struct Conflicts {
     /// The first ones in the file.
     pub first: Vec<Conflict>,
-    /// All of them.
+    /// How many lookups there were in all.
     pub count: usize,
 }
 

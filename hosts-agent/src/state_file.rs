@@ -30,9 +30,9 @@ pub enum HealthcheckError {
     /// The agent has not written its state yet, or somewhere else.
     #[error("cannot read {}: {source}; is the agent running with this --state-dir?", path.display())]
     Read {
-        /// The state file.
+        /// The path of the state file.
         path: PathBuf,
-        /// Why.
+        /// Why it cannot be read.
         source: io::Error,
     },
     /// The agent has only begun.
@@ -41,7 +41,7 @@ pub enum HealthcheckError {
     /// Not a state file.
     #[error("cannot read {}: it is not the agent's state", .0.display())]
     Form(PathBuf),
-    /// The agent hangs.
+    /// The agent has not written for too long: it hangs.
     #[error("the agent last looked at the hosts file {age}s ago, and should every {expected}s")]
     Stale {
         /// Seconds since the last pass.

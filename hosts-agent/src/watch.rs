@@ -1,4 +1,4 @@
-//! Waiting: for a new list, for somebody else's hosts file, for the time of the next look, or for
+//! Waiting: for a new list, for another program's hosts file, for the time of the next look, or for
 //! the end, of this process or of its keeper.
 //!
 //! Directories are watched, never files: the kubelet swaps the ConfigMap's `..data` link, and a
@@ -26,7 +26,7 @@ const QUIET: Duration = Duration::from_millis(50);
 /// And at the latest after this, so that a busy directory cannot keep the agent waiting.
 const LONGEST: Duration = Duration::from_millis(500);
 
-/// Why waiting ended.
+/// Why a wait has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wake {
     /// The program is to end.
@@ -35,9 +35,9 @@ pub enum Wake {
     Alone,
     /// The list may be a new one.
     List,
-    /// Somebody, perhaps this program, has written the hosts file.
+    /// A program, perhaps this one, has written the hosts file.
     HostsFile,
-    /// It is time.
+    /// The time of the next look has come.
     Due,
 }
 
@@ -164,7 +164,7 @@ impl Watch {
             tv_nsec: i64::from(left.subsec_nanos()),
         };
         let mut fds = vec![PollFd::new(&self.stop, PollFlags::IN)];
-        // What the keeper answers is for whoever has asked; that it hangs up, the kernel tells unasked.
+        // Its answers are read where the question was asked; the kernel reports a hang-up without being asked.
         let keeper = self.keeper.iter().map(|line| PollFd::new(line, PollFlags::empty()));
         fds.extend(keeper.chain(self.inotify.iter().map(|inotify| PollFd::new(inotify, PollFlags::IN))));
         match poll(&mut fds, Some(&timeout)) {

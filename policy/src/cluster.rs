@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use tcr::names::{API_GROUP, API_VERSION, ENFORCE_MOUNTABLE_SECRETS_ANNOTATION, IMAGE_PULL_SECRET_KIND};
 
-use crate::json::{Malformed, Scanner};
+use crate::json::{Malformed, Scanner, write_string};
 use crate::pod_spec::PullSecrets;
-use crate::verdict::{short, write_string};
+use crate::verdict::short;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -143,7 +143,7 @@ fn get(
     cluster.ask("get_resource", &request)
 }
 
-/// Why a text cannot be a name in an API path. Both come from the request, which anybody may have
+/// Why a text cannot be a name in an API path. Both come from the request, which any user may have
 /// written, and a host may put them into a path as they are; the rule is Kubernetes' own
 /// (`IsValidPathSegmentName` in k8s.io/apimachinery/pkg/api/validation/path), with the bound of a DNS
 /// subdomain and without control characters.

@@ -84,6 +84,9 @@ fn check(
     let findings = rules::check(name, spec, &context(&allowed_roots, &settings));
     errors.extend(findings.errors.iter().map(ToString::to_string));
     findings.warnings.iter().for_each(|warning| answer.warn(warning.to_string()));
+    let namespaces = spec.namespaces.parse::<NameList>().ok();
+    let own: Option<TextSet<'_>> =
+        namespaces.as_ref().and_then(NameList::exact_names).map(|names| names.into_iter().collect());
     for other in settings.registries.iter().filter(|other| other.name != name) {
         let what = match (other.hosts.first(), instance) {
             (Some(host), _) => format!("registry host {host:?}"),
@@ -92,7 +95,7 @@ fn check(
         };
         if !other.discovered {
             answer.warn(format!("spec: the {what} also belongs to the policy's registry {:?}", other.name));
-        } else if !are_disjoint(spec, other) {
+        } else if !own.as_ref().is_some_and(|own| are_disjoint(own, other)) {
             errors.push(format!(
                 "spec: the {what} already belongs to the ImagePullSecret {:?}; change that one, or give both \
                  namespaces by name, without overlap",
@@ -113,15 +116,9 @@ fn context<'a>(allowed_roots: &'a [String], settings: &'a Settings<'_>) -> RuleC
 
 /// Both name their namespaces one by one, and none twice. What globs and selectors overlap in
 /// only the controller can tell.
-fn are_disjoint(spec: &ImagePullSecretSpec, other: &Registry) -> bool {
-    let Ok(own) = spec.namespaces.parse::<NameList>() else { return false };
-    match (own.exact_names(), other.selection.namespaces.exact_names()) {
-        (Some(own), Some(others)) => {
-            let own: TextSet<'_> = own.into_iter().collect();
-            !others.iter().any(|name| own.has(name))
-        }
-        _ => false,
-    }
+fn are_disjoint(own: &TextSet<'_>, other: &Registry) -> bool {
+    let others = other.selection.namespaces.exact_names();
+    others.is_some_and(|others| !others.iter().any(|name| own.has(name)))
 }
 
 fn hosts(spec: &ImagePullSecretSpec) -> Vec<&str> {

@@ -5,8 +5,7 @@
 //! written as `null`: the list takes the place of those four bytes, because there is no list to
 //! insert into and a second member of the same name would leave it to the reader which one counts.
 
-use crate::json::{Container, Span};
-use crate::verdict::write_string;
+use crate::json::{Container, Span, write_string};
 
 #[cfg(test)]
 mod tests;
@@ -69,9 +68,7 @@ impl Slot {
 /// Offsets are into the scanned text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Edit {
-    /// What goes.
     pub(crate) removed: Span,
-    /// What comes.
     pub(crate) inserted: Vec<u8>,
 }
 

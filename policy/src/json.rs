@@ -18,6 +18,7 @@ mod escape;
 pub(crate) mod tests;
 mod value;
 
+pub(crate) use escape::write_string;
 pub(crate) use value::value;
 
 /// JSON text that cannot be followed. One word, because most functions here return it and wasm
@@ -236,6 +237,11 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// A string's value; empty when the next value is of another type, `null` included.
+    pub fn string_or_empty(&mut self) -> Result<Cow<'a, str>, Malformed> {
+        Ok(self.string()?.unwrap_or_default())
+    }
+
     /// A boolean's value; `None` when the next value is of another type.
     pub fn boolean(&mut self) -> Result<Option<bool>, Malformed> {
         Ok(match self.skip()?.of(self.text) {
@@ -370,7 +376,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// A key, decoded. A key that no text equals (half a surrogate pair) stays as it is written:
-    /// its backslash keeps it different from every name that somebody asks for.
+    /// its backslash keeps it different from every name that is asked for.
     #[inline]
     fn key(&mut self) -> Result<Cow<'a, [u8]>, Malformed> {
         if self.peek() != Some(b'"') {

@@ -38,7 +38,7 @@ pub use cluster::Cluster;
 pub use error::Error;
 #[cfg(not(all(feature = "web", target_family = "wasm")))]
 pub use sdk::validate_settings;
-pub use settings::Prepared;
+pub use settings::{Prepared, declared};
 
 use json::Scanner;
 use request::{Kind, Request};

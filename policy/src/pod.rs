@@ -57,7 +57,7 @@ fn create(review: &Review<'_>, pod: &Pod<'_>) -> Result<Answer, Error> {
         }
         answer.verdict = Verdict::Patch { object: pod.span, edit };
     }
-    // Whoever made a Pod through a workload was warned about the workload's template.
+    // A user who makes Pods by a workload was warned about the workload's template.
     if !pod.metadata.owned {
         review.warn_of_unknown_hosts(&spec.images, &hosts, &settings, &mut answer)?;
     }

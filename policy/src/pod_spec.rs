@@ -6,7 +6,6 @@ use tcr::names::{INJECT_ANNOTATION, MIRROR_POD_ANNOTATION};
 
 use crate::inject::Slot;
 use crate::json::{Malformed, Scanner, Span};
-use crate::request::text;
 use crate::text_set::TextSet;
 
 #[cfg(test)]
@@ -125,8 +124,8 @@ impl<'a> PodSpec<'a> {
                 b"initContainers" => init_containers = container_images(value)?,
                 b"ephemeralContainers" => ephemeral_images = container_images(value)?,
                 b"volumes" => volumes = volume_images(value)?,
-                b"serviceAccountName" => service_account = text(value)?,
-                b"serviceAccount" => old_service_account = text(value)?,
+                b"serviceAccountName" => service_account = value.string_or_empty()?,
+                b"serviceAccount" => old_service_account = value.string_or_empty()?,
                 b"imagePullSecrets" => list = Some(PullSecrets::read(value)?),
                 _ => value.pass()?,
             }

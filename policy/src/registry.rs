@@ -10,7 +10,6 @@ use tcr::names::{SECRET_PREFIX, derived_secret_name};
 use tcr::selection::Selection;
 
 use crate::json::{self, Malformed, Scanner, Span};
-use crate::request::text;
 use crate::selector;
 use crate::text_set::TextSet;
 
@@ -41,7 +40,7 @@ pub(crate) struct Wanted<'w> {
     pub(crate) names: &'w [&'w str],
     /// Id of a TCR instance that the request is about.
     pub(crate) instance: Option<&'w str>,
-    /// All of them.
+    /// Every registry, whatever its hosts and name.
     pub(crate) all: bool,
 }
 
@@ -146,7 +145,7 @@ impl<'a> Entry<'a> {
         let mut entry = Entry { index, ..Entry::default() };
         scanner.object(|key, value| {
             match key {
-                b"name" => entry.name = text(value)?,
+                b"name" => entry.name = value.string_or_empty()?,
                 b"hosts" => {
                     entry.hosts.clear();
                     value.array(|host| {
@@ -212,7 +211,7 @@ impl<'a> Entry<'a> {
                 b"metadata" => {
                     value.object(|key, value| {
                         match key {
-                            b"name" => entry.name = text(value)?,
+                            b"name" => entry.name = value.string_or_empty()?,
                             b"deletionTimestamp" => entry.deleting = value.string()?.is_some(),
                             _ => value.pass()?,
                         }
@@ -222,11 +221,14 @@ impl<'a> Entry<'a> {
                 b"spec" => {
                     value.object(|key, value| {
                         match key {
-                            b"docker" => server = value.at_path(&["server"], text)?.unwrap_or_default(),
+                            b"docker" => {
+                                server =
+                                    value.at_path(&["server"], Scanner::string_or_empty)?.unwrap_or_default()
+                            }
                             b"tcr" => {
                                 value.object(|key, value| {
                                     match key {
-                                        b"instanceId" => entry.instance = text(value)?,
+                                        b"instanceId" => entry.instance = value.string_or_empty()?,
                                         b"domains" => domains = strings(value)?,
                                         _ => value.pass()?,
                                     }
@@ -256,8 +258,8 @@ impl<'a> Entry<'a> {
 
     fn read_selection(&mut self, key: &[u8], value: &mut Scanner<'a>) -> Result<(), Malformed> {
         match key {
-            b"namespaces" => self.namespaces = text(value)?,
-            b"serviceAccounts" => self.service_accounts = text(value)?,
+            b"namespaces" => self.namespaces = value.string_or_empty()?,
+            b"serviceAccounts" => self.service_accounts = value.string_or_empty()?,
             b"namespaceSelector" => {
                 let is_object = value.peek() == Some(b'{');
                 let span = value.skip()?;

@@ -10,7 +10,7 @@ use crate::pod_spec::Pod;
 #[cfg(test)]
 mod tests;
 
-/// What somebody wants to do with an object.
+/// What is to be done with an object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Operation {
     Create,
@@ -63,10 +63,10 @@ impl<'a> Request<'a> {
                     (group, request.kind_name) = group_and_kind(value)?;
                     request.kind = kind_of(&group, &request.kind_name);
                 }
-                b"operation" => request.operation = operation_of(&text(value)?),
-                b"subResource" => request.sub_resource = text(value)?,
-                b"namespace" => request.namespace = text(value)?,
-                b"name" => request.name = text(value)?,
+                b"operation" => request.operation = operation_of(&value.string_or_empty()?),
+                b"subResource" => request.sub_resource = value.string_or_empty()?,
+                b"namespace" => request.namespace = value.string_or_empty()?,
+                b"name" => request.name = value.string_or_empty()?,
                 b"userInfo" => request.username = username(value)?,
                 b"object" => {
                     request.pod = None;
@@ -85,7 +85,7 @@ impl<'a> Request<'a> {
             }
             Ok(())
         })?;
-        // Whoever writes the object before the kind gets it read in a second pass.
+        // An object that is written before its kind is read in a second pass.
         if request.kind != Kind::Pod {
             request.pod = None;
         } else if let (None, Some(span)) = (&request.pod, request.object) {
@@ -124,8 +124,8 @@ fn group_and_kind<'a>(scanner: &mut Scanner<'a>) -> Result<(Cow<'a, str>, Cow<'a
     let (mut group, mut kind) = (Cow::default(), Cow::default());
     scanner.object(|key, value| {
         match key {
-            b"group" => group = text(value)?,
-            b"kind" => kind = text(value)?,
+            b"group" => group = value.string_or_empty()?,
+            b"kind" => kind = value.string_or_empty()?,
             _ => value.pass()?,
         }
         Ok(())
@@ -137,17 +137,12 @@ fn username<'a>(scanner: &mut Scanner<'a>) -> Result<Cow<'a, str>, Malformed> {
     let mut username = Cow::default();
     scanner.object(|key, value| {
         match key {
-            b"username" => username = text(value)?,
+            b"username" => username = value.string_or_empty()?,
             _ => value.pass()?,
         }
         Ok(())
     })?;
     Ok(username)
-}
-
-/// A string's value; empty for everything else, `null` included.
-pub(crate) fn text<'a>(scanner: &mut Scanner<'a>) -> Result<Cow<'a, str>, Malformed> {
-    Ok(scanner.string()?.unwrap_or_default())
 }
 
 fn object_span(scanner: &mut Scanner<'_>) -> Result<Option<Span>, Malformed> {

@@ -36,7 +36,6 @@ pub(crate) struct Review<'a> {
 /// Whether a registry's Secret is for a Pod or a ServiceAccount.
 pub(crate) enum Selected {
     Yes,
-    /// With the reason.
     No(String),
 }
 
@@ -136,13 +135,13 @@ impl<'a> Review<'a> {
         cluster::service_account(self.cluster, &self.request.namespace, name).ok()
     }
 
-    /// The cluster's ImagePullSecrets.
+    /// The cluster's ImagePullSecrets as JSON, or why they cannot be listed.
     pub(crate) fn listing(&self) -> Result<&[u8], &str> {
         let listing = self.listing.get_or_init(|| cluster::image_pull_secrets(self.cluster));
         listing.as_deref().map_err(String::as_str)
     }
 
-    /// Warns of images that look like TCR but belong to no registry that anybody named. `hosts` are
+    /// Warns of images that look like TCR but belong to no registry that was named. `hosts` are
     /// those of the images.
     pub(crate) fn warn_of_unknown_hosts(
         &self,

@@ -10,7 +10,7 @@ use crate::json::{Malformed, Scanner, Span};
 use crate::managed_secret::may_change;
 use crate::pod_spec::{Metadata, PullSecrets};
 use crate::registry::Wanted;
-use crate::request::{Operation, text};
+use crate::request::Operation;
 use crate::review::{Review, Selected};
 use crate::settings::Level;
 use crate::verdict::{Answer, Verdict};
@@ -105,7 +105,7 @@ fn read(payload: &[u8], object: Span) -> Result<ServiceAccount<'_>, Malformed> {
             b"metadata" => {
                 let mut again = value.clone();
                 metadata = Metadata::read(value)?;
-                name = again.at_path(&["name"], text)?.unwrap_or_default().into_owned();
+                name = again.at_path(&["name"], Scanner::string_or_empty)?.unwrap_or_default().into_owned();
             }
             b"imagePullSecrets" => list = Some(PullSecrets::read(value)?),
             _ => value.pass()?,

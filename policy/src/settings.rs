@@ -11,34 +11,18 @@ use crate::json::{self, Malformed, Scanner};
 use crate::registry::{Entry, Registry, Wanted, strings};
 
 mod check;
+pub mod declared;
 mod prepared;
 #[cfg(test)]
 mod tests;
 
+use declared::{DECLARED, DISCOVERY_FAILURE, PROTECT};
 pub use prepared::Prepared;
-
-/// The settings' names, in the order of the README's table.
-pub(crate) const FIELDS: &[&str] = &[
-    "registries",
-    "discover",
-    "onDiscoveryFailure",
-    "declared",
-    "protect",
-    "allowedRoots",
-    "controllerUsernames",
-    "clusterId",
-];
-
-/// The names of an entry of `registries`.
-pub(crate) const REGISTRY_FIELDS: &[&str] =
-    &["name", "hosts", "namespaces", "serviceAccounts", "namespaceSelector"];
 
 /// How strictly a rule is applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Level {
-    /// Not at all.
     Off,
-    /// By a warning.
     Warn,
     /// By refusing the request.
     Reject,
@@ -71,7 +55,7 @@ pub(crate) struct Settings<'a> {
 pub(crate) enum Source<'a> {
     /// In the request's payload, from this offset on; `None` stands for `{}`.
     Payload(&'a [u8], Option<usize>),
-    /// Read before.
+    /// The settings that were read before any request.
     Prepared(&'a Prepared),
 }
 
@@ -173,15 +157,15 @@ impl<'a> Settings<'a> {
             None | Some("allow") => false,
             Some("reject") => true,
             Some(other) => {
-                return Err(Error::settings("onDiscoveryFailure", not_one_of(other, &["allow", "reject"])));
+                return Err(Error::settings("onDiscoveryFailure", not_one_of(other, DISCOVERY_FAILURE)));
             }
         };
         Ok(Settings {
             registries,
             discover: written.discover.unwrap_or(false),
             refuse_undecided,
-            declared: level("declared", written.declared, "ignore")?,
-            protect: level("protect", written.protect, "off")?,
+            declared: level("declared", written.declared, DECLARED)?,
+            protect: level("protect", written.protect, PROTECT)?,
             allowed_roots: written.allowed_roots.unwrap_or_else(|| vec![Cow::Borrowed(TCR_ROOT_DOMAIN)]),
             controller_usernames: written
                 .controller_usernames
@@ -225,12 +209,12 @@ fn list<'a>(scanner: &mut Scanner<'a>) -> Result<Option<Vec<Cow<'a, str>>>, Malf
     Ok(is_list.then_some(strings))
 }
 
-fn level(field: &str, written: Option<Cow<'_, str>>, off: &str) -> Result<Level, Error> {
+fn level(field: &str, written: Option<Cow<'_, str>>, words: &[&str]) -> Result<Level, Error> {
     match written.as_deref() {
         None | Some("warn") => Ok(Level::Warn),
         Some("reject") => Ok(Level::Reject),
-        Some(word) if word == off => Ok(Level::Off),
-        Some(other) => Err(Error::settings(field, not_one_of(other, &[off, "warn", "reject"]))),
+        Some(word) if words.first() == Some(&word) => Ok(Level::Off),
+        Some(other) => Err(Error::settings(field, not_one_of(other, words))),
     }
 }
 

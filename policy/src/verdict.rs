@@ -1,7 +1,7 @@
 //! What the policy answers, and its one conversion to Kubewarden's `ValidationResponse`.
 
 use crate::inject::Edit;
-use crate::json::Span;
+use crate::json::{Span, write_string};
 
 #[cfg(test)]
 mod tests;
@@ -21,7 +21,6 @@ pub(crate) enum Verdict {
         /// What changes in it.
         edit: Edit,
     },
-    /// Refused.
     Reject {
         /// HTTP status: 422 for an object that cannot work, 403 for a change that is not allowed,
         /// 503 when the cluster could not be asked.
@@ -47,7 +46,6 @@ impl Answer {
         Self { verdict: Verdict::Accept, warnings: Vec::new(), annotations: Vec::new() }
     }
 
-    /// Refuses the request.
     pub(crate) fn reject(code: u16, message: String) -> Self {
         let mut answer = Self::accept();
         answer.refuse(code, message);
@@ -132,31 +130,7 @@ fn write_all<T>(items: &[T], brackets: [u8; 2], out: &mut Vec<u8>, write: impl F
     out.push(brackets[1]);
 }
 
-/// Appends a text as a JSON string.
-pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    out.push(b'"');
-    let mut rest = text.as_bytes();
-    loop {
-        let plain = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
-        let (before, from) = rest.split_at(plain.unwrap_or(rest.len()));
-        out.extend_from_slice(before);
-        let Some((&byte, after)) = from.split_first() else { break };
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            _ => {
-                let digits = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
-                out.extend_from_slice(b"\\u00");
-                out.extend_from_slice(&digits);
-            }
-        }
-        rest = after;
-    }
-    out.push(b'"');
-}
-
-/// A text of somebody else's, short enough to leave room for the sentence around it: the API
+/// A text of the request, short enough to leave room for the sentence around it: the API
 /// server cuts warnings at 256 characters.
 pub(crate) fn short(text: &str) -> String {
     const HEAD: usize = 56;

@@ -15,7 +15,7 @@ mod tests;
 
 #[wasm_bindgen]
 extern "C" {
-    /// Whoever answers the policy's questions to the cluster.
+    /// What answers the policy's questions to the cluster.
     #[wasm_bindgen(typescript_type = "Cluster")]
     pub type PageCluster;
 

@@ -29,7 +29,7 @@ pub struct Args {
     /// What to log to stderr: error, warn, info, debug, trace, or one of them per module; warn by default, info for `run`
     #[arg(long, global = true, env = "RUST_LOG", value_name = "FILTER", value_parser = log_filter)]
     pub log: Option<String>,
-    /// What to do.
+    /// The command that is run.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -52,7 +52,7 @@ Examples:
 
 Exit codes: 0 done, 1 bad input, settings, a failed call or a failed check, 2 wrong usage.";
 
-/// The subcommands.
+/// The commands of the program.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// What people ask and do.
@@ -131,8 +131,7 @@ fn log_filter(text: &str) -> Result<String, String> {
 }
 
 fn namespace(text: &str) -> Result<String, String> {
-    let letters = text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
-    match letters && (1..=63).contains(&text.len()) && !text.starts_with('-') && !text.ends_with('-') {
+    match tcr::dns::is_label(text) {
         true => Ok(text.to_owned()),
         false => Err("a namespace is up to 63 lower-case letters, digits and hyphens".to_owned()),
     }

@@ -1,11 +1,15 @@
 //! The built controller on a real control plane, with exactly the roles of the committed manifests.
 
+#[path = "control_plane/broken.rs"]
+mod broken;
 #[path = "control_plane/chaos.rs"]
 mod chaos;
 #[path = "control_plane/chart.rs"]
 mod chart;
 #[path = "control_plane/cleanup.rs"]
 mod cleanup;
+#[path = "control_plane/cleanup_nodes.rs"]
+mod cleanup_nodes;
 #[path = "control_plane/cluster.rs"]
 mod cluster;
 #[path = "control_plane/contest.rs"]
@@ -28,6 +32,8 @@ mod identities;
 mod links;
 #[path = "control_plane/ownership.rs"]
 mod ownership;
+#[path = "control_plane/pages.rs"]
+mod pages;
 #[path = "control_plane/partition.rs"]
 mod partition;
 #[path = "control_plane/pods.rs"]
@@ -44,5 +50,7 @@ mod requests;
 mod status;
 #[path = "control_plane/webhook.rs"]
 mod webhook;
+#[path = "control_plane/world.rs"]
+mod world;
 #[path = "control_plane/write_limits.rs"]
 mod write_limits;

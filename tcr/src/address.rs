@@ -17,10 +17,10 @@ pub enum AddressProblem {
     /// Not an IPv4 or IPv6 address in its usual form.
     #[error("is not a literal address such as 10.0.0.2 or fd00::2")]
     NotLiteral,
-    /// `0.0.0.0/8` or `::`.
+    /// In `0.0.0.0/8`, or `::`.
     #[error("is the unspecified address")]
     Unspecified,
-    /// `127.0.0.0/8` or `::1`.
+    /// In `127.0.0.0/8`, or `::1`.
     #[error("is a loopback address")]
     Loopback,
     /// More than one machine: multicast or broadcast.

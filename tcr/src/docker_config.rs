@@ -25,9 +25,9 @@ pub struct DockerConfig {
 /// What an existing configuration holds for one host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Login {
-    /// The user name.
+    /// The user name of the login.
     pub username: String,
-    /// The password.
+    /// The password of the login.
     pub password: Sensitive,
     /// An identity token is there too, which kubelets know nothing of.
     pub has_identity_token: bool,

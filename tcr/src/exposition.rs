@@ -89,7 +89,7 @@ impl Exposition {
         self.0.push_str(text);
     }
 
-    /// The text.
+    /// All that was written, as a text.
     pub fn into_text(self) -> String {
         self.0
     }
@@ -108,7 +108,7 @@ impl Samples<'_> {
         self.put("", &[], None, value);
     }
 
-    /// A value.
+    /// Writes a sample with its labels.
     pub fn sample(&mut self, labels: Labels<'_>, value: impl Display) {
         self.put("", labels, None, value);
     }

@@ -26,10 +26,10 @@ pub enum GoDurationProblem {
     /// Go has no days, weeks or years.
     #[error("it has no days or longer units; write {0}h")]
     LongUnit(u64),
-    /// An unknown unit.
+    /// A unit that Go does not know.
     #[error("the unit {} is none of h, m, s, ms, us, ns", quoted(.0))]
     Unit(String),
-    /// Less than nothing.
+    /// The duration is less than nothing.
     #[error("it is negative")]
     Negative,
     /// More than Go's 64 bits of nanoseconds.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::address::{self, AddressProblem};
 use crate::checksum::fnv1a;
+use crate::dns::{HostNameProblem, host_name_problem};
 use crate::image_pull_secret::WhenLinkDown;
 use crate::quoted::quoted;
 
@@ -54,7 +55,7 @@ pub enum HostsEntryError {
 /// What is wrong with a domain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DomainProblem {
-    /// Nothing is there.
+    /// The domain is an empty text.
     #[error("is empty")]
     Empty,
     /// A wildcard: hosts files have none.
@@ -114,7 +115,7 @@ impl HostsEntry {
         &self.domain
     }
 
-    /// The address.
+    /// The address that the name resolves to.
     pub fn ip(&self) -> IpAddr {
         self.ip
     }
@@ -246,22 +247,14 @@ fn domain_problem(domain: &str) -> Option<DomainProblem> {
     if domain.contains('*') {
         return Some(Problem::Wildcard);
     }
-    if let Some(character) = domain.chars().find(|&c| !c.is_ascii_alphanumeric() && c != '-' && c != '.') {
-        return Some(Problem::Character(character));
-    }
-    if domain.len() > 253 {
-        return Some(Problem::Long);
-    }
-    for label in domain.split('.') {
-        if label.is_empty() {
-            return Some(Problem::EmptyLabel);
-        }
-        if label.starts_with('-') || label.ends_with('-') {
-            return Some(Problem::Hyphen);
-        }
-        if label.len() > 63 {
-            return Some(Problem::LongLabel);
-        }
+    if let Some(problem) = host_name_problem(domain) {
+        return Some(match problem {
+            HostNameProblem::Character(character) => Problem::Character(character),
+            HostNameProblem::EmptyLabel => Problem::EmptyLabel,
+            HostNameProblem::Hyphen => Problem::Hyphen,
+            HostNameProblem::LongLabel => Problem::LongLabel,
+            HostNameProblem::Long => Problem::Long,
+        });
     }
     let (first, last) = (domain.split('.').next().unwrap_or(""), domain.rsplit('.').next().unwrap_or(""));
     if last.bytes().all(|byte| byte.is_ascii_digit()) {

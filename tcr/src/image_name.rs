@@ -9,7 +9,7 @@ use crate::image_ref::host_of;
 
 /// Longest path of a repository.
 const PATH_MAX: usize = 255;
-/// Longest tag.
+/// The longest tag, in characters.
 const TAG_MAX: usize = 128;
 
 /// A name without tag and digest, in full: `docker.io/library/nginx`.
@@ -22,7 +22,7 @@ pub struct ImageName {
 /// Why a kubelet says `InvalidImageName`, in its own words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidImageName {
-    /// An image's id.
+    /// The name is an image's id.
     #[error("invalid repository name, cannot specify 64-byte hexadecimal strings")]
     Identifier,
     /// A capital in the repository, or in a host with an underscore.
@@ -46,7 +46,7 @@ pub enum InvalidImageName {
 }
 
 impl ImageName {
-    /// The name.
+    /// The name with its domain, without a tag.
     pub fn as_str(&self) -> &str {
         &self.name
     }

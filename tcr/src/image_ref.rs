@@ -17,7 +17,7 @@ const OFFICIAL_PREFIX: &str = "library/";
 const DEFAULT_TAG: &str = "latest";
 /// Longest repository name, without the host.
 const REPOSITORY_MAX: usize = 255;
-/// Longest tag.
+/// The longest tag, in characters.
 const TAG_MAX: usize = 128;
 
 /// An image reference in full: nothing is left to a default.
@@ -50,7 +50,7 @@ pub struct ImageRefError {
 /// What is wrong with an image reference.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ImageRefProblem {
-    /// Nothing is there.
+    /// The reference is an empty text.
     #[error("it is empty")]
     Empty,
     /// `https://` or the like stands before the host.
@@ -102,7 +102,7 @@ pub enum ImageRefProblem {
     /// The digest has the wrong number of digits.
     #[error("a digest of {algorithm} has {expected} hexadecimal digits, not {found}")]
     DigestLength {
-        /// The algorithm.
+        /// The algorithm of the digest.
         algorithm: &'static str,
         /// How many digits it has.
         expected: usize,
@@ -243,7 +243,7 @@ fn check_component(component: &str) -> Result<(), ImageRefProblem> {
     if edges && separators { Ok(()) } else { Err(ImageRefProblem::Component(component.to_owned())) }
 }
 
-/// `\w[\w.-]{0,127}`.
+/// A tag is `\w[\w.-]{0,127}`.
 fn check_tag(tag: &str) -> Result<(), ImageRefProblem> {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if !tag.starts_with(is_word) || !tag.chars().all(|c| is_word(c) || c == '.' || c == '-') {

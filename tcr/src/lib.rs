@@ -6,7 +6,9 @@
 //! admission policy and the controller decide with the same code.
 
 pub mod address;
+pub mod backoff;
 pub mod checksum;
+pub mod dns;
 pub mod docker_config;
 pub mod exposition;
 pub mod go_duration;

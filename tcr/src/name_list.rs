@@ -48,7 +48,7 @@ pub enum NameListProblem {
     /// Two names without a comma.
     #[error("it contains a blank; separate names with commas")]
     Blank,
-    /// An upper-case letter.
+    /// A letter is upper-case.
     #[error("names are lower case")]
     UpperCase,
     /// A character that no name has.

@@ -13,6 +13,8 @@ pub const IMAGE_PULL_SECRET_PLURAL: &str = "imagepullsecrets";
 
 /// Namespace of everything that belongs to the add-on itself.
 pub const SYSTEM_NAMESPACE: &str = "tcr-assistant-system";
+/// Namespace of what takes entries off the nodes' hosts files while everything is removed; it goes when that is done.
+pub const CLEANUP_NAMESPACE: &str = "tcr-assistant-cleanup";
 /// The controller's ServiceAccount.
 pub const CONTROLLER_SERVICE_ACCOUNT: &str = "tcr-assistant-manager";
 /// User name of the controller's ServiceAccount as the API server sees it.

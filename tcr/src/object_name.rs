@@ -1,6 +1,8 @@
 //! The forms of names, labels and keys that Kubernetes accepts
 //! (`k8s.io/apimachinery/pkg/util/validation`).
 
+use crate::dns::is_subdomain;
+
 /// Why `name` is no DNS subdomain (RFC 1123), the form of most objects' names.
 pub(crate) fn subdomain_problem(name: &str) -> Option<String> {
     if name.is_empty() {
@@ -9,13 +11,7 @@ pub(crate) fn subdomain_problem(name: &str) -> Option<String> {
     if name.len() > 253 {
         return Some(format!("has {} characters, and 253 are allowed", name.len()));
     }
-    let legal = |label: &str| {
-        let is_alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-        label.starts_with(is_alphanumeric)
-            && label.ends_with(is_alphanumeric)
-            && label.chars().all(|c| is_alphanumeric(c) || c == '-')
-    };
-    (!name.split('.').all(legal)).then(|| {
+    (!is_subdomain(name)).then(|| {
         "must be lower-case letters, digits, hyphens and dots, each part between dots beginning and ending \
          with a letter or digit"
             .to_owned()

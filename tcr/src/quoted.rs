@@ -14,7 +14,7 @@ pub(crate) fn quoted(value: &str) -> Quoted<'_> {
     Quoted(value)
 }
 
-/// See [`quoted`].
+/// A text that [`quoted`] shows.
 pub(crate) struct Quoted<'a>(&'a str);
 
 impl fmt::Display for Quoted<'_> {
@@ -27,7 +27,7 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// A host without the user information that somebody pasted along
+/// A host without the user information that was pasted along
 /// (`https://user:password@host`), because that may hold a password.
 pub(crate) fn without_user_information(host: &str) -> Cow<'_, str> {
     match host.rsplit_once('@') {

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::dns::{HostNameProblem, host_name_problem};
 use crate::names::TCR_ROOT_DOMAIN;
 use crate::quoted::{quoted, without_user_information};
 
@@ -30,7 +31,7 @@ pub struct RegistryHostError {
 /// What is wrong with a registry host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RegistryHostProblem {
-    /// Nothing is there.
+    /// The host is an empty text.
     #[error("it is empty")]
     Empty,
     /// `https://` or the like stands before the host.
@@ -183,24 +184,16 @@ fn problem(host: &str) -> Option<RegistryHostProblem> {
     if name.starts_with('[') || name.ends_with(']') {
         return (!is_bracketed_ipv6(name)).then_some(Problem::Brackets);
     }
-    if let Some(character) = name.chars().find(|&c| !c.is_ascii_alphanumeric() && c != '-' && c != '.') {
-        return Some(Problem::Character(character));
-    }
     if name.is_empty() {
         return Some(Problem::Empty);
     }
-    for label in name.split('.') {
-        if label.is_empty() {
-            return Some(Problem::EmptyLabel);
-        }
-        if label.starts_with('-') || label.ends_with('-') {
-            return Some(Problem::Hyphen);
-        }
-        if label.len() > 63 {
-            return Some(Problem::LongLabel);
-        }
-    }
-    (name.len() > 253).then_some(Problem::Long)
+    Some(match host_name_problem(name)? {
+        HostNameProblem::Character(character) => Problem::Character(character),
+        HostNameProblem::EmptyLabel => Problem::EmptyLabel,
+        HostNameProblem::Hyphen => Problem::Hyphen,
+        HostNameProblem::LongLabel => Problem::LongLabel,
+        HostNameProblem::Long => Problem::Long,
+    })
 }
 
 fn is_bracketed_ipv6(name: &str) -> bool {

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::image_pull_secret::ImagePullSecretSpec;
+use crate::label_selector::LabelSelector;
 use crate::name_list::NameList;
 use crate::names::{SECRET_PREFIX, derived_secret_name};
 use crate::object_name::subdomain_problem;
@@ -96,17 +97,20 @@ impl std::error::Error for Findings {}
 /// reading the object.
 const MOST_ERRORS: usize = 20;
 
+/// Bytes of a list of names: a thousand of the longest names of namespaces. Whoever may write ImagePullSecrets would
+/// else decide what each review and each reconciliation costs.
+const MAX_LIST_BYTES: usize = 65_536;
+/// Labels and values of a selector, for the same reason.
+const MAX_SELECTOR_ITEMS: usize = 1024;
+
 /// Finds every mistake of the ImagePullSecret `name` at once, up to twenty.
 pub fn check(name: &str, spec: &ImagePullSecretSpec, context: &RuleContext) -> Findings {
     let mut findings = Findings::default();
     check_name(name, &mut findings);
     check_namespaces(&spec.namespaces, &mut findings);
     check_list("spec.serviceAccounts", &spec.service_accounts, &mut findings);
-    for (field, message) in spec.namespace_selector.iter().flat_map(|selector| selector.problems()) {
-        if findings.is_full("spec.namespaceSelector") {
-            break;
-        }
-        findings.error(format!("spec.namespaceSelector.{field}"), message);
+    if let Some(selector) = &spec.namespace_selector {
+        check_selector(selector, &mut findings);
     }
     match (&spec.docker, &spec.tcr) {
         (None, None) => findings.error(
@@ -165,7 +169,35 @@ fn check_namespaces(text: &str, findings: &mut Findings) {
     }
 }
 
+fn check_selector(selector: &LabelSelector, findings: &mut Findings) {
+    let field = "spec.namespaceSelector";
+    let values: usize =
+        selector.match_expressions.iter().map(|requirement| 1 + requirement.values.len()).sum();
+    let items = selector.match_labels.len() + values;
+    if items > MAX_SELECTOR_ITEMS {
+        let message = format!(
+            "has {items} labels and values, and at most {MAX_SELECTOR_ITEMS} are allowed; give the namespaces one \
+             label that says the same"
+        );
+        return findings.error(field, message);
+    }
+    for (path, message) in selector.problems() {
+        if findings.is_full(field) {
+            break;
+        }
+        findings.error(format!("{field}.{path}"), message);
+    }
+}
+
 fn check_list(field: &str, text: &str, findings: &mut Findings) -> Option<NameList> {
+    if text.len() > MAX_LIST_BYTES {
+        let message = format!(
+            "has {} bytes, and at most {MAX_LIST_BYTES} are allowed; select by a glob or by namespaceSelector",
+            text.len()
+        );
+        findings.error(field, message);
+        return None;
+    }
     match text.parse::<NameList>() {
         Ok(list) => {
             if list.uses_underscore() {

@@ -10,9 +10,9 @@ use crate::name_list::{NameList, NameListError};
 /// The namespaces and ServiceAccounts of an ImagePullSecret. The default selects everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
-    /// Names of namespaces.
+    /// The names of the namespaces.
     pub namespaces: NameList,
-    /// Names of ServiceAccounts.
+    /// The names of the ServiceAccounts.
     pub service_accounts: NameList,
     /// Limits `namespaces` further, by the labels of the Namespace.
     pub namespace_selector: Option<LabelSelector>,
@@ -22,7 +22,7 @@ pub struct Selection {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {source}")]
 pub struct SelectionError {
-    /// `spec.namespaces` or `spec.serviceAccounts`.
+    /// The field: `spec.namespaces` or `spec.serviceAccounts`.
     pub field: &'static str,
     /// The bad element and what is wrong with it.
     pub source: NameListError,
@@ -52,7 +52,7 @@ impl Selection {
         self.service_accounts.selects(name)
     }
 
-    /// Whether a namespace's labels decide, so that somebody has to read them.
+    /// Whether a namespace's labels decide, so that they have to be read.
     pub fn needs_namespace_labels(&self) -> bool {
         self.namespace_selector.as_ref().is_some_and(|selector| !selector.is_empty())
     }

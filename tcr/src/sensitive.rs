@@ -26,7 +26,7 @@ impl Sensitive {
         Self(value.into())
     }
 
-    /// The value itself.
+    /// The value, for the one place that needs it.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -58,12 +58,12 @@ impl SensitiveBytes {
         Ok(bytes)
     }
 
-    /// The bytes themselves.
+    /// The bytes, for the one place that needs them.
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
 
-    /// Their number.
+    /// How many bytes there are.
     pub fn len(&self) -> usize {
         self.0.len()
     }
@@ -73,7 +73,7 @@ impl SensitiveBytes {
         self.0.is_empty()
     }
 
-    /// Appends bytes.
+    /// Appends these bytes at the end.
     pub fn extend_from_slice(&mut self, more: &[u8]) {
         let needed = self.0.len() + more.len();
         if needed > self.0.capacity() {

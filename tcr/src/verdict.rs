@@ -8,14 +8,14 @@ pub enum Verdict {
         /// The credential may also push, at least somewhere.
         can_push: bool,
     },
-    /// It does not.
+    /// The registry does not let the login in.
     Refused {
-        /// Its answer.
+        /// What the registry answered.
         reason: String,
     },
     /// It could not be asked, or its answer says nothing about the credential.
     Unknown {
-        /// Why.
+        /// Why there is no answer.
         reason: String,
     },
 }

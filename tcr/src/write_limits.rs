@@ -9,13 +9,13 @@ use std::str::FromStr;
 pub enum Kind {
     /// Secrets, the distributed ones and its own.
     Secrets,
-    /// References of ServiceAccounts.
+    /// The references of ServiceAccounts to pull secrets.
     ServiceAccounts,
     /// The list of hosts entries.
     ConfigMaps,
     /// An annotation of hosts-updater's Pods.
     Pods,
-    /// Finalizers of ImagePullSecrets.
+    /// The finalizers of ImagePullSecrets.
     ImagePullSecrets,
     /// The start-up taint of nodes.
     Nodes,
@@ -24,7 +24,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All of them.
+    /// All kinds that are written.
     pub const ALL: [Self; 7] = [
         Self::Secrets,
         Self::ServiceAccounts,

@@ -12,7 +12,7 @@ use wasmtime::{Caller, Config, Engine, Extern, InstancePre, Linker, Module, Stor
 /// any size: 128 images among all registries.
 const PER_BYTE: u64 = 250;
 /// The same of an ImagePullSecret, all of which is read and checked; few may write one.
-const PER_BYTE_OF_OURS: u64 = 10_000;
+const PER_BYTE_OF_OURS: u64 = 1000;
 const FIXED: u64 = 60_000_000;
 
 /// A guest's call.

@@ -167,7 +167,7 @@ fn the_charts_grants_are_what_the_policy_asks_for() {
     let lines = policies.lines().take_while(|line| line.is_empty() || line.starts_with("    "));
     let text: Vec<&str> = lines.map(|line| line.strip_prefix("    ").unwrap_or(line)).collect();
     let served = harness::policies_file::parse(&text.join("\n")).expect("the chart's policies.yml is one");
-    let granted = &served["tcr-assistant"].grants;
+    let granted = &served["tcr-assistant"].sources()[0].grants;
     let password = FieldMasks::parse(&["spec.docker.password".to_owned()]).expect("a path");
     for (kind, masks) in &granted.kinds {
         assert_eq!(password.within(masks).paths(), Some(Vec::new()), "{kind:?} has passwords");

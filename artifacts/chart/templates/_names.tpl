@@ -132,6 +132,16 @@ topologySpreadConstraints:
 {{- end -}}
 {{- end }}
 
+{{/* Annotations of Pods: a list of the context, the workload's own, which win, and the port of its metrics, if there is one. */}}
+{{- define "tcr-assistant.podAnnotations" -}}
+{{- $port := index . 2 -}}
+{{- $scrape := dict "prometheus.io/scrape" "true" "prometheus.io/port" (toString $port) "prometheus.io/path" "/metrics" -}}
+{{- $isScraped := and $port (index . 0).Values.monitoring.annotations -}}
+{{- with merge (dict) (index . 1) (ternary $scrape dict (not (not $isScraped))) -}}
+{{- toYaml . -}}
+{{- end -}}
+{{- end }}
+
 {{/* policy.protect: YAML reads a bare off as false. */}}
 {{- define "tcr-assistant.protect" -}}
 {{- .Values.policy.protect | default "off" -}}

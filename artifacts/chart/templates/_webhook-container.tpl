@@ -12,6 +12,8 @@
   command: [/harness]
   args:
     - serve
+    # Both families, whichever the Pod has.
+    - "--addr=::"
     - --port=9443
     - --readiness-probe-port=8081
     - --policies=/etc/tcr-assistant/policies.yml

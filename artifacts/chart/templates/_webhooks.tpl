@@ -14,6 +14,18 @@ sideEffects: None
 timeoutSeconds: {{ .Values.webhook.timeoutSeconds }}
 {{- end }}
 
+{{- /* true where cert-manager keeps the webhook's certificate, and not the controller. */ -}}
+{{- define "tcr-assistant.certManager" -}}
+{{- if and .Values.webhook.enabled .Values.webhook.certManager.enabled }}true{{ end -}}
+{{- end }}
+
+{{- /* Whose authority cert-manager's cainjector puts into a webhook configuration. */ -}}
+{{- define "tcr-assistant.injectCA" -}}
+{{- if include "tcr-assistant.certManager" . -}}
+cert-manager.io/inject-ca-from: tcr-assistant-system/tcr-assistant-webhook
+{{- end -}}
+{{- end }}
+
 {{- /* For namespaced objects: never the add-on's own namespace, so that it can start while it is away. */ -}}
 {{- define "tcr-assistant.webhookNamespaces" -}}
 namespaceSelector:

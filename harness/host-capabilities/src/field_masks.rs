@@ -29,7 +29,7 @@ struct Mask {
 }
 
 impl FieldMasks {
-    /// Whole objects.
+    /// Masks that keep whole objects.
     pub fn everything() -> Self {
         Self(None)
     }
@@ -62,7 +62,7 @@ impl FieldMasks {
         Some(paths)
     }
 
-    /// What both have.
+    /// What both of them let through.
     #[must_use]
     pub fn within(&self, granted: &Self) -> Self {
         match (&self.0, &granted.0) {

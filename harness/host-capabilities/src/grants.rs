@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::FieldMasks;
+use crate::field_masks::FieldMasks;
 
 /// Every operation of Kubewarden's protocol.
 const OPERATIONS: [(&str, &str); 12] = [
@@ -23,6 +23,11 @@ const OPERATIONS: [(&str, &str); 12] = [
     ("tracing", "log"),
 ];
 
+/// Every operation that can be granted: namespace and name.
+pub fn operations() -> impl Iterator<Item = (&'static str, &'static str)> {
+    OPERATIONS.into_iter().filter(|(namespace, _)| *namespace != "tracing")
+}
+
 pub(crate) fn knows_namespace(namespace: &str) -> bool {
     OPERATIONS.iter().any(|(known, _)| *known == namespace)
 }
@@ -37,21 +42,21 @@ pub(crate) fn knows(namespace: &str, operation: &str) -> bool {
 pub struct ContextAwareResource {
     /// Such as `v1` or `apps/v1`.
     pub api_version: String,
-    /// Such as `Secret`.
+    /// The kind in upper camel case, such as `Secret`.
     pub kind: String,
 }
 
 /// What a policy may ask for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grants {
-    /// The operations.
+    /// The operations that it may call.
     pub operations: Vec<GrantPattern>,
     /// The kinds of Kubernetes objects it may read, on top of the operation's grant, and what of each.
     pub kinds: BTreeMap<ContextAwareResource, FieldMasks>,
 }
 
 impl Grants {
-    /// Nothing but logging.
+    /// Grants of nothing but logging.
     pub fn none() -> Self {
         Self::default()
     }
@@ -84,7 +89,8 @@ fn known() -> String {
 }
 
 impl GrantPattern {
-    fn covers(&self, namespace: &str, operation: &str) -> bool {
+    /// Whether it is one of the operations that the pattern grants.
+    pub fn covers(&self, namespace: &str, operation: &str) -> bool {
         let path = format!("{namespace}/{operation}");
         match self.0.strip_suffix('*') {
             Some("") => true,

@@ -75,9 +75,7 @@ impl Cluster {
             Question::Get(get) => self.get(get).await,
             Question::List(list) => self.list(list).await,
             Question::CanI(can_i) => self.can_i(can_i).await,
-            Question::Other(_) => {
-                Err(format!("{}/{} is not available in this host", call.namespace, call.operation))
-            }
+            _ => Err(format!("{}/{} is no question to a cluster", call.namespace, call.operation)),
         }
     }
 
@@ -124,7 +122,7 @@ impl Cluster {
             return Ok(listing.clone());
         }
         if listings.len() >= MOST_LISTINGS || self.room.is_short() {
-            // Whoever asks for ever new lists does not keep others from theirs.
+            // A guest that asks for ever new lists does not keep others from theirs.
             listings.retain(|_, listing| !listing.is_idle());
         }
         if listings.len() >= MOST_LISTINGS {

@@ -2,7 +2,7 @@
 //!
 //! Every call goes through [`answer`]: logging is always there, the rest only where the policy was
 //! granted it, and of Kubernetes objects only the kinds and the fields it was granted. What a guest
-//! sends becomes a checked [`Question`] first; whoever answers sees nothing else of it. The texts of
+//! sends becomes a checked [`Question`] first; what answers it sees nothing else of it. The texts of
 //! refusals are Kubewarden's.
 
 use std::time::Instant;
@@ -19,10 +19,13 @@ mod shortened;
 mod tests;
 
 pub use field_masks::{FieldMasks, FieldMasksError};
-pub use grants::{ContextAwareResource, GrantPattern, GrantPatternError, Grants};
+pub use grants::{ContextAwareResource, GrantPattern, GrantPatternError, Grants, operations};
 pub use guest_log::GuestLog;
 pub use path_segment::path_segment_fault;
-pub use question::{CanI, Get, List, Question, Subject, SubjectAttributes, api_version_fault, kind_fault};
+pub use question::{
+    CanI, Certificate, CertificateTrust, Encoding, Get, List, Question, Subject, SubjectAttributes, Verify,
+    api_version_fault, kind_fault,
+};
 pub use shortened::{cut, shortened};
 
 /// How much of a guest's text is told back to it.
@@ -45,7 +48,7 @@ pub struct HostCall<'a> {
     /// The operation, such as `get_resource` or `v1/manifest_digest`.
     pub operation: &'a str,
     /// What it asks.
-    pub question: Question<'a>,
+    pub question: Question,
     /// When the guest's time is up: an answer after that is of no use.
     pub deadline: Instant,
 }

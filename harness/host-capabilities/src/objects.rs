@@ -51,7 +51,7 @@ impl HostCapabilities for Objects {
         let answer = match &call.question {
             Question::Get(get) => self.get(get),
             Question::List(list) => self.list(list),
-            Question::CanI(_) | Question::Other(_) => {
+            _ => {
                 let HostCall { namespace, operation, .. } = call;
                 Err(format!("{namespace}/{operation} cannot be answered from a list of objects"))
             }

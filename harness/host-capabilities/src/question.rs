@@ -1,12 +1,17 @@
-//! What a guest asks, read and checked before anybody uses it.
+//! What a guest asks, read and checked before it is used.
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tcr::dns::{is_label, is_subdomain};
 
-use crate::{ContextAwareResource, FieldMasks, path_segment_fault, shortened};
+use crate::field_masks::FieldMasks;
+use crate::grants::ContextAwareResource;
+use crate::path_segment::path_segment_fault;
+use crate::shortened::shortened;
 
-/// The longest question about the cluster, in bytes of JSON: names, selectors and masks at their
-/// bounds fit.
+/// The longest question, in bytes of JSON: names, selectors and masks at their bounds fit, and a chain of
+/// certificates.
 const LONGEST_QUESTION: usize = 256 << 10;
 /// The longest selector. Kubernetes has no bound of its own; the request line has, and this is far
 /// below it.
@@ -15,20 +20,78 @@ const LONGEST_SELECTOR: usize = 4 << 10;
 const LONGEST_SUBJECT: usize = 1 << 10;
 /// Groups of a user at most.
 const MOST_GROUPS: usize = 256;
+/// The longest reference of an image, and the longest name of a host.
+const LONGEST_IMAGE: usize = 1 << 10;
+const LONGEST_HOST: usize = 253;
+/// Certificates of a chain at most.
+const MOST_CERTIFICATES: usize = 32;
+/// The ways in which a signature can be asked for.
+const VERIFICATIONS: [&str; 5] = [
+    "SigstorePubKeyVerify",
+    "SigstoreKeylessVerify",
+    "SigstoreKeylessPrefixVerify",
+    "SigstoreGithubActionsVerify",
+    "SigstoreCertificateVerify",
+];
 /// How much of a bad value a message shows.
 const SHOWN: usize = 60;
 
 /// A question.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Question<'a> {
+pub enum Question {
     /// `kubernetes/get_resource`.
     Get(Get),
     /// `kubernetes/list_resources_all`, without a namespace, and `list_resources_by_namespace`.
     List(List),
     /// `kubernetes/can_i`.
     CanI(CanI),
-    /// Of another namespace than `kubernetes`: its parameters, as the guest wrote them.
-    Other(&'a [u8]),
+    /// `oci/v1/manifest_digest`, `oci/v1/oci_manifest` and `oci/v1/oci_manifest_config`: the image's reference.
+    Image(String),
+    /// `oci/v1/verify` and `oci/v2/verify`.
+    Verify(Verify),
+    /// `net/v1/dns_lookup_host`: the host's name.
+    Host(String),
+    /// `crypto/v1/is_certificate_trusted`.
+    Certificate(CertificateTrust),
+}
+
+/// Whether an image is signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verify {
+    /// Such as `SigstorePubKeyVerify`.
+    pub kind: String,
+    /// What it names: `image`, and what the kind needs.
+    pub parameters: Map<String, Value>,
+}
+
+/// Whether a certificate is valid, and leads to an authority.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateTrust {
+    /// The certificate.
+    pub cert: Certificate,
+    /// Those that lead to the authority, which is the last; `None` for the authorities of the host.
+    #[serde(default)]
+    pub cert_chain: Option<Vec<Certificate>>,
+    /// When it must be valid (RFC 3339); `None` for now.
+    #[serde(default)]
+    pub not_after: Option<String>,
+}
+
+/// A certificate's bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// What they are.
+    pub encoding: Encoding,
+    /// The bytes.
+    pub data: Vec<u8>,
+}
+
+/// How a certificate is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "they are the names of the encodings")]
+pub enum Encoding {
+    Der,
+    Pem,
 }
 
 /// One object.
@@ -72,7 +135,7 @@ pub struct List {
     pub field_masks: FieldMasks,
 }
 
-/// Whether somebody may do something.
+/// Whether a user may do something.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct CanI {
     /// Who and what.
@@ -107,15 +170,15 @@ pub struct SubjectAttributes {
     pub version: Option<String>,
 }
 
-impl<'a> Question<'a> {
+impl Question {
     /// Reads the parameters of a known operation.
-    pub(crate) fn read(namespace: &str, operation: &str, payload: &'a [u8]) -> Result<Self, String> {
-        if namespace != "kubernetes" {
-            return Ok(Self::Other(payload));
-        }
+    pub(crate) fn read(namespace: &str, operation: &str, payload: &[u8]) -> Result<Self, String> {
         if payload.len() > LONGEST_QUESTION {
             let length = payload.len();
             return Err(format!("the question has {length} bytes, which is more than {LONGEST_QUESTION}"));
+        }
+        if namespace != "kubernetes" {
+            return Self::of_elsewhere(namespace, operation, payload);
         }
         Ok(match operation {
             "get_resource" => Self::Get(Get::check(parse(payload)?)?),
@@ -131,12 +194,38 @@ impl<'a> Question<'a> {
         })
     }
 
+    fn of_elsewhere(namespace: &str, operation: &str, payload: &[u8]) -> Result<Self, String> {
+        Ok(match (namespace, operation) {
+            ("oci", "v1/verify" | "v2/verify") => Self::Verify(Verify::read(operation, payload)?),
+            ("oci", _) => {
+                let image: String = parse(payload)?;
+                check("image", &image, image_fault)?;
+                Self::Image(image)
+            }
+            ("net", _) => {
+                let host: String = parse(payload)?;
+                check("host", &host, host_fault)?;
+                Self::Host(host)
+            }
+            _ => {
+                let trust: CertificateTrust = parse(payload)?;
+                let length = trust.cert_chain.as_ref().map_or(0, Vec::len);
+                if length > MOST_CERTIFICATES {
+                    return Err(format!(
+                        "cert_chain: {length} certificates are more than {MOST_CERTIFICATES}"
+                    ));
+                }
+                Self::Certificate(trust)
+            }
+        })
+    }
+
     /// The kind of objects that it is about, and what of them is asked for.
     pub(crate) fn kind_and_masks(&mut self) -> Option<(ContextAwareResource, &mut FieldMasks)> {
         let (api_version, kind, masks) = match self {
             Self::Get(Get { api_version, kind, field_masks, .. })
             | Self::List(List { api_version, kind, field_masks, .. }) => (api_version, kind, field_masks),
-            Self::CanI(_) | Self::Other(_) => return None,
+            _ => return None,
         };
         Some((ContextAwareResource { api_version: api_version.clone(), kind: kind.clone() }, masks))
     }
@@ -188,6 +277,29 @@ impl CanI {
     }
 }
 
+impl Verify {
+    /// The older form has the kind around the parameters, the newer one among them.
+    fn read(operation: &str, payload: &[u8]) -> Result<Self, String> {
+        let mut written: Map<String, Value> = parse(payload)?;
+        let (kind, parameters) = match operation {
+            "v1/verify" => match (written.len(), written.into_iter().next()) {
+                (1, Some((kind, Value::Object(parameters)))) => (kind, parameters),
+                _ => return Err("one kind of verification was expected, with its parameters".to_owned()),
+            },
+            _ => match written.remove("type") {
+                Some(Value::String(kind)) => (kind, written),
+                _ => return Err("type: a kind of verification was expected".to_owned()),
+            },
+        };
+        if !VERIFICATIONS.contains(&kind.as_str()) {
+            return Err(format!("\"{}\" is no kind of verification", shortened(&kind, SHOWN)));
+        }
+        let image = parameters.get("image").and_then(Value::as_str).ok_or("image is missing")?;
+        check("image", image, image_fault)?;
+        Ok(Self { kind, parameters })
+    }
+}
+
 /// Without serde's words about a value, which may be long.
 fn parse<T: DeserializeOwned>(payload: &[u8]) -> Result<T, String> {
     serde_json::from_slice(payload).map_err(|error| shortened(&error.to_string(), 200))
@@ -214,7 +326,7 @@ pub fn api_version_fault(text: &str) -> Option<&'static str> {
     let (group, version) =
         text.split_once('/').map_or((None, text), |(group, version)| (Some(group), version));
     let is_version = is_label(version) && version.starts_with(|c: char| c.is_ascii_lowercase());
-    let is_group = group.is_none_or(|group| group.len() <= 253 && group.split('.').all(is_label));
+    let is_group = group.is_none_or(is_subdomain);
     (!is_version || !is_group).then_some("is neither VERSION nor GROUP/VERSION")
 }
 
@@ -224,20 +336,25 @@ pub fn kind_fault(text: &str) -> Option<&'static str> {
     (!is_kind).then_some("is not a kind")
 }
 
-/// Whether a text is a DNS label: the names of resources, too.
-pub(crate) fn is_label(text: &str) -> bool {
-    let is_inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    (1..=63).contains(&text.len())
-        && text.chars().all(is_inner)
-        && !text.starts_with('-')
-        && !text.ends_with('-')
-}
-
 fn selector_fault(text: &str) -> Option<&'static str> {
     if text.len() > LONGEST_SELECTOR {
         return Some("is longer than 4 KiB");
     }
     text.contains(char::is_control).then_some("must not contain control characters")
+}
+
+fn image_fault(text: &str) -> Option<&'static str> {
+    if text.is_empty() || text.len() > LONGEST_IMAGE {
+        return Some("is empty, or longer than 1 KiB");
+    }
+    text.contains(|c: char| c.is_control() || c.is_whitespace()).then_some("must not contain blanks")
+}
+
+/// Why a text is neither a DNS name nor an address; resolvers take it as the C string that it becomes.
+fn host_fault(text: &str) -> Option<&'static str> {
+    let is_inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
+    (!(1..=LONGEST_HOST).contains(&text.len()) || !text.chars().all(is_inner))
+        .then_some("is neither a DNS name nor an address")
 }
 
 fn subject_fault(text: &str) -> Option<&'static str> {

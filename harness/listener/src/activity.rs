@@ -16,7 +16,7 @@ const LONGEST_ARRIVAL: Duration = Duration::from_secs(1);
 /// How long a connection that was told to close may take for it.
 const FAREWELL: Duration = Duration::from_secs(5);
 /// Requests that were taken back, more than were let finish: an API server gives up one in a while, and
-/// whoever takes back each one makes work and no admission.
+/// a client that takes back each one makes work and no admission.
 const MOST_GIVEN_UP: usize = 200;
 /// Bytes without a request and without a piece of a body: handshakes, settings, pings, and what HTTP/2's
 /// window lets a body send ahead.

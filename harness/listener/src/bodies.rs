@@ -53,7 +53,7 @@ struct Holding {
 /// A body that was read, and its room until this is dropped.
 #[derive(Debug)]
 pub struct Body {
-    /// Its bytes.
+    /// The body's bytes, whole.
     pub bytes: Vec<u8>,
     _place: Place,
 }
@@ -144,7 +144,6 @@ impl Bodies {
         }
     }
 
-    /// Waits for room.
     async fn place(
         &self,
         peer: IpAddr,
@@ -209,7 +208,7 @@ impl Room {
         peers.sort_unstable();
         peers.dedup();
         let own = self.of(peer);
-        // Whoever has nothing gets one.
+        // A client that has none gets one.
         own == 0 || own.saturating_add(cost) <= self.most / peers.len()
     }
 

@@ -30,7 +30,7 @@ use crate::{Limits, Protocol};
 const HEAD: usize = 16 << 10;
 /// Headers of a request.
 const HEADERS: usize = 64;
-/// HTTP/2: requests at a time on one connection; whoever has more opens another one.
+/// HTTP/2: requests at a time on one connection; a client that has more opens another one.
 #[cfg(feature = "webhook")]
 const STREAMS: u32 = 50;
 /// HTTP/2: what a body may send before it is read.
@@ -48,7 +48,7 @@ const SEND_BUFFER: usize = 64 << 10;
 /// HTTP/2: streams that were taken back before they were looked at.
 #[cfg(feature = "webhook")]
 const RESET_STREAMS: usize = 20;
-/// HTTP/2: how often a silent connection is asked whether anybody is there.
+/// HTTP/2: how often a silent connection is pinged.
 #[cfg(feature = "webhook")]
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// How long one that makes room may take to say so: what it sends meanwhile is lost.

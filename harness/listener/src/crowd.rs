@@ -36,7 +36,6 @@ pub(crate) enum Told {
     Nothing,
     /// To end what it has, and go.
     Close,
-    /// To make room.
     MakeRoom {
         /// Saying so first, which takes a moment in which it is there besides the others.
         gently: bool,
@@ -178,10 +177,10 @@ mod tests {
         assert_eq!(leaves(&[(1, Idle, 0), (1, Silent, 5), (1, Silent, 4), (1, Busy, 0)], 1), Some(2));
         assert_eq!(leaves(&[(1, Idle, 0), (1, Stalled, 5), (1, Busy, 0)], 1), Some(1));
         assert_eq!(leaves(&[(1, Busy, 0), (2, Busy, 0)], 3), None);
-        // Of two that have more than their share, before a silent one of somebody who has less.
+        // Of two that have more than their share, before a silent one of a client that has less.
         assert_eq!(leaves(&[(2, Silent, 0), (1, Idle, 1), (1, Idle, 2), (1, Idle, 3)], 3), Some(1));
         assert_eq!(leaves(&[(1, Arriving, 0), (1, Busy, 0)], 3), None);
-        // Whoever has all of them may be the only one there is.
+        // A client that has all of them may be the only one there is.
         assert_eq!(leaves(&[(1, Idle, 1), (1, Idle, 0)], 1), Some(1));
     }
 

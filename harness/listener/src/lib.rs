@@ -1,4 +1,4 @@
-//! HTTP to whoever connects. A port of a cluster answers callers that nobody knows, so everything that one
+//! HTTP to unknown clients. A port of a cluster can be called from anywhere in it, so everything that one
 //! of them can hold is bounded before it is held:
 //!
 //! - connections ([`Limits::connections`]): where there are too many, one that does nothing leaves for the
@@ -19,11 +19,13 @@ mod crowd;
 mod socket;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use rustix::io::Errno;
+use rustix::net::sockopt;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::mpsc;
 
@@ -62,10 +64,10 @@ impl Limits {
     }
 }
 
-/// What is spoken.
+/// The protocol of a port.
 #[derive(Clone)]
 pub enum Protocol {
-    /// HTTP/1.1 without TLS.
+    /// HTTP/1.1 on a plain connection.
     Plain,
     /// HTTP/1.1 and HTTP/2 without TLS, to try out what else has TLS.
     #[cfg(feature = "webhook")]
@@ -83,14 +85,33 @@ const BACKLOG: u32 = 1024;
 /// How soon the next one looks again whether another may leave.
 const SOON: Duration = Duration::from_millis(20);
 /// The wait after a connection that could not be accepted, such as for want of file descriptors.
-const AGAIN: Duration = Duration::from_millis(100);
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
-/// Listens, with small buffers.
+/// Listens, with small buffers. `[::]` takes callers of both families, and those of IPv4 where the kernel has no IPv6:
+/// whoever installs a program does not know which addresses its Pods will have.
 ///
 /// # Errors
 /// The address is taken, or not this machine's.
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, address.port()));
+    match listen(address) {
+        Err(error) if address == any && is_without_ipv6(&error) => {
+            listen((Ipv4Addr::UNSPECIFIED, address.port()).into())
+        }
+        listener => listener,
+    }
+}
+
+fn is_without_ipv6(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error())
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    if address.ip() == Ipv6Addr::UNSPECIFIED {
+        // Else a sysctl says what the address means.
+        sockopt::set_ipv6_v6only(&socket, false)?;
+    }
     socket.set_reuseaddr(true)?;
     socket.set_recv_buffer_size(SOCKET_BUFFER)?;
     socket.set_send_buffer_size(SOCKET_BUFFER)?;
@@ -131,7 +152,7 @@ pub async fn serve(
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection; trying again");
-                tokio::time::sleep(AGAIN).await;
+                tokio::time::sleep(ACCEPT_RETRY).await;
                 continue;
             }
         };
@@ -149,4 +170,32 @@ pub async fn serve(
     crowd.close();
     drop(alive);
     gone.recv().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn any_address_of_ipv6_takes_callers_of_both_families_and_any_of_ipv4_only_its_own() {
+        let has_ipv6 = std::net::TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
+        let any = bind((Ipv6Addr::UNSPECIFIED, 0).into()).unwrap();
+        let port = any.local_addr().unwrap().port();
+        let mut callers = vec![IpAddr::from(Ipv4Addr::LOCALHOST)];
+        callers.extend(has_ipv6.then_some(IpAddr::from(Ipv6Addr::LOCALHOST)));
+        for caller in callers {
+            let _held = TcpStream::connect((caller, port)).await.unwrap();
+            assert_eq!(any.accept().await.unwrap().1.ip().to_canonical(), caller);
+        }
+        let any = bind((Ipv4Addr::UNSPECIFIED, 0).into()).unwrap();
+        assert!(any.local_addr().unwrap().is_ipv4());
+    }
+
+    #[test]
+    fn a_kernel_without_ipv6_is_told_from_an_address_that_is_taken() {
+        assert!(is_without_ipv6(&io::Error::from(Errno::AFNOSUPPORT)));
+        assert!(!is_without_ipv6(&io::Error::from(Errno::ADDRINUSE)));
+    }
 }

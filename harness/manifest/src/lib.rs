@@ -15,21 +15,21 @@ mod tests;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Operation {
-    /// It is made.
+    /// The object is created.
     #[default]
     Create,
     /// It is applied again, unchanged: the old object is the same.
     Update,
-    /// It is deleted.
+    /// The object is deleted.
     Delete,
 }
 
 /// What is done to an object, and by whom.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Manifested<'a> {
-    /// What is done.
+    /// What is done with the objects.
     pub operation: Operation,
-    /// Who does it.
+    /// The user who does it.
     pub username: &'a str,
     /// The part of the object that is written, such as `status`; empty for all of it.
     pub sub_resource: &'a str,

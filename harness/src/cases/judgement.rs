@@ -13,7 +13,7 @@ pub struct Difference {
     pub field: String,
     /// What was expected; `nothing` where the answer should not have it.
     pub expected: String,
-    /// What there is.
+    /// The value that there is.
     pub found: String,
 }
 
@@ -51,6 +51,27 @@ pub(super) fn of_answer(expected: &Expected, response: &AdmissionResponse) -> Ve
         }
     }
     differences
+}
+
+/// What an answer is, in the words in which one is expected.
+pub(super) fn expectation(response: &AdmissionResponse, with_annotations: bool) -> Value {
+    let status = response.status.as_ref();
+    let warnings = response.warnings.as_deref().unwrap_or_default();
+    let annotations = response.audit_annotations.as_ref().filter(|_| with_annotations);
+    let patch = operations(response);
+    let members = [
+        ("allowed", (!response.allowed).then(|| false.into())),
+        ("code", status.and_then(|status| status.code).map(Value::from)),
+        ("message", status.and_then(|status| status.message.as_deref()).map(Value::from)),
+        ("patch", (!patch.is_empty()).then(|| patch.into())),
+        ("warnings", (!warnings.is_empty()).then(|| warnings.into())),
+        (
+            "auditAnnotations",
+            annotations
+                .map(|it| it.iter().map(|(name, text)| (name.clone(), Value::from(text.as_str()))).collect()),
+        ),
+    ];
+    members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
 pub(super) fn of_settings(expected: &Expected, refused: Option<&str>) -> Vec<Difference> {

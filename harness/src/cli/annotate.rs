@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, anyhow};
 use clap::Args;
 
+use crate::metadata::used_capabilities::{Mismatch, mismatch};
 use crate::metadata::{Metadata, USAGE_ANNOTATION};
 use crate::{Host, HostOptions, Policy};
 
@@ -41,6 +42,7 @@ impl Annotate {
             let usage = super::read_text(&usage_path)?;
             metadata.annotations.get_or_insert_default().insert(USAGE_ANNOTATION.into(), usage);
         }
+        metadata.sign();
         let host = Host::new(HostOptions { concurrency: 1, ..HostOptions::default() })?;
         let policy = Policy::load(&host, &wasm).with_context(failed)?;
         let version = policy
@@ -49,6 +51,28 @@ impl Annotate {
             .with_context(failed)?;
         metadata.protocol_version = Some(version);
         metadata.check().with_context(bad_metadata)?;
+        warn_of(&mismatch(&wasm, &metadata).with_context(failed)?, &metadata);
         super::write(&output_path, &metadata.write_into(&wasm).with_context(failed)?)
+    }
+}
+
+/// In kwctl's words.
+fn warn_of(mismatch: &Mismatch, metadata: &Metadata) {
+    let Mismatch { undeclared, unused } = mismatch;
+    if !undeclared.is_empty() {
+        tracing::warn!(
+            capabilities = ?undeclared,
+            "host capabilities used by the policy but not declared in metadata"
+        );
+    }
+    if metadata.host_capabilities.iter().flatten().any(|pattern| pattern == "*") {
+        tracing::warn!(
+            "metadata declares all host capabilities (*); consider restricting to only the capabilities actually used by the policy"
+        );
+    } else if !unused.is_empty() {
+        tracing::warn!(
+            capabilities = ?unused,
+            "host capabilities declared in metadata but not detected in the policy"
+        );
     }
 }

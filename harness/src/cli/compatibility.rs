@@ -29,6 +29,8 @@ enum Here {
 use Here::{Different, Refused, Same};
 
 const UNSIGNED: &str = "signatures are not verified here: verify the module with cosign or kwctl first, and name it by its digest";
+const MODES: &str =
+    "kubewarden; what is written in Rego (opa, gatekeeper), wasi and ferricel are an error that names kwctl";
 const NO_DAEMON: &str =
     "it stays in the foreground: whoever starts it (systemd, a container) keeps it running";
 
@@ -120,25 +122,22 @@ const POLICY_SERVER: &[Known] = &[
     ),
 ];
 
-/// kwctl's, of the commands that are here too.
+/// kwctl's, by its commands.
 const KWCTL: &[(&str, &[Known])] = &[
     (
         "run",
         &[
-            flag("--allow-context-aware", Different("answers come from a recorded session")),
+            flag("--allow-context-aware", Different("`--objects` gives a cluster without one")),
             flag("--allowed-host-capabilities", Same),
             flag("--cert-email", Refused(UNSIGNED)),
             flag("--cert-oidc-issuer", Refused(UNSIGNED)),
             flag("--disable-wasmtime-cache", Same),
             flag("--docker-config-json-path", Different("may be the file itself too")),
-            flag("--execution-mode", Different("kubewarden; others are an error")),
+            flag("--execution-mode", Different(MODES)),
             flag("--github-owner", Refused(UNSIGNED)),
             flag("--github-repo", Refused(UNSIGNED)),
             flag("--raw", Same),
-            flag(
-                "--record-host-capabilities-interactions",
-                Refused("sessions are replayed here; kwctl records them"),
-            ),
+            flag("--record-host-capabilities-interactions", Same),
             flag("--replay-host-capabilities-interactions", Same),
             flag("--request-path", Different("takes manifests too, and may be given several times")),
             flag("--settings-json", Same),
@@ -151,6 +150,39 @@ const KWCTL: &[(&str, &[Known])] = &[
         ],
     ),
     (
+        "bench",
+        &[
+            flag("--allow-context-aware", Different("`--objects` gives a cluster without one")),
+            flag("--allowed-host-capabilities", Same),
+            flag("--cert-email", Refused(UNSIGNED)),
+            flag("--cert-oidc-issuer", Refused(UNSIGNED)),
+            flag("--disable-wasmtime-cache", Same),
+            flag("--docker-config-json-path", Different("may be the file itself too")),
+            flag("--dump-results-to-disk", Refused("-o json prints the figures: keep and compare those")),
+            flag("--execution-mode", Different(MODES)),
+            flag("--github-owner", Refused(UNSIGNED)),
+            flag("--github-repo", Refused(UNSIGNED)),
+            flag("--measurement-time", Same),
+            flag(
+                "--num-resamples",
+                Different("understood, and unused: the distribution is that of the samples"),
+            ),
+            flag("--num-samples", Same),
+            flag("--raw", Same),
+            flag("--record-host-capabilities-interactions", Same),
+            flag("--replay-host-capabilities-interactions", Same),
+            flag("--request-path", Different("takes a manifest too")),
+            flag("--settings-json", Same),
+            flag("--settings-path", Same),
+            flag("--sigstore-trust-config", Refused(UNSIGNED)),
+            flag("--sources-path", Different("`proxies` in it is an error")),
+            flag("--verification-annotation", Refused(UNSIGNED)),
+            flag("--verification-config-path", Refused(UNSIGNED)),
+            flag("--verification-key", Refused(UNSIGNED)),
+            flag("--warm-up-time", Same),
+        ],
+    ),
+    (
         "pull",
         &[
             flag("--cert-email", Refused(UNSIGNED)),
@@ -158,7 +190,7 @@ const KWCTL: &[(&str, &[Known])] = &[
             flag("--docker-config-json-path", Different("may be the file itself too")),
             flag("--github-owner", Refused(UNSIGNED)),
             flag("--github-repo", Refused(UNSIGNED)),
-            flag("--output-path", Different("has to be given: there is no store")),
+            flag("--output-path", Same),
             flag("--sigstore-trust-config", Refused(UNSIGNED)),
             flag("--sources-path", Different("`proxies` in it is an error")),
             flag("--verification-annotation", Refused(UNSIGNED)),
@@ -171,7 +203,7 @@ const KWCTL: &[(&str, &[Known])] = &[
         &[
             flag("--docker-config-json-path", Different("may be the file itself too")),
             flag("--force", Same),
-            flag("--output", Same),
+            flag("--output", Different("text is the reference alone")),
             flag("--sources-path", Different("`proxies` in it is an error")),
         ],
     ),
@@ -179,15 +211,65 @@ const KWCTL: &[(&str, &[Known])] = &[
         "inspect",
         &[
             flag("--docker-config-json-path", Different("may be the file itself too")),
-            flag(
-                "--output",
-                Different("json too; yaml has the module's imports and exports beside the metadata"),
-            ),
-            flag("--show-signatures", Refused("signatures are not looked for; `cosign tree` shows them")),
+            flag("--output", Different("json too, with imports, exports, digest and size")),
+            flag("--show-signatures", Same),
             flag("--sources-path", Different("`proxies` in it is an error")),
         ],
     ),
     ("annotate", &[flag("--metadata-path", Same), flag("--output-path", Same), flag("--usage-path", Same)]),
+    (
+        "digest",
+        &[
+            flag("--docker-config-json-path", Different("may be the file itself too")),
+            flag("--sources-path", Different("`proxies` in it is an error")),
+        ],
+    ),
+    ("save", &[flag("--output", Same)]),
+    ("load", &[flag("--input", Same)]),
+    ("completions", &[flag("--shell", Same)]),
+    ("docs", &[flag("--output", Different("Markdown only"))]),
+    (
+        "scaffold admission-request",
+        &[
+            flag("--object", Same),
+            flag("--old-object", Same),
+            flag("--operation", Different("UPDATE and DELETE too")),
+        ],
+    ),
+    (
+        "scaffold artifacthub",
+        &[
+            flag("--metadata-path", Same),
+            flag("--output", Same),
+            flag("--questions-path", Same),
+            flag("--version", Same),
+        ],
+    ),
+    (
+        "scaffold manifest",
+        &[
+            flag("--allow-context-aware", Same),
+            flag("--settings-json", Same),
+            flag("--settings-path", Same),
+            flag("--title", Same),
+            flag("--type", Same),
+        ],
+    ),
+    (
+        "scaffold vap",
+        &[
+            flag("--binding", Same),
+            flag("--cel-policy", Same),
+            flag(
+                "--compile-to-wasm",
+                Refused(
+                    "CEL is not compiled to wasm here; without it the policy is Kubewarden's CEL policy with these settings",
+                ),
+            ),
+            flag("--force", Refused("it belongs to --compile-to-wasm")),
+            flag("--policy", Same),
+        ],
+    ),
 ];
 
 /// Looks for variables of policy-server's that are set and would not be honoured.

@@ -1,8 +1,9 @@
 //! `harness inspect`: shows what a policy says about itself, and what its module needs.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::source::RegistryArgs;
 use crate::metadata::Metadata;
@@ -11,8 +12,13 @@ use crate::{Host, HostOptions, ModuleCache, Policy};
 /// Show a policy's metadata, imports, exports and size
 #[derive(Debug, Args)]
 pub struct Inspect {
-    /// The policy: a file, file://PATH or registry://HOST/REPOSITORY:TAG
+    /// The policy: a file, file://PATH, https://HOST/PATH, registry://HOST/REPOSITORY:TAG, or the beginning of a stored
+    /// policy's SHA-256
     policy: String,
+
+    /// Also the manifest with the policy's sigstore signatures, from its registry; nothing verifies them
+    #[arg(long)]
+    show_signatures: bool,
 
     /// How to print it
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
@@ -24,9 +30,21 @@ pub struct Inspect {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Output {
+    /// For people
     Text,
+    /// The metadata, as kwctl prints it
     Yaml,
+    /// The metadata, imports, exports, digest and size
     Json,
+}
+
+/// The metadata, and beside its fields the signatures.
+#[derive(Serialize)]
+struct Signed<'a> {
+    #[serde(flatten)]
+    metadata: &'a Metadata,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signatures: &'a Option<Value>,
 }
 
 #[derive(Debug, Serialize)]
@@ -36,11 +54,14 @@ struct Inspection {
     metadata: Option<Metadata>,
     imports: Vec<String>,
     exports: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signatures: Option<Value>,
 }
 
 impl Inspect {
     pub(super) fn execute(self) -> anyhow::Result<()> {
-        let (wasm, _) = super::source::load(&self.policy, &self.registry)?;
+        let uri = super::source::uri_of(&self.policy)?;
+        let (wasm, _) = super::source::load_stored(&uri, &self.registry)?;
         let failed = || format!("cannot inspect {}", self.policy);
         let options =
             HostOptions { concurrency: 1, module_cache: ModuleCache::of_user(), ..HostOptions::default() };
@@ -51,17 +72,34 @@ impl Inspect {
             metadata: Metadata::of_module(&wasm).with_context(failed)?,
             imports: policy.imports(),
             exports: policy.exports(),
+            signatures: if self.show_signatures { self.signatures(&uri)? } else { None },
         };
         super::print(&match self.output {
             Output::Text => text(&inspection)?,
-            Output::Yaml => serde_saphyr::to_string(&inspection)?,
+            Output::Yaml => yaml(&inspection).with_context(failed)?,
             Output::Json => serde_json::to_string_pretty(&inspection)? + "\n",
         })
     }
 }
 
+impl Inspect {
+    fn signatures(&self, uri: &str) -> anyhow::Result<Option<Value>> {
+        if !uri.starts_with("registry://") {
+            bail!("cannot show the signatures of {uri}: only registries have them");
+        }
+        Ok(super::source::runtime()?.block_on(self.registry.registry()?.signatures(uri))?)
+    }
+}
+
+fn yaml(inspection: &Inspection) -> anyhow::Result<String> {
+    let Inspection { metadata: Some(metadata), signatures, .. } = inspection else {
+        bail!("No Kubewarden metadata found inside of it: write it with harness annotate");
+    };
+    Ok(serde_saphyr::to_string(&Signed { metadata, signatures })?)
+}
+
 fn text(inspection: &Inspection) -> anyhow::Result<String> {
-    let Inspection { digest, size, metadata, imports, exports } = inspection;
+    let Inspection { digest, size, metadata, imports, exports, signatures } = inspection;
     let metadata = match metadata {
         None => "none: harness annotate writes it\n".to_owned(),
         Some(metadata) => {
@@ -71,8 +109,12 @@ fn text(inspection: &Inspection) -> anyhow::Result<String> {
         }
     };
     let list = |names: &[String]| names.iter().map(|name| format!("  {name}\n")).collect::<String>();
+    let signatures = match signatures {
+        None => String::new(),
+        Some(manifest) => format!("signatures\n{}", serde_saphyr::to_string(manifest)?),
+    };
     Ok(format!(
-        "digest    {digest}\nsize      {size} bytes\nmetadata  {metadata}imports\n{}exports\n{}",
+        "digest    {digest}\nsize      {size} bytes\nmetadata  {metadata}imports\n{}exports\n{}{signatures}",
         list(imports),
         list(exports)
     ))

@@ -1,23 +1,25 @@
-//! `harness pull`: gets a policy from a registry.
+//! `harness pull`: gets a policy from a registry or a web server.
 
 use std::path::PathBuf;
 
+use anyhow::{Context as _, anyhow};
 use clap::Args;
 
 use super::source::RegistryArgs;
+use crate::store::{Store, normalized};
 
-/// Pull a policy from a registry into a file; its digest is checked
+/// Pull a policy into a file or into the store; what a registry sends is checked by its digest
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  harness pull registry://registry.example.com/policies/tcr@sha256:1234... -o policy.wasm"
-)]
+#[command(after_help = "Examples:
+  harness pull registry://registry.example.com/policies/tcr@sha256:1234... -o policy.wasm
+  harness pull https://example.com/releases/v1/policy.wasm      into the store, from which run, bench and inspect take it")]
 pub struct Pull {
-    /// Where from: registry://HOST/REPOSITORY:TAG or registry://HOST/REPOSITORY@sha256:DIGEST
+    /// Where from: registry://HOST/REPOSITORY:TAG, registry://HOST/REPOSITORY@sha256:DIGEST, or https://HOST/PATH
     uri: String,
 
-    /// Where to write the module
+    /// Where to write the module [default: the store, which is kwctl's: ~/.cache/kubewarden/store]
     #[arg(short, long, value_name = "PATH")]
-    output_path: PathBuf,
+    output_path: Option<PathBuf>,
 
     #[command(flatten)]
     registry: RegistryArgs,
@@ -25,8 +27,23 @@ pub struct Pull {
 
 impl Pull {
     pub(super) fn execute(self) -> anyhow::Result<()> {
-        let pulled = super::source::runtime()?.block_on(self.registry.registry()?.pull(&self.uri))?;
-        super::write(&self.output_path, &pulled.wasm)?;
-        super::print(&format!("{}\n", pulled.reference))
+        let uri = normalized(&self.uri);
+        let (wasm, reference) = match uri.starts_with("https://") || uri.starts_with("http://") {
+            true => (super::source::load(&uri, &self.registry)?.0, uri.clone()),
+            false => {
+                let registry = self.registry.registry()?;
+                let pulled = super::source::runtime()?.block_on(registry.pull(&uri))?;
+                (pulled.wasm, pulled.reference)
+            }
+        };
+        match self.output_path {
+            Some(path) => super::write(&path, &wasm)?,
+            None => {
+                let store = Store::of_user()
+                    .ok_or_else(|| anyhow!("cannot find the store: give --output-path, or set HOME"))?;
+                store.write(&uri, &wasm).with_context(|| format!("cannot keep {uri} in the store"))?;
+            }
+        }
+        super::print(&format!("{reference}\n"))
     }
 }

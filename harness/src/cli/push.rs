@@ -1,7 +1,5 @@
 //! `harness push`: puts a policy into a registry.
 
-use std::path::PathBuf;
-
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 
@@ -15,10 +13,10 @@ use crate::metadata::Metadata;
     Prints the reference by digest. Sign it with cosign, if it shall be signed."
 )]
 pub struct Push {
-    /// The annotated module
-    policy: PathBuf,
+    /// The annotated module: a file, a URI, or the beginning of a stored policy's SHA-256
+    policy: String,
 
-    /// Where to: registry://HOST/REPOSITORY:TAG
+    /// Where to: registry://HOST/REPOSITORY:TAG; registry:// may be left out
     uri: String,
 
     /// Push a module without metadata, which Kubewarden will not run
@@ -41,18 +39,22 @@ enum Output {
 
 impl Push {
     pub(super) fn execute(self) -> anyhow::Result<()> {
-        let failed = || format!("cannot push {}", self.policy.display());
-        let wasm = super::read(&self.policy)?;
+        let failed = || format!("cannot push {}", self.policy);
+        let (wasm, _) = super::source::load_stored(&self.policy, &self.registry)?;
         let metadata = Metadata::of_module(&wasm).with_context(failed)?;
         if metadata.is_none() && !self.force {
             bail!(
                 "cannot push {}: it has no metadata; write it with harness annotate, or use --force",
-                self.policy.display()
+                self.policy
             );
         }
         let annotations = metadata.and_then(|metadata| metadata.annotations).unwrap_or_default();
         let registry = self.registry.registry()?;
-        let reference = super::source::runtime()?.block_on(registry.push(&self.uri, wasm, annotations))?;
+        let uri = match self.uri.contains("://") {
+            true => self.uri,
+            false => format!("registry://{}", self.uri),
+        };
+        let reference = super::source::runtime()?.block_on(registry.push(&uri, wasm, annotations))?;
         super::print(&match self.output {
             Output::Text => format!("{reference}\n"),
             Output::Json => format!("{}\n", serde_json::json!({ "immutable_ref": reference })),

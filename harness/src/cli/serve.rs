@@ -12,13 +12,14 @@ use listener::Bodies;
 use tracing::level_filters::LevelFilter;
 
 use super::source::RegistryArgs;
+use crate::host_capabilities::HostCapabilities;
 use crate::host_capabilities::kubernetes::Cluster;
-use crate::host_capabilities::{Grants, HostCapabilities, Unavailable};
+use crate::host_capabilities::online::Online;
 use crate::metadata::Metadata;
-use crate::policies_file::{self, Served};
+use crate::policies_file::{self, PolicyOrGroup, PolicySource, Served};
 use crate::serve::certificate::Source;
 use crate::serve::{OnHostFailure, Reviewer, ServeOptions, ServedPolicy, most_reviews, serve};
-use crate::{DEFAULT_MEMORY_LIMIT_MIB, Host, HostOptions, ModuleCache, Policy};
+use crate::{DEFAULT_MEMORY_LIMIT_MIB, Evaluator, Host, HostOptions, ModuleCache, Policy, PolicyGroup};
 
 const EXAMPLES: &str = "\
 Endpoints: POST /validate/ID, /validate_raw/ID and /audit/ID; on the readiness port, over plain HTTP, GET /readiness
@@ -199,7 +200,7 @@ impl Serve {
 
     async fn run(self, served: BTreeMap<String, Served>, workers: usize) -> anyhow::Result<()> {
         let asks =
-            served.iter().find(|(_, policy)| !policy.grants.kinds.is_empty()).map(|(id, _)| id.clone());
+            served.iter().find(|(_, served)| !served_kinds(served).is_empty()).map(|(id, _)| id.clone());
         let client = match asks.is_some() || self.cert_secret.is_some() {
             false => None,
             true => match kube_client().await {
@@ -217,10 +218,11 @@ impl Serve {
                 }
             },
         };
-        let capabilities: Arc<dyn HostCapabilities> = match &client {
-            Some(client) => Arc::new(Cluster::new(client.clone())),
-            None => Arc::new(Unavailable),
-        };
+        let cluster =
+            client.clone().map(|client| Arc::new(Cluster::new(client)) as Arc<dyn HostCapabilities>);
+        let runtime = tokio::runtime::Handle::current();
+        let capabilities: Arc<dyn HostCapabilities> =
+            Arc::new(Online::new(runtime, self.registry.open(), cluster));
         let certificate = match (&self.cert_file, &self.key_file, &self.cert_secret, client) {
             (Some(certificate), Some(key), _, _) => {
                 Some(Source::Files { certificate: certificate.clone(), key: key.clone() })
@@ -283,17 +285,17 @@ impl Serve {
         }
         let mut policies = BTreeMap::new();
         for (id, served) in served {
-            let policy = self.policy(&host, &id, &served, capabilities);
-            let policy = policy.with_context(|| format!("cannot serve policy {id} ({})", served.module));
-            let policy = match policy {
-                Ok(policy) => {
+            let evaluator = match self.evaluator(&host, &id, &served, capabilities) {
+                Ok(evaluator) => {
+                    let modules: Vec<&str> =
+                        served.sources().iter().map(|source| source.module.as_str()).collect();
                     tracing::info!(
                         policy = id,
-                        module = served.module,
+                        module = modules.join(" "),
                         mode = served.mode.name(),
                         "policy is ready"
                     );
-                    Ok(policy)
+                    Ok(evaluator)
                 }
                 Err(error) if self.continue_on_errors => {
                     tracing::error!(policy = id, "{error:#}; its reviews get no verdict");
@@ -301,41 +303,71 @@ impl Serve {
                 }
                 Err(error) => return Err(error),
             };
-            let Served { mode, allowed_to_mutate, settings, message, timeout: own, grants, .. } = served;
+            let kinds = served_kinds(&served);
+            let Served { mode, allowed_to_mutate, message, timeout: own, .. } = served;
             let timeout = own.unwrap_or(timeout);
-            let kinds = served_kinds(&grants);
-            let policy = ServedPolicy { policy, settings, mode, allowed_to_mutate, message, timeout, kinds };
+            let policy = ServedPolicy { evaluator, mode, allowed_to_mutate, message, timeout, kinds };
             policies.insert(id, policy);
         }
         let exempt = self.always_accept_admission_reviews_on_namespace.clone();
         Ok(Reviewer::new(policies, workers, exempt, self.on_host_failure))
     }
 
-    fn policy(
+    fn evaluator(
         &self,
         host: &Host,
         id: &str,
         served: &Served,
         capabilities: &Arc<dyn HostCapabilities>,
+    ) -> anyhow::Result<Evaluator> {
+        let policy = |id: &str, source: &PolicySource| {
+            self.policy(host, id, source, capabilities)
+                .with_context(|| format!("cannot serve policy {id} ({})", source.module))
+        };
+        match &served.what {
+            PolicyOrGroup::Policy(source) => {
+                Ok(Evaluator::Policy(policy(id, source)?, source.settings.clone()))
+            }
+            PolicyOrGroup::Group { policies, expression, message } => {
+                let mut members = BTreeMap::new();
+                for (name, source) in policies {
+                    let member = (policy(&format!("{id}/{name}"), source)?, source.settings.clone());
+                    members.insert(name.clone(), member);
+                }
+                let (expression, message) = (expression.clone(), message.clone());
+                let group = PolicyGroup { id: id.to_owned(), policies: members, expression, message };
+                Ok(Evaluator::Group(group))
+            }
+        }
+    }
+
+    /// A policy that has taken its settings.
+    fn policy(
+        &self,
+        host: &Host,
+        id: &str,
+        source: &PolicySource,
+        capabilities: &Arc<dyn HostCapabilities>,
     ) -> anyhow::Result<Policy> {
-        let (wasm, _) = super::source::load(&served.module, &self.registry)?;
+        let (wasm, _) = super::source::load(&source.module, &self.registry)?;
         let Some(metadata) = Metadata::of_module(&wasm)? else {
             bail!("it has no metadata: annotate it (harness annotate)");
         };
         metadata.check()?;
         let policy = Policy::load(host, &wasm)?.named(id);
-        let policy = policy.with_capabilities(served.grants.clone(), capabilities.clone());
-        policy.validate_settings(&served.settings).context("settings")?;
-        Ok(policy.prepared(&wasm, &served.settings))
+        let policy = policy.with_capabilities(source.grants.clone(), capabilities.clone());
+        policy.validate_settings(&source.settings).context("settings")?;
+        Ok(policy.prepared(&wasm, &source.settings))
     }
 }
 
-/// Kinds that a policy was given to read.
-fn served_kinds(grants: &Grants) -> BTreeSet<String> {
-    grants.kinds.keys().map(|granted| granted.kind.clone()).collect()
+/// Kinds that policies were given to read.
+fn served_kinds(served: &Served) -> BTreeSet<String> {
+    let grants = served.sources().into_iter().flat_map(|source| source.grants.kinds.keys());
+    grants.map(|granted| granted.kind.clone()).collect()
 }
 
-async fn kube_client() -> anyhow::Result<kube::Client> {
+pub(super) async fn kube_client() -> anyhow::Result<kube::Client> {
     let config = kube::Config::infer().await.context("cannot find out how to reach the API server")?;
     kube::Client::try_from(config).context("cannot make a client of the API server")
 }

@@ -1,20 +1,29 @@
 //! `harness test`: do these requests still get these answers?
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, ValueEnum};
-use serde::Serialize;
+use serde_json::Value;
 
-use super::report::Colour;
 use super::source::RegistryArgs;
+use crate::cases::update::with_expectation;
 use crate::cases::{self, Case, Difference};
 use crate::host_capabilities::objects::Objects;
 use crate::host_capabilities::{GrantPattern, Grants, HostCapabilities, Unavailable};
 use crate::metadata::Metadata;
 use crate::{Host, HostOptions, ModuleCache, Policy, Request};
+
+mod coverage;
+mod results;
+mod watch;
+
+use results::Tried;
 
 const EXAMPLES: &str = "\
 A file of cases (YAML or JSON) is a map:
@@ -44,11 +53,16 @@ A case has:
 What expect does not name must not be in the answer, audit annotations aside. A text is the whole text, or
 {contains: a part of it}. The policy may ask its host for what its metadata declares, and for nothing else.
 
-Exit codes: 0 every case passed, 1 one failed or a file is bad, 2 wrong usage.
+Cases are tried on as many threads as there are processors. Their order in what is printed is that of the files.
+
+Exit codes: 0 every case passed (with --update: and is written), 1 one failed or a file is bad, 2 wrong usage.
 
 Examples:
   harness test policy.wasm policy/cases
   harness test policy.wasm cases/pods.yaml --filter volume
+  harness test policy.wasm cases --junit report.xml --coverage      for a pipeline
+  harness test policy.wasm cases --watch                            again whenever the policy or a case changes
+  harness test policy.wasm cases --update                           show what is different, and write it down
   harness test registry://registry.example.com/policies/tcr:v1 our-cases.yaml -o json";
 
 /// Put cases to a policy and compare its answers with the expected ones
@@ -70,6 +84,26 @@ pub struct Test {
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     output: Output,
 
+    /// Write the results as JUnit XML, too
+    #[arg(long, value_name = "PATH")]
+    junit: Option<PathBuf>,
+
+    /// Cases at a time [default: the number of processors]
+    #[arg(short, long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    jobs: Option<u16>,
+
+    /// Write the policy's answers into the files, as what is expected, after showing what is different
+    #[arg(long)]
+    update: bool,
+
+    /// Say which of the rules in the policy's metadata no case is for
+    #[arg(long)]
+    coverage: bool,
+
+    /// Go on, and try again whenever the policy or a file of cases or beside one changes
+    #[arg(long, conflicts_with = "update")]
+    watch: bool,
+
     /// How long each call may take, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 2000, value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
     timeout_ms: u64,
@@ -86,67 +120,174 @@ enum Output {
     Json,
 }
 
-/// The result of one case.
-#[derive(Serialize)]
-struct Tried<'a> {
-    file: &'a str,
-    name: &'a str,
-    passed: bool,
-    differences: Vec<Difference>,
+/// A file of cases.
+struct CaseFile {
+    path: PathBuf,
+    text: String,
+    cases: Vec<Case>,
 }
 
 impl Test {
-    /// Reads every file first: a bad one is told before any case is tried.
     pub(super) fn execute(self, colour: bool) -> anyhow::Result<()> {
+        if self.watch {
+            return watch::watch(|| {
+                let mut seen = BTreeSet::from([PathBuf::from(&self.policy)]);
+                let result = self.try_all(colour, &mut seen);
+                (result, seen)
+            });
+        }
+        self.try_all(colour, &mut BTreeSet::new())
+    }
+
+    /// Reads every file first: a bad one is told before any case is tried. `seen` gets the files that were read.
+    fn try_all(&self, colour: bool, seen: &mut BTreeSet<PathBuf>) -> anyhow::Result<()> {
         let mut files = Vec::new();
         for path in &self.paths {
             for file in files_of(path)? {
-                let cases = read(&file)?;
-                files.push((file.display().to_string(), cases));
+                seen.insert(file.clone());
+                files.push(read(&file, seen)?);
             }
         }
-        let (wasm, name) = super::source::load(&self.policy, &self.registry)?;
+        let (wasm, name) = super::source::load_stored(&self.policy, &self.registry)?;
         let failed = || format!("cannot test {}", self.policy);
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let jobs = self.jobs.map_or(processors, usize::from);
         let host = Host::new(HostOptions {
             timeout: Duration::from_millis(self.timeout_ms),
-            concurrency: 1,
+            concurrency: jobs,
             module_cache: ModuleCache::of_user(),
             ..HostOptions::default()
         })?;
         let policy = Policy::load(&host, &wasm).with_context(failed)?.named(&name);
-        let grants = grants(&Metadata::of_module(&wasm).with_context(failed)?.unwrap_or_default())?;
+        let metadata = Metadata::of_module(&wasm).with_context(failed)?.unwrap_or_default();
+        let grants = grants(&metadata)?;
 
-        let (mut passed, mut failed) = (0, 0);
-        for (file, cases) in &files {
-            let mut is_first = true;
-            for case in cases {
-                if self.filter.as_ref().is_some_and(|text| !case.name.contains(text)) {
-                    continue;
-                }
-                let differences = differences(&policy, &grants, case)?;
-                let tried = Tried { file, name: &case.name, passed: differences.is_empty(), differences };
-                *(if tried.passed { &mut passed } else { &mut failed }) += 1;
-                super::print(&match self.output {
-                    Output::Json => serde_json::to_string(&tried)? + "\n",
-                    Output::Text => tried.text(std::mem::take(&mut is_first), colour),
-                })?;
-            }
+        let chosen: Vec<(&CaseFile, usize)> = files
+            .iter()
+            .flat_map(|file| (0..file.cases.len()).map(move |index| (file, index)))
+            .filter(|(file, index)| {
+                self.filter.as_ref().is_none_or(|text| file.cases[*index].name.contains(text))
+            })
+            .collect();
+        if chosen.is_empty() {
+            bail!("no case has {:?} in its name", self.filter.clone().unwrap_or_default());
         }
-        if passed + failed == 0 {
-            bail!("no case has {:?} in its name", self.filter.unwrap_or_default());
+        let results = try_cases(&policy, &grants, &chosen, jobs)?;
+        let failed = results.iter().filter(|result| !result.passed).count();
+        for (at, result) in results.iter().enumerate() {
+            let is_first = at == 0 || results[at - 1].file != result.file;
+            super::print(&match self.output {
+                Output::Json => serde_json::to_string(result)? + "\n",
+                Output::Text => result.text(is_first, colour),
+            })?;
         }
         if self.output == Output::Text {
-            super::print(&format!("\n{passed} passed, {failed} failed\n"))?;
+            super::print(&format!("\n{} passed, {failed} failed\n", results.len() - failed))?;
+        }
+        if self.coverage {
+            let requests = chosen.iter().filter_map(|(file, index)| file.cases[*index].request.as_deref());
+            super::print(&coverage::of(&metadata.rules, requests).shown(self.output == Output::Json)?)?;
+        }
+        if let Some(path) = &self.junit {
+            super::write(path, results::junit(&results).as_bytes())?;
         }
         match failed {
             0 => Ok(()),
-            _ => bail!("{failed} of {} cases failed", passed + failed),
+            _ if self.update => update(&files, &chosen, &results),
+            _ => bail!("{failed} of {} cases failed", results.len()),
         }
     }
 }
 
+/// Tries cases, so many at a time; the results in the order of the cases.
+fn try_cases<'a>(
+    policy: &Policy,
+    grants: &Grants,
+    chosen: &[(&'a CaseFile, usize)],
+    jobs: usize,
+) -> anyhow::Result<Vec<Tried<'a>>> {
+    let next = AtomicUsize::new(0);
+    let results: Vec<Mutex<Option<anyhow::Result<Tried<'a>>>>> =
+        chosen.iter().map(|_| Mutex::default()).collect();
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.min(chosen.len()) {
+            scope.spawn(|| {
+                while let Some(((file, index), place)) = {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    chosen.get(at).zip(results.get(at))
+                } {
+                    let result = try_case(policy, grants, file, *index);
+                    *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+                }
+            });
+        }
+    });
+    let results = results.into_iter().map(|place| place.into_inner().unwrap_or_else(PoisonError::into_inner));
+    results.map(|result| result.unwrap_or_else(|| Err(anyhow!("a case was not tried")))).collect()
+}
+
+fn try_case<'a>(
+    policy: &Policy,
+    grants: &Grants,
+    file: &'a CaseFile,
+    index: usize,
+) -> anyhow::Result<Tried<'a>> {
+    let case = &file.cases[index];
+    let began = Instant::now();
+    let cluster: Arc<dyn HostCapabilities> = match &case.cluster {
+        Some(objects) => Arc::new(Objects::new(objects.clone())),
+        None => Arc::new(Unavailable),
+    };
+    let policy = policy.with_capabilities(grants.clone(), cluster);
+    let refused = policy.validate_settings(&case.settings).err().map(|refusal| refusal.to_string());
+    let mut differences: Vec<Difference> = case.settings_differences(refused.as_deref());
+    let mut answer = refused.map(|refusal| serde_json::json!({ "settingsRefused": refusal }));
+    if let (Some(request), true) = (&case.request, differences.is_empty()) {
+        let request = Request::from_request(request.as_bytes())?;
+        let response = policy.evaluate(&request, &case.settings).response;
+        differences = case.differences(&response);
+        answer = Some(case.expectation(&response));
+    }
+    let file = file.path.display().to_string();
+    let passed = differences.is_empty();
+    Ok(Tried { file, name: &case.name, passed, differences, answer, time: began.elapsed() })
+}
+
+/// Writes the answers of those that failed, each file once.
+fn update(files: &[CaseFile], chosen: &[(&CaseFile, usize)], results: &[Tried<'_>]) -> anyhow::Result<()> {
+    for file in files {
+        let failed = || format!("cannot write the answers into {}", file.path.display());
+        let mut text = file.text.clone();
+        for ((_, index), result) in
+            chosen.iter().zip(results).filter(|((of, _), result)| std::ptr::eq(*of, file) && !result.passed)
+        {
+            let answer: &Value = result
+                .answer
+                .as_ref()
+                .ok_or_else(|| {
+                    anyhow!("case {:?}: its settings were taken, so that it needs an object", result.name)
+                })
+                .with_context(failed)?;
+            text = with_expectation(&text, *index, answer)
+                .map_err(|reason| anyhow!("case {:?}: {reason}", result.name))
+                .with_context(failed)?;
+        }
+        if text != file.text {
+            if file.path == Path::new("-") {
+                bail!("cannot write the answers into standard input");
+            }
+            // What is written must be read as the same cases.
+            let beside = |name: &str| beside(&file.path, name);
+            cases::parse(&text, &beside).with_context(failed)?;
+            super::write(&file.path, text.as_bytes())?;
+            tracing::info!("wrote {}", file.path.display());
+        }
+    }
+    Ok(())
+}
+
 /// The files of a path: itself, or those in a folder, by name.
-fn files_of(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+pub(super) fn files_of(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
@@ -167,11 +308,26 @@ fn files_of(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn read(path: &Path) -> anyhow::Result<Vec<Case>> {
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let beside = |name: &str| super::read_text(&folder.join(name)).map_err(|error| format!("{error:#}"));
+fn read(path: &Path, seen: &mut BTreeSet<PathBuf>) -> anyhow::Result<CaseFile> {
+    let read = RefCell::new(seen);
+    let beside = |name: &str| {
+        let text = beside(path, name)?;
+        read.borrow_mut().insert(folder(path).join(name));
+        Ok(text)
+    };
     let text = super::read_text(path)?;
-    cases::parse(&text, &beside).with_context(|| format!("cannot read the cases of {}", path.display()))
+    let cases = cases::parse(&text, &beside);
+    let cases = cases.with_context(|| format!("cannot read the cases of {}", path.display()))?;
+    Ok(CaseFile { path: path.to_owned(), text, cases })
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new(""))
+}
+
+/// A file that a case names.
+fn beside(path: &Path, name: &str) -> Result<String, String> {
+    super::read_text(&folder(path).join(name)).map_err(|error| format!("{error:#}"))
 }
 
 /// What the metadata asks for, which is what an administrator would grant.
@@ -180,47 +336,4 @@ fn grants(metadata: &Metadata) -> anyhow::Result<Grants> {
         metadata.host_capabilities.iter().flatten().map(|pattern| pattern.parse()).collect();
     let operations = operations.context("the policy's metadata: hostCapabilities")?;
     Ok(Grants::of_whole_objects(operations, metadata.context_aware_resources.iter().cloned()))
-}
-
-fn differences(policy: &Policy, grants: &Grants, case: &Case) -> anyhow::Result<Vec<Difference>> {
-    let cluster: Arc<dyn HostCapabilities> = match &case.cluster {
-        Some(objects) => Arc::new(Objects::new(objects.clone())),
-        None => Arc::new(Unavailable),
-    };
-    let policy = policy.with_capabilities(grants.clone(), cluster);
-    let taken = policy.validate_settings(&case.settings);
-    let differences = case.settings_differences(taken.err().map(|refusal| refusal.to_string()).as_deref());
-    match &case.request {
-        Some(request) if differences.is_empty() => {
-            let request = Request::from_request(request.as_bytes())?;
-            Ok(case.differences(&policy.evaluate(&request, &case.settings).response))
-        }
-        _ => Ok(differences),
-    }
-}
-
-impl Tried<'_> {
-    fn text(&self, is_first: bool, colour: bool) -> String {
-        let mut text = String::new();
-        if is_first {
-            text += &format!("{}\n", self.file);
-        }
-        let word = match self.passed {
-            true => Colour::Green.paint(colour, "ok    "),
-            false => Colour::Red.paint(colour, "FAILED"),
-        };
-        text += &format!("  {word}  {}\n", self.name);
-        for Difference { field, expected, found } in &self.differences {
-            text += &format!("            {field}: expected {}\n", lines(expected));
-            text +=
-                &format!("            {:indent$}   found {}\n", "", lines(found), indent = field.len() + 2);
-        }
-        text
-    }
-}
-
-/// Lines below the first one begin where that one does.
-fn lines(text: &str) -> String {
-    let plain: String = text.chars().map(|it| if it.is_control() && it != '\n' { ' ' } else { it }).collect();
-    plain.replace('\n', "\n                ")
 }

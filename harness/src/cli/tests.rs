@@ -34,7 +34,13 @@ fn kwctls_flags_are_understood() {
 }
 
 #[test]
-fn settings_come_from_one_place() {
-    let arguments = ["harness", "run", "p", "-r", "r", "-s", "s", "--settings-json", "{}"];
-    assert!(Cli::try_parse_from(arguments).is_err());
+fn patterns_may_follow_one_another() {
+    let parse = |arguments: &[&str]| {
+        let fixed = ["harness", "run", "-r", "r", "--allowed-host-capabilities"];
+        Cli::try_parse_from(fixed.iter().chain(arguments)).map(drop)
+    };
+    assert!(parse(&["oci/*", "net/v1/dns_lookup_host", "--", "p"]).is_ok());
+    assert!(parse(&["oci/*", "--allowed-host-capabilities", "net/*", "--raw", "p"]).is_ok());
+    assert!(parse(&["oci/*,net/*", "--settings-path", "s", "--settings-json", "{}", "p"]).is_ok());
+    assert!(parse(&["oci/*", "p"]).is_err(), "p is no pattern");
 }

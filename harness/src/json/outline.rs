@@ -62,7 +62,6 @@ pub(crate) struct Open {
     pub(crate) start: usize,
     /// Offset behind the bracket or comma before the member.
     pub(crate) member: usize,
-    /// The member's index.
     pub(crate) index: usize,
 }
 

@@ -40,6 +40,18 @@ fn the_section_is_kubewardens_json() {
 }
 
 #[test]
+fn a_list_with_nothing_behind_its_name_is_empty() {
+    let metadata =
+        Metadata::parse("rules:\ncontextAwareResources:\nhostCapabilities:\nannotations:\nmutating: false\n");
+    let metadata = metadata.unwrap();
+    assert_eq!((metadata.rules, metadata.context_aware_resources), (Vec::new(), Vec::new()));
+    assert_eq!((metadata.host_capabilities, metadata.annotations), (None, None));
+    let rule = "rules: [{apiGroups: , apiVersions: [v1], resources: [pods], operations: [CREATE]}]\nmutating: false\n";
+    let metadata = Metadata { protocol_version: Some("v1".into()), ..Metadata::parse(rule).unwrap() };
+    expect!["rules[0].apiGroups: it must not be empty"].assert_eq(&metadata.check().unwrap_err().to_string());
+}
+
+#[test]
 fn what_is_written_into_a_module_is_read_again() {
     let wasm = metadata().write_into(b"\0asm\x01\0\0\0").unwrap();
     assert_eq!(Metadata::of_module(&wasm).unwrap(), Some(metadata()));

@@ -31,68 +31,76 @@ other:
         expect![[r#"
             {
                 "other": Served {
-                    module: "registry://registry.example.com/policies/other:v1",
+                    what: Policy(
+                        PolicySource {
+                            module: "registry://registry.example.com/policies/other:v1",
+                            settings: Settings(
+                                "{}",
+                            ),
+                            grants: Grants {
+                                operations: [],
+                                kinds: {},
+                            },
+                        },
+                    ),
                     mode: Protect,
                     allowed_to_mutate: false,
-                    settings: Settings(
-                        "{}",
-                    ),
                     message: None,
                     timeout: None,
-                    grants: Grants {
-                        operations: [],
-                        kinds: {},
-                    },
                 },
                 "tcr": Served {
-                    module: "file:///policy.wasm",
+                    what: Policy(
+                        PolicySource {
+                            module: "file:///policy.wasm",
+                            settings: Settings(
+                                "{\"limit\":5,\"list\":[\"a\"]}",
+                            ),
+                            grants: Grants {
+                                operations: [
+                                    GrantPattern(
+                                        "kubernetes/*",
+                                    ),
+                                ],
+                                kinds: {
+                                    ContextAwareResource {
+                                        api_version: "v1",
+                                        kind: "Namespace",
+                                    }: FieldMasks(
+                                        None,
+                                    ),
+                                    ContextAwareResource {
+                                        api_version: "v1",
+                                        kind: "Node",
+                                    }: FieldMasks(
+                                        Some(
+                                            Mask {
+                                                whole: false,
+                                                fields: {
+                                                    "metadata": Mask {
+                                                        whole: false,
+                                                        fields: {
+                                                            "name": Mask {
+                                                                whole: true,
+                                                                fields: {},
+                                                            },
+                                                        },
+                                                    },
+                                                },
+                                            },
+                                        ),
+                                    ),
+                                },
+                            },
+                        },
+                    ),
                     mode: Monitor,
                     allowed_to_mutate: true,
-                    settings: Settings(
-                        "{\"limit\":5,\"list\":[\"a\"]}",
-                    ),
                     message: Some(
                         "ask us",
                     ),
                     timeout: Some(
                         3s,
                     ),
-                    grants: Grants {
-                        operations: [
-                            GrantPattern(
-                                "kubernetes/*",
-                            ),
-                        ],
-                        kinds: {
-                            ContextAwareResource {
-                                api_version: "v1",
-                                kind: "Namespace",
-                            }: FieldMasks(
-                                None,
-                            ),
-                            ContextAwareResource {
-                                api_version: "v1",
-                                kind: "Node",
-                            }: FieldMasks(
-                                Some(
-                                    Mask {
-                                        whole: false,
-                                        fields: {
-                                            "metadata": Mask {
-                                                whole: false,
-                                                fields: {
-                                                    "name": Mask {
-                                                        whole: true,
-                                                        fields: {},
-                                                    },
-                                                },
-                                            },
-                                        },
-                                    },
-                                ),
-                            ),
-                        },
-                    },
                 },
             }
         "#]],
@@ -164,7 +172,31 @@ fn what_is_wrong_is_told_with_its_entry_and_field() {
     check(
         "g: {policies: {a: {module: 'file:///x'}}, expression: 'a()'}",
         expect![[r#"
-        error: g: policy groups are not served here: give each policy an entry of its own
+        error: g: missing field `message`
+    "#]],
+    );
+    check(
+        "g: {policies: {a: {module: 'file:///x'}}, expression: 'a() &&', message: m}",
+        expect![[r#"
+        error: g: expression: at character 7: a call of a policy, true, false, ! or ( was expected, not the end
+    "#]],
+    );
+    check(
+        "g: {policies: {a: {module: 'file:///x'}}, expression: 'a() || b()', message: m}",
+        expect![[r#"
+        error: g: expression: no policy of the group has the name b
+    "#]],
+    );
+    check(
+        "g: {policies: {a: {module: 'file:///x', settings: [1]}}, expression: 'a()', message: m}",
+        expect![[r#"
+        error: g: policies.a: settings: settings must be a map of names to values, not a list
+    "#]],
+    );
+    check(
+        "g: {policies: {a: {module: 'file:///x'}}, expression: 'a()', message: m, allowedToMutate: true}",
+        expect![[r#"
+        error: g: unknown field `allowedToMutate`, expected one of `policyMode`, `policies`, `expression`, `message`, `timeoutEvalSeconds`
     "#]],
     );
 }
@@ -234,4 +266,26 @@ fn a_mask_that_cannot_be_meant_is_told_before_anything_is_granted() {
     "#]],
     );
     assert!(parse(&granting("{apiVersion: v1, kind: Secret}, {apiVersion: v1, kind: Secret}")).is_ok());
+}
+
+#[test]
+fn a_group_has_policies_an_expression_and_a_message() {
+    let text = "\
+group:
+  policyMode: monitor
+  timeoutEvalSeconds: 1
+  expression: a() || !b()
+  message: neither
+  policies:
+    a: {module: 'file:///a.wasm', settings: {x: 1}, contextAwareResources: , hostCapabilities: }
+    b: {module: registry.example.com/b:v1, hostCapabilities: ['net/*']}
+";
+    let policies = parse(text).unwrap();
+    let served = &policies["group"];
+    assert_eq!((served.mode, served.timeout), (Mode::Monitor, Some(Duration::from_secs(1))));
+    let PolicyOrGroup::Group { policies, expression, message } = &served.what else { panic!("{served:?}") };
+    assert_eq!((expression.to_string().as_str(), message.as_str()), ("(a() || !b())", "neither"));
+    assert_eq!((policies["a"].settings.json(), policies["a"].grants.operations.len()), (r#"{"x":1}"#, 0));
+    assert_eq!(policies["b"].module, "registry://registry.example.com/b:v1");
+    assert_eq!(served.sources().len(), 2);
 }

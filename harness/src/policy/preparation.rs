@@ -14,9 +14,10 @@ use std::time::Instant;
 
 use wasmtime::Module;
 
-use super::{Exports, Policy, snapshot};
+use super::{Policy, snapshot};
 use crate::call::{Outcome, call_and_then};
 use crate::host_capabilities::shortened;
+use crate::linked_module::LinkedModule;
 use crate::settings::Settings;
 
 const OPERATION: &str = "prepare_settings";
@@ -38,11 +39,11 @@ impl Policy {
     }
 
     fn try_prepared(&self, wasm: &[u8], settings: &Settings) -> Result<Self, String> {
-        let host = &self.context.host;
+        let host = &self.module.host;
         let payload = settings.json().as_bytes().to_vec();
         let deadline = Instant::now() + host.inner.options.timeout;
         let (outcome, memory) =
-            call_and_then(&self.context, &self.exports, OPERATION, payload, deadline, |store, _| {
+            call_and_then(&self.context, &self.module, OPERATION, payload, deadline, |store, _| {
                 store.data().memory.map(|memory| memory.data(store).to_vec())
             });
         match outcome {
@@ -57,9 +58,9 @@ impl Policy {
         drop(memory);
         // Not kept in the module cache: it is of these settings only.
         let module = Module::from_binary(&host.inner.engine, &wasm).map_err(|error| format!("{error:#}"))?;
-        let mut exports = Exports::of(host, &module).map_err(|error| error.to_string())?;
+        let mut module = LinkedModule::of(host, &module).map_err(|error| error.to_string())?;
         // They have run.
-        exports.initialisers.clear();
-        Ok(Self { exports: Arc::new(exports), inside: Some(settings.clone()), ..self.clone() })
+        module.initialisers.clear();
+        Ok(Self { module: Arc::new(module), inside: Some(settings.clone()), ..self.clone() })
     }
 }

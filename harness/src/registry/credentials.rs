@@ -32,7 +32,7 @@ pub enum CredentialsError {
     /// The file cannot be read.
     #[error("cannot read credentials {}: {reason}", path.display())]
     Unreadable {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// Why; never the content.
         reason: String,
@@ -40,21 +40,21 @@ pub enum CredentialsError {
     /// The entry for the registry.
     #[error("credentials for \"{host}\" in {}: {reason}", path.display())]
     Entry {
-        /// The registry.
+        /// The host of the registry.
         host: String,
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// What is wrong; never the content.
         reason: String,
     },
-    /// A helper program.
+    /// A credential helper failed, or answered something else.
     #[error("credentials for \"{host}\": docker-credential-{helper}: {reason}")]
     Helper {
-        /// The registry.
+        /// The host of the registry.
         host: String,
-        /// The helper's name.
+        /// The helper's name behind `docker-credential-`.
         helper: String,
-        /// How it failed.
+        /// How the helper failed.
         reason: String,
     },
 }

@@ -17,17 +17,17 @@ pub struct Sources {
 /// Why a text is not a `sources.yaml`.
 #[derive(Debug, thiserror::Error)]
 pub enum SourcesError {
-    /// Another form.
+    /// The file has another form.
     #[error("not a sources.yaml: {0}")]
     NotSources(String),
     /// A certificate that cannot be read.
     #[error("source_authorities: \"{host}\": cannot read {}: {source}", path.display())]
     Certificate {
-        /// The registry.
+        /// The host of the registry.
         host: String,
-        /// The certificate's file.
+        /// The path of the certificate.
         path: PathBuf,
-        /// Why.
+        /// Why it cannot be read.
         source: std::io::Error,
     },
 }

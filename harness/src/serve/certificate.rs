@@ -15,8 +15,15 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use tcr::exposition::Metric;
 
 use super::health::Health;
+
+/// When the certificate that is served ends.
+pub const EXPIRY: Metric = Metric::gauge(
+    "harness_certificate_expiry_seconds",
+    "When the certificate that is served ends, in seconds since 1970.",
+);
 
 /// How often files are looked at. By content: a mounted Secret is swapped by renaming a link to its
 /// folder, which a watch of the file itself does not see.
@@ -88,6 +95,13 @@ impl Certificate {
             .map_err(|error| CertificateError::Mismatch(error.to_string()))?;
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(certified));
         Ok(())
+    }
+
+    /// When it ends, in seconds since 1970; none while there is none.
+    pub(super) fn expiry(&self) -> Option<i64> {
+        let served = self.0.read().unwrap_or_else(PoisonError::into_inner).clone()?;
+        let (_, certificate) = x509_parser::parse_x509_certificate(served.cert.first()?).ok()?;
+        Some(certificate.validity().not_after.timestamp())
     }
 }
 
@@ -191,6 +205,18 @@ mod tests {
     fn made() -> (String, String) {
         let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         (pair.cert.pem(), pair.signing_key.serialize_pem())
+    }
+
+    #[test]
+    fn when_it_ends_is_known_once_there_is_one() {
+        let certificate = Certificate::default();
+        assert_eq!(certificate.expiry(), None);
+        let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(2030, 1, 2);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let pem = params.self_signed(&key).unwrap().pem();
+        certificate.replace(pem.as_bytes(), key.serialize_pem().as_bytes()).unwrap();
+        assert_eq!(certificate.expiry(), Some(1_893_542_400));
     }
 
     #[test]

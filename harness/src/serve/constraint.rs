@@ -39,7 +39,8 @@ pub fn constrain(
         let status = answer.status.get_or_insert_default();
         let own = status.message.replace(message.to_owned());
         if let Some(message) = own {
-            status.details = Some(StatusDetails { causes: vec![StatusCause { message }] });
+            status.details =
+                Some(StatusDetails { causes: vec![StatusCause { field: None, message: Some(message) }] });
         }
     }
     answer

@@ -42,7 +42,6 @@ pub(super) struct FairQueue<T> {
 struct Policy<T> {
     policy: usize,
     length: usize,
-    /// None is empty.
     namespaces: Ring<Namespace<T>>,
 }
 
@@ -67,7 +66,7 @@ pub(super) fn turns(bytes: usize) -> u32 {
 /// What became of one that came.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Pushed<T> {
-    /// It waits.
+    /// It waits for its turn.
     Waits(Ticket),
     /// It waits, in the place of the last one of a lane that is longer than its own.
     InsteadOf(Ticket, T),

@@ -8,9 +8,11 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use listener::{Limits, Protocol};
+use tcr::exposition::{CONTENT_TYPE, Exposition};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use super::certificate::{self, Certificate};
 use super::reviewer::Reviewer;
 
 /// Kubelets and scrapers have one each.
@@ -42,22 +44,29 @@ impl Facts {
 #[derive(Clone)]
 pub struct Health {
     facts: Arc<watch::Sender<Facts>>,
-    reviewer: Arc<OnceLock<Arc<Reviewer>>>,
+    served: Arc<Served>,
+}
+
+/// What the metrics tell of.
+#[derive(Default)]
+struct Served {
+    reviewer: OnceLock<Arc<Reviewer>>,
+    certificate: OnceLock<Arc<Certificate>>,
 }
 
 /// What the port answers from.
 #[derive(Clone)]
 pub struct HealthState {
     facts: watch::Receiver<Facts>,
-    reviewer: Arc<OnceLock<Arc<Reviewer>>>,
+    served: Arc<Served>,
 }
 
 impl Health {
     /// Nothing is ready yet.
     pub fn new() -> (Self, HealthState) {
         let (facts, seen) = watch::channel(Facts::default());
-        let reviewer = Arc::new(OnceLock::new());
-        (Self { facts: Arc::new(facts), reviewer: reviewer.clone() }, HealthState { facts: seen, reviewer })
+        let served = Arc::<Served>::default();
+        (Self { facts: Arc::new(facts), served: served.clone() }, HealthState { facts: seen, served })
     }
 
     /// Whether there is a certificate to serve with.
@@ -65,9 +74,15 @@ impl Health {
         self.facts.send_modify(|facts| facts.has_certificate = is_there);
     }
 
+    /// What is served with, whose end the metrics tell.
+    pub(super) fn serves_with(&self, certificate: Arc<Certificate>) {
+        // It is told once.
+        let _ = self.served.certificate.set(certificate);
+    }
+
     pub(super) fn serves(&self, reviewer: Arc<Reviewer>) {
         // It is told once.
-        let _ = self.reviewer.set(reviewer);
+        let _ = self.served.reviewer.set(reviewer);
         self.facts.send_modify(|facts| facts.has_policies = true);
     }
 
@@ -98,8 +113,14 @@ async fn readiness(State(state): State<HealthState>) -> Response {
 }
 
 async fn metrics(State(state): State<HealthState>) -> Response {
-    let text = state.reviewer.get().map(|reviewer| reviewer.metrics.text()).unwrap_or_default();
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+    let mut text = Exposition::default();
+    if let Some(expiry) = state.served.certificate.get().and_then(|certificate| certificate.expiry()) {
+        text.value(&certificate::EXPIRY, expiry);
+    }
+    if let Some(reviewer) = state.served.reviewer.get() {
+        text.append(&reviewer.metrics.text());
+    }
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], text.into_text()).into_response()
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use super::turns::{NoTurn, Turns, Workers};
 use crate::host_capabilities::shortened;
 use crate::json::{Scanner, unescape};
 use crate::policies_file::Mode;
-use crate::{AdmissionResponse, Evaluation, Policy, Request, RequestError, Settings, Status};
+use crate::{AdmissionResponse, Evaluation, Evaluator, Request, RequestError, Status};
 
 const TOO_MANY: &str = "internal server error: too many reviews wait";
 /// How much of a review is looked through for what it is about, which API servers write before the object.
@@ -37,12 +37,11 @@ pub enum OnHostFailure {
     Defer,
 }
 
-/// A policy with its place in the file.
+/// A policy, or a group, with its place in the file.
 pub struct ServedPolicy {
-    /// The policy, with what it may ask; or why it could not be prepared, which each of its reviews is told.
-    pub policy: Result<Policy, String>,
-    /// Its settings, which it has taken.
-    pub settings: Settings,
+    /// The policy with its settings, which it has taken, and with what it may ask; or why it could not be prepared, which
+    /// each of its reviews is told.
+    pub evaluator: Result<Evaluator, String>,
     /// What its verdict leads to.
     pub mode: Mode,
     /// Whether it may change objects.
@@ -151,8 +150,12 @@ impl Reviewer {
                 let uid = request.uid().to_owned();
                 return Ok(encode(&AdmissionResponse { uid, allowed: true, ..Default::default() }, origin));
             }
-            let evaluation = match &served.policy {
-                Ok(policy) => policy.evaluate_by(&request, &served.settings, deadline),
+            let evaluation = match &served.evaluator {
+                Ok(evaluator) => {
+                    // In each line of what the policy writes, or its host about it.
+                    let span = tracing::error_span!("review", uid = request.uid());
+                    span.in_scope(|| evaluator.evaluate_by(&request, deadline))
+                }
                 Err(reason) => Evaluation::failed(request.uid(), reason.as_str()),
             };
             reviewer.conclude(&id, &served, origin, &Subject::of(&request), evaluation, arrived)

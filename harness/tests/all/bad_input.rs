@@ -126,7 +126,7 @@ fn settings() {
         module(&refusing.replace("(i32.const 29)", "(i32.const 30)")),
         &[],
         expect![[r#"
-        error: settings settings.yml are not valid: a?
+        error: Provided settings are not valid: a?
     "#]],
     );
     let failing = include_str!("guests/frame.wat")
@@ -136,7 +136,7 @@ fn settings() {
         module(&failing),
         &[],
         expect![[r#"
-        error: settings settings.yml are not valid: cannot ask the policy about its settings: the guest trapped: wasm trap: wasm `unreachable` instruction executed
+        error: Provided settings are not valid: cannot ask the policy about its settings: the guest trapped: wasm trap: wasm `unreachable` instruction executed
     "#]],
     );
 }
@@ -178,7 +178,7 @@ fn policies() {
         opa,
         &[],
         expect![[r#"
-        error: cannot run guest.wasm: its executionMode is "opa", and this host runs kubewarden-wapc only
+        error: cannot run guest.wasm: it is written in Rego (execution mode opa), which is not run here: kwctl and policy-server run it
     "#]],
     );
     let workspace = Workspace::new();
@@ -188,7 +188,7 @@ fn policies() {
     "#]]
     .assert_eq(&workspace.harness(&["run", "nowhere.wasm", "-r", "review.json"]).failed());
     expect![[r#"
-        error: cannot read ftp://x/y: scheme "ftp" is neither file nor registry
+        error: cannot read ftp://x/y: scheme "ftp" is none of file, https and registry
     "#]]
     .assert_eq(&workspace.harness(&["run", "ftp://x/y", "-r", "review.json"]).failed());
 }

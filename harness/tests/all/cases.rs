@@ -120,3 +120,92 @@ fn bad_input_is_told_before_any_case_is_tried() {
     assert_eq!(failed(&["good.yaml", "--filter", "zebra"]), "error: no case has \"zebra\" in its name\n");
     assert_eq!(workspace.harness(&["test", "accept.wasm"]).code, Some(2));
 }
+
+#[test]
+fn results_are_those_of_one_thread_whatever_the_number() {
+    let workspace = workspace();
+    let cases: String =
+        (0..50).map(|at| format!("- {{name: case {at}, object: {POD}, expect: {{}}}}\n")).collect();
+    workspace.file("many.yaml", format!("cases:\n{cases}"));
+    let of =
+        |jobs: &str| workspace.harness(&["test", "accept.wasm", "many.yaml", "good.yaml", "-j", jobs]).done();
+    let one = of("1");
+    assert!(one.ends_with("51 passed, 0 failed\n"), "{one}");
+    assert_eq!(of("8"), one);
+}
+
+#[test]
+fn a_pipeline_gets_junit_and_what_no_case_is_for() {
+    let workspace = workspace();
+    let metadata = "rules: [{apiGroups: [''], apiVersions: [v1], resources: [pods], operations: [CREATE, UPDATE]}]\nmutating: false\n";
+    workspace.file("metadata.yml", metadata);
+    workspace.harness(&["annotate", "refuse.wasm", "-m", "metadata.yml", "-o", "policy.wasm"]).done();
+    let ran = workspace.harness(&[
+        "test",
+        "policy.wasm",
+        "good.yaml",
+        "more.yaml",
+        "--junit",
+        "report.xml",
+        "--coverage",
+    ]);
+    assert_eq!(ran.code, Some(1));
+    assert!(
+        ran.stdout
+            .ends_with("\n1 of 2 combinations of the rules have a case\n  no case  UPDATE of pods (v1)\n"),
+        "{}",
+        ran.stdout
+    );
+    let report = std::fs::read_to_string(workspace.path("report.xml")).unwrap();
+    assert!(
+        report.contains("<testsuites tests=\"2\" failures=\"1\"")
+            && report.contains("name=\"a Pod is admitted\""),
+        "{report}"
+    );
+}
+
+#[test]
+fn what_the_policy_answers_is_written_down_after_it_was_shown() {
+    let workspace = workspace();
+    let text = "# ours\nsettings: {}   # none\ncases:\n  - name: first\n    object: pod.yaml\n    expect:\n      message: old\n  - {name: second, object: pod.yaml, expect: {}}\n";
+    workspace.file("cases.yaml", text);
+    let ran = workspace.harness(&["test", "refuse.wasm", "cases.yaml", "--filter", "first", "--update"]);
+    assert!(
+        ran.stdout.contains("found \"denied\"") && ran.stdout.ends_with("0 passed, 1 failed\n"),
+        "{}",
+        ran.stdout
+    );
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    expect![[r#"
+        # ours
+        settings: {}   # none
+        cases:
+          - name: first
+            object: pod.yaml
+            expect:
+              {"allowed":false,"code":422,"message":"denied","warnings":["w"]}
+          - {name: second, object: pod.yaml, expect: {}}
+    "#]]
+    .assert_eq(&std::fs::read_to_string(workspace.path("cases.yaml")).unwrap());
+    workspace.harness(&["test", "refuse.wasm", "cases.yaml", "--update"]).done();
+    workspace.harness(&["test", "refuse.wasm", "cases.yaml"]).done();
+}
+
+#[test]
+fn watching_tries_again_when_the_policy_changes() {
+    use std::io::{BufRead as _, BufReader};
+
+    let workspace = workspace();
+    workspace.file("policy.wasm", refusing());
+    let mut command = workspace.command(&["test", "policy.wasm", "good.yaml", "--watch"]);
+    let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut until =
+        |wanted: &str| lines.by_ref().map(Result::unwrap).find(|line| line.contains(wanted)).unwrap();
+    until("0 passed, 1 failed");
+    until("waiting for a change");
+    workspace.file("policy.wasm", guest(""));
+    until("1 passed, 0 failed");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

@@ -34,7 +34,9 @@ fn annotating_adds_one_section_and_twice_is_once() {
     assert_eq!(annotate("once.wasm", "twice.wasm"), once);
     let metadata = Metadata::of_module(&once).unwrap().unwrap();
     assert_eq!(metadata.protocol_version.as_deref(), Some("v1"));
-    assert_eq!(metadata.annotations.unwrap()["io.kubewarden.policy.usage"], "# How\nto use\n");
+    let annotations = metadata.annotations.unwrap();
+    assert_eq!(annotations["io.kubewarden.policy.usage"], "# How\nto use\n");
+    assert_eq!(annotations["io.kubewarden.kwctl"], concat!("1.36.0+harness.", env!("CARGO_PKG_VERSION")));
 }
 
 #[test]
@@ -54,14 +56,13 @@ fn inspecting_shows_what_is_inside() {
         text.contains("  protocolVersion: v1\n") && text.contains("exports\n  memory\n  __guest_call\n"),
         "{text}"
     );
-    assert!(
-        workspace
-            .harness(&["inspect", "policy.wasm", "-o", "yaml"])
-            .done()
-            .contains("- wapc.__guest_request\n")
-    );
+    let yaml = workspace.harness(&["inspect", "policy.wasm", "-o", "yaml"]).done();
+    let inside = std::fs::read(workspace.path("policy.wasm")).unwrap();
+    assert_eq!(Metadata::parse(&yaml).unwrap(), Metadata::of_module(&inside).unwrap().unwrap(), "{yaml}");
     let raw = workspace.harness(&["inspect", "raw.wasm"]).done();
     assert!(raw.contains("metadata  none: harness annotate writes it\n"), "{raw}");
+    let raw = workspace.harness(&["inspect", "raw.wasm", "-o", "yaml"]).failed();
+    assert!(raw.contains("No Kubewarden metadata found inside of it"), "{raw}");
 }
 
 #[track_caller]

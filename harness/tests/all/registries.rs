@@ -12,14 +12,14 @@ use crate::support::{Ran, Workspace, guest, program};
 const PASSWORD: &str = "correct-horse-battery";
 
 /// Debian's docker-registry on a port of its own, which asks for a password.
-struct Registry {
+pub(crate) struct Registry {
     process: Child,
     address: String,
-    workspace: Workspace,
+    pub(crate) workspace: Workspace,
 }
 
 impl Registry {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let workspace = Workspace::new();
         let mut htpasswd = Command::new(program("htpasswd"));
         htpasswd.args(["-Bin", "bob"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
@@ -70,11 +70,11 @@ impl Registry {
         self.workspace.file("config.json", config);
     }
 
-    fn uri(&self, rest: &str) -> String {
+    pub(crate) fn uri(&self, rest: &str) -> String {
         format!("registry://{}/{rest}", self.address)
     }
 
-    fn harness(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn harness(&self, arguments: &[&str]) -> Ran {
         self.workspace.harness(&[arguments, &["--docker-config-json-path", "config.json"]].concat())
     }
 }
@@ -115,6 +115,7 @@ fn what_is_pushed_is_pulled_and_laid_out_as_kubewarden_expects() {
     expect![[r#"
         {
           "annotations": {
+            "io.kubewarden.kwctl": "1.36.0+harness.0.1.0",
             "io.kubewarden.policy.source": "https://example.com/p",
             "io.kubewarden.policy.title": "example",
             "org.opencontainers.image.source": "https://example.com/p"

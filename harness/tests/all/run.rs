@@ -129,7 +129,7 @@ fn usage_errors_exit_with_two() {
         &["run", "guest.wasm"][..],
         &["run"],
         &["frobnicate"],
-        &["run", "guest.wasm", "-r", "x", "-e", "opa"],
+        &["run", "guest.wasm", "-r", "x", "-e", "lua"],
         &["run", "guest.wasm", "-r", "x", "--allowed-host-capabilities", "everything"],
     ] {
         let ran = workspace().harness(arguments);
@@ -151,4 +151,28 @@ fn a_reader_that_has_gone_is_no_error() {
         .wait_with_output()
         .unwrap();
     assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap()), (Some(0), String::new()));
+}
+
+#[test]
+fn of_two_settings_those_of_the_file_are_taken() {
+    let workspace = workspace();
+    let show = "(call $guest_error (i32.const 2048) (local.get $payload)) (return (i32.const 0))";
+    workspace.file("show.wasm", guest(show)).file("settings.yml", "from: file\n");
+    let run = ["run", "show.wasm", "-r", "review.json", "--settings-json", r#"{"from":"flag"}"#];
+    let line = workspace.harness(&[&run[..], &["-s", "settings.yml"]].concat()).done();
+    assert!(line.contains(r#"\"settings\":{\"from\":\"file\"}"#), "{line}");
+}
+
+#[test]
+fn policies_of_other_runtimes_are_refused_by_the_name_of_whoever_runs_them() {
+    let workspace = workspace();
+    for mode in ["opa", "gatekeeper"] {
+        let refused = workspace.harness(&["run", "guest.wasm", "-r", "review.json", "-e", mode]).failed();
+        assert_eq!(
+            refused,
+            format!(
+                "error: cannot run guest.wasm: it is written in Rego (execution mode {mode}), which is not run here: kwctl and policy-server run it\n"
+            )
+        );
+    }
 }

@@ -81,11 +81,11 @@ fn settings_are_the_policys_to_judge() {
     workspace.file("settings.yml", "lable: owner\n");
     let refused =
         workspace.harness(&["run", "policy.wasm", "-r", "pods.yaml", "-s", "settings.yml"]).failed();
-    assert!(refused.starts_with("error: settings settings.yml are not valid: "), "{refused}");
+    assert!(refused.starts_with("error: Provided settings are not valid: "), "{refused}");
     assert!(refused.contains("unknown field `lable`"), "{refused}");
     let refused =
         workspace.harness(&["run", "policy.wasm", "-r", "pods.yaml", "--settings-json", "{}"]).failed();
-    assert_eq!(refused, "error: settings of --settings-json are not valid: label: it must name a label\n");
+    assert_eq!(refused, "error: Provided settings are not valid: label: it must name a label\n");
 }
 
 #[test]

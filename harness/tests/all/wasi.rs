@@ -1,5 +1,7 @@
 //! WASI preview 1 with nothing in it.
 
+use std::time::{Duration, Instant};
+
 use harness::Outcome;
 
 use crate::support::{REVIEW, Workspace, guest, load};
@@ -24,7 +26,7 @@ fn there_are_no_arguments_and_no_environment() {
 }
 
 #[test]
-fn there_are_no_files_and_no_timers() {
+fn there_are_no_files() {
     holds("(call $must (call $fd_prestat_get (i32.const 3) (i32.const 512)) (i32.const 8))");
     holds(
         "(call $must (call $path_open (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
@@ -32,9 +34,6 @@ fn there_are_no_files_and_no_timers() {
     );
     holds(
         "(call $must (call $fd_write (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 512)) (i32.const 8))",
-    );
-    holds(
-        "(call $must (call $poll_oneoff (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)) (i32.const 52))",
     );
     holds(
         "(i32.store (i32.const 512) (i32.const 7))
@@ -77,4 +76,39 @@ fn what_a_guest_prints_is_logged_and_not_printed() {
     assert!(log.contains("hello boy!") && log.contains("stream=\"stdout\""), "{log}");
     let quiet = workspace.harness(&["run", "guest.wasm", "-r", "review.json"]);
     assert_eq!(quiet.stderr, "");
+}
+
+/// Waits for `nanoseconds` of the monotonic clock, as `thread::sleep` does.
+fn sleeping(nanoseconds: u64) -> String {
+    format!(
+        "(i64.store (i32.const 512) (i64.const 77)) (i32.store8 (i32.const 520) (i32.const 0))
+         (i32.store (i32.const 528) (i32.const 1)) (i64.store (i32.const 536) (i64.const {nanoseconds}))
+         (call $must
+           (call $poll_oneoff (i32.const 512) (i32.const 600) (i32.const 1) (i32.const 700)) (i32.const 0))
+         (call $must (i32.load (i32.const 700)) (i32.const 1))
+         (call $must (i64.eq (i64.load (i32.const 600)) (i64.const 77)) (i32.const 1))"
+    )
+}
+
+#[test]
+fn a_guest_that_sleeps_answers_afterwards() {
+    let began = Instant::now();
+    holds(&sleeping(30_000_000));
+    assert!(began.elapsed() >= Duration::from_millis(30), "{:?}", began.elapsed());
+    holds(
+        "(call $must (call $poll_oneoff (i32.const 512) (i32.const 600) (i32.const 0) (i32.const 700)) (i32.const 28))",
+    );
+}
+
+#[test]
+fn a_sleep_is_of_the_calls_time_and_ends_with_it() {
+    for endless in [3_600_000_000_000, u64::MAX] {
+        let workspace = Workspace::new();
+        workspace.file("guest.wasm", guest(&sleeping(endless))).file("review.json", REVIEW);
+        let began = Instant::now();
+        let line =
+            workspace.harness(&["run", "guest.wasm", "-r", "review.json", "--timeout-ms", "100"]).done();
+        assert!(line.contains("Policy execution interrupted"), "{line}");
+        assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+    }
 }

@@ -1,7 +1,7 @@
 //! Keeps a process's memory its own. The programs that ship hold registry passwords and API keys: a core dump would
 //! write them to the node's disk, and a process of the same user could read them by ptrace or `/proc/PID/mem`.
 //!
-//! Only whoever has `CAP_SYS_PTRACE`, as root of the node has, still can. A new program (`execve`) begins without the
+//! Only a process with `CAP_SYS_PTRACE`, as root of the node has, still can. A new program (`execve`) begins without the
 //! second half, so that each program asks for it at its start.
 
 use std::fmt;

@@ -15,11 +15,17 @@ fn merged(old: &[u8], entries: &[HostsEntry]) -> Vec<u8> {
     let entries: Vec<_> = entries.iter().collect();
     let new = merge(old, &entries);
     assert_eq!(Found::new(old).merge(&entries).is_change(), new != old);
+    // Wherever what is read at a time ends.
+    for window in [1, 16, 1 << 16] {
+        let mut copied = Vec::new();
+        copy::in_windows(window, &mut &*old, &mut copied, &entries).unwrap();
+        assert_eq!(copied, new, "{window} bytes at a time");
+    }
     new
 }
 
 fn removed(old: &[u8]) -> Vec<u8> {
-    merge(old, &[])
+    merged(old, &[])
 }
 
 /// What becomes of a file, with the state of the old one; bytes that do not print are escaped.

@@ -17,7 +17,7 @@ const KEPT: usize = 300;
 /// Why a text is no list of entries.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ListError {
-    /// Not YAML.
+    /// The text is not YAML.
     #[error(transparent)]
     Yaml(#[from] ScanError),
     #[error("it is empty: write [] for no entries")]

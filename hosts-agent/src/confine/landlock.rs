@@ -16,12 +16,12 @@ pub enum RulesError {
     /// A directory that the process needs is not there.
     #[error("cannot open {} to be confined to it: {source}", path.display())]
     Directory {
-        /// The directory.
+        /// The path of the directory.
         path: PathBuf,
-        /// Why.
+        /// Why it cannot be opened.
         source: landlock::PathFdError,
     },
-    /// The kernel refused.
+    /// The kernel refused the rules.
     #[error("cannot be confined by Landlock: {0}")]
     Rules(#[from] RulesetError),
 }

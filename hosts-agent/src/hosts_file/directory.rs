@@ -1,16 +1,18 @@
 //! The steps of reading and replacing that take rights on the hosts file's directory.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FlockOperation, Mode as Permissions, OFlags, Stat};
+use rustix::fs::{AtFlags, FlockOperation, Mode as Permissions, OFlags, SeekFrom, Stat};
 use rustix::io::Errno;
 use tcr::hosts_entry::HostsEntry;
 
-use super::{Failure, HostsFileError, Mode, Snapshot, TEMPORARY_NAME, Version, in_place, renamed};
-use crate::block::Found;
+use super::{
+    Failure, HostsFileError, Mode, Snapshot, TEMPORARY_NAME, Version, check_size, in_place, renamed,
+};
+use crate::block;
 use crate::location::{self, Location};
 
 /// Who has those rights.
@@ -23,7 +25,7 @@ pub(crate) trait Directory: fmt::Debug {
     fn clean(&self) -> Result<(), HostsFileError>;
 }
 
-/// This process.
+/// The directory as this process opens it itself.
 #[derive(Debug)]
 pub(crate) struct Direct {
     path: PathBuf,
@@ -34,7 +36,7 @@ impl Direct {
         Self { path: path.to_owned() }
     }
 
-    /// Locks out other instances, makes sure that the file is this version, and reads it.
+    /// Locks out other instances, and makes sure that the file is this version.
     pub(super) fn hold(&self, version: &Version) -> Result<Held<'_>, HostsFileError> {
         let location = Location::of(&self.path)?;
         let directory = location.open_directory()?;
@@ -46,8 +48,8 @@ impl Direct {
         if stat.st_nlink == 0 {
             return Err(HostsFileError::Orphan(self.path.clone()));
         }
-        let snapshot = Snapshot::of(file, stat, &self.path)?;
-        Ok(Held { direct: self, location, directory, lock, snapshot })
+        check_size(u64::try_from(stat.st_size).unwrap_or(0), &stat, &self.path)?;
+        Ok(Held { direct: self, location, directory, lock, file, stat })
     }
 
     /// A lock that another instance of this program waits for, on a descriptor of its own so that
@@ -78,9 +80,7 @@ impl Directory for Direct {
     }
 
     fn replace(&self, version: &Version, entries: &[&HostsEntry]) -> Result<Mode, HostsFileError> {
-        let held = self.hold(version)?;
-        let merged = Found::new(held.bytes()).merge(entries);
-        held.put(&merged.pieces())
+        self.hold(version)?.put(&|old, new| block::copy(old, new, entries))
     }
 
     fn clean(&self) -> Result<(), HostsFileError> {
@@ -98,33 +98,41 @@ pub(super) struct Held<'a> {
     location: Location,
     directory: OwnedFd,
     lock: Lock,
-    snapshot: Snapshot,
+    file: OwnedFd,
+    stat: Stat,
 }
 
-impl Held<'_> {
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.snapshot.bytes
-    }
+/// Writes a new content, made of the old one.
+pub(super) type Copy<'a> = dyn Fn(&mut dyn Read, &mut dyn Write) -> io::Result<()> + 'a;
 
-    /// Puts `new`, which comes in pieces, in the place of the old content.
-    pub(super) fn put(&self, new: &[&[u8]]) -> Result<Mode, HostsFileError> {
-        let Snapshot { bytes, file, stat } = &self.snapshot;
+impl Held<'_> {
+    /// Puts what `copy` makes of the old content in its place.
+    pub(super) fn put(&self, copy: &Copy<'_>) -> Result<Mode, HostsFileError> {
+        let failed = |(operation, source)| self.direct.step(operation, source);
         if let Some(beside) = self.create()? {
-            match renamed::fill(beside, file, stat, new) {
+            match renamed::fill(beside, &self.file, &self.stat, copy) {
                 Ok(()) => {
                     if self.rename()? {
                         return Ok(Mode::Rename);
                     }
                 }
                 Err(Failure::Impossible) => {}
-                Err(Failure::Failed(operation, source)) => return Err(self.direct.step(operation, source)),
+                Err(Failure::Failed(operation, source)) => return Err(failed((operation, source))),
             }
         }
+        // Only now: in most directories nobody needs it in memory.
+        let Snapshot { bytes, .. } = Snapshot::of(self.reader()?, self.stat, &self.direct.path)?;
+        let mut new = Vec::with_capacity(bytes.len());
+        copy(&mut bytes.as_slice(), &mut new).map_err(|error| failed(("change", error)))?;
         let old = self.open_for_writing()?;
-        match in_place::replace(&old, stat, bytes, &new.concat()) {
-            Ok(()) => Ok(Mode::InPlace),
-            Err((operation, source)) => Err(self.direct.step(operation, source)),
-        }
+        in_place::replace(&old, &self.stat, &bytes, &new).map(|()| Mode::InPlace).map_err(failed)
+    }
+
+    /// The old file, from its beginning.
+    fn reader(&self) -> Result<OwnedFd, HostsFileError> {
+        let file = self.file.try_clone().map_err(|error| self.direct.step("open", error))?;
+        rustix::fs::seek(&file, SeekFrom::Start(0)).map_err(|error| self.direct.step("read", error))?;
+        Ok(file)
     }
 
     /// A new empty file beside the old one; none where there cannot be one.
@@ -144,7 +152,7 @@ impl Held<'_> {
     /// directory. False, and nothing done, where the old one cannot be renamed over.
     fn rename(&self) -> Result<bool, HostsFileError> {
         let (directory, name) = (&self.directory, self.location.name());
-        // Again, because syncing takes long enough for somebody else's write.
+        // Again, because syncing takes long enough for another program's write.
         match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(now) if self.is_still(&now) => {}
             Ok(_) | Err(Errno::NOENT) => return Err(self.direct.changed()),
@@ -173,7 +181,7 @@ impl Held<'_> {
     }
 
     fn is_still(&self, stat: &Stat) -> bool {
-        Version::of(stat) == Version::of(&self.snapshot.stat)
+        Version::of(stat) == Version::of(&self.stat)
     }
 }
 

@@ -40,6 +40,6 @@ pub(super) fn replace(
     if new.len() < old.len() {
         rustix::fs::ftruncate(file, new.len() as u64).map_err(step("shorten"))?;
     }
-    super::make_distinct(file, stat, new.len()).map_err(step("set the time of"))?;
+    super::make_distinct(file, stat, new.len() as u64).map_err(step("set the time of"))?;
     rustix::fs::fsync(file).map_err(step("sync"))
 }

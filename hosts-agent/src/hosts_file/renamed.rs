@@ -1,13 +1,14 @@
 //! A new file in the place of the old one, with everything that the old one had but its bytes.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read as _, Seek as _};
 use std::os::fd::OwnedFd;
 
 use rustix::fs::{Gid, Mode, Stat, Uid, XattrFlags};
 use rustix::io::Errno;
 
 use super::Failure;
+use super::directory::Copy;
 
 /// The temporary file's name, in the hosts file's own directory. One name, so that killed processes
 /// leave one file at most; the next write, and the next start, remove it.
@@ -16,17 +17,19 @@ pub const TEMPORARY_NAME: &str = ".hosts-updater.new";
 /// The integrity of the old bytes, which the new ones must not claim.
 const NOT_COPIED: [&[u8]; 2] = [b"security.ima", b"security.evm"];
 
-/// Fills the new file beside the old one, which is open as `old` with `stat`, and syncs it.
-pub(super) fn fill(file: OwnedFd, old: &OwnedFd, stat: &Stat, new: &[&[u8]]) -> Result<(), Failure> {
+/// Fills the new file beside the old one, which is open as `old` with `stat` at its beginning, and syncs it.
+pub(super) fn fill(file: OwnedFd, old: &OwnedFd, stat: &Stat, copy: &Copy<'_>) -> Result<(), Failure> {
+    let copied = |error| Failure::Failed("write the file beside", error);
     let mut file = File::from(file);
-    for piece in new {
-        file.write_all(piece).map_err(|error| Failure::Failed("write the file beside", error))?;
-    }
+    // Whoever makes it longer meanwhile is noticed before the new file takes its place.
+    let mut old_bytes = File::from(old.try_clone().map_err(copied)?).take(super::MAX_BYTES);
+    copy(&mut old_bytes, &mut file).map_err(copied)?;
+    let size = file.stream_position().map_err(copied)?;
     let file = OwnedFd::from(file);
     // A file that readers may not read, or that a confined reader may not open, is worse than one
     // that is overwritten.
     keep_attributes(&file, old, stat).map_err(|_| Failure::Impossible)?;
-    super::make_distinct(&file, stat, new.iter().map(|piece| piece.len()).sum())
+    super::make_distinct(&file, stat, size)
         .map_err(|error| Failure::Failed("set the time of the file beside", error.into()))?;
     rustix::fs::fsync(&file).map_err(|error| Failure::Failed("sync the file beside", error.into()))
 }

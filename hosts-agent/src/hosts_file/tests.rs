@@ -18,7 +18,7 @@ fn etc(content: &[u8]) -> (TempDir, PathBuf) {
 
 fn replace(hosts: &Path, new: &[u8]) -> Result<Mode, HostsFileError> {
     let direct = Direct::new(hosts);
-    direct.hold(&HostsFile::new(hosts).read()?.version())?.put(&[new])
+    direct.hold(&HostsFile::new(hosts).read()?.version())?.put(&|_, file| file.write_all(new))
 }
 
 fn names(directory: &Path) -> Vec<String> {
@@ -89,7 +89,7 @@ fn what_somebody_wrote_in_between_is_not_overwritten() {
     let version = HostsFile::new(&hosts).read().unwrap().version();
     let held = direct.hold(&version).unwrap();
     fs::write(&hosts, b"theirs\n").unwrap();
-    let error = held.put(&[b"ours\n"]).unwrap_err();
+    let error = held.put(&|_, file| file.write_all(b"ours\n")).unwrap_err();
     assert!(matches!(error, HostsFileError::Changed(_)) && error.is_passing(), "{error}");
     drop(held);
     let error = direct.hold(&version).unwrap_err();

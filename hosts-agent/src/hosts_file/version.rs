@@ -8,7 +8,7 @@ use rustix::fs::Stat;
 pub struct Version([u8; Version::LENGTH]);
 
 impl Version {
-    /// Seven numbers.
+    /// The length in bytes: seven numbers of eight.
     pub(crate) const LENGTH: usize = 56;
 
     pub(crate) fn of(stat: &Stat) -> Self {

@@ -29,7 +29,7 @@ const CLEAN: u8 = 4;
 /// What is asked of the keeper.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Order {
-    /// Open the list.
+    /// Open the list for reading.
     List,
     /// Open the hosts file.
     Hosts,
@@ -107,7 +107,7 @@ pub(super) enum Code {
     Told,
 }
 
-/// By their numbers.
+/// The codes by their numbers on the wire.
 const CODES: [Code; 8] = [
     Code::Done,
     Code::Renamed,
@@ -141,7 +141,6 @@ impl Answer {
     }
 }
 
-/// Sends an order.
 pub(super) fn order(socket: impl AsFd, order: &Order) -> Result<(), Errno> {
     let bytes = order.to_bytes();
     let mut no_files = SendAncillaryBuffer::default();

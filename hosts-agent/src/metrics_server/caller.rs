@@ -11,7 +11,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// A request that is longer is not a scraper's.
 const MAX_REQUEST: usize = 4096;
 
-/// Somebody who has connected.
+/// A client that has connected.
 #[derive(Debug)]
 pub(super) struct Caller {
     stream: TcpStream,
@@ -55,7 +55,7 @@ impl Caller {
         self.peer
     }
 
-    /// When patience ends.
+    /// When the caller is given up.
     pub(super) fn until(&self) -> Instant {
         self.until
     }

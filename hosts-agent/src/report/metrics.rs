@@ -36,7 +36,7 @@ pub(crate) const FOREIGN_CHANGES: Metric = Metric::counter(
     "Times that somebody else had changed or removed the block.",
 );
 
-/// All of them.
+/// All metrics of the agent.
 pub const ALL: &[Metric] = &[
     INFO,
     READY,

@@ -28,6 +28,30 @@ pub(super) fn decode(written: &[u8]) -> Option<String> {
     String::from_utf8(text).ok()
 }
 
+/// Appends a text as a JSON string.
+pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    out.push(b'"');
+    let mut rest = text.as_bytes();
+    loop {
+        let plain = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
+        let (before, from) = rest.split_at(plain.unwrap_or(rest.len()));
+        out.extend_from_slice(before);
+        let Some((&byte, after)) = from.split_first() else { break };
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            _ => {
+                let digits = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
+                out.extend_from_slice(b"\\u00");
+                out.extend_from_slice(&digits);
+            }
+        }
+        rest = after;
+    }
+    out.push(b'"');
+}
+
 /// The character of `XXXX`, or of `XXXX\uXXXX` where that is a surrogate pair.
 fn character(rest: &mut &[u8]) -> Option<char> {
     let first = four_digits(rest)?;

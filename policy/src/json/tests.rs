@@ -252,3 +252,12 @@ proptest! {
         let _ = (value_of(&bytes), value(&bytes));
     }
 }
+
+#[test]
+fn strings_are_written_as_json() {
+    for text in ["", "plain", "\"\\/\u{8}\u{c}\n\r\t\u{0}\u{1f}\u{7f}", "é😀\u{2028}"] {
+        let mut out = Vec::new();
+        write_string(text, &mut out);
+        assert_eq!(serde_json::from_slice::<String>(&out).expect("a JSON string"), text);
+    }
+}

@@ -6,7 +6,8 @@ use tcr::registry_host::RegistryHost;
 use tcr::rules::{RuleContext, check};
 use tcr::sentence::joined;
 
-use super::{FIELDS, REGISTRY_FIELDS, not_one_of};
+use super::declared::{Form, NAMES, REGISTRY_NAMES, SETTINGS, Setting};
+use super::not_one_of;
 use crate::selector::{self, present, unknown_field};
 
 /// Every mistake, in the order of the fields. `null` stands for a field's default, because that
@@ -30,20 +31,34 @@ impl Mistakes {
     }
 
     fn of_settings(&mut self, settings: &Map<String, Value>) {
-        self.unknown_fields("", settings, FIELDS);
-        if let Some(registries) = present(settings, "registries") {
-            match registries.as_array() {
-                Some(registries) => self.of_registries(registries),
-                None => self.add("registries", format!("{} is not a list", shown(registries))),
+        self.unknown_fields("", settings, NAMES);
+        for Setting { name, form } in SETTINGS {
+            let Some(value) = present(settings, name) else { continue };
+            match form {
+                Form::Registries => match value.as_array() {
+                    Some(registries) => self.of_registries(registries),
+                    None => self.add(name, format!("{} is not a list", shown(value))),
+                },
+                Form::Word(words) => self.word(name, value, words),
+                Form::Domains => self.domains(name, value),
+                Form::UserNames => self.user_names(name, value),
+                Form::Boolean if !value.is_boolean() => {
+                    self.add(name, format!("{} is not true or false", shown(value)));
+                }
+                Form::ClusterId
+                    if !value.as_str().is_some_and(|id| id.is_empty() || id.starts_with("cls-")) =>
+                {
+                    let problem = format!("{} is not a cluster's id, such as \"cls-1a2b3c4d\"", shown(value));
+                    self.add(name, problem);
+                }
+                // A setting of an entry of `registries`, or one that holds what it should.
+                _ => {}
             }
         }
-        if let Some(discover) = present(settings, "discover").filter(|value| !value.is_boolean()) {
-            self.add("discover", format!("{} is not true or false", shown(discover)));
-        }
-        self.word(settings, "onDiscoveryFailure", &["allow", "reject"]);
-        self.word(settings, "declared", &["ignore", "warn", "reject"]);
-        self.word(settings, "protect", &["off", "warn", "reject"]);
-        for (path, root) in self.strings(settings, "allowedRoots") {
+    }
+
+    fn domains(&mut self, field: &str, value: &Value) {
+        for (path, root) in self.strings(field, value) {
             match root.parse::<RegistryHost>() {
                 Ok(host) if host.port().is_some() => {
                     self.add(&path, format!("{root:?} has a port, and a root domain has none"));
@@ -52,18 +67,12 @@ impl Mistakes {
                 Err(error) => self.add(&path, format!("{root:?} is not a domain: {}", error.reason)),
             }
         }
-        for (path, username) in self.strings(settings, "controllerUsernames") {
+    }
+
+    fn user_names(&mut self, field: &str, value: &Value) {
+        for (path, username) in self.strings(field, value) {
             if username.trim().is_empty() {
                 self.add(&path, format!("{username:?} is not a user name"));
-            }
-        }
-        if let Some(id) = present(settings, "clusterId") {
-            match id.as_str() {
-                Some(id) if id.is_empty() || id.starts_with("cls-") => {}
-                _ => self.add(
-                    "clusterId",
-                    format!("{} is not a cluster's id, such as \"cls-1a2b3c4d\"", shown(id)),
-                ),
             }
         }
     }
@@ -77,7 +86,7 @@ impl Mistakes {
                 names.push("");
                 continue;
             };
-            self.unknown_fields(&path, registry, REGISTRY_FIELDS);
+            self.unknown_fields(&path, registry, REGISTRY_NAMES);
             let name = self.string(&path, registry, "name").unwrap_or_default();
             if let Some(first) = names.iter().position(|other| !name.is_empty() && *other == name) {
                 self.add(
@@ -141,12 +150,11 @@ impl Mistakes {
         }
     }
 
-    fn word(&mut self, settings: &Map<String, Value>, field: &str, words: &[&str]) {
-        match present(settings, field) {
-            None => {}
-            Some(Value::String(word)) if words.contains(&word.as_str()) => {}
-            Some(Value::String(word)) => self.add(field, not_one_of(word, words)),
-            Some(other) => self.add(field, format!("{} is not one of {}", shown(other), joined(words, ", "))),
+    fn word(&mut self, field: &str, value: &Value, words: &[&str]) {
+        match value {
+            Value::String(word) if words.contains(&word.as_str()) => {}
+            Value::String(word) => self.add(field, not_one_of(word, words)),
+            other => self.add(field, format!("{} is not one of {}", shown(other), joined(words, ", "))),
         }
     }
 
@@ -159,20 +167,18 @@ impl Mistakes {
     }
 
     /// The strings of a list, with their paths.
-    fn strings<'v>(&mut self, settings: &'v Map<String, Value>, field: &str) -> Vec<(String, &'v str)> {
+    fn strings<'v>(&mut self, field: &str, value: &'v Value) -> Vec<(String, &'v str)> {
+        let Some(values) = value.as_array() else {
+            self.add(field, format!("{} is not a list", shown(value)));
+            return Vec::new();
+        };
         let mut strings = Vec::new();
-        match present(settings, field) {
-            None => {}
-            Some(Value::Array(values)) => {
-                for (index, value) in values.iter().enumerate() {
-                    let path = format!("{field}[{index}]");
-                    match value.as_str() {
-                        Some(text) => strings.push((path, text)),
-                        None => self.add(&path, format!("{} is not a string", shown(value))),
-                    }
-                }
+        for (index, value) in values.iter().enumerate() {
+            let path = format!("{field}[{index}]");
+            match value.as_str() {
+                Some(text) => strings.push((path, text)),
+                None => self.add(&path, format!("{} is not a string", shown(value))),
             }
-            Some(other) => self.add(field, format!("{} is not a list", shown(other))),
         }
         strings
     }

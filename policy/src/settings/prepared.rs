@@ -11,7 +11,6 @@ use super::{Settings, usable};
 use crate::error::Error;
 use crate::json::Scanner;
 use crate::registry::{Entry, Wanted};
-use crate::request::text;
 
 /// Settings, with their registries to be found by host and by name.
 #[derive(Debug)]
@@ -34,7 +33,7 @@ struct Table {
 
 #[derive(Clone, Copy, Debug)]
 struct Row {
-    /// Of the key.
+    /// Where the key starts in the keys.
     start: u32,
     end: u32,
     /// The registry's place in the list.
@@ -57,10 +56,10 @@ impl Prepared {
                 let offset = registry.position();
                 registry.object(|key, value| {
                     match key {
-                        b"name" => names.insert(&text(value)?, index, offset),
+                        b"name" => names.insert(&value.string_or_empty()?, index, offset),
                         b"hosts" => {
                             value.array(|host| {
-                                hosts.insert(&text(host)?.to_ascii_lowercase(), index, offset);
+                                hosts.insert(&host.string_or_empty()?.to_ascii_lowercase(), index, offset);
                                 Ok(())
                             })?;
                         }

@@ -147,10 +147,10 @@ fn the_readmes_table_has_every_setting() {
     let rows: Vec<&str> =
         readme.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
     let mut fields = Vec::new();
-    for field in FIELDS {
+    for field in declared::NAMES {
         fields.push((*field).to_owned());
         if *field == "registries" {
-            fields.extend(REGISTRY_FIELDS.iter().map(|field| format!("registries[].{field}")));
+            fields.extend(declared::REGISTRY_NAMES.iter().map(|field| format!("registries[].{field}")));
         }
     }
     assert_eq!(rows, fields);

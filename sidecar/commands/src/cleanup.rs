@@ -1,10 +1,10 @@
 //! `tcr-assistant cleanup`: takes everything of ours out of a cluster, with the caller's own rights and
 //! without webhook or controller.
 //!
-//! In the order of a removal: webhook configurations, which could refuse the rest; references, then
-//! Secrets, namespace by namespace, as the planner plans them for ImagePullSecrets that are all deleted;
-//! hosts entries; stored credentials; and last the ImagePullSecrets and the Lease, so that a run that was interrupted
-//! still knows what there is. What is refused keeps only what has to come after it: everything that is left is told of,
+//! In the order of a removal: entries on nodes, where that is asked for; webhook configurations, which could refuse the
+//! rest; references, then Secrets, namespace by namespace, as the planner plans them for ImagePullSecrets that are all
+//! deleted; the list of hosts entries; stored credentials; and last the ImagePullSecrets and the Lease, so that a run that
+//! was interrupted still knows what there is. What is refused keeps only what has to come after it: everything that is left is told of,
 //! an ImagePullSecret stays as long as anything that it led to, and the Lease as long as anything at all.
 
 use std::io::Write;
@@ -37,6 +37,7 @@ use kubernetes::lease::Leadership;
 mod leftovers;
 mod list;
 mod namespaces;
+pub mod nodes;
 mod stays;
 mod system;
 mod told;
@@ -49,12 +50,37 @@ use told::{Action, Object, Told};
 /// How long a controller may take to let go of the lease after it was stopped.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Only say what would be removed.
+    pub dry_run: bool,
+    /// Take the entries off the nodes first.
+    pub nodes: Option<nodes::Request>,
+    /// How it is told.
+    pub output: Output,
+}
+
+/// What is told beside the objects, and who is asked.
+pub struct Dialogue<'a> {
+    /// Told how far it is.
+    pub tell: &'a mut dyn FnMut(&str),
+    /// Asked whether this may be done; an error is a no.
+    pub confirm: &'a mut dyn FnMut(&str) -> Result<()>,
+}
+
 /// Removes everything, or says what would be removed.
 ///
 /// # Errors
-/// A controller is running; the cluster cannot be read; or something could not be removed, in which
-/// case the rest was, and another run goes on where this one ended.
-pub async fn run(client: Client, dry_run: bool, output: Output, out: &mut dyn Write) -> Result<()> {
+/// A controller is running; the cluster cannot be read; entries on nodes were to be taken off first and could not; or
+/// something could not be removed, in which case the rest was, and another run goes on where this one ended.
+pub async fn run(
+    client: Client,
+    request: Request,
+    mut dialogue: Dialogue<'_>,
+    out: &mut dyn Write,
+) -> Result<()> {
+    let Request { dry_run, nodes, output } = request;
     let mut told = Told { out, output, dry_run, left: 0 };
     let system = Api::<KubeNamespace>::all(client.clone()).get_metadata_opt(SYSTEM_NAMESPACE).await;
     // What is in one that is going goes with it, and no lease can be made there.
@@ -62,7 +88,7 @@ pub async fn run(client: Client, dry_run: bool, output: Output, out: &mut dyn Wr
         .context("cannot read the cluster")?
         .is_some_and(|namespace| namespace.metadata.deletion_timestamp.is_none());
     if dry_run || !has_system {
-        everything(&client, has_system, &mut told).await?;
+        everything(&client, has_system, nodes.as_ref(), &mut dialogue, &mut told).await?;
     } else {
         let identity = format!("cleanup_{}", std::process::id());
         let mut lease = Leadership::new(client.clone(), identity);
@@ -72,7 +98,7 @@ pub async fn run(client: Client, dry_run: bool, output: Output, out: &mut dyn Wr
                  kubectl -n {SYSTEM_NAMESPACE} scale deployment tcr-assistant-controller-manager --replicas=0"
             );
         }
-        let work = everything(&client, has_system, &mut told);
+        let work = everything(&client, has_system, nodes.as_ref(), &mut dialogue, &mut told);
         tokio::select! {
             done = work => done?,
             lost = lease.hold() => bail!(lost),
@@ -96,7 +122,13 @@ pub async fn run(client: Client, dry_run: bool, output: Output, out: &mut dyn Wr
     }
 }
 
-async fn everything(client: &Client, has_system: bool, told: &mut Told<'_>) -> Result<()> {
+async fn everything(
+    client: &Client,
+    has_system: bool,
+    nodes: Option<&nodes::Request>,
+    dialogue: &mut Dialogue<'_>,
+    told: &mut Told<'_>,
+) -> Result<()> {
     // Read before anything is changed.
     let objects = Api::<DynamicObject>::all_with(client.clone(), &ApiResource::erase::<ImagePullSecret>(&()));
     // Without the custom resource there are none; their Secrets may be left all the same.
@@ -108,6 +140,9 @@ async fn everything(client: &Client, has_system: bool, told: &mut Told<'_>) -> R
     let agents_are_gone = !has_system || stays::are_agents_gone(client).await;
     let key = key(client).await?;
     let (observed, desired) = (observe(client, &key, &names).await?, withdrawn(&names));
+    if let Some(nodes) = nodes {
+        nodes::take_off(client, nodes, told, dialogue.tell, dialogue.confirm).await?;
+    }
 
     let validating = Api::<ValidatingWebhookConfiguration>::all(client.clone());
     remove(&validating, "validatingwebhookconfiguration", VALIDATING_WEBHOOK, told).await?;
@@ -146,7 +181,7 @@ async fn everything(client: &Client, has_system: bool, told: &mut Told<'_>) -> R
         }
         remove(&objects, "imagepullsecret", &name, told).await?;
     }
-    stays::tell(client, agents_are_gone, told).await
+    stays::tell(client, agents_are_gone && nodes.is_none(), told).await
 }
 
 /// The key by which the installation knows its Secrets; where there is none, one by which nothing is known.

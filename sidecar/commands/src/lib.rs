@@ -1,7 +1,7 @@
 //! What people run against a cluster, or without one: `explain`, `status`, `doctor`, `rotate`, `revoke`, `instances`,
 //! `render`, `cleanup`, `withdraw-hosts`.
 //!
-//! Each reads with the rights of whoever runs it. May import every other crate of this folder; knows no command line.
+//! Each reads with the user's own rights. May import every other crate of this folder; knows no command line.
 
 pub mod cleanup;
 pub mod doctor;

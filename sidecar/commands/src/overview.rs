@@ -1,6 +1,6 @@
 //! `tcr-assistant status`: how the add-on is, on one screen.
 //!
-//! `gather` reads the cluster with the rights of whoever asks, `report` makes lines of these facts without a client or
+//! `gather` reads the cluster with the user's own rights, `report` makes lines of these facts without a client or
 //! a clock of its own, `text` shows them.
 
 pub mod gather;

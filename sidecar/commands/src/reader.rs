@@ -1,4 +1,4 @@
-//! Reads a cluster with the rights of whoever asks, and says which of them are missing.
+//! Reads a cluster with the user's own rights, and says which of them are missing.
 
 use std::fmt;
 use std::time::Duration;
@@ -24,7 +24,7 @@ const PAGE: u32 = 500;
 /// Something that had to be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen<T> {
-    /// It was.
+    /// It was read, and is this.
     Known(T),
     /// The user may not read it.
     Denied(Right),
@@ -35,7 +35,7 @@ pub enum Seen<T> {
 /// A right that is missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Right {
-    /// `get` or `list`.
+    /// The verb that is not allowed: `get` or `list`.
     pub verb: &'static str,
     /// The resource, as RBAC names it.
     pub resource: &'static str,
@@ -47,7 +47,7 @@ pub struct Right {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "camelCase")]
 pub enum Controller {
-    /// One leads.
+    /// A controller leads at the moment.
     Leads {
         /// The holder of the Lease: a Pod's name.
         holder: String,
@@ -62,17 +62,17 @@ pub enum Controller {
     Unknown,
 }
 
-/// Reads a cluster.
+/// Reads what the commands show of a cluster.
 #[derive(Clone)]
 pub struct Reader {
-    /// As whoever asks.
+    /// With the user's own rights.
     pub client: Client,
     /// Longest time for one call.
     pub deadline: Duration,
 }
 
 impl<T> Seen<T> {
-    /// What was read.
+    /// What was read, if it could be.
     pub fn known(&self) -> Option<&T> {
         match self {
             Self::Known(value) => Some(value),
@@ -136,7 +136,7 @@ impl Reader {
         seen(right, within(self.deadline, api.get_opt(name)).await)
     }
 
-    /// The cluster's ImagePullSecrets.
+    /// The ImagePullSecrets of the cluster.
     pub async fn image_pull_secrets(&self) -> Seen<Vec<ImagePullSecret>> {
         let objects: Api<ImagePullSecret> = Api::all(self.client.clone());
         let resource = "imagepullsecrets.tcr.tencentcloudcr.com";

@@ -42,7 +42,7 @@ pub struct Request {
     pub password_file: Option<PathBuf>,
     /// Root domains that registries may be under.
     pub allowed_roots: Vec<String>,
-    /// How to print.
+    /// How the Secrets are printed.
     pub output: Format,
     /// How to reach Tencent Cloud.
     pub cloud: client::Settings,

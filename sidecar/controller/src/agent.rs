@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Many times what an agent answers.
 const MOST_BYTES: usize = 64 << 10;
 
-/// An agent's Pod.
+/// An agent, as its Pod shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Agent {
     /// Where it answers; none where it is told not to, or has no address yet.
@@ -49,16 +49,16 @@ pub struct Answer {
     pub generation: String,
     /// Entries that it leaves out.
     pub withheld: u64,
-    /// What confines it.
+    /// What confines the agent on its node.
     pub confinement: Confinement,
 }
 
 /// What confines an agent, as it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Confinement {
-    /// Landlock and seccomp.
+    /// Confined by Landlock and seccomp.
     Landlock,
-    /// seccomp alone.
+    /// Confined by seccomp alone.
     Seccomp,
     /// Nothing, or it does not say.
     None,
@@ -93,7 +93,7 @@ impl Agent {
 
 /// A client for the nodes' agents.
 pub fn http() -> reqwest::Result<reqwest::Client> {
-    // Whoever could answer for a node through a proxy could say anything.
+    // A proxy could answer for a node with anything.
     let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE);
     http.redirect(reqwest::redirect::Policy::none()).build()
 }

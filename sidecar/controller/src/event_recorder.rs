@@ -15,7 +15,6 @@ const MOST_WAITING: usize = 256;
 /// The longest note that an Event may have.
 const LONGEST_NOTE: usize = 1024;
 
-/// Takes Events.
 #[derive(Clone, Debug)]
 pub(super) struct EventRecorder {
     sender: mpsc::Sender<Event>,

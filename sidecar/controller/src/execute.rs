@@ -13,8 +13,8 @@ use tcr::shortened::shortened;
 use tokio::sync::Mutex;
 
 use super::DEADLINE;
-use super::lean::{AccountObject, SecretObject};
-use super::seen;
+use super::observed;
+use super::partial_objects::{AccountObject, SecretObject};
 use distribution::job::{Ended, FailedWrite, Job, LONGEST_MESSAGE, Report, Written};
 use distribution::mark::InstallationKey;
 use distribution::order::Stopped;
@@ -31,7 +31,7 @@ const TURN: Duration = Duration::from_secs(60);
 pub struct Hand {
     client: Client,
     key: InstallationKey,
-    /// Whoever reads a Secret holds it: anybody may have made it as large as a Secret may be.
+    /// A Secret that is read is held in memory, and any user may have made it as large as a Secret may be.
     reading: Mutex<()>,
 }
 
@@ -315,7 +315,7 @@ impl Apis {
         // Another one, or one that no update mends and only another one can replace.
         if !is_same || object.immutable == Some(true) {
             let known = Some(uid).filter(|_| is_same);
-            let seen = seen::in_the_way(&object.into(), known, content, &self.hand.key);
+            let seen = observed::in_the_way(&object.into(), known, content, &self.hand.key);
             return Err(overtaken(name, Some(seen), written));
         }
         object.data = wanted.data;
@@ -346,7 +346,7 @@ impl Apis {
         let (params, patch) = (patched(), json_patch(edit.patch())?);
         match within(DEADLINE, self.accounts.patch(account, &params, &patch)).await {
             Ok(made) => {
-                written.push(Written::Account(seen::account(made)));
+                written.push(Written::Account(observed::account(made)));
                 Ok(())
             }
             Err(error) if error.is_not_found() => {
@@ -376,12 +376,12 @@ impl Apis {
     ) -> Result<Option<SeenSecret>, ApiError> {
         let _one_at_a_time = self.hand.reading.lock().await;
         let found = within(DEADLINE, self.secrets.get_opt(name)).await?;
-        Ok(found.map(|object| seen::in_the_way(&object, known, content, &self.hand.key)))
+        Ok(found.map(|object| observed::in_the_way(&object, known, content, &self.hand.key)))
     }
 
     fn push(&self, made: &SecretObject, written: &mut Vec<Written>) {
         let name = made.metadata.name.clone().unwrap_or_default();
-        written.push(Written::Secret { seen: seen::ours(made, &self.hand.key), name });
+        written.push(Written::Secret { seen: observed::ours(made, &self.hand.key), name });
     }
 }
 

@@ -1,9 +1,10 @@
 //! `/healthz`, `/readyz` and `/metrics`, over plain HTTP: nothing here is secret.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -11,7 +12,7 @@ use axum::routing::get;
 use listener::{Limits, Protocol};
 use tcr::exposition::{CONTENT_TYPE, Exposition, Metric};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use super::write_limits::WriteLimits;
 use kubernetes::api_calls::ApiCalls;
@@ -40,26 +41,54 @@ pub struct Served {
     pub limits: Arc<WriteLimits>,
 }
 
+/// How long the text of `/metrics` is told again. Rendering it is all that costs anything here, and whoever reaches the
+/// port may ask without end.
+const FRESH: Duration = Duration::from_millis(20);
+
+#[derive(Clone)]
+struct Pages {
+    served: Served,
+    /// The last text, or that there was none, and when that was.
+    rendered: Arc<Mutex<Option<(Instant, Option<Bytes>)>>>,
+}
+
 /// Serves until it is dropped.
 pub async fn serve(listener: TcpListener, served: Served) {
     let router = Router::new()
         .route("/healthz", get(async || "ok"))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .with_state(served);
+        .with_state(Pages { served, rendered: Arc::default() });
     let limits = Limits::connections(MOST_CONNECTIONS);
     listener::serve(listener, Protocol::Plain, router, limits, std::future::pending()).await;
 }
 
 /// A controller that does not lead is ready to.
-async fn readyz(State(served): State<Served>) -> Response {
+async fn readyz(State(Pages { served, .. }): State<Pages>) -> Response {
     match !*served.leading.borrow() || *served.ready.borrow() {
         true => "ok".into_response(),
         false => (StatusCode::SERVICE_UNAVAILABLE, "the first lists are not complete").into_response(),
     }
 }
 
-async fn metrics(State(served): State<Served>) -> Response {
+async fn metrics(State(pages): State<Pages>) -> Response {
+    // Whoever comes meanwhile waits for the same text.
+    let mut rendered = pages.rendered.lock().await;
+    let text = match &*rendered {
+        Some((at, text)) if at.elapsed() < FRESH => text.clone(),
+        _ => {
+            let text = render(&pages.served).await.map(Bytes::from);
+            rendered.insert((Instant::now(), text)).1.clone()
+        }
+    };
+    match text {
+        Some(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
+        None => (StatusCode::SERVICE_UNAVAILABLE, "the controller does not answer").into_response(),
+    }
+}
+
+/// None where the core does not answer.
+async fn render(served: &Served) -> Option<String> {
     let leading = *served.leading.borrow();
     let mut text = Exposition::default();
     text.value(&LEADING, u8::from(leading));
@@ -71,8 +100,8 @@ async fn metrics(State(served): State<Served>) -> Response {
         let asked = served.ask.send(ask).await.is_ok();
         match tokio::time::timeout(Duration::from_secs(5), answer).await {
             Ok(Ok(numbers)) if asked => text.append(&numbers),
-            _ => return (StatusCode::SERVICE_UNAVAILABLE, "the controller does not answer").into_response(),
+            _ => return None,
         }
     }
-    ([(header::CONTENT_TYPE, CONTENT_TYPE)], text.into_text()).into_response()
+    Some(text.into_text())
 }

@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DeleteParams, PostParams, Preconditions};
 use kube::{Api, Client};
+use tcr::backoff::Backoff;
 use tcr::names::{INSTALLATION_KEY, MANAGED_BY, MANAGED_BY_LABEL, SYSTEM_NAMESPACE};
 
 use super::DEADLINE;
@@ -15,21 +16,21 @@ use distribution::mark::InstallationKey;
 use kubernetes::api_error::{ApiError, within};
 
 const DATA_KEY: &str = "key";
-/// The wait between two tries: from, to.
-const AGAIN: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
+/// The wait between two tries.
+const RETRY: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(10));
 
 /// The installation's key, made where there is none yet. Tried until it is there: without it nobody could tell what
 /// is ours.
 pub async fn obtain(client: &Client) -> InstallationKey {
     let secrets = Api::<Secret>::namespaced(client.clone(), SYSTEM_NAMESPACE);
-    let mut pause = AGAIN.0;
+    let mut failures = 0;
     loop {
         match once(&secrets).await {
             Ok(key) => return key,
             Err(error) => tracing::warn!(%error, "cannot read or make the installation's key; trying again"),
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(AGAIN.1);
+        tokio::time::sleep(RETRY.wait(failures)).await;
+        failures = failures.saturating_add(1);
     }
 }
 

@@ -31,8 +31,8 @@ use tencent_cloud::client::Client;
 pub mod agent;
 pub mod execute;
 pub mod http;
-pub mod lean;
-pub mod seen;
+pub mod observed;
+pub mod partial_objects;
 pub mod tasks;
 pub mod watch_streams;
 pub mod webhook_certificate;
@@ -56,7 +56,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// What differs between clusters.
 #[derive(Debug)]
 pub struct Settings {
-    /// Tencent Cloud.
+    /// The client of Tencent Cloud.
     pub cloud: Arc<Client>,
     /// Asks registries about credentials; none where they are not to be asked.
     pub registry: Option<Arc<Checker>>,
@@ -64,7 +64,7 @@ pub struct Settings {
     pub verdict_timeout: SignedDuration,
     /// The cluster's id, `cls-...`.
     pub cluster_id: Option<String>,
-    /// The cluster's region.
+    /// The region of the cluster, for API calls without one.
     pub region: Option<String>,
     /// Root domains that registries may be under.
     pub allowed_roots: Vec<String>,
@@ -138,7 +138,7 @@ pub async fn run(
         let renew = webhook_certificate::connections::renew(kube.clone());
         tasks.spawn_endless("the watch of webhooks that end", renew);
     }
-    let identity = identity();
+    let identity = identity()?;
     let mut leadership = kubernetes::lease::Leadership::new(kube.clone(), identity.clone());
     if settings.leader_elect {
         tracing::info!(identity, "waiting to lead");
@@ -213,10 +213,13 @@ async fn lead(
 }
 
 /// The Pod's name, and something of this process alone.
-fn identity() -> String {
-    use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+///
+/// # Errors
+/// The machine has no random numbers: two controllers with one identity would both hold the Lease.
+fn identity() -> anyhow::Result<String> {
     let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "tcr-assistant".to_owned());
-    format!("{host}_{:016x}", RandomState::new().build_hasher().finish())
+    let random = getrandom::u64().context("cannot draw a random number for the Lease's holder")?;
+    Ok(format!("{host}_{random:016x}"))
 }
 
 /// A client by kubeconfig or from inside a Pod, that counts its calls.

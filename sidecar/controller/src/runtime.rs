@@ -4,7 +4,6 @@
 //! process with its name: what it knew is lost, and a new process begins anew.
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::iter;
 use std::sync::Arc;
 use std::time::Instant;
@@ -32,10 +31,8 @@ use reconcile::{Effect, Input, Now, Reconciler, status};
 /// Events of watches that are taken in at once, before anything else is looked at.
 const BATCH: usize = 512;
 
-/// What comes in.
 #[derive(Debug)]
 pub(super) struct Inputs {
-    /// From watches.
     pub(super) watches: mpsc::Receiver<WatchEvent>,
     /// From keepers of credentials.
     pub(super) credentials: mpsc::Receiver<(Key, CredentialEvent)>,
@@ -62,7 +59,6 @@ pub(super) struct Outputs {
     pub(super) tasks: Tasks,
 }
 
-/// Carries effects out.
 pub(super) struct Runtime {
     client: Client,
     settings: Arc<Settings>,
@@ -241,7 +237,8 @@ impl Runtime {
 }
 
 fn now() -> Now {
-    let random = RandomState::new().build_hasher().finish();
+    // Only spreads what is tried again.
+    let random = getrandom::u64().unwrap_or_default();
     Now { monotonic: Instant::now(), wall: Timestamp::now(), random }
 }
 

@@ -1,7 +1,7 @@
 //! The taint with which a node may join: taken off once its hosts file has the entries, so that the node's first Pod
 //! finds the registry.
 //!
-//! Whoever makes nodes puts it there; nobody else could be early enough. Nodes are read one at a time, when their
+//! The provider of the nodes puts it there: only at a node's creation is it early enough. Nodes are read one at a time, when their
 //! agent has the list: they are large, and change all the time.
 
 use k8s_openapi::api::core::v1::{Node, Taint};

@@ -105,7 +105,7 @@ impl<T> Default for Answers<T> {
 }
 
 impl<T: Send + 'static> Answers<T> {
-    /// Starts a task.
+    /// Starts a task that gives one answer.
     pub fn spawn(&mut self, what: &'static str, task: impl Future<Output = T> + Send + 'static) {
         // What a task leaves half done when it panics, nobody sees: the process ends.
         let task = AssertUnwindSafe(task).catch_unwind();

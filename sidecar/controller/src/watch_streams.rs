@@ -19,8 +19,8 @@ use tcr::names::{IMAGE_PULL_SECRET_LABEL, MANAGED_BY, MANAGED_BY_LABEL, PASSWORD
 use tokio::sync::mpsc::Sender;
 
 use super::Settings;
-use super::lean::{AccountObject, NamespaceObject, PodObject};
-use super::seen;
+use super::observed;
+use super::partial_objects::{AccountObject, NamespaceObject, PodObject};
 use super::tasks::Tasks;
 use custom_resource::ImagePullSecret;
 use distribution::mark::InstallationKey;
@@ -55,16 +55,16 @@ pub fn start(
         }))
     });
     run(Api::<NamespaceObject>::all(client.clone()), plain.clone(), to, tasks, |event| {
-        WatchEvent::Namespace(event.map(seen::namespace))
+        WatchEvent::Namespace(event.map(observed::namespace))
     });
     run(Api::<AccountObject>::all(client.clone()), plain.clone(), to, tasks, |event| {
-        WatchEvent::Account(event.map(seen::account))
+        WatchEvent::Account(event.map(observed::account))
     });
     // Whatever is in them is read one by one, and only where it is ours.
     let key = key.clone();
     let secrets = Api::<PartialObjectMeta<Secret>>::all(client.clone());
     run(secrets, plain.labels(&ours), to, tasks, move |event| {
-        WatchEvent::Secret(event.map(|secret| seen::secret(&secret.metadata, &key)))
+        WatchEvent::Secret(event.map(|secret| observed::secret(&secret.metadata, &key)))
     });
     run(
         Api::<Secret>::namespaced(client.clone(), SYSTEM_NAMESPACE),
@@ -79,7 +79,7 @@ pub fn start(
 pub fn start_pods(client: &Client, to: &Sender<WatchEvent>, tasks: &Tasks) {
     let pending = watcher::Config::default().page_size(PAGE).fields("status.phase=Pending");
     run(Api::<PodObject>::all(client.clone()), pending, to, tasks, |event| {
-        WatchEvent::Pod(event.map(seen::pod))
+        WatchEvent::Pod(event.map(observed::pod))
     });
 }
 

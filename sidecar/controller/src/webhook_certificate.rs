@@ -16,8 +16,10 @@ use tcr::sensitive::Sensitive;
 use x509_parser::extensions::GeneralName;
 use x509_parser::pem::Pem;
 
+mod configuration;
 pub mod connections;
 pub mod keeper;
+mod plan;
 
 /// How long API servers are given to learn of a new CA.
 pub const OVERLAP: SignedDuration = SignedDuration::from_secs(15);
@@ -40,7 +42,7 @@ pub struct Pair {
 /// What the Secret holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
-    /// What is served.
+    /// The certificate that is served.
     pub served: Pair,
     /// What API servers trust, the newest first, in PEM.
     pub bundle: String,
@@ -51,13 +53,13 @@ pub struct Held {
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Make one at once: there is none that anybody could use.
+    /// Make one at once: there is none that can be used.
     Make,
     /// Make one and let it wait.
     Stage,
     /// Serve the one that waits.
     Promote,
-    /// Nothing until then.
+    /// Do nothing until this time.
     Wait(Timestamp),
 }
 

@@ -1,7 +1,7 @@
 //! Whether policies hold the controller's writes to what it writes: tried with writes that they refuse, as dry runs.
 //!
 //! RBAC knows neither prefixes of names nor fields, so the chart brings ValidatingAdmissionPolicies, one for each kind
-//! that is written. Without them the controller works as well, and whoever takes it over may write more: so it is said
+//! that is written. Without them the controller works as well, and an attacker who takes it over may write more: so it is told
 //! of each kind whether its policy is in force.
 
 use std::collections::BTreeMap;
@@ -11,15 +11,16 @@ use std::time::Duration;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::PostParams;
 use kube::{Api, Client};
+use tcr::backoff::Backoff;
 use tcr::exposition::{Exposition, Metric};
 use tcr::names::{LEADER_LEASE, SYSTEM_NAMESPACE, WRITE_LIMITS_ANNOTATION};
 use tcr::write_limits::{Kind, WriteLimits as Together};
 
 use kubernetes::api_error::{ApiError, within};
 
-mod trials;
+mod dry_runs;
 
-use trials::Trials;
+use dry_runs::DryRuns;
 
 /// Whether policies hold the controller's writes to what it writes.
 pub const WRITE_LIMITS: Metric = Metric::gauge(
@@ -29,9 +30,8 @@ pub const WRITE_LIMITS: Metric = Metric::gauge(
 const DEADLINE: Duration = Duration::from_secs(10);
 /// Between two rounds: a policy may go or come at any time.
 const PERIOD: Duration = Duration::from_secs(600);
-/// The first wait while not everything is in force, and the longest: a new installation has its policies last.
-const SOON: Duration = Duration::from_secs(5);
-const LATER: Duration = Duration::from_secs(60);
+/// The wait while not everything is in force: a new installation has its policies last.
+const RETRY: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(60));
 /// Tries to write to a Lease that is renewed at the same time.
 const TRIES: usize = 5;
 /// The first minor version of Kubernetes 1 whose API servers know such policies.
@@ -129,11 +129,11 @@ impl WriteLimits {
 /// Tries `kinds` at the start and now and then, until the task is dropped.
 pub(super) async fn keep(client: Client, kinds: Vec<Kind>, limits: Arc<WriteLimits>) {
     let leases: Api<Lease> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
-    let trials = Trials::new(client.clone());
-    let mut pause = SOON;
+    let dry_runs = DryRuns::new(client.clone());
+    let mut tries = 0;
     loop {
         for kind in &kinds {
-            try_one(&trials, *kind, &limits).await;
+            try_one(&dry_runs, *kind, &limits).await;
         }
         let mut together = limits.together(&kinds);
         if matches!(together, Some(Together::Absent(_))) && is_unsupported(&client).await {
@@ -147,18 +147,18 @@ pub(super) async fn keep(client: Client, kinds: Vec<Kind>, limits: Arc<WriteLimi
         match limits.is_settled(&kinds) {
             true => {
                 tokio::time::sleep(PERIOD).await;
-                pause = SOON;
+                tries = 0;
             }
             false => {
-                tokio::time::sleep(pause).await;
-                pause = LATER.min(pause * 2);
+                tokio::time::sleep(RETRY.wait(tries)).await;
+                tries = tries.saturating_add(1);
             }
         }
     }
 }
 
-async fn try_one(trials: &Trials, kind: Kind, limits: &WriteLimits) {
-    let answer = trials.forbidden(kind).await;
+async fn try_one(dry_runs: &DryRuns, kind: Kind, limits: &WriteLimits) {
+    let answer = dry_runs.forbidden(kind).await;
     match verdict(kind.policy(), &answer) {
         Some(verdict) => limits.set(kind, verdict),
         None => {

@@ -9,7 +9,7 @@ use custom_resource::condition::{ConditionReason, EventReason};
 pub enum CredentialEvent {
     /// There is a credential to distribute.
     Available {
-        /// The credential.
+        /// The credential that is in use from now on.
         held: Held,
         /// Why the one before it was replaced.
         why: Option<String>,
@@ -23,7 +23,7 @@ pub enum CredentialEvent {
     Failing {
         /// That of the condition.
         reason: ConditionReason,
-        /// A sentence.
+        /// What happened, as a sentence.
         message: String,
     },
     /// Nothing stands in the way any longer.
@@ -32,7 +32,7 @@ pub enum CredentialEvent {
     Happened {
         /// Why, in one word.
         reason: EventReason,
-        /// A sentence.
+        /// What happened, as a sentence.
         message: String,
     },
     /// How far the request is that the last order has.

@@ -11,11 +11,11 @@ use tcr::image_pull_secret::{CredentialKind, Tcr};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Key {
-    /// `tcr-...`.
+    /// The id of the instance, `tcr-...`.
     pub instance_id: String,
-    /// The instance's region.
+    /// The region that the instance is in.
     pub region: String,
-    /// Long-term or temporary.
+    /// Whether it is long-term or temporary.
     pub kind: CredentialKind,
     /// The description as the object has it; none for the default.
     pub description: Option<String>,

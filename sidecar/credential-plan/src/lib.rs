@@ -1,5 +1,5 @@
 //! What to do about credentials, as functions of values: the next step of who keeps the credential of an instance
-//! ([`plan`], [`trial`]), what its users want ([`order`]) and are told ([`event`]), and when a login takes the place of
+//! ([`plan`], [`login_check`]), what its users want ([`order`]) and are told ([`event`]), and when a login takes the place of
 //! the one that is distributed ([`rollout`]). What a person asks for once is [`request`].
 //!
 //! Imports `custom-resource` (a status is what is known after a restart) and `distribution` (for digests). Absent: clients,
@@ -8,11 +8,11 @@
 pub mod domains;
 pub mod event;
 pub mod key;
+pub mod login_check;
 pub mod order;
 pub mod plan;
 pub mod request;
 pub mod rollout;
-pub mod trial;
 
 pub use event::CredentialEvent;
 pub use key::Key;

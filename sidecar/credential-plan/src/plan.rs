@@ -4,14 +4,14 @@
 use std::time::Duration;
 
 use custom_resource::request::Asked;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, TimestampArithmetic};
 use serde::{Deserialize, Serialize};
 use tcr::image_pull_secret::CredentialKind;
 use tcr::registry_host::RegistryHost;
 use tcr::sensitive::Sensitive;
 
+use super::login_check::LoginChecks;
 use super::request::{self, TakenUp};
-use super::trial::Trials;
 use tcr::verdict::Verdict;
 
 /// How often the cloud is asked whether a long-term credential is still there.
@@ -31,7 +31,7 @@ pub const APPEARS_WITHIN: SignedDuration = SignedDuration::from_mins(2);
 pub struct Stored {
     /// What the descriptions of our credentials at the cloud contain, for ever the same for this Secret.
     pub marker: String,
-    /// Somebody is about to make a credential; the text is theirs alone.
+    /// A process is about to make a credential; the text is known to that process alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub intent: Option<String>,
     /// One that was made to replace the one in use, and that no registry has let in yet.
@@ -51,20 +51,20 @@ pub struct Stored {
     pub request: Option<TakenUp>,
 }
 
-/// A credential.
+/// A credential of an instance, as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Held {
     /// The docker user name.
     pub username: String,
-    /// The docker password.
+    /// The password for docker login.
     pub token: Sensitive,
     /// By which a long-term one is listed and deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_id: Option<String>,
     /// When we got it.
     pub issued_at: Timestamp,
-    /// When it ends.
+    /// When it ends by itself; none for one that does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
     /// The instance's default domain at that time.
@@ -82,7 +82,7 @@ impl Held {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Replaced {
-    /// Its id.
+    /// The token's id at the cloud.
     pub token_id: String,
     /// When it is to be deleted.
     pub delete_at: Timestamp,
@@ -91,7 +91,7 @@ pub struct Replaced {
 /// An intent that this process wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mine {
-    /// Its text.
+    /// The text of the intent.
     pub intent: String,
     /// Nothing can be at the cloud that is not stored: the marker is new, or what carries it was looked
     /// through since the intent was written.
@@ -123,14 +123,14 @@ pub struct Listed {
 /// What is asked of a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted {
-    /// Long-term or temporary.
+    /// Whether it is long-term or temporary.
     pub kind: CredentialKind,
     /// Renew a long-term one after this.
     pub rotate_after: Option<Duration>,
     /// Registries are asked what they say to a credential.
-    pub tried: bool,
+    pub checks_logins: bool,
     /// No copy of a credential before the one in use is left.
-    pub spread: bool,
+    pub is_rolled_out: bool,
 }
 
 /// The one thing to do next.
@@ -145,9 +145,9 @@ pub enum Step {
     },
     /// Read the cloud's list.
     List,
-    /// Delete a credential that is nobody's, that was replaced, or that a person revokes.
+    /// Delete a credential that is nobody's, or that was replaced.
     Delete {
-        /// Its id.
+        /// The token's id at the cloud.
         token_id: String,
     },
     /// Store that a credential is to be revoked, before anything is deleted; or why it is not.
@@ -160,8 +160,8 @@ pub enum Step {
     /// Make a credential and store it.
     Mint,
     /// Ask the registry about the credential in use, or about its successor.
-    Try {
-        /// Its successor.
+    CheckLogin {
+        /// Whether the successor is asked about, not the credential in use.
         candidate: bool,
     },
     /// Put the successor in the place of the credential in use.
@@ -171,7 +171,7 @@ pub enum Step {
         /// What the registry says.
         reason: String,
     },
-    /// Nothing until then.
+    /// Do nothing until this time.
     Wait {
         /// When to ask again.
         until: Timestamp,
@@ -183,10 +183,10 @@ pub enum Step {
 pub struct Known<'a> {
     /// The intent that it wrote.
     pub mine: Option<&'a Mine>,
-    /// The cloud's list.
+    /// The cloud's list of tokens, once it was read.
     pub listed: Option<&'a Listed>,
     /// What the registry said.
-    pub trials: Option<&'a Trials>,
+    pub login_checks: Option<&'a LoginChecks>,
     /// What a person asks for.
     pub asked: Option<&'a Asked>,
 }
@@ -195,18 +195,18 @@ pub struct Known<'a> {
 pub fn decide(now: Timestamp, wanted: &Wanted, stored: Option<&Stored>, known: Known<'_>) -> Step {
     const FIRST: Step = Step::Record { why: None, ended: false };
     let Some(stored) = stored else { return FIRST };
-    let none = Trials::default();
-    let trials = known.trials.unwrap_or(&none);
-    // Whoever revokes does not want to wait for anything.
+    let none = LoginChecks::default();
+    let login_checks = known.login_checks.unwrap_or(&none);
+    // A revocation waits for nothing.
     if let Some(step) = request::revoke(stored, known) {
         return step;
     }
     match (&stored.intent, &stored.candidate, &stored.current) {
         (Some(intent), _, _) => make(intent, wanted, stored, known),
-        (None, Some(_), _) => replace(now, wanted, stored, known.listed, trials),
+        (None, Some(_), _) => replace(now, wanted, stored, known.listed, login_checks),
         (None, None, None) => FIRST,
         (None, None, Some(current)) => request::rotate(now, wanted, stored, known)
-            .unwrap_or_else(|| keep_up(now, wanted, stored, current, known, trials)),
+            .unwrap_or_else(|| keep_up(now, wanted, stored, current, known, login_checks)),
     }
 }
 
@@ -232,22 +232,24 @@ fn replace(
     wanted: &Wanted,
     stored: &Stored,
     listed: Option<&Listed>,
-    trials: &Trials,
+    login_checks: &LoginChecks,
 ) -> Step {
-    let Some(current) = stored.current.as_ref().filter(|_| wanted.tried) else { return Step::Promote };
-    let Some(trial) = &trials.candidate else { return Step::Try { candidate: true } };
+    let Some(current) = stored.current.as_ref().filter(|_| wanted.checks_logins) else {
+        return Step::Promote;
+    };
+    let Some(login_check) = &login_checks.candidate else { return Step::CheckLogin { candidate: true } };
     let again = |next: Timestamp| match next <= now {
-        true => Step::Try { candidate: true },
+        true => Step::CheckLogin { candidate: true },
         false => Step::Wait { until: next },
     };
-    match (&trial.verdict, trial.next_of_candidate()) {
+    match (&login_check.verdict, login_check.next_of_candidate()) {
         (Verdict::Accepted { .. }, _) => Step::Promote,
         (Verdict::Refused { reason }, None) => Step::Discard { reason: reason.clone() },
         (Verdict::Refused { .. }, Some(next)) => again(next),
         (Verdict::Unknown { .. }, next) => {
             // Nobody can say whether it is good; one that is certainly over is worse.
             let last_call = last_call(current);
-            let has_ended = trials.current.as_ref().is_some_and(|trial| trial.has_ended());
+            let has_ended = login_checks.current.as_ref().is_some_and(|login_check| login_check.has_ended());
             if last_call <= now || has_ended {
                 return Step::Promote;
             }
@@ -268,20 +270,22 @@ fn keep_up(
     stored: &Stored,
     current: &Held,
     known: Known<'_>,
-    trials: &Trials,
+    login_checks: &LoginChecks,
 ) -> Step {
     // After one that was refused the next one would be refused too.
     let is_over = current.expires_at.is_some_and(|end| end <= now);
-    let record = |why: String, ended: bool| match trials.rest_until.filter(|until| *until > now && !is_over) {
-        Some(until) => Step::Wait { until },
-        None => Step::Record { why: Some(why), ended },
-    };
+    let record =
+        |why: String, ended: bool| match login_checks.rest_until.filter(|until| *until > now && !is_over) {
+            Some(until) => Step::Wait { until },
+            None => Step::Record { why: Some(why), ended },
+        };
     let due = renewal(current, wanted);
     if due <= now {
         return record(format!("it is due for renewal since {}", due.strftime("%F %T UTC")), false);
     }
     // A rotation that waits for the rest to be over.
-    let rest = trials.rest_until.filter(|until| *until > now && request::awaits_rotation(stored, known));
+    let rest =
+        login_checks.rest_until.filter(|until| *until > now && request::awaits_rotation(stored, known));
     let mut until = rest.map_or(due, |rest| rest.min(due));
     if wanted.kind == CredentialKind::Longterm {
         let Some(listed) = known.listed else { return Step::List };
@@ -304,7 +308,7 @@ fn keep_up(
         if let Some(orphan) = orphans(stored, &listed.tokens).next() {
             return Step::Delete { token_id: orphan.id.clone() };
         }
-        let over = |old: &&Replaced| old.delete_at <= now && wanted.spread;
+        let over = |old: &&Replaced| old.delete_at <= now && wanted.is_rolled_out;
         if let Some(old) = stored.previous.iter().find(over) {
             return Step::Delete { token_id: old.token_id.clone() };
         }
@@ -315,13 +319,13 @@ fn keep_up(
         let graces = stored.previous.iter().map(|old| old.delete_at).filter(|end| *end > now);
         until = graces.chain([until, again]).min().unwrap_or(again);
     }
-    if wanted.tried {
-        let Some(trial) = &trials.current else { return Step::Try { candidate: false } };
-        let next = trial.next_of_current();
+    if wanted.checks_logins {
+        let Some(login_check) = &login_checks.current else { return Step::CheckLogin { candidate: false } };
+        let next = login_check.next_of_current();
         if next <= now {
-            return Step::Try { candidate: false };
+            return Step::CheckLogin { candidate: false };
         }
-        if let (true, Verdict::Refused { reason }) = (trial.has_ended(), &trial.verdict) {
+        if let (true, Verdict::Refused { reason }) = (login_check.has_ended(), &login_check.verdict) {
             return record(reason.clone(), true);
         }
         until = until.min(next);
@@ -331,39 +335,39 @@ fn keep_up(
 
 /// What to do next about a credential that nobody uses any longer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Farewell {
+pub enum RemovalStep {
     /// Read the cloud's list.
     List,
     /// Delete a credential at the cloud.
     Delete {
-        /// Its id.
+        /// The token's id at the cloud.
         token_id: String,
     },
-    /// Delete the Secret.
+    /// Delete the Secret: nothing is left at the cloud.
     Forget,
 }
 
 /// The one thing to do next about a credential that nobody uses any longer. With `revoke` everything
 /// of it at the cloud goes; without, only what nobody ever used. `unheard` when a creation had no answer, so that there may
 /// be one that is not stored.
-pub fn part(
+pub fn removal(
     wanted: &Wanted,
     stored: &Stored,
     revoke: bool,
     unheard: bool,
     listed: Option<&Listed>,
-) -> Farewell {
+) -> RemovalStep {
     let is_whole = stored.intent.is_none() && stored.candidate.is_none() && stored.previous.is_empty();
     if wanted.kind == CredentialKind::Temp || (!revoke && !unheard && is_whole) {
-        return Farewell::Forget;
+        return RemovalStep::Forget;
     }
-    let Some(listed) = listed else { return Farewell::List };
+    let Some(listed) = listed else { return RemovalStep::List };
     let in_use = |id: &str| stored.current.as_ref().is_some_and(|it| it.token_id.as_deref() == Some(id));
     let known = |id: &str| is_known(stored, id);
     let ours = listed.tokens.iter().filter(|token| is_marked(token, &stored.marker) || known(&token.id));
     match ours.filter(|token| revoke || !in_use(&token.id)).map(|token| token.id.clone()).next() {
-        Some(token_id) => Farewell::Delete { token_id },
-        None => Farewell::Forget,
+        Some(token_id) => RemovalStep::Delete { token_id },
+        None => RemovalStep::Forget,
     }
 }
 
@@ -445,7 +449,7 @@ fn unusable(current: &Held, listed: &Listed) -> Option<Unusable> {
 }
 
 /// The time after that, or the end of time.
-pub fn later(time: Timestamp, by: SignedDuration) -> Timestamp {
+pub fn later(time: Timestamp, by: impl Into<TimestampArithmetic>) -> Timestamp {
     time.checked_add(by).unwrap_or(Timestamp::MAX)
 }
 

@@ -102,13 +102,13 @@ fn refusal(stored: &Stored, token_id: &str, found: Option<&ListedToken>) -> Opti
 
 /// The next step of a rotation that has not been taken up; none while something else comes first.
 pub(crate) fn rotate(now: Timestamp, wanted: &Wanted, stored: &Stored, known: Known<'_>) -> Option<Step> {
-    let rests = known.trials.and_then(|it| it.rest_until).is_some_and(|until| until > now);
+    let rests = known.login_checks.and_then(|it| it.rest_until).is_some_and(|until| until > now);
     if !awaits_rotation(stored, known) || rests {
         return None;
     }
     match stored.previous.first() {
         // At most one lives beside the one that is replaced.
-        Some(old) if wanted.spread => Some(match known.listed {
+        Some(old) if wanted.is_rolled_out => Some(match known.listed {
             None => Step::List,
             Some(_) => Step::Delete { token_id: old.token_id.clone() },
         }),
@@ -217,7 +217,7 @@ fn rotation(replaces: Option<&str>, stored: &Stored, wanted: &Wanted) -> (Reques
         return (RequestState::Failed, message);
     }
     let after = named(&current);
-    if !wanted.spread || !stored.previous.is_empty() {
+    if !wanted.is_rolled_out || !stored.previous.is_empty() {
         return (
             RequestState::Replacing,
             format!("{after} takes the place of {before}, which is deleted after its last copy"),

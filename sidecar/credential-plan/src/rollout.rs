@@ -13,6 +13,8 @@
 //! let in unless the condition says otherwise, and one that waited goes on waiting until the time that the status
 //! names. A refusal is remembered too.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -20,15 +22,15 @@ use super::plan::later;
 use custom_resource::condition::{ConditionReason, ConditionType};
 use custom_resource::{ImagePullSecretStatus, PendingCredential};
 use distribution::Digest;
+use tcr::backoff::Backoff;
 use tcr::verdict::Verdict;
 
 /// How often a registry is asked about a login that it let in.
 pub const ASK_EVERY: SignedDuration = SignedDuration::from_mins(10);
 /// How often it is asked about one that it refused.
 pub const ASK_REFUSED: SignedDuration = SignedDuration::from_secs(60);
-/// The pause while a registry gives no verdict: first, and at most; doubled each time.
-pub const ASK_AGAIN: (SignedDuration, SignedDuration) =
-    (SignedDuration::from_secs(5), SignedDuration::from_secs(60));
+/// The pause while a registry gives no verdict.
+pub const ASK_AGAIN: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(60));
 
 /// How its messages begin and end, and what is between is the registry's.
 const NO_VERDICT: &str = "the registry has given no verdict on the credential, which is distributed: ";
@@ -52,7 +54,7 @@ pub struct Recorded {
 /// What the registry said to a login.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// Nothing so far.
+    /// The registry has said nothing so far.
     Nothing {
         /// Why it could not be asked; none before it was.
         reason: Option<String>,
@@ -64,9 +66,9 @@ pub enum Answer {
         /// The login may also push; none while that is known from the status only.
         can_push: Option<bool>,
     },
-    /// It does not.
+    /// The registry does not let it in.
     Refused {
-        /// Its answer.
+        /// What the registry answered.
         reason: String,
     },
 }
@@ -99,11 +101,11 @@ struct Next {
 /// What stands where the login that is given shall stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InPlace {
-    /// Nothing.
+    /// Nothing is distributed yet.
     Nothing,
-    /// That very login.
+    /// The login that is given.
     Same,
-    /// Another one.
+    /// Another login than the given one.
     Other,
 }
 
@@ -121,9 +123,9 @@ pub struct Given<'a> {
 pub struct Standing {
     /// Of what is distributed: whether it works; none when that is not known.
     pub is_valid: Option<bool>,
-    /// A word.
+    /// The condition's reason.
     pub reason: ConditionReason,
-    /// A sentence.
+    /// The condition's message, a sentence.
     pub message: String,
 }
 
@@ -195,16 +197,12 @@ impl Checked {
 
     fn take(&mut self, verdict: Verdict, now: Timestamp) {
         self.failures = if matches!(verdict, Verdict::Unknown { .. }) { self.failures + 1 } else { 0 };
-        let pause = match verdict {
-            Verdict::Accepted { .. } => ASK_EVERY,
-            Verdict::Refused { .. } => ASK_REFUSED,
-            Verdict::Unknown { .. } => {
-                let doubled = ASK_AGAIN.0.checked_mul(1 << (self.failures - 1).min(10));
-                doubled.unwrap_or(ASK_AGAIN.1).min(ASK_AGAIN.1)
-            }
-        };
         self.in_flight = false;
-        self.due = later(now, pause);
+        self.due = match verdict {
+            Verdict::Accepted { .. } => later(now, ASK_EVERY),
+            Verdict::Refused { .. } => later(now, ASK_REFUSED),
+            Verdict::Unknown { .. } => later(now, ASK_AGAIN.wait(self.failures - 1)),
+        };
         self.answer = self.answer.after(verdict);
     }
 }

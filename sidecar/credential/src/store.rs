@@ -29,18 +29,18 @@ pub struct Document {
     /// What its last user wanted to become of it.
     #[serde(default)]
     pub on_delete: OnDelete,
-    /// The credential.
+    /// What is stored about the credential.
     pub stored: Stored,
 }
 
 /// A document as it was read, with what a write has to test.
 #[derive(Clone, Debug)]
 pub struct Read {
-    /// The document.
+    /// The document that the Secret holds.
     pub document: Document,
     /// The version it was read at.
     pub resource_version: String,
-    /// Its uid.
+    /// The uid of the Secret.
     pub uid: String,
 }
 
@@ -79,7 +79,7 @@ impl Store {
     }
 
     /// Writes the document where `before` was read, or where there was none. [`ApiError::Overtaken`]
-    /// when somebody else wrote meanwhile.
+    /// when it was written to meanwhile.
     pub async fn write(&self, document: Document, before: Option<&Read>) -> Result<Read, ApiError> {
         let name = document.key.secret_name();
         let json = SensitiveBytes::json(&document)

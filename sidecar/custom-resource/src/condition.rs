@@ -20,7 +20,7 @@ macro_rules! words {
             /// All of them, in the order of the reference page.
             pub const ALL: &[Self] = &[$(Self::$word),+];
 
-            /// The word itself.
+            /// The word as it stands in a status.
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$word => stringify!($word),)+
@@ -193,7 +193,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The word itself.
+    /// The word as it stands in a status.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Condition(reason) => reason.as_str(),

@@ -1,6 +1,6 @@
-//! Objects that somebody else keeps changing back. Pure: time is an argument.
+//! Objects that another client keeps changing back. Pure: time is an argument.
 //!
-//! The first few changes are mended at once. After that somebody else evidently means it, such as a
+//! The first few changes are mended at once. After that the other client evidently means it, such as a
 //! deployment tool that applies a ServiceAccount with its whole list: each further repair that does not
 //! last waits twice as long, so that two programs never chase each other, and a person is told.
 //! One that lasts a while is worth to be repeated at once, however often.
@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tcr::backoff::Backoff;
+
 /// Changes that are mended at once.
 const AT_ONCE: u32 = 3;
-/// The first wait after that.
-const SHORTEST_WAIT: Duration = Duration::from_secs(1);
-/// The longest wait.
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
+/// The waits after that.
+const WAITS: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(300));
 /// A repair that lasted so long was worth it.
 const LASTS: Duration = Duration::from_secs(60);
 /// Without a change for so long it is over.
@@ -25,11 +25,11 @@ const MOST: usize = 10_000;
 /// What is changed back.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Target {
-    /// Its namespace.
+    /// The namespace of the object.
     pub namespace: Arc<str>,
-    /// Its kind.
+    /// The kind of the object.
     pub kind: TargetKind,
-    /// Its name.
+    /// The name of the object.
     pub name: Arc<str>,
 }
 
@@ -38,7 +38,7 @@ pub struct Target {
 pub enum TargetKind {
     /// A Secret of ours.
     Secret,
-    /// A ServiceAccount.
+    /// The imagePullSecrets of a ServiceAccount.
     ServiceAccount,
 }
 
@@ -49,7 +49,6 @@ pub struct Contest {
     pub image_pull_secret: String,
     /// Who does it, once that is known.
     pub rival: Option<String>,
-    /// Changes so far.
     undone: u32,
     /// Changes in a row that did not let a repair last.
     hasty: u32,
@@ -57,7 +56,7 @@ pub struct Contest {
     until: Instant,
 }
 
-/// All of them.
+/// All contests that there are.
 #[derive(Debug, Default)]
 pub struct Contests {
     by_target: BTreeMap<Target, Contest>,
@@ -74,7 +73,7 @@ impl TargetKind {
 }
 
 impl Contest {
-    /// Whether somebody else means it.
+    /// Whether another client keeps changing it back.
     pub fn is_contested(&self) -> bool {
         self.undone > AT_ONCE
     }
@@ -85,7 +84,7 @@ impl Contest {
 }
 
 impl Contests {
-    /// Somebody changed it back. True when this makes it a contest that a person has to hear of.
+    /// It was changed back. True when this makes it a contest that a person is told of.
     pub fn undone(&mut self, target: Target, image_pull_secret: &str, now: Instant) -> bool {
         if self.by_target.len() >= MOST && !self.by_target.contains_key(&target) {
             self.expire(now);
@@ -116,7 +115,7 @@ impl Contests {
         contest.undone == AT_ONCE + 1
     }
 
-    /// Who does it.
+    /// Remembers which client changes the object.
     pub fn name_rival(&mut self, target: &Target, rival: String) {
         if let Some(contest) = self.by_target.get_mut(target) {
             contest.rival = Some(rival);
@@ -135,7 +134,7 @@ impl Contests {
         here.map(|(_, contest)| contest.until).filter(|until| *until > now).min()
     }
 
-    /// Those that somebody else means.
+    /// Those that another client keeps changing back.
     pub fn contested(&self) -> impl Iterator<Item = (&Target, &Contest)> {
         self.by_target.iter().filter(|(_, contest)| contest.is_contested())
     }
@@ -163,7 +162,7 @@ impl Contests {
 fn wait(hasty: u32) -> Duration {
     match hasty.checked_sub(AT_ONCE + 1) {
         None => Duration::ZERO,
-        Some(doublings) => SHORTEST_WAIT.saturating_mul(1 << doublings.min(16)).min(LONGEST_WAIT),
+        Some(before) => WAITS.wait(before),
     }
 }
 

@@ -60,7 +60,7 @@ impl Digest {
         Self(word)
     }
 
-    /// The digest itself.
+    /// The digest as its bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -73,7 +73,7 @@ impl Content {
         Self { digest: Digest::of(bytes.expose()), bytes: Arc::new(bytes) }
     }
 
-    /// The bytes themselves.
+    /// The content as its bytes.
     pub fn bytes(&self) -> &[u8] {
         self.bytes.expose()
     }

@@ -6,24 +6,24 @@ use std::time::Duration;
 use crate::observed::{Account, Placed, SeenSecret};
 use crate::{Change, Content, TargetKind, Uid};
 
-/// What is kept of a refusal, in bytes: anybody's webhook may have written it.
+/// What is kept of a refusal, in bytes: any webhook of the cluster may have written it.
 pub const LONGEST_MESSAGE: usize = 500;
 
 /// What there is after a write or a look, from the API server's answer.
 #[derive(Clone, Debug)]
 pub enum Written {
-    /// A Secret.
+    /// A Secret that was written or deleted.
     Secret {
-        /// Its name.
+        /// The name of the object.
         name: String,
         /// What it is; none when it is gone.
         seen: Option<SeenSecret>,
     },
-    /// A ServiceAccount.
+    /// A ServiceAccount whose references were written.
     Account(Placed<Account>),
     /// A ServiceAccount that is gone.
     AccountGone {
-        /// Its name.
+        /// The name of the object.
         name: String,
     },
 }
@@ -49,7 +49,7 @@ impl Written {
 /// How the work on a namespace ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ended {
-    /// Everything was tried.
+    /// All writes were tried, and some may have been refused.
     #[default]
     Done,
     /// The namespace is being deleted, or is gone: nothing of it is left to do.
@@ -67,7 +67,7 @@ pub enum Ended {
 pub struct FailedWrite {
     /// The kind of the object.
     pub kind: TargetKind,
-    /// Its name.
+    /// The name of the object.
     pub name: String,
     /// The ImagePullSecrets that it was for.
     pub image_pull_secrets: Vec<String>,
@@ -80,15 +80,15 @@ pub struct FailedWrite {
 /// What came of the work on a namespace.
 #[derive(Debug)]
 pub struct Report {
-    /// The namespace.
+    /// The namespace that the job is about.
     pub namespace: Arc<str>,
     /// What was looked at.
     pub looked: Vec<Written>,
-    /// What was written.
+    /// The objects that were written.
     pub written: Vec<Written>,
-    /// What was refused.
+    /// The writes that were refused.
     pub failed: Vec<FailedWrite>,
-    /// How it ended.
+    /// How the job has ended.
     pub ended: Ended,
     /// How long it took.
     pub took: Duration,
@@ -97,7 +97,7 @@ pub struct Report {
 /// What to look at or, where that is nothing, a plan with what is known of Secrets that went out of sight.
 #[derive(Debug)]
 pub struct Job {
-    /// The namespace.
+    /// The namespace that the job is about.
     pub namespace: Arc<str>,
     /// Secrets to read, those of others again: their names, and what ours hold.
     pub look: Vec<(String, Content)>,

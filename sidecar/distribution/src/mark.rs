@@ -1,6 +1,6 @@
 //! The mark that says of a Secret that this installation wrote it, and what.
 //!
-//! Labels are for selecting: anybody edits them. The mark is an annotation, `CONTENT.PLACE` in hexadecimal.
+//! Labels are for selecting, and any user edits them. The mark is an annotation, `CONTENT.PLACE` in hexadecimal.
 //! `CONTENT` is an HMAC over the digest of the bytes that were written; without the key it says nothing about
 //! them. `PLACE` is an HMAC over namespace, name and `CONTENT`. So a Secret whose mark is authentic was written
 //! here by us, whatever became of its bytes and labels since, and one whose bytes give `CONTENT` again holds what

@@ -25,29 +25,29 @@ pub struct Namespace {
     pub labels: Labels,
     /// Secrets that are ours, or that stand in our way, by name.
     pub secrets: NameMap<SeenSecret>,
-    /// ServiceAccounts by name.
+    /// The ServiceAccounts, by their names.
     pub accounts: NameMap<Account>,
 }
 
 /// A namespace as its watch tells of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeenNamespace {
-    /// Its name.
+    /// The name of the namespace.
     pub name: Box<str>,
     /// It is being deleted.
     pub terminating: bool,
-    /// Its labels.
+    /// The labels of the namespace.
     pub labels: Labels,
 }
 
 /// A ServiceAccount or a Secret in its namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placed<T> {
-    /// The namespace.
+    /// The namespace that the object is in.
     pub namespace: Box<str>,
-    /// The name.
+    /// The name of the object.
     pub name: Arc<str>,
-    /// The object.
+    /// What is kept of the object.
     pub seen: T,
 }
 
@@ -76,9 +76,9 @@ pub enum SeenSecret {
         /// read.
         unread: bool,
     },
-    /// Somebody else's, found when we tried to write ours.
+    /// Not ours; found when we tried to write ours.
     Foreign {
-        /// Its uid.
+        /// The uid of the Secret.
         uid: Uid,
         /// It holds a credential for one of the registry's hosts.
         same_registry: bool,
@@ -134,7 +134,7 @@ impl SeenSecret {
         matches!(self, Self::Ours { unread: true, .. })
     }
 
-    /// Its uid.
+    /// The uid of the Secret.
     pub fn uid(&self) -> &Uid {
         match self {
             Self::Ours { uid, .. } | Self::Foreign { uid, .. } => uid,
@@ -209,7 +209,7 @@ impl Observed {
     }
 
     /// Namespaces in which something of the Secret `name` is left: the Secret, or a reference that is not the
-    /// business of somebody else's Secret. Those that are being deleted take it with them.
+    /// business of a Secret that is not ours. Those that are being deleted take it with them.
     pub fn holding(&self, name: &str) -> BTreeSet<&str> {
         let holds = |namespace: &Namespace| {
             namespace.is_live()

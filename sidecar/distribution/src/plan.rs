@@ -18,34 +18,34 @@ use super::reference::Edit;
 pub enum Change {
     /// Create the Secret of the ImagePullSecret `name`.
     CreateSecret {
-        /// The ImagePullSecret.
+        /// The name of the ImagePullSecret.
         name: String,
-        /// The bytes.
+        /// What the Secret shall hold.
         content: Content,
     },
     /// Write bytes and labels in place, so that the uid stays.
     UpdateSecret {
-        /// The ImagePullSecret.
+        /// The name of the ImagePullSecret.
         name: String,
         /// The Secret that was seen; another one of the name is not touched.
         uid: Uid,
-        /// The bytes.
+        /// What the Secret shall hold.
         content: Content,
-        /// It is somebody else's, so that nothing may refer to it before.
+        /// It is not ours, so that nothing may refer to it before.
         is_foreign: bool,
     },
     /// Delete and create: it is immutable or of another type, which no update mends.
     ReplaceSecret {
-        /// The ImagePullSecret.
+        /// The name of the ImagePullSecret.
         name: String,
         /// The Secret that was seen.
         uid: Uid,
-        /// The bytes.
+        /// What the Secret shall hold.
         content: Content,
     },
     /// Put the mark on a Secret that is otherwise as it shall be, such as one of a release that made no marks.
     MarkSecret {
-        /// The ImagePullSecret.
+        /// The name of the ImagePullSecret.
         name: String,
         /// The Secret that was seen.
         uid: Uid,
@@ -54,7 +54,7 @@ pub enum Change {
     },
     /// Add and remove our references of one ServiceAccount, in one patch.
     EditReferences {
-        /// The ServiceAccount.
+        /// The name of the ServiceAccount.
         account: String,
         /// What is added and removed.
         edit: Edit,
@@ -75,7 +75,7 @@ pub enum Stage {
     Secrets,
     /// ServiceAccounts refer to them, and no longer to those that go.
     References,
-    /// Secrets go.
+    /// Secrets are deleted in this stage.
     Deletions,
     /// What nothing waits for.
     Marks,

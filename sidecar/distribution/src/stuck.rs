@@ -15,13 +15,13 @@ use super::observed::Namespace;
 /// A Pod that waits for an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaitingPod {
-    /// Its uid.
+    /// The uid of the Pod.
     pub uid: Uid,
-    /// Its namespace.
+    /// The namespace of the Pod.
     pub namespace: Arc<str>,
-    /// Its name.
+    /// The name of the Pod.
     pub name: Box<str>,
-    /// Its ServiceAccount.
+    /// The name of the Pod's ServiceAccount.
     pub account: Box<str>,
     /// The Secrets that it refers to.
     pub references: Vec<Box<str>>,
@@ -29,7 +29,7 @@ pub struct WaitingPod {
     pub images: Vec<Box<str>>,
 }
 
-/// What would help.
+/// What would help a stuck Pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Advice {
     /// The ImagePullSecret whose Secret it lacks.

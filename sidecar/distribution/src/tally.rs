@@ -21,7 +21,7 @@ pub struct Tally {
     pub accounts_success: i64,
     /// Of those that have it, namespaces in which it carries its mark too.
     pub secrets_marked: i64,
-    /// Namespaces where a Secret of the name is somebody else's.
+    /// Namespaces where a Secret of the name is not ours.
     pub conflicts: i64,
     /// Secrets and references that shall not be there, but still are.
     pub leftovers: i64,

@@ -14,7 +14,7 @@ use crate::reduced_bodies::Reducing;
 pub const API_CALLS: Metric =
     Metric::counter("tcr_assistant_api_calls_total", "Calls of the API server; code 0 is no answer.");
 
-/// The counters.
+/// The counters of calls to the API server.
 #[derive(Debug, Default)]
 pub struct ApiCalls {
     counts: Mutex<BTreeMap<(&'static str, &'static str, u16), u64>>,
@@ -36,7 +36,7 @@ impl ApiCalls {
     }
 }
 
-/// A client whose calls are counted, and whose answers are reduced where anybody may have made what is in them.
+/// A client whose calls are counted, and whose answers are reduced where any user may have made the objects in them.
 ///
 /// # Errors
 /// The configuration cannot be used, such as for a certificate that is none.

@@ -42,7 +42,7 @@ pub enum Decision {
     Renew,
     /// It is nobody's any longer: take it.
     Take,
-    /// It is somebody else's.
+    /// Another process holds it.
     Wait,
 }
 
@@ -51,9 +51,9 @@ pub enum Decision {
 enum Attempt {
     /// It is ours until it ends.
     Held,
-    /// It is somebody else's.
+    /// Another process holds it.
     Theirs,
-    /// Somebody else wrote to it meanwhile.
+    /// It was written to meanwhile.
     Overtaken,
 }
 
@@ -76,7 +76,7 @@ pub struct Leadership {
     seen: Option<Seen>,
 }
 
-/// The lease is somebody else's now, or could not be renewed in time.
+/// Another process holds the lease now, or it could not be renewed in time.
 #[derive(Debug, thiserror::Error)]
 #[error("lost the lease {SYSTEM_NAMESPACE}/{LEADER_LEASE}: {0}; ending, to be started anew")]
 pub struct Lost(String);
@@ -109,7 +109,7 @@ impl Leadership {
             match tokio::time::timeout(left, self.attempt()).await {
                 Ok(Ok(Attempt::Held)) => renewed = Instant::now(),
                 Ok(Ok(Attempt::Theirs)) => return Lost("another controller holds it".to_owned()),
-                // Somebody wrote to it, perhaps only a label: who holds it, the next look tells.
+                // It was written to, perhaps only a label: the next read tells who holds it.
                 Ok(Ok(Attempt::Overtaken)) => pause = Duration::from_millis(50),
                 Ok(Err(error)) if renewed.elapsed() < GIVE_UP => {
                     tracing::warn!(%error, "cannot renew the lease {LEADER_LEASE}; trying again")

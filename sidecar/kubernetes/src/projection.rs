@@ -25,7 +25,7 @@ pub struct Member {
 enum What {
     Nothing,
     All,
-    /// These members.
+    /// Only these members are kept.
     Some(Keep),
 }
 
@@ -48,7 +48,7 @@ pub enum Shape {
     Objects,
 }
 
-/// Reduces one body.
+/// Reduces the body of one answer.
 #[derive(Debug)]
 pub struct Projection {
     shape: Shape,
@@ -106,7 +106,6 @@ enum Place {
     Between,
     /// In a number, `true`, `false` or `null`, which end where something else begins.
     Word,
-    /// In a string.
     Text,
     /// After a backslash in one.
     Escape,
@@ -209,7 +208,6 @@ impl Projection {
         true
     }
 
-    /// A value begins.
     fn begin(&mut self, byte: u8, what: What) -> bool {
         let around = self.frames.last().copied();
         let is_bounded = match (self.shape, around) {
@@ -266,7 +264,7 @@ impl Projection {
     }
 
     fn end_frame(&mut self) {
-        // Without one there is nothing to end: no JSON, and whoever parses it says so.
+        // Without one there is nothing to end: it is no JSON, and its parser says so.
         if let Some(frame) = self.frames.pop() {
             self.put(if frame.is_array { b"]" } else { b"}" });
         } else {

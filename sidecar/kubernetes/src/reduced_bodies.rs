@@ -1,4 +1,4 @@
-//! Answers of the API server about objects that anybody may have made, reduced by a [`Projection`] before anything
+//! Answers of the API server about objects that any user may have made, reduced by a [`Projection`] before anything
 //! else sees them: lists and watches of all namespaces, and the answers to patches.
 
 use std::pin::Pin;

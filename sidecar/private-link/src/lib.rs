@@ -3,7 +3,11 @@
 //! The private link is a fact, not a wish: an entry is written only for a link that runs and has an
 //! address. What was written before stays while the cloud cannot be asked.
 //!
-//! Imports `tencent-cloud` for a link's form. Absent: clients, clocks and Kubernetes.
+//! [`examine`] says what is asked about a link and what the answers mean, [`hosts_map`] what is written, and [`poll`]
+//! what is remembered between two rounds and what a round tells.
+//!
+//! Imports `tencent-cloud` for a link's form and `credential-plan` for an instance's hosts. Absent: clients, clocks and
+//! Kubernetes.
 
 use std::net::IpAddr;
 
@@ -13,6 +17,10 @@ use tcr::registry_host::RegistryHost;
 
 use custom_resource::condition::ConditionReason;
 use tencent_cloud::internal_endpoint::InternalEndpoint;
+
+pub mod examine;
+pub mod hosts_map;
+pub mod poll;
 
 /// What is known of a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,9 +36,9 @@ pub enum Fact {
 /// Domains that shall resolve to a link. None with [`Fact::Unknown`]: which ones is not known yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolved {
-    /// The domains.
+    /// The domains, as hosts of the registry.
     pub hosts: Vec<RegistryHost>,
-    /// The link.
+    /// What is known of the link.
     pub fact: Fact,
     /// What to do without it.
     pub when_down: WhenLinkDown,
@@ -47,11 +55,11 @@ pub fn fact(links: &[InternalEndpoint], vpc_id: &str) -> Fact {
 /// Everything that is known of one ImagePullSecret's private network.
 #[derive(Clone, Debug)]
 pub struct Known<'a> {
-    /// The instance.
+    /// The id of the instance.
     pub instance_id: &'a str,
-    /// The nodes' VPC.
+    /// The VPC that the nodes are in.
     pub vpc_id: &'a str,
-    /// The link.
+    /// What is known of the link.
     pub fact: &'a Fact,
     /// The domains that lead to it.
     pub hosts: &'a [RegistryHost],
@@ -113,7 +121,7 @@ pub fn judge(known: &Known<'_>) -> (bool, ConditionReason, String) {
 }
 
 /// The whole list: the administrator's own entries first, which win, then those of the links. While it is not known
-/// which domains somebody wants, the entries of links that were there before stay, except those of which it is known
+/// which domains are requested, the entries of links that were there before stay, except those of which it is known
 /// whose they are.
 pub fn entries(
     own: &[HostsEntry],

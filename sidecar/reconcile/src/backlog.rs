@@ -35,6 +35,11 @@ impl Backlog {
         some
     }
 
+    /// How many wait.
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// When the next are let in.
     pub(crate) fn next(&self) -> Option<Instant> {
         self.next.filter(|_| !self.waiting.is_empty())

@@ -102,6 +102,11 @@ impl Distributor {
         &self.queue
     }
 
+    /// What has work that may wait.
+    pub(crate) fn backlog(&self) -> &Backlog {
+        &self.backlog
+    }
+
     /// Whether nothing is left to write now.
     pub(crate) fn is_settled(&self) -> bool {
         self.queue.is_idle() && self.running.len() == 0

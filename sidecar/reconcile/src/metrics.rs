@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tcr::exposition::{Exposition, Metric};
 
+use custom_resource::ImagePullSecretStatus;
 use distribution::Tally;
 
 /// Upper bounds of the latency's buckets, in seconds.
@@ -14,6 +15,10 @@ const QUEUE_DEPTH: Metric =
 const QUEUE_AGE: Metric = Metric::gauge(
     "tcr_assistant_queue_age_seconds",
     "How long the namespace that waits longest has been waiting.",
+);
+const BACKLOG: Metric = Metric::gauge(
+    "tcr_assistant_backlog_depth",
+    "Namespaces with work that nobody waits for: after a start the Secrets of 80 namespaces a second are read again.",
 );
 const NAMESPACES: Metric = Metric::gauge("tcr_assistant_namespaces", "Namespaces that are known.");
 const WRITES: Metric = Metric::counter("tcr_assistant_writes_total", "Objects written in namespaces.");
@@ -46,6 +51,14 @@ const EXPIRY: Metric = Metric::gauge(
     "tcr_assistant_credential_expiry_seconds",
     "When the credential ends, in seconds since 1970.",
 );
+const ISSUED: Metric = Metric::gauge(
+    "tcr_assistant_credential_issued_seconds",
+    "When the credential was made, in seconds since 1970.",
+);
+const CONDITION: Metric = Metric::gauge(
+    "tcr_assistant_condition",
+    "1 for each condition of an ImagePullSecret's status, with its status and reason.",
+);
 const JOB_SECONDS: Metric =
     Metric::histogram("tcr_assistant_job_seconds", "Time to bring a namespace up to date.");
 
@@ -53,6 +66,7 @@ const JOB_SECONDS: Metric =
 pub const ALL: &[Metric] = &[
     QUEUE_DEPTH,
     QUEUE_AGE,
+    BACKLOG,
     NAMESPACES,
     WRITES,
     WRITE_FAILURES,
@@ -66,6 +80,8 @@ pub const ALL: &[Metric] = &[
     CONTESTED,
     PODS,
     EXPIRY,
+    ISSUED,
+    CONDITION,
     JOB_SECONDS,
 ];
 
@@ -88,6 +104,8 @@ pub(crate) struct Gauges<'a> {
     pub(crate) depth: usize,
     /// How long the first of them has been there.
     pub(crate) oldest: Duration,
+    /// Namespaces with work that may wait.
+    pub(crate) backlog: usize,
     /// Namespaces that are known.
     pub(crate) namespaces: usize,
     /// Of each ImagePullSecret.
@@ -105,6 +123,10 @@ pub(crate) struct ObjectGauges<'a> {
     pub(crate) contested: usize,
     /// Seconds since 1970 when its credential ends.
     pub(crate) expires: Option<i64>,
+    /// Seconds since 1970 when it was made.
+    pub(crate) issued: Option<i64>,
+    /// What its status says.
+    pub(crate) status: &'a ImagePullSecretStatus,
 }
 
 impl Counters {
@@ -140,10 +162,11 @@ impl Counters {
 
     /// All of them, with what is true now, in Prometheus' text format.
     pub(crate) fn text(&self, gauges: &Gauges<'_>) -> String {
-        let Gauges { depth, oldest, namespaces, objects } = gauges;
+        let Gauges { depth, oldest, backlog, namespaces, objects } = gauges;
         let mut text = Exposition::default();
         text.value(&QUEUE_DEPTH, depth);
         text.value(&QUEUE_AGE, oldest.as_secs_f64());
+        text.value(&BACKLOG, backlog);
         text.value(&NAMESPACES, namespaces);
         text.value(&WRITES, self.writes);
         text.value(&WRITE_FAILURES, self.failures);
@@ -165,6 +188,19 @@ impl Counters {
         gauge(&CONTESTED, |it| i64::try_from(it.contested).ok());
         gauge(&PODS, |it| i64::try_from(it.stuck).ok());
         gauge(&EXPIRY, |it| it.expires);
+        gauge(&ISSUED, |it| it.issued);
+        let mut conditions = text.metric(&CONDITION);
+        for object in objects {
+            for it in &object.status.conditions {
+                let labels = [
+                    ("image_pull_secret", object.name),
+                    ("type", &it.type_),
+                    ("status", &it.status),
+                    ("reason", &it.reason),
+                ];
+                conditions.sample(&labels, 1);
+            }
+        }
         let buckets = BUCKETS.into_iter().zip(self.buckets);
         text.metric(&JOB_SECONDS).buckets(&[], buckets, self.seconds, self.jobs);
         text.into_text()
@@ -180,15 +216,27 @@ mod tests {
         let mut counters = Counters::default();
         counters.took(Duration::from_millis(20));
         counters.wrote(3);
+        let status: ImagePullSecretStatus = serde_json::from_value(serde_json::json!({"conditions": [{
+            "type": "CredentialValid", "status": "False", "reason": "CredentialRefused", "message": "no",
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+        }]}))
+        .unwrap();
         let object = ObjectGauges {
             name: "demo",
             sum: Tally { secrets_desired: 2, ..Tally::default() },
             stuck: 1,
             contested: 0,
             expires: None,
+            issued: Some(7),
+            status: &status,
         };
-        let gauges =
-            Gauges { depth: 1, oldest: Duration::from_millis(1500), namespaces: 4, objects: vec![object] };
+        let gauges = Gauges {
+            depth: 1,
+            oldest: Duration::from_millis(1500),
+            backlog: 2,
+            namespaces: 4,
+            objects: vec![object],
+        };
         let text = counters.text(&gauges);
         let declared: Vec<String> = ALL.iter().map(|metric| format!("# HELP {} ", metric.name)).collect();
         let told: Vec<&str> = text.lines().filter(|line| line.starts_with("# HELP")).collect();
@@ -199,6 +247,8 @@ mod tests {
             "tcr_assistant_writes_total 3",
             "tcr_assistant_secrets_desired{image_pull_secret=\"demo\"} 2",
             "tcr_assistant_pods_without_reference{image_pull_secret=\"demo\"} 1",
+            "tcr_assistant_credential_issued_seconds{image_pull_secret=\"demo\"} 7",
+            "tcr_assistant_condition{image_pull_secret=\"demo\",type=\"CredentialValid\",status=\"False\",reason=\"CredentialRefused\"} 1",
             "tcr_assistant_job_seconds_bucket{le=\"0.01\"} 0",
             "tcr_assistant_job_seconds_bucket{le=\"0.025\"} 1",
             "tcr_assistant_job_seconds_sum 0.02",

@@ -10,6 +10,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tcr::backoff::Backoff;
+
 /// The wait after the first failure.
 const SHORTEST_WAIT: Duration = Duration::from_millis(500);
 /// The longest wait between two tries.
@@ -180,8 +182,7 @@ impl Queue {
 
 /// The wait before the next try: between half and all of the doubled wait, which is at most `longest`.
 pub(crate) fn backoff(tries: u32, longest: Duration, random: u64) -> Duration {
-    let doubled = SHORTEST_WAIT.saturating_mul(1 << tries.min(16)).min(longest);
-    doubled.mul_f64(0.5 + random as f64 / u64::MAX as f64 / 2.0)
+    Backoff::new(SHORTEST_WAIT, longest).jittered(tries, random)
 }
 
 #[cfg(test)]

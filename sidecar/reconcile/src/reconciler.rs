@@ -127,11 +127,14 @@ impl Reconciler {
             stuck: self.pods.count(name),
             contested: self.distributor.contested(name).map_or(0, |(count, _)| count),
             expires: item.held.as_ref().and_then(|held| held.expires_at).map(|at| at.as_second()),
+            issued: item.held.as_ref().map(|held| held.issued_at.as_second()),
+            status: &item.written,
         });
         let queue = self.distributor.queue();
         let gauges = Gauges {
             depth: queue.depth(),
             oldest: queue.oldest(now),
+            backlog: self.distributor.backlog().len(),
             namespaces: self.distributor.state().observed().names().count(),
             objects: objects.collect(),
         };

@@ -6,7 +6,7 @@
 pub enum Challenge {
     /// With a token of the service at `realm`.
     Bearer {
-        /// The service's URL.
+        /// The URL of the token service.
         realm: String,
         /// What it is to be told.
         service: Option<String>,

@@ -46,7 +46,7 @@ pub struct Settings {
 /// Where nodes reach hosts by a private link, which the controller's own DNS may not know.
 pub type Links = BTreeMap<RegistryHost, IpAddr>;
 
-/// Asks registries.
+/// Asks registries what they say to a login.
 #[derive(Debug)]
 pub struct Checker {
     pub(super) http: reqwest::Client,

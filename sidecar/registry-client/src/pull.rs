@@ -15,7 +15,7 @@ const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, application/vn
                          application/vnd.docker.distribution.manifest.list.v2+json, \
                          application/vnd.docker.distribution.manifest.v2+json";
 
-/// What a registry says to somebody who wants to pull an image.
+/// What a registry answers when an image is to be pulled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "answer", content = "reason", rename_all = "camelCase")]
 pub enum PullAnswer {

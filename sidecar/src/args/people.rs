@@ -154,7 +154,7 @@ impl PeopleCommand {
             Self::Rotate(args) => args.run(out).await?,
             Self::Revoke(args) => args.run(out).await?,
             Self::Instances(args) => args.run(out).await?,
-            Self::Cleanup(args) => args.run(out).await.map(|()| true)?,
+            Self::Cleanup(args) => args.run(out, tell).await.map(|()| true)?,
             Self::Render(args) => commands::render::run(args.request()?, out, tell).await.map(|()| true)?,
             Self::Crd => print(&custom_resource::yaml()?).map(|()| true)?,
             Self::PullErrors => print(&commands::explain::conditions::page()).map(|()| true)?,

@@ -211,7 +211,7 @@ impl RunArgs {
 /// More often would take the account's calls away from others.
 const SHORTEST_LINK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A password that waits longer is forgotten by whoever changed it.
+/// The person who changed a password does not expect it to take effect later than this.
 const LONGEST_VERDICT_TIMEOUT: SignedDuration = SignedDuration::from_hours(24);
 
 fn verdict_timeout(text: &str) -> Result<SignedDuration, String> {

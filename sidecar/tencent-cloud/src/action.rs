@@ -18,7 +18,7 @@ pub enum Action {
     ModifyInstanceToken,
     /// Deletes a long-term credential.
     DeleteInstanceToken,
-    /// Lists instances.
+    /// Lists the instances of an account.
     DescribeInstances,
     /// Lists an instance's private links.
     DescribeInternalEndpoints,

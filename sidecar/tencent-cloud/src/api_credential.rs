@@ -57,14 +57,14 @@ pub enum Origin {
     Environment,
     /// The role that TKE lends to the Pod.
     PodIdentity,
-    /// A profile file.
+    /// A profile file at this path.
     Profile(PathBuf),
     /// The role that is bound to the machine; empty while its name is not known.
     MachineRole(String),
 }
 
 impl Origin {
-    /// Whether somebody may rewrite it at any time.
+    /// Whether it may be rewritten at any time.
     fn is_a_file(&self) -> bool {
         matches!(self, Self::Directory(_) | Self::Profile(_))
     }
@@ -99,7 +99,7 @@ pub enum ApiCredentialError {
     /// A place has something that cannot be used.
     #[error("cannot use the Tencent Cloud API credential from {origin}: {reason}")]
     Broken {
-        /// The place.
+        /// The place that it was found at.
         origin: Origin,
         /// What is wrong with it; never quotes a key.
         reason: String,
@@ -119,13 +119,13 @@ pub struct Chain {
 /// Where the chain ends on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// At a credential.
+    /// At a credential that can be used.
     Credential(ApiCredential),
     /// At a role that the Pod may take on.
     PodIdentity(PodIdentity),
     /// Nowhere; these files are not there.
     Nothing {
-        /// Their paths.
+        /// The places that were searched, as a list.
         looked_for: String,
     },
 }

@@ -14,7 +14,7 @@ pub const CALLS: Metric = Metric::counter(
     "Calls of Tencent Cloud's API, repeats included; code is ok, the cloud's error code, or what else became of it.",
 );
 
-/// The counters.
+/// The counters of calls to the cloud.
 #[derive(Debug, Default)]
 pub struct Calls {
     counts: Mutex<BTreeMap<&'static str, BTreeMap<String, u64>>>,

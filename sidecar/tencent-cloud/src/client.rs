@@ -15,6 +15,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue}
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tracing::Instrument as _;
 
 use super::action::{API_VERSION, Action, Repeat, SERVICE};
 use super::api_credential::keeper::ApiCredentials;
@@ -169,8 +170,14 @@ impl Client {
         self.credentials.web().metadata.as_ref()
     }
 
-    /// Carries out a call: its fields, or why not.
+    /// Carries out a call: its fields, or why not. Each line that is logged meanwhile says which call it is about.
     pub(crate) async fn call(&self, call: &Call<'_>) -> Result<Reply, CloudError> {
+        let Call { action, region, instance, .. } = call;
+        let span = tracing::error_span!("cloud_call", action = action.name(), instance, region);
+        self.carry_out(call).instrument(span).await
+    }
+
+    async fn carry_out(&self, call: &Call<'_>) -> Result<Reply, CloudError> {
         let endpoint = match self.endpoint(call.region) {
             Ok(endpoint) => endpoint,
             Err(error) => return Err(self.error(call, None, error.into())),
@@ -280,9 +287,6 @@ impl Client {
         let code = result.as_ref().err().map_or("ok", |failed| failed.failure.code());
         self.calls.count(call.action.name(), code);
         tracing::debug!(
-            action = call.action.name(),
-            instance = call.instance,
-            region = call.region,
             code,
             request_id = match &result {
                 Ok(reply) => reply.request_id(),

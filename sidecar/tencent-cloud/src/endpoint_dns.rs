@@ -14,7 +14,7 @@ use super::error::{CloudError, Failure};
 pub struct DnsQuestion<'a> {
     /// The VPC that the link leads from.
     pub vpc_id: &'a str,
-    /// The link's address.
+    /// The address that the link has.
     pub address: IpAddr,
     /// The default domain; else its private twin.
     pub is_default_domain: bool,

@@ -167,7 +167,6 @@ impl Fields<'_> {
         number.map(Some).ok_or_else(|| self.reply.unreadable(self.path, name, "a whole number", value))
     }
 
-    /// True or false.
     pub(crate) fn boolean(&self, name: &str) -> Result<Option<bool>, Failure> {
         match self.fields.get(name) {
             None | Some(Value::Null) => Ok(None),

@@ -10,17 +10,17 @@ use super::endpoint::EndpointError;
 /// A call that failed, with what it was about. Holds no secret.
 #[derive(Clone, Debug, thiserror::Error)]
 pub struct CloudError {
-    /// The action called.
+    /// The action that was called.
     pub action: Action,
     /// The instance it was about.
     pub instance: String,
-    /// The region asked.
+    /// The region that was called.
     pub region: String,
     /// Where it was sent.
     pub endpoint: String,
     /// Who signed: the secret id and where it came from. None when there was no credential.
     pub identity: Option<String>,
-    /// What went wrong.
+    /// What went wrong in the call.
     pub failure: Failure,
 }
 
@@ -32,7 +32,7 @@ pub enum Failure {
     Refused {
         /// Dotted code, such as `AuthFailure.SignatureFailure`.
         code: String,
-        /// The service's words.
+        /// What the service says of it.
         message: String,
         /// The call's id at the cloud.
         request_id: Option<String>,
@@ -40,7 +40,7 @@ pub enum Failure {
     /// Something other than the service answered.
     #[error("HTTP status {status}{}", after_colon(message.as_deref().unwrap_or_default()))]
     Status {
-        /// The HTTP status.
+        /// The HTTP status of the answer.
         status: u16,
         /// The gateway's words, when it had some.
         message: Option<String>,
@@ -48,13 +48,13 @@ pub enum Failure {
     /// There was no connection, so the call did nothing.
     #[error("cannot connect: {reason}")]
     Unreachable {
-        /// The innermost reason.
+        /// The innermost reason of the failure.
         reason: String,
     },
     /// The connection broke before the whole answer was there: the call may have been carried out.
     #[error("the connection broke: {reason}")]
     Interrupted {
-        /// The innermost reason.
+        /// The innermost reason of the failure.
         reason: String,
     },
     /// No whole answer in time: the call may have been carried out.
@@ -92,7 +92,7 @@ pub enum Failure {
 /// What a caller does about a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// Try again later.
+    /// The same call may succeed later.
     Retryable,
     /// Get another API credential, or correct the clock, and try once more.
     RefreshCredential,

@@ -18,7 +18,7 @@ const MOST_PAGES: usize = 10;
 /// A TCR Enterprise instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Instance {
-    /// `tcr-...`.
+    /// The id of the instance, `tcr-...`.
     pub id: String,
     /// The name, which is the first label of its domains.
     pub name: String,
@@ -45,14 +45,14 @@ pub struct ListedInstance {
     pub domain: String,
 }
 
-/// What an instance's status means to somebody who wants to use it.
+/// Whether an instance can be used, as its status says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readiness {
-    /// It answers.
+    /// It runs and answers.
     Ready,
-    /// It will, without anybody doing something.
+    /// Not yet; it will become ready by itself.
     Later,
-    /// Somebody has to act.
+    /// Not before an administrator acts.
     Never,
 }
 

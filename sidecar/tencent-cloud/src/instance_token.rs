@@ -23,7 +23,7 @@ const MOST_PAGES: usize = 100;
 pub struct IssuedToken {
     /// The docker user name.
     pub username: String,
-    /// The docker password.
+    /// The password for docker login.
     pub token: Sensitive,
     /// When it ends; none for a long-term one that says nothing about it.
     pub expires_at: Option<Timestamp>,
@@ -34,7 +34,7 @@ pub struct IssuedToken {
 /// A long-term credential as it is listed, without its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstanceToken {
-    /// Its id.
+    /// The id by which it is deleted.
     pub id: String,
     /// The description it was made with.
     pub description: String,
@@ -42,7 +42,7 @@ pub struct InstanceToken {
     pub enabled: bool,
     /// When it was made, as the API writes it (RFC 3339).
     pub created_at: Option<Timestamp>,
-    /// When it ends.
+    /// When it ends by itself; none for one that does not.
     pub expires_at: Option<Timestamp>,
 }
 

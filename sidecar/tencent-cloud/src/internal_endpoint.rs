@@ -9,7 +9,7 @@ use super::client::{Call, Client};
 use super::envelope::Reply;
 use super::error::{CloudError, Failure};
 
-/// A private link.
+/// A private link from a VPC to an instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InternalEndpoint {
     /// The VPC it leads from.

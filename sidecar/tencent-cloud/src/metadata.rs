@@ -13,7 +13,7 @@ use super::transport;
 /// Where every CVM finds it; the name resolves inside Tencent's VPCs only.
 pub const DEFAULT: &str = "http://metadata.tencentyun.com";
 const PATH: &str = "/latest/meta-data/";
-/// It is on the machine's own host: whoever does not answer at once is not there.
+/// It is on the machine's own host: without an answer at once there is none.
 const CONNECT: Duration = Duration::from_secs(1);
 const EXCHANGE: Duration = Duration::from_secs(3);
 
@@ -50,12 +50,12 @@ pub enum MetadataError {
     /// Nobody is there: this is no CVM.
     #[error("cannot connect: {0}")]
     Absent(String),
-    /// Somebody is there and does not answer as metadata does.
+    /// Something listens there, and does not answer as metadata does.
     #[error(transparent)]
     Broken(Failure),
 }
 
-/// The metadata service.
+/// The metadata service of the machine.
 #[derive(Debug)]
 pub struct Metadata {
     http: reqwest::Client,

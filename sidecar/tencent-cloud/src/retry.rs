@@ -1,7 +1,8 @@
 //! Whether and when a failed call is sent again: a decision over values.
 
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::Duration;
+
+use tcr::backoff::Backoff;
 
 use super::action::{Action, Repeat};
 use super::error::{Class, Failure};
@@ -13,7 +14,7 @@ pub struct Policy {
     pub attempts: u32,
     /// The wait after the first failure; it doubles with each.
     pub base: Duration,
-    /// The longest wait.
+    /// The longest wait between two sends.
     pub cap: Duration,
 }
 
@@ -28,7 +29,7 @@ impl Default for Policy {
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// Report the failure.
+    /// Give up and report the failure.
     Stop,
     /// Send again after this wait.
     Wait(Duration),
@@ -73,17 +74,14 @@ fn once(done: &mut bool, next: Next) -> Next {
     if std::mem::replace(done, true) { Next::Stop } else { next }
 }
 
-/// Between half and all of the doubled base: never at once, never in step with others.
+/// The wait after so many failures.
 pub(crate) fn wait(policy: &Policy, failures: u32, random: u64) -> Duration {
-    let doubled = policy.base.saturating_mul(1 << (failures - 1).min(16));
-    let longest = doubled.min(policy.cap);
-    let share = random as f64 / u64::MAX as f64;
-    longest.mul_f64(0.5 + share / 2.0)
+    Backoff::new(policy.base, policy.cap).jittered(failures - 1, random)
 }
 
-/// Good enough to spread callers, from the standard library's seed for hash maps.
+/// A number that spreads callers. A machine that gives none only loses the spread.
 pub(crate) fn random() -> u64 {
-    RandomState::new().build_hasher().finish()
+    getrandom::u64().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ pub struct Request<'a> {
 /// A signature and the steps to it, which the published examples state too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signature {
-    /// `<day>/<service>/tc3_request`.
+    /// The credential scope, `<day>/<service>/tc3_request`.
     pub scope: String,
     /// Names of the signed headers, joined by `;`.
     pub signed_headers: String,

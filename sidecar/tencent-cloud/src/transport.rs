@@ -47,7 +47,7 @@ pub fn innermost(error: &dyn std::error::Error) -> String {
     error.to_string()
 }
 
-/// A header of something that anybody may read.
+/// A header whose value is no secret.
 pub fn plain(value: &str) -> Result<HeaderValue, Failure> {
     HeaderValue::from_str(value)
         .map_err(|_| Failure::Unreachable { reason: format!("{value:?} cannot be sent in a header") })

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use support::Program;
+use support::{ControlPlane, Program};
 
 /// What these templates render to with these values.
 pub(crate) async fn render(templates: &[&str], values: &Value) -> Result<Vec<Value>> {
@@ -25,6 +25,24 @@ pub(crate) async fn render(templates: &[&str], values: &Value) -> Result<Vec<Val
     ensure!(output.status.success(), "helm template failed: {}", String::from_utf8_lossy(&output.stderr));
     let documents = text.split("---\n").filter(|document| document.contains("\nkind: "));
     documents.map(|document| serde_saphyr::from_str(document).context("helm rendered no YAML")).collect()
+}
+
+/// Installs the chart as a user does.
+pub(crate) async fn install(plane: &ControlPlane, values: &Value) -> Result<()> {
+    let helm = tokio::task::spawn_blocking(|| Program::Helm.path()).await??;
+    let file = plane.run().folder().join("values.json");
+    std::fs::write(&file, values.to_string())?;
+    let mut command = plane.run().command(helm);
+    command
+        .args(["install", "tcr-assistant"])
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../artifacts/chart"));
+    command
+        .args(["--namespace", "tcr-assistant-system", "-f"])
+        .arg(file)
+        .env("KUBECONFIG", plane.kubeconfig());
+    let output = tokio::process::Command::from(command).kill_on_drop(true).output().await?;
+    ensure!(output.status.success(), "helm install failed: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
 }
 
 /// Objects as kubectl applies them.

@@ -85,7 +85,6 @@ impl Cluster {
     /// The same, with another cloud.
     pub(crate) async fn at(config: Config) -> Result<Self> {
         let plane = ControlPlane::start(Options { audit: true, ..Options::default() }).await?;
-        let client = plane.client().await?;
         plane.apply(&custom_resource::yaml()?).await?;
         let manifests = concat!(env!("CARGO_MANIFEST_DIR"), "/../artifacts/manifests/tcr-assistant.yaml");
         let manifests = std::fs::read_to_string(manifests).context("cannot read the manifests")?;
@@ -97,6 +96,21 @@ impl Cluster {
             .collect();
         ensure!(needed.len() >= NEEDED.len(), "the manifests lack some of {NEEDED:?}");
         plane.apply(&needed.join("\n---\n")).await?;
+        Self::of(plane, config).await
+    }
+
+    /// The same, where helm has installed the chart with these values, and its Pods run nowhere.
+    pub(crate) async fn by_chart(config: Config, values: &Value) -> Result<Self> {
+        let plane = ControlPlane::start(Options { audit: true, ..Options::default() }).await?;
+        plane.kubectl(&["create", "namespace", "tcr-assistant-system"]).await?.checked()?;
+        chart::install(&plane, values).await?;
+        let none = ["-n", "tcr-assistant-system", "scale", "deployment", "--all", "--replicas=0"];
+        plane.kubectl(&none).await?.checked()?;
+        Self::of(plane, config).await
+    }
+
+    async fn of(plane: ControlPlane, config: Config) -> Result<Self> {
+        let client = plane.client().await?;
         let cloud = Cloud::start(config)?;
         let cluster = Self {
             plane,
@@ -352,6 +366,11 @@ impl Cluster {
     /// Calls that RBAC did not allow, and secrets where they must not be: a test ends with this.
     pub(crate) async fn finish(self, secrets: &[&str]) -> Result<()> {
         self.nothing_denied()?;
+        self.finish_with_refusals(secrets).await
+    }
+
+    /// The same where calls of the controller were refused on purpose.
+    pub(crate) async fn finish_with_refusals(self, secrets: &[&str]) -> Result<()> {
         let mut places = Vec::new();
         for log in &self.logs {
             places.push((log.display().to_string(), std::fs::read_to_string(log)?));

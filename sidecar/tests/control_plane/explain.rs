@@ -1,204 +1,16 @@
 //! `tcr-assistant explain` on clusters that are broken, each in its own way, with a real registry to ask.
 
-use std::path::PathBuf;
-use std::process::Output;
-
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{Pod, Secret, ServiceAccount};
+use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kube::Api;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::PostParams;
 use serde_json::{Value, json};
-use support::registry::{Credential, Options};
-use support::{Image, Registry, eventually};
-use tcr::image_pull_secret::CredentialKind;
-use tcr_cloud::{Account, Config};
-use tencent_cloud::api_credential::Chain;
-use tencent_cloud::client::{Client, Settings};
+use support::eventually;
 
-use crate::cluster::{Cluster, SOON, references};
-
-const HOST: &str = "demo.tencentcloudcr.com";
-const INSTANCE: &str = "tcr-demo0001";
-const APP: &str = "demo.tencentcloudcr.com/team/app:v1";
-const SECRET: &str = "tcr.ipsdemo";
-/// A password of somebody's own, which no registry knows.
-const WRONG: &str = "p-wrong-0001";
-
-/// A cluster with a registry that has one image, `team/app:v1`.
-struct World {
-    cluster: Cluster,
-    registry: Registry,
-    ca: PathBuf,
-    /// Answers that were not the right ones.
-    wrong: Vec<String>,
-    asked: usize,
-}
-
-impl World {
-    async fn start() -> Result<Self> {
-        let mut config = Config::demo();
-        let pusher = Account::demo_pusher();
-        config.accounts.push(pusher.clone());
-        let cluster = Cluster::at(config).await?;
-        let auth = cluster.cloud.token_service(INSTANCE)?;
-        let registry = Registry::start(cluster.plane.run(), Options::new(&[HOST], auth)).await?;
-        let ca = cluster.plane.run().folder().join("registry-ca.crt");
-        std::fs::write(&ca, registry.ca())?;
-        let world = Self { cluster, registry, ca, wrong: Vec::new(), asked: 0 };
-        world.push(&pusher).await?;
-        Ok(world)
-    }
-
-    async fn push(&self, pusher: &Account) -> Result<()> {
-        let pusher = pusher.clone();
-        let chain = Chain::over(move |name| pusher.variable(name));
-        let settings = Settings { endpoint: Some(self.cluster.cloud.url().parse()?), ..Settings::default() };
-        let client = Client::new(settings, chain)?;
-        let made =
-            client.create_instance_token("ap-guangzhou", INSTANCE, CredentialKind::Longterm, "push").await?;
-        let credential = Credential { username: made.username, password: made.token.expose().to_owned() };
-        let run = self.cluster.plane.run();
-        let image = Image::of_program(&run.folder().join("image.tar"), b"a program")?;
-        self.registry.push_image(run, "team/app:v1", &image, &credential).await
-    }
-
-    /// Where registries are, for the controller and for whoever asks.
-    fn registry_arguments(&self) -> Vec<String> {
-        vec![
-            "--check-registry".to_owned(),
-            format!("--registry-ca={}", self.ca.display()),
-            format!("--registry-address={HOST}={}", self.registry.address()),
-            format!("--registry-realm={}", self.cluster.cloud.url()),
-        ]
-    }
-
-    async fn run_controller(&mut self) -> Result<()> {
-        let kubeconfig = self.cluster.kubeconfig().await?;
-        let mut arguments = vec!["--webhook-service=".to_owned()];
-        arguments.extend(self.registry_arguments());
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        self.cluster.start_one(&kubeconfig, &arguments)?;
-        self.cluster.lead().await
-    }
-
-    /// A Pod whose first pull failed by these words, as a kubelet reports it.
-    async fn pod(&self, namespace: &str, name: &str, image: &str, rest: Value, failed: &str) -> Result<()> {
-        let pods: Api<Pod> = Api::namespaced(self.cluster.client.clone(), namespace);
-        let mut pod =
-            json!({"metadata": {"name": name}, "spec": {"containers": [{"name": "app", "image": image}]}});
-        for (part, fields) in rest.as_object().into_iter().flatten() {
-            for (key, value) in fields.as_object().into_iter().flatten() {
-                pod[part][key] = value.clone();
-            }
-        }
-        let pod: Pod = serde_json::from_value(pod)?;
-        eventually("the Pod to be let in", SOON, async || {
-            Ok(pods.create(&PostParams::default(), &pod).await?)
-        })
-        .await?;
-        let status = json!({"status": {"phase": "Pending", "containerStatuses": [{
-            "name": "app", "image": image, "imageID": "", "ready": false, "restartCount": 0,
-            "state": {"waiting": {"reason": "ErrImagePull", "message": failed}},
-        }]}});
-        pods.patch_status(name, &PatchParams::default(), &Patch::Merge(status)).await?;
-        Ok(())
-    }
-
-    async fn pull_secret(&self, namespace: &str, name: &str, config: Value) -> Result<()> {
-        let secret: Secret = serde_json::from_value(json!({
-            "metadata": {"name": name}, "type": "kubernetes.io/dockerconfigjson",
-            "stringData": {".dockerconfigjson": config.to_string()},
-        }))?;
-        self.cluster.secrets(namespace).create(&PostParams::default(), &secret).await?;
-        Ok(())
-    }
-
-    async fn ask(&self, pod: &str, more: &[&str]) -> Result<Output> {
-        let (namespace, pod) = pod.split_once('/').context("NAMESPACE/NAME")?;
-        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_tcr-assistant"));
-        command.args(["explain", pod, "-n", namespace, "--request-timeout=60s"]);
-        command.arg("--kubeconfig").arg(self.cluster.plane.kubeconfig());
-        command.args(self.registry_arguments()).args(more).env_clear();
-        Ok(command.output().await?)
-    }
-
-    /// Notes where the answer about the Pod is not this one: the verdict, a word of the problem or of the note, and a
-    /// part of what to do.
-    async fn expect(&mut self, pod: &str, verdict: &str, reason: &str, to_do: &str) -> Result<()> {
-        self.expect_of(pod, &[], verdict, reason, to_do).await.map(drop)
-    }
-
-    async fn expect_of(
-        &mut self,
-        pod: &str,
-        more: &[&str],
-        verdict: &str,
-        reason: &str,
-        to_do: &str,
-    ) -> Result<Value> {
-        self.asked += 1;
-        let output = self.ask(pod, &[&["-o", "json"], more].concat()).await?;
-        let (stdout, stderr) = (String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
-        self.no_secret_in(&(stdout.clone() + &stderr))?;
-        let found: Value =
-            serde_json::from_str(&stdout).with_context(|| format!("{pod}: {stdout}\n{stderr}"))?;
-        let image = &found["images"][0];
-        let code = if verdict == "fails" { 1 } else { 0 };
-        let says = match verdict {
-            "fails" => image["problem"]["reason"] == reason,
-            _ => reason.is_empty() || image["notes"].to_string().contains(reason),
-        };
-        let is_right = found["verdict"] == verdict
-            && says
-            && found["toDo"].as_str().is_some_and(|it| it.contains(to_do))
-            && output.status.code() == Some(code);
-        if !is_right {
-            self.wrong.push(format!("{pod}, exit {:?}: {found:#}", output.status.code()));
-        }
-        Ok(found)
-    }
-
-    fn no_secret_in(&self, text: &str) -> Result<()> {
-        let tokens = self.cluster.cloud.tokens();
-        let mut secrets = tokens.iter().map(|token| token.secret.expose()).chain([WRONG]);
-        ensure!(!secrets.any(|secret| text.contains(secret)), "a secret is shown");
-        Ok(())
-    }
-
-    /// Waits until new Pods of the namespace get the reference.
-    async fn is_distributed(&self, namespace: &str) -> Result<()> {
-        eventually(&format!("the Secret in {namespace}"), SOON * 2, async || {
-            self.cluster.ours(namespace, SECRET).await?;
-            let account = self.cluster.accounts(namespace).get("default").await?;
-            ensure!(references(&account).iter().any(|it| it == SECRET), "no reference");
-            Ok(())
-        })
-        .await
-    }
-
-    async fn finish(self) -> Result<()> {
-        ensure!(
-            self.wrong.is_empty(),
-            "{} of {} answers are wrong:\n{}",
-            self.wrong.len(),
-            self.asked,
-            self.wrong.join("\n")
-        );
-        let tokens = self.cluster.cloud.tokens();
-        let secrets: Vec<&str> = tokens.iter().map(|token| token.secret.expose()).chain([WRONG]).collect();
-        self.cluster.finish(&secrets).await
-    }
-}
-
-/// `auths` with one user's password for a host.
-fn auths(host: &str, auth: Value) -> Value {
-    json!({"auths": {host: auth}})
-}
-
-const UNAUTHORIZED: &str = "failed to pull and unpack image: failed to authorize: 401 Unauthorized";
+use crate::cluster::SOON;
+use crate::world::{APP, HOST, INSTANCE, SECRET, UNAUTHORIZED, WRONG, World, auths};
 
 #[tokio::test]
 async fn each_broken_cluster_has_its_own_answer() -> Result<()> {
@@ -418,9 +230,7 @@ async fn around(world: &mut World) -> Result<()> {
     ];
     world.cluster.plane.kubectl(&patch).await?.checked()?;
     world.expect("good/web", "fails", "SecretEdited", "stop kubectl-patch from changing it").await?;
-    let leases: Api<Lease> = Api::namespaced(world.cluster.client.clone(), "tcr-assistant-system");
-    let long_ago = json!({"spec": {"renewTime": "2026-01-01T00:00:00.000000Z"}});
-    leases.patch("tcr-assistant-leader", &PatchParams::default(), &Patch::Merge(long_ago)).await?;
+    world.lease_runs_out().await?;
     world.expect("good/web", "fails", "ControllerAway", "kubectl -n tcr-assistant-system get pods").await?;
     world.cluster.secrets("good").delete(SECRET, &kube::api::DeleteParams::default()).await?;
     world.expect("good/web", "fails", "ControllerAway", "kubectl -n tcr-assistant-system get pods").await

@@ -32,7 +32,7 @@ fn without_scheme(key: &str) -> &str {
 }
 
 impl Location {
-    /// Of `https://TEXT`.
+    /// The key as Go parses `https://TEXT`.
     pub(super) fn parse(text: &[u8]) -> Option<Self> {
         let (url, fragment) = cut(text, b'#');
         if url.iter().any(u8::is_ascii_control) {

@@ -1,4 +1,4 @@
-//! What somebody meant who wrote a name that is unknown.
+//! Which known name an unknown one probably stands for.
 
 /// The known name nearest to `unknown` by edit distance (insertions, deletions, replacements and
 /// swapped neighbours, whatever the case), for "did you mean"; None when none is near. Of equally

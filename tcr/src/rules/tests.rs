@@ -554,3 +554,21 @@ fn mistakes_of_selectors_and_warnings_of_lists_are_bounded() {
     assert_eq!(told.lines().filter(|line| line.starts_with("warning ")).count(), MOST_ERRORS + 1, "{told}");
     assert!(told.contains("error spec.namespaceSelector: more than 20 mistakes in all"), "{told}");
 }
+
+#[test]
+fn lists_and_selectors_that_are_too_large_are_refused_without_being_read() {
+    let mut spec = tcr(json!({}));
+    spec["namespaces"] = "A,".repeat(32_769).into();
+    spec["serviceAccounts"] = "a,".repeat(32_768).into();
+    spec["namespaceSelector"] = json!({
+        "matchLabels": { "a": "b" },
+        "matchExpressions": [{ "key": "k", "operator": "In", "values": vec!["-"; 1023] }],
+    });
+    check_spec(
+        spec,
+        expect![[r#"
+            error spec.namespaces: has 65538 bytes, and at most 65536 are allowed; select by a glob or by namespaceSelector
+            error spec.namespaceSelector: has 1025 labels and values, and at most 1024 are allowed; give the namespaces one label that says the same
+        "#]],
+    );
+}

@@ -98,6 +98,9 @@ impl Story {
 
     async fn tell(&mut self, steps: &mut Steps, helm: &Path) -> Result<()> {
         steps.step("helm installs the chart, two controllers and two webhooks", self.install(helm)).await?;
+        steps
+            .step("Pod Security's level restricted refuses hosts-updater alone", self.pod_security())
+            .await?;
         let old = steps.step("all of them start, with a certificate that is due", self.start()).await?;
         steps.step("the webhook answers", self.webhook_answers()).await?;
         let renewed = self.renew_while_pods_come(&old);
@@ -125,6 +128,35 @@ impl Story {
             "controller": {"replicas": 2},
         });
         chart::install(&self.plane, helm, &Config::demo().accounts[0], &[&values]).await
+    }
+
+    /// Puts each Pod that the chart's workloads would make where the API server enforces `restricted`.
+    async fn pod_security(&self) -> Result<()> {
+        let label = "pod-security.kubernetes.io/enforce=restricted";
+        self.plane.kubectl(&["create", "namespace", "restricted"]).await?.checked()?;
+        self.plane.kubectl(&["label", "namespace", "restricted", label]).await?.checked()?;
+        self.wait_for_account("restricted").await?;
+        let kinds = ["-n", SYSTEM_NAMESPACE, "get", "deployments,daemonsets", "-o", "json"];
+        let workloads: Value = serde_json::from_str(&self.plane.kubectl(&kinds).await?.checked()?)?;
+        let mut refused = Vec::new();
+        for workload in workloads["items"].as_array().context("there are no workloads")? {
+            let name = workload["metadata"]["name"].as_str().context("a workload has no name")?;
+            let mut spec = workload["spec"]["template"]["spec"].clone();
+            // Whom it acts as is another matter, and not there.
+            for field in ["serviceAccountName", "serviceAccount"] {
+                spec[field] = json!("default");
+            }
+            let metadata = json!({"name": name, "namespace": "restricted"});
+            let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec});
+            let create = ["create", "--dry-run=server", "-f", "-"];
+            let output = self.plane.kubectl_with(self.plane.kubeconfig(), &create, &pod.to_string()).await?;
+            if !output.success {
+                ensure!(output.stderr.contains("violates PodSecurity"), "{name}: {}", output.stderr);
+                refused.push(name);
+            }
+        }
+        ensure!(refused == ["hosts-updater"], "it refuses {refused:?}");
+        Ok(())
     }
 
     /// The old certificate.

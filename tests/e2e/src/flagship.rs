@@ -66,6 +66,7 @@ async fn story(steps: &mut Steps, world: &mut World) -> Result<()> {
     steps.step("the controller runs", world.rolled_out(&format!("deployment/{DEPLOYMENT}"))).await?;
     steps.step("the webhook runs", world.rolled_out(&format!("deployment/{WEBHOOK}"))).await?;
     steps.step("their limits are the promised ones", limits(world)).await?;
+    steps.step("the webhook has its page map, though its memory is nobody else's", page_map(world)).await?;
     steps.step("an ImagePullSecret is ready", ask(world)).await?;
     steps
         .step("both nodes resolve the registry to the private address", world.hosts_files_have(true))
@@ -142,6 +143,17 @@ async fn limits(world: &World) -> Result<()> {
             *limits == (memory.to_owned(), processors.to_owned()),
             "{container} has the limits {limits:?}"
         );
+    }
+    Ok(())
+}
+
+/// A process that is no longer dumpable may not open its own page map, unless it is root's; it must have done so before.
+async fn page_map(world: &World) -> Result<()> {
+    let containers = world.nodes.memory(SYSTEM_NAMESPACE).await?;
+    let mut webhooks = containers.iter().filter(|it| it.container == "webhook").peekable();
+    ensure!(webhooks.peek().is_some(), "no webhook runs");
+    for webhook in webhooks {
+        ensure!(webhook.has_page_map, "the webhook of {} has no page map open", webhook.pod);
     }
     Ok(())
 }

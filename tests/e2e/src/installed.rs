@@ -210,6 +210,18 @@ impl<'a> Installed<'a> {
 }
 
 impl Running {
+    /// The first replica of a workload, of which this container runs, with nothing that holds it to its limits.
+    pub(crate) async fn start(
+        container: &'static str,
+        workload: &Deployment,
+        plane: &ControlPlane,
+        image: &Image,
+    ) -> Result<Self> {
+        let mut replica = Replica::of(workload, 0)?;
+        replica.start(container, plane, workload, image).await?;
+        Ok(Self { container, replica })
+    }
+
     /// Where it listens: a port by its name, and what may be read there.
     pub(crate) fn target(&self, port: &str, path: &str) -> Result<Target> {
         let port = u16::try_from(self.replica.port(self.container, port)?)?;
@@ -260,7 +272,7 @@ pub(crate) fn has_reference(pod: &Pod) -> bool {
 
 /// What the chart has installed: who has the container `manager`, who `webhook`, and the DaemonSet, whose Pods are made
 /// as a Deployment's are.
-async fn workloads(client: &Client) -> Result<(Deployment, Deployment, Deployment)> {
+pub(crate) async fn workloads(client: &Client) -> Result<(Deployment, Deployment, Deployment)> {
     let all = ListParams::default();
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
     let deployments = deployments.list(&all).await?.items;
@@ -284,7 +296,7 @@ async fn workloads(client: &Client) -> Result<(Deployment, Deployment, Deploymen
 }
 
 /// The programs of both images in one folder.
-fn image(plane: &ControlPlane, programs: Programs) -> Result<Image> {
+pub(crate) fn image(plane: &ControlPlane, programs: Programs) -> Result<Image> {
     let folder = plane.run().folder().join("image");
     std::fs::create_dir_all(&folder)?;
     let target = root().join("target");
@@ -321,7 +333,7 @@ async fn ask(plane: &ControlPlane) -> Result<()> {
 }
 
 /// What the API server calls the webhook.
-fn server_name() -> String {
+pub(crate) fn server_name() -> String {
     format!("{SERVICE}.{SYSTEM_NAMESPACE}.svc")
 }
 
@@ -330,7 +342,7 @@ fn hosts_file(plane: &ControlPlane) -> PathBuf {
     plane.run().folder().join("replica-0-hosts-updater/etc/hosts")
 }
 
-fn write_hosts_file(plane: &ControlPlane) -> Result<()> {
+pub(crate) fn write_hosts_file(plane: &ControlPlane) -> Result<()> {
     let file = hosts_file(plane);
     std::fs::create_dir_all(file.parent().context("a file has a folder")?)?;
     Ok(std::fs::write(file, "127.0.0.1 localhost\n")?)

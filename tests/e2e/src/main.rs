@@ -1,11 +1,12 @@
-//! Whole stories on real Kubernetes: `e2e control-plane`, `e2e hostile`, `e2e flagship`, `e2e private-network`,
-//! `e2e upgrade`.
+//! Whole stories on real Kubernetes: `e2e control-plane`, `e2e alerts`, `e2e hostile`,
+//! `e2e flagship`, `e2e private-network`, `e2e upgrade`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod alerts;
 mod caller;
 mod chart;
 mod control_plane;
@@ -40,6 +41,8 @@ struct Args {
 enum Story {
     /// The chart on a control plane without nodes: the controller distributes, the policy admits
     ControlPlane,
+    /// The chart's alerts, each fired by a real fault and ended by what mends it, as a real Prometheus sees it
+    Alerts,
     /// Every listener of the add-on, held to its container's limits, attacked by a thousand callers in each way (root only)
     Hostile {
         /// Fewer callers, for a shorter time
@@ -94,6 +97,7 @@ fn main() -> ExitCode {
     let mut steps = Steps::default();
     let told = match story {
         Story::ControlPlane => control_plane::tell(&mut steps),
+        Story::Alerts => alerts::tell(&mut steps),
         Story::Hostile { short, callers, built } => {
             hostile::tell(&mut steps, hostile::Extent::new(short, callers, built))
         }

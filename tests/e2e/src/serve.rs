@@ -97,16 +97,29 @@ fn peak(installed: &Installed<'_>) -> Result<f64> {
     Ok(most as f64 / f64::from(1 << 20))
 }
 
+/// By a namespace that is there, as API servers ask, and by one that is not, for which the webhook asks the API server each
+/// time: only callers that are none send such reviews.
 async fn flooded(installed: &Installed<'_>, sizes: Sizes) -> Result<Vec<Figure>> {
     let webhook = installed.webhooks.first().context("the chart has no webhook")?;
-    let flood = flood::measure(&installed.reviewer(webhook)?.regular()?, sizes.flood).await?;
+    let caller = installed.reviewer(webhook)?.regular()?;
+    for namespace in ["flood", "quiet"] {
+        installed.namespace(namespace, json!({})).await?;
+    }
+    let flood = flood::measure(&caller, "flood", "quiet", sizes.flood).await?;
+    let forged = flood::measure(&caller, "nowhere", "quiet", sizes.flood).await?;
     let (alone, beside) = (p99(flood.alone), p99(flood.beside));
     Ok(vec![
         figure("flooded_p99_vs_alone", beside / alone, "ratio", 3.0),
         figure("flooded_p99", beside, "ms", None),
         figure("alone_p99", alone, "ms", None),
         figure("flood_reviews_per_second", flood.rate, "1/s", None),
-        figure("flooded_unanswered", flood.unanswered as f64, "reviews", 0.0),
+        figure("flooded_unanswered", (flood.unanswered + forged.unanswered) as f64, "reviews", 0.0),
+        figure(
+            "flooded_by_unknown_namespace_p99_vs_alone",
+            p99(forged.beside) / p99(forged.alone),
+            "ratio",
+            None,
+        ),
     ])
 }
 

@@ -3,5 +3,6 @@
 mod admission;
 mod doctor;
 mod grants;
+mod policy_authors;
 mod pull_credentials;
 mod webhook;

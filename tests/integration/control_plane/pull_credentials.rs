@@ -1,19 +1,21 @@
 //! Which credentials a kubelet shows for an image: Kubernetes' own packages against what is read here, over generated
 //! configurations and names.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 use support::Program;
 use tcr::docker_config::keyring::credentials;
 use tcr::docker_config::{DockerConfig, Login};
 use tcr::image_name::{ImageName, InvalidImageName};
+
+use answer::Answer;
 
 const CASES: usize = 100_000;
 
@@ -31,15 +33,8 @@ struct Secret {
     legacy: bool,
 }
 
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
-#[serde(default)]
-struct Answer {
-    invalid: String,
-    broken: bool,
-    domain: String,
-    name: String,
-    shown: Vec<(String, String, String)>,
-}
+#[path = "../../../tcr/src/docker_config/tests/kubelet/answer.rs"]
+mod answer;
 
 #[test]
 fn of_generated_configurations_the_credentials_are_tried_that_a_kubelet_tries() -> Result<()> {
@@ -54,8 +49,8 @@ fn of_generated_configurations_the_credentials_are_tried_that_a_kubelet_tries() 
         matched += usize::from(!kubelet.shown.is_empty());
         several += usize::from(kubelet.shown.len() > 1);
         refused += usize::from(kubelet.broken || !kubelet.invalid.is_empty());
-        let expected = Answer { invalid: reason(&kubelet.invalid), ..kubelet.clone() };
-        let found = answer(asked)?;
+        let expected = kubelet.expected();
+        let found = here(asked)?;
         if found != expected {
             wrong.push(format!("{}\n    kubelet {expected:?}\n    here {found:?}", told(asked)));
         }
@@ -88,49 +83,12 @@ fn ask(questions: &[Question]) -> Result<Vec<Answer>> {
     Ok(answers)
 }
 
-fn answer(asked: &Question) -> Result<Answer> {
-    let image: ImageName = match asked.image.parse() {
-        Ok(image) => image,
-        Err(error) => return Ok(Answer { invalid: error.to_string(), ..Answer::default() }),
-    };
-    let mut secrets: Vec<(&str, BTreeMap<String, Login>)> = Vec::new();
-    for Secret { name, data, legacy } in &asked.secrets {
-        let bytes = STANDARD.decode(data)?;
-        // An empty one is passed over.
-        if bytes.is_empty() {
-            continue;
-        }
-        let logins = if *legacy { DockerConfig::legacy_logins(&bytes) } else { DockerConfig::logins(&bytes) };
-        match logins {
-            Ok(logins) => secrets.push((name, logins)),
-            Err(_) => return Ok(Answer { broken: true, ..Answer::default() }),
-        }
-    }
-    let shown = credentials(secrets.iter().map(|(name, logins)| (*name, logins)), &image);
-    let shown = shown
-        .into_iter()
-        .map(|it| (it.secret.to_owned(), it.login.username.clone(), it.login.password.expose().to_owned()));
-    Ok(Answer {
-        domain: image.domain().to_owned(),
-        name: image.as_str().to_owned(),
-        shown: shown.collect(),
-        ..Answer::default()
-    })
-}
-
-/// The reason alone, of the kubelet's sentence: it begins with the image, and some reasons repeat the name.
-fn reason(kubelet: &str) -> String {
-    let reasons = [
-        (InvalidImageName::Identifier, "cannot specify 64-byte hexadecimal strings"),
-        (InvalidImageName::UpperCase, "must be lowercase"),
-        (InvalidImageName::Long, "must not be more than 255 characters"),
-        (InvalidImageName::Algorithm, "unsupported digest algorithm"),
-        (InvalidImageName::DigestLength, "invalid checksum digest length"),
-        (InvalidImageName::Digest, "invalid checksum digest format"),
-        (InvalidImageName::Format, "invalid reference format"),
-    ];
-    let found = reasons.iter().find(|(_, words)| kubelet.ends_with(words));
-    found.map_or_else(|| kubelet.to_owned(), |(reason, _)| reason.to_string())
+fn here(asked: &Question) -> Result<Answer> {
+    let decoded = |it: &Secret| Ok((it.name, STANDARD.decode(&it.data)?, it.legacy));
+    let mut secrets = asked.secrets.iter().map(decoded).collect::<Result<Vec<_>>>()?;
+    // An empty one is passed over.
+    secrets.retain(|(_, bytes, _)| !bytes.is_empty());
+    Ok(Answer::here(&asked.image, secrets))
 }
 
 fn told(asked: &Question) -> String {

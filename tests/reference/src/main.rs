@@ -1,5 +1,6 @@
-//! Prints `docs/reference.md`: conditions, reasons, Events, metrics, chart values, flags and exit codes, each from the
-//! code or file that gives it its name. `./justw generate` writes the page, and `./justw check` compares it.
+//! Prints `docs/reference.md`: conditions, reasons, Events, metrics, settings, chart values, flags and exit codes, each
+//! from the code or file that gives it its name. With the name of another file, prints `docs/pull-failures.md`, or a file
+//! that repeats the policy's settings, as it should be. `./justw generate` writes them, and `./justw check` compares them.
 //!
 //! Something without a sentence is an error: it is named, and nothing is printed.
 
@@ -9,16 +10,43 @@ use std::process::ExitCode;
 use clap::CommandFactory as _;
 use custom_resource::condition::{ConditionReason, ConditionType, EventReason, RequestState};
 
+mod alerts;
 mod chart_values;
 mod flags;
 mod metrics;
+mod settings;
 
+/// Why pulls fail in broken clusters.
+const PULL_FAILURES: &str = "docs/pull-failures.md";
+/// Where the policy's settings are documented.
+const README: &str = "policy/README.md";
+/// Where the chart says what its values may be.
+const SCHEMA: &str = "artifacts/chart/values.schema.json";
+/// Where the page has the settings from.
+const WEB_MODULE: &str = "artifacts/web/src/settings.ts";
 /// Where the chart's values and their comments are, from the top of the repository.
 const VALUES: &str = "artifacts/chart/values.yaml";
+/// Where its alerts are.
+const ALERTS: &str = "artifacts/chart/alerts.yaml";
 
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "the page is what it is for")]
 fn main() -> ExitCode {
-    match page() {
+    let file = std::env::args().nth(1);
+    let printed = match file.as_deref() {
+        None | Some("docs/reference.md") => page(),
+        Some(PULL_FAILURES) => Ok(broken_clusters::page()),
+        Some(README) => {
+            read(README).and_then(|text| settings::readme(&text)).map_err(|problem| vec![problem])
+        }
+        Some(SCHEMA) => {
+            read(SCHEMA).and_then(|text| settings::chart_schema(&text)).map_err(|problem| vec![problem])
+        }
+        Some(WEB_MODULE) => Ok(settings::web_module()),
+        Some(other) => Err(vec![format!(
+            "{other} is not printed from here; docs/reference.md, {PULL_FAILURES}, {README}, {SCHEMA} and {WEB_MODULE} are"
+        )]),
+    };
+    match printed {
         Ok(page) => {
             print!("{page}");
             ExitCode::SUCCESS
@@ -32,9 +60,13 @@ fn main() -> ExitCode {
     }
 }
 
+fn read(file: &str) -> Result<String, String> {
+    std::fs::read_to_string(file).map_err(|error| format!("cannot read {file}: {error}"))
+}
+
 fn page() -> Result<String, Vec<String>> {
-    let values =
-        std::fs::read_to_string(VALUES).map_err(|error| vec![format!("cannot read {VALUES}: {error}")])?;
+    let read = |file: &str| read(file).map_err(|problem| vec![problem]);
+    let (values, alerts) = (read(VALUES)?, read(ALERTS)?);
     let mut page = Page::default();
     page.text(
         "# Reference\n\nPrinted by `./justw generate` from what gives each thing its name; what is not here has no \
@@ -64,6 +96,9 @@ fn page() -> Result<String, Vec<String>> {
             .map(|it| vec![code(it.name), it.kind.name().to_owned(), it.help.to_owned()]);
         page.table(["Metric", "Type", "Meaning"], rows);
     }
+    alerts::write(&alerts, &mut page).map_err(|error| vec![format!("cannot read {ALERTS}: {error}")])?;
+    page.text("\n## Settings of the policy\n");
+    page.table(["Setting", "Default", "Meaning"], settings::rows().into_iter().map(Vec::from));
     page.text("\n## Values of the chart\n");
     let values = chart_values::read(&values).into_iter();
     page.table(

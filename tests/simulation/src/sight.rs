@@ -109,7 +109,7 @@ impl Sights {
         }
     }
 
-    /// A Secret that was read where ours shall be, as `seen::in_the_way` judges it.
+    /// A Secret that was read where ours shall be, as `observed::in_the_way` judges it.
     pub fn in_the_way(&self, secret: &Secret, known: Option<&Uid>, content: &Content) -> SeenSecret {
         let same_bytes = secret.digest == Some(content.digest());
         let is_ours = secret.labels != Labels::None

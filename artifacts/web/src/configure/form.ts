@@ -1,4 +1,5 @@
 /** The parameters of the add-on as the form holds them: what stands in the fields, right or wrong. */
+import { WORDS } from "../settings.ts";
 
 /** A condition on the labels of a Namespace; `=` stands for an entry of matchLabels. */
 export interface Requirement {
@@ -45,9 +46,9 @@ export interface Form {
   failurePolicy: "Ignore" | "Fail";
   discover: boolean;
   registryHosts: string;
-  onDiscoveryFailure: "allow" | "reject";
-  declared: "ignore" | "warn" | "reject";
-  protect: "off" | "warn" | "reject";
+  onDiscoveryFailure: (typeof WORDS.onDiscoveryFailure)[number];
+  declared: (typeof WORDS.declared)[number];
+  protect: (typeof WORDS.protect)[number];
   allowedRoots: string;
   controllerUsernames: string;
 }
@@ -136,9 +137,7 @@ export const CHOICES = {
   passwordFrom: ["secret", "plain"],
   mode: ["protect", "monitor"],
   failurePolicy: ["Ignore", "Fail"],
-  onDiscoveryFailure: ["allow", "reject"],
-  declared: ["ignore", "warn", "reject"],
-  protect: ["off", "warn", "reject"],
+  ...WORDS,
 } as const;
 
 export const OPERATORS = ["=", "In", "NotIn", "Exists", "DoesNotExist"] as const;

@@ -1,5 +1,6 @@
 /** From what exists to the form: an ImagePullSecret, or the values of the original add-on. */
 import { read } from "../documents.ts";
+import { WORDS } from "../settings.ts";
 import { type Form, initialForm, type Requirement } from "./form.ts";
 
 /** One thing that the form can start from. */
@@ -142,10 +143,10 @@ function policyOf(values: Fields): Partial<Form> {
     mode: choice(policy.mode, ["protect", "monitor"], "protect"),
     discover: policy.discover !== false,
     registryHosts: list(fields(list(policy.registries)[0]).hosts).map(text).join("\n"),
-    onDiscoveryFailure: choice(policy.onDiscoveryFailure, ["allow", "reject"], "allow"),
-    declared: choice(policy.declared, ["ignore", "warn", "reject"], "warn"),
+    onDiscoveryFailure: choice(policy.onDiscoveryFailure, WORDS.onDiscoveryFailure, "allow"),
+    declared: choice(policy.declared, WORDS.declared, "warn"),
     // YAML 1.1 reads a bare off as false.
-    protect: policy.protect === false ? "off" : choice(policy.protect, ["off", "warn", "reject"], "warn"),
+    protect: policy.protect === false ? "off" : choice(policy.protect, WORDS.protect, "warn"),
     failurePolicy: choice(fields(values.webhook).failurePolicy, ["Ignore", "Fail"], "Ignore"),
   };
 }

@@ -2,6 +2,7 @@
  * What of a document goes into a link: the parts that the policy reads, chosen one by one, so that nothing else can.
  * Environments, arguments, data, other annotations and comments stay behind, and what a credential may be is replaced.
  */
+import { SETTINGS } from "../settings.ts";
 
 type Fields = Record<string, unknown>;
 
@@ -17,16 +18,6 @@ const ANNOTATIONS = [
 const TCR_FIELDS = ["instanceId", "region", "domains"];
 const CREDENTIAL_FIELDS = ["type", "rotateAfter", "description", "onDelete"];
 const NETWORK_FIELDS = ["resolve", "vpcId", "domains", "whenLinkDown"];
-const SETTINGS_FIELDS = [
-  "registries",
-  "discover",
-  "onDiscoveryFailure",
-  "declared",
-  "protect",
-  "allowedRoots",
-  "controllerUsernames",
-  "clusterId",
-];
 
 /** A document with what the policy reads of it. */
 export function reduce(value: unknown): unknown {
@@ -40,7 +31,7 @@ export function reduce(value: unknown): unknown {
 /** Settings without what is no setting; an unknown one keeps its name, which is what is wrong with it. */
 export function reduceSettings(value: unknown): unknown {
   if (!isFields(value)) return null;
-  return { ...namesOf(value), ...pick(value, SETTINGS_FIELDS) };
+  return { ...namesOf(value), ...pick(value, SETTINGS) };
 }
 
 function reduceRequest(request: Fields): Fields {
@@ -139,11 +130,11 @@ function namesOf(value: unknown): Fields {
   return isFields(value) ? Object.fromEntries(Object.keys(value).map((name) => [name, null])) : {};
 }
 
-function pick(value: unknown, names: string[]): Fields {
+function pick(value: unknown, names: readonly string[]): Fields {
   return each(value, names, (field) => field);
 }
 
-function each(value: unknown, names: string[], reduced: (field: unknown) => unknown): Fields {
+function each(value: unknown, names: readonly string[], reduced: (field: unknown) => unknown): Fields {
   if (!isFields(value)) return {};
   const present = names.filter((name) => Object.hasOwn(value, name));
   return Object.fromEntries(present.map((name) => [name, reduced(value[name])]));

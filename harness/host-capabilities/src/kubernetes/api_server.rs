@@ -96,7 +96,6 @@ impl ApiServer {
     }
 }
 
-/// Kubernetes' `Status`.
 #[derive(Default, Deserialize)]
 pub(super) struct Status {
     #[serde(default)]

@@ -2,10 +2,10 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIResourceList;
 use serde_json::Value;
+use tcr::dns::is_label;
 
 use super::api_server::Failure;
 use crate::path_segment::encoded;
-use crate::question::is_label;
 use crate::shortened;
 
 /// How much is told of a name that was not asked for.
@@ -23,7 +23,7 @@ pub(super) struct Resource {
 /// Which object, or those of which namespace, were asked for.
 pub(super) struct Identity<'a> {
     pub(super) namespace: Option<&'a str>,
-    /// `None` is any.
+    /// The name that was asked for; `None` takes any.
     pub(super) name: Option<&'a str>,
 }
 

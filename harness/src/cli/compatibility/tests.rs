@@ -20,7 +20,8 @@ fn all() -> impl Iterator<Item = (&'static str, &'static Known)> {
 fn a_flag_is_understood_or_refused_with_the_reason_as_the_table_says() {
     let cli = Cli::command();
     for (command, known) in all() {
-        let subcommand = cli.find_subcommand(command).unwrap();
+        let words: Vec<&str> = command.split(' ').collect();
+        let subcommand = words.iter().fold(&cli, |within, word| within.find_subcommand(word).unwrap());
         let names = |argument: &clap::Arg| {
             let aliases = argument.get_all_aliases().unwrap_or_default();
             argument.get_long().into_iter().chain(aliases).any(|name| format!("--{name}") == known.flag)
@@ -29,7 +30,8 @@ fn a_flag_is_understood_or_refused_with_the_reason_as_the_table_says() {
         match known.here {
             Same | Different(_) => assert!(is_understood, "{command} {}", known.flag),
             Refused(why) => {
-                let error = Cli::try_parse_from(["harness", command, known.flag]).unwrap_err();
+                let arguments = ["harness"].iter().chain(&words).chain([&known.flag]);
+                let error = Cli::try_parse_from(arguments).unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::UnknownArgument, "{command} {}", known.flag);
                 assert_eq!(reason(command, known.flag), Some(why));
             }

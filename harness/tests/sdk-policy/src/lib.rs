@@ -1,4 +1,4 @@
-//! Requires a label on every object, or adds it where the settings say its value.
+//! Requires a label on every object, or adds it where the settings say its value; and images that patterns match.
 //!
 //! The policy is written the way Kubewarden's own documentation shows: the SDK with its default
 //! features, typed requests, a slog drain for logs. It prints to standard output too, which a host
@@ -12,7 +12,9 @@ use kubewarden_policy_sdk::response::ValidationResponse;
 use kubewarden_policy_sdk::settings::Validatable;
 use kubewarden_policy_sdk::wapc_guest::{self as guest, CallResult};
 use kubewarden_policy_sdk::{protocol_version_guest, validate_settings};
+use regex::RegexSet;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use slog::{Logger, info, o, warn};
 
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -24,13 +26,15 @@ struct Settings {
     value: Option<String>,
     /// Take a missing value from the Namespace's label of the same name.
     inherit: bool,
+    /// Regular expressions, one of which each container's image must match; without any, all images are good.
+    images: Vec<String>,
 }
 
 impl Validatable for Settings {
     fn validate(&self) -> Result<(), String> {
         match self.label.is_empty() {
             true => Err("label: it must name a label".into()),
-            false => Ok(()),
+            false => RegexSet::new(&self.images).map(drop).map_err(|error| format!("images: {error}")),
         }
     }
 }
@@ -46,10 +50,17 @@ pub extern "C" fn wapc_init() {
 fn validate(payload: &[u8]) -> CallResult {
     let log = Logger::root(KubewardenDrain::new(), o!("policy" => "require-label"));
     let request: ValidationRequest<Settings> = ValidationRequest::new(payload)?;
-    let Settings { label, value, inherit } = request.settings;
+    let Settings { label, value, inherit, images } = request.settings;
     let name = &request.request.name;
     println!("looking at {name}");
     let mut object = request.request.object;
+    if let Some(image) = bad_image(&object, &images)? {
+        return answer(ValidationResponse {
+            accepted: false,
+            message: Some(format!("image \"{image}\" matches none of the patterns")),
+            ..nothing()
+        });
+    }
     let labels = object.pointer("/metadata/labels").and_then(|labels| labels.as_object());
     if labels.is_some_and(|labels| labels.contains_key(&label)) {
         info!(log, "the label is there"; "name" => name);
@@ -76,6 +87,17 @@ fn validate(payload: &[u8]) -> CallResult {
         warnings: Some(vec![format!("label {label}={value} was added")]),
         ..nothing()
     })
+}
+
+/// The first image of the containers that no pattern matches.
+fn bad_image(object: &Value, patterns: &[String]) -> Result<Option<String>, regex::Error> {
+    if patterns.is_empty() {
+        return Ok(None);
+    }
+    let patterns = RegexSet::new(patterns)?;
+    let containers = object.pointer("/spec/containers").and_then(Value::as_array).into_iter().flatten();
+    let mut images = containers.filter_map(|container| container["image"].as_str());
+    Ok(images.find(|image| !patterns.is_match(image)).map(str::to_owned))
 }
 
 /// What the object's Namespace says, asked through the host.

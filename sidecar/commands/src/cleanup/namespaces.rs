@@ -16,8 +16,8 @@ use super::leftovers::{self, Left, Refused};
 use super::list::{list, list_metadata};
 use super::told::{Action, Object, Told};
 use controller::execute::{Hand, carry_out};
-use controller::lean::{AccountObject, NamespaceObject};
-use controller::seen;
+use controller::observed;
+use controller::partial_objects::{AccountObject, NamespaceObject};
 use distribution::job::{Ended, Job, Written};
 use distribution::mark::InstallationKey;
 use distribution::order::hold_back;
@@ -34,13 +34,13 @@ pub(super) async fn observe(client: &Client, key: &InstallationKey, names: &[Str
     let plain = ListParams::default();
     let namespaces = Api::<NamespaceObject>::all(client.clone());
     for object in list(&namespaces, &plain).await.context("cannot list namespaces")? {
-        let seen = seen::namespace(object);
+        let seen = observed::namespace(object);
         let namespace = observed.entry(&seen.name);
         (namespace.exists, namespace.terminating) = (true, seen.terminating);
     }
     let accounts = Api::<AccountObject>::all(client.clone());
     for object in list(&accounts, &plain).await.context("cannot list ServiceAccounts")? {
-        let seen = seen::account(object);
+        let seen = observed::account(object);
         if !seen.seen.references.is_empty() {
             observed.entry(&seen.namespace).accounts.insert(seen.name, seen.seen);
         }
@@ -48,7 +48,7 @@ pub(super) async fn observe(client: &Client, key: &InstallationKey, names: &[Str
     let secrets = Api::<Secret>::all(client.clone());
     let ours = plain.clone().labels(&format!("{MANAGED_BY_LABEL}={MANAGED_BY},{IMAGE_PULL_SECRET_LABEL}"));
     for object in list_metadata(&secrets, &ours).await.context("cannot list Secrets")? {
-        if let Some(seen) = seen::secret(&object.metadata, key) {
+        if let Some(seen) = observed::secret(&object.metadata, key) {
             observed.entry(&seen.namespace).secrets.insert(seen.name, seen.seen);
         }
     }
@@ -59,7 +59,7 @@ pub(super) async fn observe(client: &Client, key: &InstallationKey, names: &[Str
         for object in list_metadata(&secrets, &by_name).await.context("cannot list Secrets")? {
             let namespace = observed.entry(object.metadata.namespace.as_deref().unwrap_or_default());
             if !namespace.secrets.contains_key(&secret) {
-                namespace.secrets.insert(secret.as_str(), seen::unlabelled(&object.metadata, key));
+                namespace.secrets.insert(secret.as_str(), observed::unlabelled(&object.metadata, key));
             }
         }
     }
@@ -182,7 +182,7 @@ async fn empty(
                 let accounts = Api::<AccountObject>::namespaced(client.clone(), name);
                 match list(&accounts, &ListParams::default()).await {
                     Ok(objects) => {
-                        let placed = objects.into_iter().map(seen::account);
+                        let placed = objects.into_iter().map(observed::account);
                         seen.accounts = placed.map(|placed| (placed.name, placed.seen)).collect();
                     }
                     Err(error) => break format!("cannot list ServiceAccounts: {error}"),

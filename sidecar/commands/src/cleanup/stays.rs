@@ -12,7 +12,7 @@ use super::system::NO_ENTRIES;
 use super::told::{Action, Object, Told};
 use custom_resource::ImagePullSecret;
 
-const REMOVE_ENTRIES: &str = "on each node that has them, hosts-updater --remove --hosts-file=/etc/hosts, or delete the \
+pub(super) const REMOVE_ENTRIES: &str = "on each node that has them, hosts-updater --remove --hosts-file=/etc/hosts, or delete the \
                               lines from \"# BEGIN tcr-assistant hosts-updater\" to \"# END tcr-assistant hosts-updater\"";
 
 /// Whether nodes may carry entries that nobody takes off any more: their agents are gone, and were not asked to before.

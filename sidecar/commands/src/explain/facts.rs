@@ -17,7 +17,7 @@ use tcr::names::{
 
 use super::target::Target;
 use crate::reader::{Controller, Seen};
-use custom_resource::NodesStatus;
+use custom_resource::{NodesStatus, WriteFailure};
 use registry_client::PullAnswer;
 
 /// The type and key of the Secrets before `kubernetes.io/dockerconfigjson`, which kubelets still read.
@@ -140,6 +140,8 @@ pub struct AskedFor {
     pub conditions: Vec<Condition>,
     /// How far the nodes are with the private link.
     pub nodes: Option<NodesStatus>,
+    /// Some of the controller's writes that were refused.
+    pub failures: Vec<WriteFailure>,
 }
 
 /// A Secret.
@@ -184,6 +186,15 @@ pub struct Question {
     pub image: String,
     /// The Secret and the key in its `auths`.
     pub credential: Option<(String, String)>,
+}
+
+impl AskedFor {
+    /// Why the API server refuses the controller's write of an object; none where it does not, or nobody says so.
+    pub fn refusal(&self, kind: &str, namespace: &str, name: &str) -> Option<&str> {
+        let object = format!("{namespace}/{name}");
+        let mut refused = self.failures.iter().filter(|it| it.kind == kind && it.namespaced_name == object);
+        refused.next().map(|it| it.message.as_str())
+    }
 }
 
 impl ImageUse {

@@ -274,6 +274,7 @@ pub(super) fn asked_for(object: ImagePullSecret) -> AskedFor {
         hosts,
         conditions: status.conditions,
         nodes: status.nodes,
+        failures: status.failures,
     }
 }
 

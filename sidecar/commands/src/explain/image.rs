@@ -248,6 +248,9 @@ impl<'a> Case<'a> {
         });
         // One that could not be read may be for it, unless the kubelet tried it in vain.
         let is_sure = unread.is_none() || self.meaning() == Some(Meaning::Credential);
+        if let Some(problem) = self.without_hosts() {
+            return fails(problem);
+        }
         if let Some(problem) = self.missing().filter(|_| is_sure) {
             return fails(problem);
         }
@@ -275,16 +278,16 @@ impl<'a> Case<'a> {
             return fails(self.not_found(why));
         }
         if let Some(PullAnswer::NotAllowed(why)) = self.anonymous {
-            return fails(problem::no_credential(self.facts, host, why));
+            return fails(self.own_secret().unwrap_or_else(|| problem::no_credential(self.facts, host, why)));
         }
         if let Some(problem) = self.unreached() {
             return fails(problem);
         }
         match (self.meaning(), self.facts.asked.missing()) {
             (Some(Meaning::NotFound), _) => fails(self.not_found("the kubelet says so")),
-            (Some(Meaning::Credential), None) => {
-                fails(problem::no_credential(self.facts, host, "the registry asked the kubelet for one"))
-            }
+            (Some(Meaning::Credential), None) => fails(self.own_secret().unwrap_or_else(|| {
+                problem::no_credential(self.facts, host, "the registry asked the kubelet for one")
+            })),
             (_, Some(why)) => {
                 (Verdict::Unknown, None, vec![format!("ImagePullSecrets could not be read: {why}")])
             }

@@ -1,10 +1,10 @@
 //! What is said about each thing that keeps an image from being pulled, and the one thing to do about it.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use tcr::names::{INJECT_ANNOTATION, SYSTEM_NAMESPACE, derived_secret_name};
+use tcr::names::{CONTROLLER_DEPLOYMENT, INJECT_ANNOTATION, SYSTEM_NAMESPACE, derived_secret_name};
 
 use super::facts::{AskedFor, Content, Facts, SecretFacts};
-use super::findings::Problem;
+use super::findings::{Problem, Who};
 use super::image::Case;
 use crate::reader::Seen;
 
@@ -24,6 +24,13 @@ pub(super) fn make_again(facts: &Facts) -> String {
             "delete the Pod and make it again, for nothing else does: kubectl -n {namespace} delete pod {name}"
         ),
     }
+}
+
+/// What has to follow where the Pod lacks the reference that is meant for it: its list never changes.
+pub(super) fn then_again(facts: &Facts, secret: &str) -> &'static str {
+    let is_made = !facts.pod.name.is_empty();
+    let lacks = !facts.pod.references.iter().any(|it| it == secret);
+    if is_made && lacks { "; then make the Pod again" } else { "" }
 }
 
 fn start_controller() -> String {
@@ -81,6 +88,12 @@ pub(super) fn not_listed(facts: &Facts, asked: &AskedFor, secret: &str) -> Probl
             ),
         );
     }
+    if let Some(why) =
+        asked.refusal("ServiceAccount", &pod.namespace, &pod.account).filter(|_| account.is_some() && !refers)
+    {
+        let message = format!("{lacks}, because its ServiceAccount {} does not", pod.account);
+        return write_refused("ReferenceRefused", &message, why, ". Then make the Pod again");
+    }
     let why = match (pod.created, asked.created) {
         (Some(pod), Some(asked_at)) if pod < asked_at => {
             format!("it was made before ImagePullSecret {}", asked.name)
@@ -99,6 +112,9 @@ pub(super) fn secret_missing(case: &Case<'_>, asked: &AskedFor, is_away: bool) -
         let message = format!("{message}, and no controller runs that would write it");
         return Problem::new("ControllerAway", message, start_controller());
     }
+    if let Some(why) = asked.refusal("Secret", namespace, &secret) {
+        return write_refused("SecretRefused", &message, why, "");
+    }
     Problem::new(
         "SecretMissing",
         message,
@@ -107,6 +123,18 @@ pub(super) fn secret_missing(case: &Case<'_>, asked: &AskedFor, is_away: bool) -
             asked.name
         ),
     )
+}
+
+/// The API server refuses what the controller writes.
+fn write_refused(reason: &'static str, message: &str, why: &str, then: &str) -> Problem {
+    Problem::new(
+        reason,
+        format!("{message}: the API server refuses it to the controller: {why}"),
+        Who::Platform.asks(&format!(
+            "mend what refuses it (a quota, a policy, a webhook); the controller tries again within a minute{then}"
+        )),
+    )
+    .of(Who::Platform)
 }
 
 /// There is a Secret of the name, and it is not what it should be.
@@ -128,8 +156,8 @@ pub(super) fn secret_useless(
             "SecretForeign",
             format!("the Secret {secret} in namespace {namespace} is not the controller's, and {what}"),
             format!(
-                "delete it (kubectl -n {namespace} delete secret {secret}), or let ImagePullSecret {} take it over with \
-                 spec.conflictPolicy",
+                "delete it (kubectl -n {namespace} delete secret {secret}), after which the controller writes its own within \
+                 five minutes; or let ImagePullSecret {} take it over with spec.conflictPolicy",
                 asked.name
             ),
         );
@@ -176,8 +204,9 @@ pub(super) fn credential_refused(asked: &AskedFor, secret: &str, why: &str, is_a
     let to_do = match &asked.spec.docker {
         Some(_) => format!("correct the password of ImagePullSecret {}", asked.name),
         None => format!(
-            "wait: the controller asks the registry every ten minutes, and replaces what it refuses; if it does not: \
-             kubectl describe imagepullsecret {}",
+            "wait: the controller asks the registry every ten minutes, and replaces what it refuses (at once: kubectl -n \
+             {SYSTEM_NAMESPACE} rollout restart deployment/{CONTROLLER_DEPLOYMENT}); if it does not: kubectl describe \
+             imagepullsecret {}",
             asked.name
         ),
     };

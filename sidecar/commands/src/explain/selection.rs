@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use tcr::image_pull_secret::ImagePullSecretSpec;
+use tcr::names::derived_secret_name;
 use tcr::selection::Selection;
 
 use super::facts::{AskedFor, Facts};
 use super::findings::Problem;
+use super::problem::then_again;
 use crate::reader::Seen;
 
 /// Whether an ImagePullSecret is for a Pod.
@@ -23,7 +25,10 @@ pub(super) enum Selected {
 /// Whether the ImagePullSecret is for the Pod.
 pub(super) fn selected(asked: &AskedFor, facts: &Facts) -> Selected {
     let (name, namespace, account) = (&asked.name, &facts.pod.namespace, &facts.pod.account);
-    let no = |reason, message: String, to_do: String| Selected::No(Problem::new(reason, message, to_do));
+    let again = then_again(facts, &derived_secret_name(name));
+    let no = |reason, message: String, to_do: String| {
+        Selected::No(Problem::new(reason, message, format!("{to_do}{again}")))
+    };
     if asked.deleting {
         let to_do = format!("make the ImagePullSecret {name} again, or another one for this registry");
         return no("ImagePullSecretDeleting", format!("ImagePullSecret {name} is being deleted"), to_do);
@@ -92,7 +97,7 @@ pub(super) fn selected(asked: &AskedFor, facts: &Facts) -> Selected {
             ),
             format!(
                 "give the Pod another ServiceAccount, or take the exclusion of {account} out of spec.serviceAccounts of \
-                 ImagePullSecret {name}; then make the Pod again"
+                 ImagePullSecret {name}"
             ),
         );
     }
@@ -103,9 +108,7 @@ pub(super) fn selected(asked: &AskedFor, facts: &Facts) -> Selected {
                 "ImagePullSecret {name} does not select the ServiceAccount {account}: spec.serviceAccounts is \
                  {service_accounts:?}"
             ),
-            format!(
-                "add {account} to spec.serviceAccounts of ImagePullSecret {name}; then make the Pod again"
-            ),
+            format!("add {account} to spec.serviceAccounts of ImagePullSecret {name}"),
         );
     }
     Selected::Yes

@@ -14,15 +14,15 @@ use custom_resource::{ImagePullSecret, ImagePullSecretStatus, NodesStatus, Write
 /// Everything that is known.
 #[derive(Clone, Debug)]
 pub struct Facts {
-    /// The cluster's ImagePullSecrets.
+    /// The ImagePullSecrets of the cluster.
     pub asked: Seen<Vec<ImagePullSecret>>,
     /// Whether a controller leads.
     pub controller: Seen<Controller>,
-    /// Its Deployment.
+    /// The Deployment of the controller.
     pub deployment: Seen<Option<Replicas>>,
     /// The webhook's Deployment; none where the add-on has no webhook.
     pub webhook: Seen<Option<Replicas>>,
-    /// The nodes' agents.
+    /// The DaemonSet of the nodes' agents.
     pub agents: Seen<Option<Replicas>>,
     /// What becomes of Pods while the webhook is away; none where the add-on has none.
     pub failure_policy: Seen<Option<String>>,
@@ -33,11 +33,11 @@ pub struct Facts {
 /// The add-on's own namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Home {
-    /// It is there.
+    /// The namespace is there.
     There,
     /// It is being deleted.
     Ending,
-    /// There is none.
+    /// There is no such namespace.
     Absent,
 }
 
@@ -45,9 +45,9 @@ pub enum Home {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Replicas {
-    /// That shall be.
+    /// How many there shall be.
     pub desired: i32,
-    /// That are ready.
+    /// How many of them are ready.
     pub ready: i32,
 }
 
@@ -63,25 +63,25 @@ pub struct Report {
     pub replicas: Option<Replicas>,
     /// The webhook's Pods; none where there is no Deployment, or it could not be read.
     pub webhook_replicas: Option<Replicas>,
-    /// The nodes' agents.
+    /// The DaemonSet of the nodes' agents.
     pub agents: Option<Replicas>,
     /// What becomes of Pods while the webhook is away.
     pub webhook_failure_policy: Option<String>,
     /// Each ImagePullSecret, by name.
     pub image_pull_secrets: Vec<Line>,
     /// What is wrong, and what to do.
-    pub problems: Vec<Said>,
+    pub problems: Vec<Finding>,
     /// What works, and should be known.
-    pub notes: Vec<Said>,
+    pub notes: Vec<Finding>,
     /// What could not be read.
     pub not_known: Vec<String>,
 }
 
-/// An ImagePullSecret.
+/// What is shown of an ImagePullSecret.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Line {
-    /// Its name.
+    /// The name of the ImagePullSecret.
     pub name: String,
     /// The instance's id, or the server of a static credential.
     pub registry: String,
@@ -99,7 +99,7 @@ pub struct Line {
     pub namespaces: Count,
     /// ServiceAccounts that refer to it, and that shall.
     pub service_accounts: Count,
-    /// Something of somebody else's is in the way.
+    /// An object that is not ours is in the way.
     pub conflicts: bool,
     /// The reason of the condition PrivateLink; none where the private network is not resolved.
     pub private_link: Option<String>,
@@ -111,23 +111,23 @@ pub struct Line {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Count {
-    /// That are.
+    /// How many there are.
     pub current: i64,
-    /// That shall be.
+    /// How many there shall be.
     pub desired: i64,
 }
 
 /// A sentence about something.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Said {
+pub struct Finding {
     /// What it is about.
     pub about: String,
-    /// The sentence.
+    /// What is said about it.
     pub message: String,
 }
 
-impl Said {
+impl Finding {
     fn new(about: &str, message: impl Into<String>) -> Self {
         Self { about: about.to_owned(), message: message.into() }
     }
@@ -148,20 +148,21 @@ pub fn report(facts: &Facts, now: Timestamp) -> Report {
     problems.extend(home.and_then(|it| without_home(*it)));
     if controller.known() == Some(&Controller::Away) && is_home_there {
         let message = format!("none leads: nothing is renewed or distributed; see why: {pods}");
-        problems.push(Said::new("controller", message));
+        problems.push(Finding::new("controller", message));
     }
     let workloads =
         [("controller", replicas), ("webhook", webhook_replicas), ("hosts-updater", agents_known)];
     if let Some(Controller::Leads { write_limits: Some(limits), .. }) = controller.known()
         && let Some(message) = unlimited(limits)
     {
-        notes.push(Said::new("controller", message));
+        notes.push(Finding::new("controller", message));
     }
     for (about, replicas) in workloads {
         if let Some(Replicas { desired, ready }) =
             replicas.filter(|it| it.ready < it.desired && is_home_there)
         {
-            problems.push(Said::new(about, format!("{ready} of {desired} Pods are ready; see why: {pods}")));
+            problems
+                .push(Finding::new(about, format!("{ready} of {desired} Pods are ready; see why: {pods}")));
         }
     }
     let mut objects: Vec<&ImagePullSecret> = asked.known().into_iter().flatten().collect();
@@ -214,7 +215,7 @@ fn unlimited(limits: &WriteLimits) -> Option<String> {
 }
 
 /// What to do where what runs of the add-on goes or is gone, while what it wrote elsewhere stays.
-fn without_home(home: Home) -> Option<Said> {
+fn without_home(home: Home) -> Option<Finding> {
     let stays = "the ImagePullSecrets, and the webhook, references and Secrets that they led to, stay";
     let message = match home {
         Home::There => return None,
@@ -227,7 +228,7 @@ fn without_home(home: Home) -> Option<Said> {
              kubectl tcr cleanup"
         ),
     };
-    Some(Said::new(SYSTEM_NAMESPACE, message))
+    Some(Finding::new(SYSTEM_NAMESPACE, message))
 }
 
 fn condition(status: &ImagePullSecretStatus, kind: ConditionType) -> Option<&Condition> {
@@ -235,7 +236,7 @@ fn condition(status: &ImagePullSecretStatus, kind: ConditionType) -> Option<&Con
 }
 
 /// What is wrong with one.
-fn judge(object: &ImagePullSecret, now: Timestamp, problems: &mut Vec<Said>, notes: &mut Vec<Said>) {
+fn judge(object: &ImagePullSecret, now: Timestamp, problems: &mut Vec<Finding>, notes: &mut Vec<Finding>) {
     let name = object.metadata.name.as_deref().unwrap_or_default();
     let empty = ImagePullSecretStatus::default();
     let status = object.status.as_ref().unwrap_or(&empty);
@@ -243,27 +244,27 @@ fn judge(object: &ImagePullSecret, now: Timestamp, problems: &mut Vec<Said>, not
     match condition(status, ConditionType::Ready) {
         Some(ready) if is_current && ready.status == "True" => {}
         Some(ready) if is_current => {
-            problems.push(Said::new(name, format!("{}: {}", ready.reason, ready.message)));
+            problems.push(Finding::new(name, format!("{}: {}", ready.reason, ready.message)));
         }
-        Some(_) => problems.push(Said::new(name, "the controller has not looked at its last change yet")),
-        None => problems.push(Said::new(name, "the controller has not looked at it yet")),
+        Some(_) => problems.push(Finding::new(name, "the controller has not looked at its last change yet")),
+        None => problems.push(Finding::new(name, "the controller has not looked at it yet")),
     }
     if let Some(ended) = status.expires_at.as_ref().filter(|it| it.0 <= now) {
-        problems.push(Said::new(name, format!("its credential ended at {}", ended.0)));
+        problems.push(Finding::new(name, format!("its credential ended at {}", ended.0)));
     }
     for WriteFailure { kind, namespaced_name, message } in &status.failures {
-        notes.push(Said::new(name, format!("cannot write {kind} {namespaced_name}: {message}")));
+        notes.push(Finding::new(name, format!("cannot write {kind} {namespaced_name}: {message}")));
     }
     for kind in [ConditionType::Conflicts, ConditionType::CanPush] {
         if let Some(said) = condition(status, kind).filter(|it| it.status == "True") {
-            notes.push(Said::new(name, format!("{}: {}", said.reason, said.message)));
+            notes.push(Finding::new(name, format!("{}: {}", said.reason, said.message)));
         }
     }
     // Nobody knows whether it works; or it does, and what stands in the way of the next is the reason.
     if let Some(said) = condition(status, ConditionType::CredentialValid)
         .filter(|it| it.status != "False" && it.reason != ConditionReason::Valid.as_str())
     {
-        notes.push(Said::new(name, format!("{}: {}", said.reason, said.message)));
+        notes.push(Finding::new(name, format!("{}: {}", said.reason, said.message)));
     }
 }
 

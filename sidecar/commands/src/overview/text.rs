@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
-use super::report::{Count, Line, Replicas, Report, Said};
+use super::report::{Count, Finding, Line, Replicas, Report};
 use crate::reader::Controller;
 use crate::table;
 
@@ -64,11 +64,11 @@ pub fn text(report: &Report, now: Timestamp) -> String {
     out
 }
 
-fn section(out: &mut String, title: &str, said: &[Said]) {
-    if !said.is_empty() {
+fn section(out: &mut String, title: &str, findings: &[Finding]) {
+    if !findings.is_empty() {
         let _ = writeln!(out, "\n{title}:");
     }
-    for Said { about, message } in said {
+    for Finding { about, message } in findings {
         let _ = writeln!(out, "  {about}: {message}");
     }
 }

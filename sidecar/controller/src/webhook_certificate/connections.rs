@@ -8,28 +8,21 @@
 //! added behind the caBundle, or taken away: the same certificates, in other bytes. From then on reviews go over new
 //! connections, to Pods that stay.
 
-use std::fmt::Debug;
 use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::ByteString;
-use k8s_openapi::api::admissionregistration::v1::{
-    MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
-};
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::PatchParams;
 use kube::core::PartialObjectMeta;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client};
-use serde::de::DeserializeOwned;
-use serde_json::json;
-use tcr::names::{MUTATING_WEBHOOK, SYSTEM_NAMESPACE, VALIDATING_WEBHOOK};
+use serde_json::{Value, json};
+use tcr::checksum::fnv1a;
+use tcr::names::SYSTEM_NAMESPACE;
 
-use super::keeper::Configuration;
-use crate::execute::json_patch;
-use kubernetes::api_error::{ApiError, within};
+use super::configuration::{Configuration, Webhook};
+use kubernetes::api_error::ApiError;
 
-const DEADLINE: Duration = Duration::from_secs(5);
 /// Until the nodes know that the Pod is no longer the Service's; webhooks of every release answer for longer.
 const KNOWN: Duration = Duration::from_millis(1500);
 /// Pods of a webhook, or that may have one in them.
@@ -41,58 +34,58 @@ const MOST: u32 = 7;
 /// may know too late, because it changes in the same moment.
 pub async fn renew(client: Client) {
     let pods: Api<PartialObjectMeta<Pod>> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
-    let validating: Api<ValidatingWebhookConfiguration> = Api::all(client.clone());
-    let mutating: Api<MutatingWebhookConfiguration> = Api::all(client);
+    let configurations = Configuration::both(&client);
     let config = watcher::Config::default().labels(WEBHOOKS);
     let mut ending = watcher(pods, config)
         .default_backoff()
         .applied_objects()
         .try_filter_map(async |pod| Ok(pod.metadata.deletion_timestamp.and(pod.metadata.uid)))
         .boxed();
-    // Of the few that end at a time each is seen several times.
-    let mut seen: Vec<String> = Vec::new();
+    // Each that ends is told of several times, and few end at a time.
+    let mut handled: Vec<String> = Vec::new();
     while let Some(uid) = ending.next().await {
         let Ok(uid) = uid else { continue };
-        if seen.contains(&uid) {
+        if handled.contains(&uid) {
             continue;
         }
         tokio::time::sleep(KNOWN).await;
-        let renewed = [
-            renew_one(&validating, VALIDATING_WEBHOOK, &uid).await,
-            renew_one(&mutating, MUTATING_WEBHOOK, &uid).await,
-        ];
-        for error in renewed.into_iter().filter_map(Result::err) {
-            tracing::warn!(%error, "cannot have API servers leave a webhook that ends");
+        for configuration in &configurations {
+            if let Err(error) = renew_one(configuration, &uid).await {
+                tracing::warn!(%error, "cannot have API servers leave a webhook that ends");
+            }
         }
-        seen.truncate(31);
-        seen.insert(0, uid);
+        handled.truncate(31);
+        handled.insert(0, uid);
     }
 }
 
-async fn renew_one<K>(api: &Api<K>, name: &str, uid: &str) -> Result<(), ApiError>
-where
-    K: Configuration + Clone + Debug + DeserializeOwned,
-{
-    let Some(found) = within(DEADLINE, api.get_opt(name)).await? else { return Ok(()) };
-    let mut operations = Vec::new();
-    for (index, (webhook, ca)) in found.webhooks().into_iter().enumerate() {
-        let Some(ca) = ca else { continue };
-        let path = format!("/webhooks/{index}/clientConfig/caBundle");
-        operations.push(json!({"op": "test", "path": format!("/webhooks/{index}/name"), "value": webhook}));
-        // Another certificate may have come.
-        operations.push(json!({"op": "test", "path": path, "value": ByteString(ca.clone())}));
-        operations.push(json!({"op": "replace", "path": path, "value": ByteString(renewed(&ca, uid))}));
-    }
+async fn renew_one(configuration: &Configuration, uid: &str) -> Result<(), ApiError> {
+    let webhooks = configuration.webhooks().await?.unwrap_or_default();
+    let operations = renewals(&webhooks, uid);
     if operations.is_empty() {
         return Ok(());
     }
-    let patch = json_patch(operations)?;
-    match within(DEADLINE, api.patch(name, &PatchParams::default(), &patch)).await {
-        Ok(_) => Ok(()),
+    match configuration.patch(operations).await {
         // Another controller was quicker, or a new certificate came: either way the bytes are others now.
-        Err(error) if error.is_inapplicable_patch() || error.is_conflict() => Ok(()),
-        Err(error) => Err(error),
+        Err(ApiError::Overtaken) => Ok(()),
+        result => result,
     }
+}
+
+/// The operations that give every webhook the same certificates in other bytes.
+fn renewals(webhooks: &[Webhook], uid: &str) -> Vec<Value> {
+    let trusting =
+        webhooks.iter().enumerate().filter_map(|(index, webhook)| Some((index, webhook, webhook.ca()?)));
+    let operations = trusting.flat_map(|(index, webhook, ca)| {
+        let path = format!("/webhooks/{index}/clientConfig/caBundle");
+        [
+            json!({"op": "test", "path": format!("/webhooks/{index}/name"), "value": webhook.name}),
+            // Another certificate may have come.
+            json!({"op": "test", "path": path, "value": ByteString(ca.to_vec())}),
+            json!({"op": "replace", "path": path, "value": ByteString(renewed(ca, uid))}),
+        ]
+    });
+    operations.collect()
 }
 
 /// The same certificates with another number of line ends behind them, which follows from the Pod's uid where it can: two
@@ -100,8 +93,7 @@ where
 fn renewed(ca: &[u8], uid: &str) -> Vec<u8> {
     let bare = ca.trim_ascii_end();
     let before = ca.len() - bare.len();
-    let sum = uid.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
-    let mut ends = 1 + (sum % MOST) as usize;
+    let mut ends = 1 + (fnv1a(uid.as_bytes()) % u64::from(MOST)) as usize;
     if ends == before {
         ends = 1 + ends % MOST as usize;
     }

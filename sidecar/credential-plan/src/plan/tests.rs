@@ -2,10 +2,10 @@ use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
 use super::*;
-use crate::trial::Trial;
+use crate::login_check::LoginCheck;
 
 const LONGTERM: Wanted =
-    Wanted { kind: CredentialKind::Longterm, rotate_after: None, tried: false, spread: true };
+    Wanted { kind: CredentialKind::Longterm, rotate_after: None, checks_logins: false, is_rolled_out: true };
 const TEMP: Wanted = Wanted { kind: CredentialKind::Temp, ..LONGTERM };
 
 fn at(hours: i64) -> Timestamp {
@@ -135,10 +135,10 @@ fn a_replaced_credential_stays_valid_until_the_last_copy_of_it_is_replaced() {
     let mut it = stored(None, Some(held(Some("t2"), 87600)));
     it.previous = vec![Replaced { token_id: "t1".to_owned(), delete_at: at(0) }];
     let both = Listed { at: at(1), ..listed(&[("t1", "m1"), ("t2", "m1")]) };
-    let decide = |spread| {
+    let decide = |is_rolled_out| {
         decide(
             at(1),
-            &Wanted { spread, ..LONGTERM },
+            &Wanted { is_rolled_out, ..LONGTERM },
             Some(&it),
             Known { listed: Some(&both), ..Known::default() },
         )
@@ -163,8 +163,8 @@ fn replaced_by(candidate: Held) -> Stored {
     Stored { candidate: Some(candidate), ..stored(None, Some(held(Some("t1"), 87600))) }
 }
 
-fn trial(verdict: Verdict, refusals: usize) -> Trial {
-    Trial { at: at(1), verdict, refusals }
+fn login_check(verdict: Verdict, refusals: usize) -> LoginCheck {
+    LoginCheck { at: at(1), verdict, refusals }
 }
 
 fn refused() -> Verdict {
@@ -179,20 +179,29 @@ const ACCEPTED: Verdict = Verdict::Accepted { can_push: false };
 
 /// What is done at hour `hour` about a successor, with these answers about it and the one in use.
 #[track_caller]
-fn check_successor(hour: i64, stored: &Stored, trials: &Trials, listed: Option<Listed>, expected: Expect) {
-    let wanted = Wanted { tried: true, ..LONGTERM };
-    let known = Known { mine: None, listed: listed.as_ref(), trials: Some(trials), asked: None };
+fn check_successor(
+    hour: i64,
+    stored: &Stored,
+    login_checks: &LoginChecks,
+    listed: Option<Listed>,
+    expected: Expect,
+) {
+    let wanted = Wanted { checks_logins: true, ..LONGTERM };
+    let known = Known { mine: None, listed: listed.as_ref(), login_checks: Some(login_checks), asked: None };
     expected.assert_eq(&format!("{:?}", decide(at(hour), &wanted, Some(stored), known)));
 }
 
 #[test]
 fn a_successor_is_tried_before_it_takes_the_place_of_a_credential() {
     let both = replaced_by(held(Some("t2"), 87600));
-    let about = |verdict, refusals| Trials { candidate: Some(trial(verdict, refusals)), ..Trials::default() };
-    check_successor(1, &both, &Trials::default(), None, expect!["Try { candidate: true }"]);
+    let about = |verdict, refusals| LoginChecks {
+        candidate: Some(login_check(verdict, refusals)),
+        ..LoginChecks::default()
+    };
+    check_successor(1, &both, &LoginChecks::default(), None, expect!["CheckLogin { candidate: true }"]);
     check_successor(1, &both, &about(ACCEPTED, 0), None, expect!["Promote"]);
     check_successor(1, &both, &about(refused(), 1), None, expect!["Wait { until: 2027-01-15T09:00:02Z }"]);
-    check_successor(2, &both, &about(refused(), 1), None, expect!["Try { candidate: true }"]);
+    check_successor(2, &both, &about(refused(), 1), None, expect!["CheckLogin { candidate: true }"]);
     check_successor(1, &both, &about(refused(), 4), None, expect![[r#"Discard { reason: "HTTP 401" }"#]]);
     assert_eq!(decide(at(1), &LONGTERM, Some(&both), Known::default()), Step::Promote, "nobody is asked");
 }
@@ -200,13 +209,13 @@ fn a_successor_is_tried_before_it_takes_the_place_of_a_credential() {
 #[test]
 fn a_successor_that_nobody_can_judge_waits_as_long_as_the_one_in_use_works() {
     let both = replaced_by(held(Some("t2"), 87600));
-    let untried = Trials { candidate: Some(trial(unknown(), 0)), ..Trials::default() };
+    let untried = LoginChecks { candidate: Some(login_check(unknown(), 0)), ..LoginChecks::default() };
     check_successor(1, &both, &untried, None, expect!["List"]);
     let there = || Some(listed(&[("t1", "m1"), ("t2", "m1")]));
     check_successor(1, &both, &untried, there(), expect!["Wait { until: 2027-01-15T09:00:30Z }"]);
     let gone = Some(listed(&[("t2", "m1")]));
     check_successor(1, &both, &untried, gone, expect!["Promote"]);
-    let refused = Trials { current: Some(trial(refused(), 2)), ..untried.clone() };
+    let refused = LoginChecks { current: Some(login_check(refused(), 2)), ..untried.clone() };
     check_successor(1, &both, &refused, there(), expect!["Promote"]);
     let mut ending = both;
     ending.current = Some(held(Some("t1"), 1));
@@ -218,8 +227,11 @@ fn a_successor_that_nobody_can_judge_waits_as_long_as_the_one_in_use_works() {
 fn a_credential_in_use_that_its_registry_refuses_twice_is_replaced() {
     let good = stored(None, Some(held(Some("t1"), 87600)));
     let there = || Some(listed(&[("t1", "m1")]));
-    let about = |verdict, refusals| Trials { current: Some(trial(verdict, refusals)), ..Trials::default() };
-    check_successor(1, &good, &Trials::default(), there(), expect!["Try { candidate: false }"]);
+    let about = |verdict, refusals| LoginChecks {
+        current: Some(login_check(verdict, refusals)),
+        ..LoginChecks::default()
+    };
+    check_successor(1, &good, &LoginChecks::default(), there(), expect!["CheckLogin { candidate: false }"]);
     check_successor(1, &good, &about(ACCEPTED, 0), there(), expect!["Wait { until: 2027-01-15T09:10:00Z }"]);
     check_successor(1, &good, &about(unknown(), 0), there(), expect!["Wait { until: 2027-01-15T09:10:00Z }"]);
     check_successor(1, &good, &about(refused(), 1), there(), expect!["Wait { until: 2027-01-15T09:01:00Z }"]);
@@ -230,37 +242,37 @@ fn a_credential_in_use_that_its_registry_refuses_twice_is_replaced() {
         there(),
         expect![[r#"Record { why: Some("HTTP 401"), ended: true }"#]],
     );
-    let resting = Trials { rest_until: Some(at(2)), ..about(refused(), 2) };
+    let resting = LoginChecks { rest_until: Some(at(2)), ..about(refused(), 2) };
     check_successor(1, &good, &resting, there(), expect!["Wait { until: 2027-01-15T10:00:00Z }"]);
 }
 
 #[test]
 fn a_farewell_also_removes_a_successor_that_nobody_used() {
     let both = replaced_by(held(Some("t2"), 87600));
-    assert_eq!(part(&LONGTERM, &both, false, false, None), Farewell::List);
+    assert_eq!(removal(&LONGTERM, &both, false, false, None), RemovalStep::List);
     let there = listed(&[("t1", "m1"), ("t2", "m1")]);
     assert_eq!(
-        part(&LONGTERM, &both, false, false, Some(&there)),
-        Farewell::Delete { token_id: "t2".to_owned() }
+        removal(&LONGTERM, &both, false, false, Some(&there)),
+        RemovalStep::Delete { token_id: "t2".to_owned() }
     );
 }
 
 #[test]
 fn a_farewell_revokes_everything_or_only_what_nobody_used() {
     let it = stored(None, Some(held(Some("t1"), 87600)));
-    assert_eq!(part(&LONGTERM, &it, false, false, None), Farewell::Forget);
-    assert_eq!(part(&LONGTERM, &it, true, false, None), Farewell::List);
+    assert_eq!(removal(&LONGTERM, &it, false, false, None), RemovalStep::Forget);
+    assert_eq!(removal(&LONGTERM, &it, true, false, None), RemovalStep::List);
     let ours = listed(&[("t1", "m1"), ("z", "m9")]);
     assert_eq!(
-        part(&LONGTERM, &it, true, false, Some(&ours)),
-        Farewell::Delete { token_id: "t1".to_owned() }
+        removal(&LONGTERM, &it, true, false, Some(&ours)),
+        RemovalStep::Delete { token_id: "t1".to_owned() }
     );
-    assert_eq!(part(&LONGTERM, &it, true, false, Some(&listed(&[("z", "m9")]))), Farewell::Forget);
+    assert_eq!(removal(&LONGTERM, &it, true, false, Some(&listed(&[("z", "m9")]))), RemovalStep::Forget);
     let unfinished = stored(Some("i1"), Some(held(Some("t1"), 87600)));
     let orphan = listed(&[("t1", "m1"), ("t2", "m1")]);
     assert_eq!(
-        part(&LONGTERM, &unfinished, false, false, Some(&orphan)),
-        Farewell::Delete { token_id: "t2".to_owned() }
+        removal(&LONGTERM, &unfinished, false, false, Some(&orphan)),
+        RemovalStep::Delete { token_id: "t2".to_owned() }
     );
 }
 
@@ -281,7 +293,7 @@ struct Process {
     seen: Option<(u64, Stored)>,
     mine: Option<Mine>,
     listed: Option<Listed>,
-    trials: Trials,
+    login_checks: LoginChecks,
 }
 
 impl World {
@@ -313,13 +325,13 @@ impl World {
     fn step(&mut self, process: &mut Process, dies: Option<u8>) -> Option<Timestamp> {
         process.seen = self.secret.clone();
         let now = self.now;
-        let wanted = Wanted { tried: true, ..LONGTERM };
+        let wanted = Wanted { checks_logins: true, ..LONGTERM };
         let stored = process.seen.as_ref().map(|(_, stored)| stored);
         let version = process.seen.as_ref().map(|(version, _)| *version);
         let known = Known {
             mine: process.mine.as_ref(),
             listed: process.listed.as_ref(),
-            trials: Some(&process.trials),
+            login_checks: Some(&process.login_checks),
             asked: None,
         };
         match decide(now, &wanted, stored, known) {
@@ -372,15 +384,18 @@ impl World {
                 self.write(version, next);
                 process.mine = None;
                 process.listed = None;
-                process.trials.candidate = None;
+                process.login_checks.candidate = None;
             }
-            Step::Try { candidate } => {
+            Step::CheckLogin { candidate } => {
                 let stored = stored.unwrap();
                 let held = if candidate { &stored.candidate } else { &stored.current };
                 let verdict = self.ask(held.as_ref().unwrap().token_id.as_deref().unwrap());
-                let slot =
-                    if candidate { &mut process.trials.candidate } else { &mut process.trials.current };
-                *slot = Some(Trial::after(slot.as_ref(), now, verdict));
+                let slot = if candidate {
+                    &mut process.login_checks.candidate
+                } else {
+                    &mut process.login_checks.current
+                };
+                *slot = Some(LoginCheck::after(slot.as_ref(), now, verdict));
             }
             Step::Promote => {
                 let mut next = stored.cloned().unwrap();
@@ -388,7 +403,7 @@ impl World {
                 let token_id = old.unwrap().token_id.unwrap();
                 next.previous.push(Replaced { token_id, delete_at: later(now, GRACE) });
                 self.write(version, next);
-                process.trials.promote();
+                process.login_checks.promote();
                 process.listed = None;
             }
             Step::Discard { .. } => {
@@ -399,7 +414,7 @@ impl World {
                     return None;
                 }
                 self.write(version, next);
-                process.trials.discard(now);
+                process.login_checks.discard(now);
                 process.listed = None;
             }
             Step::TakeUp { .. } | Step::Revoked => unreachable!("nobody asks for anything"),

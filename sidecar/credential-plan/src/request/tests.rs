@@ -3,8 +3,8 @@ use proptest::prelude::*;
 use tcr::sensitive::Sensitive;
 
 use super::*;
+use crate::login_check::LoginChecks;
 use crate::plan::{self, Listed, Mine, Replaced, description};
-use crate::trial::Trials;
 
 const MARKER: &str = "m1";
 
@@ -32,7 +32,7 @@ fn held(id: &str) -> Held {
 }
 
 fn wanted(spread: bool) -> Wanted {
-    Wanted { kind: CredentialKind::Longterm, rotate_after: None, tried: false, spread }
+    Wanted { kind: CredentialKind::Longterm, rotate_after: None, checks_logins: false, is_rolled_out: spread }
 }
 
 fn stored(current: &str) -> Stored {
@@ -49,8 +49,9 @@ fn listed(tokens: &[(&str, &str)]) -> Listed {
 
 fn step(spread: bool, stored: &Stored, asked: &Asked, tokens: Option<&[(&str, &str)]>, rests: bool) -> Step {
     let listed = tokens.map(listed);
-    let trials = Trials { rest_until: rests.then(|| at(600)), ..Trials::default() };
-    let known = Known { mine: None, listed: listed.as_ref(), trials: Some(&trials), asked: Some(asked) };
+    let login_checks = LoginChecks { rest_until: rests.then(|| at(600)), ..LoginChecks::default() };
+    let known =
+        Known { mine: None, listed: listed.as_ref(), login_checks: Some(&login_checks), asked: Some(asked) };
     plan::decide(at(10), &wanted(spread), Some(stored), known)
 }
 
@@ -241,7 +242,7 @@ impl Model {
         let known = Known {
             mine: self.mine.as_ref(),
             listed: self.listed.as_ref(),
-            trials: None,
+            login_checks: None,
             asked: Some(asked),
         };
         let step = plan::decide(at(10), &wanted(spread), Some(&self.stored), known);
@@ -293,7 +294,7 @@ impl Model {
                 }
                 self.listed = None;
             }
-            Step::Try { .. } | Step::Discard { .. } => unreachable!("no registry is asked"),
+            Step::CheckLogin { .. } | Step::Discard { .. } => unreachable!("no registry is asked"),
         }
         if let Some(is_stored) = crash {
             (self.mine, self.listed, self.spread) = (None, None, None);

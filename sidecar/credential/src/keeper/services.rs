@@ -1,6 +1,5 @@
 //! Whom a keeper talks to.
 
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,9 +24,9 @@ use tencent_cloud::instance_token::{InstanceToken, IssuedToken};
     reason = "a keeper is spawned with its services known, so that its future is Send"
 )]
 pub trait Services {
-    /// The cloud's time.
+    /// The time, corrected by the cloud's.
     fn now(&self) -> Timestamp;
-    /// Unique enough for markers and spreads.
+    /// A number that nobody can guess or has drawn before: markers of credentials are made of it.
     fn random(&self) -> u64;
     /// Waits for so long, or until the clock was corrected.
     async fn sleep(&mut self, wait: Duration);
@@ -47,7 +46,7 @@ pub trait Services {
     async fn tokens(&self, key: &Key) -> Result<Vec<InstanceToken>, CloudError>;
     /// Deletes a long-term credential.
     async fn delete_token(&self, key: &Key, token_id: &str) -> Result<(), CloudError>;
-    /// The stored Secret.
+    /// Reads the stored Secret; none where there is no such Secret.
     async fn read(&self, key: &Key) -> Result<Option<Read>, ApiError>;
     /// Writes it where `before` was read.
     async fn write(&self, document: Document, before: Option<&Read>) -> Result<Read, ApiError>;
@@ -59,12 +58,12 @@ pub trait Services {
     async fn tell(&self, key: &Key, event: CredentialEvent) -> bool;
 }
 
-/// The real ones.
+/// The services of a running controller.
 #[derive(Clone)]
 pub struct Tools {
-    /// Tencent Cloud.
+    /// The client of Tencent Cloud.
     pub cloud: Arc<Client>,
-    /// The API server.
+    /// The client of the API server.
     pub kube: Kube,
     /// The cluster's id, for the default description.
     pub cluster_id: Option<String>,
@@ -72,7 +71,7 @@ pub struct Tools {
     pub registry: Option<Arc<Checker>>,
     /// Root domains that a password may be sent under.
     pub allowed_roots: Vec<String>,
-    /// Where events go.
+    /// Where the keeper's events go.
     pub events: mpsc::Sender<(Key, CredentialEvent)>,
     /// Tells when the clock was corrected.
     pub clock: watch::Receiver<i64>,
@@ -89,9 +88,9 @@ impl Services for Tools {
         self.cloud.now()
     }
 
-    /// From the standard library's seed for hash maps.
+    /// From the operating system. A process without such numbers must not make a credential: it ends.
     fn random(&self) -> u64 {
-        RandomState::new().build_hasher().finish()
+        getrandom::u64().unwrap_or_else(|error| panic!("the machine has no random numbers: {error}"))
     }
 
     async fn sleep(&mut self, wait: Duration) {

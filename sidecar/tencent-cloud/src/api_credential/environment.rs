@@ -9,9 +9,9 @@ use super::{ApiCredential, ApiCredentialError, Origin, Variables, usable};
 /// Where a name is looked up.
 type Lookup<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
 
-/// The secret id.
+/// The variable with the secret id.
 pub const SECRET_ID: &str = "TENCENTCLOUD_SECRET_ID";
-/// The secret key.
+/// The variable with the secret key.
 pub const SECRET_KEY: &str = "TENCENTCLOUD_SECRET_KEY";
 /// The session token's two names: tccli reads the first, the Terraform provider the second.
 pub const TOKENS: [&str; 2] = ["TENCENTCLOUD_TOKEN", "TENCENTCLOUD_SECURITY_TOKEN"];

@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 
 use super::{ApiCredential, ApiCredentialError, Chain, Web};
 
-/// How often places are looked at again that somebody may have rewritten: a mounted Secret, a profile file.
+/// How often places are read again that may be rewritten at any time: a mounted Secret, a profile file.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
 /// The credential in use. Callers at the same moment share one look-up.
@@ -25,7 +25,7 @@ struct State {
     looked: Option<Looked>,
 }
 
-/// The last look-up.
+/// What the last look-up found.
 #[derive(Clone, Copy, Debug)]
 struct Looked {
     at: Instant,
@@ -36,7 +36,6 @@ struct Looked {
 /// What the credential that there is, is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Use {
-    /// It signs.
     Good,
     /// It signs, and another one should be looked for.
     LookAgain,
@@ -91,7 +90,7 @@ impl ApiCredentials {
         now: Timestamp,
     ) -> Result<Option<Arc<ApiCredential>>, ApiCredentialError> {
         let mut state = self.state.lock().await;
-        // Somebody else may have renewed it while this caller waited for the lock.
+        // Another caller may have renewed it while this one waited for the lock.
         if let Some(current) = state.current.as_ref().filter(|current| !current.same_keys(refused)) {
             return Ok(Some(current.clone()));
         }

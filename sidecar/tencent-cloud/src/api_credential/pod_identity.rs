@@ -25,7 +25,7 @@ pub const REGION: &str = "TKE_REGION";
 pub const PROVIDER_ID: &str = "TKE_PROVIDER_ID";
 /// The file with the projected token, which the kubelet renews.
 pub const TOKEN_FILE: &str = "TKE_WEB_IDENTITY_TOKEN_FILE";
-/// The role.
+/// The variable with the role.
 pub const ROLE_ARN: &str = "TKE_ROLE_ARN";
 
 const ACTION: &str = "AssumeRoleWithWebIdentity";
@@ -41,13 +41,13 @@ const LARGEST: u64 = 64 * 1024;
 /// Who lends which role against what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PodIdentity {
-    /// `TKE_REGION`.
+    /// The region, from `TKE_REGION`.
     pub region: String,
-    /// `TKE_PROVIDER_ID`.
+    /// The identity provider, from `TKE_PROVIDER_ID`.
     pub provider_id: String,
-    /// `TKE_WEB_IDENTITY_TOKEN_FILE`.
+    /// The token's path, from `TKE_WEB_IDENTITY_TOKEN_FILE`.
     pub token_file: PathBuf,
-    /// `TKE_ROLE_ARN`.
+    /// The role that is assumed, from `TKE_ROLE_ARN`.
     pub role_arn: String,
 }
 

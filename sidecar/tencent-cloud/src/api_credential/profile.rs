@@ -25,9 +25,9 @@ const LARGEST: u64 = 64 * 1024;
 /// A file that may hold a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
-    /// Where it is.
+    /// The path of the profile.
     pub path: PathBuf,
-    /// Whether somebody named it, so that its absence is an error.
+    /// Whether it was named explicitly, so that its absence is an error.
     pub named: bool,
 }
 

@@ -44,6 +44,8 @@ pub(crate) async fn measure(cluster: &mut Cluster, sizes: &Sizes) -> Result<Vec<
     controller.quiet().await?;
     let repeated = controller.metrics().await?.object_writes() - restart;
 
+    say("reading every Secret once");
+    controller.idle().await?;
     say("idling");
     let before = controller.cpu()?;
     tokio::time::sleep(sizes.idle).await;
@@ -62,7 +64,7 @@ pub(crate) async fn measure(cluster: &mut Cluster, sizes: &Sizes) -> Result<Vec<
 pub(crate) async fn foreign(cluster: &mut Cluster, sizes: &Sizes) -> Result<Vec<Figure>> {
     say(&format!("{} Secrets of others", sizes.foreign));
     let controller = cluster.controller().await?;
-    controller.quiet().await?;
+    controller.idle().await?;
     let before = controller.memory()?;
     let one = |index: usize| {
         let (client, namespace) = (&cluster.client, Cluster::name(index % cluster.size));

@@ -82,6 +82,15 @@ impl Subject {
         }
     }
 
+    /// Waits until also the work is done that nobody waits for: after a start every Secret is read once.
+    pub(crate) async fn idle(&self) -> Result<()> {
+        self.quiet().await?;
+        while self.metrics().await?.value("tcr_assistant_backlog_depth").is_some_and(|depth| depth > 0.0) {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        self.quiet().await
+    }
+
     /// MiB of memory that are resident, and the most that ever were.
     pub(crate) fn memory(&self) -> Result<(f64, f64)> {
         let status = self.proc("status")?;

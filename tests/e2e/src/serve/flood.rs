@@ -38,17 +38,18 @@ pub(super) struct Flood {
     pub(super) rate: f64,
 }
 
-pub(super) async fn measure(caller: &Caller, sizes: Sizes) -> Result<Flood> {
+/// `flooding` is the namespace that floods, and `quiet` the other one.
+pub(super) async fn measure(caller: &Caller, flooding: &str, quiet: &str, sizes: Sizes) -> Result<Flood> {
     // What is cold the first time is no figure of this.
-    quiet(caller, Sizes { questions: sizes.questions / 10, ..sizes }).await;
-    let (alone, unanswered_alone) = quiet(caller, sizes).await;
+    reviews(caller, quiet, Sizes { questions: sizes.questions / 10, ..sizes }).await;
+    let (alone, unanswered_alone) = reviews(caller, quiet, sizes).await;
     let ended = Arc::new(AtomicBool::new(false));
     let answered = Arc::new(AtomicUsize::new(0));
     let mut flood = JoinSet::new();
     for _ in 0..sizes.flood {
         let (caller, ended, answered) = (caller.clone(), ended.clone(), answered.clone());
+        let review = review::of_pod(flooding, SIZE);
         flood.spawn(async move {
-            let review = review::of_pod("flood", SIZE);
             while !ended.load(Ordering::Relaxed) {
                 // What comes of a flood is the webhook's choice.
                 let is_answered = caller.review(&review).await.is_ok();
@@ -57,7 +58,7 @@ pub(super) async fn measure(caller: &Caller, sizes: Sizes) -> Result<Flood> {
         });
     }
     let start = Instant::now();
-    let (beside, unanswered) = quiet(caller, sizes).await;
+    let (beside, unanswered) = reviews(caller, quiet, sizes).await;
     let rate = answered.load(Ordering::Relaxed) as f64 / start.elapsed().as_secs_f64();
     ended.store(true, Ordering::Relaxed);
     flood.join_all().await;
@@ -65,12 +66,12 @@ pub(super) async fn measure(caller: &Caller, sizes: Sizes) -> Result<Flood> {
 }
 
 /// Milliseconds of each answer, and how many questions got none.
-async fn quiet(caller: &Caller, sizes: Sizes) -> (Vec<f64>, usize) {
+async fn reviews(caller: &Caller, namespace: &str, sizes: Sizes) -> (Vec<f64>, usize) {
     let mut asking = JoinSet::new();
     for _ in 0..sizes.quiet {
         let caller = caller.clone();
+        let review = review::of_pod(namespace, SIZE);
         asking.spawn(async move {
-            let review = review::of_pod("quiet", SIZE);
             let (mut took, mut unanswered) = (Vec::new(), 0);
             for _ in 0..sizes.questions {
                 let start = Instant::now();

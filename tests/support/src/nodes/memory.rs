@@ -27,6 +27,8 @@ pub struct ContainerMemory {
     pub charged: u64,
     /// The most that its first process had in memory (VmHWM), in bytes.
     pub resident: u64,
+    /// Whether its program has its own page map open, by which wasmtime clears of a guest's memory only what was used.
+    pub has_page_map: bool,
     /// How often it was started again.
     pub restarts: i32,
     /// Whether it, or one before it, was ended because it had reached its limit.
@@ -46,14 +48,14 @@ impl Nodes {
             for status in pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten()) {
                 let states = [&status.state, &status.last_state];
                 let ended = states.into_iter().flatten().filter_map(|state| state.terminated.as_ref());
-                let (charged, resident) = match status.container_id.as_deref() {
+                let (charged, resident, has_page_map) = match status.container_id.as_deref() {
                     Some(id) if status.state.as_ref().is_some_and(|state| state.running.is_some()) => {
                         let id = id.rsplit('/').next().unwrap_or_default();
                         self.used(&node, id).with_context(|| {
                             format!("cannot tell the memory of {} in {}", status.name, pod.name_any())
                         })?
                     }
-                    _ => (0, 0),
+                    _ => (0, 0, false),
                 };
                 found.push(ContainerMemory {
                     node: node.clone(),
@@ -61,6 +63,7 @@ impl Nodes {
                     container: status.name.clone(),
                     charged,
                     resident,
+                    has_page_map,
                     restarts: status.restart_count,
                     oom_killed: ended.into_iter().any(|it| it.reason.as_deref() == Some("OOMKilled")),
                 });
@@ -69,7 +72,7 @@ impl Nodes {
         Ok(found)
     }
 
-    fn used(&self, node: &str, id: &str) -> Result<(u64, u64)> {
+    fn used(&self, node: &str, id: &str) -> Result<(u64, u64, bool)> {
         let node = self.list().iter().find(|it| it.name() == node).context("its node is not known")?;
         let found = COUNTERS.iter().find_map(|(root, counter)| {
             let folder = cgroup(&Path::new(root).join(node.place.cgroup.trim_start_matches('/')), id)?;
@@ -78,7 +81,8 @@ impl Nodes {
         let (folder, charged) = found.context("it has no memory cgroup that counts")?;
         let processes = std::fs::read_to_string(folder.join("cgroup.procs"))?;
         let resident = processes.lines().filter_map(resident_peak).max().unwrap_or(0);
-        Ok((charged.trim().parse()?, resident))
+        let has_page_map = processes.lines().any(has_page_map);
+        Ok((charged.trim().parse()?, resident, has_page_map))
     }
 }
 
@@ -100,4 +104,9 @@ fn resident_peak(pid: &str) -> Option<u64> {
     }
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+fn has_page_map(pid: &str) -> bool {
+    let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    descriptors.filter_map(|it| std::fs::read_link(it.path()).ok()).any(|it| it.ends_with("pagemap"))
 }

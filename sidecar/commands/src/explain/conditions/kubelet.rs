@@ -1,6 +1,6 @@
 //! What the kubelet says itself, before or instead of what its container runtime says.
 
-use super::by::{CONTAINERD_LATER, CRIO, GO, KUBELET, KUBELET_129, KUBELET_VERIFYING};
+use super::by::{CONTAINERD, CONTAINERD_LATER, CRIO, GO, KUBELET, KUBELET_129, KUBELET_VERIFYING};
 use super::{Condition, Meaning, Who, said};
 
 pub(super) const CONDITIONS: &[Condition] = &[
@@ -129,6 +129,12 @@ pub(super) const CONDITIONS: &[Condition] = &[
                 KUBELET_129,
                 "failed to lookup runtimehandler",
                 "Failed to lookup runtimeHandler for runtimeClassName gvisor",
+            ),
+            said(
+                CONTAINERD,
+                "failed to get sandbox runtime",
+                "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to get sandbox runtime: no runtime for \
+                 \"gvisor\" is configured",
             ),
             said(
                 CONTAINERD_LATER,

@@ -1,14 +1,16 @@
 //! Which credential is meant for an image, and what is wrong with those that there are.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use tcr::docker_config::keyring::Credential;
 use tcr::image_ref::host_of;
-use tcr::names::derived_secret_name;
+use tcr::names::{TCR_ROOT_DOMAIN, derived_secret_name};
+use tcr::registry_host::RegistryHost;
 
 use super::super::conditions::Meaning;
 use super::super::facts::{AskedFor, Content, SecretFacts};
 use super::super::findings::Problem;
-use super::super::problem;
-use super::super::selection::Selected;
+use super::super::problem::{self, then_again};
+use super::super::selection::{Selected, selected};
 use super::Case;
 use crate::reader::{Controller, Seen};
 use custom_resource::condition::ConditionType;
@@ -82,14 +84,25 @@ impl<'a> Case<'a> {
         self.facts.secrets.get(name)?.known()?.as_ref()
     }
 
-    /// The ImagePullSecret whose Secret would be the Pod's: one that selects it before one that does not.
+    /// The ImagePullSecret whose Secret would be the Pod's: one that selects it before one that does not, and of those the
+    /// one that lacks least.
     pub(super) fn best(&self) -> Option<(&'a AskedFor, &Selected)> {
-        let rank = |selected: &Selected| match selected {
+        let is_listed =
+            |asked: &AskedFor| self.facts.pod.references.contains(&derived_secret_name(&asked.name));
+        let rank = |asked: &AskedFor, selected: &Selected| match selected {
             Selected::Yes => 0,
             Selected::Unknown(_) => 1,
-            Selected::No(_) => 2,
+            // It was for the Pod when that was made.
+            Selected::No(_) if is_listed(asked) => 2,
+            Selected::No(problem) => match problem.reason {
+                "ServiceAccountNotSelected" => 3,
+                "ServiceAccountExcluded" => 4,
+                "NamespaceNotSelected" => 5,
+                "NamespaceExcluded" => 6,
+                _ => 7,
+            },
         };
-        let best = self.asked.iter().min_by_key(|(_, selected)| rank(selected));
+        let best = self.asked.iter().min_by_key(|(asked, selected)| rank(asked, selected));
         best.map(|(asked, selected)| (*asked, selected))
     }
 
@@ -126,11 +139,33 @@ impl<'a> Case<'a> {
     /// What the controller says about the credential that is meant for it, when that is no good.
     pub(super) fn invalid(&self) -> Option<Problem> {
         let (asked, selected) = self.best()?;
-        let condition = asked
-            .conditions
-            .iter()
-            .find(|it| it.type_ == ConditionType::CredentialValid.as_str() && it.status == "False");
-        condition.filter(|_| *selected == Selected::Yes).map(|it| problem::credential_invalid(asked, it))
+        is_invalid(asked)
+            .filter(|_| *selected == Selected::Yes)
+            .map(|it| problem::credential_invalid(asked, it))
+    }
+
+    /// An ImagePullSecret that is for the Pod and got so little from the cloud that its hosts are not known: it may be the
+    /// one for this image, where no other one is.
+    pub(super) fn without_hosts(&self) -> Option<Problem> {
+        let is_of_tcr = self.host.parse::<RegistryHost>().is_ok_and(|host| host.is_under(TCR_ROOT_DOMAIN));
+        if !is_of_tcr || self.best().is_some_and(|(_, selected)| *selected == Selected::Yes) {
+            return None;
+        }
+        let mut all =
+            self.facts.asked.known()?.iter().filter(|it| it.hosts.is_empty() && it.spec.tcr.is_some());
+        all.find_map(|asked| {
+            let condition = is_invalid(asked)?;
+            let problem = problem::credential_invalid(asked, condition);
+            let again = then_again(self.facts, &derived_secret_name(&asked.name));
+            (selected(asked, self.facts) == Selected::Yes).then(|| Problem {
+                message: format!(
+                    "{}; so its hosts are not known, and {} may be one",
+                    problem.message, self.host
+                ),
+                to_do: format!("{}{again}", problem.to_do),
+                ..problem
+            })
+        })
     }
 
     pub(super) fn is_away(&self) -> bool {
@@ -197,4 +232,10 @@ impl<'a> Case<'a> {
             None => Problem::new("CredentialRefused", message, correct),
         }
     }
+}
+
+/// The condition by which the controller says that there is no credential that works.
+fn is_invalid(asked: &AskedFor) -> Option<&Condition> {
+    let is_it = |it: &&Condition| it.type_ == ConditionType::CredentialValid.as_str() && it.status == "False";
+    asked.conditions.iter().find(is_it)
 }

@@ -1,60 +1,137 @@
 //! A host that no ImagePullSecret is for.
 
-use tcr::names::TCR_ROOT_DOMAIN;
+use tcr::names::{SECRET_PREFIX, TCR_ROOT_DOMAIN, derived_secret_name};
 use tcr::registry_host::RegistryHost;
 use tcr::rules::nearest;
 
-use super::super::facts::AskedFor;
+use super::super::facts::{AskedFor, Content, Facts};
 use super::super::findings::Problem;
+use super::super::problem::then_again;
 use super::Case;
+use crate::reader::Seen;
 
 impl Case<'_> {
-    /// The host is none of those that ImagePullSecrets are for, and looks as if it should be.
+    /// The host is none of those that ImagePullSecrets are for, and looks as if it should be: the nearest of them first,
+    /// then the Pod's own Secrets, then the instance that nobody asked for.
     pub(super) fn unknown_host(&self) -> Option<Problem> {
         let host = &self.image.as_ref().ok()?.host;
-        let all = self.facts.asked.known()?;
-        let known: Vec<(&AskedFor, RegistryHost)> = all
-            .iter()
-            .flat_map(|asked| asked.hosts.iter().filter_map(move |host| Some((asked, host.parse().ok()?))))
-            .collect();
-        for (asked, other) in &known {
-            let twin = if other.vpc().as_ref() == Some(host) {
-                "vpc"
-            } else if host.vpc().as_ref() == Some(other) {
-                "default"
-            } else {
-                continue;
-            };
+        let known = self.known_hosts()?;
+        let is_of_tcr = host.is_under(TCR_ROOT_DOMAIN);
+        let own = || self.own_secret().filter(|_| is_of_tcr);
+        let unlisted = || is_of_tcr.then(|| unlisted_instance(self.facts, host, &known));
+        similar_host(self.facts, host, &known).or_else(own).or_else(unlisted)
+    }
+
+    /// The hosts that ImagePullSecrets are for.
+    fn known_hosts(&self) -> Option<Vec<(&AskedFor, RegistryHost)>> {
+        let all = self.facts.asked.known()?.iter();
+        let hosts = all
+            .flat_map(|asked| asked.hosts.iter().filter_map(move |host| Some((asked, host.parse().ok()?))));
+        Some(hosts.collect())
+    }
+
+    /// Why the Secrets that the Pod brings itself are of no use for this host: the first that is not there, is not read, or
+    /// is for something else.
+    pub(super) fn own_secret(&self) -> Option<Problem> {
+        let (namespace, host) = (&self.facts.pod.namespace, &self.host);
+        let make = |name: &str| {
+            format!("kubectl -n {namespace} create secret docker-registry {name} --docker-server={host}")
+        };
+        let own = || self.facts.pod.references.iter().filter(|name| !name.starts_with(SECRET_PREFIX));
+        let absent = |name: &&String| matches!(self.facts.secrets.get(*name), Some(Seen::Known(None)));
+        if let Some(name) = own().find(absent) {
             return Some(Problem::new(
-                "DomainNotListed",
+                "PullSecretNotFound",
+                format!("the Pod refers to the Secret {name}, and there is none in namespace {namespace}"),
                 format!(
-                    "ImagePullSecret {} is for {other}, and not for {host}, the {twin} domain of the same instance",
-                    asked.name
+                    "make it ({} and a user name and a password), or correct its name in imagePullSecrets and make the \
+                     Pod again",
+                    make(name)
                 ),
-                format!("add {twin} to spec.tcr.domains of ImagePullSecret {}", asked.name),
             ));
         }
-        let names: Vec<&str> = known.iter().map(|(_, host)| host.as_str()).collect();
-        if let Some(near) = nearest_host(host.as_str(), &names) {
+        let found = || own().filter_map(|name| Some((name, &self.secret(name)?.content)));
+        if let Some((name, why)) = found().find_map(|(name, content)| match content {
+            Content::Ignored(why) => Some((name, why)),
+            Content::Logins(_) | Content::Broken(_) => None,
+        }) {
             return Some(Problem::new(
-                "RegistryUnknown",
-                format!("no ImagePullSecret is for {host}; the nearest registry is {near}"),
-                format!("correct the image's host to {near}, and make the Pod again"),
+                "PullSecretIgnored",
+                format!("the kubelet passes over the Secret {name}: {why}"),
+                format!("delete the Secret {name} and make it again as one for pulls: {}", make(name)),
             ));
         }
-        host.is_under(TCR_ROOT_DOMAIN).then(|| {
-            let others = if names.is_empty() {
-                "there is none".to_owned()
-            } else {
-                format!("they are for {}", names.join(", "))
-            };
-            Problem::new(
-                "RegistryUnknown",
-                format!("no ImagePullSecret is for {host}: {others}"),
-                format!("make an ImagePullSecret for the instance of {host}, or correct the image's host"),
-            )
+        found().find_map(|(name, content)| match content {
+            Content::Logins(logins) => {
+                let key = logins.keys().find(|key| is_like(key, host))?;
+                Some(Problem::new(
+                    "PullSecretForOther",
+                    format!(
+                        "the Secret {name} of the Pod is for {key}, and no credential of it is for {}",
+                        self.name()
+                    ),
+                    format!("correct {key} to {host} in the Secret {name}, or correct the image's host"),
+                ))
+            }
+            Content::Ignored(_) | Content::Broken(_) => None,
         })
     }
+}
+
+/// Whether a key of a Secret is meant for the host: it has it, with a path that is not the image's, or almost.
+fn is_like(key: &str, host: &str) -> bool {
+    let key = key.split_once("://").map_or(key, |(_, rest)| rest);
+    let key = key.split('/').next().unwrap_or_default();
+    key == host || nearest_host(host, &[key]).is_some()
+}
+
+/// A host that is like one of those known.
+fn similar_host(facts: &Facts, host: &RegistryHost, known: &[(&AskedFor, RegistryHost)]) -> Option<Problem> {
+    for (asked, other) in known {
+        let twin = if other.vpc().as_ref() == Some(host) {
+            "vpc"
+        } else if host.vpc().as_ref() == Some(other) {
+            "default"
+        } else {
+            continue;
+        };
+        return Some(Problem::new(
+            "DomainNotListed",
+            format!(
+                "ImagePullSecret {} is for {other}, and not for {host}, the {twin} domain of the same instance",
+                asked.name
+            ),
+            format!(
+                "add {twin} to spec.tcr.domains of ImagePullSecret {}{}",
+                asked.name,
+                then_again(facts, &derived_secret_name(&asked.name))
+            ),
+        ));
+    }
+    let names: Vec<&str> = known.iter().map(|(_, host)| host.as_str()).collect();
+    let near = nearest_host(host.as_str(), &names)?;
+    Some(Problem::new(
+        "RegistryUnknown",
+        format!("no ImagePullSecret is for {host}; the nearest registry is {near}"),
+        format!("correct the image's host to {near}, and make the Pod again"),
+    ))
+}
+
+/// A host of TCR that nobody asked for.
+fn unlisted_instance(facts: &Facts, host: &RegistryHost, known: &[(&AskedFor, RegistryHost)]) -> Problem {
+    let names: Vec<&str> = known.iter().map(|(_, host)| host.as_str()).collect();
+    let others = match names.is_empty() {
+        true => "there is none".to_owned(),
+        false => format!("they are for {}", names.join(", ")),
+    };
+    Problem::new(
+        "RegistryUnknown",
+        format!("no ImagePullSecret is for {host}: {others}"),
+        format!(
+            "make an ImagePullSecret for the instance of {host}, or correct the image's host{}",
+            then_again(facts, "")
+        ),
+    )
 }
 
 /// The known host that is meant: under the same domain one with a label like it, else one that is like it as a whole.

@@ -80,6 +80,17 @@ pub(in super::super) fn sandbox_failed(facts: &Facts, message: &str) -> Problem 
         )
         .of(Who::Platform);
     }
+    if let Some(it) = cause {
+        return Problem::new(
+            it.reason,
+            format!(
+                "{node} cannot make the Pod's sandbox, before which no image is pulled: {}: {words}",
+                plain(it.cause)
+            ),
+            it.who.asks(&plain(it.to_do)),
+        )
+        .of(it.who);
+    }
     Problem::new(
         "SandboxFailed",
         format!("{node} cannot make the Pod's sandbox, before which no image is pulled: {words}"),

@@ -18,6 +18,11 @@ pub(in super::super) fn other_host(case: &Case<'_>, host: &str, heard: &Heard) -
     let (node, words) = (name(case.facts), &heard.words);
     let asked = asked_host(case, heard);
     let (reason, says, to_do) = match (heard.meaning(), heard.condition()) {
+        (Some(Meaning::Network), Some(condition)) if heard.is_mirror => (
+            "MirrorUnreachable",
+            format!("does not reach {asked} for {}", condition.cause),
+            Who::Platform.asks(&format!("mend the mirror {host}, or take it out of the node's hosts.toml")),
+        ),
         (Some(Meaning::Network), Some(condition)) => (
             if heard.is_of_layer { "StorageUnreachable" } else { "OtherHostUnreachable" },
             format!("does not reach {asked} for {}", condition.cause),

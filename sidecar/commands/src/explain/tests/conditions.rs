@@ -95,7 +95,7 @@ const SAID: &[(&str, &str, &str)] = &[
     ("failed to pull and unpack image \"a\": context canceled", "PullTooSlow", "image_pull_progress_timeout"),
     (
         "failed to do request: Head \"https://mirror.example.com/v2/team/app/manifests/v1?ns=demo.tencentcloudcr.com\": dial tcp 10.8.8.8:443: connect: connection refused",
-        "OtherHostUnreachable",
+        "MirrorUnreachable",
         "mirror.example.com",
     ),
     (

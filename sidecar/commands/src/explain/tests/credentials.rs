@@ -38,7 +38,7 @@ fn a_wrong_password_of_somebodys_own_with_nothing_behind_it() {
         },
         expect![[r#"
             Fails CredentialRefused: the registry refuses the credential of Secret partner; ImagePullSecret demo does not select the namespace shop: spec.namespaces is "team"
-            to do: correct the credential in Secret partner; or add shop to spec.namespaces of ImagePullSecret demo"#]],
+            to do: correct the credential in Secret partner; or add shop to spec.namespaces of ImagePullSecret demo; then make the Pod again"#]],
     );
     check(
         |facts| {
@@ -57,8 +57,8 @@ fn a_credential_that_was_revoked() {
     check(
         |facts| facts.answer("tcr.ipsdemo", refused()),
         expect![[r#"
-        Fails CredentialRefused: the registry refuses the credential of Secret tcr.ipsdemo: demo refuses it with HTTP 401
-        to do: wait: the controller asks the registry every ten minutes, and replaces what it refuses; if it does not: kubectl describe imagepullsecret demo"#]],
+            Fails CredentialRefused: the registry refuses the credential of Secret tcr.ipsdemo: demo refuses it with HTTP 401
+            to do: wait: the controller asks the registry every ten minutes, and replaces what it refuses (at once: kubectl -n tcr-assistant-system rollout restart deployment/tcr-assistant-controller-manager); if it does not: kubectl describe imagepullsecret demo"#]],
     );
     check(
         |facts| {
@@ -87,7 +87,7 @@ fn a_credential_that_was_revoked() {
         },
         expect![[r#"
             Fails CredentialRefused: the registry refuses the credential of Secret tcr.ipsdemo: the registry refused it when the kubelet pulled
-            to do: wait: the controller asks the registry every ten minutes, and replaces what it refuses; if it does not: kubectl describe imagepullsecret demo"#]],
+            to do: wait: the controller asks the registry every ten minutes, and replaces what it refuses (at once: kubectl -n tcr-assistant-system rollout restart deployment/tcr-assistant-controller-manager); if it does not: kubectl describe imagepullsecret demo"#]],
     );
 }
 
@@ -102,7 +102,7 @@ fn a_secret_of_our_name_with_somebody_elses_password() {
         },
         expect![[r#"
             Fails SecretForeign: the Secret tcr.ipsdemo in namespace shop is not the controller's, and its credential is refused
-            to do: delete it (kubectl -n shop delete secret tcr.ipsdemo), or let ImagePullSecret demo take it over with spec.conflictPolicy"#]],
+            to do: delete it (kubectl -n shop delete secret tcr.ipsdemo), after which the controller writes its own within five minutes; or let ImagePullSecret demo take it over with spec.conflictPolicy"#]],
     );
 }
 
@@ -162,7 +162,7 @@ fn what_is_on_the_node_has_been_pulled() {
         },
         expect![[r#"
             Pulls
-            note: it is on the node already; the next pull fails: the registry refuses the credential of Secret tcr.ipsdemo: demo refuses it with HTTP 401. Before that: wait: the controller asks the registry every ten minutes, and replaces what it refuses; if it does not: kubectl describe imagepullsecret demo
+            note: it is on the node already; the next pull fails: the registry refuses the credential of Secret tcr.ipsdemo: demo refuses it with HTTP 401. Before that: wait: the controller asks the registry every ten minutes, and replaces what it refuses (at once: kubectl -n tcr-assistant-system rollout restart deployment/tcr-assistant-controller-manager); if it does not: kubectl describe imagepullsecret demo
             to do: nothing"#]],
     );
 }

@@ -28,7 +28,7 @@ fn a_namespace_that_is_not_selected() {
         },
         expect![[r#"
             Fails NamespaceNotSelected: ImagePullSecret demo does not select the namespace shop: spec.namespaces is "team"
-            to do: add shop to spec.namespaces of ImagePullSecret demo"#]],
+            to do: add shop to spec.namespaces of ImagePullSecret demo; then make the Pod again"#]],
     );
     check(
         |facts| {
@@ -37,7 +37,7 @@ fn a_namespace_that_is_not_selected() {
         },
         expect![[r#"
             Fails NamespaceExcluded: ImagePullSecret demo excludes the namespace shop: spec.namespaces is "*,!shop"
-            to do: take the exclusion of shop out of spec.namespaces of ImagePullSecret demo, or run the Pod in another namespace"#]],
+            to do: take the exclusion of shop out of spec.namespaces of ImagePullSecret demo, or run the Pod in another namespace; then make the Pod again"#]],
     );
     check(
         |facts| {
@@ -46,7 +46,7 @@ fn a_namespace_that_is_not_selected() {
         },
         expect![[r#"
             Fails NamespaceNotSelected: ImagePullSecret demo does not select the namespace shop: its labels do not match spec.namespaceSelector
-            to do: label the namespace shop as spec.namespaceSelector of ImagePullSecret demo says"#]],
+            to do: label the namespace shop as spec.namespaceSelector of ImagePullSecret demo says; then make the Pod again"#]],
     );
     check(
         |facts| {
@@ -179,8 +179,8 @@ fn a_secret_that_is_not_what_it_should_be() {
     check(
         |facts| holds(facts, false, Content::Ignored("its type is Opaque".to_owned())),
         expect![[r#"
-        Fails SecretForeign: the Secret tcr.ipsdemo in namespace shop is not the controller's, and its type is Opaque
-        to do: delete it (kubectl -n shop delete secret tcr.ipsdemo), or let ImagePullSecret demo take it over with spec.conflictPolicy"#]],
+            Fails SecretForeign: the Secret tcr.ipsdemo in namespace shop is not the controller's, and its type is Opaque
+            to do: delete it (kubectl -n shop delete secret tcr.ipsdemo), after which the controller writes its own within five minutes; or let ImagePullSecret demo take it over with spec.conflictPolicy"#]],
     );
     check(
         |facts| holds(facts, true, logins(&["other.tencentcloudcr.com"])),
@@ -279,4 +279,95 @@ fn a_namespace_that_admission_is_not_asked_about() {
     let mut facts = well();
     facts.unreviewed = true;
     assert_eq!(findings(&facts).policy_says, "is not asked about Pods of namespace shop");
+}
+
+#[test]
+fn of_several_that_do_not_select_the_pod_the_one_that_lacks_least_is_named() {
+    check(
+        |facts| {
+            facts.lacking();
+            facts.spec(json!({"namespaces": "team"}));
+            let spec = json!({"namespaces": "shop", "serviceAccounts": "robot", "tcr": {"instanceId": "tcr-demo0001", "region": "ap-guangzhou"}});
+            let near = asked("near", spec, &["demo.tencentcloudcr.com"]);
+            match &mut facts.asked {
+                Seen::Known(all) => all.push(near),
+                _ => panic!("it is known"),
+            }
+        },
+        expect![[r#"
+            Fails ServiceAccountNotSelected: ImagePullSecret near does not select the ServiceAccount default: spec.serviceAccounts is "robot"
+            to do: add default to spec.serviceAccounts of ImagePullSecret near; then make the Pod again"#]],
+    );
+}
+
+fn refusal(kind: &str, name: &str) -> custom_resource::WriteFailure {
+    custom_resource::WriteFailure {
+        kind: kind.to_owned(),
+        namespaced_name: format!("shop/{name}"),
+        message: "exceeded quota: secrets".to_owned(),
+    }
+}
+
+#[test]
+fn what_the_api_server_refuses_to_the_controller_is_said() {
+    check(
+        |facts| {
+            facts.lacking();
+            facts.pod.references = vec!["tcr.ipsdemo".to_owned()];
+            facts.secrets.insert("tcr.ipsdemo".to_owned(), Seen::Known(None));
+            facts.demo().failures =
+                vec![refusal("ServiceAccount", "default"), refusal("Secret", "tcr.ipsdemo")];
+        },
+        expect![[r#"
+            Fails SecretRefused: there is no Secret tcr.ipsdemo in namespace shop: the API server refuses it to the controller: exceeded quota: secrets
+            to do: ask the platform team: mend what refuses it (a quota, a policy, a webhook); the controller tries again within a minute"#]],
+    );
+    check(
+        |facts| {
+            facts.lacking();
+            facts.account = Seen::Known(Some(AccountFacts::default()));
+            facts.demo().failures = vec![refusal("ServiceAccount", "default")];
+        },
+        expect![[r#"
+            Fails ReferenceRefused: the Pod does not refer to tcr.ipsdemo, because its ServiceAccount default does not: the API server refuses it to the controller: exceeded quota: secrets
+            to do: ask the platform team: mend what refuses it (a quota, a policy, a webhook); the controller tries again within a minute. Then make the Pod again"#]],
+    );
+    // Of another namespace, or no longer true.
+    check(
+        |facts| {
+            facts.lacking();
+            facts.demo().failures =
+                vec![refusal("ServiceAccount", "default"), refusal("Secret", "tcr.ipsother")];
+        },
+        expect![[r#"
+            Fails ReferenceMissing: the Pod does not refer to tcr.ipsdemo: it was made while admission was away, or before its ServiceAccount referred to it, and a Pod's list never changes
+            to do: delete the Pod, so that ReplicaSet web makes it again: kubectl -n shop delete pod web-1"#]],
+    );
+}
+
+#[test]
+fn an_image_pull_secret_whose_instance_is_not_found_has_no_hosts_and_may_be_the_one() {
+    let message = "there is no instance tcr-demo0002 in ap-guangzhou";
+    let lost = |facts: &mut Facts| {
+        facts.lacking();
+        facts.demo().hosts.clear();
+        facts.conditions(json!([condition("CredentialValid", "False", "InstanceNotFound", message)]));
+        facts.secrets.insert("tcr.ipsdemo".to_owned(), Seen::Known(None));
+    };
+    check(
+        lost,
+        expect![[r#"
+        Fails CredentialInvalid: ImagePullSecret demo has no valid credential (InstanceNotFound): there is no instance tcr-demo0002 in ap-guangzhou; so its hosts are not known, and demo.tencentcloudcr.com may be one
+        to do: mend what its condition CredentialValid says: there is no instance tcr-demo0002 in ap-guangzhou; then make the Pod again"#]],
+    );
+    // It is for other Pods.
+    check(
+        |facts| {
+            lost(facts);
+            facts.spec(json!({"namespaces": "team"}));
+        },
+        expect![[r#"
+            Fails RegistryUnknown: no ImagePullSecret is for demo.tencentcloudcr.com: there is none
+            to do: make an ImagePullSecret for the instance of demo.tencentcloudcr.com, or correct the image's host; then make the Pod again"#]],
+    );
 }

@@ -21,8 +21,8 @@ fn a_host_that_nobody_asked_for() {
         (
             "warehouse.tencentcloudcr.com/team/app:v1",
             expect![[r#"
-            Fails RegistryUnknown: no ImagePullSecret is for warehouse.tencentcloudcr.com: they are for demo.tencentcloudcr.com, demo-vpc.tencentcloudcr.com
-            to do: make an ImagePullSecret for the instance of warehouse.tencentcloudcr.com, or correct the image's host"#]],
+                Fails RegistryUnknown: no ImagePullSecret is for warehouse.tencentcloudcr.com: they are for demo.tencentcloudcr.com, demo-vpc.tencentcloudcr.com
+                to do: make an ImagePullSecret for the instance of warehouse.tencentcloudcr.com, or correct the image's host; then make the Pod again"#]],
         ),
         (
             "nginx:1.27",
@@ -148,5 +148,53 @@ fn a_pull_that_failed_before_the_secret_came_heals_by_itself() {
         Pulls
         note: the kubelet's last pull failed, and it tries again within five minutes: ErrImagePull: 401 Unauthorized
         to do: nothing: the kubelet pulls again within five minutes (or at once: kubectl -n shop delete pod web-1)"#]],
+    );
+}
+
+/// A private image of a registry that no ImagePullSecret is for, and a Secret of the Pod's own.
+fn partner(facts: &mut Facts, content: Option<Content>) {
+    let image = "registry.example.com/team/app:v1";
+    facts.image(image);
+    facts.pod.references = vec!["tcr.ipsdemo".to_owned(), "partner".to_owned()];
+    let found = content.map_or(Seen::Known(None), |content| secret(false, content));
+    facts.secrets.insert("partner".to_owned(), found);
+    facts.answer_nobody(
+        image,
+        PullAnswer::NotAllowed("registry.example.com asks for a credential".to_owned()),
+    );
+}
+
+#[test]
+fn a_secret_of_the_pods_own_is_looked_at_where_no_image_pull_secret_is_for_the_registry() {
+    check(
+        |facts| partner(facts, None),
+        expect![[r#"
+        Fails PullSecretNotFound: the Pod refers to the Secret partner, and there is none in namespace shop
+        to do: make it (kubectl -n shop create secret docker-registry partner --docker-server=registry.example.com and a user name and a password), or correct its name in imagePullSecrets and make the Pod again"#]],
+    );
+    let opaque = "its type is Opaque, and kubelets read kubernetes.io/dockerconfigjson only";
+    check(
+        |facts| partner(facts, Some(Content::Ignored(opaque.to_owned()))),
+        expect![[r#"
+        Fails PullSecretIgnored: the kubelet passes over the Secret partner: its type is Opaque, and kubelets read kubernetes.io/dockerconfigjson only
+        to do: delete the Secret partner and make it again as one for pulls: kubectl -n shop create secret docker-registry partner --docker-server=registry.example.com"#]],
+    );
+    check(
+        |facts| partner(facts, Some(logins(&["https://registry.exmaple.com/v1/"]))),
+        expect![[r#"
+        Fails PullSecretForOther: the Secret partner of the Pod is for https://registry.exmaple.com/v1/, and no credential of it is for registry.example.com/team/app:v1
+        to do: correct https://registry.exmaple.com/v1/ to registry.example.com in the Secret partner, or correct the image's host"#]],
+    );
+    check(
+        |facts| partner(facts, Some(logins(&["registry.example.com/other"]))),
+        expect![[r#"
+        Fails PullSecretForOther: the Secret partner of the Pod is for registry.example.com/other, and no credential of it is for registry.example.com/team/app:v1
+        to do: correct registry.example.com/other to registry.example.com in the Secret partner, or correct the image's host"#]],
+    );
+    check(
+        |facts| partner(facts, Some(logins(&["quay.io"]))),
+        expect![[r#"
+        Fails NoCredential: no Secret of the Pod is for registry.example.com, and no ImagePullSecret: registry.example.com asks for a credential
+        to do: make a pull secret for registry.example.com and refer to it in the Pod, or correct the image's host"#]],
     );
 }

@@ -232,6 +232,6 @@ fn what_was_refused_is_told_object_by_object() {
         {"kind": "ServiceAccount", "namespacedName": "shop/argocd-manager", "message": "it is protected"},
     ]);
     let report = report(&well(json!([object])), now());
-    let expected = Said::new("demo", "cannot write ServiceAccount shop/argocd-manager: it is protected");
+    let expected = Finding::new("demo", "cannot write ServiceAccount shop/argocd-manager: it is protected");
     assert_eq!(report.notes, [expected]);
 }

@@ -7,7 +7,7 @@ use tcr::names::{
     SECRET_TYPE, image_pull_secret_label,
 };
 
-use super::lean::{AccountObject, NamespaceObject, SecretObject};
+use super::partial_objects::{AccountObject, NamespaceObject, SecretObject};
 use distribution::desired::Digest;
 use distribution::mark::{ContentTag, InstallationKey};
 use distribution::{
@@ -47,7 +47,7 @@ pub fn account(object: AccountObject) -> Placed<Account> {
 }
 
 /// What the metadata of a Secret that carries our label say; none when its name is not one of ours, such as a copy
-/// that somebody made with all labels.
+/// that a user made with all labels.
 pub fn secret(metadata: &ObjectMeta, key: &InstallationKey) -> Option<Placed<SeenSecret>> {
     let written = authentic(metadata, key);
     let seen = SeenSecret::Ours {
@@ -86,7 +86,7 @@ pub fn ours(object: &SecretObject, key: &InstallationKey) -> Option<SeenSecret> 
 }
 
 /// A Secret of a name of ours that stands in our way: ours that lost its label when it carries our mark, is the
-/// one that we knew or holds exactly what ours holds, else somebody else's.
+/// one that we knew or holds exactly what ours holds; all others are not ours.
 pub fn in_the_way(
     object: &SecretObject,
     known: Option<&Uid>,

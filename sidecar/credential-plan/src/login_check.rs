@@ -1,8 +1,11 @@
 //! What a registry said to the credentials that one keeper has, and what to make of it. Pure.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::plan::later;
+use tcr::backoff::Backoff;
 use tcr::verdict::Verdict;
 
 /// How often a registry is asked about a credential in use.
@@ -15,16 +18,15 @@ pub const REFUSALS: [SignedDuration; 3] =
     [SignedDuration::from_secs(2), SignedDuration::from_secs(4), SignedDuration::from_secs(8)];
 /// The pause while a registry cannot be asked about a new credential.
 pub const CANNOT_ASK: SignedDuration = SignedDuration::from_secs(30);
-/// The pause before another credential is made after one was refused: first, and at most.
-pub const REST: (SignedDuration, SignedDuration) =
-    (SignedDuration::from_mins(10), SignedDuration::from_hours(6));
+/// The pause before another credential is made after one was refused.
+pub const REST: Backoff = Backoff::new(Duration::from_mins(10), Duration::from_hours(6));
 
 /// The last answer about one credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trial {
+pub struct LoginCheck {
     /// When it was given.
     pub at: Timestamp,
-    /// The answer.
+    /// What the registry answered.
     pub verdict: Verdict,
     /// How many refusals in a row it is, this one included.
     pub refusals: usize,
@@ -32,18 +34,18 @@ pub struct Trial {
 
 /// What is known of the credential in use and of the one that shall replace it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Trials {
+pub struct LoginChecks {
     /// About the credential in use.
-    pub current: Option<Trial>,
-    /// About its successor.
-    pub candidate: Option<Trial>,
+    pub current: Option<LoginCheck>,
+    /// The last answer about its successor.
+    pub candidate: Option<LoginCheck>,
     /// No other one is made before this, because the last one was refused.
     pub rest_until: Option<Timestamp>,
     /// How many were refused in a row.
     pub discarded: u32,
 }
 
-impl Trial {
+impl LoginCheck {
     /// The answer after `before`.
     pub fn after(before: Option<&Self>, at: Timestamp, verdict: Verdict) -> Self {
         let refusals = match &verdict {
@@ -77,11 +79,10 @@ impl Trial {
     }
 }
 
-impl Trials {
+impl LoginChecks {
     /// A new credential was refused for good.
     pub fn discard(&mut self, now: Timestamp) {
-        let rest = REST.0.checked_mul(1 << self.discarded.min(10)).unwrap_or(REST.1).min(REST.1);
-        self.rest_until = Some(later(now, rest));
+        self.rest_until = Some(later(now, REST.wait(self.discarded)));
         self.discarded += 1;
         self.candidate = None;
     }
@@ -106,37 +107,37 @@ mod tests {
 
     #[test]
     fn one_refusal_is_not_believed_of_a_credential_in_use() {
-        let once = Trial::after(None, at(0), refused());
+        let once = LoginCheck::after(None, at(0), refused());
         assert!(!once.has_ended());
         assert_eq!(once.next_of_current(), at(60));
-        let unknown = Trial::after(Some(&once), at(60), Verdict::Unknown { reason: String::new() });
+        let unknown = LoginCheck::after(Some(&once), at(60), Verdict::Unknown { reason: String::new() });
         assert!(!unknown.has_ended());
-        assert!(Trial::after(Some(&unknown), at(660), refused()).has_ended());
-        let accepted = Trial::after(Some(&once), at(60), Verdict::Accepted { can_push: false });
-        assert!(!Trial::after(Some(&accepted), at(660), refused()).has_ended());
+        assert!(LoginCheck::after(Some(&unknown), at(660), refused()).has_ended());
+        let accepted = LoginCheck::after(Some(&once), at(60), Verdict::Accepted { can_push: false });
+        assert!(!LoginCheck::after(Some(&accepted), at(660), refused()).has_ended());
     }
 
     #[test]
     fn a_new_credential_has_a_moment_to_be_known_everywhere() {
-        let mut trial = Trial::after(None, at(0), refused());
+        let mut login_check = LoginCheck::after(None, at(0), refused());
         let mut asked = vec![0];
-        while let Some(next) = trial.next_of_candidate() {
+        while let Some(next) = login_check.next_of_candidate() {
             asked.push(next.as_second() - at(0).as_second());
-            trial = Trial::after(Some(&trial), next, refused());
+            login_check = LoginCheck::after(Some(&login_check), next, refused());
         }
         assert_eq!(asked, [0, 2, 6, 14]);
     }
 
     #[test]
     fn each_refused_one_makes_the_pause_longer_up_to_a_limit() {
-        let mut trials = Trials::default();
+        let mut login_checks = LoginChecks::default();
         let mut pauses = Vec::new();
         for _ in 0..8 {
-            trials.discard(at(0));
-            pauses.push((trials.rest_until.unwrap().as_second() - at(0).as_second()) / 60);
+            login_checks.discard(at(0));
+            pauses.push((login_checks.rest_until.unwrap().as_second() - at(0).as_second()) / 60);
         }
         assert_eq!(pauses, [10, 20, 40, 80, 160, 320, 360, 360]);
-        trials.promote();
-        assert_eq!(trials, Trials::default());
+        login_checks.promote();
+        assert_eq!(login_checks, LoginChecks::default());
     }
 }

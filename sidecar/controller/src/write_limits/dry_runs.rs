@@ -19,11 +19,11 @@ use super::DEADLINE;
 const TRIAL: &str = "tcr-assistant-write-limits-trial";
 
 /// Tries what is forbidden.
-pub(super) struct Trials {
+pub(super) struct DryRuns {
     client: Client,
 }
 
-impl Trials {
+impl DryRuns {
     pub(super) fn new(client: Client) -> Self {
         Self { client }
     }
@@ -102,7 +102,7 @@ where
     within(DEADLINE, api.patch_metadata(name, &dry, &patch)).await.map(drop)
 }
 
-/// The name of some object. By metadata: what somebody else has in it may be large.
+/// The name of some object. By metadata: the contents of an object of others may be large.
 async fn first<K>(api: &Api<K>) -> Result<String, ApiError>
 where
     K: Clone + DeserializeOwned + std::fmt::Debug,

@@ -5,7 +5,7 @@ use distribution::stuck::WaitingPod;
 use reconcile::pods::SeenPod;
 use tcr::names::INJECT_ANNOTATION;
 
-use crate::lean::PodObject;
+use crate::partial_objects::PodObject;
 
 /// Images that are remembered of one: a Pod may have as many as it likes.
 const MOST_IMAGES: usize = 16;

@@ -1,0 +1,20 @@
+/** The policy's settings. Printed by `./justw generate` from policy/src/settings/declared.rs; change it there. */
+
+/** Every setting, in the order in which they are documented. */
+export const SETTINGS = [
+  "registries",
+  "discover",
+  "onDiscoveryFailure",
+  "declared",
+  "protect",
+  "allowedRoots",
+  "controllerUsernames",
+  "clusterId",
+] as const;
+
+/** What those that are a choice may say. */
+export const WORDS = {
+  onDiscoveryFailure: ["allow", "reject"],
+  declared: ["ignore", "warn", "reject"],
+  protect: ["off", "warn", "reject"],
+} as const;

@@ -1,0 +1,73 @@
+//! `harness scaffold admission-request`: the request that the API server would send about an object.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use clap::{Args, ValueEnum};
+use serde_json::Value;
+
+use crate::document;
+use crate::manifest::{self, Manifested, Operation};
+
+/// The admission request that the API server would send about an object
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  harness scaffold admission-request -o CREATE --object pod.yaml > request.json
+  harness scaffold admission-request -o UPDATE --object new.yaml --old-object old.yaml
+  harness scaffold admission-request -o DELETE --old-object pod.yaml")]
+pub(super) struct AdmissionRequest {
+    /// What is done to the object
+    #[arg(short, long, value_enum, ignore_case = true, value_name = "TYPE")]
+    operation: Kind,
+
+    /// The object as it shall be, YAML or JSON
+    #[arg(long, value_name = "PATH")]
+    object: Option<PathBuf>,
+
+    /// The object as it is
+    #[arg(long, value_name = "PATH")]
+    old_object: Option<PathBuf>,
+
+    /// Who does it
+    #[arg(long, default_value = "kubernetes-admin")]
+    username: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    #[value(name = "CREATE")]
+    Create,
+    #[value(name = "UPDATE")]
+    Update,
+    #[value(name = "DELETE")]
+    Delete,
+}
+
+impl AdmissionRequest {
+    pub(super) fn execute(self) -> anyhow::Result<()> {
+        let (operation, json, old) = match (self.operation, &self.object, &self.old_object) {
+            (Kind::Create, Some(object), None) => (Operation::Create, read(object)?, None),
+            (Kind::Create, ..) => bail!("CREATE takes --object, and no --old-object"),
+            (Kind::Update, Some(object), Some(old)) => (Operation::Update, read(object)?, Some(read(old)?)),
+            (Kind::Update, ..) => bail!("UPDATE takes --object and --old-object"),
+            (Kind::Delete, None, Some(old)) => (Operation::Delete, read(old)?, None),
+            (Kind::Delete, ..) => bail!("DELETE takes --old-object, and no --object"),
+        };
+        let manifested =
+            Manifested { operation, username: &self.username, sub_resource: "", old: old.as_deref() };
+        let requests =
+            manifest::requests(&json, &manifested).context("cannot make a request of the object")?;
+        let [request] = &requests[..] else { bail!("{} objects where one was expected", requests.len()) };
+        let request: Value = serde_json::from_str(request)?;
+        super::super::print(&(serde_json::to_string_pretty(&request)? + "\n"))
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<String> {
+    let failed = || format!("cannot read the object {}", path.display());
+    let documents = document::read(&super::super::read_text(path)?).with_context(failed)?;
+    match &documents[..] {
+        [document] => Ok(document.json().to_owned()),
+        several => bail!("{}: {} documents where one was expected", failed(), several.len()),
+    }
+}

@@ -1,0 +1,57 @@
+//! What a policy costs, for whoever decides how much it may.
+
+use std::time::{Duration, Instant};
+
+use wasmtime::{Extern, TypedFunc};
+
+use super::Policy;
+use crate::call::call_and_then;
+use crate::request::Request;
+use crate::settings::Settings;
+
+/// Calls in one instance, one after the other.
+#[derive(Debug, Clone)]
+pub struct Warm {
+    /// What each call after the first took.
+    pub times: Vec<Duration>,
+    /// The guest's memory after the first call, in bytes: what a review of its own takes.
+    pub memory: usize,
+}
+
+impl Policy {
+    /// Puts a request to one instance again and again, as no host does: what a fresh instance costs is the difference.
+    /// `more` says, after so many calls, whether there shall be another. A guest that cannot be asked twice ends it.
+    ///
+    /// # Errors
+    /// How the first call ended, where it did not end with an answer.
+    pub fn warm(
+        &self,
+        request: &Request<'_>,
+        settings: &Settings,
+        deadline: Instant,
+        mut more: impl FnMut(usize) -> bool,
+    ) -> Result<Warm, String> {
+        let payload = self.payload(request, settings);
+        let length = u32::try_from(payload.len()).map_err(|error| error.to_string())?;
+        let guest_call = self.module.guest_call;
+        let operation = "validate";
+        let (outcome, warm) =
+            call_and_then(&self.context, &self.module, operation, payload, deadline, |store, instance| {
+                let memory = store.data().memory.map_or(0, |memory| memory.data_size(&*store));
+                let function =
+                    instance.get_module_export(&mut *store, &guest_call).and_then(Extern::into_func);
+                let function: Option<TypedFunc<(u32, u32), i32>> =
+                    function.and_then(|function| function.typed(&*store).ok());
+                let mut times = Vec::new();
+                while let Some(function) = function.as_ref().filter(|_| more(times.len())) {
+                    let began = Instant::now();
+                    if function.call(&mut *store, (operation.len() as u32, length)).is_err() {
+                        break;
+                    }
+                    times.push(began.elapsed());
+                }
+                Warm { times, memory }
+            });
+        warm.ok_or_else(|| format!("{outcome:?}"))
+    }
+}

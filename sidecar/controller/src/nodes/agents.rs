@@ -1,0 +1,201 @@
+//! The nodes' agents and how far they are: whom to ask, whom to nudge and which nodes are ready, decided from what is told.
+//! There is no client and no clock in here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::runtime::watcher::Event;
+use tcr::backoff::Backoff;
+
+use crate::agent::{Agent, Answer, Confinement};
+use reconcile::nodes::Nodes;
+
+/// The wait while nodes are behind.
+const BEHIND: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
+/// The wait while all nodes have the list.
+const SETTLED: Duration = Duration::from_secs(120);
+/// Which rounds of asking nudge those again that are behind: a kubelet that was nudged before it had seen the new
+/// ConfigMap has looked at the old one. A node may also be behind for another reason, so there is an end to it.
+const NUDGED_AGAIN: RangeInclusive<u32> = 3..=5;
+
+/// The agents, and what is known of them.
+#[derive(Debug)]
+pub(super) struct Agents {
+    /// By the names of their Pods.
+    agents: BTreeMap<String, Agent>,
+    /// Those of a list that is not over.
+    listing: BTreeMap<String, Agent>,
+    /// Agents whose node has no start-up taint any more.
+    released: BTreeSet<String>,
+    /// The list in the ConfigMap: empty while there is none, and none before that is known.
+    generation: Option<String>,
+    due: Instant,
+    /// Rounds since the list changed.
+    round: u32,
+    /// Rounds in a row in which nodes were behind.
+    behind: u32,
+    told: Option<Nodes>,
+}
+
+/// Pods whose kubelets are to look at the ConfigMap at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Nudge {
+    pub(super) pods: Vec<String>,
+    /// What their annotation says: the generation, and behind a full stop the round, if it was said before.
+    pub(super) annotation: String,
+}
+
+/// What follows from a round of answers.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Round {
+    pub(super) nudges: Vec<Nudge>,
+    /// Agents that have the list, each with its node, whose start-up taint may be there.
+    pub(super) ready: Vec<(String, String)>,
+    nodes: Nodes,
+}
+
+impl Agents {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            agents: BTreeMap::new(),
+            listing: BTreeMap::new(),
+            released: BTreeSet::new(),
+            generation: None,
+            due: now + BEHIND.wait(0),
+            round: 0,
+            behind: 0,
+            told: None,
+        }
+    }
+
+    /// When the agents are asked next.
+    pub(super) fn due(&self) -> Instant {
+        self.due
+    }
+
+    /// There is another list; whom to nudge. All of them at once: each is a step behind.
+    pub(super) fn list_changed(&mut self, generation: Option<String>, now: Instant) -> Option<Nudge> {
+        self.generation = generation;
+        (self.due, self.round, self.behind) = (now, 0, 0);
+        self.unaware(|_| true)
+    }
+
+    /// Those who have not been told of the list, of those that `is_meant` picks.
+    fn unaware(&self, is_meant: impl Fn(&str) -> bool) -> Option<Nudge> {
+        let generation = self.generation.as_ref().filter(|generation| !generation.is_empty())?;
+        let unaware =
+            self.agents.iter().filter(|(name, agent)| !agent.has_heard_of(generation) && is_meant(name));
+        let pods: Vec<String> = unaware.map(|(name, _)| name.clone()).collect();
+        (!pods.is_empty()).then(|| Nudge { pods, annotation: generation.clone() })
+    }
+
+    /// Takes a Pod in. Who may answer now is asked soon.
+    pub(super) fn pod_changed(&mut self, event: Event<Pod>, now: Instant) {
+        if self.take_in(event) {
+            self.behind = 0;
+            self.due = self.due.min(now + BEHIND.wait(0));
+        }
+    }
+
+    /// Takes a Pod in; whether that changes whom to ask.
+    fn take_in(&mut self, event: Event<Pod>) -> bool {
+        match event {
+            Event::Apply(pod) => {
+                let Some((name, agent)) = Agent::of(&pod) else { return false };
+                let before = self.agents.insert(name, agent.clone());
+                before.is_none_or(|before| {
+                    before.address != agent.address || before.is_running != agent.is_running
+                })
+            }
+            Event::Delete(pod) => {
+                let name = pod.metadata.name.unwrap_or_default();
+                self.released.remove(&name);
+                self.agents.remove(&name).is_some()
+            }
+            Event::Init => {
+                self.listing.clear();
+                false
+            }
+            Event::InitApply(pod) => {
+                self.listing.extend(Agent::of(&pod));
+                false
+            }
+            Event::InitDone => {
+                self.agents = std::mem::take(&mut self.listing);
+                self.released.retain(|name| self.agents.contains_key(name));
+                true
+            }
+        }
+    }
+
+    /// Begins a round: whom to ask; none before it is known which list there is.
+    pub(super) fn begin(&mut self, now: Instant) -> Option<Vec<(String, Agent)>> {
+        if self.generation.is_none() {
+            self.due = now + SETTLED;
+            return None;
+        }
+        self.round += 1;
+        Some(self.agents.iter().map(|(name, agent)| (name.clone(), agent.clone())).collect())
+    }
+
+    /// What follows from these answers of the agents that were asked. `desired` is how many nodes should have an agent, as
+    /// far as the DaemonSet says so.
+    pub(super) fn answered(
+        &self,
+        asked: &[(String, Agent)],
+        answers: &BTreeMap<String, Answer>,
+        desired: Option<usize>,
+    ) -> Round {
+        let generation = self.generation.as_deref().unwrap_or_default();
+        let unasked = asked.iter().filter(|(_, agent)| !agent.is_asked).count();
+        let confined = |how: Confinement| answers.values().filter(|answer| answer.confinement == how).count();
+        let nodes = Nodes {
+            generation: generation.to_owned(),
+            desired: desired.unwrap_or(asked.len()),
+            current: answers.values().filter(|answer| answer.generation == generation).count(),
+            silent: asked.len() - answers.len() - unasked,
+            withholding: answers.values().filter(|answer| answer.withheld > 0).count(),
+            unasked,
+            by_seccomp: confined(Confinement::Seccomp),
+            unconfined: confined(Confinement::None),
+        };
+        let is_current = |name: &str| answers.get(name).is_some_and(|it| it.generation == generation);
+        let mut nudges = Vec::from_iter(self.unaware(|name| !is_current(name)));
+        if NUDGED_AGAIN.contains(&self.round) && !generation.is_empty() {
+            let behind = answers.iter().filter(|(_, answer)| answer.generation != generation);
+            let pods: Vec<String> = behind.map(|(name, _)| name.clone()).collect();
+            let annotation = format!("{generation}.{}", self.round);
+            nudges.extend((!pods.is_empty()).then_some(Nudge { pods, annotation }));
+        }
+        // Without a list there is nothing to wait for but the agent.
+        let has_list = |name: &str| answers.contains_key(name) && (generation.is_empty() || is_current(name));
+        let ready = asked.iter().filter(|(name, _)| has_list(name) && !self.released.contains(name));
+        let ready = ready.filter_map(|(name, agent)| Some((name.clone(), agent.node.clone()?))).collect();
+        Round { nudges, ready, nodes }
+    }
+
+    /// Ends a round, after which the taint is off the nodes of `released`. What is to be told, if that is new.
+    pub(super) fn finish(
+        &mut self,
+        round: Round,
+        released: Option<Vec<String>>,
+        now: Instant,
+    ) -> Option<Nodes> {
+        let Round { ready, nodes, .. } = round;
+        let all_released = released.as_ref().is_none_or(|released| released.len() == ready.len());
+        self.released.extend(released.into_iter().flatten());
+        let is_settled = all_released
+            && (nodes.current == nodes.desired || self.agents.values().all(|agent| !agent.is_asked));
+        (self.due, self.behind) = match is_settled {
+            true => (now + SETTLED, 0),
+            false => (now + BEHIND.wait(self.behind), self.behind.saturating_add(1)),
+        };
+        let is_new = !nodes.generation.is_empty() && self.told.as_ref() != Some(&nodes);
+        is_new.then(|| self.told.insert(nodes).clone())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,364 @@
+//! What the keeper of a credential remembers, what it does next, and what follows from what it did: values in, values out.
+//! There is no clock, client, channel or task in here.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tcr::backoff::Backoff;
+use tcr::image_pull_secret::{CredentialKind, OnDelete};
+use tcr::registry_host::RegistryHost;
+
+use super::store::Document;
+use credential_plan::login_check::{LoginCheck, LoginChecks};
+use credential_plan::plan::{
+    self, APPEARS_WITHIN, Held, Known, Listed, ListedToken, Mine, RemovalStep, Step, Stored, Wanted,
+};
+use credential_plan::request::{self, Answer};
+use credential_plan::{CredentialEvent, Key, Order, domains};
+use custom_resource::condition::ConditionReason;
+use custom_resource::request::RequestId;
+use registry_client::Verdict;
+use tencent_cloud::instance_token::InstanceToken;
+use trouble::Trouble;
+
+pub(crate) mod transition;
+pub(crate) mod trouble;
+
+/// The wait after a failure.
+pub(crate) const WAITS: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(300));
+/// The shortest and the longest wait for a time: the clock may be set meanwhile.
+const WAIT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3600));
+
+/// What a keeper remembers beside the stored Secret.
+pub(crate) struct Keeping {
+    pub(crate) key: Key,
+    mine: Option<Mine>,
+    listed: Option<Listed>,
+    login_checks: LoginChecks,
+    told: Option<Held>,
+    /// A creation had no answer: until then its credential may still appear.
+    appears_until: Option<Timestamp>,
+    /// Users were told that something stands in the way.
+    is_complaining: bool,
+    /// Failures in a row.
+    failures: u32,
+    /// The request that the list was read for.
+    asked: Option<RequestId>,
+    /// How far users were told that the request is.
+    answered: Option<Answer>,
+}
+
+/// The one thing to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// Nothing for so long.
+    Wait(Duration),
+    /// Read the cloud's list.
+    List,
+    /// Delete a credential that is nobody's, or that was replaced; at the cloud only where it is in the list.
+    Delete { token_id: String, is_listed: bool },
+    /// Store that a credential is to be revoked, or why it is not.
+    TakeUp { refused: Option<String> },
+    /// Store that a credential that was to be revoked is gone.
+    Revoked,
+    /// Write an intent.
+    Record { why: Option<String>, ended: bool },
+    /// Make a credential and store it.
+    Mint,
+    /// Ask the registry about the credential in use, or about its successor.
+    CheckLogin { candidate: bool },
+    /// Put the successor in the place of the credential in use.
+    Promote,
+    /// Delete the successor, which the registry does not let in.
+    Discard { reason: String },
+    /// Delete a credential at the cloud because its last user is gone.
+    Revoke { token_id: String },
+    /// Delete the Secret.
+    Forget,
+    /// Nothing is left.
+    End,
+}
+
+/// What follows from a failure.
+pub(crate) struct Failure {
+    /// How long to wait before the next try.
+    pub(crate) wait: Duration,
+    /// What users are told; none where it is no trouble.
+    pub(crate) event: Option<CredentialEvent>,
+    /// The Secret has to be read again.
+    pub(crate) is_stale: bool,
+}
+
+impl Keeping {
+    pub(crate) fn new(key: Key) -> Self {
+        Self {
+            key,
+            mine: None,
+            listed: None,
+            login_checks: LoginChecks::default(),
+            told: None,
+            appears_until: None,
+            is_complaining: false,
+            failures: 0,
+            asked: None,
+            answered: None,
+        }
+    }
+
+    /// What to do next. `asks_registries`: registries are asked about credentials.
+    pub(crate) fn next(
+        &mut self,
+        now: Timestamp,
+        document: Option<&Document>,
+        order: &Order,
+        asks_registries: bool,
+    ) -> Task {
+        let wanted = self.wanted(order, document.map(|it| &it.stored), asks_registries);
+        let asked = order.request.as_ref().map(|it| it.id);
+        if self.asked != asked {
+            self.asked = asked;
+            // What a request is about may be younger than the list.
+            self.listed = None;
+        }
+        if order.is_over {
+            return match document {
+                None => Task::End,
+                Some(document) => self.removal(now, &document.stored, order, &wanted),
+            };
+        }
+        let known = Known {
+            mine: self.mine.as_ref(),
+            listed: self.listed.as_ref(),
+            login_checks: Some(&self.login_checks),
+            asked: order.request.as_ref(),
+        };
+        match plan::decide(now, &wanted, document.map(|it| &it.stored), known) {
+            Step::Wait { until } => {
+                Task::Wait(until.duration_since(now).unsigned_abs().clamp(WAIT.0, WAIT.1))
+            }
+            Step::List => Task::List,
+            Step::Delete { token_id } => Task::Delete { is_listed: self.lists(&token_id), token_id },
+            Step::TakeUp { refused } => Task::TakeUp { refused },
+            Step::Revoked => Task::Revoked,
+            Step::Record { why, ended } => Task::Record { why, ended },
+            Step::Mint => Task::Mint,
+            Step::CheckLogin { candidate } => Task::CheckLogin { candidate },
+            Step::Promote => Task::Promote,
+            Step::Discard { reason } => Task::Discard { reason },
+        }
+    }
+
+    fn removal(&mut self, now: Timestamp, stored: &Stored, order: &Order, wanted: &Wanted) -> Task {
+        if stored.intent.is_some() && self.mine.is_none() {
+            // The process that wrote it may have sent the creation just now.
+            self.appears_until.get_or_insert(plan::later(now, APPEARS_WITHIN));
+        }
+        if let Some(until) = self.appears_until.filter(|until| *until > now) {
+            self.listed = None;
+            return Task::Wait(until.duration_since(now).unsigned_abs());
+        }
+        let revoke = order.on_delete == OnDelete::Revoke;
+        match plan::removal(wanted, stored, revoke, self.appears_until.is_some(), self.listed.as_ref()) {
+            RemovalStep::List => Task::List,
+            RemovalStep::Delete { token_id } => Task::Revoke { token_id },
+            RemovalStep::Forget => Task::Forget,
+        }
+    }
+
+    fn wanted(&self, order: &Order, stored: Option<&Stored>, asks_registries: bool) -> Wanted {
+        let is_longterm = self.key.kind == CredentialKind::Longterm;
+        Wanted {
+            kind: self.key.kind,
+            rotate_after: order.rotate_after.filter(|_| is_longterm),
+            checks_logins: asks_registries,
+            is_rolled_out: order.rolled_out.is_some()
+                && order.rolled_out == stored.and_then(|it| it.current.as_ref()).map(Held::version),
+        }
+    }
+
+    /// How far the request of the order is, where that is news.
+    pub(crate) fn answer(&mut self, order: &Order, stored: Option<&Stored>) -> Option<CredentialEvent> {
+        let asked = order.request.as_ref().filter(|_| !order.is_over)?;
+        let answer = request::answer(asked, stored?, &self.wanted(order, stored, false))?;
+        let is_news = self.answered.as_ref() != Some(&answer);
+        self.answered = Some(answer.clone());
+        is_news.then_some(CredentialEvent::Answered(answer))
+    }
+
+    fn lists(&self, token_id: &str) -> bool {
+        self.listed.as_ref().is_some_and(|it| it.tokens.iter().any(|token| token.id == token_id))
+    }
+
+    /// What is to be told of the credential in use, if that is new. One that has expired would only replace another one by
+    /// something as useless.
+    pub(crate) fn available(&mut self, now: Timestamp, stored: Option<&Stored>) -> Option<CredentialEvent> {
+        let stored = stored?;
+        let held = stored.current.as_ref().filter(|held| held.expires_at.is_none_or(|end| end > now))?;
+        if self.told.as_ref() == Some(held) {
+            return None;
+        }
+        self.told = Some(held.clone());
+        Some(CredentialEvent::Available { held: held.clone(), why: stored.why.clone() })
+    }
+
+    /// A step succeeded. Whether complaints are taken back: only once nothing is under way.
+    pub(crate) fn recovered(&mut self, now: Timestamp, stored: Option<&Stored>) -> bool {
+        self.failures = 0;
+        // Once the rest is over another one is made, or none is needed any more.
+        let is_resting = self.login_checks.rest_until.is_some_and(|until| until > now);
+        let is_under_way = stored.is_some_and(|it| it.intent.is_some() || it.candidate.is_some());
+        if !self.is_complaining || is_under_way || is_resting {
+            return false;
+        }
+        self.is_complaining = false;
+        true
+    }
+
+    /// A step failed. `random` spreads the waits of many.
+    pub(crate) fn failed(&mut self, trouble: &Trouble, random: u64) -> Failure {
+        let wait = WAITS.jittered(self.failures, random);
+        self.failures = self.failures.saturating_add(1);
+        let event = trouble.condition(&self.key).map(|(reason, message)| self.complain(reason, message));
+        let is_stale = event.is_some() && trouble.is_of_store();
+        Failure { wait, event, is_stale }
+    }
+
+    /// What tells users that something stands in the way.
+    pub(crate) fn complain(&mut self, reason: ConditionReason, message: String) -> CredentialEvent {
+        self.is_complaining = true;
+        CredentialEvent::Failing { reason, message }
+    }
+
+    /// The cloud's list was read.
+    pub(crate) fn listed(&mut self, now: Timestamp, tokens: Vec<InstanceToken>, stored: Option<&Stored>) {
+        let listed =
+            |InstanceToken { id, description, enabled, .. }| ListedToken { id, description, enabled };
+        let tokens: Vec<ListedToken> = tokens.into_iter().map(listed).collect();
+        let current = stored.and_then(|stored| stored.current.as_ref()?.token_id.as_ref());
+        let is_there = current.is_none_or(|id| tokens.iter().any(|token| token.id == *id));
+        let before = self.listed.as_ref().map_or(0, |listed| listed.missing);
+        self.listed = Some(Listed { at: now, tokens, missing: if is_there { 0 } else { before + 1 } });
+    }
+
+    /// What the cloud has is to be read anew. No error of a deletion says that a token is gone already, such as after an
+    /// answer that was lost: that, only a new list tells.
+    pub(crate) fn forget_list(&mut self) {
+        self.listed = None;
+    }
+
+    /// A token is gone from the cloud.
+    pub(crate) fn deleted(&mut self, token_id: &str) {
+        if let Some(listed) = &mut self.listed {
+            listed.tokens.retain(|token| token.id != token_id);
+        }
+    }
+
+    /// An intent is about to be written over what is stored.
+    pub(crate) fn taking_over(&mut self, stored: &Stored, now: Timestamp) {
+        if stored.intent.is_some() && self.mine.as_ref().map(|mine| &mine.intent) != stored.intent.as_ref() {
+            // The process that wrote it may have sent the creation just now.
+            self.appears_until = Some(plan::later(now, APPEARS_WITHIN));
+        }
+    }
+
+    /// An intent was written. `is_clean`: nothing can be at the cloud that is not stored.
+    pub(crate) fn recorded(&mut self, intent: String, is_clean: bool) {
+        self.mine = Some(Mine { intent, clean: is_clean });
+        self.listed = None;
+    }
+
+    /// A creation failed. `is_unknown`: it may have been carried out, and what it left behind is found by its marker.
+    pub(crate) fn not_made(&mut self, is_unknown: bool, now: Timestamp) {
+        if is_unknown {
+            self.appears_until = Some(plan::later(now, APPEARS_WITHIN));
+            self.is_unclean();
+        }
+    }
+
+    /// What was made is stored.
+    pub(crate) fn made(&mut self) {
+        self.mine = None;
+        self.listed = None;
+        self.login_checks.candidate = None;
+    }
+
+    /// What was made could not be stored. The token to delete at once: where another process leads, its credential counts,
+    /// and ours goes.
+    pub(crate) fn not_stored(&mut self, is_overtaken: bool, token_id: Option<String>) -> Option<String> {
+        let ours = token_id.filter(|_| is_overtaken);
+        match ours.is_some() {
+            true => self.mine = None,
+            false => self.is_unclean(),
+        }
+        ours
+    }
+
+    fn is_unclean(&mut self) {
+        if let Some(mine) = &mut self.mine {
+            mine.clean = false;
+            self.listed = None;
+        }
+    }
+
+    /// The registry gave its verdict on the credential in use, or on its successor. What is to be told.
+    pub(crate) fn checked(
+        &mut self,
+        candidate: bool,
+        verdict: Verdict,
+        now: Timestamp,
+    ) -> Option<CredentialEvent> {
+        let event = match (&verdict, candidate) {
+            (Verdict::Accepted { can_push }, false) => Some(CredentialEvent::LetIn { can_push: *can_push }),
+            (Verdict::Unknown { reason }, true) => {
+                let message = format!(
+                    "another credential was made, and the registry cannot be asked whether it is good: {reason}; it stays \
+                     aside until then (--check-registry=false: use it at once)"
+                );
+                Some(self.complain(ConditionReason::SuccessorUntried, message))
+            }
+            _ => None,
+        };
+        let login_check =
+            if candidate { &mut self.login_checks.candidate } else { &mut self.login_checks.current };
+        *login_check = Some(LoginCheck::after(login_check.as_ref(), now, verdict));
+        event
+    }
+
+    /// The successor has taken the place of the credential in use. What is to be told after the credential itself.
+    pub(crate) fn promoted(&mut self) -> Option<CredentialEvent> {
+        self.login_checks.promote();
+        self.listed = None;
+        match self.login_checks.current {
+            Some(LoginCheck { verdict: Verdict::Accepted { can_push }, .. }) => {
+                Some(CredentialEvent::LetIn { can_push })
+            }
+            _ => None,
+        }
+    }
+
+    /// The successor was deleted. What is to be told.
+    pub(crate) fn discarded(&mut self, reason: &str, now: Timestamp) -> CredentialEvent {
+        self.login_checks.discard(now);
+        self.listed = None;
+        let has_ended = self.login_checks.current.as_ref().is_some_and(LoginCheck::has_ended);
+        let word =
+            if has_ended { ConditionReason::CredentialRefused } else { ConditionReason::SuccessorRefused };
+        self.complain(word, format!("another credential was made and removed again: {reason}"))
+    }
+
+    /// The Secret could not be deleted. It may be deleted yet: whatever goes on is written first.
+    pub(crate) fn not_forgotten(&mut self) {
+        self.mine = None;
+    }
+}
+
+/// The hosts at which a credential is tried: the instance's own, as far as a password may be sent there.
+pub(crate) fn hosts(held: &Held, allowed_roots: &[String]) -> Vec<RegistryHost> {
+    let host = |domain: &str| {
+        domains::hosts(&[domain.to_owned()], &held.public_domain, allowed_roots).ok()?.pop_first()
+    };
+    ["default", "vpc"].into_iter().filter_map(host).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,221 @@
+use expect_test::{Expect, expect};
+use jiff::SignedDuration;
+use kubernetes::api_error::ApiError;
+use tcr::sensitive::Sensitive;
+
+use super::*;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+}
+
+fn key() -> Key {
+    Key {
+        instance_id: "tcr-demo0001".to_owned(),
+        region: "ap-guangzhou".to_owned(),
+        kind: CredentialKind::Longterm,
+        description: None,
+    }
+}
+
+fn held(token_id: &str) -> Held {
+    Held {
+        username: "100012345678".to_owned(),
+        token: Sensitive::new("password"),
+        token_id: Some(token_id.to_owned()),
+        issued_at: at(0),
+        expires_at: None,
+        public_domain: "demo.tencentcloudcr.com".parse().unwrap(),
+    }
+}
+
+fn document(stored: Stored) -> Document {
+    Document { key: key(), on_delete: OnDelete::Retain, stored }
+}
+
+fn in_use(token_id: &str) -> Stored {
+    Stored { marker: "m1".to_owned(), current: Some(held(token_id)), ..Stored::default() }
+}
+
+fn order() -> Order {
+    let rolled_out = Some("t1".to_owned());
+    Order { rotate_after: None, on_delete: OnDelete::Retain, rolled_out, request: None, is_over: false }
+}
+
+fn tokens(ids: &[&str]) -> Vec<InstanceToken> {
+    let token = |id: &&str| InstanceToken {
+        id: (*id).to_owned(),
+        description: String::new(),
+        enabled: true,
+        created_at: None,
+        expires_at: None,
+    };
+    ids.iter().map(token).collect()
+}
+
+fn unknown() -> Verdict {
+    Verdict::Unknown { reason: "no route to host".to_owned() }
+}
+
+fn trouble(message: &str) -> Trouble {
+    Trouble::Api(ApiError::Other(message.to_owned()))
+}
+
+#[track_caller]
+fn check(keeping: &mut Keeping, now: i64, stored: Option<&Stored>, order: &Order, expected: Expect) {
+    let document = stored.cloned().map(document);
+    expected.assert_eq(&format!("{:?}", keeping.next(at(now), document.as_ref(), order, true)));
+}
+
+#[test]
+fn a_credential_is_recorded_made_listed_and_tried() {
+    let mut keeping = Keeping::new(key());
+    check(&mut keeping, 0, None, &order(), expect!["Record { why: None, ended: false }"]);
+    keeping.recorded("i1".to_owned(), true);
+    let intent = Stored { marker: "m1".to_owned(), intent: Some("i1".to_owned()), ..Stored::default() };
+    check(&mut keeping, 0, Some(&intent), &order(), expect!["Mint"]);
+    keeping.made();
+    let stored = in_use("t1");
+    check(&mut keeping, 0, Some(&stored), &order(), expect!["List"]);
+    keeping.listed(at(0), tokens(&["t1"]), Some(&stored));
+    check(&mut keeping, 0, Some(&stored), &order(), expect!["CheckLogin { candidate: false }"]);
+    assert!(keeping.checked(false, Verdict::Accepted { can_push: true }, at(0)).is_some());
+    check(&mut keeping, 0, Some(&stored), &order(), expect!["Wait(600s)"]);
+}
+
+#[test]
+fn a_creation_without_an_answer_is_looked_for_before_the_next_one() {
+    let mut keeping = Keeping::new(key());
+    keeping.recorded("i1".to_owned(), true);
+    keeping.not_made(true, at(0));
+    let intent = Stored { marker: "m1".to_owned(), intent: Some("i1".to_owned()), ..Stored::default() };
+    check(&mut keeping, 0, Some(&intent), &order(), expect!["List"]);
+    keeping.listed(at(0), tokens(&[]), Some(&intent));
+    check(&mut keeping, 0, Some(&intent), &order(), expect!["Mint"]);
+    // With its last user gone it may still appear for a while.
+    let over = Order { is_over: true, ..order() };
+    check(&mut keeping, 1, Some(&intent), &over, expect!["Wait(119s)"]);
+    check(&mut keeping, 121, Some(&intent), &over, expect!["List"]);
+    keeping.listed(at(121), tokens(&[]), Some(&intent));
+    check(&mut keeping, 121, Some(&intent), &over, expect!["Forget"]);
+    check(&mut keeping, 122, None, &over, expect!["End"]);
+}
+
+#[test]
+fn an_intent_of_another_process_may_still_become_a_credential() {
+    let stored = Stored { intent: Some("other".to_owned()), ..in_use("t1") };
+    let mut keeping = Keeping::new(key());
+    check(&mut keeping, 0, Some(&stored), &order(), expect!["Record { why: None, ended: false }"]);
+    keeping.taking_over(&stored, at(0));
+    keeping.recorded("mine".to_owned(), false);
+    let over = Order { is_over: true, on_delete: OnDelete::Revoke, ..order() };
+    check(&mut keeping, 60, Some(&stored), &over, expect!["Wait(60s)"]);
+    keeping.forget_list();
+    check(&mut keeping, 120, Some(&stored), &over, expect!["List"]);
+    keeping.listed(at(120), tokens(&["t1"]), Some(&stored));
+    check(&mut keeping, 120, Some(&stored), &over, expect![[r#"Revoke { token_id: "t1" }"#]]);
+}
+
+#[test]
+fn what_could_not_be_stored_is_deleted_only_where_another_process_leads() {
+    let mut keeping = Keeping::new(key());
+    keeping.recorded("i1".to_owned(), true);
+    assert_eq!(keeping.not_stored(true, Some("t1".to_owned())), Some("t1".to_owned()));
+    assert_eq!(keeping.mine, None);
+    keeping.recorded("i2".to_owned(), true);
+    assert_eq!(keeping.not_stored(false, Some("t2".to_owned())), None);
+    assert_eq!(keeping.mine, Some(Mine { intent: "i2".to_owned(), clean: false }));
+}
+
+#[test]
+fn a_credential_that_is_missing_is_counted_by_lists_in_a_row() {
+    let mut keeping = Keeping::new(key());
+    let stored = in_use("t1");
+    let missing = |keeping: &mut Keeping, ids: &[&str]| {
+        keeping.listed(at(0), tokens(ids), Some(&stored));
+        keeping.listed.as_ref().map(|listed| listed.missing)
+    };
+    assert_eq!(missing(&mut keeping, &["t2"]), Some(1));
+    assert_eq!(missing(&mut keeping, &[]), Some(2));
+    assert_eq!(missing(&mut keeping, &["t1"]), Some(0));
+    keeping.deleted("t1");
+    assert!(!keeping.lists("t1"));
+}
+
+#[test]
+fn a_credential_is_told_once_and_an_expired_one_never() {
+    let mut keeping = Keeping::new(key());
+    let stored = in_use("t1");
+    assert!(matches!(keeping.available(at(0), Some(&stored)), Some(CredentialEvent::Available { .. })));
+    assert!(keeping.available(at(0), Some(&stored)).is_none());
+    let mut expired = in_use("t2");
+    expired.current = expired.current.map(|held| Held { expires_at: Some(at(5)), ..held });
+    assert!(keeping.available(at(5), Some(&expired)).is_none());
+    assert!(keeping.available(at(4), Some(&expired)).is_some());
+    assert!(keeping.available(at(4), None).is_none());
+}
+
+#[test]
+fn complaints_are_taken_back_once_nothing_is_under_way() {
+    let mut keeping = Keeping::new(key());
+    let stored = in_use("t1");
+    assert!(!keeping.recovered(at(1), Some(&stored)));
+    assert!(keeping.failed(&trouble("denied"), 0).event.is_some());
+    let under_way = Stored { intent: Some("i".to_owned()), ..in_use("t1") };
+    assert!(!keeping.recovered(at(1), Some(&under_way)));
+    assert!(keeping.recovered(at(1), Some(&stored)));
+    assert!(!keeping.recovered(at(1), Some(&stored)));
+    keeping.discarded("HTTP 401", at(0));
+    assert!(!keeping.recovered(at(1), Some(&stored)), "the next credential is made only later");
+    assert!(keeping.recovered(at(601), Some(&stored)), "or none is needed any more");
+}
+
+#[test]
+fn failures_in_a_row_wait_ever_longer_and_an_overtaken_write_is_no_trouble() {
+    let mut keeping = Keeping::new(key());
+    let mut failed = |trouble: Trouble| {
+        let Failure { wait, event, is_stale } = keeping.failed(&trouble, u64::MAX);
+        (wait.as_secs(), event.is_some(), is_stale)
+    };
+    assert_eq!(failed(trouble("denied")), (1, true, true));
+    assert_eq!(failed(Trouble::Api(ApiError::Overtaken)), (2, false, false));
+    let away = Trouble::Instance { reason: ConditionReason::InstanceNotFound, message: String::new() };
+    assert_eq!(failed(away), (4, true, false));
+    keeping.recovered(at(1), None);
+    assert_eq!(keeping.failed(&trouble("denied"), 0).wait, Duration::from_millis(500));
+}
+
+#[test]
+fn a_successor_that_nobody_can_try_is_told_and_takes_its_place_when_it_is_let_in() {
+    let mut keeping = Keeping::new(key());
+    let stored = Stored { candidate: Some(held("t2")), ..in_use("t1") };
+    check(&mut keeping, 0, Some(&stored), &order(), expect!["CheckLogin { candidate: true }"]);
+    let told = keeping.checked(true, unknown(), at(0));
+    assert!(matches!(told, Some(CredentialEvent::Failing { reason: ConditionReason::SuccessorUntried, .. })));
+    assert!(keeping.checked(true, Verdict::Accepted { can_push: false }, at(30)).is_none());
+    check(&mut keeping, 30, Some(&stored), &order(), expect!["Promote"]);
+    assert!(matches!(keeping.promoted(), Some(CredentialEvent::LetIn { can_push: false })));
+    assert!(keeping.promoted().is_none());
+}
+
+#[test]
+fn a_password_is_tried_only_at_hosts_under_an_allowed_root() {
+    let names = |roots: &[&str]| {
+        let roots: Vec<String> = roots.iter().map(|root| (*root).to_owned()).collect();
+        hosts(&held("t1"), &roots).iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    };
+    expect!["demo.tencentcloudcr.com demo-vpc.tencentcloudcr.com"].assert_eq(&names(&["tencentcloudcr.com"]));
+    expect![""].assert_eq(&names(&["example.com"]));
+}
+
+#[test]
+fn a_long_wait_is_cut_because_the_clock_may_be_set() {
+    let mut keeping = Keeping::new(key());
+    let mut stored = in_use("t1");
+    stored.previous.clear();
+    keeping.listed(at(0), tokens(&["t1"]), Some(&stored));
+    keeping.checked(false, Verdict::Accepted { can_push: false }, at(0));
+    let far = at(0).checked_sub(SignedDuration::from_hours(30)).unwrap();
+    let next = keeping.next(far, Some(&document(stored)), &order(), true);
+    assert_eq!(next, Task::Wait(Duration::from_secs(3600)));
+}
