@@ -482,7 +482,7 @@ fn listed(pod: &Pod) -> Vec<String> {
 }
 
 /// The document of this name in a file with several.
-fn document_of(text: &str, name: &str) -> Result<String> {
+pub(crate) fn document_of(text: &str, name: &str) -> Result<String> {
     let found = text.split("\n---\n").find(|it| it.contains(&format!("name: {name}\n")));
     Ok(found.with_context(|| format!("there is no sample {name}"))?.to_owned())
 }

@@ -1,4 +1,4 @@
-//! Whole stories on real Kubernetes: `e2e control-plane`, `e2e alerts`, `e2e hostile`,
+//! Whole stories on real Kubernetes: `e2e control-plane`, `e2e alerts`, `e2e cert-manager`, `e2e hostile`,
 //! `e2e flagship`, `e2e private-network`, `e2e upgrade`.
 
 use std::path::PathBuf;
@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 mod alerts;
 mod caller;
+mod cert_manager;
 mod chart;
 mod control_plane;
 mod flagship;
@@ -43,6 +44,8 @@ enum Story {
     ControlPlane,
     /// The chart's alerts, each fired by a real fault and ended by what mends it, as a real Prometheus sees it
     Alerts,
+    /// The webhook's certificate by cert-manager's kinds, and its cainjector
+    CertManager,
     /// Every listener of the add-on, held to its container's limits, attacked by a thousand callers in each way (root only)
     Hostile {
         /// Fewer callers, for a shorter time
@@ -98,6 +101,7 @@ fn main() -> ExitCode {
     let told = match story {
         Story::ControlPlane => control_plane::tell(&mut steps),
         Story::Alerts => alerts::tell(&mut steps),
+        Story::CertManager => cert_manager::tell(&mut steps),
         Story::Hostile { short, callers, built } => {
             hostile::tell(&mut steps, hostile::Extent::new(short, callers, built))
         }

@@ -8,6 +8,7 @@ use std::fmt;
 use std::fs;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -44,6 +45,8 @@ pub enum Program {
     App,
     /// Answers which credentials a kubelet shows for an image: Kubernetes' own packages behind standard input.
     PullCredentials,
+    /// cert-manager's: puts authorities into the webhook configurations that ask for them.
+    Cainjector,
 }
 
 /// A Go module beside this crate, and what is built from it.
@@ -84,6 +87,14 @@ const APP: Module = Module {
     needs: "Go 1.25 or newer",
 };
 
+const CERT_MANAGER: Module = Module {
+    folder: concat!(env!("CARGO_MANIFEST_DIR"), "/cert-manager"),
+    go_mod: concat!(include_str!("../cert-manager/go.mod"), include_str!("../cert-manager/main.go")),
+    cached: "cert-manager-v1.21.2",
+    ldflags: "-s -w",
+    needs: "Go 1.26 or newer",
+};
+
 impl Program {
     /// What a control plane and its user need.
     pub const CONTROL_PLANE: [Self; 4] =
@@ -121,6 +132,24 @@ impl Program {
             fs::write(&stamp, &source).with_context(|| format!("cannot write {}", stamp.display()))?;
         }
         Ok(built)
+    }
+
+    /// The folder of a Go module that it is built from, once it was built: what beside the program's source is there.
+    ///
+    /// # Errors
+    /// Go is not installed, or does not know the module.
+    pub fn source_of(self, module: &str) -> Result<PathBuf> {
+        let mut go = Command::new("go");
+        go.args(["list", "-m", "-f", "{{.Dir}}", module])
+            .current_dir(self.module().folder)
+            .env("GOFLAGS", "-mod=readonly")
+            .env("GOWORK", "off");
+        let output = go.output().with_context(|| format!("cannot look for {module}: is Go installed?"))?;
+        let folder = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+        if !output.status.success() || !folder.is_dir() {
+            bail!("cannot find {module}: {}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        Ok(folder)
     }
 
     /// The path in `KUBEBUILDER_ASSETS`, the value of the variable, where that has a control plane and this program.
@@ -186,6 +215,7 @@ impl Program {
             Self::Helm => "helm",
             Self::App => "app",
             Self::PullCredentials => "pull-credentials",
+            Self::Cainjector => "cainjector",
         }
     }
 
@@ -201,7 +231,7 @@ impl Program {
         match self {
             Self::Etcd => "go.etcd.io/etcd/server/v3".to_owned(),
             Self::Helm => "helm.sh/helm/v3/cmd/helm".to_owned(),
-            Self::App => ".".to_owned(),
+            Self::App | Self::Cainjector => ".".to_owned(),
             Self::PullCredentials => "./pull-credentials".to_owned(),
             kubernetes => format!("k8s.io/kubernetes/cmd/{}", kubernetes.name()),
         }
@@ -211,6 +241,7 @@ impl Program {
         match self {
             Self::Helm => &HELM,
             Self::App => &APP,
+            Self::Cainjector => &CERT_MANAGER,
             _ => &KUBERNETES,
         }
     }
@@ -219,7 +250,7 @@ impl Program {
     fn takes(self) -> &'static str {
         match self {
             Self::KubeApiserver => "about 5 minutes",
-            Self::Etcd | Self::Kubectl | Self::Kubelet | Self::Helm => "about 2 minutes",
+            Self::Etcd | Self::Kubectl | Self::Kubelet | Self::Helm | Self::Cainjector => "about 2 minutes",
             Self::KubeControllerManager | Self::KubeScheduler | Self::KubeProxy | Self::PullCredentials => {
                 "about a minute"
             }

@@ -29,4 +29,6 @@ fn the_versions_named_are_those_of_the_modules() {
     assert!(KUBERNETES.cached.ends_with("-v1.35.4") && KUBERNETES.ldflags.contains("gitVersion=v1.35.4 "));
     assert!(HELM.go_mod.contains("helm.sh/helm/v3 v3.22.0\n"));
     assert!(HELM.cached.ends_with("-v3.22.0") && HELM.ldflags.contains("version=v3.22.0 "));
+    assert!(CERT_MANAGER.go_mod.contains("github.com/cert-manager/cert-manager v1.21.2\n"));
+    assert!(CERT_MANAGER.cached.ends_with("-v1.21.2"));
 }
