@@ -65,7 +65,7 @@ async fn nothing_that_a_caller_or_a_policy_wrote_is_logged_whole_or_as_a_line_of
     log.read_to_string(&mut said).unwrap();
     assert!(said.contains("a policy failed") && said.contains("policy evaluation (monitor mode)"), "{said}");
     // By the uid an operator finds what a policy said about the review that an API server's log names.
-    let written = said.lines().filter(|line| line.contains("stream=")).collect::<Vec<_>>();
+    let written = said.lines().filter(|line| line.contains(" policy: ")).collect::<Vec<_>>();
     assert!(!written.is_empty() && written.iter().all(|line| line.contains("review{uid=\"u-1\"}")), "{said}");
     for line in said.lines() {
         assert!(line.len() < 12 << 10 && !line.starts_with("2026-01-01T00:00:00Z"), "{line}");
