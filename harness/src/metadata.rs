@@ -227,6 +227,14 @@ impl Metadata {
                 format!("\"{mode}\" is not {EXECUTION_MODE}, which is all this host runs"),
             );
         }
+        self.check_fields()
+    }
+
+    /// Checks what is the same for every runtime: the rules, the names, and for which Kubewarden it is.
+    ///
+    /// # Errors
+    /// The first field that breaks a rule, and how.
+    pub fn check_fields(&self) -> Result<(), MetadataError> {
         self.check_version()?;
         for (at, rule) in self.rules.iter().enumerate() {
             rules::check(rule).map_err(|(field, reason)| MetadataError::Field {
@@ -236,7 +244,8 @@ impl Metadata {
         }
         for (at, capability) in self.host_capabilities.iter().flatten().enumerate() {
             if let Err(error) = capability.parse::<crate::host_capabilities::GrantPattern>() {
-                return bad(&format!("hostCapabilities[{at}]"), error.to_string());
+                let field = format!("hostCapabilities[{at}]");
+                return Err(MetadataError::Field { field, reason: error.to_string() });
             }
         }
         Ok(())

@@ -63,20 +63,25 @@ impl Inspect {
         let uri = super::source::uri_of(&self.policy)?;
         let (wasm, _) = super::source::load_stored(&uri, &self.registry)?;
         let failed = || format!("cannot inspect {}", self.policy);
+        let metadata = Metadata::of_module(&wasm).with_context(failed)?;
+        let signatures = if self.show_signatures { self.signatures(&uri)? } else { None };
+        if self.output == Output::Yaml {
+            // Also of what is not run here.
+            return super::print(&yaml(metadata.as_ref(), &signatures).with_context(failed)?);
+        }
         let options =
             HostOptions { concurrency: 1, module_cache: ModuleCache::of_user(), ..HostOptions::default() };
         let policy = Policy::load(&Host::new(options)?, &wasm).with_context(failed)?;
         let inspection = Inspection {
             digest: policy.digest().to_owned(),
             size: wasm.len(),
-            metadata: Metadata::of_module(&wasm).with_context(failed)?,
+            metadata,
             imports: policy.imports(),
             exports: policy.exports(),
-            signatures: if self.show_signatures { self.signatures(&uri)? } else { None },
+            signatures,
         };
         super::print(&match self.output {
-            Output::Text => text(&inspection)?,
-            Output::Yaml => yaml(&inspection).with_context(failed)?,
+            Output::Text | Output::Yaml => text(&inspection)?,
             Output::Json => serde_json::to_string_pretty(&inspection)? + "\n",
         })
     }
@@ -91,8 +96,8 @@ impl Inspect {
     }
 }
 
-fn yaml(inspection: &Inspection) -> anyhow::Result<String> {
-    let Inspection { metadata: Some(metadata), signatures, .. } = inspection else {
+fn yaml(metadata: Option<&Metadata>, signatures: &Option<Value>) -> anyhow::Result<String> {
+    let Some(metadata) = metadata else {
         bail!("No Kubewarden metadata found inside of it: write it with harness annotate");
     };
     Ok(serde_saphyr::to_string(&Signed { metadata, signatures })?)

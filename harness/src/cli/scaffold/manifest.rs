@@ -98,7 +98,7 @@ impl Manifest {
         let Some(metadata) = metadata else {
             bail!("No Kubewarden metadata found inside of '{uri}': write it with harness annotate");
         };
-        metadata.check().with_context(|| format!("cannot use the metadata of {uri}"))?;
+        metadata.check_fields().with_context(|| format!("cannot use the metadata of {uri}"))?;
         let settings: Value = serde_json::from_str(self.settings()?.json())?;
         let resource = self.resource(module(&uri)?, metadata, settings)?;
         super::super::print(&serde_saphyr::to_string(&resource)?)
