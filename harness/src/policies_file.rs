@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -33,6 +34,8 @@ pub struct Served {
     pub message: Option<String>,
     /// How long one evaluation may take, where it differs from the others.
     pub timeout: Option<Duration>,
+    /// Fields of the entry that mean nothing, such as the controller's `namespacedName`.
+    pub ignored: Vec<String>,
 }
 
 /// A policy, or policies that are asked together.
@@ -72,6 +75,20 @@ impl Served {
     }
 }
 
+/// Fields of an entry that mean something.
+const FIELDS: [&str; 10] = [
+    "module",
+    "policyMode",
+    "allowedToMutate",
+    "settings",
+    "contextAwareResources",
+    "message",
+    "timeoutEvalSeconds",
+    "hostCapabilities",
+    "policies",
+    "expression",
+];
+
 /// What a policy's verdict leads to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -99,7 +116,7 @@ impl Mode {
 pub struct PoliciesError(String);
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 struct Entry<'a> {
     module: String,
     #[serde(default)]
@@ -127,6 +144,9 @@ struct GroupEntry<'a> {
     expression: String,
     message: String,
     timeout_eval_seconds: Option<u64>,
+    /// The object that it is of, as Kubewarden's controller writes it.
+    #[serde(rename = "namespacedName")]
+    _namespaced_name: Option<IgnoredAny>,
 }
 
 /// A policy of a group.
@@ -161,8 +181,8 @@ fn written<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, 
 /// Reads the file: policies by their ids, which are the last part of the webhook's path.
 ///
 /// # Errors
-/// It is neither YAML nor JSON; an entry lacks its module, has an unknown field (a misspelt one would
-/// change what is admitted) or a value that means nothing.
+/// It is neither YAML nor JSON; an entry lacks its module, or has a value that means nothing. Fields that are not known
+/// mean nothing, as there, but for a group's; they are named in what is read.
 pub fn parse(text: &str) -> Result<BTreeMap<String, Served>, PoliciesError> {
     let documents = document::read(text).map_err(|error| PoliciesError(error.to_string()))?;
     let [document] = &documents[..] else {
@@ -188,10 +208,12 @@ fn read(id: &str, json: &str) -> Result<Served, String> {
     }
     let keys: BTreeMap<String, &RawValue> =
         serde_json::from_str(json).map_err(|_| "not a map of fields".to_owned())?;
-    match keys.contains_key("policies") {
+    let served = match keys.contains_key("policies") {
         true => group(serde_json::from_str(json).map_err(|error| plain(&error))?),
         false => policy(serde_json::from_str(json).map_err(|error| plain(&error))?),
-    }
+    }?;
+    let ignored = keys.into_keys().filter(|key| !FIELDS.contains(&key.as_str()));
+    Ok(Served { ignored: ignored.collect(), ..served })
 }
 
 fn policy(entry: Entry<'_>) -> Result<Served, String> {
@@ -203,6 +225,7 @@ fn policy(entry: Entry<'_>) -> Result<Served, String> {
         allowed_to_mutate: entry.allowed_to_mutate.unwrap_or(false),
         message: entry.message,
         timeout: timeout(entry.timeout_eval_seconds)?,
+        ignored: Vec::new(),
     })
 }
 
@@ -218,6 +241,7 @@ fn group(entry: GroupEntry<'_>) -> Result<Served, String> {
         allowed_to_mutate: false,
         message: None,
         timeout: timeout(entry.timeout_eval_seconds)?,
+        ignored: Vec::new(),
     })
 }
 

@@ -150,6 +150,7 @@ impl PolicyArgs {
             allowed_to_mutate: true,
             message: None,
             timeout: None,
+            ignored: Vec::new(),
         })
     }
 
@@ -237,6 +238,7 @@ impl PolicyArgs {
             memory_limit: usize::try_from(self.memory_limit_mib << 20).unwrap_or(usize::MAX),
             concurrency,
             module_cache: if self.disable_wasmtime_cache { None } else { ModuleCache::of_user() },
+            ..HostOptions::default()
         }
     }
 }

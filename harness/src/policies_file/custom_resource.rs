@@ -123,6 +123,7 @@ fn policy(spec: &str, reads_cluster: bool) -> Result<Served, String> {
         allowed_to_mutate: spec.mutating,
         message: spec.message,
         timeout: timeout(spec.timeout_eval_seconds)?,
+        ignored: Vec::new(),
     })
 }
 
@@ -139,6 +140,7 @@ fn group(spec: &str, reads_cluster: bool) -> Result<Served, String> {
         allowed_to_mutate: false,
         message: None,
         timeout: timeout(spec.timeout_eval_seconds)?,
+        ignored: Vec::new(),
     })
 }
 

@@ -47,6 +47,7 @@ other:
                     allowed_to_mutate: false,
                     message: None,
                     timeout: None,
+                    ignored: [],
                 },
                 "tcr": Served {
                     what: Policy(
@@ -101,10 +102,20 @@ other:
                     timeout: Some(
                         3s,
                     ),
+                    ignored: [],
                 },
             }
         "#]],
     );
+}
+
+#[test]
+fn fields_that_mean_nothing_are_named() {
+    let text =
+        "a: {module: 'file:///x', allowedToMutat: true, namespacedName: {Name: a}, policyMode: protect}";
+    let served = &parse(text).unwrap()["a"];
+    assert_eq!(served.ignored, ["allowedToMutat", "namespacedName"]);
+    assert!(!served.allowed_to_mutate);
 }
 
 #[test]
@@ -137,12 +148,6 @@ fn what_is_wrong_is_told_with_its_entry_and_field() {
         "a: {policyMode: protect}",
         expect![[r#"
         error: a: missing field `module`
-    "#]],
-    );
-    check(
-        "a: {module: 'file:///x', allowedToMutat: true}",
-        expect![[r#"
-        error: a: unknown field `allowedToMutat`, expected one of `module`, `policyMode`, `allowedToMutate`, `settings`, `contextAwareResources`, `message`, `timeoutEvalSeconds`, `hostCapabilities`
     "#]],
     );
     check(
@@ -196,7 +201,7 @@ fn what_is_wrong_is_told_with_its_entry_and_field() {
     check(
         "g: {policies: {a: {module: 'file:///x'}}, expression: 'a()', message: m, allowedToMutate: true}",
         expect![[r#"
-        error: g: unknown field `allowedToMutate`, expected one of `policyMode`, `policies`, `expression`, `message`, `timeoutEvalSeconds`
+        error: g: unknown field `allowedToMutate`, expected one of `policyMode`, `policies`, `expression`, `message`, `timeoutEvalSeconds`, `namespacedName`
     "#]],
     );
 }
