@@ -27,6 +27,8 @@ pub(crate) const FUNCTIONS: [&str; 9] = [
     "__console_log",
 ];
 
+/// The longest answer of a guest, in bytes: more than twice the largest object that an API server takes.
+const LONGEST_ANSWER: u32 = 8 << 20;
 /// The longest error of a guest that is passed on to whoever made the request, in bytes.
 const LONGEST_ERROR: usize = 16 << 10;
 
@@ -100,8 +102,18 @@ fn guest_request(
 }
 
 fn guest_response(mut caller: Caller<'_, CallState>, pointer: u32, length: u32) -> wasmtime::Result<()> {
-    let response = read(&mut caller, "__guest_response", pointer, length)?.to_vec();
-    caller.data_mut().response = Some(response);
+    let memory = memory(&mut caller)?;
+    let (bytes, call) = memory.data_and_store_mut(&mut caller);
+    let answer = part(bytes, "__guest_response", pointer, length)?;
+    if length > LONGEST_ANSWER {
+        return Err(wasmtime::Error::msg(format!(
+            "__guest_response: an answer of {length} bytes, more than {LONGEST_ANSWER}"
+        )));
+    }
+    // In the place of one that it gave before: who answers without end makes the host hold one answer.
+    let response = call.response.get_or_insert_default();
+    response.clear();
+    response.extend_from_slice(answer);
     Ok(())
 }
 

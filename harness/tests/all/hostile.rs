@@ -14,7 +14,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsConnector;
 
 use crate::http2::{self, DATA, END_STREAM, HEADERS, PING, RST_STREAM, SETTINGS, frame, preface};
-use crate::server::{PATIENCE, POLICIES, Server, workspace};
+use crate::server::{PATIENCE, POLICIES, Server, memory_kib, workspace};
 use crate::support::{REVIEW, Workspace};
 
 /// More than the server has connections (64 here), several times.
@@ -139,12 +139,6 @@ impl Target {
 
 async fn within<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future).await.expect("it is answered")
-}
-
-fn memory_kib(process: u32) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
 /// The head of a review, without an end.

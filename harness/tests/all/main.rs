@@ -9,6 +9,7 @@ mod groups;
 mod host_calls;
 mod host_failure;
 mod hostile;
+mod hostile_guests;
 mod http2;
 mod https_modules;
 mod library;

@@ -1,11 +1,12 @@
 //! A running `harness serve`, and policies for it.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use harness::metadata::{EXECUTION_MODE, Metadata};
 use reqwest::{Client, Response, StatusCode};
 use serde_json::Value;
 
@@ -25,11 +26,15 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(workspace: &Workspace, policies: &str, arguments: &[&str]) -> Self {
-        // For the clients; an error says that there is one already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         workspace.file("policies.yml", policies);
         let fixed = ["serve", "--addr=127.0.0.1", "--port=0", "--readiness-probe-port=0", "--log-fmt=json"];
-        let mut command = workspace.command(&[&fixed[..], arguments].concat());
+        Self::of(workspace.command(&[&fixed[..], arguments].concat()))
+    }
+
+    /// One that listens, of a command that logs JSON.
+    pub(crate) fn of(mut command: Command) -> Self {
+        // For the clients; an error says that there is one already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (say, log) = channel();
@@ -85,8 +90,17 @@ impl Server {
     }
 
     pub(crate) fn signal(&self) {
+        self.kill(rustix::process::Signal::TERM);
+    }
+
+    /// Has it look at once whether its policies changed.
+    pub(crate) fn hang_up(&self) {
+        self.kill(rustix::process::Signal::HUP);
+    }
+
+    fn kill(&self, signal: rustix::process::Signal) {
         let id = rustix::process::Pid::from_raw(self.child.id().try_into().unwrap()).unwrap();
-        rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+        rustix::process::kill_process(id, signal).unwrap();
     }
 }
 
@@ -96,6 +110,13 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What a process has resident.
+pub(crate) fn memory_kib(process: u32) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
 /// The SDK's policy as `label.wasm`, and one that never answers as `endless.wasm`.
@@ -112,6 +133,16 @@ pub(crate) fn add_policy(workspace: &Workspace, name: &str, wasm: &[u8]) {
     let (raw, annotated) = (format!("raw-{name}.wasm"), format!("{name}.wasm"));
     workspace.file(&raw, wasm);
     workspace.harness(&["annotate", &raw, "-m", "metadata.yml", "-o", &annotated]).done();
+}
+
+/// The same for a policy that cannot be asked for its version in time.
+pub(crate) fn add_unasked_policy(workspace: &Workspace, name: &str, wasm: &[u8]) {
+    let metadata = Metadata {
+        protocol_version: Some("v1".to_owned()),
+        execution_mode: EXECUTION_MODE.to_owned(),
+        ..Metadata::default()
+    };
+    workspace.file(&format!("{name}.wasm"), metadata.write_into(wasm).unwrap());
 }
 
 /// One policy in every sort of place.
