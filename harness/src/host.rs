@@ -33,9 +33,14 @@ pub struct HostOptions {
     pub memory_limit: usize,
     /// How many instances may exist at once; further calls wait, within their time.
     pub concurrency: usize,
+    /// How many instances that have ended keep their place warm for the next one, at most.
+    pub idle_instances: u32,
     /// Where compiled modules are kept for the next run; `None` compiles each time.
     pub module_cache: Option<ModuleCache>,
 }
+
+/// As many as wasmtime keeps by itself.
+const IDLE_INSTANCES: u32 = 100;
 
 impl Default for HostOptions {
     /// Two seconds and 64 MiB for a call, two instances for each processor, no cache.
@@ -45,6 +50,7 @@ impl Default for HostOptions {
             timeout: Duration::from_secs(2),
             memory_limit: (DEFAULT_MEMORY_LIMIT_MIB as usize) << 20,
             concurrency: (2 * processors).max(4),
+            idle_instances: IDLE_INSTANCES,
             module_cache: None,
         }
     }
@@ -54,6 +60,12 @@ impl Default for HostOptions {
 #[derive(Debug, thiserror::Error)]
 #[error("cannot set up the wasm engine: {0}")]
 pub struct HostError(String);
+
+impl HostError {
+    pub(crate) fn of_thread(error: &std::io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
 
 /// Runs policies. One for each program; cloning it is cheap and shares everything.
 #[derive(Clone)]
@@ -80,7 +92,7 @@ impl Host {
         let mut linker = Linker::new(&engine);
         wapc::add_to_linker(&mut linker).map_err(failed)?;
         wasi::add_to_linker(&mut linker).map_err(failed)?;
-        let ticker = Ticker::start(&engine).map_err(|error| HostError(error.to_string()))?;
+        let ticker = Ticker::start(&engine).map_err(|error| HostError::of_thread(&error))?;
         let slots = Slots::new(options.concurrency);
         Ok(Self { inner: Arc::new(Inner { engine, linker, slots, ticker, options }) })
     }
@@ -118,6 +130,7 @@ fn pool(options: &HostOptions) -> PoolingAllocationConfig {
         .table_elements(200_000)
         .linear_memory_keep_resident(KEEP_RESIDENT.min(options.memory_limit))
         .table_keep_resident(64 << 10)
+        .max_unused_warm_slots(options.idle_instances)
         .pagemap_scan(Enabled::Auto);
     pool
 }

@@ -57,7 +57,7 @@ impl Policy {
             };
             return Err(LoadError::NotWasm { begins });
         }
-        let digest = format!("sha256:{}", hex::encode(&Sha256::digest(wasm)));
+        let digest = Self::digest_of(wasm);
         let module = compile(host, wasm, &digest)?;
         let module = LinkedModule::of(host, &module)?;
         Ok(Self {
@@ -91,6 +91,16 @@ impl Policy {
 
     fn with_context(&self, context: Context) -> Self {
         Self { context: Arc::new(context), ..self.clone() }
+    }
+
+    /// Whether its instances begin with settings; see [`Policy::prepared`].
+    pub(crate) fn has_settings_inside(&self) -> bool {
+        self.inside.is_some()
+    }
+
+    /// The digest of a module, by which the cache knows it.
+    pub(crate) fn digest_of(wasm: &[u8]) -> String {
+        format!("sha256:{}", hex::encode(&Sha256::digest(wasm)))
     }
 
     /// The module's digest, `sha256:…`.

@@ -166,6 +166,20 @@ impl Registry {
         Ok(Pulled { wasm, reference })
     }
 
+    /// The digest of the manifest that a tag names now.
+    ///
+    /// # Errors
+    /// When the registry cannot be reached, or has nothing of that name.
+    pub async fn digest(&self, uri: &str) -> Result<String, RegistryError> {
+        let reference = parse(uri)?;
+        if let Some(digest) = reference.digest() {
+            return Ok(digest.to_owned());
+        }
+        let (client, auth) = self.connect(&reference, RegistryOperation::Pull).await?;
+        let failed = |error: OciDistributionError| operation("find", &reference, &error);
+        client.fetch_manifest_digest(&reference, &auth).await.map_err(failed)
+    }
+
     /// Finds the first way to the registry that works: TLS, and where the registry is on this machine
     /// or listed as insecure, TLS with any certificate (listed only) and plain HTTP.
     async fn connect(

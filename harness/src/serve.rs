@@ -6,6 +6,9 @@
 //!                     certificate                health: /readiness, /metrics on a port of its own
 //! ```
 //!
+//! Reviews are taken from the beginning, and answered as soon as their policy is there; the readiness says yes when all
+//! are, which is when policy-server begins. From then on policies follow their file and modules.
+//!
 //! *Guarantees:* a review's time is counted from its arrival, so that a queue that is too long is
 //! answered in time; a task of it that is gone ends it; what callers may hold before anything is known of them is the crate `listener`'s,
 //! which bounds it; when told to end, it says so first and finishes what it has begun.
@@ -15,30 +18,39 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use listener::{Bodies, Limits, Protocol};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
+use tokio::task::JoinError;
 
 pub mod certificate;
 mod client_authority;
+pub mod cluster;
 pub mod constraint;
 mod fair_queue;
 pub mod health;
 pub mod metrics;
+mod modules;
+mod policies;
+mod preparation;
 mod rejection;
 mod reviewer;
 mod routes;
+mod served_policy;
 mod tasks;
 mod time_limit;
 mod turns;
 
-pub use reviewer::{OnHostFailure, Reviewer, ServedPolicy};
+pub use modules::Modules;
+pub use policies::PoliciesOptions;
+pub use reviewer::OnHostFailure;
 pub use turns::most_reviews;
 
 use certificate::Certificate;
 use client_authority::ClientAuthority;
 use health::Health;
+use policies::Follower;
 use tasks::Tasks;
 
 /// How the webhook is served.
@@ -68,16 +80,14 @@ pub struct ServeOptions {
 /// What is left of the process after the drain's delay, to finish what was begun.
 const FINISH: Duration = Duration::from_secs(15);
 
-/// Serves until SIGTERM or SIGINT, then drains. `prepare` compiles the policies; until it is done, and
-/// until there is a certificate, the readiness says no.
+/// Serves until SIGTERM or SIGINT, then drains. Until all policies are there, and a certificate, the readiness says no.
+/// SIGHUP has it look at once whether the policies changed.
 ///
 /// # Errors
 /// A port is taken, a policy cannot be served, or a certificate file cannot be read.
-pub async fn serve(
-    options: ServeOptions,
-    prepare: impl FnOnce() -> anyhow::Result<Reviewer> + Send + 'static,
-) -> anyhow::Result<()> {
+pub async fn serve(options: ServeOptions, policies: PoliciesOptions) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
+    let hangup = signal(SignalKind::hangup()).context("cannot handle signals")?;
     let bind = |port| {
         let address = SocketAddr::new(options.address, port);
         listener::bind(address).with_context(|| format!("cannot listen on {address}"))
@@ -106,33 +116,37 @@ pub async fn serve(
             Protocol::Tls(tls(certificate, options.client_authorities.clone(), &mut tasks)?)
         }
     };
-    let prepared = tokio::select! {
-        prepared = tokio::task::spawn_blocking(prepare) => prepared.context("a policy could not be prepared")??,
-        () = signals.next() => return Ok(()),
-        gone = tasks.gone() => return Err(gone),
-    };
-    let reviewer = Arc::new(prepared);
-    health.serves(reviewer.clone());
+    let mut follower = Follower::new(policies, health.clone())?;
+    // Not before: the engines open their own page maps, which are root's alone from then on, and without them each
+    // instance's memory is cleared whole.
+    if let Err(refused) = undumpable::set() {
+        tracing::warn!("{refused}");
+    }
     let (end, ended) = oneshot::channel::<()>();
-    let router = routes::router(reviewer, options.max_body_bytes, Bodies::new(options.max_inflight_bytes));
+    let bodies = Bodies::new(options.max_inflight_bytes);
+    let router = routes::router(follower.reviewer(), options.max_body_bytes, bodies);
     let router = routes::closing_while(router, health.draining());
     let limits = Limits::connections(options.max_connections);
     let mut served = tokio::spawn(listener::serve(reviews, protocol, router, limits, async {
         // Either way it ends.
         let _ = ended.await;
     }));
+    tokio::select! {
+        prepared = follower.prepare() => prepared?,
+        () = signals.next() => return Ok(()),
+        gone = tasks.gone() => return Err(gone),
+        ended = &mut served => return Err(of_reviews(ended)),
+    }
+    tasks.start("the follower of the policies", follower.follow(hangup));
     tracing::info!("serving");
 
     tokio::select! {
         () = signals.next() => {}
         gone = tasks.gone() => return Err(gone),
-        ended = &mut served => {
-            ended.context("the port of reviews failed")?;
-            bail!("the port of reviews ended");
-        }
+        ended = &mut served => return Err(of_reviews(ended)),
     }
-    tracing::info!(delay = ?options.drain_delay, "told to end: no longer ready, still answering");
     health.drain();
+    tracing::info!(delay = ?options.drain_delay, "told to end: no longer ready, still answering");
     tokio::select! {
         () = tokio::time::sleep(options.drain_delay) => {}
         () = signals.next() => return Ok(()),
@@ -146,6 +160,14 @@ pub async fn serve(
         () = signals.next() => {}
     }
     Ok(())
+}
+
+/// What is left of the port of reviews: nothing ends it before it is told to.
+fn of_reviews(ended: Result<(), JoinError>) -> anyhow::Error {
+    match ended {
+        Ok(()) => anyhow!("the port of reviews ended"),
+        Err(error) => anyhow!("the port of reviews failed: {error}"),
+    }
 }
 
 /// What is spoken to callers: HTTP/2 too, though API servers send reviews over HTTP/1.1, a connection for each that is

@@ -86,7 +86,7 @@ impl HostCapabilityArgs {
         let cluster: Option<Arc<dyn HostCapabilities>> = match (&self.objects, reads_cluster) {
             (Some(path), _) => Some(Arc::new(Objects::new(objects(path)?))),
             (None, true) => {
-                let client = runtime.block_on(super::serve::kube_client());
+                let client = runtime.block_on(crate::serve::cluster::client());
                 let client = client.context(
                     "the policy reads Kubernetes objects; --objects gives them without a cluster, and so does a recorded session",
                 )?;

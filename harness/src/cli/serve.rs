@@ -1,8 +1,8 @@
 //! `harness serve`: the stand-alone admission webhook.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,14 +12,11 @@ use listener::Bodies;
 use tracing::level_filters::LevelFilter;
 
 use super::source::RegistryArgs;
-use crate::host_capabilities::HostCapabilities;
-use crate::host_capabilities::kubernetes::Cluster;
-use crate::host_capabilities::online::Online;
-use crate::metadata::Metadata;
-use crate::policies_file::{self, PolicyOrGroup, PolicySource, Served};
+use crate::host_capabilities::online::OpenRegistry;
 use crate::serve::certificate::Source;
-use crate::serve::{OnHostFailure, Reviewer, ServeOptions, ServedPolicy, most_reviews, serve};
-use crate::{DEFAULT_MEMORY_LIMIT_MIB, Evaluator, Host, HostOptions, ModuleCache, Policy, PolicyGroup};
+use crate::serve::cluster::{self, ClusterAccess};
+use crate::serve::{Modules, OnHostFailure, PoliciesOptions, ServeOptions, most_reviews, serve};
+use crate::{DEFAULT_MEMORY_LIMIT_MIB, ModuleCache};
 
 const EXAMPLES: &str = "\
 Endpoints: POST /validate/ID, /validate_raw/ID and /audit/ID; on the readiness port, over plain HTTP, GET /readiness
@@ -30,6 +27,14 @@ query, less a tenth and at most half a second). Where there is no verdict by the
 trapped or asked for too much memory, --on-host-failure says what the API server gets: `refuse` is policy-server's way,
 a refusal with code 500, so that a webhook that has too much to do refuses what it never looked at; `defer` is HTTP 503,
 so that the webhook's failurePolicy decides. A policy in monitor mode admits in both.
+
+The policies file and the modules' files are looked at every two seconds, and on SIGHUP; what is in a registry on SIGHUP,
+and with --module-poll-interval. What changed is served when all of it is there, and no review fails meanwhile. What
+cannot be served changes nothing: the log says why, /readiness that it is so, and /metrics
+(harness_policies_last_reload_successful).
+
+While policies are compiled at the start, reviews of those that are there are answered, and others wait for theirs, which
+comes first then; the readiness says yes when all are there, as policy-server's does.
 
 Reading Kubernetes objects (contextAwareResources in the policies file) takes the API server of KUBECONFIG,
 ~/.kube/config, or the Pod around, with what its ServiceAccount may read.
@@ -129,7 +134,12 @@ pub struct Serve {
     #[arg(long, env = "KUBEWARDEN_CONTINUE_ON_ERRORS")]
     continue_on_errors: bool,
 
-    /// policy-server's folder of modules, which are not written here
+    /// How often modules of a registry are looked for under their tags, in seconds; without it they stay what they were at
+    /// the start, until SIGHUP
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(5..))]
+    module_poll_interval: Option<u64>,
+
+    /// policy-server's folder of modules; compiled ones are kept in it where the user has no cache folder
     #[arg(long, value_name = "PATH", env = "KUBEWARDEN_POLICIES_DOWNLOAD_DIR", hide = true)]
     policies_download_dir: Option<PathBuf>,
 
@@ -181,48 +191,27 @@ impl Serve {
 
     pub(super) fn execute(self) -> anyhow::Result<()> {
         super::compatibility::refuse_variables(|name| std::env::var(name).ok())?;
-        let failed = || format!("cannot serve {}", self.policies.display());
-        let served = policies_file::parse(&super::read_text(&self.policies)?).with_context(failed)?;
+        let text = super::read_text(&self.policies)?;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = self.workers.map_or(processors, usize::from);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(processors.min(4))
             // Each review has one while a policy is asked; the rest is for files.
-            .max_blocking_threads(most_reviews(workers, served.len()) + 2)
+            .max_blocking_threads(most_reviews(workers, usize::MAX) + 2)
             .enable_all()
             .build()
             .context("cannot start the runtime")?;
-        let result = runtime.block_on(self.run(served, workers));
+        let result = runtime.block_on(self.run(text, workers));
         // A second signal does not wait for a policy that runs.
         runtime.shutdown_background();
         result
     }
 
-    async fn run(self, served: BTreeMap<String, Served>, workers: usize) -> anyhow::Result<()> {
-        let asks =
-            served.iter().find(|(_, served)| !served_kinds(served).is_empty()).map(|(id, _)| id.clone());
-        let client = match asks.is_some() || self.cert_secret.is_some() {
-            false => None,
-            true => match kube_client().await {
-                Ok(client) => Some(client),
-                Err(error) if self.ignore_kubernetes_connection_failure && self.cert_secret.is_none() => {
-                    tracing::warn!("serving without the cluster: {error:#}");
-                    None
-                }
-                Err(error) => {
-                    let who = match asks {
-                        Some(id) => format!("policy {id} reads Kubernetes objects"),
-                        None => "--cert-secret names a Secret".to_owned(),
-                    };
-                    return Err(error.context(who));
-                }
-            },
+    async fn run(self, text: String, workers: usize) -> anyhow::Result<()> {
+        let client = match &self.cert_secret {
+            None => None,
+            Some(_) => Some(cluster::client().await.context("--cert-secret names a Secret")?),
         };
-        let cluster =
-            client.clone().map(|client| Arc::new(Cluster::new(client)) as Arc<dyn HostCapabilities>);
-        let runtime = tokio::runtime::Handle::current();
-        let capabilities: Arc<dyn HostCapabilities> =
-            Arc::new(Online::new(runtime, self.registry.open(), cluster));
         let certificate = match (&self.cert_file, &self.key_file, &self.cert_secret, client) {
             (Some(certificate), Some(key), _, _) => {
                 Some(Source::Files { certificate: certificate.clone(), key: key.clone() })
@@ -249,7 +238,24 @@ impl Serve {
             max_connections: self.max_connections.into(),
             drain_delay: Duration::from_secs(self.drain_delay),
         };
-        serve(options, move || self.prepare(served, workers, &capabilities)).await
+        serve(options, self.policies_options(text, workers)).await
+    }
+
+    fn policies_options(self, text: String, workers: usize) -> PoliciesOptions {
+        PoliciesOptions {
+            file: self.policies,
+            text,
+            modules: Arc::new(Sources(self.registry)),
+            module_poll_interval: self.module_poll_interval.map(Duration::from_secs),
+            cluster: ClusterAccess::new(self.ignore_kubernetes_connection_failure),
+            timeout: Duration::from_secs(self.policy_timeout),
+            memory_limit: usize::try_from(self.memory_limit_mib << 20).unwrap_or(usize::MAX),
+            module_cache: module_cache(self.policies_download_dir.as_deref()),
+            workers,
+            continue_on_errors: self.continue_on_errors,
+            always_accept: self.always_accept_admission_reviews_on_namespace,
+            on_host_failure: self.on_host_failure,
+        }
     }
 
     fn max_inflight_bytes(&self) -> anyhow::Result<usize> {
@@ -262,114 +268,40 @@ impl Serve {
             bytes => Ok(bytes.unwrap_or(least.max(INFLIGHT))),
         }
     }
-
-    /// Compiles every policy and asks it about its settings.
-    fn prepare(
-        &self,
-        served: BTreeMap<String, Served>,
-        workers: usize,
-        capabilities: &Arc<dyn HostCapabilities>,
-    ) -> anyhow::Result<Reviewer> {
-        let timeout = Duration::from_secs(self.policy_timeout);
-        let host = Host::new(HostOptions {
-            // Of asking a policy about its settings; a review's own is told with it.
-            timeout: timeout.max(Duration::from_secs(10)),
-            memory_limit: usize::try_from(self.memory_limit_mib << 20).unwrap_or(usize::MAX),
-            concurrency: most_reviews(workers, served.len()),
-            module_cache: ModuleCache::of_user(),
-        })?;
-        // Not before: the engine opens its own page map, which is root's alone from then on, and without it each
-        // instance's memory is cleared whole.
-        if let Err(refused) = undumpable::set() {
-            tracing::warn!("{refused}");
-        }
-        let mut policies = BTreeMap::new();
-        for (id, served) in served {
-            let evaluator = match self.evaluator(&host, &id, &served, capabilities) {
-                Ok(evaluator) => {
-                    let modules: Vec<&str> =
-                        served.sources().iter().map(|source| source.module.as_str()).collect();
-                    tracing::info!(
-                        policy = id,
-                        module = modules.join(" "),
-                        mode = served.mode.name(),
-                        "policy is ready"
-                    );
-                    Ok(evaluator)
-                }
-                Err(error) if self.continue_on_errors => {
-                    tracing::error!(policy = id, "{error:#}; its reviews get no verdict");
-                    Err(format!("{error:#}"))
-                }
-                Err(error) => return Err(error),
-            };
-            let kinds = served_kinds(&served);
-            let Served { mode, allowed_to_mutate, message, timeout: own, .. } = served;
-            let timeout = own.unwrap_or(timeout);
-            let policy = ServedPolicy { evaluator, mode, allowed_to_mutate, message, timeout, kinds };
-            policies.insert(id, policy);
-        }
-        let exempt = self.always_accept_admission_reviews_on_namespace.clone();
-        Ok(Reviewer::new(policies, workers, exempt, self.on_host_failure))
-    }
-
-    fn evaluator(
-        &self,
-        host: &Host,
-        id: &str,
-        served: &Served,
-        capabilities: &Arc<dyn HostCapabilities>,
-    ) -> anyhow::Result<Evaluator> {
-        let policy = |id: &str, source: &PolicySource| {
-            self.policy(host, id, source, capabilities)
-                .with_context(|| format!("cannot serve policy {id} ({})", source.module))
-        };
-        match &served.what {
-            PolicyOrGroup::Policy(source) => {
-                Ok(Evaluator::Policy(policy(id, source)?, source.settings.clone()))
-            }
-            PolicyOrGroup::Group { policies, expression, message } => {
-                let mut members = BTreeMap::new();
-                for (name, source) in policies {
-                    let member = (policy(&format!("{id}/{name}"), source)?, source.settings.clone());
-                    members.insert(name.clone(), member);
-                }
-                let (expression, message) = (expression.clone(), message.clone());
-                let group = PolicyGroup { id: id.to_owned(), policies: members, expression, message };
-                Ok(Evaluator::Group(group))
-            }
-        }
-    }
-
-    /// A policy that has taken its settings.
-    fn policy(
-        &self,
-        host: &Host,
-        id: &str,
-        source: &PolicySource,
-        capabilities: &Arc<dyn HostCapabilities>,
-    ) -> anyhow::Result<Policy> {
-        let (wasm, _) = super::source::load(&source.module, &self.registry)?;
-        let Some(metadata) = Metadata::of_module(&wasm)? else {
-            bail!("it has no metadata: annotate it (harness annotate)");
-        };
-        metadata.check()?;
-        let policy = Policy::load(host, &wasm)?.named(id);
-        let policy = policy.with_capabilities(source.grants.clone(), capabilities.clone());
-        policy.validate_settings(&source.settings).context("settings")?;
-        Ok(policy.prepared(&wasm, &source.settings))
-    }
 }
 
-/// Kinds that policies were given to read.
-fn served_kinds(served: &Served) -> BTreeSet<String> {
-    let grants = served.sources().into_iter().flat_map(|source| source.grants.kinds.keys());
-    grants.map(|granted| granted.kind.clone()).collect()
+/// Where compiled modules are kept: in the user's cache, or else in the folder that a PolicyServer's Pod has for modules.
+fn module_cache(download_dir: Option<&Path>) -> Option<ModuleCache> {
+    ModuleCache::of_user().or_else(|| {
+        let folder = download_dir?.join("tcr-assistant-modules");
+        ModuleCache::at(&folder)
+            .inspect_err(|error| tracing::info!("no module cache in {}: {error}", folder.display()))
+            .ok()
+    })
 }
 
-pub(super) async fn kube_client() -> anyhow::Result<kube::Client> {
-    let config = kube::Config::infer().await.context("cannot find out how to reach the API server")?;
-    kube::Client::try_from(config).context("cannot make a client of the API server")
+/// Modules of files and registries.
+struct Sources(RegistryArgs);
+
+impl Modules for Sources {
+    fn open_registry(&self) -> OpenRegistry {
+        self.0.open()
+    }
+
+    fn load(&self, module: &str) -> anyhow::Result<Vec<u8>> {
+        super::source::load(module, &self.0).map(|(wasm, _)| wasm)
+    }
+
+    fn version(&self, module: &str) -> anyhow::Result<String> {
+        if module.starts_with("registry://") {
+            return Ok(super::source::runtime()?.block_on(self.0.registry()?.digest(module))?);
+        }
+        let path = module.strip_prefix("file://").unwrap_or(module);
+        let file = std::fs::metadata(path).with_context(|| format!("cannot read {path}"))?;
+        // A file that takes another one's place has another number, and one that is written over another time.
+        let (mtime, ctime) = ((file.mtime(), file.mtime_nsec()), (file.ctime(), file.ctime_nsec()));
+        Ok(format!("{}:{} {} {mtime:?} {ctime:?}", file.dev(), file.ino(), file.size()))
+    }
 }
 
 fn secret(text: &str) -> Result<(String, String), String> {

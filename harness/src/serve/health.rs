@@ -23,10 +23,19 @@ const MOST_CONNECTIONS: usize = 128;
 struct Facts {
     has_certificate: bool,
     has_policies: bool,
+    has_failed_reload: bool,
     drains: bool,
 }
 
 impl Facts {
+    /// What is the matter though it is ready.
+    fn detail(self) -> &'static str {
+        match self.has_failed_reload {
+            true => "ok, but not all of what the policies file says now is served: the log tells why",
+            false => "ok",
+        }
+    }
+
     fn lack(self) -> Option<&'static str> {
         if self.drains {
             Some("it is ending")
@@ -80,9 +89,19 @@ impl Health {
         let _ = self.served.certificate.set(certificate);
     }
 
-    pub(super) fn serves(&self, reviewer: Arc<Reviewer>) {
+    /// Who answers, whether or not all of its policies are there.
+    pub(super) fn has(&self, reviewer: Arc<Reviewer>) {
         // It is told once.
         let _ = self.served.reviewer.set(reviewer);
+    }
+
+    /// Whether the policies file says something now that cannot be served.
+    pub(super) fn reload_failed(&self, has_failed: bool) {
+        self.facts.send_modify(|facts| facts.has_failed_reload = has_failed);
+    }
+
+    /// All policies are there.
+    pub(super) fn serves(&self) {
         self.facts.send_modify(|facts| facts.has_policies = true);
     }
 
@@ -107,7 +126,7 @@ pub(super) async fn serve(listener: TcpListener, state: HealthState) {
 async fn readiness(State(state): State<HealthState>) -> Response {
     let facts = *state.facts.borrow();
     match facts.lack() {
-        None => "ok".into_response(),
+        None => facts.detail().into_response(),
         Some(lack) => (StatusCode::SERVICE_UNAVAILABLE, lack).into_response(),
     }
 }
@@ -118,7 +137,7 @@ async fn metrics(State(state): State<HealthState>) -> Response {
         text.value(&certificate::EXPIRY, expiry);
     }
     if let Some(reviewer) = state.served.reviewer.get() {
-        text.append(&reviewer.metrics.text());
+        text.append(&reviewer.metrics_text());
     }
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], text.into_text()).into_response()
 }
@@ -129,10 +148,18 @@ mod tests {
 
     #[test]
     fn it_is_ready_with_policies_and_a_certificate_until_it_drains() {
-        let facts = |has_policies, has_certificate, drains| Facts { has_certificate, has_policies, drains };
+        let facts = |has_policies, has_certificate, drains| Facts {
+            has_certificate,
+            has_policies,
+            drains,
+            has_failed_reload: false,
+        };
         assert_eq!(facts(false, true, false).lack(), Some("the policies are being prepared"));
         assert_eq!(facts(true, false, false).lack(), Some("there is no certificate yet"));
         assert_eq!(facts(true, true, false).lack(), None);
         assert_eq!(facts(true, true, true).lack(), Some("it is ending"));
+        let failed = Facts { has_failed_reload: true, ..facts(true, true, false) };
+        assert_eq!(failed.lack(), None, "what was served before is good");
+        assert_ne!(failed.detail(), facts(true, true, false).detail());
     }
 }

@@ -2,20 +2,44 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tcr::exposition::{self, Exposition, Metric};
 
-/// Upper bounds of the latency's buckets, in milliseconds. An evaluation takes well under one.
 /// Reviews by what came of them.
-pub const EVALUATIONS: Metric =
+const EVALUATIONS: Metric =
     Metric::counter("kubewarden_policy_evaluations_total", "Evaluations, by the policy's own verdict.");
 /// How long they took.
-pub const LATENCY: Metric = Metric::histogram(
+const LATENCY: Metric = Metric::histogram(
     "kubewarden_policy_evaluation_latency_milliseconds",
     "From a review's arrival to its answer.",
 );
 
+/// How far the policies are.
+const POLICIES: Metric = Metric::gauge(
+    "harness_policies",
+    "Policies that are served, by stage: preparing, ready (is being made to answer faster), optimized, failed.",
+);
+/// What became of changes of the policies file and of its modules.
+const RELOADS: Metric = Metric::counter(
+    "harness_policies_reloads_total",
+    "Changes of the policies file or of modules, by result.",
+);
+/// Whether what is served is what the file says.
+const RELOAD_SUCCESSFUL: Metric = Metric::gauge(
+    "harness_policies_last_reload_successful",
+    "1 where the policies file and its modules as they are now are served, 0 where those of before are.",
+);
+/// When what is served began to be.
+const RELOAD_SUCCESS_TIME: Metric = Metric::gauge(
+    "harness_policies_last_reload_success_timestamp_seconds",
+    "When the policies that are served now were read.",
+);
+
+/// Every metric of the webhook, in the order in which it prints them.
+pub const ALL: &[Metric] = &[EVALUATIONS, LATENCY, POLICIES, RELOADS, RELOAD_SUCCESSFUL, RELOAD_SUCCESS_TIME];
+
+/// Upper bounds of the latency's buckets, in milliseconds. An evaluation takes well under one.
 const BUCKETS: [f64; 12] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 50.0, 250.0, 1000.0, 5000.0];
 /// Sets of labels that are counted: more than known words make.
 const MOST_SERIES: usize = 2000;
@@ -123,6 +147,16 @@ pub(super) struct Metrics(Mutex<Numbers>);
 struct Numbers {
     evaluations: BTreeMap<String, u64>,
     latencies: BTreeMap<String, Latency>,
+    reloads: Reloads,
+}
+
+#[derive(Debug, Default)]
+struct Reloads {
+    applied: u64,
+    failed: u64,
+    has_failed: bool,
+    /// Seconds of Unix' time.
+    success: u64,
 }
 
 #[derive(Debug, Default)]
@@ -160,8 +194,25 @@ impl Metrics {
         }
     }
 
-    /// The text.
-    pub(super) fn text(&self) -> String {
+    /// The policies file was read for the first time, or anew; whether some of it cannot be served.
+    pub(super) fn policies_read(&self, is_reload: bool, has_failed: bool) {
+        let reloads = &mut self.0.lock().unwrap_or_else(PoisonError::into_inner).reloads;
+        reloads.has_failed = has_failed;
+        if has_failed {
+            reloads.failed += u64::from(is_reload);
+            return;
+        }
+        reloads.applied += u64::from(is_reload);
+        reloads.success = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    }
+
+    /// The policies file says again what is served.
+    pub(super) fn policies_recovered(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).reloads.has_failed = false;
+    }
+
+    /// The text; `stages` says how many policies are in each stage.
+    pub(super) fn text(&self, stages: &BTreeMap<&'static str, usize>) -> String {
         let numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut text = Exposition::default();
         let mut evaluations = text.metric(&EVALUATIONS);
@@ -173,6 +224,16 @@ impl Metrics {
             let at_most = BUCKETS.into_iter().zip(latency.buckets);
             latencies.buckets(&[("policy_name", policy)], at_most, latency.sum, latency.count);
         }
+        let mut policies = text.metric(&POLICIES);
+        for (stage, count) in stages {
+            policies.sample(&[("stage", stage)], count);
+        }
+        let Reloads { applied, failed, has_failed, success } = numbers.reloads;
+        let mut reloads = text.metric(&RELOADS);
+        reloads.sample(&[("result", "applied")], applied);
+        reloads.sample(&[("result", "failed")], failed);
+        text.value(&RELOAD_SUCCESSFUL, u8::from(!has_failed));
+        text.value(&RELOAD_SUCCESS_TIME, success);
         text.into_text()
     }
 }
@@ -197,7 +258,7 @@ mod tests {
         metrics.evaluated(&labels, Duration::from_micros(200));
         metrics.evaluated(&labels, Duration::from_millis(3));
         metrics.evaluated(&Labels { accepted: false, error_code: Some(500), ..labels }, Duration::ZERO);
-        let text = metrics.text();
+        let text = metrics.text(&BTreeMap::new());
         let has = |line: &str| assert!(text.lines().any(|it| it == line), "{line}\n{text}");
         has(
             "kubewarden_policy_evaluations_total{policy_name=\"tcr\",policy_mode=\"protect\",resource_kind=\"a\\\"b\",resource_request_operation=\"CREATE\",request_origin=\"validate\",accepted=\"true\",mutated=\"true\"} 2",
@@ -205,6 +266,33 @@ mod tests {
         has("kubewarden_policy_evaluation_latency_milliseconds_bucket{policy_name=\"tcr\",le=\"0.25\"} 2");
         has("kubewarden_policy_evaluation_latency_milliseconds_bucket{policy_name=\"tcr\",le=\"+Inf\"} 3");
         has("kubewarden_policy_evaluation_latency_milliseconds_count{policy_name=\"tcr\"} 3");
+    }
+
+    #[test]
+    fn a_reload_that_failed_is_told_until_what_the_file_says_is_served() {
+        let metrics = Metrics::default();
+        let told = || {
+            let text = metrics.text(&BTreeMap::from([("optimized", 3)]));
+            let lines = text.lines().filter(|line| line.starts_with("harness_") && !line.contains("seconds"));
+            lines.map(|line| line.trim_start_matches("harness_").to_owned() + "\n").collect::<String>()
+        };
+        metrics.policies_read(false, false);
+        metrics.policies_read(true, true);
+        expect_test::expect![[r#"
+            policies{stage="optimized"} 3
+            policies_reloads_total{result="applied"} 0
+            policies_reloads_total{result="failed"} 1
+            policies_last_reload_successful 0
+        "#]]
+        .assert_eq(&told());
+        metrics.policies_read(true, false);
+        expect_test::expect![[r#"
+            policies{stage="optimized"} 3
+            policies_reloads_total{result="applied"} 1
+            policies_reloads_total{result="failed"} 1
+            policies_last_reload_successful 1
+        "#]]
+        .assert_eq(&told());
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! Puts reviews to the policies: who is asked, by how many at a time, until when.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use listener::Body;
@@ -13,14 +13,19 @@ use super::constraint::{constrain, is_exempt};
 use super::fair_queue::Lane;
 use super::metrics::{self, Labels, Metrics};
 use super::rejection::Rejection;
+use super::served_policy::ServedPolicy;
 use super::time_limit::deadline;
 use super::turns::{NoTurn, Turns, Workers};
 use crate::host_capabilities::shortened;
 use crate::json::{Scanner, unescape};
 use crate::policies_file::Mode;
-use crate::{AdmissionResponse, Evaluation, Evaluator, Request, RequestError, Status};
+use crate::{AdmissionResponse, Evaluation, Request, RequestError, Status};
 
 const TOO_MANY: &str = "internal server error: too many reviews wait";
+const BEING_PREPARED: &str = "internal server error: the policy is being prepared";
+/// How long a review waits for its policy to be prepared where its caller does not say how long it would: what an API
+/// server gives a webhook that says nothing else.
+const PREPARATION: Duration = Duration::from_secs(10);
 /// How much of a review is looked through for what it is about, which API servers write before the object.
 const BEGINNING: usize = 16 << 10;
 /// The longest text of it that is repeated: a name's, or an identifier's.
@@ -37,26 +42,13 @@ pub enum OnHostFailure {
     Defer,
 }
 
-/// A policy, or a group, with its place in the file.
-pub struct ServedPolicy {
-    /// The policy with its settings, which it has taken, and with what it may ask; or why it could not be prepared, which
-    /// each of its reviews is told.
-    pub evaluator: Result<Evaluator, String>,
-    /// What its verdict leads to.
-    pub mode: Mode,
-    /// Whether it may change objects.
-    pub allowed_to_mutate: bool,
-    /// What users are told instead of its own reason.
-    pub message: Option<String>,
-    /// How long one review may take, from its arrival.
-    pub timeout: Duration,
-    /// Kinds beyond Kubernetes' own that it has to do with, which the metrics may name.
-    pub kinds: BTreeSet<String>,
-}
+/// Policies by their ids.
+pub(super) type Policies = BTreeMap<String, Arc<ServedPolicy>>;
 
 /// All policies, and the workers that ask them.
-pub struct Reviewer {
-    policies: BTreeMap<String, (usize, Arc<ServedPolicy>)>,
+pub(super) struct Reviewer {
+    policies: RwLock<Arc<Policies>>,
+    workers: usize,
     turns: Turns,
     /// Digests namespaces, which are any texts, for the queue.
     digests: RandomState,
@@ -91,18 +83,16 @@ pub(super) enum Refusal {
 
 impl Reviewer {
     /// `workers` reviews at a time, besides those that take long; everything in the namespace `always_accept` is admitted unasked.
-    pub fn new(
-        policies: BTreeMap<String, ServedPolicy>,
+    pub(super) fn new(
+        policies: Policies,
         workers: usize,
         always_accept: Option<String>,
         on_host_failure: OnHostFailure,
     ) -> Self {
-        let numbered = policies.into_iter().enumerate();
-        let policies: BTreeMap<_, _> =
-            numbered.map(|(number, (id, policy))| (id, (number, Arc::new(policy)))).collect();
         Self {
             turns: Turns::new(Workers::new(workers, policies.len())),
-            policies,
+            policies: RwLock::new(Arc::new(policies)),
+            workers,
             digests: RandomState::new(),
             always_accept,
             on_host_failure,
@@ -110,8 +100,29 @@ impl Reviewer {
         }
     }
 
+    /// The policies of this moment.
+    pub(super) fn policies(&self) -> Arc<Policies> {
+        self.policies.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Serves these from now on; a review that is under way ends with the policy that it began with.
+    pub(super) fn replace(&self, policies: Policies) {
+        let workers = Workers::new(self.workers, policies.len());
+        *self.policies.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policies);
+        self.turns.set_workers(workers);
+    }
+
+    /// For `/metrics`.
+    pub(super) fn metrics_text(&self) -> String {
+        let mut stages = BTreeMap::new();
+        for policy in self.policies().values() {
+            *stages.entry(policy.stage().name()).or_default() += 1;
+        }
+        self.metrics.text(&stages)
+    }
+
     pub(super) fn knows(&self, id: &str) -> bool {
-        self.policies.contains_key(id)
+        self.policies().contains_key(id)
     }
 
     /// The answer's bytes. `arrived` is when the review's time began, `callers_time` how much of it the
@@ -124,9 +135,21 @@ impl Reviewer {
         arrived: Instant,
         callers_time: Option<Duration>,
     ) -> Result<Vec<u8>, Refusal> {
-        let (policy, served) = self.policies.get(id).cloned().ok_or(Refusal::Unknown)?;
-        let deadline = deadline(arrived, served.timeout, callers_time);
-        let lane = Lane { policy, namespace: self.digests.hash_one(namespace(&body.bytes)) };
+        let served = self.policies().get(id).cloned().ok_or(Refusal::Unknown)?;
+        let (answerer, began) = match served.answerer() {
+            Some(answerer) => (answerer, arrived),
+            // Its own time is for what it does, and begins when it is there.
+            None => match served.answerer_by(arrived + callers_time.unwrap_or(PREPARATION)).await {
+                Some(answerer) => (answerer, Instant::now()),
+                None => {
+                    let subject = Subject::of_beginning(&body.bytes);
+                    let evaluation = Evaluation::failed(&subject.uid, BEING_PREPARED);
+                    return self.conclude(id, &served, origin, &subject, evaluation, arrived);
+                }
+            },
+        };
+        let deadline = deadline(arrived, served.timeout + (began - arrived), callers_time);
+        let lane = Lane { policy: served.number, namespace: self.digests.hash_one(namespace(&body.bytes)) };
         let turn = match self.turns.wait(lane, body.bytes.len(), deadline).await {
             Ok(turn) => turn,
             Err(no_turn) => {
@@ -150,7 +173,7 @@ impl Reviewer {
                 let uid = request.uid().to_owned();
                 return Ok(encode(&AdmissionResponse { uid, allowed: true, ..Default::default() }, origin));
             }
-            let evaluation = match &served.evaluator {
+            let evaluation = match &answerer {
                 Ok(evaluator) => {
                     // In each line of what the policy writes, or its host about it.
                     let span = tracing::error_span!("review", uid = request.uid());

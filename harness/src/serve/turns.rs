@@ -103,6 +103,12 @@ impl Turns {
         Self(Arc::new(Mutex::new(State { under_way, queue: FairQueue::new(MOST_WAITING) })))
     }
 
+    /// From now on there are so many; what is under way goes on.
+    pub(super) fn set_workers(&self, workers: Workers) {
+        self.state().under_way.workers = workers;
+        self.hand_out();
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -17,6 +17,7 @@ mod listener;
 mod packaging;
 mod queue;
 mod registries;
+mod reload;
 mod run;
 mod scaffold;
 mod sdk_policy;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use reqwest::StatusCode;
 use tokio::io::AsyncWriteExt as _;
@@ -9,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::http2::{DATA, END_STREAM, frame, head, preface, stay};
-use crate::server::{Server, add_policy, workspace};
+use crate::server::{PATIENCE, Server, add_policy, workspace};
 use crate::support::{REVIEW, guest_with};
 
 /// A policy that is given all the time that it wants, and never answers.
@@ -93,14 +94,20 @@ async fn fifty_reviews(server: &Server) -> TcpStream {
 async fn answer_of_a_full_queue(arguments: &[&str]) -> (StatusCode, String) {
     let workspace = workspace();
     let server = Server::ready(&workspace, PATIENT, &[&["--workers=1"], arguments].concat());
+    // Of 1,050 one has a worker, and 1,024 may wait.
     let mut waiting = JoinSet::new();
-    loop {
+    for _ in 0..21 {
         waiting.spawn(stay(fifty_reviews(&server).await));
+    }
+    // What was sent is not yet what waits: the server reads it when it comes to it.
+    let start = Instant::now();
+    loop {
         let (status, text) = server.post("/validate/patient?timeout=100ms", REVIEW).await;
-        // There was room to wait.
         if !text.contains("exceeded the allowed execution time") {
             return (status, text);
         }
+        assert!(start.elapsed() < 10 * PATIENCE, "the queue is never full");
+        assert!(waiting.try_join_next().is_none(), "a connection was ended");
     }
 }
 

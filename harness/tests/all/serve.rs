@@ -272,7 +272,7 @@ async fn callers_need_a_certificate_of_an_authority_that_is_named_and_no_longer_
 #[tokio::test]
 async fn an_update_of_two_megabytes_has_the_memory_that_a_policy_by_the_sdk_takes_for_it() {
     let workspace = workspace();
-    let server = Server::ready(&workspace, POLICIES, &[]);
+    let server = Server::ready(&workspace, POLICIES, &["--policy-timeout=60"]);
     let rule =
         |number: usize| format!(r#"{{"host":"h{number}.example.com","port":{number},"paths":["/a","/b"]}}"#);
     let rules: Vec<String> = (0..32_000).map(rule).collect();

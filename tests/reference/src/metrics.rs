@@ -13,13 +13,6 @@ pub(super) const BY_PROGRAM: &[(&str, &[&[Metric]])] = &[
             reconcile::nodes::METRICS,
         ],
     ),
-    (
-        "The webhook, port 8081",
-        &[&[
-            harness::serve::metrics::EVALUATIONS,
-            harness::serve::metrics::LATENCY,
-            harness::serve::certificate::EXPIRY,
-        ]],
-    ),
+    ("The webhook, port 8081", &[&[harness::serve::certificate::EXPIRY], harness::serve::metrics::ALL]),
     ("hosts-updater, port 19617 of each node", &[hosts_agent::report::metrics::ALL]),
 ];

@@ -136,3 +136,23 @@ async fn whoever_waits_for_a_review_ends_its_slice_and_so_does_whoever_waits_no_
     let _ = waits.await;
     assert!(turns.now(lane(1, 0)).await.is_some());
 }
+
+#[tokio::test]
+async fn when_there_are_more_policies_those_who_wait_have_more_workers() {
+    let turns = Turns::new(Workers::new(1, 1));
+    let mut slow = Vec::new();
+    for namespace in 0..2 {
+        let turn = turns.of(lane(0, namespace)).await;
+        drop(turn.slice());
+        slow.push(turn);
+    }
+    let next = turns.waiting(lane(1, 0));
+    turns.until_waiting(1).await;
+    turns.set_workers(Workers::new(1, 2));
+    assert_eq!(next.await.unwrap(), None);
+    // Fewer take nothing from what is under way.
+    turns.set_workers(Workers::new(1, 1));
+    drop(slow);
+    assert!(turns.now(lane(1, 0)).await.is_some());
+    assert_eq!(turns.state().under_way.all, 0);
+}
