@@ -1,5 +1,6 @@
 //! The command line: one struct for each subcommand, with its arguments and `execute`.
 
+use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::path::Path;
 
@@ -102,12 +103,17 @@ enum Command {
 impl Cli {
     /// Reads the process's arguments; usage that is wrong ends it. A flag that Kubewarden's tools have and this one has
     /// not is told why.
+    /// Under the name `policy-server` it is that program: a PolicyServer's image starts it so, without arguments.
     pub fn of_process() -> Self {
-        Self::try_parse().unwrap_or_else(|error| {
+        let mut arguments: Vec<OsString> = std::env::args_os().collect();
+        if arguments.first().is_some_and(|program| Path::new(program).ends_with("policy-server")) {
+            arguments.insert(1, "serve".into());
+        }
+        Self::try_parse_from(&arguments).unwrap_or_else(|error| {
             let unknown = error.get(ContextKind::InvalidArg).map(ToString::to_string).unwrap_or_default();
             let flag = unknown.split('=').next().unwrap_or_default();
-            let words: Vec<String> =
-                std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).take(2).collect();
+            let words = arguments.iter().skip(1).map(|argument| argument.to_string_lossy().into_owned());
+            let words: Vec<String> = words.filter(|word| !word.starts_with('-')).take(2).collect();
             let commands = [words.join(" "), words.into_iter().next().unwrap_or_default()];
             if let Some(why) = commands.iter().find_map(|command| compatibility::reason(command, flag)) {
                 eprintln!("{flag} cannot be honoured: {why}\n");

@@ -94,7 +94,9 @@ const POLICY_SERVER: &[Known] = &[
     option(
         "--policies-download-dir",
         "KUBEWARDEN_POLICIES_DOWNLOAD_DIR",
-        Different("understood, and unused: modules are read into memory"),
+        Different(
+            "modules are read into memory; compiled ones are kept in it where there is no folder of the user's",
+        ),
     ),
     option(
         "--policy-timeout",
@@ -113,6 +115,8 @@ const POLICY_SERVER: &[Known] = &[
         Different("understood, and unused: nothing of sigstore is fetched"),
     ),
     option("--sigstore-trust-config", "KUBEWARDEN_SIGSTORE_TRUST_CONFIG", Refused(UNSIGNED)),
+    // The name by which Kubewarden's controller sets it.
+    option("--sigstore-trust-config", "KUBEWARDEN_SIGSTORE_TRUST_CONFIG_PATH", Refused(UNSIGNED)),
     option("--sources-path", "KUBEWARDEN_SOURCES_PATH", Different("`proxies` in it is an error")),
     option("--verification-path", "KUBEWARDEN_VERIFICATION_CONFIG_PATH", Refused(UNSIGNED)),
     option(

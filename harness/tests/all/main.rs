@@ -15,6 +15,7 @@ mod https_modules;
 mod library;
 mod listener;
 mod packaging;
+mod policy_server_image;
 mod queue;
 mod registries;
 mod reload;
