@@ -1,4 +1,5 @@
 use expect_test::{Expect, expect};
+use proptest::prelude::*;
 
 use super::*;
 
@@ -140,4 +141,72 @@ fn the_review_is_always_of_version_one() {
     let review = AdmissionResponse { uid: "u".into(), allowed: true, ..Default::default() }.to_review();
     expect![[r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"u","allowed":true,"auditAnnotations":null,"warnings":null}}"#]]
         .assert_eq(&String::from_utf8(review).unwrap());
+}
+
+/// What Kubewarden's hosts read an answer to.
+#[derive(Debug, PartialEq, Deserialize)]
+struct Theirs {
+    accepted: bool,
+    message: Option<String>,
+    code: Option<u16>,
+    mutated_object: Option<serde_json::Value>,
+    audit_annotations: Option<BTreeMap<String, String>>,
+    warnings: Option<Vec<String>>,
+}
+
+/// Texts that are an answer, or nearly.
+fn answers() -> impl Strategy<Value = String> {
+    let keys = r#""(accepted|message|code|mutated_object|audit_annotations|warnings|other|\\u0061ccepted)""#;
+    let values = prop_oneof![
+        Just("true".to_owned()),
+        Just("false".to_owned()),
+        Just("null".to_owned()),
+        Just(r#"{"a":1,"b":[2]}"#.to_owned()),
+        Just(r#"{"a":"b"}"#.to_owned()),
+        Just(r#"["a","\n"]"#.to_owned()),
+        Just(r#""text""#.to_owned()),
+        "-?[0-9]{1,6}(\\.[0-9])?",
+        "[\\[\\]{}\",:a0\\\\]{0,5}",
+    ];
+    let members = proptest::collection::vec((keys, values), 0..6);
+    let text = members.prop_map(|members| {
+        let members: Vec<String> = members.into_iter().map(|(key, value)| format!("{key}:{value}")).collect();
+        format!("{{{}}}", members.join(","))
+    });
+    (text, any::<prop::sample::Index>(), 0..12_u8).prop_map(|(text, at, cut)| match cut {
+        0 => text[..at.index(text.len())].to_owned(),
+        1 => format!("{text} {text}"),
+        _ => text,
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4000))]
+
+    /// Whatever a guest answers is read as Kubewarden's hosts read it, or is a failure there and here.
+    #[test]
+    fn an_answer_is_read_as_kubewardens_hosts_read_it(text in answers()) {
+        let request = Request::from_request(CREATE.as_bytes()).unwrap();
+        let ours = Verdict::read(text.as_bytes(), request.outline());
+        match (ours, serde_json::from_str::<Theirs>(&text)) {
+            (Ok(ours), Ok(theirs)) => {
+                let mutated = ours.mutated_object.map(|text| serde_json::from_str(text).unwrap());
+                let Verdict { accepted, message, code, audit_annotations, warnings, .. } = ours;
+                let ours = Theirs { accepted, message, code, mutated_object: mutated, audit_annotations, warnings };
+                prop_assert_eq!(ours, theirs);
+            }
+            (Err(_), Err(_)) => {}
+            (ours, theirs) => prop_assert!(false, "{} is read {:?} here and {:?} there", text, ours, theirs),
+        }
+        let evaluation = Evaluation::of(&request, answer(&text));
+        prop_assert!(!evaluation.failed || !evaluation.response.allowed);
+    }
+
+    /// Any bytes at all.
+    #[test]
+    fn bytes_of_a_guest_end_in_an_answer(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let request = Request::from_request(CREATE.as_bytes()).unwrap();
+        let evaluation = Evaluation::of(&request, Outcome::Answer(bytes));
+        prop_assert!(!evaluation.failed || evaluation.response.status.unwrap().code == Some(500));
+    }
 }

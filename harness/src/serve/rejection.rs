@@ -115,8 +115,55 @@ fn is_json(headers: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use axum::http::HeaderValue;
+    use proptest::prelude::*;
 
     use super::*;
+    use crate::Request;
+
+    const REVIEW: &str = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u-1","kind":{"group":"","version":"v1","kind":"Pod"},"resource":{"group":"","version":"v1","resource":"pods"},"subResource":null,"requestKind":{"group":"","version":"v1","kind":"Pod"},"name":"p","namespace":"shop","operation":"CREATE","userInfo":{"username":"bob","groups":["a"]},"object":{"kind":"Pod"},"oldObject":null,"dryRun":false,"options":{}}}"#;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+
+        /// A body that policy-server refuses is never put to a policy here: pieces of a review are taken out, doubled and
+        /// replaced.
+        #[test]
+        fn what_policy_server_refuses_is_refused(
+            edits in proptest::collection::vec(
+                (any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0..4_u8, r#"null|7|true|\{\}|\[\]|"x"|,|:|\}|\{|"|\\"#),
+                0..4,
+            ),
+        ) {
+            let mut body = REVIEW.to_owned();
+            for (from, to, kind, text) in edits {
+                // Between signs, so that what is left is a review more often than not.
+                let signs: Vec<usize> = body.char_indices().filter(|(_, c)| "{}[],:".contains(*c)).map(|(at, _)| at).collect();
+                if signs.is_empty() {
+                    break;
+                }
+                let (from, to) = (signs[from.index(signs.len())], signs[to.index(signs.len())]);
+                let (from, to) = (from.min(to), from.max(to));
+                let piece = body[from..to].to_owned();
+                match kind {
+                    0 => body.replace_range(from..to, ""),
+                    1 => body.insert_str(to, &piece),
+                    2 => body.replace_range(from + 1..to.max(from + 1), &text),
+                    _ => body.insert_str(from, &text),
+                }
+            }
+            let ours = Request::from_review(body.as_bytes());
+            let theirs = Json::<ReviewRequest>::from_bytes(body.as_bytes());
+            prop_assert!(ours.is_err() || theirs.is_ok(), "{}", body);
+            if let Err(error) = ours {
+                let Rejection { status, message } = Rejection::of_body(body.as_bytes(), Origin::Validate, &error);
+                prop_assert!([400, 422].contains(&status.as_u16()), "{} {}", status, body);
+                prop_assert!(!message.is_empty() && message.len() <= LONGEST + 64);
+            }
+            let raw = Request::raw_from_body(body.as_bytes());
+            let theirs = Json::<RawReviewRequest>::from_bytes(body.as_bytes());
+            prop_assert!(raw.is_err() || theirs.is_ok(), "{}", body);
+        }
+    }
 
     #[test]
     fn content_types_are_those_of_policy_server() {
