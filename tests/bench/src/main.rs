@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+mod harness;
 mod hosts;
 mod policy;
 mod review;
@@ -14,7 +15,7 @@ mod review;
 /// Measures one part of tcr-assistant and prints a line for each figure:
 /// `bench NAME METRIC VALUE UNIT`.
 #[derive(Parser)]
-#[command(after_help = "Examples:\n  ./justw bench policy\n  ./justw bench policy --check")]
+#[command(after_help = "Examples:\n  ./justw bench policy\n  ./justw bench harness --check")]
 struct Args {
     /// What to measure.
     name: Name,
@@ -32,6 +33,11 @@ enum Name {
     Policy,
     /// The webhook's evaluation of a Pod of a megabyte; `e2e serve` measures the rest.
     Serve,
+    /// The harness as a program: commands, the webhook's speed and memory, cold starts, reloads.
+    Harness,
+    /// What `harness` compares with: a server that answers each review with the same bytes.
+    #[value(hide = true)]
+    FixedServer,
     /// The node agent: its size and memory, and how the hosts file changes.
     Hosts,
 }
@@ -41,6 +47,8 @@ fn main() -> ExitCode {
     let figures = match name {
         Name::Policy => policy::measure(smoke),
         Name::Serve => policy::measure_large(smoke),
+        Name::Harness => harness::measure(smoke),
+        Name::FixedServer => harness::fixed_server::run().map(|()| Vec::new()),
         Name::Hosts => hosts::measure(smoke),
     };
     match figures {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use figure::{Figure, median};
+use figure::{Figure, Limit, median};
 use harness::host_capabilities::{ContextAwareResource, Grants, HostCall, HostCapabilities};
 use harness::{Host, HostOptions, Policy, Settings};
 use serde_json::{Value, json};
@@ -48,7 +48,7 @@ pub(crate) fn measure(smoke: bool) -> anyhow::Result<Vec<Figure>> {
     figures.extend(ratio("matched_2k_vs_native", None, review::pod(2 << 10, true), true, &policy, &one)?);
     figures.extend(ratio(
         "matched_5k_vs_native",
-        Some(1.25),
+        Some(Limit::AtMost(1.25)),
         review::pod(5 << 10, true),
         true,
         &policy,
@@ -56,7 +56,7 @@ pub(crate) fn measure(smoke: bool) -> anyhow::Result<Vec<Figure>> {
     )?);
     figures.extend(ratio(
         "unmatched_5k_vs_native",
-        Some(0.9),
+        Some(Limit::AtMost(0.9)),
         review::pod(5 << 10, false),
         false,
         &policy,
@@ -65,7 +65,7 @@ pub(crate) fn measure(smoke: bool) -> anyhow::Result<Vec<Figure>> {
     figures.extend(ratio("matched_20k_vs_native", None, review::pod(20 << 10, true), true, &policy, &one)?);
     figures.extend(ratio(
         "matched_200k_vs_native",
-        Some(1.0),
+        Some(Limit::AtMost(1.0)),
         review::pod(200 << 10, true),
         true,
         &policy,
@@ -89,7 +89,7 @@ pub(crate) fn measure(smoke: bool) -> anyhow::Result<Vec<Figure>> {
     )?);
     figures.extend(ratio(
         "discover_50_vs_native",
-        Some(2.0),
+        Some(Limit::AtMost(2.0)),
         review::pod(5 << 10, true),
         true,
         &discovering,
@@ -104,7 +104,7 @@ pub(crate) fn measure(smoke: bool) -> anyhow::Result<Vec<Figure>> {
         metric: "registries_1000_vs_1",
         value: with_thousand / with_one,
         unit: "ratio",
-        limit: Some(1.2),
+        limit: Some(Limit::AtMost(1.2)),
     });
     // As a host does it that sends the settings with each request.
     let (with_thousand, with_one) =
@@ -122,7 +122,7 @@ pub(crate) fn measure(smoke: bool) -> anyhow::Result<Vec<Figure>> {
         metric: "wasm_bytes",
         value: size,
         unit: "bytes",
-        limit: Some(262_144.0),
+        limit: Some(Limit::AtMost(262_144.0)),
     });
     Ok(figures)
 }
@@ -152,7 +152,7 @@ pub(crate) fn measure_large(smoke: bool) -> anyhow::Result<Vec<Figure>> {
             metric,
             value: policy / native,
             unit: "ratio",
-            limit: Some(1.5),
+            limit: Some(Limit::AtMost(1.5)),
         });
     }
     Ok(figures)

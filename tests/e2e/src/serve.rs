@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use figure::{Figure, p99};
+use figure::{Figure, Limit, p99};
 use serde_json::json;
 use support::hostile::{Attack, Attackers};
 
@@ -60,7 +60,7 @@ pub(crate) fn measure(smoke: bool) -> Result<bool> {
 }
 
 fn figure(metric: &'static str, value: f64, unit: &'static str, limit: impl Into<Option<f64>>) -> Figure {
-    Figure { name: "serve", metric, value, unit, limit: limit.into() }
+    Figure { name: "serve", metric, value, unit, limit: limit.into().map(Limit::AtMost) }
 }
 
 /// The same burst without the webhook and with it, in turn, so that both meet the same machine.

@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use figure::{Figure, median, p99};
+use figure::{Figure, Limit, median, p99};
 use jiff::Timestamp;
 use serde_json::json;
 use support::nodes::{self, HUB};
@@ -44,6 +44,7 @@ fn figures() -> Result<Vec<Figure>> {
         let of_object = steps.step("changes of the object", object_changes(world)).await?;
         let of_link = steps.step("changes of the link", link_changes(world)).await?;
         let mut put = |metric, value, limit| {
+            let limit = Option::map(limit, Limit::AtMost);
             figures.push(Figure { name: "hosts", metric, value, unit: "ms", limit });
         };
         put("change_to_nodes_p99_ms", p99([&of_object[..], &of_link].concat()), Some(5000.0));

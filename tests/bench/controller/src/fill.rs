@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::Result;
-use figure::{Figure, median};
+use figure::{Figure, Limit, median};
 
 use crate::cluster::Cluster;
 use crate::raw::{self, Work};
@@ -16,7 +16,7 @@ pub(crate) const LAST: &str = "many-0";
 
 /// A figure of the controller.
 pub(crate) fn figure(metric: &'static str, value: f64, unit: &'static str, limit: Option<f64>) -> Figure {
-    Figure { name: "controller", metric, value, unit, limit }
+    Figure { name: "controller", metric, value, unit, limit: limit.map(Limit::AtMost) }
 }
 
 /// Seconds of both, in turn.

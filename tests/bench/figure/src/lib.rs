@@ -1,5 +1,6 @@
 //! One measured number, and the limit it should keep.
 
+use std::fmt;
 use std::io::Write as _;
 
 /// One measured number.
@@ -13,14 +14,35 @@ pub struct Figure {
     pub value: f64,
     /// Its unit.
     pub unit: &'static str,
-    /// The largest value that is good enough; none where the figure is for information.
-    pub limit: Option<f64>,
+    /// What is good enough; none where the figure is for information.
+    pub limit: Option<Limit>,
+}
+
+/// The last value that is good enough.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Limit {
+    /// Smaller is better.
+    AtMost(f64),
+    /// Larger is better.
+    AtLeast(f64),
 }
 
 impl Figure {
     /// Whether the limit is missed.
     pub fn is_missed(&self) -> bool {
-        self.limit.is_some_and(|limit| self.value > limit)
+        self.limit.is_some_and(|limit| match limit {
+            Limit::AtMost(limit) => self.value > limit,
+            Limit::AtLeast(limit) => self.value < limit,
+        })
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AtMost(limit) => write!(f, "{limit}"),
+            Self::AtLeast(limit) => write!(f, "at least {limit}"),
+        }
     }
 }
 
@@ -52,6 +74,16 @@ pub fn p99(mut samples: Vec<f64>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_limit_is_missed_beyond_it() {
+        let missed = |value, limit| {
+            let limit = Some(limit);
+            Figure { name: "n", metric: "m", value, unit: "u", limit }.is_missed()
+        };
+        assert!(!missed(2.0, Limit::AtMost(2.0)) && missed(2.1, Limit::AtMost(2.0)));
+        assert!(!missed(2.0, Limit::AtLeast(2.0)) && missed(1.9, Limit::AtLeast(2.0)));
+    }
 
     #[test]
     fn the_middle_and_the_tail_of_samples() {
