@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::os::unix::fs::MetadataExt as _;
+use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -69,19 +70,20 @@ async fn story(steps: &mut Steps, world: &mut World) -> Result<()> {
     steps.step("it is up again: they come back", world.hosts_files_lead(Some(MOVED), &DOMAINS)).await?;
     let joins = "a third node joins with the start-up taint: its first Pod waits for the entries, and runs";
     steps.step(joins, third_node(world)).await?;
-    drop(link);
 
-    steps
-        .step("the chart is uninstalled; hosts files are as before, byte for byte", uninstall(world))
-        .await?;
+    let deleted = "the namespace is deleted, which takes the agents away and leaves the entries";
+    steps.step(deleted, delete_namespace(world)).await?;
+    let removed = "cleanup --nodes takes them off; hosts files are as before, byte for byte";
+    steps.step(removed, clean_up(world)).await?;
+    drop(link);
     steps.step("the machine is as it was", async { world.machine.is_untouched() }).await
 }
 
 /// A listener at the link's address, behind which is the registry.
-struct Link(JoinHandle<()>);
+pub(crate) struct Link(JoinHandle<()>);
 
 impl Link {
-    async fn up(address: Ipv4Addr) -> Result<Self> {
+    pub(crate) async fn up(address: Ipv4Addr) -> Result<Self> {
         let listener =
             TcpListener::bind((address, 443)).await.context("cannot listen at the link's address")?;
         Ok(Self(tokio::spawn(async move {
@@ -95,7 +97,7 @@ impl Link {
     }
 
     /// Nobody listens any more when this is over.
-    async fn down(self) {
+    pub(crate) async fn down(self) {
         self.0.abort();
         // That it was aborted is what it says.
         let _ = self.0.await;
@@ -262,8 +264,30 @@ async fn third_node(world: &mut World) -> Result<()> {
     Ok(())
 }
 
-async fn uninstall(world: &World) -> Result<()> {
-    chart::uninstall(world.nodes.plane(), &world.helm, &[]).await?;
+async fn delete_namespace(world: &World) -> Result<()> {
+    world.kubectl(&["delete", "namespace", SYSTEM_NAMESPACE, "--timeout=110s"]).await?;
+    world.hosts_files_lead(Some(MOVED), &DOMAINS).await
+}
+
+async fn clean_up(world: &World) -> Result<()> {
+    let mut command = tokio::process::Command::new(chart::root().join("target/debug/tcr-assistant"));
+    command.args(["cleanup", "--nodes", "--yes", "--kubeconfig"]).arg(world.nodes.plane().kubeconfig());
+    command.env_clear().stdin(Stdio::null()).kill_on_drop(true);
+    let output =
+        command.output().await.context("cannot run target/debug/tcr-assistant: tests/build tcr-assistant")?;
+    let told = String::from_utf8(output.stdout)?;
+    ensure!(
+        output.status.success(),
+        "cleanup ended with {}: {}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    for node in world.nodes.list() {
+        let line = format!("hostsentries/{} deleted", node.name());
+        ensure!(told.lines().any(|it| it == line), "no {line:?} in\n{told}");
+    }
+    let left = world.kubectl(&["get", "namespaces", "-o", "name"]).await?;
+    ensure!(!left.contains("tcr-assistant"), "a namespace is left: {left}");
     for node in world.nodes.list() {
         let now = node.read("/etc/hosts")?;
         ensure!(
