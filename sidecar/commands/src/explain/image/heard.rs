@@ -46,6 +46,11 @@ impl Case<'_> {
             (Meaning::Credential | Meaning::NotFound, Some(host)) => {
                 (heard.is_of_layer || heard.is_mirror).then(|| fails(reach::other_host(self, host, heard)))
             }
+            // containerd before 2.0 names the registry where the storage that it was sent to has refused; to come so far
+            // it has shown a credential that was let in.
+            (Meaning::Credential, None) if heard.is_of_layer && heard.words.contains("403 Forbidden") => {
+                Some(fails(reach::other_host(self, &self.host, heard)))
+            }
             _ if self.tries.is_empty() => None,
             _ => self.unreached().map(fails),
         }

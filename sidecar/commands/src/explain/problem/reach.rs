@@ -16,7 +16,10 @@ use custom_resource::condition::ConditionType;
 /// A host that is not the registry.
 pub(in super::super) fn other_host(case: &Case<'_>, host: &str, heard: &Heard) -> Problem {
     let (node, words) = (name(case.facts), &heard.words);
-    let asked = asked_host(case, heard);
+    let asked = match host == case.host {
+        true => format!("{host}, or by the storage that it sends to for layers,"),
+        false => asked_host(case, heard),
+    };
     let (reason, says, to_do) = match (heard.meaning(), heard.condition()) {
         (Some(Meaning::Network), Some(condition)) if heard.is_mirror => (
             "MirrorUnreachable",
@@ -130,8 +133,8 @@ fn over_link(case: &Case<'_>, asked: &AskedFor, link: &Status, heard: &Heard, me
                     link.message
                 ),
                 Who::Platform.asks(&format!(
-                    "see why {node} does not use its hosts file for {host}: files before dns in /etc/nsswitch.conf, a \
-                     proxy of the container runtime, another line for {host}"
+                    "see why {node} does not use its hosts file for {host}: files before dns in /etc/nsswitch.conf (the \
+                     container runtime reads it when it starts), a proxy of the container runtime, another line for {host}"
                 )),
             )
         }

@@ -92,6 +92,11 @@ const SAID: &[(&str, &str, &str)] = &[
         "MTU",
     ),
     ("httpReadSeeker: failed open: unexpected EOF", "TransferCut", "MTU"),
+    (
+        "failed to copy: httpReadSeeker: failed open: unexpected status code https://demo.tencentcloudcr.com/v2/team/app/blobs/sha256:ab: 403 Forbidden",
+        "StorageRefused",
+        "the registry's credential is not the cause",
+    ),
     ("failed to pull and unpack image \"a\": context canceled", "PullTooSlow", "image_pull_progress_timeout"),
     (
         "failed to do request: Head \"https://mirror.example.com/v2/team/app/manifests/v1?ns=demo.tencentcloudcr.com\": dial tcp 10.8.8.8:443: connect: connection refused",
