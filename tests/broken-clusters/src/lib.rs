@@ -2,8 +2,8 @@
 //!
 //! Tests break a real cluster in each of these ways, ask the built `tcr-assistant explain`, do the one thing that it names
 //! and nothing else, and see it say that the image can be pulled: on a control plane
-//! (`sidecar/tests/control_plane/broken.rs`), where the kubelet's words are put into the Pod's status and all else is real.
-//! `docs/pull-failures.md` is printed from here.
+//! (`sidecar/tests/control_plane/broken.rs`), where the kubelet's words are put into the Pod's status and all else is real,
+//! or on real nodes (`tests/e2e/src/broken.rs`). `docs/pull-failures.md` is printed from here.
 
 use std::fmt::Write as _;
 
@@ -33,6 +33,8 @@ pub enum Tried {
     ControlPlane,
     /// On a control plane, in the long level only.
     ControlPlaneLong,
+    /// On real nodes.
+    Nodes,
 }
 
 /// Those that are tried there, in the order of the page.
@@ -45,18 +47,23 @@ pub fn page() -> String {
     let mut page = String::from(
         "# Ways in which a pull fails\n\n\
          Tests break a cluster in each of these ways, ask `kubectl tcr explain pod/NAME`, do the one thing that it names, and \
-         see it say that the image can be pulled. The kubelet's words are put into the Pod's status, and all else is real.\n\n\
+         see it say that the image can be pulled. Where \"node\" stands, containerd and kubelet are real ones and the Pod runs \
+         in the end; else the kubelet's words are put into the Pod's status, and all else is real.\n\n\
          `./justw test long` tries all of them, `./justw test control-plane` a few. What nodes say is in \
          [pull-errors.md](pull-errors.md). Printed by `./justw generate`.\n",
     );
     for (title, list) in GROUPS {
         let _ = writeln!(
             page,
-            "\n## {title}\n\n| name | what is wrong | `explain` says | and to do |\n|---|---|---|---|"
+            "\n## {title}\n\n| name | what is wrong | `explain` says | and to do | tried on |\n|---|---|---|---|---|"
         );
         for it in *list {
-            let BrokenCluster { name, how, reason, to_do, tried: _ } = it;
-            let _ = writeln!(page, "| {name} | {how} | `{reason}` | {to_do} |");
+            let BrokenCluster { name, how, reason, to_do, tried } = it;
+            let place = match tried {
+                Tried::ControlPlane | Tried::ControlPlaneLong => "control plane",
+                Tried::Nodes => "node",
+            };
+            let _ = writeln!(page, "| {name} | {how} | `{reason}` | {to_do} | {place} |");
         }
     }
     page
@@ -69,8 +76,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_way_has_a_name_of_its_own() {
+    fn there_are_fifty_ways_and_each_has_a_name_of_its_own() {
         let names: Vec<&str> = tried(|_| true).map(|it| it.name).collect();
+        assert!(names.len() >= 50, "there are {}", names.len());
         assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "a name stands there twice");
         let is_label = |name: &&str| {
             let is_letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';

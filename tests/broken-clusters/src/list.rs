@@ -14,6 +14,7 @@ const fn way(
 
 const CONTROL_PLANE: Tried = Tried::ControlPlane;
 const LONG: Tried = Tried::ControlPlaneLong;
+const NODES: Tried = Tried::Nodes;
 
 /// All of them, by what they are about.
 pub const GROUPS: &[(&str, &[BrokenCluster])] = &[
@@ -304,12 +305,157 @@ pub const GROUPS: &[(&str, &[BrokenCluster])] = &[
     ),
     (
         "The way from the node to the registry",
-        &[way(
-            "private-link-missing",
-            "The instance has no private link to the VPC that `spec.tcr.privateNetwork` names.",
-            "PrivateLinkDown",
-            "mend the private link",
-            LONG,
-        )],
+        &[
+            way(
+                "private-link-missing",
+                "The instance has no private link to the VPC that `spec.tcr.privateNetwork` names.",
+                "PrivateLinkDown",
+                "mend the private link",
+                LONG,
+            ),
+            way(
+                "link-silent",
+                "Nothing answers at the private link's address.",
+                "PrivateLinkSilent",
+                "let the nodes reach the link's address, port 443",
+                NODES,
+            ),
+            way(
+                "name-not-resolved",
+                "The node's name server does not know the registry's name, and nobody asked for private resolution.",
+                "RegistryUnreachable",
+                "resolve demo-vpc.tencentcloudcr.com to the private link",
+                NODES,
+            ),
+            way(
+                "hosts-file-not-used",
+                "`/etc/nsswitch.conf` of the node has no `files`: it asks a name server past its hosts file.",
+                "HostsFileNotUsed",
+                "files before dns in /etc/nsswitch.conf",
+                NODES,
+            ),
+            way(
+                "proxy-away",
+                "The container runtime is told to use a proxy that does not answer.",
+                "ProxyFailed",
+                "add demo.tencentcloudcr.com to its NO_PROXY, and restart it",
+                NODES,
+            ),
+            way(
+                "mirror-away",
+                "The container runtime is told of a mirror that does not answer.",
+                "MirrorUnreachable",
+                "out of the node's hosts.toml",
+                NODES,
+            ),
+            way(
+                "authority-missing",
+                "The container runtime does not trust the authority of the registry's certificate.",
+                "CertificateUntrusted",
+                "give the container runtime the certificate authority",
+                NODES,
+            ),
+        ],
+    ),
+    (
+        "The image's content",
+        &[
+            way(
+                "storage-refuses",
+                "The storage that layers come from answers 403.",
+                "StorageRefused",
+                "the registry's credential is not the cause",
+                NODES,
+            ),
+            way(
+                "storage-asks-for-patience",
+                "The storage that layers come from answers 429.",
+                "RateLimited",
+                "pull less at a time",
+                NODES,
+            ),
+            way(
+                "storage-away",
+                "The node has no route to the storage that layers come from.",
+                "StorageUnreachable",
+                "give the node a route to 10.200.0.3",
+                NODES,
+            ),
+            way(
+                "layer-missing",
+                "A layer is gone from the registry's storage.",
+                "LayerMissing",
+                "push the image again",
+                NODES,
+            ),
+            way(
+                "layer-damaged",
+                "What arrives of a layer is not what was pushed.",
+                "LayerDamaged",
+                "see what is between the node and",
+                NODES,
+            ),
+            way(
+                "no-variant-for-node",
+                "The image is an index without the node's architecture.",
+                "PlatformMissing",
+                "push it for the node's architecture too",
+                NODES,
+            ),
+        ],
+    ),
+    (
+        "The node and the Pod on it",
+        &[
+            way(
+                "disk-full",
+                "The disk on which the node keeps images has no room.",
+                "NodeDiskFull",
+                "free the node's disk or make it larger",
+                NODES,
+            ),
+            way(
+                "disk-read-only",
+                "The disk on which the node keeps images is mounted read-only.",
+                "NodeDiskBroken",
+                "see its disk, memory and limits",
+                NODES,
+            ),
+            way(
+                "never-and-not-there",
+                "`imagePullPolicy` is Never, and the image is not on the node.",
+                "ImageNeverPulled",
+                "set imagePullPolicy to IfNotPresent",
+                NODES,
+            ),
+            way(
+                "never-and-not-verified",
+                "`imagePullPolicy` is Never, and the image is on the node, pulled for another Secret.",
+                "ImageNeverPulled",
+                "set imagePullPolicy to IfNotPresent",
+                NODES,
+            ),
+            way(
+                "sandbox-image-gone",
+                "The image of Pod sandboxes is gone from the node, which cannot pull it.",
+                "SandboxImageNotPulled",
+                "give the container runtime of node-1 a sandbox image that it can pull",
+                NODES,
+            ),
+            way(
+                "runtime-handler-unknown",
+                "The Pod's RuntimeClass names a handler that the node does not have.",
+                "RuntimeHandlerUnknown",
+                "configure the handler on the node",
+                NODES,
+            ),
+            way(
+                "opted-out",
+                "An annotation of the Pod keeps admission away from it, and it brings a list of its own.",
+                "OptedOut",
+                "take the annotation tcr.tencentcloudcr.com/inject off",
+                NODES,
+            ),
+        ],
     ),
 ];

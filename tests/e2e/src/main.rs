@@ -1,5 +1,5 @@
 //! Whole stories on real Kubernetes: `e2e control-plane`, `e2e alerts`, `e2e cert-manager`, `e2e hostile`,
-//! `e2e flagship`, `e2e private-network`, `e2e upgrade`.
+//! `e2e flagship`, `e2e private-network`, `e2e broken`, `e2e upgrade`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod alerts;
+mod broken;
 mod caller;
 mod cert_manager;
 mod chart;
@@ -71,6 +72,12 @@ enum Story {
     Flagship,
     /// On real nodes: hosts files follow the private link, whatever happens to it, the list, the files and the nodes (root only)
     PrivateNetwork,
+    /// On real nodes: what `explain` says of a node that is broken, and that doing it heals it (root only)
+    Broken {
+        /// In this way only, of those in docs/pull-failures.md (repeatable)
+        #[arg(long, value_name = "NAME")]
+        only: Vec<String>,
+    },
     /// On real nodes: how long a change takes to reach their hosts files, as lines of `./justw bench hosts` (root only)
     Speed {
         /// Exit with 1 where a figure misses its limit
@@ -107,6 +114,7 @@ fn main() -> ExitCode {
         }
         Story::Serve { check, smoke } => return measured(serve::measure(smoke), check),
         Story::Flagship => flagship::tell(&mut steps),
+        Story::Broken { only } => broken::tell(&mut steps, &only),
         Story::PrivateNetwork => private_network::tell(&mut steps),
         Story::Speed { check } => return measured(speed::measure(), check),
         Story::Upgrade { from } => upgrade::tell(&mut steps, &from),

@@ -23,8 +23,10 @@ use crate::steps::Steps;
 
 pub(crate) mod machine;
 pub(crate) mod state;
+pub(crate) mod storage;
 
 use machine::Machine;
+use storage::Storage;
 
 /// Longer than anything here takes on a busy machine: images are pulled, and programs start on a tenth of a core.
 pub(crate) const LONG: Duration = Duration::from_secs(240);
@@ -46,8 +48,9 @@ pub(crate) struct World {
     pub(crate) nodes: Nodes,
     pub(crate) cloud: Cloud,
     front: TlsFront,
-    registry: Registry,
-    pusher: Credential,
+    pub(crate) registry: Registry,
+    pub(crate) storage: Option<Storage>,
+    pub(crate) pusher: Credential,
     run: Run,
     app: Vec<u8>,
     pushed: u32,
@@ -65,6 +68,19 @@ pub(crate) fn tell(
     options: nodes::Options,
     story: impl AsyncFnOnce(&mut Steps, &mut World) -> Result<()>,
 ) -> Result<()> {
+    tell_with(steps, options, false, story)
+}
+
+/// The same, where layers come from a storage of their own if that is wanted.
+///
+/// # Errors
+/// As of [`tell`].
+pub(crate) fn tell_with(
+    steps: &mut Steps,
+    options: nodes::Options,
+    has_storage: bool,
+    story: impl AsyncFnOnce(&mut Steps, &mut World) -> Result<()>,
+) -> Result<()> {
     // Before the network is gone.
     let helm = Program::Helm.path()?;
     for program in Program::CONTROL_PLANE.into_iter().chain(Program::NODES) {
@@ -73,7 +89,7 @@ pub(crate) fn tell(
     network::enter()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let start = World::start(helm, options);
+        let start = World::start(helm, options, has_storage);
         let mut world = steps.step("two nodes, a private registry and its cloud are there", start).await?;
         let told = story(steps, &mut world).await;
         if told.is_err() {
@@ -85,7 +101,7 @@ pub(crate) fn tell(
 
 impl World {
     /// Two nodes that have the add-on's images and nothing else, and trust the registry's certificate.
-    async fn start(helm: PathBuf, mut options: nodes::Options) -> Result<Self> {
+    async fn start(helm: PathBuf, mut options: nodes::Options, has_storage: bool) -> Result<Self> {
         let machine = Machine::look()?;
         let images = images()?;
         let app = std::fs::read(Program::App.path()?).context("cannot read the program of the Pods")?;
@@ -99,28 +115,60 @@ impl World {
         auth.realm = auth.realm.replace(&cloud.url(), &front.url());
         let trusted = registry::Options {
             listen: (HUB, 443).into(),
+            storage: has_storage.then(storage::url),
             ..registry::Options::new(&[DEFAULT_DOMAIN, VPC_DOMAIN], auth)
         };
         let mut registry = Registry::start(&run, trusted).await?;
         registry.also_trust(front.ca());
+        let storage = match has_storage {
+            true => Some(Storage::start(registry.storage()).await?),
+            false => None,
+        };
+        storage.iter().for_each(|storage| registry.also_trust(storage.ca()));
         options.images.extend(images);
         options
             .files
             .extend([DEFAULT_DOMAIN, VPC_DOMAIN].iter().flat_map(|domain| trust(domain, registry.ca())));
         let nodes = Nodes::start(options).await?;
         let pusher = mint(&front, Account::demo_pusher()).await?;
-        Ok(Self { nodes, cloud, front, registry, pusher, run, app, pushed: 0, helm, machine })
+        Ok(Self { nodes, cloud, front, registry, storage, pusher, run, app, pushed: 0, helm, machine })
     }
 
     /// Pushes an image that nobody has ever pulled; gives its name under the domain.
     pub(crate) async fn image(&mut self, domain: &str, name: &str) -> Result<String> {
+        let program = self.program();
+        let image = Image::of_program(&self.archive(), &program)?;
+        self.push(name, &image).await?;
+        Ok(format!("{domain}/{name}"))
+    }
+
+    /// A program that runs, with bytes that no other has, where it does not look.
+    pub(crate) fn program(&mut self) -> Vec<u8> {
         self.pushed += 1;
-        // Bytes that no other image has, where the program does not look.
         let mut program = self.app.clone();
         program.extend_from_slice(&self.pushed.to_le_bytes());
-        let image = Image::of_program(&self.run.folder().join("image.tar"), &program)?;
-        self.registry.push_image(&self.run, name, &image, &self.pusher).await?;
-        Ok(format!("{domain}/{name}"))
+        program
+    }
+
+    /// Where an image is written before it is pushed.
+    pub(crate) fn archive(&self) -> PathBuf {
+        self.run.folder().join("image.tar")
+    }
+
+    pub(crate) async fn push(&self, name: &str, image: &Image) -> Result<()> {
+        self.registry.push_image(&self.run, name, image, &self.pusher).await
+    }
+
+    /// How `tcr-assistant explain` finds the registry.
+    pub(crate) fn registry_flags(&self) -> Result<Vec<String>> {
+        let ca = self.run.folder().join("registry-ca.crt");
+        std::fs::write(&ca, self.registry.ca())?;
+        Ok(vec![
+            format!("--registry-ca={}", ca.display()),
+            format!("--registry-realm={}", self.front.url()),
+            format!("--registry-address={DEFAULT_DOMAIN}={HUB}"),
+            format!("--registry-address={VPC_DOMAIN}={HUB}"),
+        ])
     }
 
     /// Installs the chart as a user would, with more values.
@@ -286,7 +334,7 @@ pub(crate) fn addresses<'a>(hosts: &'a str, domain: &str) -> Vec<&'a str> {
 }
 
 /// Why a Pod does not run; none when it does.
-fn state(pod: &Pod) -> Option<String> {
+pub(crate) fn state(pod: &Pod) -> Option<String> {
     let Some(status) = &pod.status else { return Some("it has no status".to_owned()) };
     let containers = status.container_statuses.iter().flatten();
     let phase = status.phase.as_deref().unwrap_or("Unknown");
@@ -333,7 +381,7 @@ async fn mint(front: &TlsFront, account: Account) -> Result<Credential> {
 }
 
 /// The files by which containerd trusts a registry's certificate.
-fn trust(domain: &str, ca: &str) -> [(String, String); 2] {
+pub(crate) fn trust(domain: &str, ca: &str) -> [(String, String); 2] {
     let folder = format!("/etc/containerd/certs.d/{domain}");
     let hosts = format!(
         "server = \"https://{domain}\"\n\n[host.\"https://{domain}\"]\n  capabilities = [\"pull\", \"resolve\"]\n  \

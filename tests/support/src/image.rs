@@ -56,6 +56,44 @@ impl Image {
         Ok(Self::DockerArchive(path.to_owned()))
     }
 
+    /// Writes an OCI archive with an index that has the program for one architecture only, in Go's name for it.
+    ///
+    /// # Errors
+    /// As [`Image::of_program`].
+    pub fn for_architecture(path: &Path, program: &[u8], architecture: &str) -> Result<Self> {
+        let write = || {
+            let layer = tar(&[("app", 0o755, program)])?;
+            let config = json!({
+                "architecture": architecture, "os": "linux", "config": {"Entrypoint": ["/app"]},
+                "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{}", hex(&Sha256::digest(&layer)))]},
+            });
+            let kind = |name: &str| format!("application/vnd.oci.image.{name}.v1+json");
+            let mut blobs: Vec<(String, Vec<u8>)> = Vec::new();
+            let mut keep = |media_type: &str, bytes: Vec<u8>| {
+                let digest = hex(&Sha256::digest(&bytes));
+                let descriptor = json!({"mediaType": media_type, "size": bytes.len(), "digest": format!("sha256:{digest}")});
+                blobs.push((format!("blobs/sha256/{digest}"), bytes));
+                descriptor
+            };
+            let layer = keep("application/vnd.oci.image.layer.v1.tar", layer);
+            let config = keep(&kind("config"), config.to_string().into_bytes());
+            let manifest = json!({"schemaVersion": 2, "mediaType": kind("manifest"), "config": config, "layers": [layer]});
+            let mut manifest = keep(&kind("manifest"), manifest.to_string().into_bytes());
+            manifest["platform"] = json!({"architecture": architecture, "os": "linux"});
+            let index = json!({"schemaVersion": 2, "mediaType": kind("index"), "manifests": [manifest]});
+            let index = keep(&kind("index"), index.to_string().into_bytes());
+            let top = json!({"schemaVersion": 2, "manifests": [index]}).to_string();
+            let mut files: Vec<(&str, u32, &[u8])> = vec![
+                ("oci-layout", 0o644, br#"{"imageLayoutVersion":"1.0.0"}"#),
+                ("index.json", 0o644, top.as_bytes()),
+            ];
+            files.extend(blobs.iter().map(|(name, bytes)| (name.as_str(), 0o644, bytes.as_slice())));
+            Ok::<_, anyhow::Error>(fs::write(path, tar(&files)?)?)
+        };
+        write().with_context(|| format!("cannot write the image {}", path.display()))?;
+        Ok(Self::OciArchive(path.to_owned()))
+    }
+
     /// The archive.
     pub fn path(&self) -> &Path {
         match self {

@@ -101,6 +101,8 @@ pub struct Node {
     place: Place,
     folder: PathBuf,
     containerd: Process,
+    /// How often that was started again.
+    starts: u32,
     programs: Vec<Process>,
 }
 
@@ -221,6 +223,30 @@ impl Nodes {
         Ok(())
     }
 
+    /// Starts the container runtime of the `index`-th node again, with more in its environment. Pods there stay.
+    ///
+    /// # Errors
+    /// There is no such node, or the runtime does not answer in time.
+    pub async fn restart_runtime(&mut self, index: usize, environment: &[(&str, &str)]) -> Result<()> {
+        let run = self.plane.run();
+        let node = self.nodes.get_mut(index).context("there is no such node")?;
+        // The program is a child of what has entered the namespaces for it.
+        let program = child_of(&node.containerd)?;
+        if let Some(program) = Pid::from_raw(program.cast_signed()) {
+            kill_process(program, Signal::KILL).context("cannot end containerd")?;
+        }
+        node.containerd.kill();
+        node.starts += 1;
+        let mut command = in_node(run, node.pid, "containerd");
+        command.arg("--config=/etc/containerd/config.toml").envs(environment.iter().copied());
+        node.containerd = run.start(&format!("{}-containerd-{}", node.place.name, node.starts), command)?;
+        let node = self.nodes.get(index).context("there is no such node")?;
+        eventually("containerd", self.options.timeout, async || {
+            self.ctr(node, &["version"]).await?.checked().map(drop)
+        })
+        .await
+    }
+
     /// Starts a node's programs.
     async fn launch(&mut self, taints: Vec<core::Taint>) -> Result<()> {
         let number = u8::try_from(self.nodes.len() + 1).ok().filter(|number| NUMBERS.contains(number));
@@ -267,7 +293,8 @@ impl Nodes {
         let mut command = in_node(run, pid, "containerd");
         command.arg("--config=/etc/containerd/config.toml");
         let containerd = run.start(&format!("{}-containerd", place.name), command)?;
-        let mut node = Node { init, pid, place: place.clone(), folder, containerd, programs: Vec::new() };
+        let mut node =
+            Node { init, pid, place: place.clone(), folder, containerd, starts: 0, programs: Vec::new() };
         eventually("containerd", self.options.timeout, async || {
             if let Err(ended) = node.containerd.check() {
                 return Ok(Err(ended));
@@ -360,7 +387,11 @@ impl Nodes {
         })
     }
 
-    async fn ctr(&self, node: &Node, args: &[&str]) -> Result<Output> {
+    /// Runs containerd's own client on a node.
+    ///
+    /// # Errors
+    /// As [`Nodes::exec`].
+    pub async fn ctr(&self, node: &Node, args: &[&str]) -> Result<Output> {
         let all: Vec<&str> = ["--address", files::CONTAINERD].iter().chain(args).copied().collect();
         self.exec(node, "ctr", &all).await
     }

@@ -31,6 +31,9 @@ pub struct Options {
     pub listen: SocketAddr,
     /// The token server that says who may do what.
     pub auth: TokenService,
+    /// Where layers come from, `https://HOST`, instead of the registry itself: it redirects to there. Served from
+    /// [`Registry::storage`].
+    pub storage: Option<String>,
     /// How long it may take until it listens.
     pub timeout: Duration,
 }
@@ -64,6 +67,7 @@ impl Options {
             domains: domains.iter().map(|&domain| domain.to_owned()).collect(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             auth,
+            storage: None,
             timeout: Duration::from_secs(60),
         }
     }
@@ -75,14 +79,15 @@ impl Registry {
     /// # Errors
     /// docker-registry or skopeo is not installed, the address is taken, or it ended early (with the end of its log).
     pub async fn start(run: &Run, options: Options) -> Result<Self> {
-        let Options { domains, listen, auth, timeout } = options;
+        let Options { domains, listen, auth, storage, timeout } = options;
         let (program, _) = (program("docker-registry")?, program("skopeo")?);
         let folder = tempfile::Builder::new()
             .prefix("registry-")
             .tempdir_in(run.folder())
             .context("cannot make the registry's folder")?
             .keep();
-        let ca = write_files(&folder, &domains, listen, &auth).context("cannot set up docker-registry")?;
+        let ca = write_files(&folder, &domains, listen, &auth, storage.as_deref())
+            .context("cannot set up docker-registry")?;
         let mut command = run.command(program);
         command.arg("serve").arg(folder.join("config.yml")).current_dir(&folder);
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -109,6 +114,11 @@ impl Registry {
         &self.ca
     }
 
+    /// The folder that its storage is in: a URL's path below [`Options::storage`] is a file below this.
+    pub fn storage(&self) -> PathBuf {
+        self.folder.join("storage")
+    }
+
     /// Adds a certificate authority, in PEM, that its clients have to trust too: that of a token server elsewhere.
     pub fn also_trust(&mut self, ca: &str) {
         self.ca.push_str(ca);
@@ -132,7 +142,8 @@ impl Registry {
     ) -> Result<()> {
         let name = format!("docker://{}/{name}", self.address);
         let client = Client::new(self, Some(credential))?;
-        let args = ["copy", "--dest-authfile", &client.authfile, "--dest-cert-dir", &client.certificates];
+        let args =
+            ["copy", "--all", "--dest-authfile", &client.authfile, "--dest-cert-dir", &client.certificates];
         client.skopeo(run, &args, &[&image.reference(), &name]).await?.checked()?;
         Ok(())
     }
@@ -241,7 +252,13 @@ fn program_in(path: &std::ffi::OsStr, name: &str) -> Result<PathBuf> {
 }
 
 /// Writes what docker-registry reads; returns its certificate authority.
-fn write_files(folder: &Path, domains: &[String], listen: SocketAddr, auth: &TokenService) -> Result<String> {
+fn write_files(
+    folder: &Path,
+    domains: &[String],
+    listen: SocketAddr,
+    auth: &TokenService,
+    storage: Option<&str>,
+) -> Result<String> {
     let path = |name: &str| folder.join(name);
     let (ca, ca_key) = certificate::authority("tcr-assistant test registry")?;
     let hosts = domains.iter().cloned().chain([listen.ip().to_string()]);
@@ -251,14 +268,14 @@ fn write_files(folder: &Path, domains: &[String], listen: SocketAddr, auth: &Tok
     write_secret(&path("server.key"), &key)?;
     write_secret(&path("token.crt"), &auth.certificate)?;
     // JSON is YAML, and quotes whatever a path has in it.
-    write_secret(&path("config.yml"), &format!("{:#}\n", config(folder, listen, auth)))?;
+    write_secret(&path("config.yml"), &format!("{:#}\n", config(folder, listen, auth, storage)))?;
     Ok(ca)
 }
 
-fn config(folder: &Path, listen: SocketAddr, auth: &TokenService) -> Value {
+fn config(folder: &Path, listen: SocketAddr, auth: &TokenService, storage: Option<&str>) -> Value {
     let path = |name: &str| folder.join(name).display().to_string();
     let TokenService { realm, service, issuer, certificate: _ } = auth;
-    json!({
+    let mut config = json!({
         "version": "0.1",
         "log": {"level": "info", "formatter": "text"},
         "storage": {"filesystem": {"rootdirectory": path("storage")}},
@@ -269,7 +286,11 @@ fn config(folder: &Path, listen: SocketAddr, auth: &TokenService) -> Value {
         "auth": {"token": {
             "realm": realm, "service": service, "issuer": issuer, "rootcertbundle": path("token.crt"),
         }},
-    })
+    });
+    if let Some(url) = storage {
+        config["middleware"] = json!({"storage": [{"name": "redirect", "options": {"baseurl": url}}]});
+    }
+    config
 }
 
 /// What `docker login` writes.

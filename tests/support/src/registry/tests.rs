@@ -43,7 +43,7 @@ fn the_configuration_is_that_of_docker_registry() {
           },
           "version": "0.1"
         }"#]]
-    .assert_eq(&format!("{:#}", config(Path::new("/run/r"), ([10, 0, 0, 2], 443).into(), &auth())));
+    .assert_eq(&format!("{:#}", config(Path::new("/run/r"), ([10, 0, 0, 2], 443).into(), &auth(), None)));
 }
 
 #[test]
