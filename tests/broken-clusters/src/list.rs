@@ -456,6 +456,13 @@ pub const GROUPS: &[(&str, &[BrokenCluster])] = &[
                 "take the annotation tcr.tencentcloudcr.com/inject off",
                 NODES,
             ),
+            way(
+                "debug-container",
+                "An ephemeral container's image needs a Secret that the Pod does not refer to.",
+                "ReferenceMissing",
+                "--copy-to=web-debug",
+                NODES,
+            ),
         ],
     ),
 ];

@@ -102,6 +102,7 @@ impl Broken<'_> {
             "sandbox-image-gone" => self.sandbox_image().await,
             "runtime-handler-unknown" => self.runtime_handler().await,
             "opted-out" => self.opted_out().await,
+            "debug-container" => self.debug_container().await,
             name => bail!("nobody knows how {name} is broken"),
         }
     }

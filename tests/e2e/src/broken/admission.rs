@@ -24,6 +24,23 @@ impl Broken<'_> {
         self.runs().await
     }
 
+    /// A Pod runs, and an ephemeral container with an image of the registry comes to it.
+    pub(super) async fn debug_container(&mut self) -> Result<()> {
+        self.namespace().await?;
+        self.partner().await?;
+        let image = self.image().await?;
+        let local = "localhost/pause:1";
+        let container = json!({"name": "app", "image": local, "imagePullPolicy": "IfNotPresent"});
+        self.pod(local, json!({"containers": [container], "imagePullSecrets": [{"name": "partner"}]}))
+            .await?;
+        self.world.runs(self.name(), "web").await?;
+        let debug = ["-n", self.name(), "debug", "web", "--image", &image, "--attach=false"];
+        self.world.kubectl(&debug).await?;
+        self.fails().await?;
+        self.world.kubectl(&[&debug[..], &["--copy-to=web-debug"]].concat()).await?;
+        self.runs_as("web-debug").await
+    }
+
     /// A Secret of somebody's own for another registry.
     async fn partner(&self) -> Result<()> {
         let create = ["-n", self.name(), "create", "secret", "docker-registry", "partner"];
