@@ -51,6 +51,15 @@ impl ControlPlane {
         Ok(allowed(&self.audit_log()?, &identity.username()))
     }
 
+    /// What `identity` has written so far, each write once and sorted: verb, resource, and the object's namespace and
+    /// name. Dry runs and what was refused are left out. Needs [`Options::audit`](crate::Options::audit).
+    ///
+    /// # Errors
+    /// There is no audit log.
+    pub fn written(&self, identity: &Identity) -> Result<BTreeSet<String>> {
+        Ok(written(&self.audit_log()?, &identity.username()))
+    }
+
     fn audit_log(&self) -> Result<String> {
         let path = self.files.audit_log();
         ensure!(
@@ -81,6 +90,10 @@ struct Object {
     resource: String,
     #[serde(default)]
     subresource: String,
+    #[serde(default)]
+    namespace: String,
+    #[serde(default)]
+    name: String,
 }
 
 #[derive(Deserialize)]
@@ -106,11 +119,25 @@ fn events<'a>(log: &'a str, username: &'a str) -> impl Iterator<Item = Event> + 
 fn allowed(log: &str, username: &str) -> BTreeSet<(String, String)> {
     let allowed = events(log, username).filter(|event| event.response_status.code != 403);
     let call = |event: Event| {
-        let Object { resource, subresource } = event.object_ref?;
+        let Object { resource, subresource, .. } = event.object_ref?;
         let resource = if subresource.is_empty() { resource } else { format!("{resource}/{subresource}") };
         Some((event.verb, resource))
     };
     allowed.filter_map(call).collect()
+}
+
+fn written(log: &str, username: &str) -> BTreeSet<String> {
+    let is_write = |event: &Event| {
+        matches!(event.verb.as_str(), "create" | "update" | "patch" | "delete")
+            && (200..300).contains(&event.response_status.code)
+            && !event.request_uri.contains("dryRun=All")
+    };
+    let shown = |event: Event| {
+        let Object { resource, namespace, name, .. } =
+            event.object_ref.filter(|it| it.subresource.is_empty())?;
+        Some(format!("{} {resource} {namespace}/{name}", event.verb))
+    };
+    events(log, username).filter(is_write).filter_map(shown).collect()
 }
 
 fn denied(log: &str, username: &str) -> Vec<Denied> {

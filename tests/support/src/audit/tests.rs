@@ -18,3 +18,26 @@ fn denied_calls_are_those_of_the_user_however_it_acts_and_not_those_about_a_name
 fn what_was_allowed_is_told_by_verb_and_resource() {
     assert_eq!(allowed(LOG, "a"), [("get".to_owned(), "pods/log".to_owned())].into());
 }
+
+#[test]
+fn what_was_written_is_told_by_object_without_dry_runs_and_refusals() {
+    let write = |verb: &str, uri: &str, subresource: &str, code: u16| {
+        format!(
+            "{{\"verb\":\"{verb}\",\"requestURI\":\"{uri}\",\"user\":{{\"username\":\"a\"}},\"objectRef\":{{\"resource\":\
+             \"secrets\",\"namespace\":\"n\",\"name\":\"s\",\"subresource\":\"{subresource}\"}},\"responseStatus\":{{\"code\":{code}}}}}\n"
+        )
+    };
+    let log = [
+        write("create", "/x", "", 201),
+        write("patch", "/x", "", 200),
+        write("patch", "/x", "", 200),
+        write("delete", "/x?dryRun=All", "", 200),
+        write("delete", "/x", "", 409),
+        write("patch", "/x", "status", 200),
+        write("get", "/x", "", 200),
+    ];
+    assert_eq!(
+        written(&log.concat(), "a"),
+        ["create secrets n/s".to_owned(), "patch secrets n/s".to_owned()].into()
+    );
+}
