@@ -62,6 +62,10 @@ web *PORT:
 cluster COMMAND *ARGS: (_build "cluster")
     @target/debug/cluster {{ COMMAND }} {{ ARGS }}
 
+# Install `kubectl tcr` for yourself, with what completes it, into FOLDER, which is to be on PATH
+install-kubectl-tcr FOLDER=(home_directory() / ".local/bin"):
+    @artifacts/install-kubectl-tcr {{ FOLDER }}
+
 ## Checks
 
 # Format, lints, licences and sources, generated files, a test for each claim of docs/security.md, pages in two languages

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use commands::withdraw;
@@ -15,12 +15,15 @@ use run::{LogFormat, RunArgs};
 pub mod cleanup;
 pub mod cloud;
 pub mod cluster;
+pub mod completion;
 pub mod doctor;
 pub mod people;
+pub mod plan;
 pub mod registry;
 pub mod render;
 pub mod request;
 pub mod run;
+pub mod secrets;
 
 /// Pull secrets for Tencent Container Registry: obtained, kept valid and distributed.
 #[derive(Debug, Parser)]
@@ -34,6 +37,9 @@ pub struct Args {
     pub command: Command,
 }
 
+/// What scripts for completion ask by, as those of cobra's programs.
+const COMPLETE: &str = "__complete";
+
 const WITHOUT_ANSWERS: &str = "kube_client=error";
 
 const EXAMPLES: &str = "\
@@ -45,12 +51,14 @@ Examples:
   See how the add-on is in the cluster that KUBECONFIG names, and why a Pod does not get its image:
     tcr-assistant status
     tcr-assistant explain pod/web-5d8f7 -n shop
+  See what a manifest would change, before it is applied:
+    tcr-assistant plan -f demo.yaml
   Take everything out of the cluster that KUBECONFIG names:
     tcr-assistant cleanup --dry-run
   Be the controller of the cluster that KUBECONFIG names:
     tcr-assistant run --cluster-id cls-12345678
 
-Exit codes: 0 done, 1 bad input, settings, a failed call or a failed check, 2 wrong usage.";
+Exit codes: 0 done, 1 bad input, settings, a failed call or a failed check, 2 wrong usage; those of plan are its own.";
 
 /// The commands of the program.
 #[derive(Debug, Subcommand)]
@@ -92,14 +100,33 @@ impl Args {
     /// The command line of this process. Under the name `kubectl-tcr`, by which kubectl finds its plugins, there are
     /// only the commands for people.
     pub fn of_process() -> Self {
-        let program = std::env::args_os().next().map(PathBuf::from);
-        match program.as_deref().and_then(Path::file_stem) {
-            Some(name) if name == "kubectl-tcr" => {
-                let PluginArgs { log, command } = PluginArgs::parse();
-                Self { log, command: Command::People(command) }
-            }
-            _ => Self::parse(),
+        let mut words = std::env::args_os().skip(1);
+        if words.next().is_some_and(|word| word == COMPLETE) {
+            // Whatever they are: they are a part of a command line.
+            let words = words.map(|word| word.to_string_lossy().into_owned()).collect();
+            return Self { log: None, command: Command::People(PeopleCommand::Complete { words }) };
         }
+        let parsed = match is_plugin() {
+            true => PluginArgs::try_parse()
+                .map(|PluginArgs { log, command }| Self { log, command: Command::People(command) }),
+            false => Self::try_parse(),
+        };
+        parsed.unwrap_or_else(|error| {
+            // Of plan, 2 says that there are changes.
+            if error.use_stderr() && Self::is_of_plan() {
+                // Nowhere to tell that stderr is closed.
+                let _ = error.print();
+                std::process::exit(1);
+            }
+            error.exit()
+        })
+    }
+
+    /// Whether what cannot be understood was to be a plan.
+    fn is_of_plan() -> bool {
+        let command = if is_plugin() { PluginArgs::command() } else { Self::command() };
+        let matches = command.ignore_errors(true).try_get_matches();
+        matches.is_ok_and(|matches| matches.subcommand_name() == Some("plan"))
     }
 
     /// Does what was asked: objects go to `out`, words to stderr.
@@ -124,6 +151,12 @@ impl Args {
         runtime.shutdown_background();
         done
     }
+}
+
+/// Whether this process has the name by which kubectl finds its plugins.
+fn is_plugin() -> bool {
+    let program = std::env::args_os().next().map(PathBuf::from);
+    program.as_deref().and_then(Path::file_stem).is_some_and(|name| name == "kubectl-tcr")
 }
 
 fn log_filter(text: &str) -> Result<String, String> {

@@ -36,6 +36,8 @@ mod ownership;
 mod pages;
 #[path = "control_plane/partition.rs"]
 mod partition;
+#[path = "control_plane/plan.rs"]
+mod plan;
 #[path = "control_plane/pods.rs"]
 mod pods;
 #[path = "control_plane/rbac.rs"]

@@ -105,6 +105,11 @@ impl Right {
         Self { verb: "get", resource, namespace: Some(namespace.to_owned()) }
     }
 
+    /// To list objects of the whole cluster.
+    pub fn list_all(resource: &'static str) -> Self {
+        Self { verb: "list", resource, namespace: None }
+    }
+
     /// To list objects of a namespace.
     pub fn list(resource: &'static str, namespace: &str) -> Self {
         Self { verb: "list", ..Self::get(resource, namespace) }
@@ -136,7 +141,34 @@ impl Reader {
         seen(right, within(self.deadline, api.get_opt(name)).await)
     }
 
-    /// The ImagePullSecrets of the cluster.
+    /// Takes each object of a list, page by page, so that no more than one page is held: of `page` objects, few where each
+    /// may be large.
+    pub async fn each<K>(
+        &self,
+        api: &Api<K>,
+        params: ListParams,
+        page: u32,
+        right: Right,
+        mut take: impl FnMut(K),
+    ) -> Seen<()>
+    where
+        K: Clone + DeserializeOwned + fmt::Debug,
+    {
+        let mut params = params.limit(page);
+        loop {
+            let list = match within(self.deadline, api.list(&params)).await {
+                Ok(list) => list,
+                Err(error) => return seen(right, Err(error)),
+            };
+            list.items.into_iter().for_each(&mut take);
+            match list.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => params = params.continue_token(&token),
+                None => return Seen::Known(()),
+            }
+        }
+    }
+
+    /// The cluster's ImagePullSecrets.
     pub async fn image_pull_secrets(&self) -> Seen<Vec<ImagePullSecret>> {
         let objects: Api<ImagePullSecret> = Api::all(self.client.clone());
         let resource = "imagepullsecrets.tcr.tencentcloudcr.com";

@@ -15,7 +15,7 @@ use tencent_cloud::api_credential::Chain;
 use tencent_cloud::client::{self, Client};
 
 mod credential;
-mod input;
+pub(crate) mod input;
 mod output;
 mod target;
 

@@ -117,6 +117,15 @@ impl Object {
         Some(&self.spec.as_ref().ok()?.tcr.as_ref()?.region)
     }
 
+    /// What it costs that its instance is in another region than the cluster; none where it is not.
+    pub fn crosses_regions(&self, cluster: &str) -> Option<String> {
+        let instance = self.region().filter(|instance| *instance != cluster && !self.deleting)?;
+        Some(format!(
+            "spec.tcr.region is {instance} and the cluster is in {cluster}: pulls cross regions; use an instance of \
+             the cluster's region, or one that is replicated to it"
+        ))
+    }
+
     /// What becomes of the credential with its last user.
     pub fn on_delete(&self) -> OnDelete {
         let tcr = self.spec.as_ref().ok().and_then(|spec| spec.tcr.as_ref());

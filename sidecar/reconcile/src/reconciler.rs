@@ -346,15 +346,9 @@ impl Reconciler {
 
     /// Another region's instance costs traffic and time, and may not be reached privately at all.
     fn compare_regions(&self, name: &str, effects: &mut Vec<Effect>) {
-        let Some(item) = self.items.get(name).filter(|item| !item.object.deleting) else { return };
-        let (Some(instance), Some(cluster)) = (item.object.region(), self.config.region.as_deref()) else {
-            return;
-        };
-        if instance != cluster {
-            let message = format!(
-                "spec.tcr.region is {instance} and the cluster is in {cluster}: pulls cross regions; use an instance of \
-                 the cluster's region, or one that is replicated to it"
-            );
+        let Some(item) = self.items.get(name) else { return };
+        let region = self.config.region.as_deref();
+        if let Some(message) = region.and_then(|region| item.object.crosses_regions(region)) {
             effects.push(Event::warning(item, EventReason::RegionDiffers, message));
         }
     }

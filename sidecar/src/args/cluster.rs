@@ -46,6 +46,16 @@ impl ClusterArgs {
         Ok((client, namespace))
     }
 
+    /// A client whose answers may take as long as they like, such as those of a watch.
+    ///
+    /// # Errors
+    /// There is no kubeconfig, or it lacks what the flags name.
+    pub async fn connect_patiently(&self) -> anyhow::Result<Client> {
+        let mut config = self.config().await?;
+        config.read_timeout = None;
+        Client::try_from(config).context("cannot make a client of the API server")
+    }
+
     async fn config(&self) -> anyhow::Result<Config> {
         let Self { kubeconfig, context, cluster, user, .. } = self;
         let chosen = context.is_some() || cluster.is_some() || user.is_some();

@@ -4,14 +4,17 @@ use std::io::{IsTerminal as _, Write};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{Args as Group, Parser, Subcommand};
+use clap::{Args as Group, Command, CommandFactory as _, Parser, Subcommand};
 
 use super::cleanup::CleanupArgs;
 use super::cluster::ClusterArgs;
+use super::completion::{self, Shell};
 use super::doctor::DoctorArgs;
+use super::plan::PlanArgs;
 use super::registry::RegistryArgs;
 use super::render::RenderArgs;
 use super::request::{InstancesArgs, RevokeArgs, RotateArgs};
+use super::secrets::{EventsArgs, SecretsArgs};
 use commands::explain::target::Target;
 use commands::output::Output;
 use commands::reader::Reader;
@@ -32,6 +35,12 @@ pub enum PeopleCommand {
     Revoke(Box<RevokeArgs>),
     /// List the instances that the controller's API credential can see
     Instances(Box<InstancesArgs>),
+    /// Say what would change in the cluster, where and why, before anything does
+    Plan(Box<PlanArgs>),
+    /// Show where the Secrets of an ImagePullSecret are, how old, and whether they hold the same
+    Secrets(Box<SecretsArgs>),
+    /// Show what happened to ImagePullSecrets and to what the add-on touches, newest last
+    Events(Box<EventsArgs>),
     /// Take everything of ours out of a cluster, without controller and webhook
     Cleanup(Box<CleanupArgs>),
     /// Print the Secrets that the controller would write for ImagePullSecrets, without a cluster
@@ -40,6 +49,18 @@ pub enum PeopleCommand {
     Crd,
     /// Print what nodes say when a pull fails, each with its cause and what to do, as Markdown
     PullErrors,
+    /// Print what makes a shell, or kubectl, complete commands, flags and names
+    Completion {
+        /// Whose
+        #[arg(value_enum, value_name = "SHELL")]
+        shell: Shell,
+    },
+    /// Answer such a script
+    #[command(skip)]
+    Complete {
+        /// Words of the command line so far
+        words: Vec<String>,
+    },
 }
 
 /// Pull secrets for Tencent Container Registry: why a Pod does not pull, how the add-on is, and how to leave.
@@ -65,9 +86,10 @@ Examples:
   kubectl tcr explain deploy/web -n shop
   kubectl tcr doctor
   kubectl tcr rotate demo
+  kubectl tcr plan -f demo.yaml
   kubectl tcr cleanup --dry-run
 
-Exit codes: 0 all is well or done, 1 it is not, or the cluster cannot be asked, 2 wrong usage.";
+Exit codes: 0 all is well or done, 1 it is not, or the cluster cannot be asked, 2 wrong usage; those of plan are its own.";
 
 const EXPLAIN_HELP: &str = "\
 Before there is a Pod, a workload is explained by its Pod template, a ServiceAccount and a namespace (by its
@@ -150,6 +172,9 @@ impl PeopleCommand {
         let is_well = match self {
             Self::Explain(args) => args.run(out).await?,
             Self::Status(args) => args.run(out).await?,
+            Self::Plan(args) => return args.run(out).await,
+            Self::Secrets(args) => args.run(out).await?,
+            Self::Events(args) => args.run(out, tell).await.map(|()| true)?,
             Self::Doctor(args) => args.run(out).await?,
             Self::Rotate(args) => args.run(out).await?,
             Self::Revoke(args) => args.run(out).await?,
@@ -158,8 +183,29 @@ impl PeopleCommand {
             Self::Render(args) => commands::render::run(args.request()?, out, tell).await.map(|()| true)?,
             Self::Crd => print(&custom_resource::yaml()?).map(|()| true)?,
             Self::PullErrors => print(&commands::explain::conditions::page()).map(|()| true)?,
+            Self::Completion { shell } => print(shell.script()).map(|()| true)?,
+            Self::Complete { words } => {
+                completion::complete(&command_line(), &words, out).await.map(|()| true)?
+            }
         };
         Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+/// Tells a person who watches what is waited for; each text takes the place of the one before it.
+pub(super) fn progress() -> impl FnMut(&str) {
+    let watched = std::io::stderr().is_terminal();
+    move |text: &str| {
+        // Nowhere to tell that stderr is closed.
+        let _ = watched.then(|| write!(std::io::stderr(), "\r\x1b[K{text}"));
+    }
+}
+
+/// The command line of this process: the one whose words are to be completed.
+fn command_line() -> Command {
+    match super::is_plugin() {
+        true => PluginArgs::command(),
+        false => super::Args::command(),
     }
 }
 
@@ -169,12 +215,7 @@ impl ExplainArgs {
         let checker = registry.checker()?;
         let (client, namespace) = cluster.connect(namespace).await?;
         let reader = Reader { client, deadline: cluster.request_timeout };
-        let watched = std::io::stderr().is_terminal();
-        let mut tell = |text: &str| {
-            // Nowhere to tell that stderr is closed. What is told takes the line's place, and goes with the answer.
-            let _ = watched.then(|| write!(std::io::stderr(), "\r\x1b[K{text}"));
-        };
-        explain::run(&reader, checker.as_deref(), (&namespace, &target), output, out, &mut tell).await
+        explain::run(&reader, checker.as_deref(), (&namespace, &target), output, out, &mut progress()).await
     }
 }
 

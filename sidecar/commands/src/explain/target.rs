@@ -73,7 +73,7 @@ const MOST_ACCOUNTS: usize = 50;
 
 impl Workload {
     /// As the API server has it.
-    pub(super) fn resource(&self) -> ApiResource {
+    pub fn resource(&self) -> ApiResource {
         ApiResource {
             group: self.group.to_owned(),
             version: "v1".to_owned(),

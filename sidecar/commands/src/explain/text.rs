@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use jiff::{Timestamp, Unit};
+use jiff::Timestamp;
 
 use super::findings::{EventFinding, Findings, ImageFinding, Try, Verdict};
 use registry_client::PullAnswer;
@@ -133,17 +133,7 @@ fn line(out: &mut String, indent: usize, label: &str, value: &str) {
     let _ = writeln!(out, "{:indent$}{label:<width$}{value}", "");
 }
 
-/// How long ago, as kubectl says it.
 fn age(event: &EventFinding, now: Timestamp) -> String {
     let at = event.last_seen.as_deref().and_then(|at| at.parse::<Timestamp>().ok());
-    let Some(seconds) = at.and_then(|at| now.since((Unit::Second, at)).ok()).map(|it| it.get_seconds())
-    else {
-        return "?".to_owned();
-    };
-    match seconds.max(0) {
-        it @ 0..=119 => format!("{it}s"),
-        it @ 120..=7199 => format!("{}m", it / 60),
-        it @ 7200..=172_799 => format!("{}h", it / 3600),
-        it => format!("{}d", it / 86_400),
-    }
+    at.map_or_else(|| "?".to_owned(), |at| crate::age::age(at, now))
 }

@@ -12,30 +12,30 @@ use tcr::names::{API_GROUP, API_VERSION, IMAGE_PULL_SECRET_KIND};
 const LARGEST: u64 = 16 * 1024 * 1024;
 
 /// One object of a file.
-pub(super) struct Document {
-    pub(super) file: String,
+pub(crate) struct Document {
+    pub(crate) file: String,
     /// Its place in the file, from 1.
     number: usize,
-    pub(super) value: Value,
+    pub(crate) value: Value,
 }
 
 /// An ImagePullSecret that obeys the rules.
-pub(super) struct Object {
-    pub(super) file: String,
-    pub(super) name: String,
-    pub(super) spec: ImagePullSecretSpec,
+pub(crate) struct Object {
+    pub(crate) file: String,
+    pub(crate) name: String,
+    pub(crate) spec: ImagePullSecretSpec,
 }
 
 impl Object {
     /// Where it is, for messages.
-    pub(super) fn place(&self) -> String {
+    pub(crate) fn place(&self) -> String {
         format!("{}: {IMAGE_PULL_SECRET_KIND} {:?}", self.file, self.name)
     }
 }
 
 impl Document {
     /// Where it is, for messages.
-    pub(super) fn place(&self) -> String {
+    pub(crate) fn place(&self) -> String {
         match self.value.pointer("/metadata/name").and_then(Value::as_str) {
             Some(name) => {
                 let kind = self.value.get("kind").and_then(Value::as_str).unwrap_or("object");
@@ -46,7 +46,7 @@ impl Document {
     }
 
     /// What keeps the document from being an ImagePullSecret, judged by its kind.
-    pub(super) fn not_an_image_pull_secret(&self) -> Option<String> {
+    pub(crate) fn not_an_image_pull_secret(&self) -> Option<String> {
         let field = |name: &str| self.value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let (kind, api_version, wanted) =
             (field("kind"), field("apiVersion"), format!("{API_GROUP}/{API_VERSION}"));
@@ -61,25 +61,27 @@ impl Document {
 }
 
 /// The documents of all files, in order; the items of a List count as documents.
-pub(super) fn read(files: &[PathBuf]) -> anyhow::Result<Vec<Document>> {
+pub(crate) fn read(files: &[PathBuf]) -> anyhow::Result<Vec<Document>> {
     let mut documents = Vec::new();
     for path in files {
         let file = if path == Path::new("-") { "stdin".to_owned() } else { path.display().to_string() };
         let text = read_text(path).with_context(|| format!("cannot read {file}"))?;
-        let values = parse(&text).with_context(|| file.clone())?;
-        if values.is_empty() {
-            bail!("{file}: there is no object in it");
-        }
-        documents.extend(values.into_iter().zip(1..).map(|(value, number)| Document {
-            file: file.clone(),
-            number,
-            value,
-        }));
+        documents.extend(self::documents(&file, &text)?);
     }
     Ok(documents)
 }
 
-fn read_text(path: &Path) -> anyhow::Result<String> {
+/// The documents of a file's text.
+pub(crate) fn documents(file: &str, text: &str) -> anyhow::Result<Vec<Document>> {
+    let values = parse(text).with_context(|| file.to_owned())?;
+    if values.is_empty() {
+        bail!("{file}: there is no object in it");
+    }
+    let numbered = values.into_iter().zip(1..);
+    Ok(numbered.map(|(value, number)| Document { file: file.to_owned(), number, value }).collect())
+}
+
+pub(crate) fn read_text(path: &Path) -> anyhow::Result<String> {
     let mut bytes = Vec::new();
     let read = match path == Path::new("-") {
         true => std::io::stdin().lock().take(LARGEST + 1).read_to_end(&mut bytes)?,
@@ -91,7 +93,7 @@ fn read_text(path: &Path) -> anyhow::Result<String> {
     String::from_utf8(bytes).context("it is not UTF-8")
 }
 
-fn parse(text: &str) -> anyhow::Result<Vec<Value>> {
+pub(crate) fn parse(text: &str) -> anyhow::Result<Vec<Value>> {
     let mut options = serde_saphyr::Options::default();
     // A snippet of the file in the message could show a password.
     options.with_snippet = false;

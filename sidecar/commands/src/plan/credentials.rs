@@ -1,0 +1,246 @@
+//! What becomes of credentials, as their keepers decide it: [`credential_plan`] is asked, with the answers of a cloud
+//! that has what is stored, and of a registry that lets in what is new.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tcr::image_pull_secret::{CredentialKind, OnDelete};
+
+use super::known::Known;
+use super::report::{CredentialAction, CredentialPlan};
+use crate::reader::Seen;
+use credential::store::Document;
+use credential_plan::Key;
+use credential_plan::plan::{self, Farewell, Held, Listed, ListedToken, Step, Stored, Wanted};
+use reconcile::object::Object;
+
+/// Steps of one credential; more than there can be.
+const MOST_STEPS: usize = 1000;
+
+/// What ImagePullSecrets would be filled from.
+#[derive(Clone, Debug)]
+pub(super) enum Source {
+    /// A credential that there is.
+    Held(Box<Held>),
+    /// One that is yet to be made.
+    New,
+    /// One that may not be read.
+    Unread,
+}
+
+/// What becomes of credentials.
+#[derive(Debug, Default)]
+pub(super) struct Credentials {
+    plans: Vec<CredentialPlan>,
+    /// What is done about credentials whose last user went away while no controller ran.
+    remnants: Vec<CredentialPlan>,
+    sources: BTreeMap<String, Source>,
+}
+
+impl Credentials {
+    /// What an ImagePullSecret with this key is filled from.
+    pub(super) fn source(&self, key: &Key) -> &Source {
+        self.sources.get(&key.secret_name()).unwrap_or(&Source::New)
+    }
+
+    /// What is done, by instance. What has no user is looked for once, and only where each ImagePullSecret has what it
+    /// asks for: until then it may still be in use somewhere.
+    pub(super) fn into_plans(self, is_everything_filled: bool) -> Vec<CredentialPlan> {
+        let Self { mut plans, remnants, .. } = self;
+        plans.extend(remnants.into_iter().filter(|_| is_everything_filled));
+        plans.sort_by(|a, b| {
+            (&a.instance_id, a.action, &a.token_id).cmp(&(&b.instance_id, b.action, &b.token_id))
+        });
+        plans
+    }
+}
+
+/// Those who want a credential.
+struct Users {
+    key: Key,
+    rotate_after: Option<Duration>,
+    names: Vec<String>,
+}
+
+/// What becomes of every credential.
+pub(super) fn credentials(known: &Known) -> Credentials {
+    let mut all = Credentials::default();
+    let wanted = wanted(&known.after);
+    // What an object that says something impossible led to before, nobody knows.
+    let may_use_any = known.after.iter().any(|object| object.spec.is_err() && !object.deleting);
+    match &known.stored {
+        Seen::Known(documents) => {
+            let stored: BTreeMap<String, &Document> =
+                documents.iter().map(|document| (document.key.secret_name(), document)).collect();
+            for (name, users) in &wanted {
+                let source = keep(known.now, users, stored.get(name).map(|it| &it.stored), &mut all.plans);
+                all.sources.insert(name.clone(), source);
+            }
+            for (name, document) in stored.iter().filter(|_| !may_use_any) {
+                if !wanted.contains_key(name) {
+                    let revoke = on_delete(known, &document.key).unwrap_or(document.on_delete);
+                    let has_user = !users_before(known, &document.key).is_empty();
+                    let plans = if has_user { &mut all.plans } else { &mut all.remnants };
+                    leave(known, document, revoke == OnDelete::Revoke, plans);
+                }
+            }
+        }
+        Seen::Denied(_) | Seen::Failed(_) => by_status(known, &wanted, may_use_any, &mut all),
+    }
+    all
+}
+
+/// Keys that somebody wants, by the names of their Secrets.
+fn wanted(objects: &[Object]) -> BTreeMap<String, Users> {
+    let mut wanted: BTreeMap<String, Users> = BTreeMap::new();
+    for object in objects.iter().filter(|object| !object.deleting) {
+        let Some(key) = object.key() else { continue };
+        let users =
+            wanted.entry(key.secret_name()).or_insert(Users { key, rotate_after: None, names: Vec::new() });
+        users.rotate_after = [users.rotate_after, object.rotate_after()].into_iter().flatten().min();
+        users.names.push(object.name.clone());
+    }
+    wanted
+}
+
+/// What its last user wants to become of a credential: of several that go, the last one by name.
+fn on_delete(known: &Known, key: &Key) -> Option<OnDelete> {
+    let is_of = |object: &&Object| object.key().as_ref() == Some(key);
+    if let Some(last) = known.after.iter().filter(|object| object.deleting).filter(is_of).next_back() {
+        return Some(last.on_delete());
+    }
+    let mut wishes = known.before.iter().filter(is_of).map(Object::on_delete);
+    let first = wishes.next()?;
+    // Whoever wants it kept may have its reasons.
+    Some(if wishes.any(|wish| wish == OnDelete::Retain) { OnDelete::Retain } else { first })
+}
+
+fn plan_of(
+    key: &Key,
+    action: CredentialAction,
+    token_id: Option<String>,
+    users: Vec<String>,
+    why: &str,
+) -> CredentialPlan {
+    CredentialPlan {
+        action,
+        instance_id: key.instance_id.clone(),
+        region: key.region.clone(),
+        kind: match key.kind {
+            CredentialKind::Longterm => "longterm",
+            CredentialKind::Temp => "temp",
+        },
+        token_id,
+        image_pull_secrets: users,
+        why: why.to_owned(),
+    }
+}
+
+/// What the keeper of a credential does next, until it waits for something.
+fn keep(now: Timestamp, users: &Users, stored: Option<&Stored>, plans: &mut Vec<CredentialPlan>) -> Source {
+    let Users { key, rotate_after, names } = users;
+    let wanted = Wanted { kind: key.kind, rotate_after: *rotate_after, tried: false, spread: true };
+    let mut stored = stored.cloned();
+    for _ in 0..MOST_STEPS {
+        let listed = stored.as_ref().map(|stored| listed(stored, now));
+        let step_known = plan::Known { listed: listed.as_ref(), ..plan::Known::default() };
+        let step = plan::decide(now, &wanted, stored.as_ref(), step_known);
+        let current = stored.as_ref().and_then(|stored| stored.current.clone());
+        match (step, &mut stored) {
+            (Step::Record { why, .. }, _) => {
+                let why = why.unwrap_or_default();
+                let (action, token_id) = match current {
+                    None => (CredentialAction::Create, None),
+                    Some(held) => (CredentialAction::Renew, held.token_id),
+                };
+                plans.push(plan_of(key, action, token_id, names.clone(), &why));
+                return Source::New;
+            }
+            (Step::Delete { token_id }, Some(stored)) => {
+                stored.previous.retain(|old| old.token_id != token_id);
+                let why = "it was replaced, and no copy of it is left";
+                plans.push(plan_of(key, CredentialAction::Revoke, Some(token_id), names.clone(), why));
+            }
+            (Step::Promote, Some(stored)) => {
+                let why = "its successor takes its place once the registry lets it in";
+                let token_id = current.and_then(|held| held.token_id);
+                plans.push(plan_of(key, CredentialAction::Renew, token_id, names.clone(), why));
+                stored.current = stored.candidate.take();
+            }
+            _ => break,
+        }
+    }
+    let held = stored.and_then(|stored| stored.current);
+    held.map_or(Source::New, |held| Source::Held(Box::new(held)))
+}
+
+/// The cloud's list, where it has exactly what is stored.
+fn listed(stored: &Stored, now: Timestamp) -> Listed {
+    let held = [&stored.current, &stored.candidate].into_iter().flatten();
+    let ids = held.filter_map(|held| held.token_id.clone());
+    let ids = ids.chain(stored.previous.iter().map(|old| old.token_id.clone()));
+    let tokens = ids.map(|id| ListedToken { id, description: String::new(), enabled: true }).collect();
+    Listed { at: now, tokens, missing: 0 }
+}
+
+/// What becomes of a credential that nobody wants any more.
+fn leave(known: &Known, document: &Document, revoke: bool, plans: &mut Vec<CredentialPlan>) {
+    let Document { key, stored, .. } = document;
+    let wanted = Wanted { kind: key.kind, rotate_after: None, tried: false, spread: true };
+    let mut listed = listed(stored, known.now);
+    let users = users_before(known, key);
+    let current = stored.current.as_ref().and_then(|held| held.token_id.clone());
+    let mut is_revoked = false;
+    while let Farewell::Delete { token_id } = plan::part(&wanted, stored, revoke, false, Some(&listed)) {
+        listed.tokens.retain(|token| token.id != token_id);
+        is_revoked |= current.as_ref() == Some(&token_id);
+        let why = "nobody uses it any more";
+        plans.push(plan_of(key, CredentialAction::Revoke, Some(token_id), users.clone(), why));
+    }
+    if let Some(token_id) = current.filter(|_| !is_revoked) {
+        plans.push(retained(key, Some(token_id), users));
+    }
+}
+
+fn retained(key: &Key, token_id: Option<String>, users: Vec<String>) -> CredentialPlan {
+    let why =
+        "nobody uses it any more, and spec.tcr.credential.onDelete is Retain: it stays valid at the registry";
+    plan_of(key, CredentialAction::Retain, token_id, users, why)
+}
+
+fn users_before(known: &Known, key: &Key) -> Vec<String> {
+    let users = known.before.iter().filter(|object| object.key().as_ref() == Some(key));
+    users.map(|object| object.name.clone()).collect()
+}
+
+/// The same where the stored credentials may not be read: each object's status says whether it has one.
+fn by_status(known: &Known, wanted: &BTreeMap<String, Users>, may_use_any: bool, all: &mut Credentials) {
+    let mut there: BTreeMap<String, (Key, Option<String>)> = BTreeMap::new();
+    for object in known.before.iter().filter(|object| !object.status.hosts.is_empty()) {
+        if let Some(key) = object.key() {
+            there.entry(key.secret_name()).or_insert((key, object.status.token_id.clone()));
+        }
+    }
+    for (name, users) in wanted {
+        let source = if there.contains_key(name) { Source::Unread } else { Source::New };
+        if matches!(source, Source::New) {
+            let names = users.names.clone();
+            all.plans.push(plan_of(&users.key, CredentialAction::Create, None, names, ""));
+        }
+        all.sources.insert(name.clone(), source);
+    }
+    for (name, (key, token_id)) in there {
+        if wanted.contains_key(&name) || key.kind == CredentialKind::Temp || may_use_any {
+            continue;
+        }
+        let users = users_before(known, &key);
+        let plan = match on_delete(known, &key) {
+            Some(OnDelete::Revoke) => {
+                plan_of(&key, CredentialAction::Revoke, token_id, users, "nobody uses it any more")
+            }
+            _ => retained(&key, token_id, users),
+        };
+        all.plans.push(plan);
+    }
+}

@@ -1,0 +1,287 @@
+//! What the controller would do, from what is known: its own planner is asked for each namespace, with what its own
+//! reading of each ImagePullSecret asks for. Pure.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use tcr::docker_config::DockerConfig;
+use tcr::image_pull_secret::{ConflictPolicy, ImagePullSecretSpec};
+use tcr::names::{FINALIZER, derived_secret_name};
+use tcr::registry_host::RegistryHost;
+use tcr::sensitive::Sensitive;
+
+use super::credentials::{Credentials, Source, credentials};
+use super::hosts;
+use super::known::Known;
+use super::report::{Conflict, ObjectChange, ObjectPlan, Plan, Said, Write};
+use crate::reader::Seen;
+use distribution::{Content, Desired, Digest, Observed, SeenSecret, Tally, plan, tally_one};
+use reconcile::object::{Filled, Lack, Object};
+use reconcile::password::Passwords;
+
+/// What would come about.
+#[derive(Debug)]
+pub struct Forecast {
+    known: Known,
+    observed: Observed,
+    desired: Desired,
+    credentials: Credentials,
+    /// The default domain of each ImagePullSecret's instance, where its credential tells it.
+    public_domains: BTreeMap<String, RegistryHost>,
+    /// ImagePullSecrets whose registry has no host that is known yet.
+    without_hosts: BTreeSet<String>,
+    notes: Vec<Said>,
+}
+
+/// What an ImagePullSecret is filled with.
+enum Filling {
+    Known(Filled),
+    /// Something that is not what there is.
+    New,
+    /// What most of its Secrets hold: it may not be read.
+    AsDistributed,
+    Lacks(Lack),
+}
+
+impl Forecast {
+    /// What comes about from what is known and what namespaces have.
+    pub fn new(known: Known, observed: Observed) -> Self {
+        let credentials = credentials(&known);
+        let (desired, public_domains, notes) = (Desired::default(), BTreeMap::new(), Vec::new());
+        let without_hosts = BTreeSet::new();
+        let mut forecast =
+            Self { known, observed, desired, credentials, public_domains, without_hosts, notes };
+        for index in 0..forecast.known.after.len() {
+            forecast.ask(index);
+        }
+        forecast
+    }
+
+    /// Takes in what an ImagePullSecret asks for.
+    fn ask(&mut self, index: usize) {
+        let mut object = self.known.after[index].clone();
+        let name = object.name.clone();
+        if object.deleting && !object.is_secured() {
+            // It goes at once.
+            return;
+        }
+        if !object.is_secured() {
+            object.finalizers.push(FINALIZER.to_owned());
+        }
+        let region = self.known.settings.region.as_deref();
+        if let Some(message) = region.and_then(|region| object.crosses_regions(region)) {
+            self.notes.push(Said::new(&name, message));
+        }
+        if let Err(problem) = &object.spec {
+            let message =
+                format!("what it led to before stays as it is, until it is mended or deleted: {problem}");
+            self.notes.push(Said::new(&name, message));
+        }
+        let content = match self.filling(&object) {
+            _ if object.deleting || object.spec.is_err() => None,
+            Filling::Known(Filled { bytes, .. }) => Some(Content::new(bytes)),
+            Filling::New => {
+                if known_hosts(&object).next().is_none() {
+                    self.without_hosts.insert(name.clone());
+                }
+                Some(placeholder(&object))
+            }
+            Filling::AsDistributed => {
+                let content = placeholder(&object);
+                self.presume(&derived_secret_name(&name), content.digest());
+                Some(content)
+            }
+            Filling::Lacks(Lack { reason, message }) => {
+                let message = format!("{reason}: {message}; until then no Secret of it is written");
+                self.notes.push(Said::new(&name, message));
+                None
+            }
+        };
+        if let Some(Source::Held(held)) = object.key().as_ref().map(|key| self.credentials.source(key)) {
+            self.public_domains.insert(name.clone(), held.public_domain.clone());
+        }
+        self.desired.set(&name, object.distribution(content));
+    }
+
+    fn filling(&self, object: &Object) -> Filling {
+        let Ok(spec) = &object.spec else { return Filling::New };
+        let unread = || match self.known.before(&object.name).is_some_and(|before| same_login(before, spec)) {
+            true => Filling::AsDistributed,
+            false => Filling::New,
+        };
+        let none = Passwords::default();
+        let has_reference = spec.docker.as_ref().is_some_and(|docker| docker.password_secret_ref.is_some());
+        let passwords = match &self.known.passwords {
+            Seen::Known(passwords) => passwords,
+            Seen::Denied(_) | Seen::Failed(_) if has_reference => return unread(),
+            Seen::Denied(_) | Seen::Failed(_) => &none,
+        };
+        let held = match object.key().as_ref().map(|key| self.credentials.source(key)) {
+            None => None,
+            Some(Source::Held(held)) => Some(&**held),
+            Some(Source::New) => return Filling::New,
+            Some(Source::Unread) => return unread(),
+        };
+        match object.fill(passwords, held, &self.known.settings.allowed_roots) {
+            Ok(filled) => Filling::Known(filled),
+            Err(lack) => Filling::Lacks(lack),
+        }
+    }
+
+    /// What most Secrets of this name hold is what they shall hold.
+    fn presume(&mut self, secret: &str, digest: Digest) {
+        let mut counts: HashMap<Digest, usize> = HashMap::new();
+        for (_, namespace) in self.observed.iter() {
+            if let Some(SeenSecret::Ours { digest: Some(digest), .. }) = namespace.secrets.get(secret) {
+                *counts.entry(*digest).or_default() += 1;
+            }
+        }
+        let most = counts.into_iter().max_by_key(|(digest, count)| (*count, digest.as_bytes().to_vec()));
+        let Some((most, _)) = most else { return };
+        for (_, namespace) in self.observed.iter_mut() {
+            if let Some(SeenSecret::Ours { digest: Some(found), .. }) = namespace.secrets.get_mut(secret)
+                && *found == most
+            {
+                *found = digest;
+            }
+        }
+    }
+
+    /// ImagePullSecrets of which a Secret would be made somewhere, and what it would hold: there may be one of its name
+    /// that does not carry our labels.
+    pub fn to_look_for(&self) -> Vec<(String, Content)> {
+        let mut names = BTreeSet::new();
+        for (namespace, seen) in self.observed.iter().filter(|(_, seen)| seen.is_live()) {
+            for (name, distribution) in self.desired.iter() {
+                let is_made = !names.contains(name)
+                    && distribution.content.is_some()
+                    && !distribution.is_on_hold()
+                    && distribution.wants(namespace, seen)
+                    && seen.secrets.get(&derived_secret_name(name)).is_none();
+                if is_made {
+                    names.insert(name.to_owned());
+                }
+            }
+        }
+        let content = |name: String| {
+            let content = self.desired.get(&name)?.content.clone()?;
+            Some((name, content))
+        };
+        names.into_iter().filter_map(content).collect()
+    }
+
+    /// There is a Secret of that name without our labels. The controller finds it where it would make its own, and
+    /// nowhere else.
+    pub fn take_in_the_way(&mut self, name: &str, namespace: &str, found: SeenSecret) {
+        let secret = derived_secret_name(name);
+        let Some(distribution) = self.desired.get(name).filter(|it| !it.is_on_hold()) else { return };
+        let Some(seen) = self.observed.get_mut(namespace).filter(|seen| seen.is_live()) else { return };
+        if distribution.wants(namespace, seen) && !seen.secrets.contains_key(&secret) {
+            let is_open = !found.is_ours()
+                && distribution.conflict_policy == ConflictPolicy::Adopt
+                && self.without_hosts.remove(name);
+            if is_open {
+                let message = "spec.conflictPolicy is adopt, and the domain of the instance is known once it has a \
+                               credential: Secrets of somebody else that are for this domain are taken over then";
+                self.notes.push(Said::new(name, message));
+            }
+            seen.secrets.insert(secret, found);
+        }
+    }
+
+    /// What would change.
+    pub fn plan(self) -> Plan {
+        let Self { known, observed, desired, credentials, public_domains, notes, .. } = self;
+        let mut sums: BTreeMap<&str, Tally> = BTreeMap::new();
+        let (mut writes, mut conflicts) = (Vec::new(), Vec::new());
+        for (namespace, seen) in observed.iter() {
+            // Without knowing the Secrets, all of them seem to be missing, and nobody else's to be there.
+            if known.are_secrets_known {
+                writes.extend(plan(namespace, seen, &desired).iter().map(|it| Write::of(namespace, it)));
+            }
+            for (name, distribution) in desired.iter() {
+                let tally = tally_one(namespace, seen, name, distribution);
+                if tally.conflicts > 0 {
+                    conflicts.push(Conflict {
+                        namespace: namespace.to_string(),
+                        secret: derived_secret_name(name),
+                        image_pull_secret: name.to_owned(),
+                    });
+                }
+                *sums.entry(name).or_default() += tally;
+            }
+        }
+        let image_pull_secrets: Vec<ObjectPlan> = objects(&known)
+            .map(|(name, change)| {
+                let sum = sums.get(name.as_str()).copied().unwrap_or_default();
+                ObjectPlan {
+                    name,
+                    change,
+                    namespaces: sum.secrets_desired,
+                    service_accounts: sum.accounts_desired,
+                }
+            })
+            .collect();
+        let is_everything_filled = desired.iter().all(|(_, it)| it.withdrawn || it.content.is_some());
+        let credentials = credentials.into_plans(is_everything_filled);
+        let (hosts, problem) = hosts::hosts(&known, &public_domains);
+        let is_changed = |object: &ObjectPlan| object.change != ObjectChange::Unchanged;
+        let changes = !writes.is_empty()
+            || !credentials.is_empty()
+            || !hosts.entries.is_empty()
+            || !hosts.pending.is_empty()
+            || image_pull_secrets.iter().any(is_changed);
+        let Known { refused, notes: mut all_notes, not_known, .. } = known;
+        all_notes.extend(notes.into_iter().chain(problem));
+        Plan {
+            changes,
+            image_pull_secrets,
+            credentials,
+            writes,
+            hosts,
+            conflicts,
+            refused,
+            notes: all_notes,
+            not_known,
+        }
+    }
+}
+
+/// Each ImagePullSecret, and what becomes of it, by name.
+fn objects(known: &Known) -> impl Iterator<Item = (String, ObjectChange)> {
+    let mut all: BTreeMap<String, ObjectChange> = BTreeMap::new();
+    for object in &known.before {
+        all.insert(object.name.clone(), ObjectChange::Deleted);
+    }
+    for object in &known.after {
+        let change = match known.before(&object.name) {
+            _ if object.deleting => ObjectChange::Deleted,
+            None => ObjectChange::Created,
+            Some(before) if before.spec != object.spec => ObjectChange::Changed,
+            Some(_) if !object.is_secured() => ObjectChange::Secured,
+            Some(_) => ObjectChange::Unchanged,
+        };
+        all.insert(object.name.clone(), change);
+    }
+    all.into_iter()
+}
+
+/// Whether the object gave the same login before.
+fn same_login(before: &Object, spec: &ImagePullSecretSpec) -> bool {
+    let Ok(old) = &before.spec else { return false };
+    let domains = |spec: &ImagePullSecretSpec| spec.tcr.as_ref().map(|tcr| tcr.domains.clone());
+    old.docker == spec.docker
+        && old.tcr.as_ref().map(credential_plan::Key::of) == spec.tcr.as_ref().map(credential_plan::Key::of)
+        && domains(old) == domains(spec)
+}
+
+/// Stands for content that nobody knows yet: with the hosts that are known, and unlike all that there is.
+fn placeholder(object: &Object) -> Content {
+    let password = Sensitive::new(format!("of {}, which is not known yet", object.name));
+    Content::new(DockerConfig::new(known_hosts(object), "", &password).to_bytes())
+}
+
+/// Hosts that the object names, or that its credential was for so far.
+fn known_hosts(object: &Object) -> impl Iterator<Item = RegistryHost> {
+    let named = object.spec.iter().flat_map(ImagePullSecretSpec::hosts);
+    object.status.hosts.iter().filter_map(|host| host.parse().ok()).chain(named)
+}

@@ -1,0 +1,156 @@
+//! What becomes of the nodes' hosts files, by [`private_link`]. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tcr::hosts_entry::{HostsEntry, HostsList};
+use tcr::image_pull_secret::{ImagePullSecretSpec, Tcr};
+use tcr::registry_host::RegistryHost;
+
+use super::known::Known;
+use super::report::{HostsChange, HostsPlan, Said};
+use crate::reader::Seen;
+use credential_plan::domains;
+use custom_resource::condition::{ConditionReason, ConditionType};
+use private_link::{Fact, Resolved};
+use reconcile::object::Object;
+
+/// What comes and goes, and what keeps the list from being written.
+pub(super) fn hosts(
+    known: &Known,
+    public_domains: &BTreeMap<String, RegistryHost>,
+) -> (HostsPlan, Option<Said>) {
+    let nothing = HostsPlan::default();
+    let Seen::Known(Some(before)) = &known.entries else { return (nothing, None) };
+    let mut pending = Vec::new();
+    let mut resolved = Vec::new();
+    for object in known.after.iter().filter(|object| !object.deleting) {
+        let Some(tcr) = object.spec.as_ref().ok().and_then(|spec| spec.tcr.as_ref()) else { continue };
+        if !tcr.private_network.resolve {
+            continue;
+        }
+        let link = resolve(known, object, tcr, before, public_domains);
+        if let Some(said) = awaited(object, tcr, &link, before) {
+            pending.push(said);
+        }
+        resolved.push(link);
+    }
+    let of_administrator =
+        || before.iter().filter(|entry| entry.when_link_down().is_none()).cloned().collect();
+    let own: Vec<HostsEntry> = known.settings.static_hosts.clone().unwrap_or_else(of_administrator);
+    let list = private_link::entries(&own, &resolved, before, |_| true).map_err(|error| error.to_string());
+    let list = list.and_then(|list| HostsList::new(list).map_err(|error| error.to_string()));
+    match list {
+        Ok(list) => {
+            let entries = changes(before, list.entries());
+            let is_about_nodes = !entries.is_empty() || !pending.is_empty();
+            let nodes = |names: &Vec<String>| if is_about_nodes { names.clone() } else { Vec::new() };
+            let (nodes, nodes_without) = (nodes(&known.nodes), nodes(&known.nodes_without));
+            (HostsPlan { entries, pending, nodes, nodes_without }, None)
+        }
+        Err(error) => (nothing, Some(Said::new("hosts entries", format!("cannot be written: {error}")))),
+    }
+}
+
+/// What is known of an object's link: what the nodes have been told, which the controller was told by Tencent Cloud.
+fn resolve(
+    known: &Known,
+    object: &Object,
+    tcr: &Tcr,
+    before: &[HostsEntry],
+    public_domains: &BTreeMap<String, RegistryHost>,
+) -> Resolved {
+    let when_down = tcr.private_network.when_link_down;
+    let public = public_domain(object, public_domains);
+    let hosts = public.and_then(|public| {
+        domains::hosts(&tcr.private_network.domains, &public, &known.settings.allowed_roots).ok()
+    });
+    let Some(hosts) = hosts else { return Resolved { hosts: Vec::new(), fact: Fact::Unknown, when_down } };
+    let hosts: Vec<RegistryHost> = hosts.into_iter().collect();
+    let same_link = known.before(&object.name).and_then(|object| object.spec.as_ref().ok()?.tcr.as_ref());
+    let same_link = same_link.filter(|old| {
+        (&old.instance_id, &old.region) == (&tcr.instance_id, &tcr.region)
+            && old.private_network.resolve
+            && old.private_network.vpc_id == tcr.private_network.vpc_id
+    });
+    let Some(old) = same_link else { return Resolved { hosts, fact: Fact::Unknown, when_down } };
+    let fact = match condition(object) {
+        Some((_, reason)) if reason == ConditionReason::NoLink.as_str() => Fact::Down(None),
+        Some((true, _)) => told_address(object, old, before, public_domains).map_or(Fact::Unknown, Fact::Up),
+        _ => Fact::Unknown,
+    };
+    Resolved { hosts, fact, when_down }
+}
+
+fn told_address(
+    object: &Object,
+    old: &Tcr,
+    before: &[HostsEntry],
+    public_domains: &BTreeMap<String, RegistryHost>,
+) -> Option<std::net::IpAddr> {
+    let public = public_domain(object, public_domains)?;
+    let is_of = |entry: &&HostsEntry| {
+        let domains = old.private_network.domains.iter().map(|domain| match domain.as_str() {
+            "default" => Some(public.clone()),
+            "vpc" => public.vpc(),
+            custom => custom.parse().ok(),
+        });
+        entry.when_link_down().is_some() && domains.flatten().any(|host| host.name() == entry.domain())
+    };
+    before.iter().find(is_of).map(HostsEntry::ip)
+}
+
+/// The instance's default domain: its credential tells it, else what the status says that the credential is for.
+fn public_domain(object: &Object, public_domains: &BTreeMap<String, RegistryHost>) -> Option<RegistryHost> {
+    if let Some(public) = public_domains.get(&object.name) {
+        return Some(public.clone());
+    }
+    let custom = object.spec.as_ref().map(ImagePullSecretSpec::hosts).unwrap_or_default();
+    let hosts = object.status.hosts.iter().filter_map(|host| host.parse::<RegistryHost>().ok());
+    let mut standard = hosts.filter(|host| !custom.contains(host));
+    let first = standard.next()?;
+    // The private twin of the one that is looked for.
+    let twin_of = first.as_str().replacen("-vpc.", ".", 1).parse::<RegistryHost>().ok();
+    twin_of.filter(|public| public.vpc().as_ref() == Some(&first)).or(Some(first))
+}
+
+/// Whether the link is up, as the controller said last, and its word for it.
+fn condition(object: &Object) -> Option<(bool, &str)> {
+    let conditions = &object.status.conditions;
+    let found = conditions.iter().find(|it| it.type_ == ConditionType::PrivateLink.as_str())?;
+    Some((found.status == "True", found.reason.as_str()))
+}
+
+/// Domains that would be resolved once somebody has asked Tencent Cloud.
+fn awaited(object: &Object, tcr: &Tcr, link: &Resolved, before: &[HostsEntry]) -> Option<Said> {
+    if link.fact != Fact::Unknown {
+        return None;
+    }
+    let is_told = |host: &RegistryHost| before.iter().any(|entry| entry.domain() == host.name());
+    if !link.hosts.is_empty() && link.hosts.iter().all(is_told) {
+        return None;
+    }
+    let domains = match link.hosts.is_empty() {
+        true => tcr.private_network.domains.join(", "),
+        false => link.hosts.iter().map(|host| host.name()).collect::<Vec<_>>().join(", "),
+    };
+    let message = format!(
+        "{domains} of {} would resolve to its private link, whose address only the controller can ask for",
+        tcr.instance_id
+    );
+    Some(Said::new(&object.name, message))
+}
+
+fn changes(before: &[HostsEntry], after: &[HostsEntry]) -> Vec<HostsChange> {
+    let lines = |list: &[HostsEntry]| -> BTreeSet<(String, String)> {
+        let enabled = list.iter().filter(|entry| !entry.disabled());
+        enabled.map(|entry| (entry.domain().to_owned(), entry.ip().to_string())).collect()
+    };
+    let (before, after) = (lines(before), lines(after));
+    let change = |added: bool, (domain, ip): &(String, String)| HostsChange {
+        added,
+        domain: domain.clone(),
+        ip: ip.clone(),
+    };
+    let gone = before.difference(&after).map(|line| change(false, line));
+    gone.chain(after.difference(&before).map(|line| change(true, line))).collect()
+}

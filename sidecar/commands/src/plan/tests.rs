@@ -1,0 +1,2 @@
+mod quiescence;
+mod told;
