@@ -51,7 +51,7 @@ pub enum PeopleCommand {
     PullErrors,
     /// Print what makes a shell, or kubectl, complete commands, flags and names
     Completion {
-        /// Whose
+        /// Whose completion it is
         #[arg(value_enum, value_name = "SHELL")]
         shell: Shell,
     },

@@ -94,7 +94,7 @@ pub struct CredentialPlan {
     pub token_id: Option<String>,
     /// ImagePullSecrets that use it.
     pub image_pull_secrets: Vec<String>,
-    /// Why.
+    /// Why it is done, where that is not what was asked.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub why: String,
 }
