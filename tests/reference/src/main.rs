@@ -13,6 +13,7 @@ use custom_resource::condition::{ConditionReason, ConditionType, EventReason, Re
 mod alerts;
 mod chart_values;
 mod flags;
+mod json;
 mod metrics;
 mod settings;
 
@@ -110,6 +111,11 @@ fn page() -> Result<String, Vec<String>> {
     {
         command.build();
         flags::commands(&command, &mut page);
+    }
+    page.text("\n## JSON of commands\n\nWhat `-o json` prints. Fields that a release adds are no break; a name stays what it is.\n");
+    for (title, schema) in json::documents() {
+        page.text(&format!("\n### {title}\n"));
+        page.table(["Field", "Type", "Meaning"], json::rows(&schema));
     }
     page.finish()
 }
