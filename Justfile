@@ -107,7 +107,7 @@ cluster-demo *ARGS: policy (_build "e2e")
     @tests/packages nodes && artifacts/images/build
     @target/debug/e2e tour {{ ARGS }}
 
-# Run a benchmark: `bench policy`, `bench web`, `bench controller`, `bench simulate`, `bench memory`, `bench hosts`, `bench harness` and `bench serve` (as root), with --check (fail where a limit is missed) or --smoke (short, unoptimised: proves that it runs)
+# Run a benchmark: `bench policy`, `bench web`, `bench controller`, `bench people`, `bench simulate`, `bench memory`, `bench hosts`, `bench harness` and `bench serve` (as root), with --check (fail where a limit is missed) or --smoke (short, unoptimised: proves that it runs)
 bench NAME *ARGS:
     @tests/bench/run {{ NAME }} {{ ARGS }}
 

@@ -63,6 +63,11 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// The program that is measured.
+    pub(crate) fn program(&self) -> &std::path::Path {
+        &self.program
+    }
+
     /// The name of the namespace of this number.
     pub(crate) fn name(index: usize) -> String {
         format!("ns-{index:05}")

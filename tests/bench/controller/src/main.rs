@@ -15,6 +15,7 @@ mod cluster;
 mod fill;
 mod hostile;
 mod latency;
+mod people;
 mod raw;
 mod refused;
 mod sizes;
@@ -37,19 +38,28 @@ struct Args {
     /// Namespaces of the large part, for a look in between.
     #[arg(long, value_name = "N", conflicts_with_all = ["check", "smoke"])]
     namespaces: Option<usize>,
+    /// Measure what people ask instead: `bench people METRIC VALUE UNIT`.
+    #[arg(long)]
+    people: bool,
 }
 
 fn main() -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let Args { check, smoke, namespaces } = Args::parse();
+    let Args { check, smoke, namespaces, people } = Args::parse();
     let sizes = match (smoke, namespaces) {
         (true, _) => Sizes::smoke(),
         (false, Some(namespaces)) => Sizes::full().with_namespaces(namespaces),
         (false, None) => Sizes::full(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let figures =
-        runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(measure(&sizes, smoke)));
+    let figures = runtime.map_err(anyhow::Error::from).and_then(|runtime| {
+        runtime.block_on(async {
+            match people {
+                true => measure_people(&sizes, smoke).await,
+                false => measure(&sizes, smoke).await,
+            }
+        })
+    });
     match figures {
         Ok(missed) => {
             if check && missed {
@@ -91,6 +101,15 @@ async fn measure(sizes: &Sizes, smoke: bool) -> anyhow::Result<bool> {
     let mut cluster = cluster::Cluster::start(program).await?;
     tell(hostile::measure(&mut cluster, sizes).await?);
     Ok(missed)
+}
+
+/// Prints the figures of what people ask; whether one missed its limit.
+async fn measure_people(sizes: &Sizes, smoke: bool) -> anyhow::Result<bool> {
+    say("starting a control plane");
+    let mut cluster = cluster::Cluster::start(subject::program(smoke)?).await?;
+    let figures = people::measure(&mut cluster, sizes).await?;
+    figure::print(&figures);
+    Ok(figures.iter().any(figure::Figure::is_missed))
 }
 
 /// Says how far it is when a person watches.
