@@ -107,7 +107,7 @@ fn wanted(objects: &[Object]) -> BTreeMap<String, Users> {
 /// What its last user wants to become of a credential: of several that go, the last one by name.
 fn on_delete(known: &Known, key: &Key) -> Option<OnDelete> {
     let is_of = |object: &&Object| object.key().as_ref() == Some(key);
-    if let Some(last) = known.after.iter().filter(|object| object.deleting).filter(is_of).next_back() {
+    if let Some(last) = known.after.iter().filter(|object| object.deleting).rfind(is_of) {
         return Some(last.on_delete());
     }
     let mut wishes = known.before.iter().filter(is_of).map(Object::on_delete);

@@ -226,11 +226,16 @@ struct Cluster {
     passwords: Vec<Password>,
 }
 
+/// Namespace, kind and name of an object.
+type Place = (String, &'static str, String);
+/// What is done to it, and references that are added and removed.
+type Done = (Vec<WriteAction>, BTreeSet<String>, BTreeSet<String>);
+
 /// What came about.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Happened {
     /// By namespace, kind and name: actions, and references that were added and removed.
-    writes: BTreeMap<(String, &'static str, String), (Vec<WriteAction>, BTreeSet<String>, BTreeSet<String>)>,
+    writes: BTreeMap<Place, Done>,
     made: BTreeSet<String>,
     revoked: BTreeSet<String>,
 }
@@ -700,7 +705,7 @@ fn made(name: &str, case: &ObjectCase) -> (ObjectMeta, Value) {
         generation: Some(1),
         resource_version: Some("1".to_owned()),
         finalizers: case.secured.then(|| vec![FINALIZER.to_owned()]),
-        deletion_timestamp: case.deleting.then(|| Time(Timestamp::UNIX_EPOCH)),
+        deletion_timestamp: case.deleting.then_some(Time(Timestamp::UNIX_EPOCH)),
         ..ObjectMeta::default()
     };
     (metadata, json!({"spec": spec}))
