@@ -12,7 +12,7 @@ use super::report::{CredentialAction, CredentialPlan};
 use crate::reader::Seen;
 use credential::store::Document;
 use credential_plan::Key;
-use credential_plan::plan::{self, Farewell, Held, Listed, ListedToken, Step, Stored, Wanted};
+use credential_plan::plan::{self, Held, Listed, ListedToken, RemovalStep, Step, Stored, Wanted};
 use reconcile::object::Object;
 
 /// Steps of one credential; more than there can be.
@@ -140,7 +140,8 @@ fn plan_of(
 /// What the keeper of a credential does next, until it waits for something.
 fn keep(now: Timestamp, users: &Users, stored: Option<&Stored>, plans: &mut Vec<CredentialPlan>) -> Source {
     let Users { key, rotate_after, names } = users;
-    let wanted = Wanted { kind: key.kind, rotate_after: *rotate_after, tried: false, spread: true };
+    let wanted =
+        Wanted { kind: key.kind, rotate_after: *rotate_after, checks_logins: false, is_rolled_out: true };
     let mut stored = stored.cloned();
     for _ in 0..MOST_STEPS {
         let listed = stored.as_ref().map(|stored| listed(stored, now));
@@ -187,12 +188,13 @@ fn listed(stored: &Stored, now: Timestamp) -> Listed {
 /// What becomes of a credential that nobody wants any more.
 fn leave(known: &Known, document: &Document, revoke: bool, plans: &mut Vec<CredentialPlan>) {
     let Document { key, stored, .. } = document;
-    let wanted = Wanted { kind: key.kind, rotate_after: None, tried: false, spread: true };
+    let wanted = Wanted { kind: key.kind, rotate_after: None, checks_logins: false, is_rolled_out: true };
     let mut listed = listed(stored, known.now);
     let users = users_before(known, key);
     let current = stored.current.as_ref().and_then(|held| held.token_id.clone());
     let mut is_revoked = false;
-    while let Farewell::Delete { token_id } = plan::part(&wanted, stored, revoke, false, Some(&listed)) {
+    while let RemovalStep::Delete { token_id } = plan::removal(&wanted, stored, revoke, false, Some(&listed))
+    {
         listed.tokens.retain(|token| token.id != token_id);
         is_revoked |= current.as_ref() == Some(&token_id);
         let why = "nobody uses it any more";

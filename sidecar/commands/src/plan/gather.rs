@@ -20,8 +20,8 @@ use super::input::{self, Asked, Live, Wanted};
 use super::known::{Known, Settings};
 use crate::reader::{Reader, Right, Seen, seen};
 use controller::installation_key;
-use controller::lean::{AccountObject, NamespaceObject, SecretObject};
-use controller::seen as reduced;
+use controller::observed;
+use controller::partial_objects::{AccountObject, NamespaceObject, SecretObject};
 use credential::store::{Document, Store};
 use custom_resource::ImagePullSecret;
 use distribution::mark::InstallationKey;
@@ -113,7 +113,7 @@ pub(super) async fn forecast(reader: &Reader, asked: &Asked) -> Result<Forecast>
         for (name, content) in forecast.to_look_for() {
             let secret = derived_secret_name(&name);
             let in_the_way = reader.by_name(&secret, |object| {
-                let found = reduced::in_the_way(&object, None, &content, &hand);
+                let found = observed::in_the_way(&object, None, &content, &hand);
                 (object.metadata.namespace.unwrap_or_default(), found)
             });
             match in_the_way.await {
@@ -261,18 +261,18 @@ impl Reader {
         let ours = plain().labels(&format!("{MANAGED_BY_LABEL}={MANAGED_BY},{IMAGE_PULL_SECRET_LABEL}"));
         let observed = std::cell::RefCell::new(observed);
         let take_namespace = |object| {
-            let found = reduced::namespace(object);
+            let found = observed::namespace(object);
             let mut observed = observed.borrow_mut();
             let namespace = observed.entry(&found.name);
             (namespace.exists, namespace.terminating, namespace.labels) =
                 (true, found.terminating, found.labels);
         };
         let take_account = |object| {
-            let found = reduced::account(object);
+            let found = observed::account(object);
             observed.borrow_mut().entry(&found.namespace).accounts.insert(found.name, found.seen);
         };
         let take_secret = |object: SecretObject| {
-            if let Some(found) = reduced::ours(&object, key) {
+            if let Some(found) = observed::ours(&object, key) {
                 let name = object.metadata.name.unwrap_or_default();
                 let mut observed = observed.borrow_mut();
                 let namespace = observed.entry(object.metadata.namespace.as_deref().unwrap_or_default());

@@ -14,8 +14,8 @@ use tcr::names::{
 use super::report::{Facts, Found, Mark};
 use crate::reader::{Reader, Right, Seen, seen};
 use controller::installation_key;
-use controller::lean::SecretObject;
-use controller::seen as reduced;
+use controller::observed;
+use controller::partial_objects::SecretObject;
 use custom_resource::ImagePullSecret;
 use distribution::SeenSecret;
 use distribution::mark::InstallationKey;
@@ -82,14 +82,14 @@ fn reduce(object: Secret, key: Option<&InstallationKey>, is_key_known: bool) -> 
     let labels = object.labels();
     let is_labelled = labels.get(MANAGED_BY_LABEL).is_some_and(|it| it == MANAGED_BY)
         && labels.contains_key(IMAGE_PULL_SECRET_LABEL);
-    let lean = SecretObject::from(object);
+    let partial = SecretObject::from(object);
     let none = InstallationKey::parse("0".repeat(64).as_bytes());
-    let seen = key.or(none.as_ref().ok()).and_then(|key| reduced::ours(&lean, key));
+    let seen = key.or(none.as_ref().ok()).and_then(|key| observed::ours(&partial, key));
     let (digest, marked) = match seen {
         Some(SeenSecret::Ours { digest, marked, .. }) => (digest, marked),
         _ => (None, false),
     };
-    let is_authentic = key.is_some_and(|key| reduced::unlabelled(&lean.metadata, key).is_ours());
+    let is_authentic = key.is_some_and(|key| observed::unlabelled(&partial.metadata, key).is_ours());
     let mark = match (key, has_mark) {
         (_, false) => Mark::None,
         (None, true) if !is_key_known => Mark::Unknown,

@@ -68,7 +68,10 @@ pub(crate) async fn measure(cluster: &mut Cluster, sizes: &Sizes) -> Result<Vec<
         secrets.push(run.seconds);
         peak = peak.max(run.mib);
     }
-    let figure = |metric, value, unit, limit| Figure { name: "people", metric, value, unit, limit };
+    let figure = |metric, value, unit, limit: Option<f64>| {
+        let limit = limit.map(Limit::AtMost);
+        Figure { name: "people", metric, value, unit, limit }
+    };
     let (lists, plan) = (median(lists), median(plans));
     Ok(vec![
         figure("plan_10k", plan, "s", Some(5.0)),

@@ -15,8 +15,8 @@ use tcr::names::{FINALIZER, derived_secret_name};
 use tcr::sensitive::Sensitive;
 use tcr::verdict::Verdict;
 
-use controller::lean::{AccountObject, NamespaceObject, SecretObject};
-use controller::seen;
+use controller::observed;
+use controller::partial_objects::{AccountObject, NamespaceObject, SecretObject};
 use credential::store::Document;
 use credential_plan::plan::{Held, Stored};
 use credential_plan::{CredentialEvent, Key, Order};
@@ -418,17 +418,17 @@ impl Cluster {
     fn plan(&self) -> Plan {
         let mut observed = Observed::default();
         for object in &self.namespaces {
-            let found = seen::namespace(object.clone());
+            let found = observed::namespace(object.clone());
             let namespace = observed.entry(&found.name);
             (namespace.exists, namespace.terminating, namespace.labels) =
                 (true, found.terminating, found.labels);
         }
         for object in self.accounts.values() {
-            let found = seen::account(object.clone());
+            let found = observed::account(object.clone());
             observed.entry(&found.namespace).accounts.insert(found.name, found.seen);
         }
         for ((namespace, name), object) in self.secrets.iter().filter(|(_, it)| Self::is_listed(it)) {
-            let found = seen::ours(object, &self.key).unwrap();
+            let found = observed::ours(object, &self.key).unwrap();
             observed.entry(namespace).secrets.insert(name.as_str(), found);
         }
         let objects: Vec<Object> = self.objects.keys().map(|name| self.object(name)).collect();
@@ -453,7 +453,7 @@ impl Cluster {
             let secret = derived_secret_name(&name);
             for ((namespace, found), object) in &self.secrets {
                 if *found == secret {
-                    let found = seen::in_the_way(object, None, &content, &self.key);
+                    let found = observed::in_the_way(object, None, &content, &self.key);
                     forecast.take_in_the_way(&name, namespace, found);
                 }
             }
@@ -499,9 +499,9 @@ impl Cluster {
         let secrets = self.secrets.values().filter(|object| Self::is_listed(object));
         [
             list(objects, WatchEvent::ImagePullSecret),
-            list(self.namespaces.iter().cloned().map(seen::namespace), WatchEvent::Namespace),
-            list(self.accounts.values().cloned().map(seen::account), WatchEvent::Account),
-            list(secrets.map(|object| seen::secret(&object.metadata, &self.key)), WatchEvent::Secret),
+            list(self.namespaces.iter().cloned().map(observed::namespace), WatchEvent::Namespace),
+            list(self.accounts.values().cloned().map(observed::account), WatchEvent::Account),
+            list(secrets.map(|object| observed::secret(&object.metadata, &self.key)), WatchEvent::Secret),
             list(self.passwords.clone(), WatchEvent::Password),
         ]
         .into_iter()
@@ -611,7 +611,7 @@ impl Cluster {
 
     fn look(&self, namespace: &str, name: String, known: Option<&Uid>, content: &Content) -> Written {
         let object = self.secrets.get(&(namespace.to_owned(), name.clone()));
-        let seen = object.map(|object| seen::in_the_way(object, known, content, &self.key));
+        let seen = object.map(|object| observed::in_the_way(object, known, content, &self.key));
         Written::Secret { name, seen }
     }
 
@@ -665,7 +665,7 @@ impl Cluster {
                 json_patch::patch(&mut whole, &patch).unwrap();
                 *account = serde_json::from_value(whole).unwrap();
                 account.metadata.resource_version = Some(version);
-                Ok(Written::Account(seen::account(account.clone())))
+                Ok(Written::Account(observed::account(account.clone())))
             }
         }
     }
@@ -675,7 +675,7 @@ impl Cluster {
         let mut object = SecretObject::from(secret::marked(ips, namespace, content, &self.key));
         object.metadata.uid = Some(uid.map_or_else(|| format!("uid-{version}"), ToString::to_string));
         object.metadata.resource_version = Some(version);
-        let (name, seen) = (derived_secret_name(ips), seen::ours(&object, &self.key));
+        let (name, seen) = (derived_secret_name(ips), observed::ours(&object, &self.key));
         self.secrets.insert((namespace.to_owned(), name.clone()), object);
         Written::Secret { name, seen }
     }
