@@ -109,7 +109,7 @@ impl PolicyArgs {
         let are_resources = is_custom_resources(&uri) && !super::source::is_remote(&uri);
         let served = match are_resources {
             true => self.custom_resources(&uri)?,
-            false => vec![(uri.clone(), self.from_flags(&uri)?)],
+            false => vec![(uri.clone(), self.of_flags(&uri)?)],
         };
         let host = Host::new(self.host_options(concurrency))?;
         let mut loaded = Vec::new();
@@ -141,7 +141,7 @@ impl PolicyArgs {
         parse_custom_resources(&text).with_context(|| format!("cannot run the policies of {path}"))
     }
 
-    fn from_flags(&self, module: &str) -> anyhow::Result<Served> {
+    fn of_flags(&self, module: &str) -> anyhow::Result<Served> {
         let source =
             PolicySource { module: module.to_owned(), settings: self.settings()?, grants: Grants::none() };
         Ok(Served {

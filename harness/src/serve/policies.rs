@@ -100,7 +100,6 @@ impl Follower {
             concurrency: most_reviews(options.workers, usize::MAX),
             idle_instances: u32::try_from(most_reviews(options.workers, served.len())).unwrap_or(u32::MAX),
             module_cache: options.module_cache.clone(),
-            ..HostOptions::default()
         };
         let preparer = Arc::new(Preparer::new(host_options, options.modules.clone())?);
         let place = |(number, (id, served))| {

@@ -25,7 +25,7 @@ pub(super) fn in_windows(
     new: &mut dyn Write,
     entries: &[&HostsEntry],
 ) -> io::Result<()> {
-    let mut copy = Copy { new, entries, place: Place::BeforeBlock, last: None, holds_newline: false };
+    let mut copy = Copy { new, entries, place: Place::Before, last: None, holds_newline: false };
     let mut window = vec![0; window];
     let mut filled = 0;
     loop {
@@ -60,15 +60,15 @@ struct Copy<'a> {
     holds_newline: bool,
 }
 
-/// What was copied last.
+/// Where the copy is, seen from our block.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
-    BeforeBlock,
+    Before,
     /// Our first lines, the first of which says whether the newline before it is ours.
-    InBlock {
+    In {
         newline_added: bool,
     },
-    BehindBlock,
+    Behind,
 }
 
 impl Copy<'_> {
@@ -77,9 +77,9 @@ impl Copy<'_> {
         let mut from = 0;
         for range in owned(lines).0 {
             self.foreign(&lines[from..range.start])?;
-            if self.place == Place::BeforeBlock {
+            if self.place == Place::Before {
                 let first = lines[range.clone()].split(|byte| *byte == b'\n').next().unwrap_or_default();
-                self.place = Place::InBlock { newline_added: says_newline_added(first) };
+                self.place = Place::In { newline_added: says_newline_added(first) };
             }
             from = range.end;
         }
@@ -91,7 +91,7 @@ impl Copy<'_> {
             return Ok(());
         }
         match self.place {
-            Place::BeforeBlock => {
+            Place::Before => {
                 self.release_newline()?;
                 let (bytes, holds_newline) = match bytes.strip_suffix(b"\n") {
                     Some(bytes) => (bytes, true),
@@ -101,22 +101,22 @@ impl Copy<'_> {
                 self.holds_newline = holds_newline;
                 self.new.write_all(bytes)
             }
-            Place::InBlock { .. } => {
+            Place::In { .. } => {
                 // Once others have added lines after the block, the newline separates theirs.
                 self.release_newline()?;
                 self.block()?;
                 self.new.write_all(bytes)
             }
-            Place::BehindBlock => self.new.write_all(bytes),
+            Place::Behind => self.new.write_all(bytes),
         }
     }
 
     fn end(mut self) -> io::Result<()> {
         match self.place {
-            Place::InBlock { newline_added: true } => {}
+            Place::In { newline_added: true } => {}
             _ => self.release_newline()?,
         }
-        if self.place != Place::BehindBlock {
+        if self.place != Place::Behind {
             self.block()?;
         }
         Ok(())
@@ -131,7 +131,7 @@ impl Copy<'_> {
     }
 
     fn block(&mut self) -> io::Result<()> {
-        self.place = Place::BehindBlock;
+        self.place = Place::Behind;
         if self.entries.is_empty() {
             return Ok(());
         }

@@ -48,8 +48,13 @@ const FRESH: Duration = Duration::from_millis(20);
 #[derive(Clone)]
 struct Pages {
     served: Served,
-    /// The last text, or that there was none, and when that was.
-    rendered: Arc<Mutex<Option<(Instant, Option<Bytes>)>>>,
+    rendered: Arc<Mutex<Option<Rendered>>>,
+}
+
+struct Rendered {
+    at: Instant,
+    /// None where the reconciler did not answer.
+    text: Option<Bytes>,
 }
 
 /// Serves until it is dropped.
@@ -75,10 +80,10 @@ async fn metrics(State(pages): State<Pages>) -> Response {
     // Whoever comes meanwhile waits for the same text.
     let mut rendered = pages.rendered.lock().await;
     let text = match &*rendered {
-        Some((at, text)) if at.elapsed() < FRESH => text.clone(),
+        Some(Rendered { at, text }) if at.elapsed() < FRESH => text.clone(),
         _ => {
             let text = render(&pages.served).await.map(Bytes::from);
-            rendered.insert((Instant::now(), text)).1.clone()
+            rendered.insert(Rendered { at: Instant::now(), text }).text.clone()
         }
     };
     match text {
