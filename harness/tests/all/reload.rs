@@ -176,10 +176,10 @@ async fn twenty_reloads_of_policies_and_new_certificates_fail_no_review() {
 async fn policies_that_are_there_answer_while_others_are_prepared_and_the_readiness_waits_for_all() {
     let workspace = workspace();
     // Each of its instances takes its time to begin.
-    let module = r#"(global $left (mut i32) (i32.const 400000000))
+    let module = r#"(global $left (mut i64) (i64.const 4000000000))
         (func (export "wapc_init") (loop
-            (global.set $left (i32.sub (global.get $left) (i32.const 1)))
-            (br_if 0 (global.get $left))))"#;
+            (global.set $left (i64.sub (global.get $left) (i64.const 1)))
+            (br_if 0 (i64.ne (global.get $left) (i64.const 0)))))"#;
     add_unasked_policy(&workspace, "slow", &guest_with(module, ""));
     let policies =
         format!("{}slow: {{module: 'file://slow.wasm', timeoutEvalSeconds: 300}}\n", adding("bob"));

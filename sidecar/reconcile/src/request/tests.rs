@@ -35,7 +35,8 @@ fn check(
     let (status, asked) = judge(object, before, after(seconds));
     let said = status.as_ref().map(|it| format!("{} {} {}: {}", it.action, it.id, it.state, it.message));
     let does = asked.map(|it| it.to_string());
-    expected.assert_eq(&format!("{}\n{}", said.unwrap_or_default(), does.unwrap_or_default()));
+    let text = |part: Option<String>| part.unwrap_or_else(|| "nothing".to_owned());
+    expected.assert_eq(&format!("says {}\ndoes {}", text(said), text(does)));
     status
 }
 
@@ -47,32 +48,32 @@ fn a_request_is_taken_up_while_it_is_young_and_goes_on_for_as_long_as_it_takes()
         None,
         601,
         expect![[r#"
-        rotate 2026-01-31T12:00:00Z/0123456789abcdef Refused: it is from 2026-01-31T12:00:00Z and was not taken up within 10 minutes; ask again
-    "#]],
+            says rotate 2026-01-31T12:00:00Z/0123456789abcdef Refused: it is from 2026-01-31T12:00:00Z and was not taken up within 10 minutes; ask again
+            does nothing"#]],
     );
     check(
         &rotate,
         None,
         -601,
         expect![[r#"
-        rotate 2026-01-31T12:00:00Z/0123456789abcdef Refused: it is from 2026-01-31T12:00:00Z, and it is 2026-01-31T11:49:59Z here: correct the clock, and ask again
-    "#]],
+            says rotate 2026-01-31T12:00:00Z/0123456789abcdef Refused: it is from 2026-01-31T12:00:00Z, and it is 2026-01-31T11:49:59Z here: correct the clock, and ask again
+            does nothing"#]],
     );
     let accepted = check(
         &rotate,
         None,
         5,
         expect![[r#"
-        rotate 2026-01-31T12:00:00Z/0123456789abcdef Accepted: it is being carried out
-        rotate 2026-01-31T12:00:00Z/0123456789abcdef"#]],
+            says rotate 2026-01-31T12:00:00Z/0123456789abcdef Accepted: it is being carried out
+            does rotate 2026-01-31T12:00:00Z/0123456789abcdef"#]],
     );
     check(
         &rotate,
         accepted.as_ref(),
         86_400,
         expect![[r#"
-        rotate 2026-01-31T12:00:00Z/0123456789abcdef Accepted: it is being carried out
-        rotate 2026-01-31T12:00:00Z/0123456789abcdef"#]],
+            says rotate 2026-01-31T12:00:00Z/0123456789abcdef Accepted: it is being carried out
+            does rotate 2026-01-31T12:00:00Z/0123456789abcdef"#]],
     );
 }
 
@@ -85,8 +86,8 @@ fn what_is_done_is_not_done_again_after_a_restart() {
         Some(&done),
         5,
         expect![[r#"
-        rotate 2026-01-31T12:00:00Z/0123456789abcdef Done: done
-    "#]],
+            says rotate 2026-01-31T12:00:00Z/0123456789abcdef Done: done
+            does nothing"#]],
     );
     let gone = object(None, &instance(&json!({})));
     check(
@@ -94,8 +95,8 @@ fn what_is_done_is_not_done_again_after_a_restart() {
         Some(&done),
         5,
         expect![[r#"
-
-    "#]],
+        says nothing
+        does nothing"#]],
     );
 }
 
@@ -109,8 +110,8 @@ fn an_annotation_that_a_tool_puts_back_does_nothing() {
         Some(&done),
         7200,
         expect![[r#"
-        rotate 2026-01-31T12:00:00Z/0123456789abcdef Refused: it is from 2026-01-31T12:00:00Z and was not taken up within 10 minutes; ask again
-    "#]],
+            says rotate 2026-01-31T12:00:00Z/0123456789abcdef Refused: it is from 2026-01-31T12:00:00Z and was not taken up within 10 minutes; ask again
+            does nothing"#]],
     );
 }
 
@@ -125,47 +126,47 @@ fn what_cannot_be_done_is_refused_with_what_can() {
         None,
         5,
         expect![[r#"
-        rotate 2026-01-31T12:00:00Z/0123456789abcdef Refused: its password is given by spec.docker and not made by the controller: change it where it was made, and then in spec.docker or the Secret that it names
-    "#]],
+            says rotate 2026-01-31T12:00:00Z/0123456789abcdef Refused: its password is given by spec.docker and not made by the controller: change it where it was made, and then in spec.docker or the Secret that it names
+            does nothing"#]],
     );
     check(
         &object(Some(&format!("revoke {ID} t1")), &temp),
         None,
         5,
         expect![[r#"
-        revoke 2026-01-31T12:00:00Z/0123456789abcdef Refused: a temporary credential cannot be taken back at the registry; it ends by itself within an hour: rotate it, and for certainty disable the identity that made it
-    "#]],
+            says revoke 2026-01-31T12:00:00Z/0123456789abcdef Refused: a temporary credential cannot be taken back at the registry; it ends by itself within an hour: rotate it, and for certainty disable the identity that made it
+            does nothing"#]],
     );
     check(
         &object(Some(&format!("rotate {ID}")), &temp),
         None,
         5,
         expect![[r#"
-        rotate 2026-01-31T12:00:00Z/0123456789abcdef Accepted: it is being carried out
-        rotate 2026-01-31T12:00:00Z/0123456789abcdef"#]],
+            says rotate 2026-01-31T12:00:00Z/0123456789abcdef Accepted: it is being carried out
+            does rotate 2026-01-31T12:00:00Z/0123456789abcdef"#]],
     );
     check(
         &object(Some(&format!("rotate {ID}")), &wrong),
         None,
         5,
         expect![[r#"
-        rotate 2026-01-31T12:00:00Z/0123456789abcdef Refused: the spec cannot be carried out: spec.tcr.instanceId: "demo" is not an instance id: tcr- and lower-case letters or digits, such as tcr-dg284imq
-    "#]],
+            says rotate 2026-01-31T12:00:00Z/0123456789abcdef Refused: the spec cannot be carried out: spec.tcr.instanceId: "demo" is not an instance id: tcr- and lower-case letters or digits, such as tcr-dg284imq
+            does nothing"#]],
     );
     check(
         &object(Some(&format!("instances {ID} *")), &docker),
         None,
         5,
         expect![[r#"
-        instances 2026-01-31T12:00:00Z/0123456789abcdef Accepted: it is being carried out
-        instances 2026-01-31T12:00:00Z/0123456789abcdef *"#]],
+            says instances 2026-01-31T12:00:00Z/0123456789abcdef Accepted: it is being carried out
+            does instances 2026-01-31T12:00:00Z/0123456789abcdef *"#]],
     );
     check(
         &object(Some("explode now"), &docker),
         None,
         5,
         expect![[r#"
-         now Refused: the annotation tcr.tencentcloudcr.com/request: it is none of "rotate ID", "revoke ID TOKEN", "instances ID REGION"
-    "#]],
+            says  now Refused: the annotation tcr.tencentcloudcr.com/request: it is none of "rotate ID", "revoke ID TOKEN", "instances ID REGION"
+            does nothing"#]],
     );
 }
