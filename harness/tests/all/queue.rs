@@ -94,20 +94,19 @@ async fn fifty_reviews(server: &Server) -> TcpStream {
 async fn answer_of_a_full_queue(arguments: &[&str]) -> (StatusCode, String) {
     let workspace = workspace();
     let server = Server::ready(&workspace, PATIENT, &[&["--workers=1"], arguments].concat());
-    // Of 1,250 two are worked on in the end, and 1,024 may wait. Those that came before the second one had its worker, and
-    // found no place, were answered, so that a place may be free.
+    // Of 1,050 two are worked on in the end, and 1,024 may wait. Those that came before the second one had its worker, and
+    // found no place, were answered, so that places may be free: more come until none is.
     let mut waiting = JoinSet::new();
-    for _ in 0..25 {
+    for _ in 0..20 {
         waiting.spawn(stay(fifty_reviews(&server).await));
     }
-    // What was sent is not yet what waits: the server reads it when it comes to it.
     let start = Instant::now();
     loop {
-        let one_more = async || server.post("/validate/patient?timeout=500ms", REVIEW).await;
-        let (a, b, c, d) = tokio::join!(one_more(), one_more(), one_more(), one_more());
-        let told = [a, b, c, d].into_iter().find(|(_, text)| text.contains("too many reviews wait"));
-        if let Some(told) = told {
-            return told;
+        waiting.spawn(stay(fifty_reviews(&server).await));
+        // What was sent is not yet what waits: the server reads it when it comes to it.
+        let (status, text) = server.post("/validate/patient?timeout=500ms", REVIEW).await;
+        if !text.contains("exceeded the allowed execution time") {
+            return (status, text);
         }
         assert!(start.elapsed() < 10 * PATIENCE, "the queue is never full");
         assert!(waiting.try_join_next().is_none(), "a connection was ended");
