@@ -12,6 +12,8 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::whole_file;
+
 mod about;
 mod annotate;
 mod bench;
@@ -19,6 +21,7 @@ mod compatibility;
 mod host_capabilities;
 mod input;
 mod inspect;
+mod operation;
 mod policy;
 mod pull;
 mod push;
@@ -217,16 +220,8 @@ fn read_text(path: &Path) -> anyhow::Result<String> {
 
 /// Replaces a file as a whole: readers see the old one or the new one.
 fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let failed = || format!("cannot write {}", path.display());
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    let beside = Path::new(&beside);
-    std::fs::write(beside, bytes).with_context(failed)?;
-    std::fs::rename(beside, path)
-        .inspect_err(|_| {
-            let _ = std::fs::remove_file(beside);
-        })
-        .with_context(failed)
+    whole_file::replace(path, |file| file.write_all(bytes))
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// A level for all but the client of the API server, which logs an answer that it cannot parse, whole, and an answer

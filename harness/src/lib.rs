@@ -48,6 +48,7 @@ mod ticker;
 mod wapc;
 mod wasi;
 pub mod wasm_section;
+mod whole_file;
 
 pub use call::Outcome;
 pub use evaluator::Evaluator;

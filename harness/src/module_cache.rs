@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use wasmtime::{Engine, Module};
 
+use crate::whole_file;
+
 #[cfg(test)]
 mod tests;
 
@@ -94,17 +96,11 @@ impl ModuleCache {
     }
 }
 
-/// Writes beside the target and renames, so that a reader sees a whole file or none.
+/// Writes a module behind its checksum.
 fn write(path: &Path, compiled: &[u8]) -> io::Result<()> {
-    let beside = path.with_extension(format!("{}.{:?}.new", std::process::id(), std::thread::current().id()));
-    let written = fs::File::create(&beside).and_then(|mut file| {
+    whole_file::replace(path, |file| {
         file.write_all(&Sha256::digest(compiled))?;
         file.write_all(compiled)?;
         file.sync_all()
-    });
-    let renamed = written.and_then(|()| fs::rename(&beside, path));
-    if renamed.is_err() {
-        let _ = fs::remove_file(&beside);
-    }
-    renamed
+    })
 }

@@ -4,11 +4,13 @@
 //! `registry/ghcr.io/kubewarden/policies/a:v1`.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 use tcr::hex;
+
+use crate::whole_file;
 
 mod archive;
 #[cfg(test)]
@@ -103,14 +105,7 @@ impl Store {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(failed(folder))?;
         }
-        let mut beside = path.clone().into_os_string();
-        beside.push(format!(".{}.new", std::process::id()));
-        let beside = PathBuf::from(beside);
-        let written = fs::write(&beside, wasm).and_then(|()| fs::rename(&beside, &path));
-        written.map_err(|source| {
-            let _ = fs::remove_file(&beside);
-            StoreError::Io { path: path.clone(), source }
-        })?;
+        whole_file::replace(&path, |file| file.write_all(wasm)).map_err(failed(&path))?;
         Ok(path)
     }
 

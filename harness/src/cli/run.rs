@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::input::{Input, Reading};
+use super::operation::OperationArg;
 use super::policy::{Definition, Definitions, PolicyArgs};
 use super::report::Report;
 use crate::Request;
-use crate::manifest::Operation;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -52,16 +52,6 @@ pub(super) enum Output {
     Json,
     /// For people: one line per object, the change, and a summary
     Diff,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum OperationArg {
-    #[value(name = "CREATE")]
-    Create,
-    #[value(name = "UPDATE")]
-    Update,
-    #[value(name = "DELETE")]
-    Delete,
 }
 
 impl Run {
@@ -111,15 +101,5 @@ impl Run {
             })?;
         }
         Ok(())
-    }
-}
-
-impl From<OperationArg> for Operation {
-    fn from(operation: OperationArg) -> Self {
-        match operation {
-            OperationArg::Create => Self::Create,
-            OperationArg::Update => Self::Update,
-            OperationArg::Delete => Self::Delete,
-        }
     }
 }

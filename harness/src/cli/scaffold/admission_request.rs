@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::Value;
 
+use super::super::operation::OperationArg;
 use crate::document;
-use crate::manifest::{self, Manifested, Operation};
+use crate::manifest::{self, Manifested};
 
 /// The admission request that the API server would send about an object
 #[derive(Debug, Args)]
@@ -18,7 +19,7 @@ use crate::manifest::{self, Manifested, Operation};
 pub(super) struct AdmissionRequest {
     /// What is done to the object
     #[arg(short, long, value_enum, ignore_case = true, value_name = "TYPE")]
-    operation: Kind,
+    operation: OperationArg,
 
     /// The object as it shall be, YAML or JSON
     #[arg(long, value_name = "PATH")]
@@ -33,28 +34,22 @@ pub(super) struct AdmissionRequest {
     username: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Kind {
-    #[value(name = "CREATE")]
-    Create,
-    #[value(name = "UPDATE")]
-    Update,
-    #[value(name = "DELETE")]
-    Delete,
-}
-
 impl AdmissionRequest {
     pub(super) fn execute(self) -> anyhow::Result<()> {
-        let (operation, json, old) = match (self.operation, &self.object, &self.old_object) {
-            (Kind::Create, Some(object), None) => (Operation::Create, read(object)?, None),
-            (Kind::Create, ..) => bail!("CREATE takes --object, and no --old-object"),
-            (Kind::Update, Some(object), Some(old)) => (Operation::Update, read(object)?, Some(read(old)?)),
-            (Kind::Update, ..) => bail!("UPDATE takes --object and --old-object"),
-            (Kind::Delete, None, Some(old)) => (Operation::Delete, read(old)?, None),
-            (Kind::Delete, ..) => bail!("DELETE takes --old-object, and no --object"),
+        let (json, old) = match (self.operation, &self.object, &self.old_object) {
+            (OperationArg::Create, Some(object), None) => (read(object)?, None),
+            (OperationArg::Create, ..) => bail!("CREATE takes --object, and no --old-object"),
+            (OperationArg::Update, Some(object), Some(old)) => (read(object)?, Some(read(old)?)),
+            (OperationArg::Update, ..) => bail!("UPDATE takes --object and --old-object"),
+            (OperationArg::Delete, None, Some(old)) => (read(old)?, None),
+            (OperationArg::Delete, ..) => bail!("DELETE takes --old-object, and no --object"),
         };
-        let manifested =
-            Manifested { operation, username: &self.username, sub_resource: "", old: old.as_deref() };
+        let manifested = Manifested {
+            operation: self.operation.into(),
+            username: &self.username,
+            sub_resource: "",
+            old: old.as_deref(),
+        };
         let requests =
             manifest::requests(&json, &manifested).context("cannot make a request of the object")?;
         let [request] = &requests[..] else { bail!("{} objects where one was expected", requests.len()) };
