@@ -89,6 +89,17 @@ impl<T> Seen<T> {
         }
     }
 
+    /// What was read, for whom nothing goes on without it.
+    ///
+    /// # Errors
+    /// It could not be read: `cannot read WHAT`, and why.
+    pub fn required(self, what: &str) -> anyhow::Result<T> {
+        match self {
+            Self::Known(value) => Ok(value),
+            missing => anyhow::bail!("cannot read {what}: {}", missing.missing().unwrap_or_default()),
+        }
+    }
+
     /// The same of something else.
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Seen<U> {
         match self {

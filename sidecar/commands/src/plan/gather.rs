@@ -172,16 +172,14 @@ impl Reader {
         let mut live = Vec::new();
         let take = |DynamicObject { metadata, data, .. }| live.push(Live { metadata, data });
         let right = Right::list_all("imagepullsecrets.tcr.tencentcloudcr.com");
-        match self.each(&objects, ListParams::default(), PAGE_OF_SECRETS, right, take).await {
-            Seen::Known(()) => Ok((live, true)),
-            other => {
-                let probe = within(self.deadline, objects.list(&ListParams::default().limit(1))).await;
-                if probe.is_err_and(|error| error.is_not_found()) {
-                    return Ok((Vec::new(), false));
-                }
-                bail!("cannot read ImagePullSecrets: {}", other.missing().unwrap_or_default())
+        let read = self.each(&objects, ListParams::default(), PAGE_OF_SECRETS, right, take).await;
+        if read.known().is_none() {
+            let probe = within(self.deadline, objects.list(&ListParams::default().limit(1))).await;
+            if probe.is_err_and(|error| error.is_not_found()) {
+                return Ok((Vec::new(), false));
             }
         }
+        read.required("ImagePullSecrets").map(|()| (live, true))
     }
 
     async fn deployment(&self) -> Seen<Option<Deployment>> {

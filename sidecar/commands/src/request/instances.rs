@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::ask;
 use crate::output::Output;
-use crate::reader::{Reader, Seen};
+use crate::reader::Reader;
 use crate::table;
 use custom_resource::ImagePullSecret;
 use custom_resource::condition::RequestState;
@@ -64,10 +64,7 @@ pub async fn run(
     out: &mut dyn Write,
     tell: &mut dyn FnMut(&str),
 ) -> Result<bool> {
-    let objects = match reader.image_pull_secrets().await {
-        Seen::Known(objects) => objects,
-        unknown => bail!("cannot read ImagePullSecrets: {}", unknown.missing().unwrap_or_default()),
-    };
+    let objects = reader.image_pull_secrets().await.required("ImagePullSecrets")?;
     let through = match &wish.through {
         Some(name) => name.clone(),
         None => match free(&objects) {

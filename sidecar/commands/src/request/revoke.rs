@@ -59,10 +59,7 @@ pub async fn run(
     tell: &mut dyn FnMut(&str),
     agree: &mut dyn FnMut(&str) -> Result<bool>,
 ) -> Result<bool> {
-    let objects = match reader.image_pull_secrets().await {
-        Seen::Known(objects) => objects,
-        unknown => bail!("cannot read ImagePullSecrets: {}", unknown.missing().unwrap_or_default()),
-    };
+    let objects = reader.image_pull_secrets().await.required("ImagePullSecrets")?;
     let target = find(&wish.target, wish.of.as_deref(), &objects).map_err(anyhow::Error::msg)?;
     if !target.users.is_empty() && !wish.yes {
         let namespaces = namespaces(reader, &target.users).await;
