@@ -49,6 +49,9 @@ app.kubernetes.io/component: hosts-updater
 - domain: {{ .domain | quote }}
   ip: {{ .ip | quote }}
   disabled: {{ .disabled | default false }}
+  {{- with .vpcId }}
+  vpcId: {{ . | quote }}
+  {{- end }}
 {{- end }}
 {{- end }}
 
