@@ -174,6 +174,20 @@ pub struct NodesStatus {
     pub by_seccomp: i64,
     /// Nodes whose agent is not confined, or does not say.
     pub unconfined: i64,
+    /// Nodes that do not resolve what they shall, by the reason: at most one of each.
+    pub not_resolving: Vec<NotResolving>,
+}
+
+/// Nodes that do not resolve what they shall, for one reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NotResolving {
+    /// A reason of the condition `NodesResolve`.
+    pub reason: String,
+    /// How many nodes.
+    pub count: i64,
+    /// At most five of them.
+    pub nodes: Vec<String>,
 }
 
 /// A write that failed.

@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use serde_json::{Value, json};
 use tcr::names::derived_secret_name;
 
-use crate::nodes::Nodes;
+use crate::nodes::{Affected, Nodes};
 use crate::object::Lack;
 use credential_plan::rollout::Standing;
 use custom_resource::condition::{ConditionReason, ConditionType};
@@ -99,7 +99,9 @@ pub fn status(facts: &Facts<'_>) -> ImagePullSecretStatus {
         .link
         .map(|link| Said::new(ConditionType::PrivateLink, link.is_up, link.reason, link.message.clone()));
     let ready = ready(facts, &credential, &distributed, link.as_ref());
-    let said = [Some(ready), Some(credential), Some(distributed), link, Some(conflicts), can_push(facts)];
+    let nodes = nodes(facts);
+    let said =
+        [Some(ready), Some(credential), Some(distributed), link, nodes, Some(conflicts), can_push(facts)];
     let mut failures = facts.failures.clone();
     failures.sort_by(|a, b| a.namespaced_name.cmp(&b.namespaced_name));
     failures.truncate(MOST_FAILURES);
@@ -223,6 +225,42 @@ fn distributed(facts: &Facts<'_>) -> Said {
         _ if facts.sum.conflicts > 0 => Said::new(kind, false, ConditionReason::Conflicts, progress),
         _ => Said::new(kind, false, ConditionReason::Progressing, progress),
     }
+}
+
+/// What nodes make of their entries, of interest to those who ask for entries only. Whether they resolve delays nobody:
+/// the others do.
+fn nodes(facts: &Facts<'_>) -> Option<Said> {
+    let Nodes { desired, current, silent, faults, .. } = facts.link.and(facts.nodes)?;
+    let kind = ConditionType::NodesResolve;
+    let answering = desired.saturating_sub(*silent);
+    Some(match faults.first_key_value() {
+        Some((fault, Affected { count, named })) => {
+            let reason = fault.reason();
+            let names =
+                if named.is_empty() { String::new() } else { format!(", such as {}", named.join(", ")) };
+            let others = faults.len() - 1;
+            let others =
+                if others > 0 { format!("; {others} more reasons: see status.nodes") } else { String::new() };
+            let (meaning, action) = (reason.meaning(), reason.action().trim_end_matches('.'));
+            Said::new(
+                kind,
+                false,
+                reason,
+                format!("{count} of {desired} nodes{names}: {meaning} {action}{others}"),
+            )
+        }
+        None if current < desired => {
+            let message =
+                format!("{current} of {desired} nodes carry the newest entries, {answering} agents answer");
+            Said { status: "Unknown", ..Said::new(kind, false, ConditionReason::NodesBehind, message) }
+        }
+        None => {
+            let message = format!(
+                "{current} of {desired} nodes carry the entries, and use them as far as their agents see"
+            );
+            Said::new(kind, true, ConditionReason::NodesResolve, message)
+        }
+    })
 }
 
 fn conflicts(facts: &Facts<'_>) -> Said {

@@ -260,6 +260,9 @@ fn judge(object: &ImagePullSecret, now: Timestamp, problems: &mut Vec<Finding>, 
             notes.push(Finding::new(name, format!("{}: {}", said.reason, said.message)));
         }
     }
+    if let Some(said) = condition(status, ConditionType::NodesResolve).filter(|it| it.status == "False") {
+        notes.push(Finding::new(name, format!("{}: {}", said.reason, said.message)));
+    }
     // Nobody knows whether it works; or it does, and what stands in the way of the next is the reason.
     if let Some(said) = condition(status, ConditionType::CredentialValid)
         .filter(|it| it.status != "False" && it.reason != ConditionReason::Valid.as_str())

@@ -1,6 +1,7 @@
 use expect_test::{Expect, expect};
 
 use super::*;
+use crate::nodes::Fault;
 
 fn facts(before: &ImagePullSecretStatus) -> Facts<'_> {
     Facts {
@@ -190,4 +191,33 @@ fn what_is_gone_is_null_in_the_patch() {
         assert_eq!(patch["status"]["request"].get(gone), Some(&Value::Null), "{gone}");
     }
     assert_eq!(patch["status"]["secretsDesired"], 2);
+}
+
+#[test]
+fn nodes_that_do_not_use_their_entries_are_named_and_delay_nobody() {
+    let before = ImagePullSecretStatus::default();
+    let link = Link { is_up: true, reason: ConditionReason::Running, message: "nodes resolve it".to_owned() };
+    let said = |nodes: &Nodes| {
+        let status = status(&Facts { link: Some(&link), nodes: Some(nodes), ..facts(&before) });
+        let said =
+            status.conditions.iter().find(|it| it.type_ == ConditionType::NodesResolve.as_str()).unwrap();
+        assert_eq!(status.conditions[0].status, "True", "Ready");
+        format!("{} {}: {}", said.status, said.reason, said.message)
+    };
+    let mut nodes = Nodes { desired: 3, current: 3, ..Nodes::default() };
+    let all = said(&nodes);
+    nodes.current = 2;
+    nodes.silent = 1;
+    let behind = said(&nodes);
+    let affected =
+        |count, named: &[&str]| Affected { count, named: named.iter().map(|it| (*it).to_owned()).collect() };
+    nodes.faults =
+        [(Fault::NotAsked, affected(2, &["a", "b"])), (Fault::Shadowed, affected(1, &["c"]))].into();
+    expect![[r#"
+        True NodesResolve: 3 of 3 nodes carry the entries, and use them as far as their agents see
+        Unknown NodesBehind: 2 of 3 nodes carry the newest entries, 2 agents answer
+        False HostsFileNotAsked: 2 of 3 nodes, such as a, b: Nodes ask something else before their hosts file, or never ask it. Put `files` first in the line `hosts:` of their /etc/nsswitch.conf; 1 more reasons: see status.nodes"#]]
+    .assert_eq(&[all, behind, said(&nodes)].join("\n"));
+    let without_link = status(&Facts { nodes: Some(&nodes), ..facts(&before) });
+    assert!(without_link.conditions.iter().all(|it| it.type_ != ConditionType::NodesResolve.as_str()));
 }
