@@ -16,6 +16,7 @@ use crate::config::{ConfigError, ListFile};
 use crate::hosts_file::{HostsFile, HostsFileError, Version};
 use crate::link::{self, Links, Standing};
 use crate::message::Message;
+use crate::network::Locator;
 use crate::probe;
 use crate::report::Report;
 use crate::resolver::{self, View};
@@ -35,6 +36,8 @@ pub struct Agent {
     has_read_list: bool,
     /// The lines that the file carried when the last pass ended.
     carried: Option<Vec<HostsEntry>>,
+    /// The VPC for which they were chosen; none before this process has chosen any.
+    carried_vpc: Option<String>,
     /// The version of the file that carries [`Self::carried`].
     known: Option<Version>,
     /// The version of the file that was found to carry [`Self::carried`] for [`Self::last_good`], and that no write
@@ -42,6 +45,7 @@ pub struct Agent {
     settled: Option<Version>,
     /// None where every entry is taken as it is.
     probing: Option<Probing>,
+    locator: Locator,
     report: Report,
 }
 
@@ -84,8 +88,8 @@ pub struct Outcome {
 }
 
 impl Agent {
-    /// An agent that has not looked at anything yet. With `probing`, entries of private links are
-    /// taken when their address answers.
+    /// An agent that has not looked at anything yet, on a node whose VPC is not known. With `probing`, entries of
+    /// private links are taken when their address answers.
     pub fn new(list: ListFile, bounds: Bounds, file: HostsFile, probing: Option<Probing>) -> Self {
         let report = Report::default();
         Self {
@@ -95,11 +99,21 @@ impl Agent {
             last_good: None,
             has_read_list: false,
             carried: None,
+            carried_vpc: None,
             known: None,
             settled: None,
             probing,
+            locator: Locator::default(),
             report,
         }
+    }
+
+    /// The same, where `locator` says in which VPC the node is.
+    #[must_use]
+    pub fn located_by(mut self, locator: Locator) -> Self {
+        self.report.network = locator.network().clone();
+        self.locator = locator;
+        self
     }
 
     /// What the passes so far have come to.
@@ -132,6 +146,7 @@ impl Agent {
             Err(error) => Some(Message::new(error)),
         };
         let foreign_changes = self.report.foreign_changes;
+        self.locate();
         self.probe();
         let is_settled = self.settled.as_ref().is_some_and(|version| self.file.is_at(version));
         let result = if is_settled { Ok(()) } else { self.carry() };
@@ -139,16 +154,50 @@ impl Agent {
             foreign_change: self.report.foreign_changes > foreign_changes,
             retry_soon: matches!(&result, Err(error) if error.is_passing()),
             is_lost: matches!(&result, Err(CarryError::File(HostsFileError::Alone(_)))),
-            next_probe: self.probing.as_ref().and_then(|probing| probing.links.next()),
+            next_probe: [
+                self.probing.as_ref().and_then(|probing| probing.links.next()),
+                self.next_locating(),
+            ]
+            .into_iter()
+            .flatten()
+            .min(),
         };
         self.report.file_problem = result.err().map(Message::new);
         outcome
     }
 
+    /// Whether the list has entries that are for the nodes in one VPC.
+    fn is_by_vpc(&self) -> bool {
+        self.last_good.as_deref().is_some_and(HostsList::is_by_vpc)
+    }
+
+    /// Finds out which VPC the node is in, where the list asks for that.
+    fn locate(&mut self) {
+        if self.is_by_vpc() {
+            self.locator.look(Instant::now());
+        }
+        let network = self.locator.network();
+        if self.report.network != *network {
+            self.settled = None;
+            self.report.network = network.clone();
+        }
+        self.report.network_problem = self.last_good.as_deref().and_then(|list| network.problem(list));
+    }
+
+    fn next_locating(&self) -> Option<Instant> {
+        self.locator.next().filter(|_| self.is_by_vpc())
+    }
+
+    /// What of `list` is for this node.
+    fn own<'a>(&self, list: &'a HostsList) -> Vec<&'a HostsEntry> {
+        list.enabled_for(self.locator.network().vpc_id())
+    }
+
     /// Looks at the links that are due.
     fn probe(&mut self) {
+        let vpc_id = self.locator.network().vpc_id();
+        let enabled = self.last_good.as_deref().map(|list| list.enabled_for(vpc_id)).unwrap_or_default();
         let Some(Probing { links, answers }) = &mut self.probing else { return };
-        let enabled = self.last_good.as_deref().map(HostsList::enabled).unwrap_or_default();
         let of_links = || enabled.iter().filter(|entry| entry.when_link_down().is_some());
         let mut addresses: BTreeMap<IpAddr, bool> = of_links().map(|entry| (entry.ip(), false)).collect();
         if addresses.keys().any(|address| links.standing(*address) == Standing::Untried) {
@@ -177,7 +226,8 @@ impl Agent {
     }
 
     /// The lines that the file is to carry: those of links that do not answer may be missing.
-    fn chosen(&self, enabled: &[&HostsEntry]) -> Vec<HostsEntry> {
+    fn chosen(&self, list: &HostsList) -> Vec<HostsEntry> {
+        let enabled = self.own(list);
         let Some(Probing { links, .. }) = &self.probing else {
             return enabled.iter().map(|entry| entry.line()).collect();
         };
@@ -189,8 +239,11 @@ impl Agent {
                     // Until the new address has answered, the old one is the better guess, unless
                     // pulls may as well go elsewhere.
                     let carried = self.carried.iter().flatten();
-                    let old = carried
-                        .filter(|line| line.domain() == entry.domain() && self.bounds.reason(line).is_none());
+                    let old = carried.filter(|line| {
+                        line.domain() == entry.domain()
+                            && self.bounds.reason(line).is_none()
+                            && self.was_own(list, entry, line)
+                    });
                     if standing == Standing::Untried && when_down == WhenLinkDown::Keep {
                         for line in old.filter(|line| !chosen.contains(line)).cloned().collect::<Vec<_>>() {
                             chosen.push(line);
@@ -201,6 +254,14 @@ impl Agent {
             }
         }
         chosen
+    }
+
+    /// Whether `line`, which the file carries in the place of `entry`, is certainly not another network's.
+    fn was_own(&self, list: &HostsList, entry: &HostsEntry, line: &HostsEntry) -> bool {
+        let vpc_id = self.locator.network().vpc_id();
+        let carried_vpc = self.carried_vpc.as_deref();
+        let is_of_same_network = carried_vpc == vpc_id || (entry.vpc_id().is_none() && carried_vpc.is_none());
+        is_of_same_network && !list.is_of_another_vpc(line, vpc_id)
     }
 
     fn carry(&mut self) -> Result<(), CarryError> {
@@ -225,7 +286,7 @@ impl Agent {
     fn known_change(&mut self) -> Option<Change> {
         let version = self.known.take().filter(|version| self.file.is_at(version))?;
         let (list, carried) = (self.last_good.clone()?, self.carried.as_ref()?);
-        let wanted = self.chosen(&list.enabled());
+        let wanted = self.chosen(&list);
         (wanted != *carried).then_some(Change { version, list, wanted, is_foreign: false })
     }
 
@@ -244,7 +305,7 @@ impl Agent {
         if let (None, State::Intact(lines)) = (&self.carried, &state) {
             self.carried = Some(lines.clone());
         }
-        let wanted = self.chosen(&list.enabled());
+        let wanted = self.chosen(&list);
         let lines: Vec<&HostsEntry> = wanted.iter().collect();
         self.settled = None;
         if found.merge(&lines).is_change() {
@@ -286,8 +347,9 @@ impl Agent {
     fn carries(&mut self, list: &HostsList, wanted: Vec<HostsEntry>) {
         self.report.generation = Some(list.generation());
         self.report.entries = wanted.len();
-        self.report.withheld = list.enabled().iter().filter(|entry| !wanted.contains(&entry.line())).count();
+        self.report.withheld = self.own(list).iter().filter(|entry| !wanted.contains(&entry.line())).count();
         self.carried = Some(wanted);
+        self.carried_vpc = self.locator.network().vpc_id().map(str::to_owned);
     }
 
     /// A program that resolves a name opens the path anew, and so does this.

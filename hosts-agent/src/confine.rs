@@ -57,14 +57,10 @@ pub enum ConfineError {
 }
 
 /// From now on this process opens, makes and removes no file and starts no program. It listens on `metrics_port`,
-/// connects to `probe_port`, and uses what it has open. Threads that run already are not confined: call it before
+/// connects to `ports` of others, and uses what it has open. Threads that run already are not confined: call it before
 /// there are any.
-pub fn agent(
-    wanted: Wanted,
-    metrics_port: Option<u16>,
-    probe_port: Option<u16>,
-) -> Result<Confinement, ConfineError> {
-    confine(wanted, landlock::is_available(), || landlock::agent(metrics_port, probe_port), seccomp::agent)
+pub fn agent(wanted: Wanted, metrics_port: Option<u16>, ports: &[u16]) -> Result<Confinement, ConfineError> {
+    confine(wanted, landlock::is_available(), || landlock::agent(metrics_port, ports), seccomp::agent)
 }
 
 /// From now on this process reads and writes files in `directory`, makes and removes them, reads files in `config_dir`,

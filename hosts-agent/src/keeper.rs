@@ -119,7 +119,7 @@ impl Keeper<'_> {
                 if let Err(refusal) = self.bounds.check(&list) {
                     return Answer::told(format_args!("refused an order: {refusal}"));
                 }
-                match self.hosts.replace(&version, &list.enabled()) {
+                match self.hosts.replace(&version, &list.enabled_for(None)) {
                     Ok(Mode::Rename) => Answer::of(Code::Renamed),
                     Ok(Mode::InPlace) => Answer::of(Code::Overwritten),
                     Err(error) => failed(error),

@@ -22,6 +22,7 @@ pub mod link;
 pub mod location;
 pub mod message;
 pub mod metrics_server;
+pub mod network;
 pub mod probe;
 pub mod report;
 pub mod resolver;

@@ -8,6 +8,7 @@ use crate::confine::Confinement;
 use crate::hosts_file::Mode;
 use crate::link::Standing;
 use crate::message::Message;
+use crate::network::Network;
 use crate::resolver::{Conflict, Conflicts};
 
 /// The state after a pass, and what has happened since the start.
@@ -30,6 +31,10 @@ pub struct Report {
     pub watch_problem: Option<Message>,
     /// Why nobody can read the metrics.
     pub metrics_problem: Option<Message>,
+    /// Which VPC the node is in.
+    pub network: Network,
+    /// Why the node has none of the entries that are for one VPC, where there are such entries.
+    pub network_problem: Option<Message>,
     /// Lines of others for names of the list.
     pub conflicts: Conflicts,
     /// Entries of the list that the file does not have, because their address does not answer.
@@ -73,6 +78,7 @@ impl Report {
             ("version", env!("CARGO_PKG_VERSION")),
             ("generation", self.generation.as_deref().unwrap_or("")),
             ("mode", &mode),
+            ("vpc_id", self.network.vpc_id().unwrap_or("")),
             ("confinement", &self.confinement.to_string()),
         ];
         let flag = |is: bool| u64::from(is);
@@ -87,6 +93,7 @@ impl Report {
             (&metrics::CONFLICTS, count(self.conflicts.count)),
             (&metrics::WITHHELD_ENTRIES, count(self.withheld)),
             (&metrics::LINKS_DOWN, count(self.links_down())),
+            (&metrics::WITHOUT_NETWORK, flag(self.network_problem.is_some())),
             (&metrics::CONFINED, flag(self.confinement != Confinement::None)),
             (&metrics::FAILED_PROBES, self.failed_probes),
             (&metrics::PASSES, self.passes),
@@ -107,6 +114,7 @@ impl Report {
             ("hosts file", &self.file_problem, &before.file_problem),
             ("watch", &self.watch_problem, &before.watch_problem),
             ("metrics", &self.metrics_problem, &before.metrics_problem),
+            ("network", &self.network_problem, &before.network_problem),
         ] {
             match (now, then) {
                 (Some(problem), then) if Some(problem) != then.as_ref() => news.push(match what {
@@ -116,6 +124,11 @@ impl Report {
                 (None, Some(_)) => news.push(format!("the {what}'s problem is over")),
                 _ => {}
             }
+        }
+        if let Network::Vpc(vpc_id) = &self.network
+            && self.network != before.network
+        {
+            news.push(format!("this node is in {vpc_id}"));
         }
         if self.awaits_list && !before.awaits_list {
             news.push("there is no list yet: nothing is done to the hosts file".to_owned());

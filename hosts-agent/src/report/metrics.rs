@@ -4,7 +4,8 @@ use tcr::exposition::Metric;
 
 pub(crate) const INFO: Metric = Metric::gauge(
     "hosts_updater_info",
-    "The generation of the list in the file, how it was written, and what confines the process.",
+    "The generation of the list in the file, how it was written, the node's VPC once that is known, and what confines \
+     the process.",
 );
 pub(crate) const READY: Metric =
     Metric::gauge("hosts_updater_ready", "1 when the list is good and the file carries it.");
@@ -23,6 +24,10 @@ pub(crate) const WITHHELD_ENTRIES: Metric = Metric::gauge(
 );
 pub(crate) const LINKS_DOWN: Metric =
     Metric::gauge("hosts_updater_links_down", "Addresses of private links that do not answer.");
+pub(crate) const WITHOUT_NETWORK: Metric = Metric::gauge(
+    "hosts_updater_without_network",
+    "1 when entries are by VPC and the node has none of those: its VPC is not known, is two, or has none.",
+);
 pub(crate) const CONFINED: Metric =
     Metric::gauge("hosts_updater_confined", "1 when the process can open no file of the node.");
 pub(crate) const FAILED_PROBES: Metric =
@@ -46,6 +51,7 @@ pub const ALL: &[Metric] = &[
     CONFLICTS,
     WITHHELD_ENTRIES,
     LINKS_DOWN,
+    WITHOUT_NETWORK,
     CONFINED,
     FAILED_PROBES,
     PASSES,

@@ -12,13 +12,14 @@ fn the_metrics_are_prometheus_text() {
         writes: 3,
         foreign_changes: 1,
         confinement: Confinement::Seccomp,
+        network: Network::Vpc("vpc-a1".to_owned()),
         conflicts: Conflicts { first: Vec::new(), count: 1 },
         ..Report::default()
     };
     expect![[r##"
-        # HELP hosts_updater_info The generation of the list in the file, how it was written, and what confines the process.
+        # HELP hosts_updater_info The generation of the list in the file, how it was written, the node's VPC once that is known, and what confines the process.
         # TYPE hosts_updater_info gauge
-        hosts_updater_info{version="0.1.0",generation="00112233445566aa",mode="rename",confinement="seccomp"} 1
+        hosts_updater_info{version="0.1.0",generation="00112233445566aa",mode="rename",vpc_id="vpc-a1",confinement="seccomp"} 1
         # HELP hosts_updater_ready 1 when the list is good and the file carries it.
         # TYPE hosts_updater_ready gauge
         hosts_updater_ready 1
@@ -40,6 +41,9 @@ fn the_metrics_are_prometheus_text() {
         # HELP hosts_updater_links_down Addresses of private links that do not answer.
         # TYPE hosts_updater_links_down gauge
         hosts_updater_links_down 0
+        # HELP hosts_updater_without_network 1 when entries are by VPC and the node has none of those: its VPC is not known, is two, or has none.
+        # TYPE hosts_updater_without_network gauge
+        hosts_updater_without_network 0
         # HELP hosts_updater_confined 1 when the process can open no file of the node.
         # TYPE hosts_updater_confined gauge
         hosts_updater_confined 1

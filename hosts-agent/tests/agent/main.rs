@@ -9,4 +9,5 @@ mod following;
 mod killed;
 mod links;
 mod mounted;
+mod networks;
 mod node;
