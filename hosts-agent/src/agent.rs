@@ -1,6 +1,6 @@
 //! The agent: brings the hosts file in line with the list, again and again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -16,10 +16,12 @@ use crate::config::{ConfigError, ListFile};
 use crate::hosts_file::{HostsFile, HostsFileError, Version};
 use crate::link::{self, Links, Standing};
 use crate::message::Message;
+use crate::names::{Known, Names};
 use crate::network::Locator;
+use crate::nsswitch::NsswitchFile;
 use crate::probe;
 use crate::report::Report;
-use crate::resolver::{self, View};
+use crate::resolver::{self, Conflict, View};
 
 /// How often a pass reads and computes again when another program writes in between.
 const ATTEMPTS: usize = 5;
@@ -46,6 +48,9 @@ pub struct Agent {
     /// None where every entry is taken as it is.
     probing: Option<Probing>,
     locator: Locator,
+    nsswitch: Option<NsswitchFile>,
+    /// Lines of others that come first for a name of the list.
+    shadows: Vec<Conflict>,
     report: Report,
 }
 
@@ -104,6 +109,8 @@ impl Agent {
             settled: None,
             probing,
             locator: Locator::default(),
+            nsswitch: None,
+            shadows: Vec::new(),
             report,
         }
     }
@@ -114,6 +121,12 @@ impl Agent {
         self.report.network = locator.network().clone();
         self.locator = locator;
         self
+    }
+
+    /// The same, where `nsswitch` says what the node asks for names.
+    #[must_use]
+    pub fn asked_as(self, nsswitch: NsswitchFile) -> Self {
+        Self { nsswitch: Some(nsswitch), ..self }
     }
 
     /// What the passes so far have come to.
@@ -162,8 +175,38 @@ impl Agent {
             .flatten()
             .min(),
         };
+        if !outcome.retry_soon {
+            self.report.is_read_only =
+                matches!(&result, Err(CarryError::File(error)) if error.is_read_only());
+        }
         self.report.file_problem = result.err().map(Message::new);
+        self.prove();
         outcome
+    }
+
+    /// Looks what becomes of the names of the list on this node.
+    fn prove(&mut self) {
+        let Some(list) = self.last_good.clone() else { return };
+        let own = self.own(&list);
+        let lookup = self.nsswitch.as_mut().filter(|_| !own.is_empty()).and_then(|file| file.lookup());
+        let path = self.nsswitch.as_ref().map(|file| file.path().to_string_lossy());
+        self.report.lookup_problem =
+            lookup.as_ref().zip(path).and_then(|(lookup, path)| lookup.problem(&path));
+        let links = self.report.links.iter();
+        let down: BTreeSet<IpAddr> =
+            links.filter(|(_, standing)| *standing != Standing::Up).map(|(address, _)| *address).collect();
+        self.report.names = Names::of(&Known {
+            own: &own,
+            // Of a file that could not be read or written nobody knows what it carries.
+            carried: self
+                .carried
+                .as_deref()
+                .filter(|_| self.report.file_problem.is_none())
+                .unwrap_or_default(),
+            lookup: lookup.as_ref(),
+            shadows: &self.shadows,
+            down: &down,
+        });
     }
 
     /// Whether the list has entries that are for the nodes in one VPC.
@@ -318,7 +361,8 @@ impl Agent {
                 state == State::Damaged || (!is_carried && self.carried.as_ref() == Some(&wanted));
             return Ok(Some(Change { version: snapshot.version(), list, wanted, is_foreign }));
         }
-        self.report.conflicts = resolver::view(&snapshot.bytes, &lines).conflicts;
+        let View { conflicts, shadows, .. } = resolver::view(&snapshot.bytes, &lines);
+        (self.report.conflicts, self.shadows) = (conflicts, shadows);
         self.settled = snapshot.settled_version();
         self.known = Some(snapshot.version());
         self.carries(&list, wanted);
@@ -355,8 +399,8 @@ impl Agent {
     /// A program that resolves a name opens the path anew, and so does this.
     fn verify(&mut self, entries: &[&HostsEntry]) -> Result<(), CarryError> {
         let snapshot = self.file.read()?;
-        let View { missing, conflicts } = resolver::view(&snapshot.bytes, entries);
-        self.report.conflicts = conflicts;
+        let View { missing, conflicts, shadows } = resolver::view(&snapshot.bytes, entries);
+        (self.report.conflicts, self.shadows) = (conflicts, shadows);
         match missing.first() {
             None => {
                 self.known = Some(snapshot.version());

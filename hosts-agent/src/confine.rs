@@ -3,7 +3,7 @@
 //! *Landlock* (Linux 5.13) takes files, ports and other processes away by what they are; *seccomp* takes system calls
 //! away, on every kernel that runs containers. The agent opens nothing once it is confined, so seccomp alone denies it
 //! every file; what Landlock adds is a second wall, and the ports. The keeper opens files, which seccomp cannot tell
-//! apart: without Landlock, what bounds it is that it takes four orders and checks them.
+//! apart: without Landlock, what bounds it is that it takes five orders and checks them.
 
 use std::fmt;
 use std::path::Path;

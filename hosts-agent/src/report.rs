@@ -8,6 +8,7 @@ use crate::confine::Confinement;
 use crate::hosts_file::Mode;
 use crate::link::Standing;
 use crate::message::Message;
+use crate::names::{Names, State};
 use crate::network::Network;
 use crate::resolver::{Conflict, Conflicts};
 
@@ -35,6 +36,12 @@ pub struct Report {
     pub network: Network,
     /// Why the node has none of the entries that are for one VPC, where there are such entries.
     pub network_problem: Option<Message>,
+    /// What becomes of the names of the list.
+    pub names: Names,
+    /// Why programs on the node do not ask its hosts file.
+    pub lookup_problem: Option<Message>,
+    /// The node lets nobody write its hosts file.
+    pub is_read_only: bool,
     /// Lines of others for names of the list.
     pub conflicts: Conflicts,
     /// Entries of the list that the file does not have, because their address does not answer.
@@ -93,6 +100,7 @@ impl Report {
             (&metrics::CONFLICTS, count(self.conflicts.count)),
             (&metrics::WITHHELD_ENTRIES, count(self.withheld)),
             (&metrics::LINKS_DOWN, count(self.links_down())),
+            (&metrics::READ_ONLY, flag(self.is_read_only)),
             (&metrics::WITHOUT_NETWORK, flag(self.network_problem.is_some())),
             (&metrics::CONFINED, flag(self.confinement != Confinement::None)),
             (&metrics::FAILED_PROBES, self.failed_probes),
@@ -102,6 +110,14 @@ impl Report {
             (&metrics::FOREIGN_CHANGES, self.foreign_changes),
         ] {
             text.value(metric, value);
+        }
+        let mut names = text.metric(&metrics::NAMES);
+        for state in State::ALL {
+            names.sample(&[("state", state.as_str())], self.names.count(state));
+        }
+        let mut unused = text.metric(&metrics::UNUSED_NAME);
+        for (domain, state) in &self.names.told {
+            unused.sample(&[("domain", domain), ("state", state.as_str())], 1);
         }
         text.into_text()
     }
@@ -115,6 +131,7 @@ impl Report {
             ("watch", &self.watch_problem, &before.watch_problem),
             ("metrics", &self.metrics_problem, &before.metrics_problem),
             ("network", &self.network_problem, &before.network_problem),
+            ("lookup", &self.lookup_problem, &before.lookup_problem),
         ] {
             match (now, then) {
                 (Some(problem), then) if Some(problem) != then.as_ref() => news.push(match what {

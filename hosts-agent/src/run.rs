@@ -63,14 +63,14 @@ pub fn run(args: Args, out: &mut impl Write) -> Result<()> {
     let state = StateFile::begin(&state_dir).inspect_err(|error| log_state_error(&state_dir, error)).ok();
     let mut watch = Watch::new(stop_signals()?);
     let program = std::env::current_exe()?;
-    let Files { list, hosts: file, line } =
+    let Files { list, hosts: file, nsswitch, line } =
         keeper::start(&program, &of_keeper, &config::path(&config_dir), &hosts_file)?;
     watch.keeper(line);
     let metrics_port = metrics_address.map(|address| address.port());
     let ports: Vec<u16> = probe_port.into_iter().chain(metadata_port).collect();
     let confinement = confine::agent(args.confinement, metrics_port, &ports)?;
     log(confinement.sentence());
-    let mut agent = Agent::new(list, bounds, file.clone(), probing).located_by(locator);
+    let mut agent = Agent::new(list, bounds, file.clone(), probing).located_by(locator).asked_as(nsswitch);
     agent.report_mut().confinement = confinement;
     Loop { watch, agent, file, config_dir, recheck, metrics_address, metrics: None, state_dir, state }.run()
 }

@@ -24,6 +24,16 @@ pub(crate) const WITHHELD_ENTRIES: Metric = Metric::gauge(
 );
 pub(crate) const LINKS_DOWN: Metric =
     Metric::gauge("hosts_updater_links_down", "Addresses of private links that do not answer.");
+pub(crate) const READ_ONLY: Metric =
+    Metric::gauge("hosts_updater_read_only", "1 when the node lets nobody write its hosts file.");
+pub(crate) const NAMES: Metric = Metric::gauge(
+    "hosts_updater_names",
+    "Names that the node shall resolve by the list, by what becomes of them.",
+);
+pub(crate) const UNUSED_NAME: Metric = Metric::gauge(
+    "hosts_updater_unused_name",
+    "1 for each name that does not lead to its address, with what becomes of it; at most ten.",
+);
 pub(crate) const WITHOUT_NETWORK: Metric = Metric::gauge(
     "hosts_updater_without_network",
     "1 when entries are by VPC and the node has none of those: its VPC is not known, is two, or has none.",
@@ -51,6 +61,7 @@ pub const ALL: &[Metric] = &[
     CONFLICTS,
     WITHHELD_ENTRIES,
     LINKS_DOWN,
+    READ_ONLY,
     WITHOUT_NETWORK,
     CONFINED,
     FAILED_PROBES,
@@ -58,4 +69,6 @@ pub const ALL: &[Metric] = &[
     WRITES,
     WRITE_FAILURES,
     FOREIGN_CHANGES,
+    NAMES,
+    UNUSED_NAME,
 ];

@@ -41,6 +41,9 @@ fn the_metrics_are_prometheus_text() {
         # HELP hosts_updater_links_down Addresses of private links that do not answer.
         # TYPE hosts_updater_links_down gauge
         hosts_updater_links_down 0
+        # HELP hosts_updater_read_only 1 when the node lets nobody write its hosts file.
+        # TYPE hosts_updater_read_only gauge
+        hosts_updater_read_only 0
         # HELP hosts_updater_without_network 1 when entries are by VPC and the node has none of those: its VPC is not known, is two, or has none.
         # TYPE hosts_updater_without_network gauge
         hosts_updater_without_network 0
@@ -62,6 +65,15 @@ fn the_metrics_are_prometheus_text() {
         # HELP hosts_updater_foreign_changes_total Times that somebody else had changed or removed the block.
         # TYPE hosts_updater_foreign_changes_total counter
         hosts_updater_foreign_changes_total 1
+        # HELP hosts_updater_names Names that the node shall resolve by the list, by what becomes of them.
+        # TYPE hosts_updater_names gauge
+        hosts_updater_names{state="used"} 0
+        hosts_updater_names{state="shadowed"} 0
+        hosts_updater_names{state="not_asked"} 0
+        hosts_updater_names{state="link_down"} 0
+        hosts_updater_names{state="missing"} 0
+        # HELP hosts_updater_unused_name 1 for each name that does not lead to its address, with what becomes of it; at most ten.
+        # TYPE hosts_updater_unused_name gauge
     "##]]
     .assert_eq(&report.metrics());
 }

@@ -11,3 +11,4 @@ mod links;
 mod mounted;
 mod networks;
 mod node;
+mod proof;
