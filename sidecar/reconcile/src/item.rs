@@ -7,6 +7,7 @@ use std::time::Instant;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::distributed::in_place;
+use crate::link_requests::LastLink;
 use crate::object::{Filled, Lack, Object};
 use crate::password::Passwords;
 use crate::request;
@@ -78,6 +79,8 @@ pub(crate) struct Item {
     /// What the keeper of its credential complains about.
     pub(crate) problem: Option<Lack>,
     pub(crate) link: Option<Link>,
+    /// What the status told of the link when the object was seen first.
+    pub(crate) last_link: Option<LastLink>,
     /// What is said about the request on it.
     pub(crate) answer: Option<RequestStatus>,
     /// The request on it, while it is being carried out.
@@ -117,6 +120,7 @@ impl Item {
             replaced: None,
             problem: None,
             link: None,
+            last_link: LastLink::of(&object.status, object.generation),
             answer: object.status.request.clone(),
             asked: None,
             listing: None,

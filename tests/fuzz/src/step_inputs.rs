@@ -447,9 +447,13 @@ impl<'a> Script<'a> {
 
     fn link(&mut self) -> Option<Link> {
         self.flag().then(|| Link {
-            is_up: self.flag(),
+            resolves: self.flag(),
+            is_up: self.flag().then(|| self.flag()),
             reason: ConditionReason::Pending,
             message: self.text(),
+            vpc_id: self.flag().then(|| self.text()),
+            address: self.flag().then(|| [10, 0, 0, self.byte()].into()),
+            hosts: Vec::new(),
         })
     }
 }

@@ -110,6 +110,7 @@ impl Reconciler {
             expires_at: item.held.as_ref().and_then(|held| held.expires_at),
             conflict,
             contested: self.distributor.contested(name),
+            resolves: item.object.resolves(),
             link: item.link.as_ref(),
             nodes: self.links.nodes(),
             request: item.answer.as_ref(),
