@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use simulation::campaign::{self, Progress};
-use simulation::sight::Sights;
+use simulation::view::Views;
 use simulation::{action, history};
 
 const HISTORIES: u64 = 5000;
@@ -22,9 +22,9 @@ fn no_rule_is_broken_in_histories_that_are_long_and_have_every_kind_of_fault() {
 
 #[test]
 fn a_seed_is_one_history() {
-    let sights = Rc::new(Sights::new());
+    let views = Rc::new(Views::new());
     for seed in 0..20 {
-        let run = || history::run(seed, &action::draw(seed), &sights, None);
+        let run = || history::run(seed, &action::draw(seed), &views, None);
         let (once, again) = (run(), run());
         assert_eq!(
             (once.inputs, once.faults, once.broken),
