@@ -57,6 +57,7 @@ const NAMES: [&str; 16] = [
 ];
 
 /// What a record says.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub(crate) enum Record {
     /// The reconciler is told this in its next step.
     Tell(Input),
@@ -110,7 +111,7 @@ impl<'a> Script<'a> {
     }
 
     fn flag(&mut self) -> bool {
-        self.byte() % 4 != 0
+        !self.byte().is_multiple_of(4)
     }
 
     fn number(&mut self) -> u32 {
@@ -244,7 +245,7 @@ impl<'a> Script<'a> {
 
     fn seen_secret(&mut self) -> SeenSecret {
         let (uid, shape) = (Uid::of(&self.text()), self.byte());
-        if shape % 8 == 0 {
+        if shape.is_multiple_of(8) {
             return SeenSecret::Foreign { uid, same_registry: shape & 8 == 0, mendable: shape & 16 == 0 };
         }
         SeenSecret::Ours {
