@@ -92,7 +92,7 @@ impl World {
     }
 
     fn spec_changed(&mut self, slot: usize, spec: usize) {
-        self.changed_at[slot] = self.now;
+        self.login_changed(slot, spec);
         self.may_retain |= matches!(spec::choice(spec).login, Login::Instance { revoked: false, .. });
         self.policies[slot] |= match spec::choice(spec).policy {
             ConflictPolicy::Never => 0,
@@ -120,12 +120,22 @@ impl World {
     pub fn set_password(&mut self, number: Option<usize>) {
         self.cluster.set_password(number);
         for slot in 0..OBJECTS.len() {
-            if self.cluster.objects[slot]
-                .as_ref()
-                .is_some_and(|it| spec::choice(it.spec).login == Login::Reference)
-            {
-                self.changed_at[slot] = self.now;
+            let Some(spec) = self.cluster.objects[slot].as_ref().map(|it| it.spec) else { continue };
+            if spec::choice(spec).login == Login::Reference {
+                self.login_changed(slot, spec);
             }
+        }
+    }
+
+    fn login_changed(&mut self, slot: usize, spec: usize) {
+        self.changed_at[slot] = self.now;
+        let number = match spec::choice(spec).login {
+            Login::Password(number) => Some(number),
+            Login::Reference => self.cluster.password.map(|(_, number)| number),
+            _ => None,
+        };
+        if number.is_some_and(|number| !spec::PASSWORDS[number].starts_with("good")) {
+            self.bad_since[slot].get_or_insert(self.now);
         }
     }
 

@@ -52,6 +52,8 @@ pub struct World {
     pub has_relisted: bool,
     /// When the login of an ImagePullSecret was changed last.
     pub changed_at: [u64; OBJECTS.len()],
+    /// When an ImagePullSecret asked for a password that its registry refuses for the first time.
+    pub bad_since: [Option<u64>; OBJECTS.len()],
     /// The conflict policies that it had: 1 for adopt, 2 for overwrite.
     pub policies: [u8; OBJECTS.len()],
     /// Secrets that others deleted or replaced, or a controller that does not know it, since they were made.
@@ -97,6 +99,7 @@ impl World {
             is_superseded: false,
             has_relisted: false,
             changed_at: [0; OBJECTS.len()],
+            bad_since: [None; OBJECTS.len()],
             policies: [0; OBJECTS.len()],
             gone_by_others: [[false; OBJECTS.len()]; NAMESPACES.len()],
             may_retain: false,

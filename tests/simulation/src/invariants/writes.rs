@@ -99,7 +99,9 @@ impl World {
         let now = self.timestamp();
         let worse = self.cloud.lets_in(&before, now) && !self.cloud.lets_in(&after, now);
         let is_known_good = self.cluster.objects[slot].as_ref().is_some_and(says_valid);
-        let is_fresh = self.now - self.changed_at[slot] < 590_000 && !self.has_set_clock;
+        // After ten minutes it is distributed without a verdict, which a later change does not take back at once.
+        let is_fresh =
+            self.bad_since[slot].is_some_and(|since| self.now - since < 590_000) && !self.has_set_clock;
         let is_excused = self.registry_lied || self.killed.contains(&after) || !after.starts_with("bad");
         if worse && is_known_good && is_fresh && found.mark == found.digest && !is_excused {
             let how = format!("{}: {before} works and {after} does not", what());
