@@ -64,7 +64,7 @@ words! {
             "Read the reason; the last good credential stays distributed meanwhile.";
         Distributed: "Every selected namespace has the Secret, and every selected ServiceAccount refers to it.",
             "Read the counts, and `status.failures` for writes that were refused.";
-        PrivateLink: "Nodes resolve the domains to the private link. Only with `spec.tcr.privateNetwork.resolve`.",
+        PrivateLink: "The private link of the cluster's VPC to the instance runs; with `privateNetwork.resolve` nodes resolve the domains to it, and Ready waits for that. Unknown: it could not be looked at, and nobody waits for it.",
             "Read the reason; nodes keep what they have meanwhile.";
         Conflicts: "Something of somebody else is in the way.",
             "Read the reason: it names one of them.";
@@ -125,14 +125,15 @@ words! {
         PushGranted: "The credential may also push: whoever reads the Secret may change images.",
             "Use an identity that may only pull (`tcr:PullRepository`).";
         PullOnly: "The registry grants no pushing that was seen.", "";
-        Running: "Nodes resolve the domains to the private link's address.", "";
+        Running: "The private link runs, with the address that the message names; with `privateNetwork.resolve` nodes resolve the domains to it.", "";
         NoLink: "The instance has no private link to the VPC.",
             "Make one in the instance's access control, for the VPC that the message names.";
         DomainUnusable: "A customized domain of the instance is not usable yet.",
             "Wait, or look at the domain in the console.";
         PrivateDNSAlreadyServes: "Private DNS of the VPC resolves the domains already.",
             "Nothing; `resolve: false` would say so in the spec too.";
-        AddressChanged: "The link has another address than before; nodes are being told.", "Wait.";
+        AddressChanged: "The link has another address than before; with `privateNetwork.resolve` nodes are being told.",
+            "Wait; correct hosts files and name servers that were set by hand.";
         VpcUnknown: "The VPC of the nodes is not known.", "Set `spec.tcr.privateNetwork.vpcId`, or `--vpc-id`.";
         WriteFailed: "The list of hosts entries cannot be written.",
             "Read the message: it has the API server's words.";

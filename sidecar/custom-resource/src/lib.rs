@@ -130,6 +130,9 @@ pub struct ImagePullSecretStatus {
     /// let it in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pending_credential: Option<PendingCredential>,
+    /// The private link of the cluster's VPC to the instance, also where nodes do not resolve to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub private_link: Option<PrivateLinkStatus>,
     /// How far the nodes are with the entries for their hosts files, where the private network is resolved.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nodes: Option<NodesStatus>,
@@ -152,6 +155,23 @@ pub struct PendingCredential {
     /// What the registry said when it refused it, so that it is not distributed; empty while it has not.
     #[serde(default)]
     pub refused: String,
+}
+
+/// The private link of the cluster's VPC to the instance.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PrivateLinkStatus {
+    /// The reason of the condition PrivateLink, and the address while there is one, for people.
+    pub summary: String,
+    /// The VPC that it leads from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vpc_id: Option<String>,
+    /// The instance's address in the VPC, while the link runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Domains that lead to it, or could: those of `spec.tcr.privateNetwork.domains` that the instance has.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
 }
 
 /// How far the nodes are with the entries for their hosts files.

@@ -1,7 +1,9 @@
 //! Which private links are requested, and what is known of them. Pure.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
+use custom_resource::ImagePullSecretStatus;
 use tcr::image_pull_secret::Tcr;
 use tcr::registry_host::RegistryHost;
 
@@ -11,15 +13,79 @@ use crate::item::{Item, Items};
 use crate::nodes::Nodes;
 use crate::status::Link;
 
-/// A private link that an ImagePullSecret requests.
+/// The private link of an ImagePullSecret with an instance: it is looked at, and nodes resolve to it where that is asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LinkRequest {
     /// The ImagePullSecret.
     pub name: String,
     /// Its `spec.tcr`.
     pub tcr: Tcr,
-    /// The instance's default domain, once it is known.
+    /// The instance's default domain, where its credential tells it.
     pub public_domain: Option<RegistryHost>,
+    /// What the status told of the link when this process began.
+    pub last: Option<LastLink>,
+}
+
+/// A link as a status tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastLink {
+    /// The VPC that it leads from.
+    pub vpc_id: String,
+    /// Its address in the VPC.
+    pub address: IpAddr,
+}
+
+impl LastLink {
+    /// The one that the status tells of; none where that is about another spec.
+    pub(crate) fn of(status: &ImagePullSecretStatus, generation: i64) -> Option<Self> {
+        let link = status.private_link.as_ref().filter(|_| status.observed_generation == Some(generation))?;
+        let address = link.address.as_ref()?.parse().ok()?;
+        Some(Self { vpc_id: link.vpc_id.clone()?, address })
+    }
+}
+
+impl LinkRequest {
+    /// Whether nodes shall resolve to it.
+    pub fn resolves(&self) -> bool {
+        self.tcr.private_network.resolve
+    }
+
+    fn wanted(&self) -> Wanted<'_> {
+        let Self { name, tcr, public_domain, last } = self;
+        Wanted { name, tcr, public_domain: public_domain.as_ref(), last: last.as_ref() }
+    }
+}
+
+/// The same, borrowed.
+#[derive(Clone, Copy, PartialEq)]
+struct Wanted<'a> {
+    name: &'a str,
+    tcr: &'a Tcr,
+    public_domain: Option<&'a RegistryHost>,
+    last: Option<&'a LastLink>,
+}
+
+impl<'a> Wanted<'a> {
+    /// What an ImagePullSecret wants now.
+    fn of(item: &'a Item) -> Option<Self> {
+        let tcr = item.object.spec.as_ref().ok()?.tcr.as_ref().filter(|_| !item.released)?;
+        Some(Self {
+            name: &item.object.name,
+            tcr,
+            public_domain: item.held.as_ref().map(|held| &held.public_domain),
+            last: item.last_link.as_ref(),
+        })
+    }
+
+    fn to_request(self) -> LinkRequest {
+        let Self { name, tcr, public_domain, last } = self;
+        LinkRequest {
+            name: name.to_owned(),
+            tcr: tcr.clone(),
+            public_domain: public_domain.cloned(),
+            last: last.cloned(),
+        }
+    }
 }
 
 /// What is requested, and what is in the ConfigMap.
@@ -35,17 +101,16 @@ impl Links {
     /// Requests what the ImagePullSecrets want now; to be called when all of them are known, for what nobody wants is
     /// taken off the nodes.
     pub(crate) fn settle(&mut self, items: &Items, effects: &mut Vec<Effect>) {
-        let request = |item: &Item| {
-            let tcr = item.object.spec.as_ref().ok()?.tcr.as_ref()?;
-            let wanted = tcr.private_network.resolve && !item.released;
-            let public_domain = item.held.as_ref().map(|held| held.public_domain.clone());
-            wanted.then(|| LinkRequest { name: item.object.name.clone(), tcr: tcr.clone(), public_domain })
-        };
-        let requests: Vec<LinkRequest> = items.values().filter_map(request).collect();
-        if self.requested.as_ref() != Some(&requests) {
-            self.requested = Some(requests.clone());
-            effects.push(Effect::ResolveLinks(requests));
+        let wanted = || items.values().filter_map(Wanted::of);
+        // Asked after every change: what stays the same is not copied.
+        if let Some(requests) = &self.requested
+            && requests.iter().map(LinkRequest::wanted).eq(wanted())
+        {
+            return;
         }
+        let requests: Vec<LinkRequest> = wanted().map(Wanted::to_request).collect();
+        self.requested = Some(requests.clone());
+        effects.push(Effect::ResolveLinks(requests));
     }
 
     /// Whether none of its entries is left.

@@ -102,6 +102,12 @@ impl Object {
         }
     }
 
+    /// Whether both ask for the same, whatever their statuses say.
+    pub(crate) fn asks_like(&self, other: &Self) -> bool {
+        let asked = |it: &Self| (it.generation, it.deleting, it.is_secured());
+        asked(self) == asked(other) && self.spec == other.spec && self.request == other.request
+    }
+
     /// Whether our finalizer is on it, so that nothing is left behind when it is deleted.
     pub fn is_secured(&self) -> bool {
         self.finalizers.iter().any(|finalizer| finalizer == FINALIZER)
@@ -115,6 +121,11 @@ impl Object {
     /// The region of its instance.
     pub fn region(&self) -> Option<&str> {
         Some(&self.spec.as_ref().ok()?.tcr.as_ref()?.region)
+    }
+
+    /// Whether nodes shall resolve to its private link; none where it has no instance.
+    pub fn resolves(&self) -> Option<bool> {
+        Some(self.spec.as_ref().ok()?.tcr.as_ref()?.private_network.resolve)
     }
 
     /// What it costs that its instance is in another region than the cluster; none where it is not.

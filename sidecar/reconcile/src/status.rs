@@ -1,16 +1,23 @@
 //! The status of an ImagePullSecret, from what is known about it. Pure.
 
+use std::net::IpAddr;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use serde_json::{Value, json};
-use tcr::names::derived_secret_name;
+use tcr::registry_host::RegistryHost;
 
 use crate::nodes::Nodes;
 use crate::object::Lack;
 use credential_plan::rollout::Standing;
 use custom_resource::condition::{ConditionReason, ConditionType};
-use custom_resource::{ImagePullSecretStatus, MOST_FAILURES, PendingCredential, RequestStatus, WriteFailure};
+use custom_resource::{
+    ImagePullSecretStatus, MOST_FAILURES, PendingCredential, PrivateLinkStatus, RequestStatus, WriteFailure,
+};
 use distribution::Tally;
+use distribution_conditions::{conflicts, distributed};
+
+mod distribution_conditions;
 
 /// Everything that a status tells.
 #[derive(Clone, Debug)]
@@ -47,7 +54,9 @@ pub struct Facts<'a> {
     pub conflict: Option<&'a str>,
     /// Objects that somebody else keeps changing back: how many, and one of them.
     pub contested: Option<(usize, String)>,
-    /// The private link, when it is asked for.
+    /// Whether nodes shall resolve to the private link; none where there is no instance.
+    pub resolves: Option<bool>,
+    /// The private link, once it was looked at.
     pub link: Option<&'a Link>,
     /// How far the nodes are with the entries for their hosts files.
     pub nodes: Option<&'a Nodes>,
@@ -64,25 +73,43 @@ pub struct Facts<'a> {
 /// The private link of an instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
-    /// Nodes resolve the domains to it.
-    pub is_up: bool,
+    /// Nodes shall resolve the domains to it.
+    pub resolves: bool,
+    /// It runs, and nodes resolve the domains to it where they shall; none where nobody knows and nobody waits for it.
+    pub is_up: Option<bool>,
     /// A word.
     pub reason: ConditionReason,
     /// A sentence.
     pub message: String,
+    /// The VPC that it leads from.
+    pub vpc_id: Option<String>,
+    /// Its address in the VPC, while it runs.
+    pub address: Option<IpAddr>,
+    /// The domains that lead to it, or could.
+    pub hosts: Vec<RegistryHost>,
 }
 
 /// A condition before it is compared with the one there is.
-struct Said {
+struct NewCondition {
     kind: ConditionType,
     status: &'static str,
     reason: ConditionReason,
     message: String,
 }
 
-impl Said {
+impl NewCondition {
     fn new(kind: ConditionType, holds: bool, reason: ConditionReason, message: String) -> Self {
-        Self { kind, status: if holds { "True" } else { "False" }, reason, message }
+        Self::judged(kind, Some(holds), reason, message)
+    }
+
+    /// The same of what may not be known.
+    fn judged(kind: ConditionType, holds: Option<bool>, reason: ConditionReason, message: String) -> Self {
+        let status = match holds {
+            Some(true) => "True",
+            Some(false) => "False",
+            None => "Unknown",
+        };
+        Self { kind, status, reason, message }
     }
 
     /// What is not known keeps nobody waiting.
@@ -95,17 +122,17 @@ impl Said {
 pub fn status(facts: &Facts<'_>) -> ImagePullSecretStatus {
     let Tally { secrets_desired, secrets_success, accounts_desired, accounts_success, .. } = facts.sum;
     let (credential, distributed, conflicts) = (credential(facts), distributed(facts), conflicts(facts));
-    let link = facts
-        .link
-        .map(|link| Said::new(ConditionType::PrivateLink, link.is_up, link.reason, link.message.clone()));
-    let ready = ready(facts, &credential, &distributed, link.as_ref());
-    let said = [Some(ready), Some(credential), Some(distributed), link, Some(conflicts), can_push(facts)];
+    let (link, private_link) = private_link(facts).unzip();
+    // Where nodes do not resolve to it, nobody waits for it.
+    let awaited = link.as_ref().filter(|_| facts.resolves == Some(true));
+    let ready = ready(facts, &credential, &distributed, awaited);
+    let all = [Some(ready), Some(credential), Some(distributed), link, Some(conflicts), can_push(facts)];
     let mut failures = facts.failures.clone();
     failures.sort_by(|a, b| a.namespaced_name.cmp(&b.namespaced_name));
     failures.truncate(MOST_FAILURES);
     ImagePullSecretStatus {
         observed_generation: Some(facts.generation),
-        conditions: said.into_iter().flatten().map(|said| condition(said, facts)).collect(),
+        conditions: all.into_iter().flatten().map(|new| condition(new, facts)).collect(),
         hosts: facts.hosts.to_vec(),
         secrets_desired: Some(secrets_desired),
         secrets_success: Some(secrets_success),
@@ -114,10 +141,50 @@ pub fn status(facts: &Facts<'_>) -> ImagePullSecretStatus {
         token_id: facts.token_id.map(str::to_owned),
         expires_at: facts.expires_at.map(Time),
         pending_credential: facts.pending.clone(),
+        private_link: private_link.flatten(),
         // Of interest to those who ask for entries only.
-        nodes: facts.link.and(facts.nodes).map(Nodes::status),
+        nodes: facts.link.filter(|link| link.resolves).and(facts.nodes).map(Nodes::status),
         request: facts.request.cloned(),
         failures,
+    }
+}
+
+/// What is said of the private link, and for machines. Until it was looked at for this spec, what a process before said.
+fn private_link(facts: &Facts<'_>) -> Option<(NewCondition, Option<PrivateLinkStatus>)> {
+    let kind = ConditionType::PrivateLink;
+    let resolves = facts.resolves?;
+    if let Some(link) = facts.link.filter(|link| link.resolves == resolves) {
+        let said = NewCondition::judged(kind, link.is_up, link.reason, link.message.clone());
+        return Some((said, Some(told(link))));
+    }
+    let last = facts
+        .before
+        .conditions
+        .iter()
+        .find(|last| last.type_ == kind.as_str() && last.observed_generation == Some(facts.generation));
+    if let Some(last) = last
+        && let Some(reason) = ConditionReason::of(&last.reason)
+    {
+        let holds = match last.status.as_str() {
+            "True" => Some(true),
+            "False" => Some(false),
+            _ => None,
+        };
+        let said = NewCondition::judged(kind, holds, reason, last.message.clone());
+        return Some((said, facts.before.private_link.clone()));
+    }
+    let message = "it has not been looked at yet".to_owned();
+    Some((NewCondition::judged(kind, resolves.then_some(false), ConditionReason::Pending, message), None))
+}
+
+fn told(link: &Link) -> PrivateLinkStatus {
+    let Link { reason, vpc_id, address, hosts, .. } = link;
+    let summary = address.map_or_else(|| reason.to_string(), |address| format!("{reason} {address}"));
+    PrivateLinkStatus {
+        summary,
+        vpc_id: vpc_id.clone(),
+        address: address.map(|address| address.to_string()),
+        hosts: hosts.iter().map(|host| host.name().to_owned()).collect(),
     }
 }
 
@@ -125,45 +192,55 @@ pub fn status(facts: &Facts<'_>) -> ImagePullSecretStatus {
 const STILL_VALID: [ConditionReason; 3] =
     [ConditionReason::CloudFailed, ConditionReason::SuccessorUntried, ConditionReason::SuccessorRefused];
 
-fn ready(facts: &Facts<'_>, credential: &Said, distributed: &Said, link: Option<&Said>) -> Said {
-    let first = [Some(credential), Some(distributed), link].into_iter().flatten().find(|said| said.fails());
+fn ready(
+    facts: &Facts<'_>,
+    credential: &NewCondition,
+    distributed: &NewCondition,
+    link: Option<&NewCondition>,
+) -> NewCondition {
+    let first = [Some(credential), Some(distributed), link].into_iter().flatten().find(|it| it.fails());
     match first {
-        _ if facts.deleting => {
-            Said::new(ConditionType::Ready, false, ConditionReason::Deleting, distributed.message.clone())
+        _ if facts.deleting => NewCondition::new(
+            ConditionType::Ready,
+            false,
+            ConditionReason::Deleting,
+            distributed.message.clone(),
+        ),
+        Some(failing) => {
+            NewCondition::new(ConditionType::Ready, false, failing.reason, failing.message.clone())
         }
-        Some(said) => Said::new(ConditionType::Ready, false, said.reason, said.message.clone()),
-        None => Said::new(ConditionType::Ready, true, ConditionReason::Ready, distributed.message.clone()),
+        None => {
+            NewCondition::new(ConditionType::Ready, true, ConditionReason::Ready, distributed.message.clone())
+        }
     }
 }
 
-fn credential(facts: &Facts<'_>) -> Said {
+fn credential(facts: &Facts<'_>) -> NewCondition {
     let kind = ConditionType::CredentialValid;
     if let Some(Standing { is_valid, reason, message }) = &facts.standing {
-        let status = match is_valid {
-            Some(true) => "True",
-            Some(false) => "False",
-            None => "Unknown",
-        };
-        return Said { kind, status, reason: *reason, message: message.clone() };
+        return NewCondition::judged(kind, *is_valid, *reason, message.clone());
     }
     match (facts.lack, facts.has_content) {
         // The one that there is still works; the reason says what must be done before it ends.
         (Some(lack), true) if STILL_VALID.contains(&lack.reason) => {
-            Said::new(kind, true, lack.reason, lack.message.clone())
+            NewCondition::new(kind, true, lack.reason, lack.message.clone())
         }
-        (Some(lack), _) => Said::new(kind, false, lack.reason, lack.message.clone()),
+        (Some(lack), _) => NewCondition::new(kind, false, lack.reason, lack.message.clone()),
         (None, true) => {
             let before = facts.replaced.map(|why| format!("; the one before was replaced: {why}"));
-            Said::new(
+            NewCondition::new(
                 kind,
                 true,
                 ConditionReason::Valid,
                 format!("there is a credential{}", before.unwrap_or_default()),
             )
         }
-        (None, false) => {
-            Said::new(kind, false, ConditionReason::Pending, "the credential is being obtained".to_owned())
-        }
+        (None, false) => NewCondition::new(
+            kind,
+            false,
+            ConditionReason::Pending,
+            "the credential is being obtained".to_owned(),
+        ),
     }
 }
 
@@ -172,11 +249,11 @@ pub const CAN_PUSH: &str = "the credential may also push: whoever reads the Secr
                             that may only pull (tcr:PullRepository)";
 
 /// What a registry granted, once it was asked. Whoever can read the Secret in any namespace has these rights.
-fn can_push(facts: &Facts<'_>) -> Option<Said> {
+fn can_push(facts: &Facts<'_>) -> Option<NewCondition> {
     let kind = ConditionType::CanPush;
     Some(match facts.can_push? {
-        true => Said::new(kind, true, ConditionReason::PushGranted, CAN_PUSH.to_owned()),
-        false => Said::new(
+        true => NewCondition::new(kind, true, ConditionReason::PushGranted, CAN_PUSH.to_owned()),
+        false => NewCondition::new(
             kind,
             false,
             ConditionReason::PullOnly,
@@ -185,83 +262,8 @@ fn can_push(facts: &Facts<'_>) -> Option<Said> {
     })
 }
 
-fn distributed(facts: &Facts<'_>) -> Said {
-    let Tally { secrets_desired, secrets_success, accounts_desired, accounts_success, leftovers, .. } =
-        facts.sum;
-    let kind = ConditionType::Distributed;
-    let progress = format!(
-        "{secrets_success} of {secrets_desired} namespaces have the Secret {}, {accounts_success} of {accounts_desired} \
-         ServiceAccounts refer to it",
-        derived_secret_name(facts.name)
-    );
-    let failed = facts.failures.first().map(|WriteFailure { kind, namespaced_name, .. }| {
-        format!("; some writes failed, such as {kind} {namespaced_name}: see status.failures")
-    });
-    let failed = failed.unwrap_or_default();
-    let complete = secrets_success == secrets_desired && accounts_success == accounts_desired;
-    match facts {
-        Facts { deleting: true, .. } => Said::new(
-            kind,
-            false,
-            ConditionReason::Deleting,
-            format!("{leftovers} Secrets and references are left to remove{failed}"),
-        ),
-        Facts { invalid: Some(problem), .. } => {
-            Said::new(kind, false, ConditionReason::InvalidSpec, (*problem).to_owned())
-        }
-        _ if leftovers > 0 => Said::new(
-            kind,
-            false,
-            ConditionReason::Removing,
-            format!("{progress}; {leftovers} are left to remove{failed}"),
-        ),
-        _ if complete => Said::new(kind, true, ConditionReason::Complete, progress),
-        Facts { has_content: false, .. } => Said::new(kind, false, ConditionReason::NoCredential, progress),
-        Facts { failures, .. } if !failures.is_empty() => {
-            Said::new(kind, false, ConditionReason::WritesFailed, format!("{progress}{failed}"))
-        }
-        _ if facts.sum.conflicts > 0 => Said::new(kind, false, ConditionReason::Conflicts, progress),
-        _ => Said::new(kind, false, ConditionReason::Progressing, progress),
-    }
-}
-
-fn conflicts(facts: &Facts<'_>) -> Said {
-    let kind = ConditionType::Conflicts;
-    match (facts.sum.conflicts, &facts.contested) {
-        (0, None) => Said::new(
-            kind,
-            false,
-            ConditionReason::None,
-            "no Secret of somebody else is in the way".to_owned(),
-        ),
-        (0, Some((count, example))) => Said::new(
-            kind,
-            true,
-            ConditionReason::Contested,
-            format!(
-                "{count} objects are changed back again and again, such as {example}; they are repaired ever less often: \
-                 see the Event"
-            ),
-        ),
-        (count, _) => {
-            let example =
-                facts.conflict.map(|namespace| format!(", such as {namespace}")).unwrap_or_default();
-            let secret = derived_secret_name(facts.name);
-            Said::new(
-                kind,
-                true,
-                ConditionReason::ForeignSecret,
-                format!(
-                    "{count} namespaces{example}, have a Secret {secret} of somebody else: it is left alone; delete it, or set \
-                 spec.conflictPolicy to adopt or overwrite"
-                ),
-            )
-        }
-    }
-}
-
-fn condition(said: Said, facts: &Facts<'_>) -> Condition {
-    let Said { kind, status, reason, message } = said;
+fn condition(new: NewCondition, facts: &Facts<'_>) -> Condition {
+    let NewCondition { kind, status, reason, message } = new;
     let before = facts
         .before
         .conditions
@@ -284,14 +286,18 @@ fn condition(said: Said, facts: &Facts<'_>) -> Condition {
 /// A merge patch that makes an object's status this one: what is not there any more is null.
 pub fn merge_patch(status: &ImagePullSecretStatus) -> serde_json::Result<Value> {
     let mut patch = json!({
-        "conditions": null, "hosts": null, "tokenId": null, "expiresAt": null, "pendingCredential": null, "nodes": null,
-        "failures": null, "request": null,
+        "conditions": null, "hosts": null, "tokenId": null, "expiresAt": null, "pendingCredential": null,
+        "privateLink": null, "nodes": null, "failures": null, "request": null,
     });
     if let (Some(patch), Value::Object(mut fields)) = (patch.as_object_mut(), serde_json::to_value(status)?) {
         // What is in an object is merged too.
-        if let Some(Value::Object(request)) = fields.get_mut("request") {
-            for part in ["instances", "moreInstances"] {
-                request.entry(part).or_insert(Value::Null);
+        let parts: [(&str, &[&str]); 2] =
+            [("request", &["instances", "moreInstances"]), ("privateLink", &["vpcId", "address", "hosts"])];
+        for (field, parts) in parts {
+            if let Some(Value::Object(field)) = fields.get_mut(field) {
+                for part in parts {
+                    field.entry(*part).or_insert(Value::Null);
+                }
             }
         }
         patch.extend(fields);

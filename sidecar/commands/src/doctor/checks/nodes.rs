@@ -7,7 +7,7 @@ use custom_resource::condition::{ConditionReason, ConditionType};
 use tcr::names::{HOSTS_UPDATER, SYSTEM_NAMESPACE};
 
 use super::super::facts::{Facts, NodeFacts};
-use super::{Check, Found, condition, name, objects, status};
+use super::{Check, Found, condition, name, objects, resolves, status};
 
 pub(super) const CHECKS: &[Check] = &[
     Check { name: "private-link", about: "Private links that are asked for are resolved.", run: link },
@@ -37,13 +37,9 @@ fn agents() -> String {
     format!("DaemonSet {SYSTEM_NAMESPACE}/{HOSTS_UPDATER}")
 }
 
-/// Whether entries for nodes are asked for.
-fn resolves(facts: &Facts) -> bool {
-    objects(facts).any(|it| condition(it, ConditionType::PrivateLink).is_some())
-}
-
 fn link(facts: &Facts) -> Vec<Found> {
-    let found = objects(facts).filter_map(|object| {
+    // Where nodes do not resolve to it, nothing depends on it.
+    let found = objects(facts).filter(|object| resolves(object)).filter_map(|object| {
         let said = condition(object, ConditionType::PrivateLink)?;
         let reason = ConditionReason::of(&said.reason)?;
         // A right that is missing is told by its own check.
@@ -56,7 +52,7 @@ fn link(facts: &Facts) -> Vec<Found> {
 
 fn not_installed(facts: &Facts) -> Vec<Found> {
     match facts.agents.known() {
-        Some(None) if resolves(facts) => Found::alone(
+        Some(None) if objects(facts).any(resolves) => Found::alone(
             agents(),
             "there is none, so that no node resolves the private links that ImagePullSecrets ask for",
             "install it: hostsUpdater.enabled=true",
@@ -95,7 +91,7 @@ fn missing(facts: &Facts) -> Vec<Found> {
 fn super_nodes(facts: &Facts) -> Vec<Found> {
     let supers = facts.nodes.known().into_iter().flatten().filter(|it| it.is_super());
     let supers: Vec<&str> = supers.map(|it| it.name.as_str()).collect();
-    if supers.is_empty() || !resolves(facts) {
+    if supers.is_empty() || !objects(facts).any(resolves) {
         return Vec::new();
     }
     Found::alone(

@@ -34,7 +34,9 @@ fn condition(kind: &str, status: &str, reason: &str, message: &str) -> Condition
 }
 
 fn object() -> ImagePullSecret {
-    let spec = json!({"namespaces": "*", "tcr": {"instanceId": "tcr-demo0001", "region": "ap-guangzhou"}});
+    let tcr =
+        json!({"instanceId": "tcr-demo0001", "region": "ap-guangzhou", "privateNetwork": {"resolve": true}});
+    let spec = json!({"namespaces": "*", "tcr": tcr});
     let object = json!({"metadata": {"name": "demo", "generation": 1}, "spec": spec});
     let mut object: ImagePullSecret = serde_json::from_value(object).unwrap();
     object.status = Some(ImagePullSecretStatus {
@@ -491,6 +493,22 @@ fn each_fault_is_one_finding_with_what_to_do() {
         an agent is not confined
           DaemonSet tcr-assistant-system/hosts-updater: on 1 nodes the agent is not confined, or does not say; leave hostsUpdater.confinement at its default, and upgrade agents of another version
     "#]].assert_eq(&all);
+}
+
+#[test]
+fn a_link_that_nodes_do_not_resolve_to_is_no_fault() {
+    let message = "DescribeInternalEndpoints of tcr-demo0001 in ap-guangzhou: UnauthorizedOperation; allow the CAM action \
+                   tcr:DescribeInternalEndpoints on * for secret id AKID1 from the environment";
+    for (status, reason, message) in
+        [("Unknown", "CloudFailed", message), ("False", "NoLink", "there is no private link")]
+    {
+        let mut facts = well();
+        first(&mut facts).spec.tcr.as_mut().unwrap().private_network.resolve = false;
+        say(&mut facts, "PrivateLink", status, reason, message);
+        facts.agents = Seen::Known(None);
+        known(&mut facts.pods).retain(|it| it.component != HOSTS_UPDATER);
+        assert_eq!(report(&facts).findings, []);
+    }
 }
 
 #[test]

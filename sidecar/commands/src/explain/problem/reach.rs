@@ -174,8 +174,11 @@ fn is_beside_link(heard: &Heard, link: &Status) -> bool {
     }
 }
 
+/// The link that nodes shall resolve the registry to.
 fn private_link<'a>(case: &Case<'a>) -> Option<(&'a AskedFor, &'a Status)> {
-    case.asked.iter().find_map(|(asked, _)| {
+    let is_resolved =
+        |asked: &AskedFor| asked.spec.tcr.as_ref().is_some_and(|tcr| tcr.private_network.resolve);
+    case.asked.iter().filter(|(asked, _)| is_resolved(asked)).find_map(|(asked, _)| {
         let link = asked.conditions.iter().find(|it| it.type_ == ConditionType::PrivateLink.as_str())?;
         Some((*asked, link))
     })

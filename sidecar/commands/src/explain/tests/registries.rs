@@ -98,7 +98,7 @@ fn a_node_that_does_not_reach_the_registry() {
             facts.heard(timeout);
             let message =
                 "there is no private link from vpc-1 to tcr-demo0001: connect the VPC in the TCR console";
-            facts.conditions(json!([condition("PrivateLink", "False", "NoLink", message)]));
+            facts.link("False", "NoLink", message);
         },
         expect![[r#"
             Fails PrivateLinkDown: node-a does not reach demo.tencentcloudcr.com: its private link is not up (NoLink): there is no private link from vpc-1 to tcr-demo0001: connect the VPC in the TCR console; what it dialled does not answer in time: ErrImagePull: failed to do request: Head "https://demo.tencentcloudcr.com/v2/": dial tcp 10.0.0.2:443: i/o timeout
@@ -106,12 +106,7 @@ fn a_node_that_does_not_reach_the_registry() {
     );
     let up = |facts: &mut Facts, nodes: NodesStatus| {
         facts.heard(timeout);
-        facts.conditions(json!([condition(
-            "PrivateLink",
-            "True",
-            "Running",
-            "nodes resolve demo to 10.0.0.2"
-        )]));
+        facts.link("True", "Running", "nodes resolve demo to 10.0.0.2");
         facts.demo().nodes = Some(nodes);
     };
     check(
