@@ -131,6 +131,8 @@ pub struct Wanted {
     pub checks_logins: bool,
     /// No copy of a credential before the one in use is left.
     pub is_rolled_out: bool,
+    /// One of its users is there to stay. Otherwise what there is is kept, and nothing else is made.
+    pub is_needed: bool,
 }
 
 /// The one thing to do next.
@@ -193,6 +195,13 @@ pub struct Known<'a> {
 
 /// The one thing to do next.
 pub fn decide(now: Timestamp, wanted: &Wanted, stored: Option<&Stored>, known: Known<'_>) -> Step {
+    match next(now, wanted, stored, known) {
+        Step::Record { .. } | Step::Mint if !wanted.is_needed => Step::Wait { until: later(now, LIST_EVERY) },
+        step => step,
+    }
+}
+
+fn next(now: Timestamp, wanted: &Wanted, stored: Option<&Stored>, known: Known<'_>) -> Step {
     const FIRST: Step = Step::Record { why: None, ended: false };
     let Some(stored) = stored else { return FIRST };
     let none = LoginChecks::default();

@@ -173,6 +173,7 @@ impl Keeping {
             checks_logins: asks_registries,
             is_rolled_out: order.rolled_out.is_some()
                 && order.rolled_out == stored.and_then(|it| it.current.as_ref()).map(Held::version),
+            is_needed: order.is_needed,
         }
     }
 

@@ -140,8 +140,13 @@ fn plan_of(
 /// What the keeper of a credential does next, until it waits for something.
 fn keep(now: Timestamp, users: &Users, stored: Option<&Stored>, plans: &mut Vec<CredentialPlan>) -> Source {
     let Users { key, rotate_after, names } = users;
-    let wanted =
-        Wanted { kind: key.kind, rotate_after: *rotate_after, checks_logins: false, is_rolled_out: true };
+    let wanted = Wanted {
+        kind: key.kind,
+        rotate_after: *rotate_after,
+        checks_logins: false,
+        is_rolled_out: true,
+        is_needed: true,
+    };
     let mut stored = stored.cloned();
     for _ in 0..MOST_STEPS {
         let listed = stored.as_ref().map(|stored| listed(stored, now));
@@ -188,7 +193,13 @@ fn listed(stored: &Stored, now: Timestamp) -> Listed {
 /// What becomes of a credential that nobody wants any more.
 fn leave(known: &Known, document: &Document, revoke: bool, plans: &mut Vec<CredentialPlan>) {
     let Document { key, stored, .. } = document;
-    let wanted = Wanted { kind: key.kind, rotate_after: None, checks_logins: false, is_rolled_out: true };
+    let wanted = Wanted {
+        kind: key.kind,
+        rotate_after: None,
+        checks_logins: false,
+        is_rolled_out: true,
+        is_needed: false,
+    };
     let mut listed = listed(stored, known.now);
     let users = users_before(known, key);
     let current = stored.current.as_ref().and_then(|held| held.token_id.clone());

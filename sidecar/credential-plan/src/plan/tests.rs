@@ -4,8 +4,13 @@ use proptest::prelude::*;
 use super::*;
 use crate::login_check::LoginCheck;
 
-const LONGTERM: Wanted =
-    Wanted { kind: CredentialKind::Longterm, rotate_after: None, checks_logins: false, is_rolled_out: true };
+const LONGTERM: Wanted = Wanted {
+    kind: CredentialKind::Longterm,
+    rotate_after: None,
+    checks_logins: false,
+    is_rolled_out: true,
+    is_needed: true,
+};
 const TEMP: Wanted = Wanted { kind: CredentialKind::Temp, ..LONGTERM };
 
 fn at(hours: i64) -> Timestamp {
@@ -64,6 +69,25 @@ fn an_intent_of_somebody_else_is_taken_over_and_what_it_left_is_deleted() {
         expect![[r#"Delete { token_id: "x" }"#]],
     );
     check(Some(stored(Some("i1"), None)), mine(false), Some(listed(&[("y", "m2")])), expect!["Mint"]);
+}
+
+#[test]
+fn nothing_is_made_for_users_that_are_all_on_their_way_out() {
+    let leaving = Wanted { is_needed: false, ..LONGTERM };
+    let wait = Step::Wait { until: later(at(1), LIST_EVERY) };
+    let clean = mine(true);
+    let known = Known { mine: clean.as_ref(), ..Known::default() };
+    assert_eq!(decide(at(1), &leaving, None, known), wait, "there never was one");
+    assert_eq!(decide(at(1), &leaving, Some(&stored(Some("i1"), None)), known), wait, "one was to be made");
+    let off = Listed { missing: 2, ..listed(&[]) };
+    let known = Known { listed: Some(&off), ..Known::default() };
+    let ended = stored(None, Some(held(Some("t1"), 87600)));
+    assert_eq!(decide(at(1), &leaving, Some(&ended), known), wait, "one is gone from the cloud");
+    let unclean = mine(false);
+    let orphan = listed(&[("x", "m1")]);
+    let known = Known { mine: unclean.as_ref(), listed: Some(&orphan), ..Known::default() };
+    let delete = Step::Delete { token_id: "x".to_owned() };
+    assert_eq!(decide(at(1), &leaving, Some(&stored(Some("i1"), None)), known), delete);
 }
 
 #[test]

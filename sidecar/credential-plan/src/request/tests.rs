@@ -32,7 +32,13 @@ fn held(id: &str) -> Held {
 }
 
 fn wanted(spread: bool) -> Wanted {
-    Wanted { kind: CredentialKind::Longterm, rotate_after: None, checks_logins: false, is_rolled_out: spread }
+    Wanted {
+        kind: CredentialKind::Longterm,
+        rotate_after: None,
+        checks_logins: false,
+        is_rolled_out: spread,
+        is_needed: true,
+    }
 }
 
 fn stored(current: &str) -> Stored {

@@ -39,7 +39,14 @@ fn in_use(token_id: &str) -> Stored {
 
 fn order() -> Order {
     let rolled_out = Some("t1".to_owned());
-    Order { rotate_after: None, on_delete: OnDelete::Retain, rolled_out, request: None, is_over: false }
+    Order {
+        rotate_after: None,
+        on_delete: OnDelete::Retain,
+        rolled_out,
+        request: None,
+        is_needed: true,
+        is_over: false,
+    }
 }
 
 fn tokens(ids: &[&str]) -> Vec<InstanceToken> {

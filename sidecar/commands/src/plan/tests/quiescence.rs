@@ -146,8 +146,8 @@ fn object_case() -> impl Strategy<Value = ObjectCase> {
                     },
                     login,
                     revoke,
-                    // What has no finalizer goes at once; and what never had a credential needs none to go.
-                    deleting: deleting && secured && login != Login::NewCredential,
+                    // What has no finalizer goes at once.
+                    deleting: deleting && secured,
                     secured,
                 }
             },
@@ -576,7 +576,8 @@ impl Cluster {
             inputs.push(Input::Credential(key, CredentialEvent::Ended));
             return;
         }
-        if !told.insert(name.clone()) {
+        let is_made = order.is_needed || self.stored.contains_key(&name);
+        if !is_made || !told.insert(name.clone()) {
             return;
         }
         let document = self.stored.entry(name).or_insert_with(|| {

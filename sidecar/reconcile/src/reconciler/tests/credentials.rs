@@ -82,3 +82,33 @@ fn registries_are_asked_by_a_few_questions_at_a_time() {
     let event = format!("Event on {name}: CredentialRefused HTTP 401");
     assert!(effects.iter().map(shown).any(|it| it.starts_with(&event)));
 }
+
+#[test]
+fn what_is_being_deleted_needs_no_new_credential_whatever_another_spec_says() {
+    let gone = || instance("demo", &json!({"deletionTimestamp": "2027-01-15T08:00:00Z"}));
+    let mut broken = docker("broken", "a");
+    broken.spec = Err("it says something impossible".to_owned());
+    let orders = |effects: Vec<Effect>| -> Vec<(bool, bool)> {
+        let order = |effect| match effect {
+            Effect::StartKeeper { order, .. } | Effect::OrderKeeper { order, .. } => {
+                Some((order.is_needed, order.is_over))
+            }
+            _ => None,
+        };
+        effects.into_iter().filter_map(order).collect()
+    };
+    let mut world = World::new(false);
+    let mut effects = world.effects([applied(broken), applied(gone())]);
+    effects.extend(world.effects(lists()));
+    // The other one may use what there is.
+    assert_eq!(orders(effects), [(false, false)]);
+    let mut world = World::new(false);
+    let mut effects = world.effects([applied(gone())]);
+    effects.extend(world.effects(lists()));
+    assert_eq!(orders(effects), [(false, false), (false, true)]);
+    let mut world = World::new(false);
+    assert_eq!(orders(world.effects([applied(gone()), applied(instance("stays", &json!({})))])), [
+        (false, false),
+        (true, false)
+    ]);
+}

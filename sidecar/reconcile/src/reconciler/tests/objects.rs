@@ -72,7 +72,12 @@ fn a_deleted_object_goes_after_its_secrets_its_credential_and_its_hosts_entries(
     );
     let deleting =
         instance("demo", &json!({"resourceVersion": "2", "deletionTimestamp": "2026-01-01T00:00:00Z"}));
-    world.check([applied(deleting)], expect!["in shop: delete tcr.ipsdemo"]);
+    world.check(
+        [applied(deleting)],
+        expect![[r#"
+            order keeper of tcr-demo0001, rolled out: true, over: false
+            in shop: delete tcr.ipsdemo"#]],
+    );
     let gone = Written::Secret { name: "tcr.ipsdemo".to_owned(), seen: None };
     world.check(
         [report("shop", vec![gone], Ended::Done)],
