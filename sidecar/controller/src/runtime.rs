@@ -25,7 +25,7 @@ use credential_plan::{CredentialEvent, Key, Order};
 use custom_resource::{ImagePullSecret, ImagePullSecretStatus};
 use kubernetes::api_error::{ApiError, within};
 use reconcile::input::{LinkEvent, Refused, StoredCredential, WatchEvent};
-use reconcile::link_requests::LinkRequest;
+use reconcile::link_requests::LinkRequests;
 use reconcile::{Effect, Input, Now, Reconciler, status};
 
 /// Events of watches that are taken in at once, before anything else is looked at.
@@ -54,7 +54,7 @@ pub(super) struct Outputs {
     /// For keepers of credentials.
     pub(super) credentials: mpsc::Sender<(Key, CredentialEvent)>,
     /// What the poller of private links is to ask for.
-    pub(super) links: watch::Sender<Option<Vec<LinkRequest>>>,
+    pub(super) links: watch::Sender<Option<LinkRequests>>,
     /// For tasks that start later.
     pub(super) tasks: Tasks,
 }

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use crate::item::Item;
-use crate::link_requests::LinkRequest;
+use crate::link_requests::LinkRequests;
 use credential_plan::Key;
 use credential_plan::Order;
 use custom_resource::ImagePullSecretStatus;
@@ -83,7 +83,7 @@ pub enum Effect {
     },
     /// Resolve these private links from now on, and no others. What comes of it is told by
     /// [`Input::Links`](crate::input::Input::Links).
-    ResolveLinks(Vec<LinkRequest>),
+    ResolveLinks(LinkRequests),
     /// Watch Pods. Once.
     WatchPods,
     /// Everything was listed: tell it to those who ask whether the controller is ready. Once.

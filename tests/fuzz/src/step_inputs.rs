@@ -439,8 +439,9 @@ impl<'a> Script<'a> {
                 ..Nodes::default()
             }),
             true => LinkEvent::Links {
+                number: self.byte().into(),
                 links: self.texts().into_iter().map(|name| (name, self.link())).collect(),
-                applied: self.texts().into_iter().collect(),
+                applied: self.flag().then(|| self.texts().into_iter().collect()),
             },
         })
     }
