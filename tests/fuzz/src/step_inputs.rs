@@ -302,7 +302,7 @@ impl<'a> Script<'a> {
     }
 
     fn report(&mut self, job: Job) -> Report {
-        let Job { namespace, look, changes } = job;
+        let Job { namespace, look, unmet: _, changes } = job;
         let looked = look.into_iter().map(|(name, _)| {
             let seen = self.flag().then(|| self.seen_secret());
             Written::Secret { name, seen }
@@ -380,7 +380,8 @@ impl<'a> Script<'a> {
         });
         match kind {
             0 => {
-                let job = Job { namespace: name.into(), look: Vec::new(), changes: Vec::new() };
+                let (look, unmet, changes) = (Vec::new(), Vec::new(), Vec::new());
+                let job = Job { namespace: name.into(), look, unmet, changes };
                 let mut report = self.report(job);
                 report.written.push(Written::Secret { name: self.text(), seen: Some(self.seen_secret()) });
                 Input::JobEnded(report)

@@ -115,7 +115,7 @@ fn lists() -> [Input; 5] {
 
 fn shown(effect: &Effect) -> String {
     match effect {
-        Effect::RunJob(Job { namespace, look, changes }) => {
+        Effect::RunJob(Job { namespace, look, unmet: _, changes }) => {
             let look = look.iter().map(|(secret, _)| format!("read {secret}"));
             let changes = changes.iter().map(|(change, _)| match change {
                 Change::CreateSecret { name, .. } => format!("create {}", derived_secret_name(name)),
