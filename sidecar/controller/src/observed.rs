@@ -63,6 +63,13 @@ pub fn secret(metadata: &ObjectMeta, key: &InstallationKey) -> Option<Placed<See
     Some(Placed { namespace: text(&metadata.namespace).into(), name: text(&metadata.name).into(), seen })
 }
 
+/// What matters of somebody's own Secret.
+pub fn other(metadata: &ObjectMeta) -> Placed<Uid> {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let (namespace, name) = (text(&metadata.namespace).into(), text(&metadata.name).into());
+    Placed { namespace, name, seen: uid(metadata) }
+}
+
 /// The metadata of a Secret of a name of ours without our label.
 pub fn unlabelled(metadata: &ObjectMeta, key: &InstallationKey) -> SeenSecret {
     let ours = authentic(metadata, key).and_then(|_| secret(metadata, key));

@@ -5,6 +5,7 @@
 //! may fail, and each may have been carried out although its answer never came: what matters is written so that it can
 //! be begun again.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::item::Item;
@@ -84,6 +85,9 @@ pub enum Effect {
     /// Resolve these private links from now on, and no others. What comes of it is told by
     /// [`Input::Links`](crate::input::Input::Links).
     ResolveLinks(LinkRequests),
+    /// Watch the Secrets of these names without our label from now on, and no others: each is in the way of ours somewhere.
+    /// What happens to them is told by [`WatchEvent::Other`](crate::input::WatchEvent::Other).
+    WatchOthers(BTreeSet<String>),
     /// Watch Pods. Once.
     WatchPods,
     /// Everything was listed: tell it to those who ask whether the controller is ready. Once.

@@ -22,7 +22,7 @@ use credential_plan::Key;
 use custom_resource::ImagePullSecretStatus;
 use custom_resource::request::{RequestId, VisibleInstance};
 use distribution::job::Report;
-use distribution::{Account, Digest, SeenSecret, Target};
+use distribution::{Account, Digest, SeenSecret, Target, Uid};
 use distribution::{Placed, SeenNamespace};
 use tcr::verdict::Verdict;
 
@@ -125,6 +125,8 @@ pub enum WatchEvent {
     Secret(Watched<Option<Placed<SeenSecret>>>),
     /// Of passwords for ImagePullSecrets.
     Password(Watched<Password>),
+    /// Of all Secrets of this name that do not carry our label.
+    Other(String, Watched<Placed<Uid>>),
     /// Of Pods that are Pending.
     Pod(Watched<SeenPod>),
 }

@@ -186,6 +186,7 @@ impl Reconciler {
         match event {
             WatchEvent::ImagePullSecret(event) => return self.take_object(event, now, effects),
             WatchEvent::Password(event) => return self.take_password(event, now, effects),
+            WatchEvent::Other(name, event) => distributor.take_other(&name, event, monotonic),
             WatchEvent::Pod(event) => {
                 return self.pods.take(event, self.distributor.state(), &self.items, effects);
             }

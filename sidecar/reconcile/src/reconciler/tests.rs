@@ -151,6 +151,7 @@ fn shown(effect: &Effect) -> String {
             let names = requests.links.iter().map(|it| it.name.as_str());
             format!("resolve links of {:?}", names.collect::<Vec<_>>())
         }
+        Effect::WatchOthers(names) => format!("watch others: {names:?}"),
         Effect::WatchPods => "watch Pods".to_owned(),
         Effect::BecomeReady { .. } => "become ready".to_owned(),
         Effect::LogRefusal { text, is_new } => format!("log {text}, new: {is_new}"),

@@ -116,7 +116,8 @@ impl Process {
                 inbox.borrow_mut().push_back(Input::Links(links));
             }
             Effect::BecomeReady { .. } => self.is_ready = true,
-            Effect::WatchPods | Effect::LogRefusal { .. } => {}
+            // Without them somebody's own Secrets are looked at now and then.
+            Effect::WatchOthers(_) | Effect::WatchPods | Effect::LogRefusal { .. } => {}
             Effect::PublishEvent(_) => self.events += 1,
         }
     }
