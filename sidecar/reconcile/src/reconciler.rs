@@ -10,6 +10,7 @@ use std::time::Instant;
 use jiff::SignedDuration;
 
 use crate::contested;
+use crate::distributed;
 use crate::distributor::Distributor;
 use crate::effect::{Effect, Event};
 use crate::input::{Input, Now, WatchEvent, Watched};
@@ -230,6 +231,10 @@ impl Reconciler {
     fn begin_if_all_is_listed(&mut self, now: Now, effects: &mut Vec<Effect>) {
         if self.is_ready || !self.listings.are_complete() {
             return;
+        }
+        let state = self.distributor.state();
+        for (name, item) in &mut self.items {
+            item.has_unknown_copies = distributed::is_any(state, name);
         }
         self.refresh_all(now, effects);
         self.settle_links(effects);

@@ -218,7 +218,14 @@ impl Forecast {
             })
             .collect();
         let is_everything_filled = desired.iter().all(|(_, it)| it.withdrawn || it.content.is_some());
-        let credentials = credentials.into_plans(is_everything_filled);
+        let has_copies = |name: &str| {
+            let secret = derived_secret_name(name);
+            let is_ours = |seen: &Namespace| seen.secrets.get(&secret).is_some_and(SeenSecret::is_ours);
+            observed.iter().any(|(_, seen)| seen.is_live() && is_ours(seen))
+        };
+        let mut unfilled = desired.iter().filter(|(_, it)| !it.withdrawn && it.content.is_none());
+        let has_unknown_copies = unfilled.any(|(name, _)| has_copies(name));
+        let credentials = credentials.into_plans(is_everything_filled, has_unknown_copies);
         let (hosts, problem) = hosts::hosts(&known, &public_domains);
         let is_changed = |object: &ObjectPlan| object.change != ObjectChange::Unchanged;
         let changes = !writes.is_empty()
