@@ -24,6 +24,12 @@ pub const GRACE: SignedDuration = SignedDuration::from_hours(1);
 
 /// How long after a creation that had no answer its credential may still appear: the call is given up before.
 pub const APPEARS_WITHIN: SignedDuration = SignedDuration::from_mins(2);
+/// How long after its intent was written a creation may begin; after that the intent is written anew, which fails where
+/// another process has written meanwhile.
+pub const INTENT_HOLDS: SignedDuration = SignedDuration::from_mins(1);
+/// How long after another process' intent was seen its credential may still appear: until the intent holds no longer, two
+/// calls of half a minute each, and [`APPEARS_WITHIN`].
+pub const ANOTHERS_APPEARS_WITHIN: SignedDuration = SignedDuration::from_mins(4);
 
 /// What the Secret keeps.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,6 +102,8 @@ pub struct Mine {
     /// Nothing can be at the cloud that is not stored: the marker is new, or what carries it was looked
     /// through since the intent was written.
     pub clean: bool,
+    /// Until then a creation may begin.
+    pub holds_until: Timestamp,
 }
 
 /// A long-term credential in the cloud's list.
@@ -211,7 +219,7 @@ fn next(now: Timestamp, wanted: &Wanted, stored: Option<&Stored>, known: Known<'
         return step;
     }
     match (&stored.intent, &stored.candidate, &stored.current) {
-        (Some(intent), _, _) => make(intent, wanted, stored, known),
+        (Some(intent), _, _) => make(now, intent, wanted, stored, known),
         (None, Some(_), _) => replace(now, wanted, stored, known.listed, login_checks),
         (None, None, None) => FIRST,
         (None, None, Some(current)) => request::rotate(now, wanted, stored, known)
@@ -220,9 +228,10 @@ fn next(now: Timestamp, wanted: &Wanted, stored: Option<&Stored>, known: Known<'
 }
 
 /// An intent is written: what is left of others goes, then one is made.
-fn make(intent: &str, wanted: &Wanted, stored: &Stored, known: Known<'_>) -> Step {
+fn make(now: Timestamp, intent: &str, wanted: &Wanted, stored: &Stored, known: Known<'_>) -> Step {
     let longterm = wanted.kind == CredentialKind::Longterm;
-    match known.mine.filter(|mine| mine.intent == *intent) {
+    let own = known.mine.filter(|mine| mine.intent == *intent && now < mine.holds_until);
+    match own {
         None => Step::Record { why: None, ended: false },
         Some(mine) if mine.clean || !longterm => Step::Mint,
         Some(_) => match known.listed {

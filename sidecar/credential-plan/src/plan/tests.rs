@@ -41,7 +41,7 @@ fn listed(tokens: &[(&str, &str)]) -> Listed {
 }
 
 fn mine(clean: bool) -> Option<Mine> {
-    Some(Mine { intent: "i1".to_owned(), clean })
+    Some(Mine { intent: "i1".to_owned(), clean, holds_until: at(2) })
 }
 
 #[track_caller]
@@ -55,6 +55,12 @@ fn check(stored: Option<Stored>, mine: Option<Mine>, listed: Option<Listed>, exp
 fn an_intent_comes_before_the_first_credential() {
     check(None, None, None, expect!["Record { why: None, ended: false }"]);
     check(Some(stored(Some("i1"), None)), mine(true), None, expect!["Mint"]);
+}
+
+#[test]
+fn an_intent_that_is_too_old_is_written_anew_before_anything_is_made() {
+    let old = Some(Mine { holds_until: at(1), ..mine(true).unwrap() });
+    check(Some(stored(Some("i1"), None)), old, None, expect!["Record { why: None, ended: false }"]);
 }
 
 #[test]
@@ -387,7 +393,7 @@ impl World {
                     stored.cloned().unwrap_or(Stored { marker: "m1".to_owned(), ..Stored::default() });
                 next.intent = Some(intent.clone());
                 if self.write(version, next) {
-                    process.mine = Some(Mine { intent, clean: fresh });
+                    process.mine = Some(Mine { intent, clean: fresh, holds_until: later(now, INTENT_HOLDS) });
                     process.listed = None;
                 }
             }

@@ -280,7 +280,7 @@ impl Model {
                 let intent = format!("i{}", self.made);
                 self.stored.intent = Some(intent.clone());
                 take_up_rotation(Some(asked), &mut self.stored);
-                self.mine = Some(Mine { intent, clean: false });
+                self.mine = Some(Mine { intent, clean: false, holds_until: Timestamp::MAX });
                 self.listed = None;
             }
             Step::Mint => {
