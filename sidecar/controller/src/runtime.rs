@@ -19,7 +19,7 @@ use super::event_recorder::EventRecorder;
 use super::execute::{Hand, carry_out};
 use super::tasks::{Answers, TaskFailed, Tasks};
 use super::{DEADLINE, Settings, instances, login_check, rival, watch_streams};
-use credential::keeper::{self, Tools};
+use credential::keeper::{self, AccountLists, Tools};
 use credential::store::Store;
 use credential_plan::{CredentialEvent, Key, Order};
 use custom_resource::{ImagePullSecret, ImagePullSecretStatus};
@@ -66,6 +66,10 @@ pub(super) struct Runtime {
     recorder: EventRecorder,
     /// Orders of keepers, by the names of their Secrets.
     keepers: BTreeMap<String, watch::Sender<Order>>,
+    /// Which installation this is.
+    installation: Arc<str>,
+    /// What instances list of service accounts, for all keepers.
+    accounts: Arc<AccountLists>,
     /// Writes, which end before the process does.
     writes: Answers<Input>,
     /// Questions, which nobody waits for in the end.
@@ -74,13 +78,21 @@ pub(super) struct Runtime {
 }
 
 impl Runtime {
-    pub(super) fn new(client: Client, settings: Arc<Settings>, hand: Hand, outputs: Outputs) -> Self {
+    pub(super) fn new(
+        client: Client,
+        settings: Arc<Settings>,
+        hand: Hand,
+        installation: Arc<str>,
+        outputs: Outputs,
+    ) -> Self {
         Self {
             recorder: EventRecorder::start(client.clone(), &outputs.tasks),
             client,
             settings,
             hand: Arc::new(hand),
             keepers: BTreeMap::new(),
+            installation,
+            accounts: Arc::default(),
             writes: Answers::default(),
             questions: Answers::default(),
             outputs,
@@ -216,6 +228,8 @@ impl Runtime {
             allowed_roots: allowed_roots.clone(),
             events: self.outputs.credentials.clone(),
             clock: cloud.clock_corrections(),
+            installation: self.installation.clone(),
+            accounts: self.accounts.clone(),
         };
         let what = format!("the keeper of {key}");
         self.outputs.tasks.spawn(what, keeper::keep(key, tools, receiver));

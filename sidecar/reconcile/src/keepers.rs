@@ -106,8 +106,7 @@ impl Keepers {
     pub(crate) fn retire(&mut self, stored: StoredCredential, effects: &mut Vec<Effect>) {
         let StoredCredential { key, on_delete } = stored;
         if !self.is_kept(&key) {
-            let order =
-                Order { rotate_after: None, on_delete, rolled_out: None, request: None, is_over: true };
+            let order = Order { on_delete, is_over: true, ..Order::default() };
             self.start(key, order, true, effects);
         }
     }
@@ -123,6 +122,7 @@ impl Keepers {
             }
             let order = Order {
                 rotate_after: item.object.rotate_after(),
+                validity: item.object.validity(),
                 on_delete: item.object.on_delete(),
                 rolled_out: self.by_name.get(&key.secret_name()).and_then(Keeping::rolled_out),
                 request: item.asked.clone().filter(|it| it.request.is_of_a_credential()),
@@ -130,6 +130,7 @@ impl Keepers {
             };
             let entry = wanted.entry(key.secret_name()).or_insert((key, order.clone()));
             entry.1.rotate_after = [entry.1.rotate_after, order.rotate_after].into_iter().flatten().min();
+            entry.1.validity = [entry.1.validity, order.validity].into_iter().flatten().min();
             // The newest one counts.
             let requests = [entry.1.request.take(), order.request].into_iter().flatten();
             entry.1.request = requests.max_by_key(|it| it.id);

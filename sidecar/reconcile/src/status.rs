@@ -9,7 +9,9 @@ use crate::nodes::Nodes;
 use crate::object::Lack;
 use credential_plan::rollout::Standing;
 use custom_resource::condition::{ConditionReason, ConditionType};
-use custom_resource::{ImagePullSecretStatus, MOST_FAILURES, PendingCredential, RequestStatus, WriteFailure};
+use custom_resource::{
+    IdentityStatus, ImagePullSecretStatus, MOST_FAILURES, PendingCredential, RequestStatus, WriteFailure,
+};
 use distribution::Tally;
 
 /// Everything that a status tells.
@@ -39,8 +41,10 @@ pub struct Facts<'a> {
     pub standing: Option<Standing>,
     /// The credential that waits for its registry's verdict.
     pub pending: Option<PendingCredential>,
-    /// Id of a long-term credential.
+    /// Id of a long-term credential, or name of a service account.
     pub token_id: Option<&'a str>,
+    /// Who pulls with the credential of an instance.
+    pub identity: Option<IdentityStatus>,
     /// When the credential ends.
     pub expires_at: Option<Timestamp>,
     /// A namespace where somebody else's Secret is in the way.
@@ -113,6 +117,7 @@ pub fn status(facts: &Facts<'_>) -> ImagePullSecretStatus {
         s_as_success: Some(accounts_success),
         token_id: facts.token_id.map(str::to_owned),
         expires_at: facts.expires_at.map(Time),
+        identity: facts.identity.clone(),
         pending_credential: facts.pending.clone(),
         // Of interest to those who ask for entries only.
         nodes: facts.link.and(facts.nodes).map(Nodes::status),
@@ -122,8 +127,14 @@ pub fn status(facts: &Facts<'_>) -> ImagePullSecretStatus {
 }
 
 /// What stands in the way of the next credential and not of the one there is.
-const STILL_VALID: [ConditionReason; 3] =
-    [ConditionReason::CloudFailed, ConditionReason::SuccessorUntried, ConditionReason::SuccessorRefused];
+const STILL_VALID: [ConditionReason; 6] = [
+    ConditionReason::CloudFailed,
+    ConditionReason::QuotaExceeded,
+    ConditionReason::ServiceAccountsUnavailable,
+    ConditionReason::NoRegistryNamespace,
+    ConditionReason::SuccessorUntried,
+    ConditionReason::SuccessorRefused,
+];
 
 fn ready(facts: &Facts<'_>, credential: &Said, distributed: &Said, link: Option<&Said>) -> Said {
     let first = [Some(credential), Some(distributed), link].into_iter().flatten().find(|said| said.fails());
@@ -284,11 +295,14 @@ fn condition(said: Said, facts: &Facts<'_>) -> Condition {
 /// A merge patch that makes an object's status this one: what is not there any more is null.
 pub fn merge_patch(status: &ImagePullSecretStatus) -> serde_json::Result<Value> {
     let mut patch = json!({
-        "conditions": null, "hosts": null, "tokenId": null, "expiresAt": null, "pendingCredential": null, "nodes": null,
+        "conditions": null, "hosts": null, "tokenId": null, "expiresAt": null, "identity": null, "pendingCredential": null, "nodes": null,
         "failures": null, "request": null,
     });
     if let (Some(patch), Value::Object(mut fields)) = (patch.as_object_mut(), serde_json::to_value(status)?) {
         // What is in an object is merged too.
+        if let Some(Value::Object(identity)) = fields.get_mut("identity") {
+            identity.entry("registryNamespaces").or_insert(Value::Null);
+        }
         if let Some(Value::Object(request)) = fields.get_mut("request") {
             for part in ["instances", "moreInstances"] {
                 request.entry(part).or_insert(Value::Null);

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use credential::store::Document;
 use credential_plan::Key;
+use credential_plan::plan::ListedToken;
 use custom_resource::ImagePullSecretStatus;
 use distribution::{Digest, Uid};
 use jiff::{SignedDuration, Timestamp};
@@ -17,7 +18,8 @@ use tcr::verdict::Verdict;
 use tencent_cloud::action::Action;
 use tencent_cloud::error::{CloudError, Failure};
 use tencent_cloud::instance::Instance;
-use tencent_cloud::instance_token::{InstanceToken, IssuedToken};
+use tencent_cloud::instance_token::IssuedToken;
+use tencent_cloud::service_account::ServiceAccountSpec;
 
 use crate::cloud::{self, Cloud, Mood};
 use crate::cluster::{Account, Cluster, Labels, NAMESPACES, OBJECTS, Secret, Stored, denied};
@@ -33,9 +35,13 @@ pub enum Call {
     Instance(Key),
     /// CreateInstanceToken.
     CreateToken(Key, String),
-    /// DescribeInstanceToken.
+    /// CreateServiceAccount.
+    CreateAccount(Key, ServiceAccountSpec),
+    /// ModifyServiceAccount.
+    SetAccount(ServiceAccountSpec),
+    /// DescribeInstanceToken and DescribeServiceAccounts.
     ListTokens,
-    /// DeleteInstanceToken.
+    /// DeleteInstanceToken and DeleteServiceAccount.
     DeleteToken(String),
     /// Reads a stored credential.
     ReadStored(String),
@@ -76,8 +82,8 @@ pub enum Reply {
     /// A token.
     Issued(Result<IssuedToken, Failure>),
     /// All tokens.
-    Tokens(Result<Vec<InstanceToken>, Failure>),
-    /// A token was deleted.
+    Tokens(Result<Vec<ListedToken>, Failure>),
+    /// A token was deleted, or a service account changed.
     Deleted(Result<(), Failure>),
     /// A stored credential.
     Stored(Result<Option<Stored>, ApiError>),
@@ -286,8 +292,8 @@ impl World {
         match call {
             Call::Instance(_) => Reply::Instance(Err(failure())),
             Call::ListTokens => Reply::Tokens(Err(failure())),
-            Call::DeleteToken(_) => Reply::Deleted(Err(failure())),
-            Call::CreateToken(..) => match failure() {
+            Call::DeleteToken(_) | Call::SetAccount(_) => Reply::Deleted(Err(failure())),
+            Call::CreateToken(..) | Call::CreateAccount(..) => match failure() {
                 // It was made, and its answer makes no sense.
                 Failure::Implausible { reason, request_id, .. } => {
                     let Reply::Issued(Ok(issued)) = self.execute(id, process, call, abandoned) else {
@@ -326,6 +332,20 @@ impl World {
                 self.check_creation(&key.secret_name(), process);
                 Reply::Issued(Ok(issued))
             }
+            Call::CreateAccount(key, account) => {
+                let Some(issued) = self.cloud.create_account(&key, &account, id, process) else {
+                    return Reply::Issued(Err(cloud::denied()));
+                };
+                if let Some(token) = self.cloud.tokens.last_mut() {
+                    token.abandoned = abandoned;
+                }
+                self.check_creation(&key.secret_name(), process);
+                Reply::Issued(Ok(issued))
+            }
+            Call::SetAccount(account) => Reply::Deleted(match self.cloud.set_account(&account) {
+                true => Ok(()),
+                false => Err(cloud::denied()),
+            }),
             Call::ListTokens => Reply::Tokens(Ok(self.cloud.list())),
             Call::DeleteToken(token) => {
                 self.check_token_deletion(&token);
@@ -600,8 +620,8 @@ pub enum Service {
 
 fn kind(call: &Call) -> Service {
     match call {
-        Call::CreateToken(..) => Service::Creation,
-        Call::Instance(_) | Call::ListTokens | Call::DeleteToken(_) => Service::Cloud,
+        Call::CreateToken(..) | Call::CreateAccount(..) => Service::Creation,
+        Call::Instance(_) | Call::ListTokens | Call::DeleteToken(_) | Call::SetAccount(_) => Service::Cloud,
         Call::ReadStored(_) | Call::WriteStored(..) | Call::DeleteStored(..) | Call::ListStored => {
             Service::Store
         }
@@ -625,8 +645,8 @@ fn unheard(call: &Call, how: u8) -> Reply {
     match call {
         Call::Instance(_) => Reply::Instance(Err(failure())),
         Call::ListTokens => Reply::Tokens(Err(failure())),
-        Call::DeleteToken(_) => Reply::Deleted(Err(failure())),
-        Call::CreateToken(..) => Reply::Issued(Err(failure())),
+        Call::DeleteToken(_) | Call::SetAccount(_) => Reply::Deleted(Err(failure())),
+        Call::CreateToken(..) | Call::CreateAccount(..) => Reply::Issued(Err(failure())),
         Call::Check(_) => Reply::Verdict(Verdict::Unknown { reason: "no answer within 10 s".to_owned() }),
         Call::ReadStored(_) | Call::WriteStored(..) | Call::DeleteStored(..) => Reply::Stored(Err(api())),
         Call::ListStored => Reply::AllStored(Err(api())),
