@@ -65,7 +65,7 @@ Exit codes: 0 done (also when the policy refuses), 1 bad input or settings or a 
 
 /// Runs, tests, serves, packages and inspects Kubewarden policies (wasm modules with a waPC interface)
 #[derive(Debug, Parser)]
-#[command(name = "harness", version, after_help = EXAMPLES)]
+#[command(name = "harness", version = version::long(), after_help = EXAMPLES)]
 pub struct Cli {
     /// Log more: -v what happens and what the policy says, -vv details, -vvv everything
     #[arg(short, long, global = true, action = ArgAction::Count)]

@@ -39,7 +39,7 @@ Exit codes: 0 done (also after SIGTERM), 1 the list or the file is bad or a chec
 /// A list that cannot be read, or of which one entry is not allowed, changes nothing: the last good
 /// block stays, and --healthcheck ready and the metrics say why.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "hosts-updater", version, after_help = EXAMPLES, max_term_width = 100)]
+#[command(name = "hosts-updater", version = version::long(), after_help = EXAMPLES, max_term_width = 100)]
 pub struct Args {
     /// The directory in which the ConfigMap is mounted (the directory: a subPath is never updated)
     #[arg(long, env = "HOSTS_UPDATER_CONFIG_DIR", value_name = "DIR", default_value = "/config")]

@@ -52,6 +52,7 @@ pub fn run(args: Args, out: &mut impl Write) -> Result<()> {
         let (list, file) = (ListFile::new(&config_dir), HostsFile::new(&hosts_file));
         return pass_once(Agent::new(list, bounds, file, probing));
     }
+    version::check_chart()?;
     keep_memory_to_itself();
     // All that has to be opened or started is, before confinement.
     let state = StateFile::begin(&state_dir).inspect_err(|error| log_state_error(&state_dir, error)).ok();

@@ -27,7 +27,7 @@ pub mod secrets;
 
 /// Pull secrets for Tencent Container Registry: obtained, kept valid and distributed.
 #[derive(Debug, Parser)]
-#[command(name = "tcr-assistant", version, about, after_help = EXAMPLES)]
+#[command(name = "tcr-assistant", version = version::long(), about, after_help = EXAMPLES)]
 pub struct Args {
     /// What to log to stderr: error, warn, info, debug, trace, or one of them per module; warn by default, info for `run`
     #[arg(long, global = true, env = "RUST_LOG", value_name = "FILTER", value_parser = log_filter)]

@@ -42,6 +42,29 @@ fn environment(variable: &str) -> String {
 }
 
 #[test]
+fn a_build_in_a_pipe_says_how_far_it_is_and_at_the_end_what_went_wrong() {
+    const CARGO: &str = r"
+        printf '   Compiling syn v2.0.0\n    Building [==>   ] 212/459: syn, serde\r' >&2
+        sleep 3
+        printf '\033[K    Building [===>  ] 213/459: serde\r\033[Kerror: no such field\n' >&2
+        exit 101";
+    let output = Command::new(root().join("tests/cargo-progress"))
+        .args(["sh", "-c", CARGO])
+        .env("PROGRESS_SECONDS", "1")
+        .output()
+        .expect("tests/cargo-progress starts");
+    assert_eq!(output.status.code(), Some(101));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(
+        lines.iter().any(|it| it.starts_with("build: ") && it.ends_with(" s, 212/459: syn, serde")),
+        "{said}"
+    );
+    assert_eq!(lines.last(), Some(&"error: no such field"), "{said}");
+    assert!(!said.contains("Compiling"), "{said}");
+}
+
+#[test]
 fn demo_says_for_each_object_what_happened_and_counts_them() {
     let output = demo();
     assert!(output.status.success(), "{}", text(&output));

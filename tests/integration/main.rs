@@ -6,4 +6,5 @@ mod demo;
 mod growth;
 mod policy_wasm;
 mod registry;
+mod release;
 mod undumpable;

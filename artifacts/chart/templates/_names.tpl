@@ -30,6 +30,11 @@ app.kubernetes.io/component: hosts-updater
 {{- end -}}
 {{- end }}
 
+{{/* What a program compares its own release with when it starts: an image of another one says so, and ends. */}}
+{{- define "tcr-assistant.chartVersion" -}}
+- {name: TCR_ASSISTANT_CHART_VERSION, value: {{ .Chart.AppVersion | quote }}}
+{{- end }}
+
 {{- define "tcr-assistant.region" -}}
 {{- $cluster := .Values.global.cluster -}}
 {{- if $cluster.longregion -}}

@@ -29,6 +29,7 @@
     - {{ . | quote }}
     {{- end }}
   env:
+    {{- include "tcr-assistant.chartVersion" . | nindent 4 }}
     # Where the compiled policy is kept, so that a restarted container answers at once.
     - name: XDG_CACHE_HOME
       value: /var/cache

@@ -10,9 +10,12 @@ use crate::Limits;
 pub(crate) const STALLED: Duration = Duration::from_millis(500);
 /// How long a connection is given to say something, or to go on with its handshake, before it counts as
 /// silent.
-const ARRIVING: Duration = Duration::from_millis(100);
+const ARRIVING: Duration = Duration::from_millis(250);
 /// How long it may go on saying something before its first request, and count as one that comes.
 const LONGEST_ARRIVAL: Duration = Duration::from_secs(1);
+/// What it may have said by then: a handshake with a client's certificates and HTTP/2's settings is less, and
+/// who goes on with pings is not coming.
+const MOST_ARRIVAL_BYTES: usize = 16 << 10;
 /// How long a connection that was told to close may take for it.
 const FAREWELL: Duration = Duration::from_secs(5);
 /// Requests that were taken back, more than were let finish: an API server gives up one in a while, and
@@ -67,6 +70,13 @@ pub(crate) enum Stage {
     Arriving,
     /// It has a request.
     Busy,
+}
+
+impl Stage {
+    /// Whether a request may be lost where its connection ends at once.
+    pub(crate) fn is_missed(self) -> bool {
+        self >= Self::Idle
+    }
 }
 
 /// What is to be done with a connection.
@@ -152,12 +162,12 @@ impl Activity {
 
     /// Bytes came; whether that is too much for nothing.
     pub(crate) fn read(&self, bytes: usize) -> bool {
+        let idle = self.idle_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
         let mut seen = self.seen();
-        if !seen.proven {
+        if !seen.proven && idle <= MOST_ARRIVAL_BYTES {
             seen.heard = Instant::now();
         }
-        drop(seen);
-        self.idle_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) <= MOST_IDLE_BYTES
+        idle <= MOST_IDLE_BYTES
     }
 
     /// The other side took bytes, or did not.
@@ -263,6 +273,19 @@ mod tests {
         activity.told(now + 121 * SECOND);
         assert!(matches!(activity.next(now + 122 * SECOND, &limits()), Next::Wait(_)));
         assert_eq!(activity.next(now + 127 * SECOND, &limits()), end("it was told to close, and did not"));
+    }
+
+    #[test]
+    fn who_says_much_before_its_first_request_is_not_coming() {
+        let now = Instant::now();
+        let activity = Activity::new(now);
+        let said = |bytes| {
+            activity.seen().heard = now;
+            activity.read(bytes);
+            activity.seen().heard > now
+        };
+        assert!(said(MOST_ARRIVAL_BYTES));
+        assert!(!said(1));
     }
 
     #[test]

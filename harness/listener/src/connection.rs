@@ -106,16 +106,12 @@ impl Connection {
             #[cfg(feature = "webhook")]
             Protocol::Tls(config) => {
                 let acceptor = tokio_rustls::TlsAcceptor::from(config.clone());
-                let mut told = member.told.clone();
                 let handshake = tokio::time::timeout(self.limits.handshake, acceptor.accept(socket));
-                tokio::select! {
-                    accepted = handshake => match accepted {
-                        Ok(Ok(stream)) => self.requests(stream, caller, member).await,
-                        Ok(Err(error)) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
-                        Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
-                    },
-                    // It has no request yet that could be lost.
-                    () = makes_room(&mut told) => {}
+                match unless_it_makes_room(handshake, member).await {
+                    Some(Ok(Ok(stream))) => self.requests(stream, caller, member).await,
+                    Some(Ok(Err(error))) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
+                    Some(Err(_)) => tracing::debug!(%peer, "a TLS handshake took too long"),
+                    None => {}
                 }
             }
             _ => self.requests(socket, caller, member).await,
@@ -135,7 +131,8 @@ impl Connection {
         let mut served = pin!(self.builder.serve_connection(TokioIo::new(stream), service));
         let (activity, mut told) = (&caller.activity, member.told.clone());
         let mut heard = Told::Nothing;
-        let mut room_until: Option<Instant> = None;
+        let mut making_room = None;
+        let mut is_closing = false;
         loop {
             let now = Instant::now();
             let mut look = match activity.next(now, &self.limits) {
@@ -150,31 +147,43 @@ impl Connection {
                     return;
                 }
             };
-            if let Some(until) = room_until {
-                if until <= now && activity.stage(now).0 != Stage::Busy {
+            if let Some((until, _)) = &making_room {
+                let stage = activity.stage(now).0;
+                if *until <= now && stage != Stage::Busy {
                     return;
                 }
-                look = look.min(until.max(now + MAKE_ROOM / 10));
+                // Told before its first request, it would end at once.
+                if !is_closing && stage != Stage::Arriving {
+                    is_closing = true;
+                    activity.told(now);
+                    served.as_mut().graceful_shutdown();
+                }
+                look = look.min(now + MAKE_ROOM / 10);
             }
             tokio::select! {
+                // What has arrived comes first: whoever makes room is judged by all that it has sent, however long
+                // that had to wait for a processor.
+                biased;
                 ended = served.as_mut() => {
                     if let Err(error) = ended {
                         tracing::debug!(peer = %caller.peer, %error, "a connection broke off");
                     }
                     return;
                 }
-                news = other_than(heard, &mut told), if room_until.is_none() => {
+                news = other_than(heard, &mut told), if making_room.is_none() => {
                     heard = news;
                     let now = Instant::now();
-                    if let Told::MakeRoom { gently } = heard {
-                        let is_missed = matches!(activity.stage(now).0, Stage::Idle | Stage::Busy);
-                        if !gently || !is_missed {
-                            return;
+                    match heard {
+                        Told::MakeRoom => match member.room_to_end() {
+                            Some(room) => making_room = Some((now + MAKE_ROOM, room)),
+                            None => return,
+                        },
+                        Told::Close | Told::Nothing => {
+                            is_closing = true;
+                            activity.told(now);
+                            served.as_mut().graceful_shutdown();
                         }
-                        room_until = Some(now + MAKE_ROOM);
                     }
-                    activity.told(now);
-                    served.as_mut().graceful_shutdown();
                 }
                 () = tokio::time::sleep_until(look.into()) => {}
             }
@@ -185,12 +194,23 @@ impl Connection {
 /// Waits until it is told something else.
 async fn other_than(heard: Told, told: &mut watch::Receiver<Told>) -> Told {
     // Who has no place any more is to go.
-    told.wait_for(|told| *told != heard).await.map_or(Told::MakeRoom { gently: false }, |told| *told)
+    told.wait_for(|told| *told != heard).await.map_or(Told::MakeRoom, |told| *told)
 }
 
-async fn makes_room(told: &mut watch::Receiver<Told>) {
-    // Either way there is no place for it.
-    let _ = told.wait_for(|told| matches!(told, Told::MakeRoom { .. })).await;
+/// A handshake that is given up where its connection makes room. One that has gone on meanwhile may end
+/// first: what it sent had to wait for a processor.
+#[cfg(feature = "webhook")]
+async fn unless_it_makes_room<T>(handshake: impl Future<Output = T>, member: &Member) -> Option<T> {
+    let mut handshake = pin!(handshake);
+    let mut told = member.told.clone();
+    tokio::select! {
+        biased;
+        ended = handshake.as_mut() => return Some(ended),
+        // Who has no place any more is to go.
+        _ = told.wait_for(|told| *told == Told::MakeRoom) => {}
+    }
+    let _room = member.room_to_end()?;
+    tokio::time::timeout(MAKE_ROOM, handshake).await.ok()
 }
 
 /// A request that began, until its answer was taken.

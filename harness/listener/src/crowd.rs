@@ -1,25 +1,27 @@
 //! Who is connected, and who leaves when there are too many.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::activity::{Activity, Stage};
 
 /// The connections of a listener.
 #[derive(Clone, Debug)]
-pub(crate) struct Crowd(Arc<Mutex<Members>>);
+pub(crate) struct Crowd {
+    members: Arc<Mutex<Members>>,
+    /// For those that make room and end what they have first, which takes a moment in which they are there besides the others.
+    room_to_end: Arc<Semaphore>,
+}
 
 #[derive(Debug)]
 struct Members {
     most: usize,
     next: u64,
     places: BTreeMap<u64, Place>,
-    /// Those that make room, and are still there.
-    leaving: BTreeSet<u64>,
 }
 
 #[derive(Debug)]
@@ -36,10 +38,8 @@ pub(crate) enum Told {
     Nothing,
     /// To end what it has, and go.
     Close,
-    MakeRoom {
-        /// Saying so first, which takes a moment in which it is there besides the others.
-        gently: bool,
-    },
+    /// To go: another one has its place.
+    MakeRoom,
 }
 
 /// A connection's place, until it is dropped.
@@ -61,16 +61,13 @@ pub(crate) enum Admitted {
 
 impl Crowd {
     pub(crate) fn new(most: usize) -> Self {
-        Self(Arc::new(Mutex::new(Members {
-            most: most.max(1),
-            next: 0,
-            places: BTreeMap::new(),
-            leaving: BTreeSet::new(),
-        })))
+        let members = Members { most: most.max(1), next: 0, places: BTreeMap::new() };
+        let room_to_end = Arc::new(Semaphore::new(most.div_ceil(4)));
+        Self { members: Arc::new(Mutex::new(members)), room_to_end }
     }
 
     fn members(&self) -> MutexGuard<'_, Members> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets a connection in, in the place of another one where there are too many.
@@ -88,9 +85,7 @@ impl Crowd {
                 .collect();
             let Some(leaves) = who_leaves(&standing, peer) else { return Admitted::Not };
             if let Some(place) = members.places.remove(&leaves) {
-                let gently = members.leaving.len() < members.most.div_ceil(4);
-                members.leaving.insert(leaves);
-                place.told.send_replace(Told::MakeRoom { gently });
+                place.told.send_replace(Told::MakeRoom);
             }
         }
         let id = members.next;
@@ -109,11 +104,18 @@ impl Crowd {
     }
 }
 
+impl Member {
+    /// Room for one that was told to make room and would be missed, to end what it has; none where there are many
+    /// already, or where it has nothing.
+    pub(crate) fn room_to_end(&self) -> Option<OwnedSemaphorePermit> {
+        let is_missed = self.activity.stage(Instant::now()).0.is_missed();
+        is_missed.then(|| self.crowd.room_to_end.clone().try_acquire_owned().ok()).flatten()
+    }
+}
+
 impl Drop for Member {
     fn drop(&mut self) {
-        let mut members = self.crowd.members();
-        members.places.remove(&self.id);
-        members.leaving.remove(&self.id);
+        self.crowd.members().places.remove(&self.id);
     }
 }
 
@@ -196,7 +198,7 @@ mod tests {
         second.activity.request_began();
         assert!(matches!(crowd.admit(peer(2), Instant::now()), Admitted::Not), "both have just come");
         let third = admit(2, later);
-        assert_eq!(*first.told.borrow(), Told::MakeRoom { gently: true });
+        assert_eq!(*first.told.borrow(), Told::MakeRoom);
         third.activity.request_began();
         assert!(matches!(crowd.admit(peer(3), later), Admitted::Not));
         drop(first);
@@ -205,6 +207,27 @@ mod tests {
         let _fourth = admit(3, later);
         crowd.close();
         assert_eq!(*second.told.borrow(), Told::Close);
+    }
+
+    #[test]
+    fn of_those_that_make_room_some_may_end_what_they_have() {
+        let crowd = Crowd::new(8);
+        let members: Vec<Member> = std::iter::repeat_with(|| match crowd.admit(peer(1), Instant::now()) {
+            Admitted::As(member) => member,
+            Admitted::Not => panic!("there is room"),
+        })
+        .take(4)
+        .collect();
+        members[..3].iter().for_each(|member| member.activity.request_began());
+        let first = members[0].room_to_end();
+        assert!(first.is_some() && members[1].room_to_end().is_some());
+        let _second = members[1].room_to_end().unwrap();
+        assert!(members[2].room_to_end().is_none(), "two of eight");
+        drop(first);
+        assert!(members[3].room_to_end().is_some(), "it has just come");
+        members[3].activity.read(1 << 20);
+        while members[3].activity.stage(Instant::now()).0 > Stage::Silent {}
+        assert!(members[3].room_to_end().is_none(), "nothing of it would be missed");
     }
 
     #[test]

@@ -80,7 +80,7 @@ impl Info {
             |path: Option<PathBuf>| path.map_or("none".to_owned(), |path| path.display().to_string());
         super::print(&format!(
             "version           {}\nlike Kubewarden   {major}.{minor}\nruntimes          kubewarden-wapc\nstore             {}\n",
-            env!("CARGO_PKG_VERSION"),
+            version::long(),
             folder(crate::store::Store::of_user().map(|store| store.root().to_owned())),
         ))
     }

@@ -12,10 +12,11 @@ use tcr::sensitive::SensitiveBytes;
 
 use super::observed::Namespace;
 
-/// Every ImagePullSecret by its name.
+/// Every ImagePullSecret.
 #[derive(Clone, Debug, Default)]
 pub struct Desired {
-    by_name: BTreeMap<String, Distribution>,
+    /// By the name of its Secret, which holds its own.
+    by_secret: BTreeMap<String, Distribution>,
 }
 
 /// What one ImagePullSecret asks for.
@@ -93,28 +94,33 @@ impl fmt::Debug for Content {
 impl Desired {
     /// Puts in what an ImagePullSecret asks for now.
     pub fn set(&mut self, name: &str, distribution: Distribution) {
-        self.by_name.insert(name.to_owned(), distribution);
+        self.by_secret.insert(secret_name(name), distribution);
     }
 
     /// Forgets an ImagePullSecret that is gone.
     pub fn remove(&mut self, name: &str) {
-        self.by_name.remove(name);
+        self.by_secret.remove(&secret_name(name));
     }
 
     /// What the ImagePullSecret `name` asks for.
     pub fn get(&self, name: &str) -> Option<&Distribution> {
-        self.by_name.get(name)
+        self.by_secret.get(&secret_name(name))
     }
 
     /// Every ImagePullSecret in the order of names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Distribution)> {
-        self.by_name.iter().map(|(name, distribution)| (name.as_str(), distribution))
+        self.by_secret.iter().map(|(secret, distribution)| (owner(secret), distribution))
+    }
+
+    /// The same by the names of their Secrets.
+    pub fn secrets(&self) -> impl Iterator<Item = (&str, &Distribution)> {
+        self.by_secret.iter().map(|(secret, distribution)| (secret.as_str(), distribution))
     }
 
     /// The ImagePullSecret whose derived Secret has this name.
     pub fn of_secret(&self, secret: &str) -> Option<(&str, &Distribution)> {
-        let (name, distribution) = self.by_name.get_key_value(secret.strip_prefix(SECRET_PREFIX)?)?;
-        Some((name, distribution))
+        let (secret, distribution) = self.by_secret.get_key_value(secret)?;
+        Some((owner(secret), distribution))
     }
 }
 
@@ -156,4 +162,9 @@ impl Distribution {
 /// The name of the Secret in every namespace.
 pub(super) fn secret_name(image_pull_secret: &str) -> String {
     derived_secret_name(image_pull_secret)
+}
+
+/// The ImagePullSecret of a Secret of our names.
+pub(super) fn owner(secret: &str) -> &str {
+    secret.strip_prefix(SECRET_PREFIX).unwrap_or(secret)
 }

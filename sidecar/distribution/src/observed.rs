@@ -180,11 +180,15 @@ impl Observed {
         self.namespaces.get_mut(namespace)
     }
 
-    /// The namespace's entry, made where it is new.
-    pub fn entry(&mut self, namespace: &str) -> &mut Namespace {
+    /// Makes the namespace's entry where it is new.
+    pub fn add(&mut self, namespace: &str) {
         if !self.namespaces.contains_key(namespace) {
             self.namespaces.insert(namespace.into(), Namespace::default());
         }
+    }
+
+    /// The namespace's entry, made where it is new.
+    pub fn entry(&mut self, namespace: &str) -> &mut Namespace {
         self.namespaces.entry(namespace.into()).or_default()
     }
 

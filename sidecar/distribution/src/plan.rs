@@ -7,7 +7,7 @@ use tcr::image_pull_secret::ConflictPolicy;
 use tcr::names::SECRET_PREFIX;
 
 use super::contest::TargetKind;
-use super::desired::{Content, Desired, Distribution, secret_name};
+use super::desired::{Content, Desired, Distribution, owner, secret_name};
 use super::identity::Uid;
 use super::observed::{Account, Namespace, SeenSecret};
 use super::reference::Edit;
@@ -127,11 +127,13 @@ pub fn plan(namespace: &str, seen: &Namespace, desired: &Desired) -> Vec<Change>
         return Vec::new();
     }
     let (mut changes, mut marks) = (Vec::new(), Vec::new());
-    for (name, distribution) in desired.iter().filter(|(_, it)| !it.is_on_hold() && it.wants(namespace, seen))
-    {
-        let secret = seen.secrets.get(&secret_name(name));
-        let change =
-            distribution.content.clone().and_then(|content| write(name, secret, content, distribution));
+    let wanted_ones = desired.secrets().filter(|(_, it)| !it.is_on_hold() && it.wants(namespace, seen));
+    for (secret, distribution) in wanted_ones {
+        let found = seen.secrets.get(secret);
+        let change = distribution
+            .content
+            .clone()
+            .and_then(|content| write(owner(secret), found, content, distribution));
         match change {
             Some(Change::MarkSecret { .. }) => marks.extend(change),
             other => changes.extend(other),
@@ -214,17 +216,17 @@ fn edit(
     seen: &Namespace,
     desired: &Desired,
 ) -> Option<Edit> {
-    let wants = |name: &str, distribution: &Distribution| {
-        !distribution.is_on_hold()
+    let wants = |secret: &str, distribution: &Distribution| {
+        !account.refers_to(secret)
+            && !distribution.is_on_hold()
             && distribution.wants(namespace, seen)
             && distribution.wants_account(account_name)
-            && is_delivered(seen.secrets.get(&secret_name(name)), distribution)
+            && is_delivered(seen.secrets.get(secret), distribution)
     };
     let add: Vec<String> = desired
-        .iter()
-        .filter(|(name, distribution)| wants(name, distribution))
-        .map(|(name, _)| secret_name(name))
-        .filter(|secret| !account.refers_to(secret))
+        .secrets()
+        .filter(|(secret, distribution)| wants(secret, distribution))
+        .map(|(secret, _)| secret.to_owned())
         .collect();
     // A reference is ours when its ImagePullSecret exists, or when the Secret that it names is ours
     // (of an ImagePullSecret that went away unseen). Where a foreign Secret has the name, the

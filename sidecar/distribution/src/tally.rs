@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::{AddAssign, SubAssign};
 
-use super::desired::{Desired, Distribution, secret_name};
+use super::desired::{Desired, Distribution, owner};
 use super::observed::{Namespace, SeenSecret};
 use super::plan::is_conflict;
 
@@ -41,20 +41,19 @@ impl Tally {
 
 /// What one namespace adds to each ImagePullSecret; entries that are all zero are left out.
 pub fn tally(namespace: &str, seen: &Namespace, desired: &Desired) -> BTreeMap<String, Tally> {
-    let of = |(name, distribution): (&str, &Distribution)| {
-        (name.to_owned(), tally_one(namespace, seen, name, distribution))
+    let of = |(secret, distribution): (&str, &Distribution)| {
+        (owner(secret).to_owned(), tally_one(namespace, seen, secret, distribution))
     };
-    desired.iter().map(of).filter(|(_, tally)| *tally != Tally::default()).collect()
+    desired.secrets().map(of).filter(|(_, tally)| *tally != Tally::default()).collect()
 }
 
-/// What one namespace adds to the ImagePullSecret `name`.
-pub fn tally_one(namespace: &str, seen: &Namespace, name: &str, distribution: &Distribution) -> Tally {
+/// What one namespace adds to the ImagePullSecret whose Secret is `secret`.
+pub fn tally_one(namespace: &str, seen: &Namespace, secret: &str, distribution: &Distribution) -> Tally {
     let mut tally = Tally::default();
     if !seen.is_live() {
         return tally;
     }
-    let secret = secret_name(name);
-    let found = seen.secrets.get(&secret);
+    let found = seen.secrets.get(secret);
     let wanted = distribution.wants(namespace, seen);
     if wanted {
         tally.secrets_desired = 1;
@@ -71,7 +70,7 @@ pub fn tally_one(namespace: &str, seen: &Namespace, name: &str, distribution: &D
         tally.leftovers += i64::from(found.is_some_and(SeenSecret::is_ours));
     }
     for (account, seen_account) in seen.accounts.iter() {
-        let refers = seen_account.refers_to(&secret);
+        let refers = seen_account.refers_to(secret);
         if wanted && distribution.wants_account(account) {
             tally.accounts_desired += 1;
             tally.accounts_success += i64::from(refers);

@@ -29,6 +29,7 @@ const MOST_JOBS: usize = 32;
 const MOST_BULK_JOBS: usize = 28;
 /// How often a Secret of somebody else that is in the way is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(300);
+
 /// What namespaces have and shall have, and what is written in them next.
 #[derive(Debug)]
 pub(crate) struct Distributor {
@@ -37,8 +38,6 @@ pub(crate) struct Distributor {
     backlog: Backlog,
     contests: Contests,
     failures: Failures,
-    /// Failures were forgotten since somebody asked.
-    has_forgotten_failures: bool,
     /// Secrets that somebody changes while they are watched, by namespace: they are read at once.
     changed: BTreeMap<Arc<str>, Vec<Arc<str>>>,
     /// When the Secrets of others in a namespace are looked at again.
@@ -58,7 +57,6 @@ impl Distributor {
             backlog: Backlog::default(),
             contests: Contests::default(),
             failures: Failures::default(),
-            has_forgotten_failures: false,
             changed: BTreeMap::new(),
             look_at: BTreeMap::new(),
             relist: Relist::default(),
@@ -89,7 +87,7 @@ impl Distributor {
 
     /// Whether failures were forgotten since this was last asked.
     pub(crate) fn take_forgotten_failures(&mut self) -> bool {
-        std::mem::take(&mut self.has_forgotten_failures)
+        self.failures.take_forgotten()
     }
 
     /// What was counted.
@@ -141,7 +139,9 @@ impl Distributor {
             }
             let_in.iter().for_each(|namespace| self.queue.push(namespace, Lane::Bulk, monotonic));
         }
-        [self.queue.next(), self.backlog.next()].into_iter().flatten().min()
+        // With as many jobs as there may be, the end of one of them is when the next begins.
+        let queued_at = self.queue.next().filter(|_| self.running.len() < MOST_JOBS);
+        [queued_at, self.backlog.next()].into_iter().flatten().min()
     }
 
     fn start_queued_jobs(&mut self, now: Now, effects: &mut Vec<Effect>) {

@@ -41,6 +41,8 @@ pub(crate) struct Failures {
     count: usize,
     reasons: BTreeSet<Arc<Reason>>,
     owners: BTreeMap<String, Owner>,
+    /// Some were forgotten since somebody asked.
+    has_forgotten: bool,
 }
 
 #[derive(Debug)]
@@ -127,9 +129,7 @@ impl Failures {
             before.as_ref().is_none_or(|before| !before.image_pull_secrets.contains(*owner))
         };
         let new_for = reason.image_pull_secrets.iter().filter(is_new).cloned().collect();
-        for owner in &reason.image_pull_secrets {
-            self.owners.entry(owner.clone()).or_default().count += 1;
-        }
+        reason.image_pull_secrets.iter().for_each(|owner| self.own(owner));
         if let Some(before) = before {
             self.disown(&before);
         }
@@ -138,24 +138,57 @@ impl Failures {
 
     /// The object was written.
     pub(crate) fn succeed(&mut self, namespace: &str, kind: TargetKind, name: &str) {
-        self.retain(namespace, |it| it != (kind, name));
+        let is_it = |it: (TargetKind, &str)| it == (kind, name);
+        self.retain(namespace, |it, owners| (!is_it(it)).then(|| owners.to_vec()));
     }
 
-    /// Forgets what is no longer to be written in the namespace; whether there was anything.
-    pub(crate) fn retain(&mut self, namespace: &str, is_wanted: impl Fn((TargetKind, &str)) -> bool) -> bool {
-        let Some(list) = self.by_namespace.get_mut(namespace) else { return false };
-        let gone: Vec<Failure> = list.extract_if(.., |failure| !is_wanted(failure.key())).collect();
-        if list.is_empty() {
-            self.by_namespace.remove(namespace);
+    /// Forgets what is no longer to be written in the namespace, and for whom it no longer is. `wanted_for` says of an
+    /// object which of these ImagePullSecrets it is still to be written for; none where it is not to be written at all.
+    pub(crate) fn retain(
+        &mut self,
+        namespace: &str,
+        wanted_for: impl Fn((TargetKind, &str), &[String]) -> Option<Vec<String>>,
+    ) {
+        let Some(mut list) = self.by_namespace.remove(namespace) else { return };
+        let before = std::mem::take(&mut self.count);
+        let mut forgotten = Vec::new();
+        list.retain_mut(|failure| {
+            let owners = &failure.reason.image_pull_secrets;
+            let left = wanted_for(failure.key(), owners);
+            if left.as_ref().is_some_and(|left| left.len() == owners.len()) {
+                return true;
+            }
+            let is_left = left.is_some();
+            let Reason { kind, message, is_quota, .. } = &*failure.reason;
+            let reason = Arc::new(Reason {
+                kind: *kind,
+                image_pull_secrets: left.unwrap_or_default(),
+                message: message.clone(),
+                is_quota: *is_quota,
+            });
+            forgotten.push((std::mem::replace(&mut failure.reason, reason.clone()), reason, is_left));
+            is_left
+        });
+        let gone = forgotten.iter().filter(|(_, _, is_left)| !is_left).count();
+        self.count = before - gone;
+        for (reason, left, _) in forgotten {
+            left.image_pull_secrets.iter().for_each(|name| self.own(name));
+            self.disown(&reason);
+            self.has_forgotten = true;
         }
-        self.count -= gone.len();
-        gone.iter().for_each(|failure| self.disown(&failure.reason));
-        !gone.is_empty()
+        if !list.is_empty() {
+            self.by_namespace.insert(namespace.into(), list);
+        }
+    }
+
+    /// Whether any were forgotten since this was last asked: what statuses say of them is no longer true.
+    pub(crate) fn take_forgotten(&mut self) -> bool {
+        std::mem::take(&mut self.has_forgotten)
     }
 
     /// Forgets a namespace that is gone.
     pub(crate) fn forget(&mut self, namespace: &str) {
-        self.retain(namespace, |_| false);
+        self.retain(namespace, |_, _| None);
     }
 
     /// Something was deleted in the namespace: what a quota had no room for is tried soon.
@@ -249,6 +282,10 @@ impl Failures {
         let reason = Arc::new(reason);
         self.reasons.insert(reason.clone());
         Some(reason)
+    }
+
+    fn own(&mut self, image_pull_secret: &str) {
+        self.owners.entry(image_pull_secret.to_owned()).or_default().count += 1;
     }
 
     fn disown(&mut self, reason: &Reason) {

@@ -1,12 +1,12 @@
 //! One ImagePullSecret as the reconciler keeps it.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::distributed::in_place;
-use crate::input::Refused;
 use crate::object::{Filled, Lack, Object};
 use crate::password::Passwords;
 use crate::request;
@@ -19,14 +19,12 @@ use custom_resource::condition::{ConditionReason, RequestState};
 use custom_resource::request::{Asked, RequestId};
 use custom_resource::{IdentityStatus, ImagePullSecretStatus, RequestStatus};
 use distribution::{Content, Digest};
+use writes::Finalizing;
+
+mod writes;
 
 /// All of them, by name.
 pub(crate) type Items = BTreeMap<String, Item>;
-
-/// The time between two statuses of one object while there is still work.
-const PAUSE: Duration = Duration::from_secs(1);
-/// The wait before a status or finalizers that could not be written are tried again.
-const RETRY: Duration = Duration::from_secs(5);
 
 /// What a login is checked against before it is distributed.
 #[derive(Clone, Copy, Debug)]
@@ -38,10 +36,26 @@ pub(crate) struct Checks {
     pub(crate) now: Timestamp,
 }
 
+/// The credential that an ImagePullSecret asks for, with the name of the Secret that keeps it: making that costs a digest.
+#[derive(Clone, Debug)]
+pub(crate) struct CredentialName {
+    pub(crate) key: Key,
+    pub(crate) secret: Arc<str>,
+}
+
+impl CredentialName {
+    fn of(object: &Object) -> Option<Self> {
+        let key = object.key()?;
+        Some(Self { secret: key.secret_name().into(), key })
+    }
+}
+
 /// An ImagePullSecret, what it holds, and what was told about it.
 #[derive(Debug)]
 pub(crate) struct Item {
     pub(crate) object: Object,
+    /// The credential of an instance that it asks for, where it does.
+    pub(crate) asks_for: Option<CredentialName>,
     /// The last good content: a failed or empty refresh never replaces it.
     pub(crate) content: Option<Content>,
     pub(crate) hosts: Vec<String>,
@@ -86,18 +100,10 @@ pub(crate) struct Item {
     overtaken: Option<String>,
 }
 
-/// Whether the finalizers of an object are being written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Finalizing {
-    No,
-    InFlight,
-    /// They could not be, and are again then.
-    NotBefore(Instant),
-}
-
 impl Item {
     pub(crate) fn new(object: Object) -> Self {
         Self {
+            asks_for: CredentialName::of(&object),
             content: None,
             // Discovery reads them there: they stay until others are known.
             hosts: object.status.hosts.clone(),
@@ -126,21 +132,27 @@ impl Item {
         }
     }
 
-    /// The object as it is now.
-    pub(crate) fn see(&mut self, object: Object) {
+    /// The object as it is now. Whether it asks for anything else than before: most events are the echo of a status.
+    pub(crate) fn see(&mut self, object: Object) -> bool {
+        self.needs_report = true;
         // An answer of ours may have arrived before an older event.
-        if object.generation >= self.object.generation {
-            if object.key() != self.object.key() {
+        if object.generation < self.object.generation {
+            return false;
+        }
+        let is_change = !object.asks_like(&self.object);
+        if is_change {
+            let before = std::mem::replace(&mut self.asks_for, CredentialName::of(&object));
+            if before.as_ref().map(|it| &it.key) != self.key() {
                 // The keeper that complained is no longer asked.
                 self.problem = None;
             }
-            if !self.is_writing_status && object.status != self.written {
-                // Another process wrote after us, or a write of ours was carried out late.
-                self.written = object.status.clone();
-            }
-            self.object = object;
         }
-        self.needs_report = true;
+        if !self.is_writing_status && object.status != self.written {
+            // Another process wrote after us, or a write of ours was carried out late.
+            self.written = object.status.clone();
+        }
+        self.object = object;
+        is_change
     }
 
     /// Looks at the request on the object.
@@ -181,7 +193,7 @@ impl Item {
         };
         let content = Content::new(bytes);
         state.know(&content);
-        let key = self.object.key();
+        let key = self.key().cloned();
         if key.is_none() {
             // What a keeper complained about is no longer asked for.
             self.problem = None;
@@ -231,12 +243,17 @@ impl Item {
         key.is_none() || (self.content.is_some() && self.content_key.as_ref() != key) || self.rollout.waits()
     }
 
+    /// The credential of an instance that it asks for.
+    pub(crate) fn key(&self) -> Option<&Key> {
+        self.asks_for.as_ref().map(|it| &it.key)
+    }
+
     /// Whether it asks for the credential, or its content may still be in namespaces.
     pub(crate) fn uses(&self, key: &Key) -> bool {
         // What an object that says something impossible led to before a restart, nobody knows.
         let may_use = self.object.spec.is_err() && self.content.is_none();
         let mut has = self.content_key.iter().chain(&self.moving_from);
-        may_use || self.object.key().as_ref() == Some(key) || has.any(|it| it == key)
+        may_use || self.key() == Some(key) || has.any(|it| it == key)
     }
 
     /// The content, or the one that waits.
@@ -259,87 +276,6 @@ impl Item {
             username: held.username.clone(),
             registry_namespaces: key.registry_namespaces.clone(),
         })
-    }
-
-    /// Whether a status is to be made. While one is being written none is: its end makes it be looked at again.
-    pub(crate) fn awaits_status(&self) -> bool {
-        self.needs_report && !self.is_writing_status
-    }
-
-    /// Before when no status is written.
-    pub(crate) fn status_not_before(&self, is_settled: bool) -> Option<Instant> {
-        let pause = self.written_at.map(|at| at + PAUSE).filter(|_| !is_settled);
-        pause.max(self.not_before)
-    }
-
-    /// Begins to write the status, unless it is what there is.
-    pub(crate) fn begin_writing_status(&mut self, status: &ImagePullSecretStatus, now: Instant) -> bool {
-        self.needs_report = false;
-        if *status == self.written {
-            return false;
-        }
-        self.is_writing_status = true;
-        self.written_at = Some(now);
-        true
-    }
-
-    /// The status was written, or not.
-    pub(crate) fn end_writing_status(
-        &mut self,
-        status: ImagePullSecretStatus,
-        result: Result<(), Refused>,
-        now: Instant,
-    ) {
-        self.is_writing_status = false;
-        self.needs_report = true;
-        match result {
-            Ok(()) => {
-                self.written = status;
-                self.not_before = None;
-            }
-            // Also where it is gone: the watch tells that, or of another one of the name.
-            Err(_) => self.not_before = Some(now + RETRY),
-        }
-    }
-
-    /// Begins to write the finalizers, unless that is under way, or has to wait for the object as it is
-    /// now.
-    pub(crate) fn begin_finalizing(&mut self, now: Instant) -> bool {
-        let may_begin = match self.finalizing {
-            Finalizing::No => true,
-            Finalizing::InFlight => false,
-            Finalizing::NotBefore(at) => at <= now,
-        };
-        let begins = may_begin && self.overtaken.as_deref() != Some(self.object.resource_version.as_str());
-        if begins {
-            self.finalizing = Finalizing::InFlight;
-        }
-        begins
-    }
-
-    /// The finalizers were written over this version, or not. The newest version may have been seen before this answer
-    /// came, so the object is looked at again.
-    pub(crate) fn end_finalizing(&mut self, version: String, result: Result<(), Refused>, now: Instant) {
-        match result {
-            Ok(()) | Err(Refused::NotFound | Refused::Conflict) => {
-                self.finalizing = Finalizing::No;
-                self.overtaken = Some(version);
-                self.needs_report = true;
-            }
-            Err(Refused::Failed) => self.finalizing = Finalizing::NotBefore(now + RETRY),
-        }
-    }
-
-    /// When finalizers that could not be written are tried again; where that is now, they are looked at.
-    pub(crate) fn retry_finalizing(&mut self, now: Instant) -> Option<Instant> {
-        let Finalizing::NotBefore(at) = self.finalizing else { return None };
-        if at > now {
-            return Some(at);
-        }
-        self.finalizing = Finalizing::No;
-        self.overtaken = None;
-        self.needs_report = true;
-        None
     }
 }
 

@@ -1,12 +1,13 @@
 //! Which credentials are kept, and for whom. Pure.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tcr::image_pull_secret::OnDelete;
 
 use crate::effect::Effect;
 use crate::input::StoredCredential;
-use crate::item::Items;
+use crate::item::{CredentialName, Items};
 use credential_plan::Key;
 use credential_plan::Order;
 use credential_plan::plan::Held;
@@ -14,7 +15,7 @@ use credential_plan::plan::Held;
 /// Keepers by the names of their Secrets.
 #[derive(Debug, Default)]
 pub(crate) struct Keepers {
-    by_name: BTreeMap<String, Keeping>,
+    by_name: BTreeMap<Arc<str>, Keeping>,
 }
 
 #[derive(Debug)]
@@ -34,20 +35,20 @@ struct Keeping {
 }
 
 impl Keepers {
-    /// The credential of this key.
-    pub(crate) fn held(&self, key: &Key) -> Option<&Held> {
-        self.by_name.get(&key.secret_name())?.held.as_ref()
+    /// The credential that this Secret keeps.
+    pub(crate) fn held(&self, secret_name: &str) -> Option<&Held> {
+        self.by_name.get(secret_name)?.held.as_ref()
     }
 
     /// Why the credential before this one was replaced.
-    pub(crate) fn why(&self, key: &Key) -> Option<&str> {
-        self.by_name.get(&key.secret_name())?.why.as_deref()
+    pub(crate) fn why(&self, secret_name: &str) -> Option<&str> {
+        self.by_name.get(secret_name)?.why.as_deref()
     }
 
     /// Credentials of which copies of the one before may be left, and what is held now.
     pub(crate) fn rolling_out(&self) -> impl Iterator<Item = (&str, &Held)> {
         let rolling_out = self.by_name.iter().filter(|(_, keeping)| !keeping.is_rolled_out);
-        rolling_out.filter_map(|(name, keeping)| Some((name.as_str(), keeping.held.as_ref()?)))
+        rolling_out.filter_map(|(name, keeping)| Some((&**name, keeping.held.as_ref()?)))
     }
 
     /// No copy of a credential before this one is left.
@@ -59,14 +60,14 @@ impl Keepers {
         keeping.tell(Order { rolled_out, ..keeping.order.clone() }, effects);
     }
 
-    /// Whether the credential of this key is still kept.
-    pub(crate) fn is_kept(&self, key: &Key) -> bool {
-        self.by_name.contains_key(&key.secret_name())
+    /// Whether the credential of this Secret is still kept.
+    pub(crate) fn is_kept(&self, secret_name: &str) -> bool {
+        self.by_name.contains_key(secret_name)
     }
 
     /// A keeper has this credential.
     pub(crate) fn take(&mut self, key: &Key, held: Held, why: Option<String>) {
-        if let Some(keeping) = self.by_name.get_mut(&key.secret_name()) {
+        if let Some(keeping) = self.by_name.get_mut(&*key.secret_name()) {
             keeping.held = Some(held);
             keeping.why = why;
             keeping.is_rolled_out = false;
@@ -75,7 +76,7 @@ impl Keepers {
 
     /// A keeper has ended.
     pub(crate) fn remove(&mut self, key: &Key) {
-        self.by_name.remove(&key.secret_name());
+        self.by_name.remove(&*key.secret_name());
     }
 
     /// Starts, changes and ends keepers, so that they fit the ImagePullSecrets.
@@ -96,8 +97,8 @@ impl Keepers {
             keeping.tell(order, effects);
         }
         for (name, (key, order)) in wanted {
-            if !self.by_name.contains_key(&name) {
-                self.start(key, order, false, effects);
+            if !self.by_name.contains_key(name) {
+                self.start(name.clone(), key.clone(), order, false, effects);
             }
         }
     }
@@ -105,16 +106,17 @@ impl Keepers {
     /// Takes up a stored credential that nobody uses, to end it as its last user wanted.
     pub(crate) fn retire(&mut self, stored: StoredCredential, effects: &mut Vec<Effect>) {
         let StoredCredential { key, on_delete } = stored;
-        if !self.is_kept(&key) {
+        let secret_name = key.secret_name();
+        if !self.is_kept(&secret_name) {
             let order = Order { on_delete, is_over: true, ..Order::default() };
-            self.start(key, order, true, effects);
+            self.start(secret_name.into(), key, order, true, effects);
         }
     }
 
-    fn wanted(&self, items: &Items) -> BTreeMap<String, (Key, Order)> {
-        let mut wanted: BTreeMap<String, (Key, Order)> = BTreeMap::new();
+    fn wanted<'a>(&self, items: &'a Items) -> BTreeMap<&'a Arc<str>, (&'a Key, Order)> {
+        let mut wanted: BTreeMap<&Arc<str>, (&Key, Order)> = BTreeMap::new();
         for item in items.values() {
-            let Some(key) = item.object.key() else { continue };
+            let Some(CredentialName { key, secret }) = &item.asks_for else { continue };
             // One that is deleted before it ever had something needs nothing now.
             let idle = item.object.deleting && (item.released || !item.object.is_secured());
             if idle {
@@ -124,11 +126,11 @@ impl Keepers {
                 rotate_after: item.object.rotate_after(),
                 validity: item.object.validity(),
                 on_delete: item.object.on_delete(),
-                rolled_out: self.by_name.get(&key.secret_name()).and_then(Keeping::rolled_out),
+                rolled_out: self.by_name.get(secret).and_then(Keeping::rolled_out),
                 request: item.asked.clone().filter(|it| it.request.is_of_a_credential()),
                 is_over: false,
             };
-            let entry = wanted.entry(key.secret_name()).or_insert((key, order.clone()));
+            let entry = wanted.entry(secret).or_insert_with(|| (key, order.clone()));
             entry.1.rotate_after = [entry.1.rotate_after, order.rotate_after].into_iter().flatten().min();
             entry.1.validity = [entry.1.validity, order.validity].into_iter().flatten().min();
             // The newest one counts.
@@ -142,11 +144,18 @@ impl Keepers {
         wanted
     }
 
-    fn start(&mut self, key: Key, order: Order, is_remnant: bool, effects: &mut Vec<Effect>) {
+    fn start(
+        &mut self,
+        secret_name: Arc<str>,
+        key: Key,
+        order: Order,
+        is_remnant: bool,
+        effects: &mut Vec<Effect>,
+    ) {
         effects.push(Effect::StartKeeper { key: key.clone(), order: order.clone() });
         let last = order.clone();
         let keeping = Keeping { key, order, held: None, why: None, is_rolled_out: false, last, is_remnant };
-        self.by_name.insert(keeping.key.secret_name(), keeping);
+        self.by_name.insert(secret_name, keeping);
     }
 }
 

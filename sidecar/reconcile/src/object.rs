@@ -102,6 +102,12 @@ impl Object {
         }
     }
 
+    /// Whether both ask for the same, whatever their statuses say.
+    pub(crate) fn asks_like(&self, other: &Self) -> bool {
+        let asked = |it: &Self| (it.generation, it.deleting, it.is_secured());
+        asked(self) == asked(other) && self.spec == other.spec && self.request == other.request
+    }
+
     /// Whether our finalizer is on it, so that nothing is left behind when it is deleted.
     pub fn is_secured(&self) -> bool {
         self.finalizers.iter().any(|finalizer| finalizer == FINALIZER)

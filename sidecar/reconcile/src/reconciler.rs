@@ -13,20 +13,20 @@ use crate::contested;
 use crate::distributor::Distributor;
 use crate::effect::{Effect, Event};
 use crate::input::{Input, Now, WatchEvent, Watched};
-use crate::item::{Checks, Item, Items};
+use crate::item::Items;
 use crate::keepers::Keepers;
 use crate::link_requests::Links;
 use crate::metrics::{Gauges, ObjectGauges};
 use crate::nodes::Nodes;
-use crate::object::Object;
 use crate::password::Passwords;
 use crate::pods::StuckPods;
 use crate::relist::Relist;
-use custom_resource::condition::{ConditionReason, EventReason};
+use custom_resource::condition::ConditionReason;
 use distribution::Target;
 use distribution::mark::InstallationKey;
 
 mod credentials;
+mod objects;
 mod report;
 mod requests;
 #[cfg(test)]
@@ -146,8 +146,11 @@ impl Reconciler {
         match input {
             Input::Watch(event) => self.take_watch_event(event, now, effects),
             Input::JobEnded(report) => {
-                self.distributor.take_report(report, &self.items, now, effects);
-                self.report_all();
+                let failing = self.distributor.take_report(report, &self.items, now, effects);
+                // What else it changed, the sums tell. One that is deleted may have waited for the end of the job.
+                for (name, item) in &mut self.items {
+                    item.needs_report |= item.object.deleting || failing.contains(name);
+                }
             }
             Input::StatusWritten { name, status, result } => {
                 if let Some(item) = self.items.get_mut(&name) {
@@ -202,46 +205,6 @@ impl Reconciler {
         self.begin_if_all_is_listed(now, effects);
     }
 
-    fn take_object(&mut self, event: Watched<Box<Object>>, now: Now, effects: &mut Vec<Effect>) {
-        match event {
-            Watched::Applied(object) | Watched::Listed(object) => {
-                let name = object.name.clone();
-                self.relist.saw(&name);
-                let is_new = match self.items.get_mut(&name) {
-                    Some(item) if item.object.uid == object.uid => {
-                        let region = item.object.region().map(str::to_owned);
-                        item.see(*object);
-                        item.object.region() != region.as_deref()
-                    }
-                    _ => {
-                        self.items.insert(name.clone(), Item::new(*object));
-                        true
-                    }
-                };
-                if is_new {
-                    self.compare_regions(&name, effects);
-                }
-                self.refresh(&name, now, effects);
-            }
-            Watched::Deleted(object) => self.lose_object(&object.name, now, effects),
-            Watched::ListBegan => self.relist.begin(self.items.keys().cloned()),
-            Watched::ListEnded => {
-                self.relist.end().for_each(|name| self.lose_object(&name, now, effects));
-                self.listings.objects = true;
-                self.begin_if_all_is_listed(now, effects);
-            }
-        }
-    }
-
-    fn lose_object(&mut self, name: &str, now: Now, effects: &mut Vec<Effect>) {
-        self.items.remove(name);
-        self.distributor.state_mut().forget(name);
-        self.keepers.settle(&self.items, effects);
-        self.settle_links(effects);
-        // It had our finalizer, so nothing is left, unless somebody took that off.
-        self.distributor.push_holding(name, now.monotonic);
-    }
-
     fn take_password(
         &mut self,
         event: Watched<crate::password::Password>,
@@ -281,31 +244,6 @@ impl Reconciler {
         names.iter().for_each(|name| self.refresh(name, now, effects));
     }
 
-    /// Brings what an ImagePullSecret asks for up to date after its spec, a password or a credential
-    /// changed.
-    fn refresh(&mut self, name: &str, now: Now, effects: &mut Vec<Effect>) {
-        self.take_request(name, now, effects);
-        let Some(item) = self.items.get_mut(name) else { return };
-        let key = item.object.key();
-        let held = key.as_ref().and_then(|key| self.keepers.held(key));
-        item.replaced = key.as_ref().and_then(|key| self.keepers.why(key)).map(str::to_owned);
-        let is_all_listed = self.listings.are_complete();
-        let checks =
-            self.config.verdict_timeout.map(|timeout| Checks { is_all_listed, timeout, now: now.wall });
-        let state = self.distributor.state_mut();
-        item.fill(&self.passwords, held, &self.config.allowed_roots, state, checks.as_ref());
-        let distribution = item.object.distribution(item.content.clone());
-        item.needs_report = true;
-        let is_news = state.ask(name, distribution);
-        // Only now: whether the credential before is still needed, and where its instance is, depends on the content.
-        self.keepers.settle(&self.items, effects);
-        self.settle_links(effects);
-        if is_news && self.is_ready {
-            self.distributor.push_all(now.monotonic);
-            self.pods.advise_all(self.distributor.state(), &self.items, effects);
-        }
-    }
-
     /// Not before everything is known: what nobody wants is taken off the nodes.
     fn settle_links(&mut self, effects: &mut Vec<Effect>) {
         if self.listings.are_complete() {
@@ -341,15 +279,6 @@ impl Reconciler {
         }
         if let Some(rival) = rival {
             contests.name_rival(target, rival);
-        }
-    }
-
-    /// Another region's instance costs traffic and time, and may not be reached privately at all.
-    fn compare_regions(&self, name: &str, effects: &mut Vec<Effect>) {
-        let Some(item) = self.items.get(name) else { return };
-        let region = self.config.region.as_deref();
-        if let Some(message) = region.and_then(|region| item.object.crosses_regions(region)) {
-            effects.push(Event::warning(item, EventReason::RegionDiffers, message));
         }
     }
 }

@@ -1,22 +1,22 @@
 //! What the controller knows: what there is, what shall be, and how far it is. One task owns it, so
 //! there is no lock; nothing here waits or talks to anybody.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use distribution::job::Written;
+use tcr::names::derived_secret_name;
+
 use distribution::mark::InstallationKey;
 use distribution::{
-    Account, Content, Desired, Digest, Distribution, Namespace, Observed, References, SeenSecret, Tally, Uid,
-    tally_one,
+    Account, Content, Desired, Distribution, Namespace, Observed, Placed, SeenNamespace, SeenSecret, Tally,
+    Uid, tally_one,
 };
-use distribution::{Placed, SeenNamespace};
+use shared_names::SharedNames;
+use words::Words;
 
-/// Names kept once for all their uses, at most.
-const MOST_SHARED_NAMES: usize = 4096;
-
-/// Contents whose words in marks are remembered; of another one a Secret is read.
-const MOST_WORDS: usize = 4096;
+mod answers;
+mod shared_names;
+mod words;
 
 /// What there is, what shall be, and the sums of both.
 #[derive(Debug, Default)]
@@ -29,14 +29,8 @@ pub(crate) struct State {
     /// Uids of Secrets of ours that went out of sight: deleted, or without our label. Kept until one
     /// is written again, because only the uid tells the two apart.
     lost: HashMap<(Arc<str>, Arc<str>), Uid>,
-    /// Names that most namespaces have in common: `default`, and those of our Secrets.
-    shared: HashSet<Arc<str>>,
-    /// Lists that most ServiceAccounts have in common.
-    lists: HashSet<References>,
-    /// Makes the words that marks have for contents; without one marks say nothing.
-    key: Option<Arc<InstallationKey>>,
-    /// What those words stand for, as far as that is known.
-    words: HashMap<Digest, Digest>,
+    shared: SharedNames,
+    words: Words,
 }
 
 /// What something that was seen means.
@@ -60,7 +54,7 @@ pub(crate) enum Kind {
 impl State {
     /// Nothing yet; marks are made with this key.
     pub(crate) fn new(key: Arc<InstallationKey>) -> Self {
-        Self { key: Some(key), ..Self::default() }
+        Self { words: Words::new(key), ..Self::default() }
     }
 
     /// What there is.
@@ -92,7 +86,7 @@ impl State {
     /// A namespace is there. Whether that changes anything.
     pub(crate) fn see_namespace(&mut self, seen: SeenNamespace) -> bool {
         let SeenNamespace { name, terminating, labels } = seen;
-        self.observed.entry(&name);
+        self.observed.add(&name);
         self.change(&name, |namespace| {
             let is_change =
                 !namespace.exists || namespace.terminating != terminating || namespace.labels != labels;
@@ -125,8 +119,8 @@ impl State {
     pub(crate) fn see_account(&mut self, placed: Placed<Account>) -> Observation {
         let Placed { namespace, name, mut seen } = placed;
         let name = self.share(&name);
-        seen.references = self.share_list(seen.references);
-        self.observed.entry(&namespace);
+        seen.references = self.shared.list(seen.references);
+        self.observed.add(&namespace);
         self.change(&namespace, |namespace| {
             match namespace.accounts.get(&name) {
                 Some(known) if known.version() > seen.version() => {
@@ -149,10 +143,10 @@ impl State {
     pub(crate) fn see_secret(&mut self, placed: Placed<SeenSecret>) -> Observation {
         let Placed { namespace, name, mut seen } = placed;
         if let SeenSecret::Ours { digest: Some(digest), unread: true, .. } = &mut seen {
-            *digest = self.words.get(digest).copied().unwrap_or(*digest);
+            *digest = self.words.content(*digest);
         }
         let name = self.share(&name);
-        self.observed.entry(&namespace);
+        self.observed.add(&namespace);
         self.change(&namespace, |namespace| {
             match namespace.secrets.get(&name) {
                 // Our own write, or what was read already.
@@ -168,32 +162,6 @@ impl State {
             }
             namespace.secrets.insert(name, seen.clone()).as_ref() != Some(&seen)
         })
-    }
-
-    /// The API server answered with this Secret. That does not say that a list under way has it.
-    fn take_secret(&mut self, namespace: &Arc<str>, name: &str, seen: SeenSecret) -> Observation {
-        self.lost.remove(&(namespace.clone(), Arc::from(name)));
-        let name = self.share(name);
-        self.observed.entry(namespace);
-        self.change(namespace, |namespace| match namespace.secrets.get_mut(&name) {
-            // What is not watched has no version: it is what there is.
-            Some(known) if seen.is_ours() && known.version() > seen.version() => false,
-            Some(known) => std::mem::replace(known, seen.clone()) != seen,
-            None => namespace.secrets.insert(name, seen).is_none(),
-        })
-    }
-
-    /// The API server answered with this ServiceAccount. That does not say that a list under way has it.
-    fn take_account(&mut self, account: Placed<Account>) {
-        let Placed { namespace, name, mut seen } = account;
-        let name = self.share(&name);
-        seen.references = self.share_list(seen.references);
-        self.observed.entry(&namespace);
-        let _ = self.change(&namespace, |namespace| match namespace.accounts.get_mut(&name) {
-            Some(known) if known.version() > seen.version() => false,
-            Some(known) => std::mem::replace(known, seen.clone()) != seen,
-            None => namespace.accounts.insert(name, seen).is_none(),
-        });
     }
 
     /// A Secret of ours is gone, or it is no longer labelled as ours. That changes nothing when a newer one of
@@ -236,53 +204,13 @@ impl State {
 
     /// Tells what marks mean by this content.
     pub(crate) fn know(&mut self, content: &Content) {
-        let Some(key) = &self.key else { return };
-        let (word, digest) = (key.tag(content.digest()).unknown(), content.digest());
-        if self.words.len() >= MOST_WORDS {
-            self.words.clear();
-        }
-        if self.words.insert(word, digest).is_some() {
-            return;
-        }
+        let digest = content.digest();
+        let Some(word) = self.words.learn(digest) else { return };
         for (_, namespace) in self.observed.iter_mut() {
             namespace.secrets.values_mut().for_each(|secret| match secret {
                 SeenSecret::Ours { digest: Some(known), .. } if *known == word => *known = digest,
                 _ => {}
             });
-        }
-    }
-
-    /// What was looked at; for each the ImagePullSecret for which that shows that somebody undid what was done.
-    pub(crate) fn looked(
-        &mut self,
-        namespace: &Arc<str>,
-        looked: Vec<Written>,
-    ) -> Vec<(String, Observation)> {
-        let mut observations = Vec::new();
-        for one in looked {
-            match one {
-                Written::Secret { name, seen: Some(seen) } if seen.is_ours() => {
-                    let observation = self.take_secret(namespace, &name, seen);
-                    observations.push((name, observation));
-                }
-                other => self.written(namespace, vec![other]),
-            }
-        }
-        observations
-    }
-
-    /// What was written, from the API server's answers, so that the watch's echo changes nothing.
-    pub(crate) fn written(&mut self, namespace: &Arc<str>, written: Vec<Written>) {
-        for one in written {
-            match one {
-                Written::Secret { name, seen: Some(seen) } => drop(self.take_secret(namespace, &name, seen)),
-                Written::Secret { name, seen: None } => {
-                    drop(self.change(namespace, |namespace| namespace.secrets.remove(&name).is_some()));
-                }
-                Written::Account(account) => self.take_account(account),
-                // Its watch says so too, and in the right order with what comes after it.
-                Written::AccountGone { .. } => {}
-            }
         }
     }
 
@@ -307,9 +235,9 @@ impl State {
 
     fn sum_up(&mut self, name: &str) {
         let Some(distribution) = self.desired.get(name) else { return };
-        let mut sum = Tally::default();
+        let (mut sum, secret) = (Tally::default(), derived_secret_name(name));
         for (namespace, seen) in self.observed.iter() {
-            sum += tally_one(namespace, seen, name, distribution);
+            sum += tally_one(namespace, seen, &secret, distribution);
         }
         self.sums.insert(name.to_owned(), sum);
     }
@@ -318,7 +246,7 @@ impl State {
     fn change(&mut self, name: &str, change: impl FnOnce(&mut Namespace) -> bool) -> Observation {
         let Some(namespace) = self.observed.get_mut(name) else { return Observation::default() };
         let tallies = |namespace: &Namespace, desired: &Desired| -> Vec<Tally> {
-            desired.iter().map(|(ips, distribution)| tally_one(name, namespace, ips, distribution)).collect()
+            desired.secrets().map(|(secret, it)| tally_one(name, namespace, secret, it)).collect()
         };
         let before = tallies(namespace, &self.desired);
         if !change(namespace) {
@@ -354,31 +282,9 @@ impl State {
         }
     }
 
-    fn share_list(&mut self, list: References) -> References {
-        if let Some(shared) = self.lists.get(&list) {
-            return shared.clone();
-        }
-        let list: References = list.iter().map(|name| self.share(name)).collect();
-        if self.lists.len() >= MOST_SHARED_NAMES {
-            // Those that nobody has any more.
-            self.lists.retain(|list| Arc::strong_count(list) > 1);
-        }
-        if self.lists.len() < MOST_SHARED_NAMES {
-            self.lists.insert(list.clone());
-        }
-        list
-    }
-
     /// The name, once for all its uses where many have it in common.
     pub(crate) fn share(&mut self, name: &str) -> Arc<str> {
-        if let Some(shared) = self.shared.get(name) {
-            return shared.clone();
-        }
-        let name: Arc<str> = name.into();
-        if self.shared.len() < MOST_SHARED_NAMES {
-            self.shared.insert(name.clone());
-        }
-        name
+        self.shared.name(name)
     }
 }
 

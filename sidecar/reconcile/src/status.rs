@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use serde_json::{Value, json};
-use tcr::names::derived_secret_name;
 
 use crate::nodes::Nodes;
 use crate::object::Lack;
@@ -13,6 +12,9 @@ use custom_resource::{
     IdentityStatus, ImagePullSecretStatus, MOST_FAILURES, PendingCredential, RequestStatus, WriteFailure,
 };
 use distribution::Tally;
+use distribution_conditions::{conflicts, distributed};
+
+mod distribution_conditions;
 
 /// Everything that a status tells.
 #[derive(Clone, Debug)]
@@ -77,14 +79,14 @@ pub struct Link {
 }
 
 /// A condition before it is compared with the one there is.
-struct Said {
+struct NewCondition {
     kind: ConditionType,
     status: &'static str,
     reason: ConditionReason,
     message: String,
 }
 
-impl Said {
+impl NewCondition {
     fn new(kind: ConditionType, holds: bool, reason: ConditionReason, message: String) -> Self {
         Self { kind, status: if holds { "True" } else { "False" }, reason, message }
     }
@@ -99,17 +101,17 @@ impl Said {
 pub fn status(facts: &Facts<'_>) -> ImagePullSecretStatus {
     let Tally { secrets_desired, secrets_success, accounts_desired, accounts_success, .. } = facts.sum;
     let (credential, distributed, conflicts) = (credential(facts), distributed(facts), conflicts(facts));
-    let link = facts
-        .link
-        .map(|link| Said::new(ConditionType::PrivateLink, link.is_up, link.reason, link.message.clone()));
+    let link = facts.link.map(|link| {
+        NewCondition::new(ConditionType::PrivateLink, link.is_up, link.reason, link.message.clone())
+    });
     let ready = ready(facts, &credential, &distributed, link.as_ref());
-    let said = [Some(ready), Some(credential), Some(distributed), link, Some(conflicts), can_push(facts)];
+    let all = [Some(ready), Some(credential), Some(distributed), link, Some(conflicts), can_push(facts)];
     let mut failures = facts.failures.clone();
     failures.sort_by(|a, b| a.namespaced_name.cmp(&b.namespaced_name));
     failures.truncate(MOST_FAILURES);
     ImagePullSecretStatus {
         observed_generation: Some(facts.generation),
-        conditions: said.into_iter().flatten().map(|said| condition(said, facts)).collect(),
+        conditions: all.into_iter().flatten().map(|new| condition(new, facts)).collect(),
         hosts: facts.hosts.to_vec(),
         secrets_desired: Some(secrets_desired),
         secrets_success: Some(secrets_success),
@@ -136,18 +138,30 @@ const STILL_VALID: [ConditionReason; 6] = [
     ConditionReason::SuccessorRefused,
 ];
 
-fn ready(facts: &Facts<'_>, credential: &Said, distributed: &Said, link: Option<&Said>) -> Said {
-    let first = [Some(credential), Some(distributed), link].into_iter().flatten().find(|said| said.fails());
+fn ready(
+    facts: &Facts<'_>,
+    credential: &NewCondition,
+    distributed: &NewCondition,
+    link: Option<&NewCondition>,
+) -> NewCondition {
+    let first = [Some(credential), Some(distributed), link].into_iter().flatten().find(|it| it.fails());
     match first {
-        _ if facts.deleting => {
-            Said::new(ConditionType::Ready, false, ConditionReason::Deleting, distributed.message.clone())
+        _ if facts.deleting => NewCondition::new(
+            ConditionType::Ready,
+            false,
+            ConditionReason::Deleting,
+            distributed.message.clone(),
+        ),
+        Some(failing) => {
+            NewCondition::new(ConditionType::Ready, false, failing.reason, failing.message.clone())
         }
-        Some(said) => Said::new(ConditionType::Ready, false, said.reason, said.message.clone()),
-        None => Said::new(ConditionType::Ready, true, ConditionReason::Ready, distributed.message.clone()),
+        None => {
+            NewCondition::new(ConditionType::Ready, true, ConditionReason::Ready, distributed.message.clone())
+        }
     }
 }
 
-fn credential(facts: &Facts<'_>) -> Said {
+fn credential(facts: &Facts<'_>) -> NewCondition {
     let kind = ConditionType::CredentialValid;
     if let Some(Standing { is_valid, reason, message }) = &facts.standing {
         let status = match is_valid {
@@ -155,26 +169,29 @@ fn credential(facts: &Facts<'_>) -> Said {
             Some(false) => "False",
             None => "Unknown",
         };
-        return Said { kind, status, reason: *reason, message: message.clone() };
+        return NewCondition { kind, status, reason: *reason, message: message.clone() };
     }
     match (facts.lack, facts.has_content) {
         // The one that there is still works; the reason says what must be done before it ends.
         (Some(lack), true) if STILL_VALID.contains(&lack.reason) => {
-            Said::new(kind, true, lack.reason, lack.message.clone())
+            NewCondition::new(kind, true, lack.reason, lack.message.clone())
         }
-        (Some(lack), _) => Said::new(kind, false, lack.reason, lack.message.clone()),
+        (Some(lack), _) => NewCondition::new(kind, false, lack.reason, lack.message.clone()),
         (None, true) => {
             let before = facts.replaced.map(|why| format!("; the one before was replaced: {why}"));
-            Said::new(
+            NewCondition::new(
                 kind,
                 true,
                 ConditionReason::Valid,
                 format!("there is a credential{}", before.unwrap_or_default()),
             )
         }
-        (None, false) => {
-            Said::new(kind, false, ConditionReason::Pending, "the credential is being obtained".to_owned())
-        }
+        (None, false) => NewCondition::new(
+            kind,
+            false,
+            ConditionReason::Pending,
+            "the credential is being obtained".to_owned(),
+        ),
     }
 }
 
@@ -183,11 +200,11 @@ pub const CAN_PUSH: &str = "the credential may also push: whoever reads the Secr
                             that may only pull (tcr:PullRepository)";
 
 /// What a registry granted, once it was asked. Whoever can read the Secret in any namespace has these rights.
-fn can_push(facts: &Facts<'_>) -> Option<Said> {
+fn can_push(facts: &Facts<'_>) -> Option<NewCondition> {
     let kind = ConditionType::CanPush;
     Some(match facts.can_push? {
-        true => Said::new(kind, true, ConditionReason::PushGranted, CAN_PUSH.to_owned()),
-        false => Said::new(
+        true => NewCondition::new(kind, true, ConditionReason::PushGranted, CAN_PUSH.to_owned()),
+        false => NewCondition::new(
             kind,
             false,
             ConditionReason::PullOnly,
@@ -196,83 +213,8 @@ fn can_push(facts: &Facts<'_>) -> Option<Said> {
     })
 }
 
-fn distributed(facts: &Facts<'_>) -> Said {
-    let Tally { secrets_desired, secrets_success, accounts_desired, accounts_success, leftovers, .. } =
-        facts.sum;
-    let kind = ConditionType::Distributed;
-    let progress = format!(
-        "{secrets_success} of {secrets_desired} namespaces have the Secret {}, {accounts_success} of {accounts_desired} \
-         ServiceAccounts refer to it",
-        derived_secret_name(facts.name)
-    );
-    let failed = facts.failures.first().map(|WriteFailure { kind, namespaced_name, .. }| {
-        format!("; some writes failed, such as {kind} {namespaced_name}: see status.failures")
-    });
-    let failed = failed.unwrap_or_default();
-    let complete = secrets_success == secrets_desired && accounts_success == accounts_desired;
-    match facts {
-        Facts { deleting: true, .. } => Said::new(
-            kind,
-            false,
-            ConditionReason::Deleting,
-            format!("{leftovers} Secrets and references are left to remove{failed}"),
-        ),
-        Facts { invalid: Some(problem), .. } => {
-            Said::new(kind, false, ConditionReason::InvalidSpec, (*problem).to_owned())
-        }
-        _ if leftovers > 0 => Said::new(
-            kind,
-            false,
-            ConditionReason::Removing,
-            format!("{progress}; {leftovers} are left to remove{failed}"),
-        ),
-        _ if complete => Said::new(kind, true, ConditionReason::Complete, progress),
-        Facts { has_content: false, .. } => Said::new(kind, false, ConditionReason::NoCredential, progress),
-        Facts { failures, .. } if !failures.is_empty() => {
-            Said::new(kind, false, ConditionReason::WritesFailed, format!("{progress}{failed}"))
-        }
-        _ if facts.sum.conflicts > 0 => Said::new(kind, false, ConditionReason::Conflicts, progress),
-        _ => Said::new(kind, false, ConditionReason::Progressing, progress),
-    }
-}
-
-fn conflicts(facts: &Facts<'_>) -> Said {
-    let kind = ConditionType::Conflicts;
-    match (facts.sum.conflicts, &facts.contested) {
-        (0, None) => Said::new(
-            kind,
-            false,
-            ConditionReason::None,
-            "no Secret of somebody else is in the way".to_owned(),
-        ),
-        (0, Some((count, example))) => Said::new(
-            kind,
-            true,
-            ConditionReason::Contested,
-            format!(
-                "{count} objects are changed back again and again, such as {example}; they are repaired ever less often: \
-                 see the Event"
-            ),
-        ),
-        (count, _) => {
-            let example =
-                facts.conflict.map(|namespace| format!(", such as {namespace}")).unwrap_or_default();
-            let secret = derived_secret_name(facts.name);
-            Said::new(
-                kind,
-                true,
-                ConditionReason::ForeignSecret,
-                format!(
-                    "{count} namespaces{example}, have a Secret {secret} of somebody else: it is left alone; delete it, or set \
-                 spec.conflictPolicy to adopt or overwrite"
-                ),
-            )
-        }
-    }
-}
-
-fn condition(said: Said, facts: &Facts<'_>) -> Condition {
-    let Said { kind, status, reason, message } = said;
+fn condition(new: NewCondition, facts: &Facts<'_>) -> Condition {
+    let NewCondition { kind, status, reason, message } = new;
     let before = facts
         .before
         .conditions

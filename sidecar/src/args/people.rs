@@ -67,7 +67,7 @@ pub enum PeopleCommand {
 ///
 /// The program tcr-assistant under the name by which kubectl finds it.
 #[derive(Debug, Parser)]
-#[command(name = "kubectl-tcr", bin_name = "kubectl tcr", version, about, after_help = PLUGIN_HELP)]
+#[command(name = "kubectl-tcr", bin_name = "kubectl tcr", version = version::long(), about, after_help = PLUGIN_HELP)]
 pub struct PluginArgs {
     /// What to log to stderr: error, warn, info, debug, trace, or one of them per module; warn by default
     #[arg(long, global = true, env = "RUST_LOG", value_name = "FILTER", value_parser = super::log_filter)]

@@ -181,8 +181,9 @@ impl RunArgs {
     /// Runs until a signal comes.
     ///
     /// # Errors
-    /// Settings that cannot be used, or no cluster.
+    /// A chart of another release, settings that cannot be used, or no cluster.
     pub async fn run(self) -> anyhow::Result<()> {
+        version::check_chart()?;
         if let Err(refused) = undumpable::set() {
             tracing::warn!("{refused}");
         }

@@ -1,9 +1,9 @@
 //! What happens in a history, and how histories are drawn.
 
+use crate::call::Fate;
 use crate::cluster::{ACCOUNTS, ALL_KINDS, Kind, NAMESPACES, OBJECTS};
 use crate::random::Random;
 use crate::spec;
-use crate::world::Fate;
 
 /// One thing that happens. One that is impossible when its turn comes does nothing, so that a history without some of
 /// its actions is a history too.
@@ -19,6 +19,8 @@ pub enum Action {
     Wake(u8),
     /// So many milliseconds go by.
     Pass(u32),
+    /// The controllers' clocks go wrong by so many minutes, as compared with the cloud's.
+    SetClock(i16),
     /// A process leads, where none does.
     Start,
     /// The leader is killed.
@@ -73,7 +75,7 @@ pub enum Action {
     CreateToken,
     /// Somebody asks for another credential of an ImagePullSecret's instance.
     Rotate(u8),
-    /// The registry's mood changes: well, unreachable, or refusing everything.
+    /// The registry's state changes: well, unreachable, or refusing everything.
     Registry(u8),
     /// The instance is isolated, or runs again.
     Isolate(bool),
@@ -84,6 +86,8 @@ pub enum Action {
 struct Mix {
     fates: [u32; 5],
     groups: [u32; GROUPS],
+    /// Clocks are set, as everything else at random.
+    sets_clocks: bool,
 }
 
 const GROUPS: usize = 10;
@@ -109,6 +113,7 @@ pub fn draw(seed: u64) -> Vec<Action> {
             level(random, 2),
             level(random, 3),
         ],
+        sets_clocks: random.percent(15),
     };
     let mut actions = Vec::with_capacity(LENGTH.1);
     for place in 0..2 + random.below(2) {
@@ -188,6 +193,9 @@ fn one(random: &mut Random, mix: &Mix) -> Action {
         1 => {
             let pick = if random.percent(60) { 0 } else { random.below(256) as u8 };
             Action::Serve(pick, fate(random, mix))
+        }
+        2 if mix.sets_clocks && random.percent(10) => {
+            Action::SetClock([-1440, -60, -5, 0, 5, 60, 1440][random.below(7)])
         }
         2 => match random.below(4) {
             0 => Action::Pass([50, 1_000, 30_000, 600_000][random.below(4)]),

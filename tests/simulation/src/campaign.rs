@@ -7,7 +7,7 @@ use crate::action;
 use crate::fault;
 use crate::history;
 use crate::invariants::Broken;
-use crate::sight::Sights;
+use crate::view::Views;
 
 /// What histories were like.
 #[derive(Clone, Debug)]
@@ -64,13 +64,13 @@ pub struct Progress {
 
 /// Runs the histories of these seeds on one thread, until so many have failed.
 pub fn run(seeds: impl Iterator<Item = u64>, most_failures: usize, progress: &Progress) -> Summary {
-    let sights = Rc::new(Sights::new());
+    let views = Rc::new(Views::new());
     let mut summary = Summary::default();
     for seed in seeds {
         if progress.stop.load(Ordering::Relaxed) {
             break;
         }
-        let outcome = history::run(seed, &action::draw(seed), &sights, None);
+        let outcome = history::run(seed, &action::draw(seed), &views, None);
         summary.histories += 1;
         summary.inputs.push(u32::try_from(outcome.inputs).unwrap_or(u32::MAX));
         for (kind, count) in summary.faults.iter_mut().enumerate() {

@@ -53,7 +53,7 @@ pub struct Cloud {
 
 /// What the registry is like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mood {
+pub enum RegistryState {
     /// It tells the truth.
     #[default]
     Well,
@@ -201,13 +201,13 @@ impl Cloud {
     }
 
     /// What the registry says.
-    pub fn verdict(&self, mood: Mood, password: &str, now: Timestamp) -> Verdict {
+    pub fn verdict(&self, state: RegistryState, password: &str, now: Timestamp) -> Verdict {
         let refused = || Verdict::Refused { reason: "HTTP 401: unauthorized".to_owned() };
-        match mood {
-            Mood::Unreachable => Verdict::Unknown { reason: "connection timed out".to_owned() },
-            Mood::Refusing => refused(),
-            Mood::Well if self.lets_in(password, now) => Verdict::Accepted { can_push: false },
-            Mood::Well => refused(),
+        match state {
+            RegistryState::Unreachable => Verdict::Unknown { reason: "connection timed out".to_owned() },
+            RegistryState::Refusing => refused(),
+            RegistryState::Well if self.lets_in(password, now) => Verdict::Accepted { can_push: false },
+            RegistryState::Well => refused(),
         }
     }
 }

@@ -55,6 +55,7 @@ faults! {
     TokenKilled = "token is deleted at the cloud",
     TokenDisabled = "token is switched off at the cloud",
     Isolated = "instance is isolated",
+    ClockSet = "clock is set",
 }
 
 /// How many kinds there are: those with a name, and each failure of the cloud's table.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use clap::{Parser, ValueEnum};
 use simulation::campaign::{self, Progress, Summary};
 use simulation::history::Outcome;
-use simulation::sight::Sights;
+use simulation::view::Views;
 use simulation::{action, history, shrink};
 
 /// Run the controller's decisions against a simulated cluster, cloud and registry, with faults at random.
@@ -97,20 +97,21 @@ fn show(progress: &Progress, histories: u64) {
 
 /// The history of one seed, step by step; where a rule is broken, in its shortest form.
 fn tell(seed: u64) -> ExitCode {
-    let sights = Rc::new(Sights::new());
+    let views = Rc::new(Views::new());
     let actions = action::draw(seed);
-    let outcome = history::run(seed, &actions, &sights, None);
+    let outcome = history::run(seed, &actions, &views, None);
     let Some(broken) = &outcome.broken else {
-        history::run(seed, &actions, &sights, Some(say));
+        history::run(seed, &actions, &views, Some(say));
         say(&format!("seed {seed}: {} inputs, and no rule was broken", outcome.inputs));
         return ExitCode::SUCCESS;
     };
     eprintln!("seed {seed}: {}: {}", broken.rule, broken.how);
-    let (fewest, outcome) = shrink::shrink(seed, &actions, &outcome, &sights);
+    let (fewest, outcome) = shrink::shrink(seed, &actions, &outcome, &views);
     eprintln!("of {} actions these are left:", actions.len());
-    history::run(seed, &fewest, &sights, Some(say));
+    history::run(seed, &fewest, &views, Some(say));
     let Outcome { broken: Some(broken), .. } = outcome else { return ExitCode::FAILURE };
     eprintln!("{}: {}\nseed {seed} puts it again: ./justw simulate --seed {seed}", broken.rule, broken.how);
+    eprintln!("once it is mended, tests/simulation/tests/mended.rs keeps it:\n({seed}, &{fewest:?}),");
     ExitCode::FAILURE
 }
 

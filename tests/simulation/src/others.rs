@@ -1,11 +1,11 @@
 //! What everybody else does: users, deployment tools, the cloud's console, kube-controller-manager.
 
-use crate::cloud::Mood;
+use crate::cloud::RegistryState;
 use crate::cluster::{Labels, OBJECTS, Secret};
-use crate::history;
 use crate::spec::{self, Login};
 use crate::world::World;
 use custom_resource::request::{Asked, Request, RequestId};
+use distribution::{Digest, Uid};
 use tcr::image_pull_secret::ConflictPolicy;
 
 impl World {
@@ -67,7 +67,7 @@ impl World {
         if self.cluster.admit_secret(place, true).is_err() {
             return (false, replaces);
         }
-        let made = self.cluster.create_secret(place, slot, history::foreign(same_registry)).is_some();
+        let made = self.cluster.create_secret(place, slot, foreign(same_registry)).is_some();
         self.gone_by_others[place][slot] |= made;
         (made, replaces)
     }
@@ -92,9 +92,9 @@ impl World {
     }
 
     fn spec_changed(&mut self, slot: usize, spec: usize) {
-        self.changed_at[slot] = self.now;
-        self.may_retain |= matches!(spec::meaning(spec).login, Login::Instance { revoked: false, .. });
-        self.policies[slot] |= match spec::meaning(spec).policy {
+        self.login_changed(slot, spec);
+        self.may_retain |= matches!(spec::choice(spec).login, Login::Instance { revoked: false, .. });
+        self.policies[slot] |= match spec::choice(spec).policy {
             ConflictPolicy::Never => 0,
             ConflictPolicy::Adopt => 1,
             ConflictPolicy::Overwrite => 2,
@@ -120,9 +120,22 @@ impl World {
     pub fn set_password(&mut self, number: Option<usize>) {
         self.cluster.set_password(number);
         for slot in 0..OBJECTS.len() {
-            if self.cluster.objects[slot].as_ref().is_some_and(|it| history::needs_password(it.spec)) {
-                self.changed_at[slot] = self.now;
+            let Some(spec) = self.cluster.objects[slot].as_ref().map(|it| it.spec) else { continue };
+            if spec::choice(spec).login == Login::Reference {
+                self.login_changed(slot, spec);
             }
+        }
+    }
+
+    fn login_changed(&mut self, slot: usize, spec: usize) {
+        self.changed_at[slot] = self.now;
+        let number = match spec::choice(spec).login {
+            Login::Password(number) => Some(number),
+            Login::Reference => self.cluster.password.map(|(_, number)| number),
+            _ => None,
+        };
+        if number.is_some_and(|number| !spec::PASSWORDS[number].starts_with("good")) {
+            self.bad_since[slot].get_or_insert(self.now);
         }
     }
 
@@ -137,18 +150,23 @@ impl World {
         self.killed.push(id);
     }
 
-    /// Everybody else stops: nothing is refused any more, nobody is in the way for a while, what is invalid is corrected.
-    pub fn end_faults(&mut self) {
-        self.registry = Mood::Well;
-        self.cloud.is_stopped = false;
+    /// Everything is let in again.
+    pub fn end_refusals(&mut self) {
         for namespace in self.cluster.namespaces.iter_mut().flatten() {
             namespace.denied = 0;
             namespace.quota = None;
         }
+    }
+
+    /// Everybody else stops: the cloud and the registry are well again, and what is invalid is corrected.
+    pub fn end_faults(&mut self) {
+        self.registry = RegistryState::Well;
+        self.cloud.is_stopped = false;
+        self.clock_error = 0;
         for slot in 0..OBJECTS.len() {
             let Some(object) = &self.cluster.objects[slot] else { continue };
             let spec = object.spec;
-            if spec::meaning(spec).login == Login::Invalid && !object.deleting {
+            if spec::choice(spec).login == Login::Invalid && !object.deleting {
                 self.change_spec(slot, spec - 4);
             }
         }
@@ -170,5 +188,20 @@ impl World {
     /// Whether a Secret is somebody else's.
     pub fn is_foreign(secret: &Secret) -> bool {
         !secret.made_by_us && !secret.given && secret.labels == Labels::None && secret.mark.is_none()
+    }
+}
+
+/// Somebody else's Secret.
+fn foreign(same_registry: bool) -> Secret {
+    Secret {
+        uid: Uid::of(""),
+        version: 0,
+        digest: Some(Digest::of(if same_registry { b"theirs".as_slice() } else { b"another's" })),
+        labels: Labels::None,
+        mark: None,
+        mendable: true,
+        made_by_us: false,
+        given: false,
+        same_registry,
     }
 }

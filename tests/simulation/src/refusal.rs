@@ -52,8 +52,13 @@ pub fn conflict() -> ApiError {
 }
 
 /// A patch's test failed.
-pub fn invalid() -> ApiError {
+pub fn inapplicable() -> ApiError {
     refused(422, "Invalid", "the server rejected our request due to an error in our request")
+}
+
+/// The object may not be changed any more, or not like that.
+pub fn immutable() -> ApiError {
+    refused(422, "Invalid", "is invalid: data: Forbidden: field is immutable when `immutable` is set")
 }
 
 /// Too many requests.

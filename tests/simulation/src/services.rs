@@ -20,9 +20,10 @@ use tencent_cloud::instance_token::IssuedToken;
 use tencent_cloud::retry::{History, Next, Policy};
 use tencent_cloud::service_account::ServiceAccountSpec;
 
+use crate::call::{Call, Reply};
+use crate::caller::Caller;
 use crate::cluster::Stored;
 use crate::process::Inbox;
-use crate::world::{Call, Caller, Reply};
 
 /// How long one call of the cloud's client may take, its repetitions included.
 const CLOUD_DEADLINE: u64 = 30_000;

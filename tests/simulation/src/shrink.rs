@@ -2,7 +2,7 @@
 
 use crate::action::Action;
 use crate::history::{self, Outcome};
-use crate::sight::SharedSights;
+use crate::view::SharedViews;
 
 /// Histories that are tried at most.
 const MOST_TRIES: usize = 4000;
@@ -12,7 +12,7 @@ pub fn shrink(
     seed: u64,
     actions: &[Action],
     outcome: &Outcome,
-    sights: &SharedSights,
+    views: &SharedViews,
 ) -> (Vec<Action>, Outcome) {
     let Some(broken) = &outcome.broken else { return (actions.to_vec(), outcome.clone()) };
     let rule = broken.rule;
@@ -26,7 +26,7 @@ pub fn shrink(
             let mut fewer = best.0.clone();
             fewer.drain(from..(from + size).min(fewer.len()));
             tries += 1;
-            let outcome = history::run(seed, &fewer, sights, None);
+            let outcome = history::run(seed, &fewer, views, None);
             if outcome.broken.as_ref().is_some_and(|it| it.rule == rule) {
                 best = (fewer, outcome);
                 removed = true;

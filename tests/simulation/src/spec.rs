@@ -15,7 +15,7 @@ pub const PASSWORD_KEY: &str = "password";
 
 /// What one spec says, in the model's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Meaning {
+pub struct SpecChoice {
     /// Where.
     pub places: Places,
     /// Which ServiceAccounts.
@@ -76,11 +76,11 @@ pub const SPECS: usize = 4 * 2 * 3 * LOGINS;
 const LOGINS: usize = 10;
 
 /// What the number says.
-pub fn meaning(number: usize) -> Meaning {
+pub fn choice(number: usize) -> SpecChoice {
     let (number, login) = (number / LOGINS, number % LOGINS);
     let (number, places) = (number / 4, number % 4);
     let (number, accounts) = (number / 2, number % 2);
-    Meaning {
+    SpecChoice {
         places: [Places::All, Places::First, Places::NotFirst, Places::Labelled][places],
         accounts: [Accounts::All, Accounts::Default][accounts],
         policy: [ConflictPolicy::Never, ConflictPolicy::Adopt, ConflictPolicy::Overwrite][number % 3],
@@ -96,7 +96,7 @@ pub fn meaning(number: usize) -> Meaning {
     }
 }
 
-impl Meaning {
+impl SpecChoice {
     /// Whether the namespace is selected.
     pub fn selects(&self, place: usize, label: bool) -> bool {
         match self.places {
@@ -115,7 +115,7 @@ impl Meaning {
 
 /// The spec itself, or what is wrong with it.
 pub fn spec(number: usize) -> Result<ImagePullSecretSpec, String> {
-    let Meaning { places, accounts, policy, login } = meaning(number);
+    let SpecChoice { places, accounts, policy, login } = choice(number);
     let docker = |password: Sensitive, password_secret_ref| Docker {
         server: "demo.tencentcloudcr.com".to_owned(),
         username: "100012345678".to_owned(),

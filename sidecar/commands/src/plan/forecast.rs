@@ -199,11 +199,12 @@ impl Forecast {
                 writes.extend(plan(namespace, seen, &desired).iter().map(|it| Write::of(namespace, it)));
             }
             for (name, distribution) in desired.iter() {
-                let tally = tally_one(namespace, seen, name, distribution);
+                let secret = derived_secret_name(name);
+                let tally = tally_one(namespace, seen, &secret, distribution);
                 if tally.conflicts > 0 {
                     conflicts.push(Conflict {
                         namespace: namespace.to_string(),
-                        secret: derived_secret_name(name),
+                        secret,
                         image_pull_secret: name.to_owned(),
                     });
                 }

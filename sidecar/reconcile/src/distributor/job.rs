@@ -1,6 +1,5 @@
 //! What is to be done in one namespace.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -36,6 +35,11 @@ impl Distributor {
             }
             _ => Vec::new(),
         };
+        if !seen.is_live() {
+            // All that is in it goes with it.
+            self.failures.forget(namespace);
+            return None;
+        }
         let was_let_in = self.backlog.enters(namespace);
         let changed = self.changed.remove(namespace).unwrap_or_default();
         let is_read_now =
@@ -52,16 +56,22 @@ impl Distributor {
         }
         let changes = plan(namespace, seen, self.state.desired());
         if self.failures.is_any_in(namespace) {
-            let planned: BTreeSet<_> = changes.iter().map(Change::target).collect();
+            let planned = |(kind, name): (TargetKind, &str), owner: &str| {
+                let is_it = |change: &&Change| change.target() == (kind, name.into());
+                changes.iter().filter(is_it).any(|change| change.image_pull_secrets().contains(owner))
+            };
             let is_to_be_read = |name: &str| {
                 let wants = |(_, it): (_, &Distribution)| it.content.is_some() && it.wants(namespace, seen);
                 seen.secrets.get(name).is_some_and(SeenSecret::is_unread)
                     && self.state.desired().of_secret(name).is_some_and(wants)
             };
-            let is_wanted = |(kind, name): (TargetKind, &str)| {
-                planned.contains(&(kind, name.into())) || (kind == TargetKind::Secret && is_to_be_read(name))
+            let wanted_for = |it: (TargetKind, &str), owners: &[String]| {
+                let (kind, name) = it;
+                let is_read = kind == TargetKind::Secret && is_to_be_read(name);
+                let left = owners.iter().filter(|owner| is_read || planned(it, owner)).cloned();
+                Some(left.collect()).filter(|left: &Vec<String>| !left.is_empty())
             };
-            self.has_forgotten_failures |= self.failures.retain(namespace, is_wanted);
+            self.failures.retain(namespace, wanted_for);
         }
         let mut changes = hold_back(changes, |kind, name| self.is_held(namespace, kind, name, now));
         if self.failures.is_any_in(namespace) {

@@ -1,6 +1,6 @@
 //! What came of a job in one namespace.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Distributor, LOOK_AGAIN};
@@ -14,8 +14,14 @@ use distribution::job::{Ended, FailedWrite, Report, Written};
 use distribution::{SeenSecret, TargetKind};
 
 impl Distributor {
-    /// Takes in how a job ended.
-    pub(crate) fn take_report(&mut self, report: Report, items: &Items, now: Now, effects: &mut Vec<Effect>) {
+    /// Takes in how a job ended; the ImagePullSecrets of which something was refused.
+    pub(crate) fn take_report(
+        &mut self,
+        report: Report,
+        items: &Items,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) -> BTreeSet<String> {
         let Report { namespace, mut looked, mut written, failed, ended, took } = report;
         let Now { monotonic, .. } = now;
         self.counters.took(took);
@@ -42,6 +48,7 @@ impl Distributor {
             self.take_drift(&namespace, TargetKind::Secret, &name.into(), observation, monotonic, effects);
         }
         self.state.written(&namespace, written);
+        let failing = failed.iter().flat_map(|one| one.image_pull_secrets.iter().cloned()).collect();
         let waits_alone = self.take_failed(&namespace, failed, items, now, effects);
         if has_deleted {
             self.failures.make_room(&namespace, monotonic);
@@ -59,6 +66,7 @@ impl Distributor {
         if has_looked || ended == Ended::OutOfTime {
             self.queue.push(&namespace, Lane::Urgent, monotonic);
         }
+        failing
     }
 
     /// Remembers what was refused; whether each waits by itself.

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use distribution::Namespace;
-use distribution::SeenSecret;
 use distribution::job::Written;
+use distribution::{Namespace, SeenSecret, TargetKind};
 
 /// By namespace.
 #[derive(Debug, Default)]
@@ -18,8 +17,10 @@ pub(super) struct RunningJobs {
 pub(super) struct RunningJob {
     /// ImagePullSecrets that it may write for.
     image_pull_secrets: Vec<String>,
-    /// Objects went out of sight since it began.
-    has_lost: bool,
+    /// Objects that went out of sight since it began.
+    lost: Vec<(TargetKind, Arc<str>)>,
+    /// Objects were listed anew since it began: any may have gone out of sight.
+    was_listed: bool,
     /// Secrets that appeared since it began.
     appeared: Vec<Arc<str>>,
 }
@@ -32,7 +33,8 @@ impl RunningJobs {
 
     /// A job begins, which may write for these ImagePullSecrets.
     pub(super) fn begin(&mut self, namespace: Arc<str>, image_pull_secrets: Vec<String>) {
-        let job = RunningJob { image_pull_secrets, has_lost: false, appeared: Vec::new() };
+        let job =
+            RunningJob { image_pull_secrets, lost: Vec::new(), was_listed: false, appeared: Vec::new() };
         self.by_namespace.insert(namespace, job);
     }
 
@@ -57,27 +59,32 @@ impl RunningJobs {
     }
 
     /// A watch told that an object went out of sight.
-    pub(super) fn lost(&mut self, namespace: &str) {
+    pub(super) fn lost(&mut self, namespace: &str, kind: TargetKind, name: &Arc<str>) {
         if let Some(job) = self.by_namespace.get_mut(namespace) {
-            job.has_lost = true;
+            job.lost.push((kind, name.clone()));
         }
     }
 
     /// Objects were listed anew: any may have gone out of sight.
     pub(super) fn listed(&mut self) {
-        self.by_namespace.values_mut().for_each(|job| job.has_lost = true);
+        self.by_namespace.values_mut().for_each(|job| job.was_listed = true);
     }
 }
 
 impl RunningJob {
     /// Whether what it found of an object is older than what is known now.
     pub(super) fn is_outdated(&self, written: &Written, seen: Option<&Namespace>) -> bool {
+        let was_lost = || {
+            let is_it =
+                |(kind, name): &(TargetKind, Arc<str>)| *kind == written.kind() && **name == *written.name();
+            self.was_listed || self.lost.iter().any(is_it)
+        };
         match written {
             Written::Secret { name, seen: Some(SeenSecret::Ours { .. }) } => {
-                self.has_lost && !seen.is_some_and(|seen| seen.secrets.contains_key(name))
+                was_lost() && !seen.is_some_and(|seen| seen.secrets.contains_key(name))
             }
             Written::Account(account) => {
-                self.has_lost && !seen.is_some_and(|seen| seen.accounts.contains_key(&account.name))
+                was_lost() && !seen.is_some_and(|seen| seen.accounts.contains_key(&account.name))
             }
             Written::Secret { name, seen: None } => self.appeared.iter().any(|secret| **secret == **name),
             Written::Secret { .. } | Written::AccountGone { .. } => false,

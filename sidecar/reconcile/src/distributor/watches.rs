@@ -65,7 +65,7 @@ impl Distributor {
                 }
             }
             Watched::Deleted(placed) => {
-                self.running.lost(&placed.namespace);
+                self.running.lost(&placed.namespace, TargetKind::ServiceAccount, &placed.name);
                 self.state.lose_account(&placed.namespace, &placed.name);
             }
             Watched::ListBegan => self.state.begin_listing(Kind::Accounts),
@@ -105,7 +105,7 @@ impl Distributor {
                 let SeenSecret::Ours { uid, .. } = &placed.seen else { return };
                 let observation = self.state.lose_secret(&placed.namespace, &placed.name, uid);
                 let namespace: Arc<str> = (*placed.namespace).into();
-                self.running.lost(&namespace);
+                self.running.lost(&namespace, TargetKind::Secret, &placed.name);
                 if self.take_drift(&namespace, TargetKind::Secret, &placed.name, observation, now, effects) {
                     self.queue.push(&namespace, Lane::Urgent, now);
                 }

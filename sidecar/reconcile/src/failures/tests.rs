@@ -114,11 +114,29 @@ fn what_is_no_longer_to_be_written_is_forgotten() {
     let (mut failures, now) = (Failures::default(), Instant::now());
     fail(&mut failures, &shop(), account("default"), now);
     fail(&mut failures, &shop(), secret("tcr.ipsdemo"), now);
-    assert!(failures.retain("shop", |it| it == (TargetKind::Secret, "tcr.ipsdemo")));
-    assert!(!failures.retain("shop", |it| it == (TargetKind::Secret, "tcr.ipsdemo")));
+    assert!(!failures.take_forgotten());
+    let secrets = |(kind, _): (TargetKind, &str), owners: &[String]| match kind {
+        TargetKind::Secret => Some(owners.to_vec()),
+        TargetKind::ServiceAccount => None,
+    };
+    failures.retain("shop", secrets);
+    assert!(failures.take_forgotten());
+    failures.retain("shop", secrets);
+    assert!(!failures.take_forgotten());
     assert_eq!(failures.of("demo").len(), 1);
     failures.forget("shop");
     assert!(failures.of("demo").is_empty() && !failures.is_any_in("shop") && failures.count == 0);
+}
+
+#[test]
+fn what_is_no_longer_written_for_an_image_pull_secret_is_not_told_of_it_and_waits_on_for_the_other() {
+    let (mut failures, now) = (Failures::default(), Instant::now());
+    let both = failed(TargetKind::ServiceAccount, "default", &["demo", "team"], "denied");
+    fail(&mut failures, &shop(), both, now);
+    failures.retain("shop", |_, _| Some(vec!["team".to_owned()]));
+    assert_eq!((failures.of("demo").len(), failures.of("team").len(), failures.count), (0, 1, 1));
+    assert!(failures.take_forgotten() && !failures.owners.contains_key("demo"));
+    assert!(failures.holds("shop", TargetKind::ServiceAccount, "default", now));
 }
 
 #[test]

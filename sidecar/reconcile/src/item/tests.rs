@@ -4,7 +4,9 @@ use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Value, json};
 use tcr::rules::RuleContext;
 
+use super::writes::RETRY;
 use super::*;
+use crate::input::Refused;
 use distribution::{Labels, Placed, SeenNamespace, SeenSecret, Version};
 use tcr::verdict::Verdict;
 

@@ -83,7 +83,7 @@ impl Reconciler {
         match event {
             CredentialEvent::Available { held, why } => {
                 self.keepers.take(key, held, why);
-                let users = self.items.values().filter(|item| item.object.key().as_ref() == Some(key));
+                let users = self.items.values().filter(|item| item.key() == Some(key));
                 let users: Vec<String> = users.map(|item| item.object.name.clone()).collect();
                 users.iter().for_each(|name| self.refresh(name, now, effects));
             }
@@ -123,7 +123,7 @@ impl Reconciler {
     }
 
     fn users(&mut self, key: &Key) -> impl Iterator<Item = &mut Item> {
-        self.items.values_mut().filter(move |item| item.object.key().as_ref() == Some(key))
+        self.items.values_mut().filter(move |item| item.key() == Some(key))
     }
 
     /// Tells keepers of which credentials every copy is the one in use. What there was before is revoked only then.
@@ -131,8 +131,8 @@ impl Reconciler {
         let state = self.distributor.state();
         let rolling_out = self.keepers.rolling_out().filter(|(secret_name, held)| {
             let mut users = self.items.values().filter(|item| {
-                let key = item.object.key();
-                key.is_some_and(|key| key.secret_name() == *secret_name) && !item.object.deleting
+                let name = item.asks_for.as_ref().map(|it| &*it.secret);
+                name == Some(*secret_name) && !item.object.deleting
             });
             users.all(|item| {
                 let content = item.content.as_ref().filter(|_| item.held.as_ref() == Some(*held));

@@ -9,7 +9,7 @@ use super::Reconciler;
 use crate::distributed;
 use crate::effect::Effect;
 use crate::input::{Now, StoredCredential};
-use crate::item::Item;
+use crate::item::{CredentialName, Item};
 use crate::status::{self, Facts};
 use credential_plan::Key;
 use custom_resource::ImagePullSecretStatus;
@@ -50,38 +50,33 @@ impl Reconciler {
         }
         let retries = self.items.values_mut().filter_map(|item| item.retry_finalizing(now.monotonic));
         next = retries.chain(next).min();
-        let names: Vec<String> = self
-            .items
-            .values()
-            .filter(|item| item.needs_report)
-            .map(|item| item.object.name.clone())
-            .collect();
-        for name in names {
+        let mut due = Vec::new();
+        for (name, item) in self.items.iter().filter(|(_, item)| item.needs_report) {
+            let later = item.status_not_before(is_settled).filter(|at| *at > now.monotonic);
+            let is_due = item.awaits_status() && later.is_none();
+            if item.awaits_status() {
+                next = [next, later].into_iter().flatten().min();
+            }
+            if is_due || item.object.is_secured() == item.object.deleting {
+                due.push((name.clone(), is_due));
+            }
+        }
+        for (name, is_due) in due {
             self.finalize(&name, now.monotonic, effects);
-            let at = self.report_status(&name, is_settled, now, effects);
-            next = [next, at].into_iter().flatten().min();
+            if is_due {
+                self.report_status(&name, now, effects);
+            }
         }
         next
     }
 
-    /// Writes the status where it is time; when it is to be looked at again.
-    fn report_status(
-        &mut self,
-        name: &str,
-        is_settled: bool,
-        now: Now,
-        effects: &mut Vec<Effect>,
-    ) -> Option<Instant> {
-        let item = self.items.get(name).filter(|item| item.awaits_status())?;
-        if let Some(at) = item.status_not_before(is_settled).filter(|at| *at > now.monotonic) {
-            return Some(at);
-        }
-        let status = self.status_of(name, now)?;
-        let item = self.items.get_mut(name)?;
+    /// Writes the status, where it is another one than there is.
+    fn report_status(&mut self, name: &str, now: Now, effects: &mut Vec<Effect>) {
+        let Some(status) = self.status_of(name, now) else { return };
+        let Some(item) = self.items.get_mut(name) else { return };
         if item.begin_writing_status(&status, now.monotonic) {
             effects.push(Effect::WriteStatus { name: name.to_owned(), status: Box::new(status) });
         }
-        None
     }
 
     fn status_of(&self, name: &str, now: Now) -> Option<ImagePullSecretStatus> {
@@ -128,22 +123,21 @@ impl Reconciler {
     /// Puts our finalizer on, or takes it off when nothing is left.
     fn finalize(&mut self, name: &str, now: Instant, effects: &mut Vec<Effect>) {
         let Some(item) = self.items.get(name) else { return };
-        let mut finalizers = item.object.finalizers.clone();
-        match (item.object.deleting, item.object.is_secured()) {
-            (false, false) => finalizers.push(FINALIZER.to_owned()),
-            (true, true) => {
-                if !self.is_cleaned(name, effects) {
-                    return;
-                }
-                finalizers.retain(|finalizer| finalizer != FINALIZER);
-            }
-            _ => return,
+        let has_to_go = item.object.deleting;
+        if item.object.is_secured() != has_to_go || (has_to_go && !self.is_cleaned(name, effects)) {
+            return;
         }
         let Some(item) = self.items.get_mut(name) else { return };
-        if item.begin_finalizing(now) {
-            let (name, resource_version) = (name.to_owned(), item.object.resource_version.clone());
-            effects.push(Effect::WriteFinalizers { name, resource_version, finalizers });
+        if !item.begin_finalizing(now) {
+            return;
         }
+        let mut finalizers = item.object.finalizers.clone();
+        match has_to_go {
+            true => finalizers.retain(|finalizer| finalizer != FINALIZER),
+            false => finalizers.push(FINALIZER.to_owned()),
+        }
+        let (name, resource_version) = (name.to_owned(), item.object.resource_version.clone());
+        effects.push(Effect::WriteFinalizers { name, resource_version, finalizers });
     }
 
     /// Whether a deleted object has left nothing: references and Secrets first, then its part in the
@@ -158,14 +152,15 @@ impl Reconciler {
             return false;
         }
         let Some(item) = self.items.get_mut(name) else { return false };
-        let key = item.object.key();
+        let asked = item.asks_for.clone();
         item.released = true;
         self.keepers.settle(&self.items, effects);
         self.settle_links(effects);
         let shared = |key: &Key| {
             self.items.values().any(|other| other.object.name != name && !other.released && other.uses(key))
         };
-        let released = key.is_none_or(|key| shared(&key) || !self.keepers.is_kept(&key));
+        let released =
+            asked.is_none_or(|CredentialName { key, secret }| shared(&key) || !self.keepers.is_kept(&secret));
         released && self.links.is_withdrawn(name)
     }
 

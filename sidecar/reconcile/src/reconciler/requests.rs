@@ -25,10 +25,10 @@ impl Reconciler {
 
     /// Of the requests about one credential the newest counts.
     fn give_way(&mut self, name: &str) {
-        let Some(key) = self.items.get(name).and_then(|item| item.object.key()) else { return };
+        let Some(key) = self.items.get(name).and_then(|item| item.key()).cloned() else { return };
         let about_it = |item: &crate::item::Item| {
             let asked = item.asked.as_ref().filter(|it| it.request.is_of_a_credential())?;
-            (item.object.key().as_ref() == Some(&key)).then_some(asked.id)
+            (item.key() == Some(&key)).then_some(asked.id)
         };
         let newest = self.items.values().filter_map(|item| Some((about_it(item)?, &item.object.name))).max();
         let Some((newest, of)) = newest.map(|(id, of)| (id, of.clone())) else { return };

@@ -11,7 +11,8 @@ use tcr::names::derived_secret_name;
 
 use super::tests::{distribution, namespace};
 use super::*;
-use distribution::{Change, Content, ResourceVersion, Version, plan};
+use distribution::job::Written;
+use distribution::{Change, Content, Digest, ResourceVersion, Version, plan};
 
 const PLACES: [&str; 2] = ["shop", "team"];
 const ACCOUNTS: [&str; 2] = ["default", "robot"];

@@ -3,6 +3,7 @@ use tcr::image_pull_secret::ImagePullSecretSpec;
 use tcr::selection::Selection;
 
 use super::*;
+use distribution::job::Written;
 use distribution::{Content, Labels, Version, tally};
 
 pub(super) fn distribution(namespaces: &str, bytes: &str) -> Distribution {

@@ -1,6 +1,7 @@
 //! Reviews of one namespace, alone and beside another one's flood, put to one webhook.
 //!
-//! Straight to the webhook, because an API server that is flooded is slow by itself.
+//! Straight to the webhook, because an API server that is flooded is slow by itself; and by two clients, each with threads
+//! and connections of its own, because a client that floods is slow by itself too.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -38,16 +39,22 @@ pub(super) struct Flood {
     pub(super) rate: f64,
 }
 
-/// `flooding` is the namespace that floods, and `quiet` the other one.
-pub(super) async fn measure(caller: &Caller, flooding: &str, quiet: &str, sizes: Sizes) -> Result<Flood> {
+/// `flooding` is the namespace that floods, and `quiet` the other one; `flooder` and `caller` ask for them.
+pub(super) async fn measure(
+    flooder: &Caller,
+    flooding: &str,
+    caller: &Caller,
+    quiet: &str,
+    sizes: Sizes,
+) -> Result<Flood> {
     // What is cold the first time is no figure of this.
-    reviews(caller, quiet, Sizes { questions: sizes.questions / 10, ..sizes }).await;
-    let (alone, unanswered_alone) = reviews(caller, quiet, sizes).await;
+    apart(caller, quiet, Sizes { questions: sizes.questions / 10, ..sizes }).await?;
+    let (alone, unanswered_alone) = apart(caller, quiet, sizes).await?;
     let ended = Arc::new(AtomicBool::new(false));
     let answered = Arc::new(AtomicUsize::new(0));
     let mut flood = JoinSet::new();
     for _ in 0..sizes.flood {
-        let (caller, ended, answered) = (caller.clone(), ended.clone(), answered.clone());
+        let (caller, ended, answered) = (flooder.clone(), ended.clone(), answered.clone());
         let review = review::of_pod(flooding, SIZE);
         flood.spawn(async move {
             while !ended.load(Ordering::Relaxed) {
@@ -58,11 +65,23 @@ pub(super) async fn measure(caller: &Caller, flooding: &str, quiet: &str, sizes:
         });
     }
     let start = Instant::now();
-    let (beside, unanswered) = reviews(caller, quiet, sizes).await;
+    let (beside, unanswered) = apart(caller, quiet, sizes).await?;
     let rate = answered.load(Ordering::Relaxed) as f64 / start.elapsed().as_secs_f64();
     ended.store(true, Ordering::Relaxed);
     flood.join_all().await;
     Ok(Flood { alone, beside, unanswered: unanswered + unanswered_alone, rate })
+}
+
+/// [`reviews`] on a thread of its own.
+async fn apart(caller: &Caller, namespace: &str, sizes: Sizes) -> Result<(Vec<f64>, usize)> {
+    let (caller, namespace) = (caller.clone(), namespace.to_owned());
+    let thread = tokio::task::spawn_blocking(move || -> Result<_> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        // Connections belong to the runtime that opened them.
+        let caller = caller.regular()?;
+        Ok(runtime.block_on(reviews(&caller, &namespace, sizes)))
+    });
+    thread.await?
 }
 
 /// Milliseconds of each answer, and how many questions got none.

@@ -22,7 +22,7 @@ use crate::spec;
 
 /// What is made once and shared by all histories of a run: names, specs, and the words of marks.
 #[derive(Debug)]
-pub struct Sights {
+pub struct Views {
     key: InstallationKey,
     accounts: Vec<Arc<str>>,
     references: Vec<Arc<str>>,
@@ -34,9 +34,9 @@ pub struct Sights {
 }
 
 /// As everybody holds it.
-pub type SharedSights = Rc<Sights>;
+pub type SharedViews = Rc<Views>;
 
-impl Sights {
+impl Views {
     /// All of it.
     pub fn new() -> Self {
         let key = InstallationKey::parse("a".repeat(64).as_bytes());
@@ -185,7 +185,7 @@ impl Sights {
     }
 }
 
-impl Default for Sights {
+impl Default for Views {
     fn default() -> Self {
         Self::new()
     }

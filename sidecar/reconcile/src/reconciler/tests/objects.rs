@@ -1,0 +1,85 @@
+//! When an ImagePullSecret is taken up, and when it is let go.
+
+use super::*;
+
+#[test]
+fn nothing_is_written_before_every_first_list_is_complete() {
+    let mut world = World::new(false);
+    world.check([applied(docker("demo", "a")), namespace("shop")], expect![""]);
+    for (index, end) in lists().into_iter().enumerate() {
+        let effects = world.step([end]);
+        assert_eq!(effects.is_empty(), index < 4, "{effects:?}");
+        if index == 4 {
+            expect![[r#"
+                resolve links of []
+                watch Pods
+                become ready
+                in shop: create tcr.ipsdemo
+                status of demo: Ready False Progressing"#]]
+            .assert_eq(&effects.join("\n"));
+        }
+    }
+}
+
+#[test]
+fn a_finalizer_is_put_on_before_anything_is_distributed_and_once() {
+    let mut world = World::new(false);
+    world.step([applied(docker_with("demo", "a", &json!({"finalizers": []}))), namespace("shop")]);
+    world.step(lists());
+    assert_eq!(world.step([]), Vec::<String>::new(), "it is under way");
+    let (name, resource_version) = ("demo".to_owned(), "1".to_owned());
+    world.step([Input::FinalizersWritten { name, resource_version, result: Ok(()) }]);
+    let metadata = json!({"resourceVersion": "2"});
+    world.check([applied(docker_with("demo", "a", &metadata))], expect!["in shop: create tcr.ipsdemo"]);
+}
+
+#[test]
+fn finalizers_that_could_not_be_written_are_written_again_after_a_while() {
+    let mut world = World::new(false);
+    world.step([applied(docker_with("demo", "a", &json!({"finalizers": []})))]);
+    world.step(lists());
+    let (name, resource_version) = ("demo".to_owned(), "1".to_owned());
+    let failed = Input::FinalizersWritten { name, resource_version, result: Err(Refused::Failed) };
+    assert!(!world.step([failed]).iter().any(|it| it.starts_with("finalizers")));
+    world.pass(Duration::from_secs(5));
+    assert!(world.wake.is_some_and(|at| at <= world.now.monotonic), "nobody would come back to it");
+    let effects = world.step([]);
+    assert!(effects.contains(&format!("finalizers of demo: [{FINALIZER:?}]")), "{effects:?}");
+}
+
+#[test]
+fn a_deleted_object_goes_after_its_secrets_its_credential_and_its_hosts_entries() {
+    let mut world = World::ready(false, instance("demo", &json!({})));
+    let key = world.reconciler.items["demo"].object.key().unwrap();
+    let event = |event| Input::Credential(key.clone(), event);
+    let available = CredentialEvent::Available { held: held("a"), why: None };
+    world.check(
+        [event(available)],
+        expect![[r#"
+            resolve links of ["demo"]
+            in shop: create tcr.ipsdemo"#]],
+    );
+    let secret = world.secret("demo");
+    let links = |applied: &[&str]| {
+        let applied = applied.iter().map(|it| (*it).to_owned()).collect();
+        Input::Links(LinkEvent::Links { links: Vec::new(), applied })
+    };
+    world.check(
+        [report("shop", vec![secret], Ended::Done), links(&["demo"])],
+        expect![[r#"
+            list stored credentials
+            order keeper of tcr-demo0001, rolled out: true, over: false"#]],
+    );
+    let deleting =
+        instance("demo", &json!({"resourceVersion": "2", "deletionTimestamp": "2026-01-01T00:00:00Z"}));
+    world.check([applied(deleting)], expect!["in shop: delete tcr.ipsdemo"]);
+    let gone = Written::Secret { name: "tcr.ipsdemo".to_owned(), seen: None };
+    world.check(
+        [report("shop", vec![gone], Ended::Done)],
+        expect![[r#"
+            order keeper of tcr-demo0001, rolled out: true, over: true
+            resolve links of []"#]],
+    );
+    world.check([event(CredentialEvent::Ended)], expect![""]);
+    world.check([links(&[])], expect!["finalizers of demo: []"]);
+}

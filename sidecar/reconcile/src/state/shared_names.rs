@@ -1,0 +1,46 @@
+//! Names and lists that most namespaces have in common, each in memory once.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use distribution::References;
+
+/// Names, and lists, that are shared at most: beyond them each use has its own copy.
+const MOST: usize = 4096;
+
+/// What was shared so far: `default`, the names of our Secrets, and lists of references.
+#[derive(Debug, Default)]
+pub(super) struct SharedNames {
+    names: HashSet<Arc<str>>,
+    lists: HashSet<References>,
+}
+
+impl SharedNames {
+    /// The name.
+    pub(super) fn name(&mut self, name: &str) -> Arc<str> {
+        if let Some(shared) = self.names.get(name) {
+            return shared.clone();
+        }
+        let name: Arc<str> = name.into();
+        if self.names.len() < MOST {
+            self.names.insert(name.clone());
+        }
+        name
+    }
+
+    /// The list.
+    pub(super) fn list(&mut self, list: References) -> References {
+        if let Some(shared) = self.lists.get(&list) {
+            return shared.clone();
+        }
+        let list: References = list.iter().map(|name| self.name(name)).collect();
+        if self.lists.len() >= MOST {
+            // Those that nobody has any more.
+            self.lists.retain(|list| Arc::strong_count(list) > 1);
+        }
+        if self.lists.len() < MOST {
+            self.lists.insert(list.clone());
+        }
+        list
+    }
+}
