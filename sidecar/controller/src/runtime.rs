@@ -20,7 +20,7 @@ use super::event_recorder::EventRecorder;
 use super::execute::{Hand, carry_out};
 use super::tasks::{Answers, TaskFailed, Tasks};
 use super::{DEADLINE, Settings, instances, login_check, rival, watch_streams};
-use credential::keeper::{self, Tools};
+use credential::keeper::{self, AccountLists, Tools};
 use credential::store::Store;
 use credential_plan::{CredentialEvent, Key, Order};
 use custom_resource::{ImagePullSecret, ImagePullSecretStatus};
@@ -69,6 +69,10 @@ pub(super) struct Runtime {
     keepers: BTreeMap<String, watch::Sender<Order>>,
     /// Watches of somebody's own Secrets, by name.
     others: BTreeMap<String, AbortHandle>,
+    /// Which installation this is.
+    installation: Arc<str>,
+    /// What instances list of service accounts, for all keepers.
+    accounts: Arc<AccountLists>,
     /// Writes, which end before the process does.
     writes: Answers<Input>,
     /// Questions, which nobody waits for in the end.
@@ -77,7 +81,13 @@ pub(super) struct Runtime {
 }
 
 impl Runtime {
-    pub(super) fn new(client: Client, settings: Arc<Settings>, hand: Hand, outputs: Outputs) -> Self {
+    pub(super) fn new(
+        client: Client,
+        settings: Arc<Settings>,
+        hand: Hand,
+        installation: Arc<str>,
+        outputs: Outputs,
+    ) -> Self {
         Self {
             recorder: EventRecorder::start(client.clone(), &outputs.tasks),
             client,
@@ -85,6 +95,8 @@ impl Runtime {
             hand: Arc::new(hand),
             keepers: BTreeMap::new(),
             others: BTreeMap::new(),
+            installation,
+            accounts: Arc::default(),
             writes: Answers::default(),
             questions: Answers::default(),
             outputs,
@@ -237,6 +249,8 @@ impl Runtime {
             allowed_roots: allowed_roots.clone(),
             events: self.outputs.credentials.clone(),
             clock: cloud.clock_corrections(),
+            installation: self.installation.clone(),
+            accounts: self.accounts.clone(),
         };
         let what = format!("the keeper of {key}");
         self.outputs.tasks.spawn(what, keeper::keep(key, tools, receiver));

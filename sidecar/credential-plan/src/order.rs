@@ -6,10 +6,12 @@ use custom_resource::request::Asked;
 use tcr::image_pull_secret::OnDelete;
 
 /// What the users of a credential want.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Order {
-    /// Renew a long-term credential after this.
+    /// Renew a credential that the instance lists after this.
     pub rotate_after: Option<Duration>,
+    /// How long each service account is valid.
+    pub validity: Option<Duration>,
     /// What becomes of it with its last user.
     pub on_delete: OnDelete,
     /// The [version](crate::plan::Held::version) of the credential of which every copy is: no copy of one before it is left.

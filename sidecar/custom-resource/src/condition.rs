@@ -108,6 +108,12 @@ words! {
         InstanceNotRunning: "The instance is there and does not run.", "Look at the instance in the console.";
         CloudFailed: "A call of Tencent Cloud's API failed.",
             "Read the message: it has the action, the cloud's code and its request id.";
+        QuotaExceeded: "The instance has no room for another service account, so none could be made.",
+            "Delete service accounts that are no longer used from the instance, or ask Tencent Cloud for a larger quota.";
+        ServiceAccountsUnavailable: "The instance has no service accounts: the feature is not switched on for it.",
+            "Ask Tencent Cloud by a ticket to switch service accounts on, or use `type: longterm`.";
+        NoRegistryNamespace: "A registry namespace that the service account shall pull from is not in the instance.",
+            "Make it in the instance, or correct `registryNamespaces`.";
         StoreFailed: "The credential cannot be kept in its Secret of tcr-assistant-system.",
             "Read the message: it has the API server's words.";
         NoCredential: "There is nothing to distribute before there is a credential.",
@@ -161,6 +167,8 @@ words! {
         CredentialCreated: "A credential was created for the instance.", "";
         CredentialReplaced: "A credential has taken another one's place.", "";
         CredentialRevoked: "A credential that nobody uses any more was deleted.", "";
+        RightsRestored: "Somebody changed the rights of a service account, which has its own again.",
+            "If you meant that, change `registryNamespaces` instead.";
         CredentialRetained: "A credential that nobody uses any more was left in the registry, as `onDelete` says.",
             "Delete it in the console if it is not used elsewhere.";
         Conflict: "A Secret of the name is somebody else's and is left alone.",

@@ -18,7 +18,7 @@ use credential_plan::plan::Held;
 use credential_plan::rollout::{Given, Recorded, Rollout, Standing};
 use custom_resource::condition::{ConditionReason, RequestState};
 use custom_resource::request::{Asked, RequestId};
-use custom_resource::{ImagePullSecretStatus, RequestStatus};
+use custom_resource::{IdentityStatus, ImagePullSecretStatus, RequestStatus};
 use distribution::{Content, Digest};
 use writes::Finalizing;
 
@@ -274,6 +274,15 @@ impl Item {
         let standing = self.rollout.standing()?;
         let other = self.problem.as_ref().or(self.lack.as_ref());
         other.is_none_or(|lack| lack.reason == standing.reason).then_some(standing)
+    }
+
+    /// Who pulls with the credential of an instance that is distributed.
+    pub(crate) fn identity(&self) -> Option<IdentityStatus> {
+        let (held, key) = (self.held.as_ref()?, self.content_key.as_ref()?);
+        Some(IdentityStatus {
+            username: held.username.clone(),
+            registry_namespaces: key.registry_namespaces.clone(),
+        })
     }
 }
 

@@ -115,14 +115,7 @@ impl Keepers {
         let StoredCredential { key, on_delete } = stored;
         let secret_name = key.secret_name();
         if !self.is_kept(&secret_name) {
-            let order = Order {
-                rotate_after: None,
-                on_delete,
-                rolled_out: None,
-                request: None,
-                is_needed: false,
-                is_over: true,
-            };
+            let order = Order { on_delete, is_over: true, ..Order::default() };
             self.start(secret_name.into(), key, order, true, effects);
         }
     }
@@ -138,6 +131,7 @@ impl Keepers {
             }
             let order = Order {
                 rotate_after: item.object.rotate_after(),
+                validity: item.object.validity(),
                 on_delete: item.object.on_delete(),
                 rolled_out: self.by_name.get(secret).and_then(Keeping::rolled_out),
                 request: item.asked.clone().filter(|it| it.request.is_of_a_credential()),
@@ -147,6 +141,7 @@ impl Keepers {
             let entry = wanted.entry(secret).or_insert_with(|| (key, order.clone()));
             entry.1.rotate_after = [entry.1.rotate_after, order.rotate_after].into_iter().flatten().min();
             entry.1.is_needed |= order.is_needed;
+            entry.1.validity = [entry.1.validity, order.validity].into_iter().flatten().min();
             // The newest one counts.
             let requests = [entry.1.request.take(), order.request].into_iter().flatten();
             entry.1.request = requests.max_by_key(|it| it.id);

@@ -12,7 +12,8 @@ use crate::object::Lack;
 use credential_plan::rollout::Standing;
 use custom_resource::condition::{ConditionReason, ConditionType};
 use custom_resource::{
-    ImagePullSecretStatus, MOST_FAILURES, PendingCredential, PrivateLinkStatus, RequestStatus, WriteFailure,
+    IdentityStatus, ImagePullSecretStatus, MOST_FAILURES, PendingCredential, PrivateLinkStatus,
+    RequestStatus, WriteFailure,
 };
 use distribution::Tally;
 use distribution_conditions::{conflicts, distributed};
@@ -47,8 +48,10 @@ pub struct Facts<'a> {
     pub standing: Option<Standing>,
     /// The credential that waits for its registry's verdict.
     pub pending: Option<PendingCredential>,
-    /// Id of a long-term credential.
+    /// Id of a long-term credential, or name of a service account.
     pub token_id: Option<&'a str>,
+    /// Who pulls with the credential of an instance.
+    pub identity: Option<IdentityStatus>,
     /// When the credential ends.
     pub expires_at: Option<Timestamp>,
     /// A namespace where somebody else's Secret is in the way.
@@ -142,6 +145,7 @@ pub fn status(facts: &Facts<'_>) -> ImagePullSecretStatus {
         s_as_success: Some(accounts_success),
         token_id: facts.token_id.map(str::to_owned),
         expires_at: facts.expires_at.map(Time),
+        identity: facts.identity.clone(),
         pending_credential: facts.pending.clone(),
         private_link: private_link.flatten(),
         // Of interest to those who ask for entries only.
@@ -191,8 +195,14 @@ fn told(link: &Link) -> PrivateLinkStatus {
 }
 
 /// What stands in the way of the next credential and not of the one there is.
-const STILL_VALID: [ConditionReason; 3] =
-    [ConditionReason::CloudFailed, ConditionReason::SuccessorUntried, ConditionReason::SuccessorRefused];
+const STILL_VALID: [ConditionReason; 6] = [
+    ConditionReason::CloudFailed,
+    ConditionReason::QuotaExceeded,
+    ConditionReason::ServiceAccountsUnavailable,
+    ConditionReason::NoRegistryNamespace,
+    ConditionReason::SuccessorUntried,
+    ConditionReason::SuccessorRefused,
+];
 
 fn ready(
     facts: &Facts<'_>,
@@ -288,13 +298,16 @@ fn condition(new: NewCondition, facts: &Facts<'_>) -> Condition {
 /// A merge patch that makes an object's status this one: what is not there any more is null.
 pub fn merge_patch(status: &ImagePullSecretStatus) -> serde_json::Result<Value> {
     let mut patch = json!({
-        "conditions": null, "hosts": null, "tokenId": null, "expiresAt": null, "pendingCredential": null,
-        "privateLink": null, "nodes": null, "failures": null, "request": null,
+        "conditions": null, "hosts": null, "tokenId": null, "expiresAt": null, "identity": null,
+        "pendingCredential": null, "privateLink": null, "nodes": null, "failures": null, "request": null,
     });
     if let (Some(patch), Value::Object(mut fields)) = (patch.as_object_mut(), serde_json::to_value(status)?) {
         // What is in an object is merged too.
-        let parts: [(&str, &[&str]); 2] =
-            [("request", &["instances", "moreInstances"]), ("privateLink", &["vpcId", "address", "hosts"])];
+        let parts: [(&str, &[&str]); 3] = [
+            ("identity", &["registryNamespaces"]),
+            ("request", &["instances", "moreInstances"]),
+            ("privateLink", &["vpcId", "address", "hosts"]),
+        ];
         for (field, parts) in parts {
             if let Some(Value::Object(field)) = fields.get_mut(field) {
                 for part in parts {

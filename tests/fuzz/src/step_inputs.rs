@@ -426,7 +426,7 @@ impl<'a> Script<'a> {
             region: "ap-guangzhou".to_owned(),
             ..Tcr::default()
         };
-        Key::of(&tcr)
+        Key::of("demo", &tcr)
     }
 
     fn credential(&mut self) -> Input {
@@ -444,6 +444,7 @@ impl<'a> Script<'a> {
                     token: Sensitive::new(format!("{PASSWORD}-{}", self.byte())),
                     token_id: self.flag().then(|| self.text()),
                     issued_at,
+                    extended_at: None,
                     expires_at: self.flag().then_some(issued_at),
                     public_domain: "demo.tencentcloudcr.com".parse().expect("a host"),
                 };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tcr::image_pull_secret::{CredentialKind, OnDelete};
+use tcr::image_pull_secret::OnDelete;
 
 use super::known::Known;
 use super::report::{CredentialAction, CredentialPlan};
@@ -135,10 +135,8 @@ fn plan_of(
         action,
         instance_id: key.instance_id.clone(),
         region: key.region.clone(),
-        kind: match key.kind {
-            CredentialKind::Longterm => "longterm",
-            CredentialKind::Temp => "temp",
-        },
+        kind: key.kind.as_str(),
+        registry_namespaces: key.registry_namespaces.clone(),
         token_id,
         image_pull_secrets: users,
         why: why.to_owned(),
@@ -194,7 +192,7 @@ fn listed(stored: &Stored, now: Timestamp) -> Listed {
     let held = [&stored.current, &stored.candidate].into_iter().flatten();
     let ids = held.filter_map(|held| held.token_id.clone());
     let ids = ids.chain(stored.previous.iter().map(|old| old.token_id.clone()));
-    let tokens = ids.map(|id| ListedToken { id, description: String::new(), enabled: true }).collect();
+    let tokens = ids.map(|id| ListedToken { id, enabled: true, ..ListedToken::default() }).collect();
     Listed { at: now, tokens, missing: 0 }
 }
 
@@ -252,7 +250,7 @@ fn by_status(known: &Known, wanted: &BTreeMap<String, Users>, may_use_any: bool,
         all.sources.insert(name.clone(), source);
     }
     for (name, (key, token_id)) in there {
-        if wanted.contains_key(&name) || key.kind == CredentialKind::Temp || may_use_any {
+        if wanted.contains_key(&name) || !key.kind.is_listed() || may_use_any {
             continue;
         }
         let users = users_before(known, &key);

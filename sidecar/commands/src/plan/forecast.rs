@@ -272,9 +272,9 @@ fn objects(known: &Known) -> impl Iterator<Item = (String, ObjectChange)> {
 fn same_login(before: &Object, spec: &ImagePullSecretSpec) -> bool {
     let Ok(old) = &before.spec else { return false };
     let domains = |spec: &ImagePullSecretSpec| spec.tcr.as_ref().map(|tcr| tcr.domains.clone());
-    old.docker == spec.docker
-        && old.tcr.as_ref().map(credential_plan::Key::of) == spec.tcr.as_ref().map(credential_plan::Key::of)
-        && domains(old) == domains(spec)
+    let key =
+        |spec: &ImagePullSecretSpec| spec.tcr.as_ref().map(|tcr| credential_plan::Key::of(&before.name, tcr));
+    old.docker == spec.docker && key(old) == key(spec) && domains(old) == domains(spec)
 }
 
 /// Whether the controller looks for a Secret that it does not know: where it would make its own, or remove a reference.

@@ -23,6 +23,7 @@ fn held(id: Option<&str>, life_hours: i64) -> Held {
         token: Sensitive::new("jwt"),
         token_id: id.map(str::to_owned),
         issued_at: at(0),
+        extended_at: None,
         expires_at: Some(at(life_hours)),
         public_domain: "demo.tencentcloudcr.com".parse().unwrap(),
     }
@@ -33,7 +34,12 @@ fn stored(intent: Option<&str>, current: Option<Held>) -> Stored {
 }
 
 fn token(id: &str, marker: &str) -> ListedToken {
-    ListedToken { id: id.to_owned(), description: description("TKE cluster", marker), enabled: true }
+    ListedToken {
+        id: id.to_owned(),
+        description: description("TKE cluster", marker),
+        enabled: true,
+        ..ListedToken::default()
+    }
 }
 
 fn listed(tokens: &[(&str, &str)]) -> Listed {
@@ -217,7 +223,13 @@ fn check_successor(
     expected: Expect,
 ) {
     let wanted = Wanted { checks_logins: true, ..LONGTERM };
-    let known = Known { mine: None, listed: listed.as_ref(), login_checks: Some(login_checks), asked: None };
+    let known = Known {
+        mine: None,
+        listed: listed.as_ref(),
+        login_checks: Some(login_checks),
+        asked: None,
+        ..Known::default()
+    };
     expected.assert_eq(&format!("{:?}", decide(at(hour), &wanted, Some(stored), known)));
 }
 
@@ -362,7 +374,7 @@ impl World {
             mine: process.mine.as_ref(),
             listed: process.listed.as_ref(),
             login_checks: Some(&process.login_checks),
-            asked: None,
+            ..Known::default()
         };
         match decide(now, &wanted, stored, known) {
             Step::Wait { until } => return Some(until),
@@ -448,6 +460,7 @@ impl World {
                 process.listed = None;
             }
             Step::TakeUp { .. } | Step::Revoked => unreachable!("nobody asks for anything"),
+            Step::Extend | Step::Amend { .. } => unreachable!("it is no service account"),
         }
         None
     }

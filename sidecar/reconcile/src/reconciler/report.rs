@@ -112,6 +112,7 @@ impl Reconciler {
             pending: item.rollout.pending(),
             token_id: item.held.as_ref().and_then(|held| held.token_id.as_deref()),
             expires_at: item.held.as_ref().and_then(|held| held.expires_at),
+            identity: item.identity(),
             conflict,
             contested: self.distributor.contested(name),
             resolves: item.object.resolves(),

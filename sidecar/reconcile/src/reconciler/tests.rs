@@ -87,6 +87,7 @@ fn held(token: &str) -> Held {
         token: tcr::sensitive::Sensitive::new(token),
         token_id: Some(format!("id-of-{token}")),
         issued_at: Timestamp::UNIX_EPOCH,
+        extended_at: None,
         expires_at: None,
         public_domain: "demo.tencentcloudcr.com".parse().unwrap(),
     }

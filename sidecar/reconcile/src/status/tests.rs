@@ -25,6 +25,7 @@ fn facts(before: &ImagePullSecretStatus) -> Facts<'_> {
         pending: None,
         token_id: None,
         expires_at: None,
+        identity: None,
         conflict: None,
         contested: None,
         resolves: None,
@@ -270,6 +271,14 @@ fn what_is_gone_is_null_in_the_patch() {
         assert_eq!(patch["status"].get(gone), Some(&Value::Null), "{gone}");
     }
     let answer = RequestStatus::default();
+    let identity = Some(IdentityStatus::default());
+    let patch =
+        merge_patch(&status(&Facts { identity, ..facts(&ImagePullSecretStatus::default()) })).unwrap();
+    assert_eq!(
+        patch["status"]["identity"].get("registryNamespaces"),
+        Some(&Value::Null),
+        "it pulled as another"
+    );
     let patch =
         merge_patch(&status(&Facts { request: Some(&answer), ..facts(&ImagePullSecretStatus::default()) }))
             .unwrap();

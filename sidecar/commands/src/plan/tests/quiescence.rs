@@ -195,6 +195,7 @@ fn held(token: &str) -> Held {
         token: Sensitive::new(token),
         token_id: Some(format!("id-of-{token}")),
         issued_at: Timestamp::UNIX_EPOCH,
+        extended_at: None,
         expires_at: None,
         public_domain: "demo.tencentcloudcr.com".parse().unwrap(),
     }
@@ -206,7 +207,7 @@ fn instance(id: &str) -> Key {
         region: "ap-guangzhou".to_owned(),
         ..tcr::image_pull_secret::Tcr::default()
     };
-    Key::of(&tcr)
+    Key::of("demo", &tcr)
 }
 
 fn document(id: &str, on_delete: OnDelete) -> Document {
