@@ -84,11 +84,13 @@ fn not_known(facts: &Facts) -> Vec<String> {
     let clock = facts.server_now.is_none().then(|| "the API server's clock: it tells no date".to_owned());
     let is_told = objects(facts).any(|it| condition(it, ConditionType::NodesResolve).is_some());
     // What the agents see is configuration: nobody has looked at what programs of the node resolve.
-    let resolves = objects(facts).any(resolves).then(|| match is_told {
-        true => "whether a proxy of a node's container runtime goes past its hosts file: hosts-updater reads no units",
+    let unknown = match is_told {
+        true => {
+            "whether a proxy of a node's container runtime goes past its hosts file: hosts-updater reads no units"
+        }
         false => "whether each node's container runtime uses its hosts file: hosts-updater does not tell",
-    });
-    let resolves = resolves.map(str::to_owned);
+    };
+    let resolves = objects(facts).any(resolves).then(|| unknown.to_owned());
     let all = [
         missing("ImagePullSecrets", &facts.objects),
         missing("the custom resource's definition", &facts.definition),

@@ -104,8 +104,8 @@ fn without_hosts_file(facts: &Facts) -> Vec<Found> {
     if !objects(facts).any(resolves) {
         return Vec::new();
     }
-    let kinds: [(&str, fn(&NodeFacts) -> bool); 2] =
-        [("super", NodeFacts::is_super), ("Windows", is_windows)];
+    type IsOfKind = fn(&NodeFacts) -> bool;
+    let kinds: [(&str, IsOfKind); 2] = [("super", NodeFacts::is_super), ("Windows", is_windows)];
     let found = kinds.into_iter().filter_map(|(kind, is_of_kind)| {
         let nodes = facts.nodes.known().into_iter().flatten().filter(|it| is_of_kind(it));
         let nodes: Vec<&str> = nodes.map(|it| it.name.as_str()).collect();
