@@ -81,7 +81,7 @@ pub enum ConfigError {
         /// The path of the file.
         path: PathBuf,
         /// The entry and the reason.
-        refusal: Refusal,
+        refusal: Box<Refusal>,
     },
 }
 
@@ -115,7 +115,7 @@ impl ListFile {
         let list = parse(&text).map_err(|reason| ConfigError::List { path: path(), reason })?;
         match bounds.check(&list) {
             Ok(()) => Ok(list),
-            Err(refusal) => Err(ConfigError::Refused { path: path(), refusal }),
+            Err(refusal) => Err(ConfigError::Refused { path: path(), refusal: refusal.into() }),
         }
     }
 }

@@ -101,7 +101,7 @@ impl NsswitchFile {
 /// and Go then ask the hosts file first.
 pub fn lookup(text: &[u8]) -> Lookup {
     let text = String::from_utf8_lossy(text);
-    let line = text.lines().filter_map(of_hosts).last();
+    let line = text.lines().filter_map(of_hosts).next_back();
     line.map_or(Lookup::Asked, |line| walk(&line))
 }
 
