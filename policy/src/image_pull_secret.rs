@@ -148,7 +148,7 @@ fn delete(payload: &[u8], old: Span) -> Answer {
     let mut answer = Answer::accept();
     let Ok(object) = json::value(old.of(payload)) else { return answer };
     let Ok((name, ImagePullSecretSpec { tcr: Some(tcr), .. })) = rules::read(&object) else { return answer };
-    if tcr.credential.kind == CredentialKind::Longterm && tcr.credential.on_delete == OnDelete::Retain {
+    if tcr.credential.kind.is_listed() && tcr.credential.on_delete() == OnDelete::Retain {
         let token = object["status"]["tokenId"].as_str();
         let token = token.map(|id| format!(" {id:?}")).unwrap_or_default();
         answer.warn(format!(

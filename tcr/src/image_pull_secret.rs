@@ -4,8 +4,11 @@
 //! same. Types are lenient on purpose (an unknown field or an impossible combination still
 //! reads), because the controller must be able to report on an object; [`crate::rules`] refuses.
 
+use core::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
+use crate::go_duration;
 use crate::label_selector::LabelSelector;
 use crate::registry_host::RegistryHost;
 use crate::sensitive::Sensitive;
@@ -120,7 +123,7 @@ pub struct Tcr {
 #[cfg_attr(feature = "schema", schemars(transform = crate::schema::object, extend("x-kubernetes-validations" = [
     {
         "rule": "!has(self.rotateAfter) || !has(self.type) || self.type == 'longterm'",
-        "message": "rotateAfter is for longterm credentials: a temp one is renewed at half its life",
+        "message": "rotateAfter is for longterm credentials: others are renewed at half their life",
         "fieldPath": ".rotateAfter",
     },
     {
@@ -128,11 +131,37 @@ pub struct Tcr {
         "message": "rotateAfter must be at least 1h",
         "fieldPath": ".rotateAfter",
     },
+    {
+        "rule": "(has(self.type) && self.type == 'serviceAccount') == (has(self.registryNamespaces) && size(self.registryNamespaces) > 0)",
+        "message": "registryNamespaces is needed by serviceAccount credentials, and is for no others",
+        "fieldPath": ".registryNamespaces",
+    },
+    {
+        "rule": "(has(self.type) && self.type == 'serviceAccount') || (!has(self.validity) && !has(self.shared))",
+        "message": "validity and shared are for serviceAccount credentials",
+    },
+    {
+        "rule": "!has(self.validity) || duration(self.validity) >= duration('24h')",
+        "message": "validity must be at least 24h",
+        "fieldPath": ".validity",
+    },
 ])))]
 pub struct CredentialSpec {
-    /// Long-term (the default) or temporary.
+    /// Long-term (the default), temporary, or a service account of the instance.
     #[serde(rename = "type")]
     pub kind: CredentialKind,
+    /// Registry namespaces that a service account may pull from, and nothing else; each must exist in the instance.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = 32), inner(length(min = 2, max = 30), regex(pattern = "^[a-z0-9]+([._-][a-z0-9]+)*$")), extend("x-kubernetes-list-type" = "set")))]
+    pub registry_namespaces: Vec<String>,
+    /// How long each service account is valid, at least `24h`; by default `2160h`. It is renewed at half of that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(extend("maxLength" = 64, "pattern" = "^([0-9]+(\\.[0-9]*)?(ns|us|µs|ms|s|m|h))+$")))]
+    pub validity: Option<String>,
+    /// Whether objects that ask for the same service account share one, which is the default; `false` gives this
+    /// object its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shared: Option<bool>,
     /// Renew a long-term credential after this long, such as `2160h`; never when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(extend("maxLength" = 64, "pattern" = "^([0-9]+(\\.[0-9]*)?(ns|us|µs|ms|s|m|h))+$")))]
@@ -141,11 +170,13 @@ pub struct CredentialSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(extend("maxLength" = 1024)))]
     pub description: Option<String>,
-    /// What becomes of the credential in TCR when the object is deleted.
-    pub on_delete: OnDelete,
+    /// What becomes of the credential in TCR when the object is deleted: by default Revoke for a service account, and
+    /// Retain for others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_delete: Option<OnDelete>,
 }
 
-/// The life of a credential.
+/// The kind of a credential.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -156,6 +187,25 @@ pub enum CredentialKind {
     Longterm,
     /// Valid for an hour, renewed at half its life; cannot be listed or revoked.
     Temp,
+    /// A service account of the instance, which pulls from the named registry namespaces and has no person behind it.
+    #[serde(rename = "serviceAccount")]
+    ServiceAccount,
+}
+
+impl CredentialKind {
+    /// As it is written in `type`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Longterm => "longterm",
+            Self::Temp => "temp",
+            Self::ServiceAccount => "serviceAccount",
+        }
+    }
+
+    /// Whether the instance lists it, so that it can be found again and deleted.
+    pub const fn is_listed(self) -> bool {
+        !matches!(self, Self::Temp)
+    }
 }
 
 /// What becomes of the credential in TCR when the object is deleted.
@@ -169,6 +219,9 @@ pub enum OnDelete {
     /// It is revoked with the last object that uses it.
     Revoke,
 }
+
+/// How long a service account is valid where `validity` does not say: 90 days.
+pub const DEFAULT_VALIDITY: Duration = Duration::from_hours(2160);
 
 /// Resolution of the instance's domains to its private address on every node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -237,6 +290,26 @@ impl ImagePullSecretSpec {
 }
 
 impl CredentialSpec {
+    /// What becomes of the credential with its last user: what the object says, else Revoke for a service account,
+    /// which is nobody else's, and Retain for others.
+    pub fn on_delete(&self) -> OnDelete {
+        self.on_delete.unwrap_or(match self.kind {
+            CredentialKind::ServiceAccount => OnDelete::Revoke,
+            CredentialKind::Longterm | CredentialKind::Temp => OnDelete::Retain,
+        })
+    }
+
+    /// How long each service account is valid; none for other kinds.
+    pub fn validity(&self) -> Option<Duration> {
+        let said = self.validity.as_deref().and_then(|text| go_duration::parse(text).ok());
+        (self.kind == CredentialKind::ServiceAccount).then(|| said.unwrap_or(DEFAULT_VALIDITY))
+    }
+
+    /// Whether objects that ask for the same share it.
+    pub fn is_shared(&self) -> bool {
+        self.kind != CredentialKind::ServiceAccount || self.shared != Some(false)
+    }
+
     /// The description that the credential gets in TCR: the object's own, or the default with the
     /// cluster's id (`cls-...`); None when there is neither.
     pub fn description_in(&self, cluster_id: Option<&str>) -> Option<String> {

@@ -17,6 +17,7 @@ mod docker;
 mod instance;
 mod nearest;
 mod reading;
+mod service_account;
 
 pub use nearest::nearest;
 pub use reading::read;

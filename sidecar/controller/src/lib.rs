@@ -39,6 +39,7 @@ pub mod webhook_certificate;
 pub mod write_limits;
 
 mod event_recorder;
+mod installation;
 pub mod installation_key;
 mod instances;
 mod links;
@@ -198,6 +199,10 @@ async fn lead(
         key = installation_key::obtain(&kube) => key,
         _ = stop.wait_for(|stop| *stop) => return Ok(()),
     };
+    let installation = tokio::select! {
+        installation = installation::obtain(&kube) => installation,
+        _ = stop.wait_for(|stop| *stop) => return Ok(()),
+    };
     watch_streams::start(&kube, &settings, &key, &watches, &tasks);
     let inputs = runtime::Inputs {
         watches: watch_events,
@@ -209,7 +214,7 @@ async fn lead(
     let outputs = runtime::Outputs { ready, watches, credentials, links, tasks };
     let reconciler = reconcile::Reconciler::new(settings.reconciler(), key.clone());
     let hand = execute::Hand::new(kube.clone(), key);
-    runtime::Runtime::new(kube, settings, hand, outputs).run(reconciler, inputs).await
+    runtime::Runtime::new(kube, settings, hand, installation, outputs).run(reconciler, inputs).await
 }
 
 /// The Pod's name, and something of this process alone.

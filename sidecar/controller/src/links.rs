@@ -27,7 +27,7 @@ use private_link::hosts_map::{HostsMap, Planned};
 use private_link::poll::{self, Judgement, Poll, Told};
 use private_link::{Fact, Resolved};
 use reconcile::input::LinkEvent;
-use reconcile::link_requests::{LastLink, LinkRequest};
+use reconcile::link_requests::{LastLink, LinkRequest, LinkRequests};
 use reconcile::status::Link;
 use tencent_cloud::endpoint_dns::DnsQuestion;
 
@@ -41,7 +41,7 @@ pub(super) fn start(
     settings: &Arc<Settings>,
     events: mpsc::Sender<LinkEvent>,
     tasks: &Tasks,
-) -> watch::Sender<Option<Vec<LinkRequest>>> {
+) -> watch::Sender<Option<LinkRequests>> {
     let (requests, receiver) = watch::channel(None);
     let (generation, current) = watch::channel(None);
     nodes::start(client, current, settings.remove_startup_taint, events.clone(), tasks);
@@ -70,7 +70,7 @@ fn addresses(resolved: &[Resolved]) -> BTreeMap<RegistryHost, IpAddr> {
 struct Poller {
     settings: Arc<Settings>,
     maps: Api<ConfigMap>,
-    requests: watch::Receiver<Option<Vec<LinkRequest>>>,
+    requests: watch::Receiver<Option<LinkRequests>>,
     events: mpsc::Sender<LinkEvent>,
     /// The generation of the list that is in the ConfigMap: empty while there is none.
     generation: watch::Sender<Option<String>>,
@@ -85,7 +85,8 @@ impl Poller {
         let mut written: Option<String> = None;
         let mut pending_rounds = 0;
         loop {
-            let Some(requests) = self.requests.borrow_and_update().clone() else {
+            let Some(LinkRequests { number, links: requests }) = self.requests.borrow_and_update().clone()
+            else {
                 if self.requests.changed().await.is_err() {
                     return;
                 }
@@ -96,7 +97,7 @@ impl Poller {
             let mut answers = Answers::default();
             let told = self.round(&resolving, &names, &mut answers, &mut written).await;
             let mut is_pending = told.is_pending;
-            if !self.tell(told).await {
+            if !self.tell(number, told).await {
                 return;
             }
             // Nothing is written for these: what is asked for meanwhile goes first.
@@ -110,7 +111,7 @@ impl Poller {
             };
             let told = self.poll.tell(looked_at);
             is_pending |= told.is_pending;
-            if !told.links.is_empty() && !self.tell(told).await {
+            if !told.links.is_empty() && !self.tell(number, told).await {
                 return;
             }
             let wait = poll::wait(is_pending, pending_rounds, self.settings.link_interval);
@@ -140,9 +141,9 @@ impl Poller {
     }
 
     /// Tells the reconciler; false where nobody listens any more.
-    async fn tell(&self, Told { links, applied, is_pending: _ }: Told) -> bool {
+    async fn tell(&self, number: u64, Told { links, applied, is_pending: _ }: Told) -> bool {
         let links = links.into_iter().map(|(name, judged)| (name, judged.map(link))).collect();
-        self.events.send(LinkEvent::Links { links, applied }).await.is_ok()
+        self.events.send(LinkEvent::Links { number, links, applied }).await.is_ok()
     }
 
     /// One round of those that nodes shall resolve to: asks the cloud, and writes the list. `names` are those of all

@@ -1,47 +1,62 @@
 //! What makes two ImagePullSecrets share a credential.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tcr::image_pull_secret::{CredentialKind, Tcr};
 
-/// Which credential is meant. `onDelete` and `rotateAfter` are not part of it: changing them must not
+/// Which credential is meant. `onDelete`, `rotateAfter` and `validity` are not part of it: changing them must not
 /// cost a new credential.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Key {
     /// The id of the instance, `tcr-...`.
     pub instance_id: String,
     /// The region that the instance is in.
     pub region: String,
-    /// Whether it is long-term or temporary.
+    /// Whether it is long-term, temporary, or a service account.
     pub kind: CredentialKind,
     /// The description as the object has it; none for the default.
     pub description: Option<String>,
+    /// The registry namespaces that a service account may pull from, sorted, each once; empty for other kinds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub registry_namespaces: Vec<String>,
+    /// The only ImagePullSecret that has it, where it is not shared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
 }
 
 impl Key {
-    /// The key of `spec.tcr`.
-    pub fn of(tcr: &Tcr) -> Self {
+    /// The key of the `spec.tcr` of the ImagePullSecret `name`.
+    pub fn of(name: &str, tcr: &Tcr) -> Self {
+        // Nothing but a service account's rights is the object's to say.
+        let named = match tcr.credential.kind {
+            CredentialKind::ServiceAccount => tcr.credential.registry_namespaces.iter().cloned().collect(),
+            CredentialKind::Longterm | CredentialKind::Temp => BTreeSet::new(),
+        };
         Self {
             instance_id: tcr.instance_id.clone(),
             region: tcr.region.clone(),
             kind: tcr.credential.kind,
             description: tcr.credential.description.clone().filter(|text| !text.trim().is_empty()),
+            registry_namespaces: named.into_iter().collect(),
+            owner: (!tcr.credential.is_shared()).then(|| name.to_owned()),
         }
     }
 
     /// The name of the Secret that keeps the credential.
     pub fn secret_name(&self) -> String {
-        let Self { instance_id, region, kind, description } = self;
-        let kind = match kind {
-            CredentialKind::Longterm => "longterm",
-            CredentialKind::Temp => "temp",
-        };
+        let Self { instance_id, region, kind, description, registry_namespaces, owner } = self;
+        let mut parts = vec![region.as_str(), kind.as_str(), description.as_deref().unwrap_or_default()];
+        if *kind == CredentialKind::ServiceAccount {
+            parts.push(owner.as_deref().unwrap_or_default());
+            parts.extend(registry_namespaces.iter().map(String::as_str));
+        }
         // Lengths in front, so that no two keys give the same text.
         let mut text = String::new();
-        for part in [region, kind, description.as_deref().unwrap_or_default()] {
+        for part in parts {
             text.push_str(&format!("{}:{part};", part.len()));
         }
         let digest = Sha256::digest(text);
@@ -66,11 +81,39 @@ mod tests {
     fn the_secrets_name_never_changes_between_versions() {
         let mut tcr =
             Tcr { instance_id: "tcr-demo0001".into(), region: "ap-guangzhou".into(), ..Tcr::default() };
-        expect![[r#"tcr-assistant-credential-tcr-demo0001-"#]].assert_eq(&Key::of(&tcr).secret_name()[..38]);
-        let before = Key::of(&tcr).secret_name();
+        let name = |tcr: &Tcr| Key::of("demo", tcr).secret_name();
+        expect![[r#"tcr-assistant-credential-tcr-demo0001-"#]].assert_eq(&name(&tcr)[..38]);
+        let before = name(&tcr);
         tcr.credential.rotate_after = Some("2160h".to_owned());
-        assert_eq!(Key::of(&tcr).secret_name(), before);
+        assert_eq!(name(&tcr), before);
         tcr.credential.description = Some("mine".to_owned());
-        assert_ne!(Key::of(&tcr).secret_name(), before);
+        assert_ne!(name(&tcr), before);
+    }
+
+    #[test]
+    fn a_service_account_is_shared_by_those_who_may_pull_the_same_and_nobody_else() {
+        let account = |namespaces: &[&str]| {
+            let mut tcr = Tcr { instance_id: "tcr-demo0001".into(), ..Tcr::default() };
+            tcr.credential.kind = CredentialKind::ServiceAccount;
+            tcr.credential.registry_namespaces = namespaces.iter().map(|name| (*name).to_owned()).collect();
+            tcr
+        };
+        let both = account(&["team-a", "base"]);
+        let key = Key::of("demo", &both);
+        assert_eq!(key, Key::of("twin", &account(&["base", "team-a"])), "the order says nothing");
+        let mut others =
+            vec![account(&["team-a"]), account(&["team-a", "base", "more"]), account(&["team", "-abase"])];
+        let mut own = both.clone();
+        own.credential.shared = Some(false);
+        others.push(own.clone());
+        for other in &others {
+            assert_ne!(Key::of("demo", other).secret_name(), key.secret_name(), "{other:?}");
+        }
+        assert_ne!(Key::of("demo", &own), Key::of("twin", &own));
+        let mut longer = both;
+        longer.credential.validity = Some("48h".to_owned());
+        assert_eq!(Key::of("demo", &longer), key);
+        let read: Key = serde_json::from_value(serde_json::to_value(&key).unwrap()).unwrap();
+        assert_eq!(read, key);
     }
 }

@@ -6,11 +6,12 @@ use std::time::Duration;
 use custom_resource::request::Asked;
 use jiff::{SignedDuration, Timestamp, TimestampArithmetic};
 use serde::{Deserialize, Serialize};
+use tcr::checksum::fnv1a;
 use tcr::image_pull_secret::CredentialKind;
 use tcr::registry_host::RegistryHost;
 use tcr::sensitive::Sensitive;
 
-use super::login_check::LoginChecks;
+use super::login_check::{LoginCheck, LoginChecks};
 use super::request::{self, TakenUp};
 use tcr::verdict::Verdict;
 
@@ -22,8 +23,17 @@ pub const LOOK_TWICE: SignedDuration = SignedDuration::from_secs(60);
 /// How long a replaced credential stays valid: pulls that have begun with it end well.
 pub const GRACE: SignedDuration = SignedDuration::from_hours(1);
 
+/// How long after an instance had no room for another service account it is asked again.
+pub const FULL_FOR: SignedDuration = SignedDuration::from_mins(10);
+
 /// How long after a creation that had no answer its credential may still appear: the call is given up before.
 pub const APPEARS_WITHIN: SignedDuration = SignedDuration::from_mins(2);
+/// How long after its intent was written a creation may begin; after that the intent is written anew, which fails where
+/// another process has written meanwhile.
+pub const INTENT_HOLDS: SignedDuration = SignedDuration::from_mins(1);
+/// How long after another process' intent was seen its credential may still appear: until the intent holds no longer, two
+/// calls of half a minute each, and [`APPEARS_WITHIN`].
+pub const ANOTHERS_APPEARS_WITHIN: SignedDuration = SignedDuration::from_mins(4);
 
 /// What the Secret keeps.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +41,9 @@ pub const APPEARS_WITHIN: SignedDuration = SignedDuration::from_mins(2);
 pub struct Stored {
     /// What the descriptions of our credentials at the cloud contain, for ever the same for this Secret.
     pub marker: String,
+    /// The installation that made the marker, see [`is_copied`]; none in what an older release wrote.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub installation: Option<String>,
     /// A process is about to make a credential; the text is known to that process alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub intent: Option<String>,
@@ -59,11 +72,14 @@ pub struct Held {
     pub username: String,
     /// The password for docker login.
     pub token: Sensitive,
-    /// By which a long-term one is listed and deleted.
+    /// By which the instance lists and deletes it: a long-term credential's id, a service account's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_id: Option<String>,
     /// When we got it.
     pub issued_at: Timestamp,
+    /// When its end was last put off, because no other one could be made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extended_at: Option<Timestamp>,
     /// When it ends by itself; none for one that does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
@@ -75,6 +91,19 @@ impl Held {
     /// What no other credential of the instance has, and tells nothing of the password.
     pub fn version(&self) -> String {
         self.token_id.clone().unwrap_or_else(|| self.issued_at.to_string())
+    }
+
+    /// When the life that it has now began.
+    fn began_at(&self) -> Timestamp {
+        self.extended_at.unwrap_or(self.issued_at)
+    }
+}
+
+impl Listed {
+    /// The entry of a credential.
+    fn of(&self, held: &Held) -> Option<&ListedToken> {
+        let id = held.token_id.as_deref()?;
+        self.tokens.iter().find(|token| token.id == id)
     }
 }
 
@@ -96,10 +125,12 @@ pub struct Mine {
     /// Nothing can be at the cloud that is not stored: the marker is new, or what carries it was looked
     /// through since the intent was written.
     pub clean: bool,
+    /// Until then a creation may begin.
+    pub holds_until: Timestamp,
 }
 
-/// A long-term credential in the cloud's list.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A credential in the cloud's list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListedToken {
     /// By which it is deleted.
     pub id: String,
@@ -107,9 +138,13 @@ pub struct ListedToken {
     pub description: String,
     /// Whether it can be used.
     pub enabled: bool,
+    /// When a service account ends.
+    pub expires_at: Option<Timestamp>,
+    /// How a service account's rights differ from those that it shall have.
+    pub drift: Option<String>,
 }
 
-/// The cloud's list of long-term credentials.
+/// The cloud's list of credentials.
 #[derive(Clone, Debug, Default)]
 pub struct Listed {
     /// When it was read.
@@ -123,14 +158,16 @@ pub struct Listed {
 /// What is asked of a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted {
-    /// Whether it is long-term or temporary.
+    /// Whether it is long-term, temporary, or a service account.
     pub kind: CredentialKind,
-    /// Renew a long-term one after this.
+    /// Renew one that the instance lists after this.
     pub rotate_after: Option<Duration>,
     /// Registries are asked what they say to a credential.
     pub checks_logins: bool,
     /// No copy of a credential before the one in use is left.
     pub is_rolled_out: bool,
+    /// One of its users is there to stay. Otherwise what there is is kept, and nothing else is made.
+    pub is_needed: bool,
 }
 
 /// The one thing to do next.
@@ -157,6 +194,15 @@ pub enum Step {
     },
     /// Store that the credential is gone.
     Revoked,
+    /// Put off the end of the service account in use, because the instance has no room for another one.
+    Extend,
+    /// Give a service account the rights again that it shall have.
+    Amend {
+        /// Its name.
+        token_id: String,
+        /// How its rights differ.
+        drift: String,
+    },
     /// Make a credential and store it.
     Mint,
     /// Ask the registry about the credential in use, or about its successor.
@@ -189,20 +235,35 @@ pub struct Known<'a> {
     pub login_checks: Option<&'a LoginChecks>,
     /// What a person asks for.
     pub asked: Option<&'a Asked>,
+    /// This installation, where it is known.
+    pub installation: Option<&'a str>,
+    /// The instance had no room for another service account, and is asked again at this time.
+    pub full_until: Option<Timestamp>,
 }
 
 /// The one thing to do next.
 pub fn decide(now: Timestamp, wanted: &Wanted, stored: Option<&Stored>, known: Known<'_>) -> Step {
+    match next(now, wanted, stored, known) {
+        Step::Record { .. } | Step::Mint if !wanted.is_needed => Step::Wait { until: later(now, LIST_EVERY) },
+        step => step,
+    }
+}
+
+fn next(now: Timestamp, wanted: &Wanted, stored: Option<&Stored>, known: Known<'_>) -> Step {
     const FIRST: Step = Step::Record { why: None, ended: false };
     let Some(stored) = stored else { return FIRST };
     let none = LoginChecks::default();
     let login_checks = known.login_checks.unwrap_or(&none);
+    if is_copied(stored, known.installation) {
+        let why = "this cluster is a copy, and the credential is that of the cluster it was copied from";
+        return Step::Record { why: stored.current.as_ref().map(|_| why.to_owned()), ended: false };
+    }
     // A revocation waits for nothing.
     if let Some(step) = request::revoke(stored, known) {
         return step;
     }
     match (&stored.intent, &stored.candidate, &stored.current) {
-        (Some(intent), _, _) => make(intent, wanted, stored, known),
+        (Some(intent), _, _) => make(now, intent, wanted, stored, known, login_checks),
         (None, Some(_), _) => replace(now, wanted, stored, known.listed, login_checks),
         (None, None, None) => FIRST,
         (None, None, Some(current)) => request::rotate(now, wanted, stored, known)
@@ -211,19 +272,38 @@ pub fn decide(now: Timestamp, wanted: &Wanted, stored: Option<&Stored>, known: K
 }
 
 /// An intent is written: what is left of others goes, then one is made.
-fn make(intent: &str, wanted: &Wanted, stored: &Stored, known: Known<'_>) -> Step {
-    let longterm = wanted.kind == CredentialKind::Longterm;
-    match known.mine.filter(|mine| mine.intent == *intent) {
-        None => Step::Record { why: None, ended: false },
-        Some(mine) if mine.clean || !longterm => Step::Mint,
-        Some(_) => match known.listed {
-            None => Step::List,
-            Some(listed) => match orphans(stored, &listed.tokens).next() {
-                Some(orphan) => Step::Delete { token_id: orphan.id.clone() },
-                None => Step::Mint,
-            },
-        },
+fn make(
+    now: Timestamp,
+    intent: &str,
+    wanted: &Wanted,
+    stored: &Stored,
+    known: Known<'_>,
+    login_checks: &LoginChecks,
+) -> Step {
+    let own = known.mine.filter(|mine| mine.intent == *intent && now < mine.holds_until);
+    let Some(mine) = own else {
+        return Step::Record { why: None, ended: false };
+    };
+    if (mine.clean && known.full_until.is_none()) || !wanted.kind.is_listed() {
+        return Step::Mint;
     }
+    let Some(listed) = known.listed else { return Step::List };
+    if let Some(orphan) = orphans(stored, &listed.tokens).next() {
+        return Step::Delete { token_id: orphan.id.clone() };
+    }
+    match known.full_until {
+        Some(_) if can_go_on(stored, listed, login_checks) => Step::Extend,
+        Some(until) if until > now => Step::Wait { until },
+        _ => Step::Mint,
+    }
+}
+
+/// Whether the credential in use is as good as another one would be, but for its end.
+fn can_go_on(stored: &Stored, listed: &Listed, login_checks: &LoginChecks) -> bool {
+    let is_refused = login_checks.current.as_ref().is_some_and(LoginCheck::has_ended);
+    let is_listed =
+        |current: &&Held| current.token_id.is_some() && unusable(current, listed).is_none() && !is_refused;
+    stored.current.as_ref().filter(is_listed).is_some()
 }
 
 /// There is a successor: it has to be let in first, unless what it replaces is of no use.
@@ -254,7 +334,7 @@ fn replace(
                 return Step::Promote;
             }
             match listed {
-                None if wanted.kind == CredentialKind::Longterm => Step::List,
+                None if wanted.kind.is_listed() => Step::List,
                 Some(listed) if later(listed.at, LIST_EVERY) <= now => Step::List,
                 Some(listed) if unusable(current, listed).is_some() => Step::Promote,
                 _ => again(next.unwrap_or(now).min(last_call)),
@@ -279,7 +359,7 @@ fn keep_up(
             Some(until) => Step::Wait { until },
             None => Step::Record { why: Some(why), ended },
         };
-    let due = renewal(current, wanted);
+    let due = renewal_by(current, end_of(current, known.listed), wanted);
     if due <= now {
         return record(format!("it is due for renewal since {}", due.strftime("%F %T UTC")), false);
     }
@@ -287,7 +367,7 @@ fn keep_up(
     let rest =
         login_checks.rest_until.filter(|until| *until > now && request::awaits_rotation(stored, known));
     let mut until = rest.map_or(due, |rest| rest.min(due));
-    if wanted.kind == CredentialKind::Longterm {
+    if wanted.kind.is_listed() {
         let Some(listed) = known.listed else { return Step::List };
         match unusable(current, listed) {
             Some(Unusable::Missing) if request::was_revoked(stored, current) => {
@@ -303,7 +383,13 @@ fn keep_up(
             Some(Unusable::Disabled) => {
                 return record("it is switched off in the instance's list".to_owned(), true);
             }
+            Some(Unusable::Expired) => {
+                return record("it has ended by the instance's list".to_owned(), true);
+            }
             None => {}
+        }
+        if let Some((token_id, drift)) = drift(current, listed) {
+            return Step::Amend { token_id, drift };
         }
         if let Some(orphan) = orphans(stored, &listed.tokens).next() {
             return Step::Delete { token_id: orphan.id.clone() };
@@ -358,37 +444,54 @@ pub fn removal(
     listed: Option<&Listed>,
 ) -> RemovalStep {
     let is_whole = stored.intent.is_none() && stored.candidate.is_none() && stored.previous.is_empty();
-    if wanted.kind == CredentialKind::Temp || (!revoke && !unheard && is_whole) {
+    if !wanted.kind.is_listed() || (!revoke && !unheard && is_whole) {
         return RemovalStep::Forget;
     }
     let Some(listed) = listed else { return RemovalStep::List };
     let in_use = |id: &str| stored.current.as_ref().is_some_and(|it| it.token_id.as_deref() == Some(id));
     let known = |id: &str| is_known(stored, id);
-    let ours = listed.tokens.iter().filter(|token| is_marked(token, &stored.marker) || known(&token.id));
+    let ours = listed.tokens.iter().filter(|token| is_marked(token, stored) || known(&token.id));
     match ours.filter(|token| revoke || !in_use(&token.id)).map(|token| token.id.clone()).next() {
         Some(token_id) => RemovalStep::Delete { token_id },
         None => RemovalStep::Forget,
     }
 }
 
-/// When the credential is to be renewed: a temporary one at half its life at the latest, and not all of them at
-/// once.
+/// When the credential is to be renewed: a temporary one and a service account at half its life at the latest, and not
+/// all of them at once.
 pub fn renewal(current: &Held, wanted: &Wanted) -> Timestamp {
-    let life = current.expires_at.map(|end| end.duration_since(current.issued_at));
+    renewal_by(current, current.expires_at, wanted)
+}
+
+/// The same of one with this end.
+fn renewal_by(current: &Held, end: Option<Timestamp>, wanted: &Wanted) -> Timestamp {
+    let life = end.map(|end| end.duration_since(current.began_at()));
     let at_end = match (wanted.kind, life) {
-        (CredentialKind::Temp, Some(life)) => {
-            Some(later(current.issued_at, life / 2 - jitter(current, life / 10)))
+        (CredentialKind::Temp | CredentialKind::ServiceAccount, Some(life)) => {
+            Some(later(current.began_at(), life / 2 - jitter(current, life / 10)))
         }
         // Ten years, less a tenth.
         (CredentialKind::Longterm, Some(life)) => {
-            Some(later(current.issued_at, life / 10 * 9 - jitter(current, life / 100)))
+            Some(later(current.began_at(), life / 10 * 9 - jitter(current, life / 100)))
         }
         (_, None) => None,
     };
     let by_wish = wanted.rotate_after.map(|after| {
-        later(current.issued_at, SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX))
+        later(current.began_at(), SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX))
     });
     at_end.into_iter().chain(by_wish).min().unwrap_or(Timestamp::MAX)
+}
+
+/// When the credential ends, by what is stored or by the cloud's list: somebody may have shortened its life.
+fn end_of(current: &Held, listed: Option<&Listed>) -> Option<Timestamp> {
+    let listed = listed.and_then(|listed| listed.of(current)?.expires_at);
+    current.expires_at.into_iter().chain(listed).min()
+}
+
+/// How the rights of the service account in use differ, with its name.
+fn drift(current: &Held, listed: &Listed) -> Option<(String, String)> {
+    let token = listed.of(current)?;
+    Some((token.id.clone(), token.drift.clone()?))
 }
 
 /// A part of `most` that is the credential's own and never changes.
@@ -401,7 +504,7 @@ fn jitter(current: &Held, most: SignedDuration) -> SignedDuration {
 fn last_call(current: &Held) -> Timestamp {
     match current.expires_at {
         Some(end) => {
-            let life = end.duration_since(current.issued_at);
+            let life = end.duration_since(current.began_at());
             end.checked_sub((life / 4).min(SignedDuration::from_hours(24 * 30))).unwrap_or(end)
         }
         None => Timestamp::MAX,
@@ -415,7 +518,16 @@ pub fn description(text: &str, marker: &str) -> String {
 
 /// Tokens that carry the marker and that the Secret does not know.
 fn orphans<'a>(stored: &'a Stored, tokens: &'a [ListedToken]) -> impl Iterator<Item = &'a ListedToken> {
-    tokens.iter().filter(move |token| is_marked(token, &stored.marker) && !is_known(stored, &token.id))
+    tokens.iter().filter(move |token| is_marked(token, stored) && !is_known(stored, &token.id))
+}
+
+/// Whether what is stored is that of another installation, because this cluster is a copy of that one: what it has at
+/// the cloud is not ours, and goes on being used there.
+pub fn is_copied(stored: &Stored, installation: Option<&str>) -> bool {
+    match (&stored.installation, installation) {
+        (Some(theirs), Some(ours)) => theirs != ours,
+        _ => false,
+    }
 }
 
 /// Whether the Secret knows the token.
@@ -426,24 +538,55 @@ fn is_known(stored: &Stored, id: &str) -> bool {
 }
 
 /// Whether a token that carries this Secret's marker is in the list, or the Secret knows it.
-pub(crate) fn is_ours(stored: &Stored, token: &ListedToken) -> bool {
-    is_marked(token, &stored.marker) || is_known(stored, &token.id)
+pub fn is_ours(stored: &Stored, token: &ListedToken) -> bool {
+    is_marked(token, stored) || is_known(stored, &token.id)
 }
 
-fn is_marked(token: &ListedToken, marker: &str) -> bool {
-    !marker.is_empty() && token.description.ends_with(&format!("[{marker}]"))
+fn is_marked(token: &ListedToken, stored: &Stored) -> bool {
+    let Stored { marker, .. } = stored;
+    let is_named = !is_account(&token.id)
+        || stored.installation.as_deref().is_some_and(|ours| token.id.starts_with(&account_prefix(ours)));
+    !marker.is_empty() && is_named && token.description.ends_with(&format!("[{marker}]"))
+}
+
+/// What TCR puts before the name of a service account.
+const ACCOUNT: &str = "tcr$";
+
+/// Whether it is the name of a service account, and not the id of a token.
+pub fn is_account(id: &str) -> bool {
+    id.starts_with(ACCOUNT)
+}
+
+fn account_prefix(installation: &str) -> String {
+    format!("{ACCOUNT}tcr-assistant-{installation}-")
+}
+
+/// Which installation that of a cluster is, by the uid of its namespace kube-system: a cluster that is restored object by
+/// object has another one there, and all else in common with the one it is a copy of.
+pub fn installation_of(cluster_uid: &str) -> String {
+    let sum = fnv1a(cluster_uid.as_bytes());
+    format!("{:08x}", (sum ^ (sum >> 32)) & 0xffff_ffff)
+}
+
+/// The name of the service account that is made with this intent, without what TCR puts before it: another one of the
+/// same intent cannot be made.
+pub fn account_name(installation: &str, intent: &str) -> String {
+    let intent: String = intent.chars().take(12).collect();
+    format!("tcr-assistant-{installation}-{intent}")
 }
 
 enum Unusable {
     Missing,
     Disabled,
+    Expired,
 }
 
 fn unusable(current: &Held, listed: &Listed) -> Option<Unusable> {
-    let id = current.token_id.as_deref()?;
-    match listed.tokens.iter().find(|token| token.id == id) {
+    current.token_id.as_deref()?;
+    match listed.of(current) {
         None => Some(Unusable::Missing),
         Some(token) if !token.enabled => Some(Unusable::Disabled),
+        Some(token) if token.expires_at.is_some_and(|end| end <= listed.at) => Some(Unusable::Expired),
         Some(_) => None,
     }
 }

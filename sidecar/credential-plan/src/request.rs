@@ -8,10 +8,9 @@ use custom_resource::condition::RequestState;
 use custom_resource::request::{Asked, Request, RequestId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tcr::image_pull_secret::CredentialKind;
 use tcr::shortened::shortened;
 
-use super::plan::{GRACE, Held, Known, ListedToken, Step, Stored, Wanted, is_ours, later};
+use super::plan::{self, GRACE, Held, Known, ListedToken, Step, Stored, Wanted, is_ours, later};
 
 /// Longest part of a description that an answer repeats.
 const SHOWN: usize = 120;
@@ -93,8 +92,9 @@ fn refusal(stored: &Stored, token_id: &str, found: Option<&ListedToken>) -> Opti
         }
         Some(token) if !is_ours(stored, token) => Some(format!(
             "credential {token_id} was not made for this ImagePullSecret: its description is {:?}; whoever made it can \
-             delete it, in the console or by tccli tcr DeleteInstanceToken",
-            shortened(token.description.clone(), SHOWN)
+             delete it, in the console or by tccli tcr {}",
+            shortened(token.description.clone(), SHOWN),
+            if plan::is_account(token_id) { "DeleteServiceAccount" } else { "DeleteInstanceToken" },
         )),
         Some(_) => None,
     }
@@ -194,8 +194,8 @@ pub fn answer(asked: &Asked, stored: &Stored, wanted: &Wanted) -> Option<Answer>
 }
 
 fn rotation(replaces: Option<&str>, stored: &Stored, wanted: &Wanted) -> (RequestState, String) {
-    let longterm = wanted.kind == CredentialKind::Longterm;
-    let named = |version: &str| match longterm {
+    let is_listed = wanted.kind.is_listed();
+    let named = |version: &str| match is_listed {
         true => format!("credential {version}"),
         false => format!("the temporary credential of {version}"),
     };
@@ -210,10 +210,18 @@ fn rotation(replaces: Option<&str>, stored: &Stored, wanted: &Wanted) -> (Reques
         }
     };
     if replaces == Some(current.as_str()) {
-        let message = format!(
-            "{before} stays: the registry did not let the next one in, which was removed again; the condition \
-             CredentialValid has its words"
-        );
+        let extended_at = stored.current.as_ref().and_then(|held| held.extended_at);
+        let asked_at = stored.request.as_ref().map(|taken| taken.id.at());
+        let message = match extended_at.is_some() && extended_at >= asked_at {
+            true => format!(
+                "{before} stays, and its end was put off: the instance has no room for another service account; the \
+                 condition CredentialValid says what to ask for"
+            ),
+            false => format!(
+                "{before} stays: the registry did not let the next one in, which was removed again; the condition \
+                 CredentialValid has its words"
+            ),
+        };
         return (RequestState::Failed, message);
     }
     let after = named(&current);
@@ -223,7 +231,7 @@ fn rotation(replaces: Option<&str>, stored: &Stored, wanted: &Wanted) -> (Reques
             format!("{after} takes the place of {before}, which is deleted after its last copy"),
         );
     }
-    let end = match longterm {
+    let end = match is_listed {
         true => "which is deleted",
         // Nobody can take one back.
         false => "which ends by itself within an hour",

@@ -6,15 +6,17 @@ use tcr::image_pull_secret::OnDelete;
 use tokio::sync::watch;
 use tracing::Instrument as _;
 
+mod account_lists;
 mod carry_out;
 mod services;
 
+pub use account_lists::AccountLists;
 pub use services::{Services, Tools};
 
 use super::keeping::trouble::Trouble;
 use super::keeping::{Failure, Keeping, Task, transition};
 use super::store::Read;
-use credential_plan::plan::Stored;
+use credential_plan::plan::{self, Stored};
 use credential_plan::{CredentialEvent, Key, Order};
 
 struct Keeper<S> {
@@ -70,11 +72,18 @@ impl<S: Services> Keeper<S> {
             self.is_fresh = true;
         }
         self.tell_what_there_is().await;
-        if let Some(read) =
-            self.read.as_ref().filter(|read| !order.is_over && read.document.on_delete != order.on_delete)
-        {
-            let stored = read.document.stored.clone();
+        let is_stale = |read: &&Read| {
+            !order.is_over
+                && (read.document.on_delete != order.on_delete || read.document.stored.installation.is_none())
+        };
+        if let Some(read) = self.read.as_ref().filter(is_stale) {
+            let mut stored = read.document.stored.clone();
+            // What an older release wrote is this cluster's until something says otherwise.
+            stored.installation.get_or_insert_with(|| self.services.installation().to_owned());
             self.write(stored, order).await?;
+        }
+        if let Some(event) = self.keeping.extended(self.read.as_ref().map(|read| &read.document.stored)) {
+            self.warn(event).await;
         }
         let stored = self.read.as_ref().map(|read| &read.document.stored);
         if let Some(event) = self.keeping.answer(order, stored) {
@@ -82,11 +91,12 @@ impl<S: Services> Keeper<S> {
         }
         let now = self.services.now();
         let document = self.read.as_ref().map(|read| &read.document);
-        match self.keeping.next(now, document, order, self.services.asks_registries()) {
+        let asks_registries = self.services.asks_registries();
+        match self.keeping.next(now, document, order, asks_registries, self.services.installation()) {
             Task::Wait(wait) => return Ok(Some(wait)),
             Task::End => return Ok(None),
             Task::Forget => return self.forget(order).await.map(|()| None),
-            Task::List => self.list(now).await?,
+            Task::List => self.list(now, order).await?,
             Task::Delete { token_id, is_listed } => self.delete(&token_id, is_listed, order).await?,
             Task::TakeUp { refused } => self.take_up(refused, order).await?,
             Task::Revoked => self.revoked(order).await?,
@@ -95,6 +105,8 @@ impl<S: Services> Keeper<S> {
             Task::CheckLogin { candidate } => self.ask_registry(candidate).await,
             Task::Promote => self.promote(order).await?,
             Task::Discard { reason } => self.discard(&reason, order).await?,
+            Task::Extend => self.extend(order).await?,
+            Task::Amend { token_id, drift } => self.amend(&token_id, &drift).await?,
             Task::Revoke { token_id } => {
                 self.delete_at_cloud(&token_id).await?;
                 self.keeping.forget_list();
@@ -110,6 +122,10 @@ impl<S: Services> Keeper<S> {
             self.is_fresh = false;
             self.keeping.not_forgotten();
             return Err(error.into());
+        }
+        if plan::is_copied(&read.document.stored, Some(self.services.installation())) {
+            // It was never ours to delete or to leave.
+            return Ok(());
         }
         let is_revoked = order.on_delete == OnDelete::Revoke;
         if let Some(event) = transition::removed(&self.keeping.key, &read.document.stored, is_revoked) {
@@ -172,3 +188,6 @@ impl<S: Services> Keeper<S> {
         self.services.tell(&self.keeping.key, event).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,14 +11,14 @@ use tcr::registry_host::RegistryHost;
 use super::store::Document;
 use credential_plan::login_check::{LoginCheck, LoginChecks};
 use credential_plan::plan::{
-    self, APPEARS_WITHIN, Held, Known, Listed, ListedToken, Mine, RemovalStep, Step, Stored, Wanted,
+    self, ANOTHERS_APPEARS_WITHIN, APPEARS_WITHIN, FULL_FOR, Held, INTENT_HOLDS, Known, Listed, ListedToken,
+    Mine, RemovalStep, Step, Stored, Wanted,
 };
 use credential_plan::request::{self, Answer};
 use credential_plan::{CredentialEvent, Key, Order, domains};
 use custom_resource::condition::ConditionReason;
-use custom_resource::request::RequestId;
+use custom_resource::request::{Asked, Request, RequestId};
 use registry_client::Verdict;
-use tencent_cloud::instance_token::InstanceToken;
 use trouble::Trouble;
 
 pub(crate) mod transition;
@@ -38,6 +38,12 @@ pub(crate) struct Keeping {
     told: Option<Held>,
     /// A creation had no answer: until then its credential may still appear.
     appears_until: Option<Timestamp>,
+    /// The intent of another process for which that waits.
+    anothers: Option<String>,
+    /// The instance had no room for another service account, and is asked again then.
+    full_until: Option<Timestamp>,
+    /// That the end of the service account in use was put off, users were told of it.
+    told_extension: Option<Timestamp>,
     /// Users were told that something stands in the way.
     is_complaining: bool,
     /// Failures in a row.
@@ -71,6 +77,10 @@ pub(crate) enum Task {
     Promote,
     /// Delete the successor, which the registry does not let in.
     Discard { reason: String },
+    /// Put off the end of the service account in use.
+    Extend,
+    /// Give a service account the rights again that it shall have.
+    Amend { token_id: String, drift: String },
     /// Delete a credential at the cloud because its last user is gone.
     Revoke { token_id: String },
     /// Delete the Secret.
@@ -98,6 +108,9 @@ impl Keeping {
             login_checks: LoginChecks::default(),
             told: None,
             appears_until: None,
+            anothers: None,
+            full_until: None,
+            told_extension: None,
             is_complaining: false,
             failures: 0,
             asked: None,
@@ -105,13 +118,15 @@ impl Keeping {
         }
     }
 
-    /// What to do next. `asks_registries`: registries are asked about credentials.
+    /// What to do next. `asks_registries`: registries are asked about credentials. `installation`: by which what is ours at
+    /// the cloud is told from what a copy of this cluster has there.
     pub(crate) fn next(
         &mut self,
         now: Timestamp,
         document: Option<&Document>,
         order: &Order,
         asks_registries: bool,
+        installation: &str,
     ) -> Task {
         let wanted = self.wanted(order, document.map(|it| &it.stored), asks_registries);
         let asked = order.request.as_ref().map(|it| it.id);
@@ -123,6 +138,7 @@ impl Keeping {
         if order.is_over {
             return match document {
                 None => Task::End,
+                Some(document) if plan::is_copied(&document.stored, Some(installation)) => Task::Forget,
                 Some(document) => self.removal(now, &document.stored, order, &wanted),
             };
         }
@@ -131,6 +147,8 @@ impl Keeping {
             listed: self.listed.as_ref(),
             login_checks: Some(&self.login_checks),
             asked: order.request.as_ref(),
+            installation: Some(installation),
+            full_until: self.full_until,
         };
         match plan::decide(now, &wanted, document.map(|it| &it.stored), known) {
             Step::Wait { until } => {
@@ -145,14 +163,13 @@ impl Keeping {
             Step::CheckLogin { candidate } => Task::CheckLogin { candidate },
             Step::Promote => Task::Promote,
             Step::Discard { reason } => Task::Discard { reason },
+            Step::Extend => Task::Extend,
+            Step::Amend { token_id, drift } => Task::Amend { token_id, drift },
         }
     }
 
     fn removal(&mut self, now: Timestamp, stored: &Stored, order: &Order, wanted: &Wanted) -> Task {
-        if stored.intent.is_some() && self.mine.is_none() {
-            // The process that wrote it may have sent the creation just now.
-            self.appears_until.get_or_insert(plan::later(now, APPEARS_WITHIN));
-        }
+        self.wait_for_another(now, stored);
         if let Some(until) = self.appears_until.filter(|until| *until > now) {
             self.listed = None;
             return Task::Wait(until.duration_since(now).unsigned_abs());
@@ -166,13 +183,13 @@ impl Keeping {
     }
 
     fn wanted(&self, order: &Order, stored: Option<&Stored>, asks_registries: bool) -> Wanted {
-        let is_longterm = self.key.kind == CredentialKind::Longterm;
         Wanted {
             kind: self.key.kind,
-            rotate_after: order.rotate_after.filter(|_| is_longterm),
+            rotate_after: order.rotate_after.filter(|_| self.key.kind.is_listed()),
             checks_logins: asks_registries,
             is_rolled_out: order.rolled_out.is_some()
                 && order.rolled_out == stored.and_then(|it| it.current.as_ref()).map(Held::version),
+            is_needed: order.is_needed,
         }
     }
 
@@ -203,11 +220,17 @@ impl Keeping {
 
     /// A step succeeded. Whether complaints are taken back: only once nothing is under way.
     pub(crate) fn recovered(&mut self, now: Timestamp, stored: Option<&Stored>) -> bool {
-        self.failures = 0;
+        let has_failed = std::mem::take(&mut self.failures) > 0;
         // Once the rest is over another one is made, or none is needed any more.
         let is_resting = self.login_checks.rest_until.is_some_and(|until| until > now);
         let is_under_way = stored.is_some_and(|it| it.intent.is_some() || it.candidate.is_some());
-        if !self.is_complaining || is_under_way || is_resting {
+        // Told until another one has taken its place.
+        let is_extended = stored.is_some_and(|it| extension(it).is_some());
+        if is_extended && has_failed {
+            // Users were told of something else meanwhile.
+            self.told_extension = None;
+        }
+        if !self.is_complaining || is_under_way || is_resting || is_extended {
             return false;
         }
         self.is_complaining = false;
@@ -223,6 +246,24 @@ impl Keeping {
         Failure { wait, event, is_stale }
     }
 
+    /// What is to be told of a service account whose end was put off, if that is new.
+    pub(crate) fn extended(&mut self, stored: Option<&Stored>) -> Option<CredentialEvent> {
+        let stored = stored?;
+        let at = extension(stored)?;
+        if self.told_extension.replace(at) == Some(at) {
+            return None;
+        }
+        let (id, end) =
+            stored.current.as_ref().and_then(|held| held.token_id.as_ref().zip(held.expires_at))?;
+        let message = format!(
+            "instance {} has no room for another service account, so the end of {id} was put off to {}: delete service \
+             accounts that are no longer used, or ask Tencent Cloud for a larger quota",
+            self.key.instance_id,
+            end.strftime("%F %T UTC")
+        );
+        Some(self.complain(ConditionReason::QuotaExceeded, message))
+    }
+
     /// What tells users that something stands in the way.
     pub(crate) fn complain(&mut self, reason: ConditionReason, message: String) -> CredentialEvent {
         self.is_complaining = true;
@@ -230,10 +271,22 @@ impl Keeping {
     }
 
     /// The cloud's list was read.
-    pub(crate) fn listed(&mut self, now: Timestamp, tokens: Vec<InstanceToken>, stored: Option<&Stored>) {
-        let listed =
-            |InstanceToken { id, description, enabled, .. }| ListedToken { id, description, enabled };
-        let tokens: Vec<ListedToken> = tokens.into_iter().map(listed).collect();
+    pub(crate) fn listed(
+        &mut self,
+        now: Timestamp,
+        tokens: Vec<ListedToken>,
+        stored: Option<&Stored>,
+        asked: Option<&Asked>,
+    ) {
+        // An instance lists those of everybody, and every keeper has its list.
+        let is_asked_for = |token: &ListedToken| {
+            asked.is_some_and(
+                |it| matches!(&it.request, Request::Revoke { token_id } if *token_id == token.id),
+            )
+        };
+        let concerns_us =
+            |token: &ListedToken| stored.is_some_and(|it| plan::is_ours(it, token)) || is_asked_for(token);
+        let tokens: Vec<ListedToken> = tokens.into_iter().filter(concerns_us).collect();
         let current = stored.and_then(|stored| stored.current.as_ref()?.token_id.as_ref());
         let is_there = current.is_none_or(|id| tokens.iter().any(|token| token.id == *id));
         let before = self.listed.as_ref().map_or(0, |listed| listed.missing);
@@ -246,6 +299,12 @@ impl Keeping {
         self.listed = None;
     }
 
+    /// A service account has its own rights again.
+    pub(crate) fn amended(&mut self, token_id: &str) {
+        let tokens = self.listed.iter_mut().flat_map(|listed| &mut listed.tokens);
+        tokens.filter(|token| token.id == token_id).for_each(|token| token.drift = None);
+    }
+
     /// A token is gone from the cloud.
     pub(crate) fn deleted(&mut self, token_id: &str) {
         if let Some(listed) = &mut self.listed {
@@ -255,22 +314,34 @@ impl Keeping {
 
     /// An intent is about to be written over what is stored.
     pub(crate) fn taking_over(&mut self, stored: &Stored, now: Timestamp) {
-        if stored.intent.is_some() && self.mine.as_ref().map(|mine| &mine.intent) != stored.intent.as_ref() {
-            // The process that wrote it may have sent the creation just now.
-            self.appears_until = Some(plan::later(now, APPEARS_WITHIN));
+        self.wait_for_another(now, stored);
+    }
+
+    /// The process that wrote an intent may have sent the creation just now.
+    fn wait_for_another(&mut self, now: Timestamp, stored: &Stored) {
+        let Some(intent) = &stored.intent else { return };
+        let is_own = self.mine.as_ref().is_some_and(|mine| mine.intent == *intent);
+        if !is_own && self.anothers.as_ref() != Some(intent) {
+            self.anothers = Some(intent.clone());
+            self.appears_until = Some(plan::later(now, ANOTHERS_APPEARS_WITHIN));
         }
     }
 
-    /// An intent was written. `is_clean`: nothing can be at the cloud that is not stored.
-    pub(crate) fn recorded(&mut self, intent: String, is_clean: bool) {
-        self.mine = Some(Mine { intent, clean: is_clean });
+    /// An intent was written, at `now` or later. `is_clean`: nothing can be at the cloud that is not stored.
+    pub(crate) fn recorded(&mut self, now: Timestamp, intent: String, is_clean: bool) {
+        self.mine = Some(Mine { intent, clean: is_clean, holds_until: plan::later(now, INTENT_HOLDS) });
         self.listed = None;
     }
 
     /// A creation failed. `is_unknown`: it may have been carried out, and what it left behind is found by its marker.
-    pub(crate) fn not_made(&mut self, is_unknown: bool, now: Timestamp) {
+    /// `is_full`: the instance had no room for it.
+    pub(crate) fn not_made(&mut self, is_unknown: bool, is_full: bool, now: Timestamp) {
+        self.full_until = is_full.then(|| plan::later(now, FULL_FOR));
         if is_unknown {
-            self.appears_until = Some(plan::later(now, APPEARS_WITHIN));
+            self.appears_until = self.appears_until.max(Some(plan::later(now, APPEARS_WITHIN)));
+        }
+        // A name is refused where an earlier call of the same intent was carried out late.
+        if is_unknown || self.key.kind == CredentialKind::ServiceAccount {
             self.is_unclean();
         }
     }
@@ -278,6 +349,7 @@ impl Keeping {
     /// What was made is stored.
     pub(crate) fn made(&mut self) {
         self.mine = None;
+        self.full_until = None;
         self.listed = None;
         self.login_checks.candidate = None;
     }
@@ -346,10 +418,22 @@ impl Keeping {
         self.complain(word, format!("another credential was made and removed again: {reason}"))
     }
 
+    /// The end of the service account in use was put off, and that is stored.
+    pub(crate) fn put_off(&mut self) {
+        self.mine = None;
+        self.full_until = None;
+        self.listed = None;
+    }
+
     /// The Secret could not be deleted. It may be deleted yet: whatever goes on is written first.
     pub(crate) fn not_forgotten(&mut self) {
         self.mine = None;
     }
+}
+
+/// When the end of the credential in use was put off, where it was.
+fn extension(stored: &Stored) -> Option<Timestamp> {
+    stored.current.as_ref()?.extended_at
 }
 
 /// The hosts at which a credential is tried: the instance's own, as far as a password may be sent there.

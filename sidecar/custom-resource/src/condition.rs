@@ -66,6 +66,8 @@ words! {
             "Read the counts, and `status.failures` for writes that were refused.";
         PrivateLink: "The private link of the cluster's VPC to the instance runs; with `privateNetwork.resolve` nodes resolve the domains to it, and Ready waits for that. Unknown: it could not be looked at, and nobody waits for it.",
             "Read the reason; nodes keep what they have meanwhile.";
+        NodesResolve: "Every node that was asked leads the domains to their private address, by its own configuration. Only once agents answered.",
+            "Read the reason; `status.nodes.notResolving` has nodes by name for each reason.";
         Conflicts: "Something of somebody else is in the way.",
             "Read the reason: it names one of them.";
         CanPush: "The credential may also push. Only once the registry said so.",
@@ -106,6 +108,12 @@ words! {
         InstanceNotRunning: "The instance is there and does not run.", "Look at the instance in the console.";
         CloudFailed: "A call of Tencent Cloud's API failed.",
             "Read the message: it has the action, the cloud's code and its request id.";
+        QuotaExceeded: "The instance has no room for another service account, so none could be made.",
+            "Delete service accounts that are no longer used from the instance, or ask Tencent Cloud for a larger quota.";
+        ServiceAccountsUnavailable: "The instance has no service accounts: the feature is not switched on for it.",
+            "Ask Tencent Cloud by a ticket to switch service accounts on, or use `type: longterm`.";
+        NoRegistryNamespace: "A registry namespace that the service account shall pull from is not in the instance.",
+            "Make it in the instance, or correct `registryNamespaces`.";
         StoreFailed: "The credential cannot be kept in its Secret of tcr-assistant-system.",
             "Read the message: it has the API server's words.";
         NoCredential: "There is nothing to distribute before there is a credential.",
@@ -135,6 +143,19 @@ words! {
         AddressChanged: "The link has another address than before; with `privateNetwork.resolve` nodes are being told.",
             "Wait; correct hosts files and name servers that were set by hand.";
         VpcUnknown: "The VPC of the nodes is not known.", "Set `spec.tcr.privateNetwork.vpcId`, or `--vpc-id`.";
+        NodesResolve: "Nothing that the nodes' agents see keeps the entries from being used.", "";
+        NodesBehind: "Some nodes do not carry the newest entries yet, or their agents do not answer.",
+            "Wait; if it stays, look at the logs of hosts-updater.";
+        HostsFileReadOnly: "Nodes let nobody write their hosts file: a read-only or immutable /etc.",
+            "Let TCR's private DNS serve the VPC, or configure these nodes: `kubectl tcr nodes --config`.";
+        NodeNetworkUnknown: "Entries are by VPC, and nodes have none of those: their VPC is not known, is two, or has none.",
+            "Set `hostsUpdater.vpcRanges`, or link their VPC and add it to the entries.";
+        HostsFileNotAsked: "Nodes ask something else before their hosts file, or never ask it.",
+            "Put `files` first in the line `hosts:` of their /etc/nsswitch.conf.";
+        EntriesShadowed: "Nodes have other lines for the domains, which come first in their hosts file.",
+            "Remove those lines; the logs of hosts-updater name them.";
+        LinkUnanswered: "The private link's address does not answer nodes.",
+            "Open port 443 of the address to them: its security group, routes and ACLs of their subnets.";
         WriteFailed: "The list of hosts entries cannot be written.",
             "Read the message: it has the API server's words.";
     }
@@ -146,6 +167,8 @@ words! {
         CredentialCreated: "A credential was created for the instance.", "";
         CredentialReplaced: "A credential has taken another one's place.", "";
         CredentialRevoked: "A credential that nobody uses any more was deleted.", "";
+        RightsRestored: "Somebody changed the rights of a service account, which has its own again.",
+            "If you meant that, change `registryNamespaces` instead.";
         CredentialRetained: "A credential that nobody uses any more was left in the registry, as `onDelete` says.",
             "Delete it in the console if it is not used elsewhere.";
         Conflict: "A Secret of the name is somebody else's and is left alone.",

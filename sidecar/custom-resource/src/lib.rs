@@ -120,12 +120,15 @@ pub struct ImagePullSecretStatus {
     /// ServiceAccounts that do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub s_as_success: Option<i64>,
-    /// Id of the long-term credential in TCR, by which it is found and deleted there.
+    /// Id of the long-term credential in TCR, or name of the service account, by which it is found and deleted there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_id: Option<String>,
     /// When the credential ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Time>,
+    /// Who pulls, and what it may pull, where the credential is one of an instance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity: Option<IdentityStatus>,
     /// A changed credential, such as a password of `spec.docker`, that is not distributed yet, because its registry has not
     /// let it in.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -142,6 +145,18 @@ pub struct ImagePullSecretStatus {
     /// Some of the writes that failed, at most 10 of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<WriteFailure>,
+}
+
+/// Who pulls with the credential of an instance.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct IdentityStatus {
+    /// The user name: the number of the CAM identity that the controller calls as, or the service account's name.
+    pub username: String,
+    /// Registry namespaces that a service account may pull from. Empty for others: what they may pull is what CAM allows
+    /// their identity at the time of the pull.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub registry_namespaces: Vec<String>,
 }
 
 /// A changed credential that waits for its registry's verdict, while the one before it stays distributed.
@@ -194,6 +209,20 @@ pub struct NodesStatus {
     pub by_seccomp: i64,
     /// Nodes whose agent is not confined, or does not say.
     pub unconfined: i64,
+    /// Nodes that do not resolve what they shall, by the reason: at most one of each.
+    pub not_resolving: Vec<NotResolving>,
+}
+
+/// Nodes that do not resolve what they shall, for one reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NotResolving {
+    /// A reason of the condition `NodesResolve`.
+    pub reason: String,
+    /// How many nodes.
+    pub count: i64,
+    /// At most five of them.
+    pub nodes: Vec<String>,
 }
 
 /// A write that failed.

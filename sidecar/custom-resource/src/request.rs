@@ -261,10 +261,11 @@ impl RequestStatus {
 /// # Errors
 /// What such an id looks like.
 pub fn token_id(text: &str) -> Result<(), &'static str> {
-    let is_id = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    // The id of a token, or the name of a service account, `tcr$...`.
+    let is_id = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '$');
     match (1..=LONGEST_TOKEN_ID).contains(&text.len()) && text.chars().all(is_id) {
         true => Ok(()),
-        false => Err("the id of a credential has up to 64 letters, digits, hyphens and underscores"),
+        false => Err("the id of a credential has up to 64 letters, digits, and - _ . $ between them"),
     }
 }
 
@@ -338,7 +339,7 @@ mod tests {
         check(
             &format!("revoke {id} a/b"),
             expect![
-                "2026-01-31T12:00:00Z/0123456789abcdef: the annotation tcr.tencentcloudcr.com/request: the id of a credential has up to 64 letters, digits, hyphens and underscores"
+                "2026-01-31T12:00:00Z/0123456789abcdef: the annotation tcr.tencentcloudcr.com/request: the id of a credential has up to 64 letters, digits, and - _ . $ between them"
             ],
         );
         check(

@@ -26,8 +26,10 @@ const TELL_CHANGE: Duration = Duration::from_secs(600);
 pub struct Poll {
     /// ImagePullSecrets of which something was told.
     told: BTreeSet<String>,
-    /// ImagePullSecrets whose entries may be in the ConfigMap.
+    /// ImagePullSecrets whose entries may be in the ConfigMap, beside those that were there before.
     applied: BTreeSet<String>,
+    /// What was there before is gone: the list was written, or found right.
+    was_written: bool,
     /// Domains that have been one of theirs: whose they are is known.
     domains: BTreeSet<String>,
     /// The address that each link had last.
@@ -88,8 +90,8 @@ impl Judgement {
 pub struct Told {
     /// For ImagePullSecrets; none for one that has no link any more.
     pub links: Vec<(String, Option<Judgement>)>,
-    /// Those whose entries may be in the ConfigMap.
-    pub applied: BTreeSet<String>,
+    /// Those whose entries may be in the ConfigMap; none before it was written, or found right, for the first time.
+    pub applied: Option<BTreeSet<String>>,
     /// Something may soon be otherwise.
     pub is_pending: bool,
 }
@@ -205,6 +207,7 @@ impl Poll {
     ) -> Told {
         let mut applied: BTreeSet<String> = judged.iter().map(|(name, _)| name.clone()).collect();
         let mut told = self.tell(judged);
+        self.was_written |= written.is_ok();
         if let Err(error) = written {
             told.is_pending = true;
             // Their entries may still be there.
@@ -226,7 +229,7 @@ impl Poll {
         self.failures.retain(|name, _| is_requested(name));
         told.links.extend(gone.into_iter().map(|name| (name, None)));
         self.applied.clone_from(&applied);
-        Told { applied, ..told }
+        Told { applied: self.was_written.then_some(applied), ..told }
     }
 
     /// What is told of links of which nothing is written.
@@ -234,7 +237,8 @@ impl Poll {
         self.told.extend(judged.iter().map(|(name, _)| name.clone()));
         let is_pending = judged.iter().any(|(_, link)| link.is_pending());
         let links = judged.into_iter().map(|(name, link)| (name, Some(link))).collect();
-        Told { links, applied: self.applied.clone(), is_pending }
+        let applied = self.was_written.then(|| self.applied.clone());
+        Told { links, applied, is_pending }
     }
 }
 

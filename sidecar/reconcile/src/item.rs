@@ -18,7 +18,7 @@ use credential_plan::plan::Held;
 use credential_plan::rollout::{Given, Recorded, Rollout, Standing};
 use custom_resource::condition::{ConditionReason, RequestState};
 use custom_resource::request::{Asked, RequestId};
-use custom_resource::{ImagePullSecretStatus, RequestStatus};
+use custom_resource::{IdentityStatus, ImagePullSecretStatus, RequestStatus};
 use distribution::{Content, Digest};
 use writes::Finalizing;
 
@@ -72,6 +72,8 @@ pub(crate) struct Item {
     content_key: Option<Key>,
     /// Credentials whose content namespaces may still have: they have to be good until then.
     pub(crate) moving_from: Vec<Key>,
+    /// Namespaces have Secrets of it from before this process: of which credential, nobody remembers.
+    pub(crate) has_unknown_copies: bool,
     /// Whether the credential may also push, once the registry said so.
     pub(crate) can_push: Option<bool>,
     /// Why the credential before this one was replaced.
@@ -116,6 +118,7 @@ impl Item {
             waiting: None,
             content_key: None,
             moving_from: Vec::new(),
+            has_unknown_copies: false,
             can_push: None,
             replaced: None,
             problem: None,
@@ -255,7 +258,7 @@ impl Item {
     /// Whether it asks for the credential, or its content may still be in namespaces.
     pub(crate) fn uses(&self, key: &Key) -> bool {
         // What an object that says something impossible led to before a restart, nobody knows.
-        let may_use = self.object.spec.is_err() && self.content.is_none();
+        let may_use = self.has_unknown_copies || (self.object.spec.is_err() && self.content.is_none());
         let mut has = self.content_key.iter().chain(&self.moving_from);
         may_use || self.key() == Some(key) || has.any(|it| it == key)
     }
@@ -271,6 +274,15 @@ impl Item {
         let standing = self.rollout.standing()?;
         let other = self.problem.as_ref().or(self.lack.as_ref());
         other.is_none_or(|lack| lack.reason == standing.reason).then_some(standing)
+    }
+
+    /// Who pulls with the credential of an instance that is distributed.
+    pub(crate) fn identity(&self) -> Option<IdentityStatus> {
+        let (held, key) = (self.held.as_ref()?, self.content_key.as_ref()?);
+        Some(IdentityStatus {
+            username: held.username.clone(),
+            registry_namespaces: key.registry_namespaces.clone(),
+        })
     }
 }
 

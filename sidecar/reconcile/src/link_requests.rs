@@ -88,12 +88,28 @@ impl<'a> Wanted<'a> {
     }
 }
 
+/// All private links that are requested.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LinkRequests {
+    /// Higher than that of all requests before.
+    pub number: u64,
+    /// Every link.
+    pub links: Vec<LinkRequest>,
+}
+
+/// ImagePullSecrets to whose links nodes shall resolve.
+fn resolving(links: &[LinkRequest]) -> impl Iterator<Item = String> {
+    links.iter().filter(|it| it.resolves()).map(|it| it.name.clone())
+}
+
 /// What is requested, and what is in the ConfigMap.
 #[derive(Debug, Default)]
 pub(crate) struct Links {
     /// None before everything is known.
-    requested: Option<Vec<LinkRequest>>,
-    applied: BTreeSet<String>,
+    requested: Option<LinkRequests>,
+    /// ImagePullSecrets whose entries may be in the ConfigMap: each to which nodes were to resolve, until a round of the
+    /// newest requests has written the list without it.
+    may_be_applied: BTreeSet<String>,
     nodes: Option<Nodes>,
 }
 
@@ -104,20 +120,21 @@ impl Links {
         let wanted = || items.values().filter_map(Wanted::of);
         // Asked after every change: what stays the same is not copied.
         if let Some(requests) = &self.requested
-            && requests.iter().map(LinkRequest::wanted).eq(wanted())
+            && requests.links.iter().map(LinkRequest::wanted).eq(wanted())
         {
             return;
         }
-        let requests: Vec<LinkRequest> = wanted().map(Wanted::to_request).collect();
+        let links: Vec<LinkRequest> = wanted().map(Wanted::to_request).collect();
+        self.may_be_applied.extend(resolving(&links));
+        let number = self.requested.as_ref().map_or(1, |before| before.number + 1);
+        let requests = LinkRequests { number, links };
         self.requested = Some(requests.clone());
         effects.push(Effect::ResolveLinks(requests));
     }
 
     /// Whether none of its entries is left.
     pub(crate) fn is_withdrawn(&self, name: &str) -> bool {
-        let is_requested = |requests: &Vec<LinkRequest>| requests.iter().any(|request| request.name == name);
-        !self.applied.contains(name)
-            && self.requested.as_ref().is_some_and(|requests| !is_requested(requests))
+        self.requested.is_some() && !self.may_be_applied.contains(name)
     }
 
     /// How far the nodes are.
@@ -128,8 +145,12 @@ impl Links {
     /// Takes an event in; gives what it says of links.
     pub(crate) fn take(&mut self, event: LinkEvent) -> Vec<(String, Option<Link>)> {
         match event {
-            LinkEvent::Links { links, applied } => {
-                self.applied = applied;
+            LinkEvent::Links { number, links, applied } => {
+                let newest = self.requested.as_ref().filter(|requests| requests.number == number);
+                if let (Some(newest), Some(applied)) = (newest, applied) {
+                    self.may_be_applied = applied;
+                    self.may_be_applied.extend(resolving(&newest.links));
+                }
                 links
             }
             LinkEvent::Nodes(nodes) => {

@@ -115,7 +115,7 @@ impl Object {
 
     /// The credential it needs, if it is one of an instance.
     pub fn key(&self) -> Option<Key> {
-        self.spec.as_ref().ok()?.tcr.as_ref().map(Key::of)
+        self.spec.as_ref().ok()?.tcr.as_ref().map(|tcr| Key::of(&self.name, tcr))
     }
 
     /// The region of its instance.
@@ -140,13 +140,19 @@ impl Object {
     /// What becomes of the credential with its last user.
     pub fn on_delete(&self) -> OnDelete {
         let tcr = self.spec.as_ref().ok().and_then(|spec| spec.tcr.as_ref());
-        tcr.map(|tcr| tcr.credential.on_delete).unwrap_or_default()
+        tcr.map(|tcr| tcr.credential.on_delete()).unwrap_or_default()
     }
 
-    /// When a long-term credential is to be renewed.
+    /// When a credential that the instance lists is to be renewed: a service account at half its validity.
     pub fn rotate_after(&self) -> Option<Duration> {
         let tcr = self.spec.as_ref().ok()?.tcr.as_ref()?;
-        tcr.credential.rotate_after.as_deref().and_then(|text| tcr::go_duration::parse(text).ok())
+        let said = tcr.credential.rotate_after.as_deref().and_then(|text| tcr::go_duration::parse(text).ok());
+        said.or(self.validity().map(|validity| validity / 2))
+    }
+
+    /// How long each service account is valid; none for other kinds.
+    pub fn validity(&self) -> Option<Duration> {
+        self.spec.as_ref().ok()?.tcr.as_ref()?.credential.validity()
     }
 
     /// What its Secret holds.

@@ -12,12 +12,14 @@ use crate::object::Lack;
 use credential_plan::rollout::Standing;
 use custom_resource::condition::{ConditionReason, ConditionType};
 use custom_resource::{
-    ImagePullSecretStatus, MOST_FAILURES, PendingCredential, PrivateLinkStatus, RequestStatus, WriteFailure,
+    IdentityStatus, ImagePullSecretStatus, MOST_FAILURES, PendingCredential, PrivateLinkStatus,
+    RequestStatus, WriteFailure,
 };
 use distribution::Tally;
 use distribution_conditions::{conflicts, distributed};
 
 mod distribution_conditions;
+mod nodes_condition;
 
 /// Everything that a status tells.
 #[derive(Clone, Debug)]
@@ -46,8 +48,10 @@ pub struct Facts<'a> {
     pub standing: Option<Standing>,
     /// The credential that waits for its registry's verdict.
     pub pending: Option<PendingCredential>,
-    /// Id of a long-term credential.
+    /// Id of a long-term credential, or name of a service account.
     pub token_id: Option<&'a str>,
+    /// Who pulls with the credential of an instance.
+    pub identity: Option<IdentityStatus>,
     /// When the credential ends.
     pub expires_at: Option<Timestamp>,
     /// A namespace where somebody else's Secret is in the way.
@@ -126,7 +130,8 @@ pub fn status(facts: &Facts<'_>) -> ImagePullSecretStatus {
     // Where nodes do not resolve to it, nobody waits for it.
     let awaited = link.as_ref().filter(|_| facts.resolves == Some(true));
     let ready = ready(facts, &credential, &distributed, awaited);
-    let all = [Some(ready), Some(credential), Some(distributed), link, Some(conflicts), can_push(facts)];
+    let (nodes, can_push) = (nodes_condition::nodes(facts), can_push(facts));
+    let all = [Some(ready), Some(credential), Some(distributed), link, nodes, Some(conflicts), can_push];
     let mut failures = facts.failures.clone();
     failures.sort_by(|a, b| a.namespaced_name.cmp(&b.namespaced_name));
     failures.truncate(MOST_FAILURES);
@@ -140,6 +145,7 @@ pub fn status(facts: &Facts<'_>) -> ImagePullSecretStatus {
         s_as_success: Some(accounts_success),
         token_id: facts.token_id.map(str::to_owned),
         expires_at: facts.expires_at.map(Time),
+        identity: facts.identity.clone(),
         pending_credential: facts.pending.clone(),
         private_link: private_link.flatten(),
         // Of interest to those who ask for entries only.
@@ -189,8 +195,14 @@ fn told(link: &Link) -> PrivateLinkStatus {
 }
 
 /// What stands in the way of the next credential and not of the one there is.
-const STILL_VALID: [ConditionReason; 3] =
-    [ConditionReason::CloudFailed, ConditionReason::SuccessorUntried, ConditionReason::SuccessorRefused];
+const STILL_VALID: [ConditionReason; 6] = [
+    ConditionReason::CloudFailed,
+    ConditionReason::QuotaExceeded,
+    ConditionReason::ServiceAccountsUnavailable,
+    ConditionReason::NoRegistryNamespace,
+    ConditionReason::SuccessorUntried,
+    ConditionReason::SuccessorRefused,
+];
 
 fn ready(
     facts: &Facts<'_>,
@@ -286,13 +298,16 @@ fn condition(new: NewCondition, facts: &Facts<'_>) -> Condition {
 /// A merge patch that makes an object's status this one: what is not there any more is null.
 pub fn merge_patch(status: &ImagePullSecretStatus) -> serde_json::Result<Value> {
     let mut patch = json!({
-        "conditions": null, "hosts": null, "tokenId": null, "expiresAt": null, "pendingCredential": null,
-        "privateLink": null, "nodes": null, "failures": null, "request": null,
+        "conditions": null, "hosts": null, "tokenId": null, "expiresAt": null, "identity": null,
+        "pendingCredential": null, "privateLink": null, "nodes": null, "failures": null, "request": null,
     });
     if let (Some(patch), Value::Object(mut fields)) = (patch.as_object_mut(), serde_json::to_value(status)?) {
         // What is in an object is merged too.
-        let parts: [(&str, &[&str]); 2] =
-            [("request", &["instances", "moreInstances"]), ("privateLink", &["vpcId", "address", "hosts"])];
+        let parts: [(&str, &[&str]); 3] = [
+            ("identity", &["registryNamespaces"]),
+            ("request", &["instances", "moreInstances"]),
+            ("privateLink", &["vpcId", "address", "hosts"]),
+        ];
         for (field, parts) in parts {
             if let Some(Value::Object(field)) = fields.get_mut(field) {
                 for part in parts {

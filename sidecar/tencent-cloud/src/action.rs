@@ -26,6 +26,16 @@ pub enum Action {
     DescribeInternalEndpointDnsStatus,
     /// Lists an instance's own domains.
     DescribeInstanceCustomizedDomain,
+    /// Lists the namespaces of an instance.
+    DescribeNamespaces,
+    /// Makes a service account. Not idempotent: its password is told once.
+    CreateServiceAccount,
+    /// Lists the service accounts of an instance, without their passwords.
+    DescribeServiceAccounts,
+    /// Changes a service account, but not its password.
+    ModifyServiceAccount,
+    /// Deletes a service account.
+    DeleteServiceAccount,
 }
 
 /// What it takes to send a call once more.
@@ -49,33 +59,58 @@ impl Action {
             Self::DescribeInternalEndpoints => "DescribeInternalEndpoints",
             Self::DescribeInternalEndpointDnsStatus => "DescribeInternalEndpointDnsStatus",
             Self::DescribeInstanceCustomizedDomain => "DescribeInstanceCustomizedDomain",
+            Self::DescribeNamespaces => "DescribeNamespaces",
+            Self::CreateServiceAccount => "CreateServiceAccount",
+            Self::DescribeServiceAccounts => "DescribeServiceAccounts",
+            Self::ModifyServiceAccount => "ModifyServiceAccount",
+            Self::DeleteServiceAccount => "DeleteServiceAccount",
         }
     }
 
     /// Calls per second that the cloud takes from an account, as documented.
     pub fn per_second(self) -> u32 {
         match self {
-            Self::CreateInstanceToken | Self::DescribeInstances => 100,
+            Self::CreateInstanceToken | Self::DescribeInstances | Self::DescribeNamespaces => 100,
             Self::DescribeInstanceToken
             | Self::ModifyInstanceToken
             | Self::DeleteInstanceToken
             | Self::DescribeInternalEndpoints
             | Self::DescribeInternalEndpointDnsStatus
-            | Self::DescribeInstanceCustomizedDomain => 20,
+            | Self::DescribeInstanceCustomizedDomain
+            | Self::CreateServiceAccount
+            | Self::DescribeServiceAccounts
+            | Self::ModifyServiceAccount
+            | Self::DeleteServiceAccount => 20,
         }
+    }
+
+    /// Whether it is about service accounts.
+    pub fn is_of_service_accounts(self) -> bool {
+        matches!(
+            self,
+            Self::CreateServiceAccount
+                | Self::DescribeServiceAccounts
+                | Self::ModifyServiceAccount
+                | Self::DeleteServiceAccount
+        )
     }
 
     /// Whether a call whose outcome is unknown may be sent again.
     pub fn repeat(self) -> Repeat {
         match self {
-            Self::CreateInstanceToken => Repeat::OnlyIfNotDone,
+            Self::CreateInstanceToken | Self::CreateServiceAccount => Repeat::OnlyIfNotDone,
             // Deleting or setting twice ends in the same state.
-            Self::ModifyInstanceToken | Self::DeleteInstanceToken => Repeat::Safe,
+            Self::ModifyInstanceToken
+            | Self::DeleteInstanceToken
+            | Self::ModifyServiceAccount
+            | Self::DeleteServiceAccount => Repeat::Safe,
             Self::DescribeInstanceToken
             | Self::DescribeInstances
             | Self::DescribeInternalEndpoints
             | Self::DescribeInternalEndpointDnsStatus
-            | Self::DescribeInstanceCustomizedDomain => Repeat::Safe,
+            | Self::DescribeInstanceCustomizedDomain
+            | Self::DescribeNamespaces
+            | Self::DescribeServiceAccounts => Repeat::Safe,
         }
     }
 
@@ -85,7 +120,12 @@ impl Action {
             // Not known to be checked per instance; a narrower statement might silently not grant it.
             Self::DescribeInternalEndpoints
             | Self::DescribeInternalEndpointDnsStatus
-            | Self::DescribeInstanceCustomizedDomain => "*".to_owned(),
+            | Self::DescribeInstanceCustomizedDomain
+            | Self::DescribeNamespaces
+            | Self::CreateServiceAccount
+            | Self::DescribeServiceAccounts
+            | Self::ModifyServiceAccount
+            | Self::DeleteServiceAccount => "*".to_owned(),
             _ => format!("qcs::tcr:::instance/{instance}"),
         }
     }

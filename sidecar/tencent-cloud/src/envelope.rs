@@ -142,7 +142,21 @@ pub(crate) struct Fields<'a> {
     reply: &'a Reply,
 }
 
-impl Fields<'_> {
+impl<'a> Fields<'a> {
+    /// The objects of a list in this one; null and absent are empty.
+    pub(crate) fn list(&self, name: &'a str) -> Result<Vec<Fields<'a>>, Failure> {
+        let items = match self.fields.get(name) {
+            None | Some(Value::Null) => return Ok(Vec::new()),
+            Some(Value::Array(items)) => items,
+            Some(other) => return Err(self.reply.unreadable(self.path, name, "a list", other)),
+        };
+        let object = |item: &'a Value| match item {
+            Value::Object(fields) => Ok(Fields { fields, path: name, reply: self.reply }),
+            other => Err(self.reply.unreadable(self.path, name, "a list of objects", other)),
+        };
+        items.iter().map(object).collect()
+    }
+
     /// A string, or a number as a string.
     pub(crate) fn text(&self, name: &str) -> Result<Option<String>, Failure> {
         match self.fields.get(name) {
@@ -165,6 +179,19 @@ impl Fields<'_> {
             _ => None,
         };
         number.map(Some).ok_or_else(|| self.reply.unreadable(self.path, name, "a whole number", value))
+    }
+
+    /// A list of strings; null and absent are empty.
+    pub(crate) fn texts(&self, name: &str) -> Result<Vec<String>, Failure> {
+        let unreadable = |value: &Value| self.reply.unreadable(self.path, name, "a list of strings", value);
+        match self.fields.get(name) {
+            None | Some(Value::Null) => Ok(Vec::new()),
+            Some(Value::Array(items)) => {
+                let text = |item: &Value| item.as_str().map(str::to_owned).ok_or_else(|| unreadable(item));
+                items.iter().map(text).collect()
+            }
+            Some(other) => Err(unreadable(other)),
+        }
     }
 
     pub(crate) fn boolean(&self, name: &str) -> Result<Option<bool>, Failure> {

@@ -100,6 +100,15 @@ pub enum Class {
     Terminal,
 }
 
+/// A refusal that a caller tells from others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The instance holds no more service accounts.
+    NoRoom,
+    /// The instance has no service accounts: the feature is off.
+    NotSwitchedOn,
+}
+
 /// Codes that say "later". A name here also stands for its details: `Name.Detail`.
 const RETRYABLE: [&str; 7] = [
     "RequestLimitExceeded",
@@ -192,6 +201,19 @@ impl CloudError {
         self.failure.class()
     }
 
+    /// Which refusal it is, where it is one that is told from others.
+    pub fn refusal(&self) -> Option<Refusal> {
+        let Failure::Refused { code, .. } = &self.failure else { return None };
+        if !self.action.is_of_service_accounts() {
+            return None;
+        }
+        match () {
+            () if is(code, "OperationDenied.QuotaOverLimit") => Some(Refusal::NoRoom),
+            () if is(code, "UnsupportedOperation") => Some(Refusal::NotSwitchedOn),
+            () => None,
+        }
+    }
+
     /// Whether the call may have been carried out although it failed: a credential may exist that
     /// nobody knows.
     pub fn outcome_unknown(&self) -> bool {
@@ -218,6 +240,21 @@ impl CloudError {
     fn advice_for_code(&self, code: &str) -> Option<String> {
         let identity = self.identity.as_deref().unwrap_or("the API credential");
         let Self { action, instance, region, .. } = self;
+        match self.refusal() {
+            Some(Refusal::NoRoom) => {
+                return Some(format!(
+                    "delete service accounts that are no longer used from instance {instance}, or ask Tencent Cloud for a \
+                     larger quota"
+                ));
+            }
+            Some(Refusal::NotSwitchedOn) => {
+                return Some(format!(
+                    "ask Tencent Cloud by a ticket to switch service accounts on for instance {instance}, or use \
+                     credentials of type longterm"
+                ));
+            }
+            None => {}
+        }
         let advice = if is(code, "UnauthorizedOperation") || is(code, "AuthFailure.UnauthorizedOperation") {
             let resource = action.cam_resource(instance);
             format!("allow the CAM action tcr:{action} on {resource} for {identity}")

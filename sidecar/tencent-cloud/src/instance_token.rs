@@ -47,7 +47,8 @@ pub struct InstanceToken {
 }
 
 impl Client {
-    /// Makes a credential. Every call makes another one; `description` is for long-term ones.
+    /// Makes a token, long-term where `kind` says so and else temporary. Every call makes another one; `description` is for
+    /// long-term ones.
     ///
     /// An answer without a usable credential is an error: an empty one must never replace a good one.
     pub async fn create_instance_token(
@@ -57,11 +58,9 @@ impl Client {
         kind: CredentialKind,
         description: &str,
     ) -> Result<IssuedToken, CloudError> {
-        let body = match kind {
-            CredentialKind::Longterm => {
-                json!({ "RegistryId": instance, "TokenType": "longterm", "Desc": description })
-            }
-            CredentialKind::Temp => json!({ "RegistryId": instance, "TokenType": "temp" }),
+        let body = match kind == CredentialKind::Longterm {
+            true => json!({ "RegistryId": instance, "TokenType": "longterm", "Desc": description }),
+            false => json!({ "RegistryId": instance, "TokenType": "temp" }),
         };
         let call = Call { action: Action::CreateInstanceToken, region, instance, body };
         let reply = self.call(&call).await?;
@@ -174,7 +173,7 @@ fn check_issued(
     match expires_at {
         Some(end) if end <= now => return lie(&format!("it expired at {end}, before it was made")),
         // Without its end nobody knows when to renew it.
-        None if kind == CredentialKind::Temp => return lie("a temporary credential without an end"),
+        None if kind != CredentialKind::Longterm => return lie("a temporary credential without an end"),
         _ => {}
     }
     match (kind, &token_id, &claims.token_id) {

@@ -20,6 +20,8 @@ pub mod internal_endpoint;
 pub(crate) mod jwt;
 pub mod metadata;
 pub mod rate_limit;
+pub mod registry_namespace;
 pub mod retry;
+pub mod service_account;
 pub mod signature;
 pub mod transport;

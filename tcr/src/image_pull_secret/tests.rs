@@ -59,3 +59,19 @@ fn the_default_description_names_the_cluster() {
         .assert_eq(&format!("{:?}", blank.description_in(Some("cls-12345678"))));
     assert_eq!(CredentialSpec::default().description_in(None), None);
 }
+
+#[test]
+fn a_service_account_is_revoked_with_its_last_user_unless_the_object_says_otherwise() {
+    let credential = |json| serde_json::from_value::<CredentialSpec>(json).unwrap();
+    let account = json!({ "type": "serviceAccount", "registryNamespaces": ["team-a"] });
+    assert_eq!(credential(account.clone()).on_delete(), OnDelete::Revoke);
+    assert_eq!(credential(json!({})).on_delete(), OnDelete::Retain);
+    assert_eq!(
+        credential(json!({ "type": "serviceAccount", "onDelete": "Retain" })).on_delete(),
+        OnDelete::Retain
+    );
+    assert_eq!(credential(account.clone()).validity(), Some(DEFAULT_VALIDITY));
+    assert_eq!(credential(json!({})).validity(), None);
+    assert!(credential(account).is_shared());
+    assert!(!credential(json!({ "type": "serviceAccount", "shared": false })).is_shared());
+}

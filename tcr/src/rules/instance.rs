@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::{Findings, RuleContext, check_host};
+use super::{Findings, RuleContext, check_host, service_account};
 use crate::go_duration;
 use crate::image_pull_secret::{
     CredentialKind, CredentialSpec, MAX_DOMAINS, OnDelete, PrivateNetwork, STANDARD_DOMAINS, Tcr,
@@ -57,19 +57,22 @@ fn check_region(region: &str, findings: &mut Findings) {
 
 fn check_credential(credential: &CredentialSpec, context: &RuleContext, findings: &mut Findings) {
     let described = credential.description.as_ref().is_some_and(|text| !text.trim().is_empty());
+    service_account::check(credential, findings);
+    let needs_description = credential.kind.is_listed() && context.description_required;
+    if !described && needs_description && context.cluster_id.is_none() {
+        findings.error(
+            "spec.tcr.credential.description",
+            "is not set, and the default needs the cluster's id, which is unknown; set a description, or \
+             the chart's global.cluster.id",
+        );
+    }
     match credential.kind {
         CredentialKind::Longterm => {
             if let Some(text) = &credential.rotate_after {
                 check_rotation(text, findings);
             }
-            if !described && context.description_required && context.cluster_id.is_none() {
-                findings.error(
-                    "spec.tcr.credential.description",
-                    "is not set, and the default needs the cluster's id, which is unknown; set a description, or \
-                     the chart's global.cluster.id",
-                );
-            }
         }
+        CredentialKind::ServiceAccount => {}
         CredentialKind::Temp => {
             if let Some(text) = &credential.rotate_after {
                 let message = format!(
@@ -85,7 +88,7 @@ fn check_credential(credential: &CredentialSpec, context: &RuleContext, findings
                     "has no effect: TCR keeps none for a temp credential",
                 );
             }
-            if credential.on_delete == OnDelete::Revoke {
+            if credential.on_delete() == OnDelete::Revoke {
                 findings.warning(
                     "spec.tcr.credential.onDelete",
                     "Revoke has no effect: a temp credential cannot be revoked and expires within the hour",

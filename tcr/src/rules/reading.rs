@@ -59,11 +59,17 @@ const TCR: Fields = &[
 ];
 
 const CREDENTIAL: Fields = &[
-    ("type", Shape::Choice(&["longterm", "temp"])),
+    ("type", Shape::Choice(&["longterm", "temp", "serviceAccount"])),
+    ("registryNamespaces", Shape::Texts),
+    ("validity", Shape::Text),
+    ("shared", Shape::Flag),
     ("rotateAfter", Shape::Text),
     ("description", Shape::Text),
     ("onDelete", Shape::Choice(&["Retain", "Revoke"])),
 ];
+
+/// What the API calls the rights of a service account, for those who copy from there.
+const RIGHTS: [&str; 2] = ["actions", "permissions"];
 
 const PRIVATE_NETWORK: Fields = &[
     ("resolve", Shape::Flag),
@@ -238,6 +244,10 @@ fn unknown_fields(path: &str, object: &Map<String, Value>, known: &[&str], findi
         }
         let field = if path.is_empty() { as_step(name) } else { format!("{path}.{}", as_step(name)) };
         let message = match nearest(name, known) {
+            _ if path == "spec.tcr.credential" && RIGHTS.contains(&name.as_str()) => {
+                "unknown field; a service account made here may pull, and nothing else: leave it out"
+                    .to_owned()
+            }
             Some(near) => format!("unknown field, did you mean {near}?"),
             None => format!("unknown field; known are {}", joined(known, ", ")),
         };

@@ -426,6 +426,79 @@ fn a_temp_credential_has_no_longterm_settings() {
 }
 
 #[test]
+fn a_service_account_names_what_it_may_pull_and_lives_for_a_day_at_least() {
+    let account = |changes: Value| {
+        let mut credential =
+            json!({ "type": "serviceAccount", "registryNamespaces": ["team-a", "base"], "description": "d" });
+        for (name, value) in changes.as_object().unwrap() {
+            credential[name] = value.clone();
+        }
+        tcr(json!({ "credential": credential }))
+    };
+    assert_eq!(findings("demo", account(json!({}))), "");
+    let all = json!({ "validity": "24h", "shared": false, "onDelete": "Retain" });
+    assert_eq!(findings("demo", account(all)), "");
+    for (changes, expect) in [
+        (
+            json!({ "registryNamespaces": [] }),
+            expect![[r#"
+                error spec.tcr.credential.registryNamespaces: is empty; name the registry namespaces that the service account may pull from, such as team-a
+            "#]],
+        ),
+        (
+            json!({ "registryNamespaces": ["*", "team-*", "team-a:push", "team-a/app", "a", "Team", "a--b", "-ab", "base", "base"] }),
+            expect![[r#"
+                error spec.tcr.credential.registryNamespaces[0]: "*" is a wildcard; name each registry namespace that may be pulled from
+                error spec.tcr.credential.registryNamespaces[1]: "team-*" is a wildcard; name each registry namespace that may be pulled from
+                error spec.tcr.credential.registryNamespaces[2]: "team-a:push" names an action, and a service account made here may pull and nothing else; write the registry namespace alone
+                error spec.tcr.credential.registryNamespaces[3]: "team-a/app" names a repository, and rights are by registry namespace; write "team-a"
+                error spec.tcr.credential.registryNamespaces[4]: "a" has 1 characters, and a registry namespace has 2 to 30
+                error spec.tcr.credential.registryNamespaces[5]: "Team" is not a registry namespace: lower-case letters, digits, and single . _ - between them
+                error spec.tcr.credential.registryNamespaces[6]: "a--b" is not a registry namespace: lower-case letters, digits, and single . _ - between them
+                error spec.tcr.credential.registryNamespaces[7]: "-ab" is not a registry namespace: lower-case letters, digits, and single . _ - between them
+                error spec.tcr.credential.registryNamespaces[9]: "base" is there twice; keep one
+            "#]],
+        ),
+        (
+            json!({ "registryNamespaces": ["a".repeat(31)] }),
+            expect![[r#"
+                error spec.tcr.credential.registryNamespaces[0]: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" has 31 characters, and a registry namespace has 2 to 30
+            "#]],
+        ),
+        (
+            json!({ "registryNamespaces": (0..33).map(|number| format!("team-{number}")).collect::<Vec<_>>() }),
+            expect![[r#"
+                error spec.tcr.credential.registryNamespaces: has 33 names, and at most 32 are allowed; use an ImagePullSecret for each group of them
+            "#]],
+        ),
+        (
+            json!({ "validity": "23h59m", "rotateAfter": "2160h" }),
+            expect![[r#"
+                error spec.tcr.credential.validity: "23h59m" is too short; the shortest is 24h
+                error spec.tcr.credential.rotateAfter: "2160h" is for longterm credentials only, a service account is renewed at half its validity; set validity instead
+            "#]],
+        ),
+        (
+            json!({ "validity": "90d", "description": null }),
+            expect![[r#"
+                error spec.tcr.credential.validity: "90d" is not a duration: it has no days or longer units; write 2160h
+                error spec.tcr.credential.description: is not set, and the default needs the cluster's id, which is unknown; set a description, or the chart's global.cluster.id
+            "#]],
+        ),
+        (
+            json!({ "type": "longterm", "validity": "24h", "shared": true }),
+            expect![[r#"
+                error spec.tcr.credential.registryNamespaces: is for serviceAccount credentials only; set type to serviceAccount, or leave it out
+                error spec.tcr.credential.validity: is for serviceAccount credentials only; set type to serviceAccount, or leave it out
+                error spec.tcr.credential.shared: is for serviceAccount credentials only; set type to serviceAccount, or leave it out
+            "#]],
+        ),
+    ] {
+        check_spec(account(changes), expect);
+    }
+}
+
+#[test]
 fn a_description_is_required_when_the_default_has_no_cluster_id() {
     check_spec(
         tcr(json!({ "credential": {} })),

@@ -73,10 +73,17 @@ fn the_schema_is_structural_and_holds_the_rules_that_it_can() {
         spec.tcr.credential type="object"
             !has(self.rotateAfter) || !has(self.type) || self.type == 'longterm'
             !has(self.rotateAfter) || duration(self.rotateAfter) >= duration('1h')
+            (has(self.type) && self.type == 'serviceAccount') == (has(self.registryNamespaces) && size(self.registryNamespaces) > 0)
+            (has(self.type) && self.type == 'serviceAccount') || (!has(self.validity) && !has(self.shared))
+            !has(self.validity) || duration(self.validity) >= duration('24h')
         spec.tcr.credential.description maxLength=1024 type="string"
         spec.tcr.credential.onDelete enum=["Retain","Revoke"] type="string"
+        spec.tcr.credential.registryNamespaces maxItems=32 type="array" x-kubernetes-list-type="set"
+        spec.tcr.credential.registryNamespaces[] maxLength=30 minLength=2 pattern="^[a-z0-9]+([._-][a-z0-9]+)*$" type="string"
         spec.tcr.credential.rotateAfter maxLength=64 pattern="^([0-9]+(\\.[0-9]*)?(ns|us|µs|ms|s|m|h))+$" type="string"
-        spec.tcr.credential.type enum=["longterm","temp"] type="string"
+        spec.tcr.credential.shared type="boolean"
+        spec.tcr.credential.type enum=["longterm","temp","serviceAccount"] type="string"
+        spec.tcr.credential.validity maxLength=64 pattern="^([0-9]+(\\.[0-9]*)?(ns|us|µs|ms|s|m|h))+$" type="string"
         spec.tcr.domains maxItems=32 type="array" x-kubernetes-list-type="set"
         spec.tcr.domains[] maxLength=259 minLength=1 type="string"
         spec.tcr.instanceId maxLength=36 minLength=5 pattern="^tcr-[a-z0-9]{1,32}$" type="string"

@@ -6,6 +6,7 @@ use kubernetes::api_error::ApiError;
 use tencent_cloud::error::Failure;
 
 use crate::call::{Call, Reply};
+use crate::cloud;
 use crate::cluster::{Account, Labels, Secret, Stored, denied};
 use crate::refusal;
 use crate::world::World;
@@ -23,6 +24,20 @@ impl World {
                 self.check_creation(&key.secret_name(), process);
                 Reply::Issued(Ok(issued))
             }
+            Call::CreateAccount(key, account) => {
+                let Some(issued) = self.cloud.create_account(&key, &account, id, process) else {
+                    return Reply::Issued(Err(cloud::denied()));
+                };
+                if let Some(token) = self.cloud.tokens.last_mut() {
+                    token.abandoned = abandoned;
+                }
+                self.check_creation(&key.secret_name(), process);
+                Reply::Issued(Ok(issued))
+            }
+            Call::SetAccount(account) => Reply::Deleted(match self.cloud.set_account(&account) {
+                true => Ok(()),
+                false => Err(cloud::denied()),
+            }),
             Call::ListTokens => Reply::Tokens(Ok(self.cloud.list())),
             Call::DeleteToken(token) => {
                 self.check_token_deletion(&token);

@@ -4,13 +4,15 @@ use std::rc::Rc;
 
 use credential::store::Document;
 use credential_plan::Key;
+use credential_plan::plan::ListedToken;
 use custom_resource::ImagePullSecretStatus;
 use distribution::{Digest, Uid};
 use kubernetes::api_error::ApiError;
 use tcr::verdict::Verdict;
 use tencent_cloud::error::Failure;
 use tencent_cloud::instance::Instance;
-use tencent_cloud::instance_token::{InstanceToken, IssuedToken};
+use tencent_cloud::instance_token::IssuedToken;
+use tencent_cloud::service_account::ServiceAccountSpec;
 
 use crate::cloud;
 use crate::cluster::{Account, Secret, Stored};
@@ -23,9 +25,13 @@ pub enum Call {
     Instance(Key),
     /// CreateInstanceToken.
     CreateToken(Key, String),
-    /// DescribeInstanceToken.
+    /// CreateServiceAccount.
+    CreateAccount(Key, ServiceAccountSpec),
+    /// ModifyServiceAccount.
+    SetAccount(ServiceAccountSpec),
+    /// DescribeInstanceToken and DescribeServiceAccounts.
     ListTokens,
-    /// DeleteInstanceToken.
+    /// DeleteInstanceToken and DeleteServiceAccount.
     DeleteToken(String),
     /// Reads a stored credential.
     ReadStored(String),
@@ -66,7 +72,7 @@ pub enum Reply {
     /// A token.
     Issued(Result<IssuedToken, Failure>),
     /// All tokens.
-    Tokens(Result<Vec<InstanceToken>, Failure>),
+    Tokens(Result<Vec<ListedToken>, Failure>),
     /// A token was deleted.
     Deleted(Result<(), Failure>),
     /// A stored credential.
@@ -117,8 +123,10 @@ impl Call {
     /// Who is called.
     pub fn service(&self) -> Service {
         match self {
-            Self::CreateToken(..) => Service::Creation,
-            Self::Instance(_) | Self::ListTokens | Self::DeleteToken(_) => Service::Cloud,
+            Self::CreateToken(..) | Self::CreateAccount(..) => Service::Creation,
+            Self::Instance(_) | Self::ListTokens | Self::DeleteToken(_) | Self::SetAccount(_) => {
+                Service::Cloud
+            }
             Self::ReadStored(_) | Self::WriteStored(..) | Self::DeleteStored(..) | Self::ListStored => {
                 Service::Store
             }
@@ -152,8 +160,8 @@ impl Call {
         match self {
             Self::Instance(_) => Reply::Instance(Err(failure())),
             Self::ListTokens => Reply::Tokens(Err(failure())),
-            Self::DeleteToken(_) => Reply::Deleted(Err(failure())),
-            Self::CreateToken(..) => Reply::Issued(Err(failure())),
+            Self::DeleteToken(_) | Self::SetAccount(_) => Reply::Deleted(Err(failure())),
+            Self::CreateToken(..) | Self::CreateAccount(..) => Reply::Issued(Err(failure())),
             Self::Check(_) => Reply::Verdict(Verdict::Unknown { reason: "no answer within 10 s".to_owned() }),
             Self::ReadStored(_) | Self::WriteStored(..) | Self::DeleteStored(..) => Reply::Stored(Err(api())),
             Self::ListStored => Reply::AllStored(Err(api())),

@@ -1,14 +1,15 @@
 //! Tencent's API and the registry: tokens, and what either says to them.
 
 use credential_plan::Key;
+use credential_plan::plan::{self, ListedToken};
 use jiff::{SignedDuration, Timestamp};
-use tcr::image_pull_secret::CredentialKind;
 use tcr::registry_host::RegistryHost;
 use tcr::sensitive::Sensitive;
 use tcr::verdict::Verdict;
 use tencent_cloud::error::Failure;
 use tencent_cloud::instance::Instance;
-use tencent_cloud::instance_token::{InstanceToken, IssuedToken};
+use tencent_cloud::instance_token::IssuedToken;
+use tencent_cloud::service_account::ServiceAccountSpec;
 
 /// How long a temporary token lives.
 const TEMPORARY: SignedDuration = SignedDuration::from_hours(1);
@@ -73,7 +74,7 @@ impl Cloud {
         maker: u32,
     ) -> IssuedToken {
         self.made += 1;
-        let is_listed = key.kind == CredentialKind::Longterm;
+        let is_listed = key.kind.is_listed();
         let id = format!("token-{}", self.made);
         let ends = now + if is_listed { LONG } else { TEMPORARY };
         self.tokens.push(Token {
@@ -96,6 +97,47 @@ impl Cloud {
         }
     }
 
+    /// Makes a service account; none where there is one of the name.
+    pub fn create_account(
+        &mut self,
+        key: &Key,
+        account: &ServiceAccountSpec,
+        call: u32,
+        maker: u32,
+    ) -> Option<IssuedToken> {
+        let id = format!("tcr${}", account.name);
+        if self.token(&id).is_some() {
+            return None;
+        }
+        self.tokens.push(Token {
+            id: id.clone(),
+            owner: Some(key.secret_name()),
+            description: account.description.clone(),
+            enabled: true,
+            ends: account.expires_at,
+            is_listed: true,
+            call,
+            maker,
+            abandoned: false,
+            retained: false,
+        });
+        Some(IssuedToken {
+            username: id.clone(),
+            token: Sensitive::new(id.clone()),
+            expires_at: Some(account.expires_at),
+            token_id: Some(id),
+        })
+    }
+
+    /// Makes a service account what it shall be; false where there is none of the name.
+    pub fn set_account(&mut self, account: &ServiceAccountSpec) -> bool {
+        let found = self.tokens.iter_mut().find(|token| token.id == account.name);
+        found.is_some_and(|token| {
+            (token.ends, token.enabled) = (account.expires_at, true);
+            true
+        })
+    }
+
     /// Somebody else makes one.
     pub fn create_foreign(&mut self, now: Timestamp) {
         self.made += 1;
@@ -114,15 +156,15 @@ impl Cloud {
     }
 
     /// The list.
-    pub fn list(&self) -> Vec<InstanceToken> {
+    pub fn list(&self) -> Vec<ListedToken> {
         let listed = self.tokens.iter().filter(|token| token.is_listed);
         listed
-            .map(|token| InstanceToken {
+            .map(|token| ListedToken {
                 id: token.id.clone(),
                 description: token.description.clone(),
                 enabled: token.enabled,
-                created_at: None,
-                expires_at: Some(token.ends),
+                expires_at: plan::is_account(&token.id).then_some(token.ends),
+                drift: None,
             })
             .collect()
     }
@@ -167,6 +209,15 @@ impl Cloud {
             RegistryState::Well if self.lets_in(password, now) => Verdict::Accepted { can_push: false },
             RegistryState::Well => refused(),
         }
+    }
+}
+
+/// Tencent's refusal of a service account whose name there is, or is not.
+pub fn denied() -> Failure {
+    Failure::Refused {
+        code: "OperationDenied".to_owned(),
+        message: "the name is taken, or nobody's".to_owned(),
+        request_id: None,
     }
 }
 

@@ -140,8 +140,8 @@ impl World {
         match call {
             Call::Instance(_) => Reply::Instance(Err(failure())),
             Call::ListTokens => Reply::Tokens(Err(failure())),
-            Call::DeleteToken(_) => Reply::Deleted(Err(failure())),
-            Call::CreateToken(..) => match failure() {
+            Call::DeleteToken(_) | Call::SetAccount(_) => Reply::Deleted(Err(failure())),
+            Call::CreateToken(..) | Call::CreateAccount(..) => match failure() {
                 // It was made, and its answer makes no sense.
                 Failure::Implausible { reason, request_id, .. } => {
                     let Reply::Issued(Ok(issued)) = self.execute(id, process, call, abandoned) else {

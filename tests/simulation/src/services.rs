@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use credential::keeper::Services;
 use credential::store::{Document, Read};
-use credential_plan::CredentialEvent;
-use credential_plan::Key;
+use credential_plan::plan::ListedToken;
+use credential_plan::{CredentialEvent, Key};
 use jiff::Timestamp;
 use kubernetes::api_error::ApiError;
 use reconcile::input::Input;
@@ -16,8 +16,9 @@ use tcr::verdict::Verdict;
 use tencent_cloud::action::Action;
 use tencent_cloud::error::{CloudError, Failure};
 use tencent_cloud::instance::Instance;
-use tencent_cloud::instance_token::{InstanceToken, IssuedToken};
+use tencent_cloud::instance_token::IssuedToken;
 use tencent_cloud::retry::{History, Next, Policy};
+use tencent_cloud::service_account::ServiceAccountSpec;
 
 use crate::call::{Call, Reply};
 use crate::caller::Caller;
@@ -26,6 +27,8 @@ use crate::process::Inbox;
 
 /// How long one call of the cloud's client may take, its repetitions included.
 const CLOUD_DEADLINE: u64 = 30_000;
+/// The cluster, as the cloud tells it from others.
+const INSTALLATION: &str = "1a2b3c4d";
 
 /// Of one keeper.
 #[derive(Debug)]
@@ -137,7 +140,37 @@ impl Services for Simulated {
         .await
     }
 
-    async fn tokens(&self, key: &Key) -> Result<Vec<InstanceToken>, CloudError> {
+    fn installation(&self) -> &str {
+        INSTALLATION
+    }
+
+    async fn create_account(
+        &self,
+        key: &Key,
+        account: &ServiceAccountSpec,
+    ) -> Result<IssuedToken, CloudError> {
+        let call = || Call::CreateAccount(key.clone(), account.clone());
+        self.cloud(Action::CreateServiceAccount, key, call, |reply| match reply {
+            Reply::Issued(result) => Some(result),
+            _ => None,
+        })
+        .await
+    }
+
+    async fn set_account(&self, key: &Key, account: &ServiceAccountSpec) -> Result<(), CloudError> {
+        let call = || Call::SetAccount(account.clone());
+        self.cloud(Action::ModifyServiceAccount, key, call, |reply| match reply {
+            Reply::Deleted(result) => Some(result),
+            _ => None,
+        })
+        .await
+    }
+
+    async fn missing_namespaces(&self, _: &Key) -> Result<Vec<String>, CloudError> {
+        Ok(Vec::new())
+    }
+
+    async fn tokens(&self, key: &Key) -> Result<Vec<ListedToken>, CloudError> {
         self.cloud(
             Action::DescribeInstanceToken,
             key,

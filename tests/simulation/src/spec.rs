@@ -128,8 +128,8 @@ pub fn spec(number: usize) -> Result<ImagePullSecretSpec, String> {
         credential: CredentialSpec {
             kind,
             rotate_after: rotate_after.map(str::to_owned),
-            description: None,
-            on_delete,
+            on_delete: Some(on_delete),
+            ..CredentialSpec::default()
         },
         ..Tcr::default()
     };

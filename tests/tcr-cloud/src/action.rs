@@ -3,7 +3,9 @@
 mod domain;
 mod endpoint;
 mod instance;
+mod namespace;
 mod region;
+mod service_account;
 mod token;
 
 use crate::{
@@ -36,6 +38,12 @@ const ACTIONS: &[&Action] = &[
     &endpoint::DESCRIBE,
     &endpoint::DNS_STATUS,
     &domain::DESCRIBE,
+    &namespace::DESCRIBE,
+    &service_account::CREATE,
+    &service_account::DESCRIBE,
+    &service_account::MODIFY,
+    &service_account::PASSWORD,
+    &service_account::DELETE,
     &region::DESCRIBE,
 ];
 

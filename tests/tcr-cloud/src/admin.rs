@@ -28,6 +28,7 @@ pub(crate) fn router() -> Router<Shared> {
         .route("/", get(overview))
         .route("/tokens", get(tokens))
         .route("/tokens/{id}", delete(revoke).patch(switch))
+        .route("/service-accounts", get(service_accounts))
         .route("/calls", get(calls).delete(forget_calls))
         .route("/token-requests", get(token_requests).delete(forget_token_requests))
         .route("/faults", get(faults).post(inject).delete(clear_faults))
@@ -44,6 +45,7 @@ async fn overview() -> Json<Value> {
         "GET /_admin/tokens": "every credential minted; ?reveal=true with passwords",
         "PATCH /_admin/tokens/ID": "{\"enabled\": false} switches a long-term token off",
         "DELETE /_admin/tokens/ID": "revokes a long-term token",
+        "GET /_admin/service-accounts": "every service account made; ?reveal=true with passwords",
         "GET /_admin/calls": "every API request; DELETE forgets them",
         "GET /_admin/token-requests": "every request to the token service; DELETE forgets them",
         "GET /_admin/faults": "the faults in force; POST adds one, DELETE clears them",
@@ -66,6 +68,21 @@ async fn tokens(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Json
         shown
     });
     Json(tokens.collect())
+}
+
+async fn service_accounts(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Json<Value> {
+    let reveal = query.as_deref() == Some("reveal=true");
+    let gateway = lock(&shared);
+    let now = gateway.clock.now();
+    let accounts = gateway.world.service_accounts.iter().map(|account| {
+        let mut shown = json!(account);
+        shown["live"] = account.is_live(now).into();
+        if reveal {
+            shown["secret"] = account.secret.expose().into();
+        }
+        shown
+    });
+    Json(accounts.collect())
 }
 
 #[derive(Deserialize)]

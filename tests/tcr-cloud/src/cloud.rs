@@ -31,6 +31,7 @@ use crate::{
     machine::{self, Machine},
     random::Random,
     role::Role,
+    service_account::ServiceAccountRecord,
     signer::{self, KeyError},
     token::TokenRecord,
     token_request::TokenRequest,
@@ -143,6 +144,25 @@ impl Cloud {
         let gateway = lock(&self.shared);
         let now = gateway.clock.now();
         gateway.world.tokens.iter().filter(|token| token.is_live(now)).cloned().collect()
+    }
+
+    /// Every service account ever made, oldest first.
+    pub fn service_accounts(&self) -> Vec<ServiceAccountRecord> {
+        lock(&self.shared).world.service_accounts.clone()
+    }
+
+    /// The service accounts that open a registry now: not deleted, disabled or expired.
+    pub fn live_service_accounts(&self) -> Vec<ServiceAccountRecord> {
+        let gateway = lock(&self.shared);
+        let now = gateway.clock.now();
+        gateway.world.service_accounts.iter().filter(|it| it.is_live(now)).cloned().collect()
+    }
+
+    /// Changes a service account as the console would. False when there is none of that whole name.
+    pub fn update_service_account(&self, name: &str, change: impl FnOnce(&mut ServiceAccountRecord)) -> bool {
+        let mut gateway = lock(&self.shared);
+        let mut accounts = gateway.world.service_accounts.iter_mut();
+        accounts.find(|it| it.name == name && it.deleted_at.is_none()).map(change).is_some()
     }
 
     /// Whether the registry of that instance would let this user name and password in now.

@@ -72,9 +72,11 @@ fn loopback() -> SocketAddr {
 
 impl Config {
     /// One account that may do everything, and one running instance `tcr-demo0001` named `demo` in
-    /// ap-guangzhou with one link, to `vpc-demo0001` at 10.0.0.2, where the machine is too.
+    /// ap-guangzhou with one link, to `vpc-demo0001` at 10.0.0.2, where the machine is too, and with the namespaces
+    /// `team`, `team-a`, `team-b` and `base`.
     pub fn demo() -> Self {
         let mut instance = Instance::new("tcr-demo0001", "demo", "ap-guangzhou");
+        instance.namespaces = ["team", "team-a", "team-b", "base"].map(str::to_owned).to_vec();
         instance.links = Some(vec![VpcLink::running("vpc-demo0001", "subnet-demo0001", "10.0.0.2")]);
         Self {
             listen: loopback(),

@@ -51,6 +51,7 @@ impl Gateway {
                 machine: config.machine,
                 machine_key: None,
                 tokens: Vec::new(),
+                service_accounts: Vec::new(),
                 polls: Default::default(),
                 random,
             },

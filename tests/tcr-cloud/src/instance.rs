@@ -59,6 +59,15 @@ pub struct Instance {
     /// Where TCR's private DNS serves it.
     #[serde(default)]
     pub private_dns: Vec<PrivateDns>,
+    /// Namespaces of its registry, on which service accounts have rights.
+    #[serde(default)]
+    pub namespaces: Vec<String>,
+    /// Whether it has service accounts: some accounts have to ask for the feature first.
+    #[serde(default = "switched_on")]
+    pub service_accounts: bool,
+    /// How many service accounts it holds. The real number is not documented.
+    #[serde(default = "roomy")]
+    pub service_account_quota: u32,
 }
 
 /// A label that Tencent's tag service puts on an instance.
@@ -140,6 +149,9 @@ impl Instance {
             links: None,
             custom_domains: Vec::new(),
             private_dns: Vec::new(),
+            namespaces: Vec::new(),
+            service_accounts: true,
+            service_account_quota: roomy(),
         }
     }
 
@@ -166,6 +178,14 @@ impl VpcLink {
             pending_status: pending(),
         }
     }
+}
+
+fn switched_on() -> bool {
+    true
+}
+
+fn roomy() -> u32 {
+    1000
 }
 
 fn running() -> String {

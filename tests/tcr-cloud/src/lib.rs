@@ -1,6 +1,6 @@
 //! A test double of Tencent Cloud's API for TCR: it knows accounts and registry instances, checks
 //! every request as strictly as the real gateway does (signature, clock, parameters, rate), mints
-//! credentials, and misbehaves on demand. It is also the token server that an instance's registry names
+//! credentials and service accounts, and misbehaves on demand. It is also the token server that an instance's registry names
 //! ([`Cloud::token_service`]), so that a real registry lets in exactly what was minted here; the security
 //! token service that lends a [`Role`] to a Pod; and the metadata of the [`Machine`] one is on.
 //!
@@ -41,6 +41,7 @@ mod region;
 mod role;
 mod scope;
 mod secret;
+mod service_account;
 #[cfg(test)]
 mod signed;
 mod signer;
@@ -61,6 +62,7 @@ pub use machine::Machine;
 pub use role::{OidcProvider, Role};
 pub use scope::Access;
 pub use secret::Secret;
+pub use service_account::{Permission, ServiceAccountRecord};
 pub use signer::KeyError;
 pub use token::{TokenKind, TokenRecord};
 pub use token_request::{TokenRefusal, TokenRequest};

@@ -59,6 +59,15 @@ impl Parameters {
         self.0.get(name)?.as_bool()
     }
 
+    pub(crate) fn integer(&self, name: &str) -> Option<i64> {
+        self.0.get(name)?.as_i64()
+    }
+
+    /// Whether the caller gave it at all.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     /// A count or an offset: not negative, `default` when absent.
     pub(crate) fn count(&self, name: &str, default: usize) -> Result<usize, ApiError> {
         let Some(value) = self.0.get(name) else { return Ok(default) };

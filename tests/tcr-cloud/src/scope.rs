@@ -48,6 +48,11 @@ impl Scope {
         })
     }
 
+    /// The repository, or what else it is about.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// What of it is within the rights: each action once, in the order asked for.
     pub(crate) fn narrow(self, rights: Rights) -> Access {
         let Self { kind, name, actions } = self;

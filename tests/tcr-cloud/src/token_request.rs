@@ -15,8 +15,8 @@ pub struct TokenRequest {
     /// The user name it gave, which may be a lie. None when it gave none, and when that is no identity's number:
     /// what else stands there may be a secret.
     pub username: Option<String>,
-    /// The `TokenId` of the credential it showed, also of one that is not valid any more: empty for a temporary one,
-    /// None when the password is none that was minted for the instance.
+    /// The `TokenId` of the credential it showed, or the name of the service account, also of one that is not valid any
+    /// more: empty for a temporary one, None when the password is none that was minted for the instance.
     pub token_id: Option<String>,
     /// The scopes as they came.
     pub scopes: Vec<String>,

@@ -17,7 +17,6 @@ use crate::{
     http::{Cut, Reply, Request},
     scope::{Access, Scope},
     signer::{KeyError, Signer},
-    token::TokenRecord,
     token_request::{TokenRefusal, TokenRequest},
     world::World,
 };
@@ -119,22 +118,18 @@ fn grant(world: &World, request: &Request, record: &mut TokenRequest) -> Result<
     let (username, password) = credential?;
     let token =
         world.credential(&record.registry_id, &username, &password).ok_or(TokenRefusal::UnknownCredential)?;
-    record.token_id = Some(token.id.clone());
-    check(token, record.at)?;
-    let rights = world.rights(token);
-    let scopes = record.scopes.iter().map(|text| Scope::parse(text).ok_or(TokenRefusal::Scope));
-    scopes.map(|scope| Ok(scope?.narrow(rights))).collect()
-}
-
-fn check(token: &TokenRecord, now: Timestamp) -> Result<(), TokenRefusal> {
-    if token.is_live(now) {
-        return Ok(());
+    record.token_id = Some(token.id());
+    if let Some(refusal) = token.refusal(record.at) {
+        return Err(refusal);
     }
-    Err(match token {
-        TokenRecord { deleted_at: Some(_), .. } => TokenRefusal::Deleted,
-        TokenRecord { enabled: false, .. } => TokenRefusal::Disabled,
-        _ => TokenRefusal::Expired,
-    })
+    let scopes = record.scopes.iter().map(|text| Scope::parse(text).ok_or(TokenRefusal::Scope));
+    scopes
+        .map(|scope| {
+            let scope = scope?;
+            let rights = world.rights(token, scope.name());
+            Ok(scope.narrow(rights))
+        })
+        .collect()
 }
 
 /// The user name and password of Basic auth. The user name ends at the first colon.

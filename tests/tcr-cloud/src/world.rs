@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
+use crate::token_request::TokenRefusal;
 use crate::{
     account::Account, envelope::ApiError, instance::Instance, machine::Machine, random::Random, role::Role,
-    scope::Rights, token::TokenRecord,
+    scope::Rights, service_account::ServiceAccountRecord, token::TokenRecord,
 };
 
 /// Everything that actions read and change.
@@ -18,6 +19,7 @@ pub(crate) struct World {
     /// The secret id that the machine's role handed out last.
     pub(crate) machine_key: Option<String>,
     pub(crate) tokens: Vec<TokenRecord>,
+    pub(crate) service_accounts: Vec<ServiceAccountRecord>,
     /// How often DescribeInternalEndpoints has looked at each instance.
     pub(crate) polls: HashMap<String, u32>,
     pub(crate) random: Random,
@@ -66,28 +68,85 @@ impl World {
         self.tokens.iter().rev().filter(|token| is_listed(token, registry, caller)).collect()
     }
 
+    /// The service accounts of an instance that were not deleted, newest first.
+    pub(crate) fn listed_accounts(&self, registry: &str) -> Vec<&ServiceAccountRecord> {
+        let is_listed = |it: &&ServiceAccountRecord| it.registry_id == registry && it.deleted_at.is_none();
+        self.service_accounts.iter().rev().filter(is_listed).collect()
+    }
+
+    /// A service account by its whole name: deleted ones are gone.
+    pub(crate) fn service_account(
+        &mut self,
+        registry: &str,
+        name: &str,
+    ) -> Option<&mut ServiceAccountRecord> {
+        let mut accounts = self.service_accounts.iter_mut();
+        accounts.find(|it| it.registry_id == registry && it.name == name && it.deleted_at.is_none())
+    }
+
     /// Whether an instance's registry lets this user name and password in.
     pub(crate) fn login(&self, registry: &str, username: &str, password: &str, now: Timestamp) -> bool {
-        self.credential(registry, username, password).is_some_and(|token| token.is_live(now))
+        self.credential(registry, username, password).is_some_and(|it| it.refusal(now).is_none())
     }
 
     /// The credential of that instance with this user name and password, live or not.
-    pub(crate) fn credential(&self, registry: &str, username: &str, password: &str) -> Option<&TokenRecord> {
-        self.tokens.iter().find(|token| {
-            token.registry_id == registry && token.uin == username && token.secret.expose() == password
-        })
+    pub(crate) fn credential(&self, registry: &str, username: &str, password: &str) -> Option<Shown<'_>> {
+        let mut tokens = self.tokens.iter().filter(|it| it.registry_id == registry && it.uin == username);
+        let mut accounts =
+            self.service_accounts.iter().filter(|it| it.registry_id == registry && it.name == username);
+        let token = tokens.find(|it| it.secret.expose() == password).map(Shown::Token);
+        token.or_else(|| accounts.find(|it| it.secret.expose() == password).map(Shown::Account))
     }
 
     /// Whether that is the number of somebody who may call, or once did.
     pub(crate) fn knows_identity(&self, uin: &str) -> bool {
         self.accounts.iter().any(|account| account.uin == uin)
             || self.tokens.iter().any(|token| token.uin == uin)
+            || self.service_accounts.iter().any(|account| account.name == uin)
     }
 
-    /// What a credential may do: what its identity may now, by any of its keys.
-    pub(crate) fn rights(&self, credential: &TokenRecord) -> Rights {
-        let accounts = self.accounts.iter().filter(|account| account.uin == credential.uin);
+    /// What a credential may do in a repository: a token what its identity may now, by any of its keys; a service
+    /// account what it may itself.
+    pub(crate) fn rights(&self, credential: Shown<'_>, repository: &str) -> Rights {
+        let token = match credential {
+            Shown::Account(account) => return account.rights(repository),
+            Shown::Token(token) => token,
+        };
+        let accounts = self.accounts.iter().filter(|account| account.uin == token.uin);
         accounts.map(Account::rights).fold(Rights::default(), Rights::or)
+    }
+}
+
+/// A credential that somebody shows to a registry.
+#[derive(Clone, Copy)]
+pub(crate) enum Shown<'a> {
+    /// One that CreateInstanceToken made.
+    Token(&'a TokenRecord),
+    /// One that CreateServiceAccount made.
+    Account(&'a ServiceAccountRecord),
+}
+
+impl Shown<'_> {
+    /// Its id, or its name.
+    pub(crate) fn id(self) -> String {
+        match self {
+            Self::Token(token) => token.id.clone(),
+            Self::Account(account) => account.name.clone(),
+        }
+    }
+
+    /// Why it does not open the registry at that time; none where it does.
+    pub(crate) fn refusal(self, now: Timestamp) -> Option<TokenRefusal> {
+        let (is_live, is_deleted, is_disabled) = match self {
+            Self::Token(token) => (token.is_live(now), token.deleted_at.is_some(), !token.enabled),
+            Self::Account(it) => (it.is_live(now), it.deleted_at.is_some(), it.disabled),
+        };
+        match (is_live, is_deleted, is_disabled) {
+            (true, ..) => None,
+            (_, true, _) => Some(TokenRefusal::Deleted),
+            (_, _, true) => Some(TokenRefusal::Disabled),
+            _ => Some(TokenRefusal::Expired),
+        }
     }
 }
 

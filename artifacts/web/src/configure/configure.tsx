@@ -133,6 +133,16 @@ function StaticCredential() {
   );
 }
 
+function ServiceAccount() {
+  return (
+    <>
+      <TextInput field="registryNamespaces" rows={2} placeholder="team-a" />
+      <TextInput field="validity" placeholder="2160h" />
+      <Flag field="sharedAccount" />
+    </>
+  );
+}
+
 function Credential() {
   const { form } = useEditing();
   const text = useText();
@@ -140,9 +150,10 @@ function Credential() {
     <section class="card" aria-labelledby="credential-heading">
       <h2 id="credential-heading">{text.sections.credential}</h2>
       <Choice field="credentialType" values={CHOICES.credentialType} />
+      {form.credentialType === "serviceAccount" && <ServiceAccount />}
       <TextInput field="description" placeholder={defaultDescription(form.clusterId || "cls-xxxxxxx")} />
       <div class="pair">
-        <TextInput field="rotateAfter" placeholder="2160h" />
+        {form.credentialType !== "serviceAccount" && <TextInput field="rotateAfter" placeholder="2160h" />}
         <Choice field="onDelete" values={CHOICES.onDelete} />
       </div>
       <Group field="domains">

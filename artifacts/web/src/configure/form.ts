@@ -19,10 +19,15 @@ export interface Form {
   serviceAccounts: string;
   selector: Requirement[];
   conflictPolicy: "never" | "adopt" | "overwrite";
-  credentialType: "longterm" | "temp";
+  credentialType: "longterm" | "temp" | "serviceAccount";
+  /** One on each line. */
+  registryNamespaces: string;
+  validity: string;
+  sharedAccount: boolean;
   description: string;
   rotateAfter: string;
-  onDelete: "Retain" | "Revoke";
+  /** Empty: the default of the credential's type. */
+  onDelete: "" | "Retain" | "Revoke";
   defaultDomain: boolean;
   vpcDomain: boolean;
   /** Here and in other lists: one on each line. */
@@ -66,9 +71,12 @@ export function initialForm(): Form {
     selector: [],
     conflictPolicy: "never",
     credentialType: "longterm",
+    registryNamespaces: "",
+    validity: "",
+    sharedAccount: true,
     description: "",
     rotateAfter: "",
-    onDelete: "Retain",
+    onDelete: "",
     defaultDomain: true,
     vpcDomain: true,
     customDomains: "",
@@ -131,8 +139,8 @@ export function fromLink(state: unknown): Form {
 export const CHOICES = {
   source: ["tcr", "docker"],
   conflictPolicy: ["never", "adopt", "overwrite"],
-  credentialType: ["longterm", "temp"],
-  onDelete: ["Retain", "Revoke"],
+  credentialType: ["longterm", "temp", "serviceAccount"],
+  onDelete: ["", "Retain", "Revoke"],
   whenLinkDown: ["Keep", "Remove"],
   passwordFrom: ["secret", "plain"],
   mode: ["protect", "monitor"],

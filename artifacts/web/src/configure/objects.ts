@@ -135,9 +135,14 @@ function labelSelector(selector: Requirement[]): Fields {
 function instance(form: Form): Fields {
   const credential = {
     ...(form.credentialType !== "longterm" && { type: form.credentialType }),
+    ...(form.credentialType === "serviceAccount" && {
+      registryNamespaces: lines(form.registryNamespaces),
+      ...(form.validity && { validity: form.validity }),
+      ...(!form.sharedAccount && { shared: false }),
+    }),
     ...(form.description && { description: form.description }),
-    ...(form.rotateAfter && { rotateAfter: form.rotateAfter }),
-    ...(form.onDelete !== "Retain" && { onDelete: form.onDelete }),
+    ...(form.credentialType !== "serviceAccount" && form.rotateAfter && { rotateAfter: form.rotateAfter }),
+    ...(form.onDelete && { onDelete: form.onDelete }),
   };
   const domains = domainList(form.defaultDomain, form.vpcDomain, form.customDomains);
   const privateDomains = domainList(form.privateDefaultDomain, form.privateVpcDomain, form.privateCustomDomains);

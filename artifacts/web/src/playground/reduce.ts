@@ -16,7 +16,9 @@ const ANNOTATIONS = [
 ];
 
 const TCR_FIELDS = ["instanceId", "region", "domains"];
-const CREDENTIAL_FIELDS = ["type", "rotateAfter", "description", "onDelete"];
+const CREDENTIAL_FIELDS = [
+  "type", "registryNamespaces", "validity", "shared", "rotateAfter", "description", "onDelete",
+];
 const NETWORK_FIELDS = ["resolve", "vpcId", "domains", "whenLinkDown"];
 
 /** A document with what the policy reads of it. */

@@ -82,10 +82,15 @@ fn not_known(facts: &Facts) -> Vec<String> {
         _ => None,
     };
     let clock = facts.server_now.is_none().then(|| "the API server's clock: it tells no date".to_owned());
-    // Nobody has looked at what programs of the node resolve.
-    let resolves = objects(facts).any(resolves).then(|| {
-        "whether each node's container runtime uses its hosts file: hosts-updater does not tell".to_owned()
-    });
+    let is_told = objects(facts).any(|it| condition(it, ConditionType::NodesResolve).is_some());
+    // What the agents see is configuration: nobody has looked at what programs of the node resolve.
+    let unknown = match is_told {
+        true => {
+            "whether a proxy of a node's container runtime goes past its hosts file: hosts-updater reads no units"
+        }
+        false => "whether each node's container runtime uses its hosts file: hosts-updater does not tell",
+    };
+    let resolves = objects(facts).any(resolves).then(|| unknown.to_owned());
     let all = [
         missing("ImagePullSecrets", &facts.objects),
         missing("the custom resource's definition", &facts.definition),

@@ -3,13 +3,13 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde::Serialize;
-use tcr::image_pull_secret::{CredentialKind, ImagePullSecretSpec};
+use tcr::image_pull_secret::ImagePullSecretSpec;
 use tcr::names::SYSTEM_NAMESPACE;
 use tcr::write_limits::WriteLimits;
 
 use crate::reader::{Controller, Seen};
 use custom_resource::condition::{ConditionReason, ConditionType};
-use custom_resource::{ImagePullSecret, ImagePullSecretStatus, NodesStatus, WriteFailure};
+use custom_resource::{IdentityStatus, ImagePullSecret, ImagePullSecretStatus, NodesStatus, WriteFailure};
 
 /// Everything that is known.
 #[derive(Clone, Debug)]
@@ -89,10 +89,13 @@ pub struct Line {
     pub hosts: Vec<String>,
     /// `True`, `False` or `Unknown`: the condition Ready, about the newest spec.
     pub ready: String,
-    /// `longterm`, `temp` or `password`.
+    /// `longterm`, `temp`, `serviceAccount` or `password`.
     pub credential: &'static str,
-    /// Id of a long-term credential.
+    /// Id of a long-term credential, or name of a service account.
     pub token_id: Option<String>,
+    /// Who pulls, and from where, where the credential is one of an instance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity: Option<IdentityStatus>,
     /// When the credential ends, as RFC 3339.
     pub expires_at: Option<String>,
     /// Namespaces that have the Secret, and that shall.
@@ -260,6 +263,9 @@ fn judge(object: &ImagePullSecret, now: Timestamp, problems: &mut Vec<Finding>, 
             notes.push(Finding::new(name, format!("{}: {}", said.reason, said.message)));
         }
     }
+    if let Some(said) = condition(status, ConditionType::NodesResolve).filter(|it| it.status == "False") {
+        notes.push(Finding::new(name, format!("{}: {}", said.reason, said.message)));
+    }
     // Nobody knows whether it works; or it does, and what stands in the way of the next is the reason.
     if let Some(said) = condition(status, ConditionType::CredentialValid)
         .filter(|it| it.status != "False" && it.reason != ConditionReason::Valid.as_str())
@@ -290,6 +296,7 @@ fn line(object: &ImagePullSecret) -> Line {
         private_link: private_link(&status),
         hosts: status.hosts,
         token_id: status.token_id,
+        identity: status.identity,
         nodes: status.nodes,
     }
 }
@@ -303,13 +310,7 @@ fn private_link(status: &ImagePullSecretStatus) -> Option<String> {
 /// The registry, and what kind of credential.
 fn what(spec: &ImagePullSecretSpec) -> (String, &'static str) {
     match (&spec.tcr, &spec.docker) {
-        (Some(tcr), _) => {
-            let kind = match tcr.credential.kind {
-                CredentialKind::Longterm => "longterm",
-                CredentialKind::Temp => "temp",
-            };
-            (tcr.instance_id.clone(), kind)
-        }
+        (Some(tcr), _) => (tcr.instance_id.clone(), tcr.credential.kind.as_str()),
         (None, Some(docker)) => (docker.server.clone(), "password"),
         (None, None) => (String::new(), "none"),
     }

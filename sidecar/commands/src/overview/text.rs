@@ -75,8 +75,12 @@ fn section(out: &mut String, title: &str, findings: &[Finding]) {
 
 fn cells(line: &Line, now: Timestamp) -> [String; 10] {
     let count = |Count { current, desired }: Count| format!("{current}/{desired}");
+    let pulls = match line.identity.as_ref().map(|it| it.registry_namespaces.as_slice()) {
+        None | Some([]) => String::new(),
+        Some(names) => format!(" for {}", names.join(",")),
+    };
     let credential = match &line.token_id {
-        Some(id) => format!("{} {id}", line.credential),
+        Some(id) => format!("{} {id}{pulls}", line.credential),
         None => line.credential.to_owned(),
     };
     let ends = line.expires_at.as_deref().and_then(|at| at.parse::<Timestamp>().ok());

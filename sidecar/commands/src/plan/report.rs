@@ -86,10 +86,13 @@ pub struct CredentialPlan {
     pub instance_id: String,
     /// Its region.
     pub region: String,
-    /// `longterm` or `temp`.
+    /// `longterm`, `temp` or `serviceAccount`.
     #[serde(rename = "type")]
     pub kind: &'static str,
-    /// Id of the long-term credential that there is; none for one that is yet to be made.
+    /// Registry namespaces that a service account may pull from; empty for others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub registry_namespaces: Vec<String>,
+    /// Id of the long-term credential that there is, or name of the service account; none for one that is yet to be made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_id: Option<String>,
     /// ImagePullSecrets that use it.

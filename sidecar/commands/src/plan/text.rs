@@ -59,7 +59,16 @@ fn object(object: &ObjectPlan) -> Option<String> {
 }
 
 fn credential(plan: &CredentialPlan) -> String {
-    let CredentialPlan { action, instance_id, region, kind, token_id, image_pull_secrets, why } = plan;
+    let CredentialPlan {
+        action,
+        instance_id,
+        region,
+        kind,
+        registry_namespaces,
+        token_id,
+        image_pull_secrets,
+        why,
+    } = plan;
     let verb = match action {
         CredentialAction::Create => "create a",
         CredentialAction::Renew => "renew the",
@@ -72,7 +81,11 @@ fn credential(plan: &CredentialPlan) -> String {
         false => format!(", for {}", image_pull_secrets.join(", ")),
     };
     let why = if why.is_empty() { String::new() } else { format!(": {why}") };
-    format!("{verb} {kind} credential{id} of {instance_id} ({region}){users}{why}")
+    let pulls = match registry_namespaces.as_slice() {
+        [] => String::new(),
+        names => format!(", which may pull from {}", names.join(", ")),
+    };
+    format!("{verb} {kind} credential{id} of {instance_id} ({region}){pulls}{users}{why}")
 }
 
 fn secrets(writes: &[Write]) -> Vec<String> {

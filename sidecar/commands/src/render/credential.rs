@@ -5,16 +5,17 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use tcr::docker_config::DockerConfig;
-use tcr::image_pull_secret::{CredentialKind, CredentialSpec, Docker, Tcr};
+use tcr::image_pull_secret::{CredentialKind, CredentialSpec, DEFAULT_VALIDITY, Docker, Tcr};
 use tcr::registry_host::RegistryHost;
 use tcr::sensitive::{Sensitive, SensitiveBytes};
 
 use super::Tell;
 use super::input::Object;
-use credential_plan::domains;
+use credential_plan::{domains, plan};
 use tencent_cloud::client::Client;
 use tencent_cloud::instance::{Instance, Readiness};
 use tencent_cloud::instance_token::IssuedToken;
+use tencent_cloud::service_account::ServiceAccountSpec;
 
 /// What is needed to obtain credentials, and what was created so far.
 pub(super) struct Credentials<'a> {
@@ -70,8 +71,9 @@ impl<'a> Credentials<'a> {
 
     async fn of_instance(&mut self, tcr: &Tcr, tell: Tell<'_>) -> anyhow::Result<DockerConfig> {
         let same = |created: &Created| {
-            (&created.instance_id, &created.region, &created.spec)
-                == (&tcr.instance_id, &tcr.region, &tcr.credential)
+            tcr.credential.is_shared()
+                && (&created.instance_id, &created.region, &created.spec)
+                    == (&tcr.instance_id, &tcr.region, &tcr.credential)
         };
         let index = match self.created.iter().position(same) {
             Some(index) => index,
@@ -96,7 +98,12 @@ impl<'a> Credentials<'a> {
         let description = credential
             .description_in(self.cluster_id)
             .context("spec.tcr.credential.description: set it, or give --cluster-id")?;
-        let issued = client.create_instance_token(region, instance_id, credential.kind, &description).await?;
+        let issued = match credential.kind {
+            CredentialKind::Longterm | CredentialKind::Temp => {
+                client.create_instance_token(region, instance_id, credential.kind, &description).await?
+            }
+            CredentialKind::ServiceAccount => self.create_account(client, tcr, &description).await?,
+        };
         tell(&told(tcr, &issued, &description));
         Ok(Created {
             instance_id: instance_id.clone(),
@@ -107,12 +114,43 @@ impl<'a> Credentials<'a> {
         })
     }
 
-    /// Deletes the long-term credentials that were created. Tries all of them, and tells of each.
+    /// A service account that no cluster takes for its own.
+    async fn create_account(
+        &self,
+        client: &Client,
+        tcr: &Tcr,
+        description: &str,
+    ) -> anyhow::Result<IssuedToken> {
+        let Tcr { instance_id, region, credential, .. } = tcr;
+        for name in &credential.registry_namespaces {
+            if !client.has_namespace(region, instance_id, name).await? {
+                bail!(
+                    "spec.tcr.credential.registryNamespaces: instance {instance_id} has no namespace {name}: make it \
+                     there, or correct the name"
+                );
+            }
+        }
+        let now = client.now();
+        let account = ServiceAccountSpec {
+            name: format!("tcr-assistant-render-{:x}", now.as_nanosecond()),
+            description: description.to_owned(),
+            registry_namespaces: credential.registry_namespaces.clone(),
+            expires_at: plan::later(now, credential.validity().unwrap_or(DEFAULT_VALIDITY)),
+        };
+        Ok(client.create_service_account(region, instance_id, &account).await?)
+    }
+
+    /// Deletes the credentials that were created and can be deleted. Tries all of them, and tells of each.
     pub(super) async fn revoke(&self, tell: Tell<'_>) -> anyhow::Result<()> {
         let mut result = Ok(());
         for created in &self.created {
             let (Some(client), Some(id)) = (self.client, &created.issued.token_id) else { continue };
-            match client.delete_instance_token(&created.region, &created.instance_id, id).await {
+            let (region, instance_id) = (&created.region, &created.instance_id);
+            let deleted = match plan::is_account(id) {
+                true => client.delete_service_account(region, instance_id, id).await,
+                false => client.delete_instance_token(region, instance_id, id).await,
+            };
+            match deleted {
                 Ok(()) => tell(&format!("deleted credential {id} of {} again", created.instance_id)),
                 Err(error) => {
                     tell(&format!("warning: credential {id} of {} is left: {error}", created.instance_id));
@@ -152,6 +190,12 @@ fn told(tcr: &Tcr, issued: &IssuedToken, description: &str) -> String {
             "created long-term credential {id} of {instance_id} for user {user}, described as {description:?}, \
              valid {until}; to remove it: tccli tcr DeleteInstanceToken --region {region} --RegistryId \
              {instance_id} --TokenId {id}"
+        ),
+        (CredentialKind::ServiceAccount, Some(id)) => format!(
+            "created service account {id} of {instance_id}, which may pull from {}, described as {description:?}, valid \
+             {until}; to remove it: tccli tcr DeleteServiceAccount --region {region} --RegistryId {instance_id} --Name \
+             '{id}'",
+            tcr.credential.registry_namespaces.join(", ")
         ),
         _ => format!(
             "created temporary credential of {instance_id} for user {user}, valid {until}; it cannot be removed earlier"

@@ -4,8 +4,13 @@ use proptest::prelude::*;
 use super::*;
 use crate::login_check::LoginCheck;
 
-const LONGTERM: Wanted =
-    Wanted { kind: CredentialKind::Longterm, rotate_after: None, checks_logins: false, is_rolled_out: true };
+const LONGTERM: Wanted = Wanted {
+    kind: CredentialKind::Longterm,
+    rotate_after: None,
+    checks_logins: false,
+    is_rolled_out: true,
+    is_needed: true,
+};
 const TEMP: Wanted = Wanted { kind: CredentialKind::Temp, ..LONGTERM };
 
 fn at(hours: i64) -> Timestamp {
@@ -18,6 +23,7 @@ fn held(id: Option<&str>, life_hours: i64) -> Held {
         token: Sensitive::new("jwt"),
         token_id: id.map(str::to_owned),
         issued_at: at(0),
+        extended_at: None,
         expires_at: Some(at(life_hours)),
         public_domain: "demo.tencentcloudcr.com".parse().unwrap(),
     }
@@ -28,7 +34,12 @@ fn stored(intent: Option<&str>, current: Option<Held>) -> Stored {
 }
 
 fn token(id: &str, marker: &str) -> ListedToken {
-    ListedToken { id: id.to_owned(), description: description("TKE cluster", marker), enabled: true }
+    ListedToken {
+        id: id.to_owned(),
+        description: description("TKE cluster", marker),
+        enabled: true,
+        ..ListedToken::default()
+    }
 }
 
 fn listed(tokens: &[(&str, &str)]) -> Listed {
@@ -36,7 +47,7 @@ fn listed(tokens: &[(&str, &str)]) -> Listed {
 }
 
 fn mine(clean: bool) -> Option<Mine> {
-    Some(Mine { intent: "i1".to_owned(), clean })
+    Some(Mine { intent: "i1".to_owned(), clean, holds_until: at(2) })
 }
 
 #[track_caller]
@@ -53,6 +64,12 @@ fn an_intent_comes_before_the_first_credential() {
 }
 
 #[test]
+fn an_intent_that_is_too_old_is_written_anew_before_anything_is_made() {
+    let old = Some(Mine { holds_until: at(1), ..mine(true).unwrap() });
+    check(Some(stored(Some("i1"), None)), old, None, expect!["Record { why: None, ended: false }"]);
+}
+
+#[test]
 fn an_intent_of_somebody_else_is_taken_over_and_what_it_left_is_deleted() {
     check(Some(stored(Some("other"), None)), None, None, expect!["Record { why: None, ended: false }"]);
     check(Some(stored(Some("other"), None)), mine(true), None, expect!["Record { why: None, ended: false }"]);
@@ -64,6 +81,25 @@ fn an_intent_of_somebody_else_is_taken_over_and_what_it_left_is_deleted() {
         expect![[r#"Delete { token_id: "x" }"#]],
     );
     check(Some(stored(Some("i1"), None)), mine(false), Some(listed(&[("y", "m2")])), expect!["Mint"]);
+}
+
+#[test]
+fn nothing_is_made_for_users_that_are_all_on_their_way_out() {
+    let leaving = Wanted { is_needed: false, ..LONGTERM };
+    let wait = Step::Wait { until: later(at(1), LIST_EVERY) };
+    let clean = mine(true);
+    let known = Known { mine: clean.as_ref(), ..Known::default() };
+    assert_eq!(decide(at(1), &leaving, None, known), wait, "there never was one");
+    assert_eq!(decide(at(1), &leaving, Some(&stored(Some("i1"), None)), known), wait, "one was to be made");
+    let off = Listed { missing: 2, ..listed(&[]) };
+    let known = Known { listed: Some(&off), ..Known::default() };
+    let ended = stored(None, Some(held(Some("t1"), 87600)));
+    assert_eq!(decide(at(1), &leaving, Some(&ended), known), wait, "one is gone from the cloud");
+    let unclean = mine(false);
+    let orphan = listed(&[("x", "m1")]);
+    let known = Known { mine: unclean.as_ref(), listed: Some(&orphan), ..Known::default() };
+    let delete = Step::Delete { token_id: "x".to_owned() };
+    assert_eq!(decide(at(1), &leaving, Some(&stored(Some("i1"), None)), known), delete);
 }
 
 #[test]
@@ -187,7 +223,13 @@ fn check_successor(
     expected: Expect,
 ) {
     let wanted = Wanted { checks_logins: true, ..LONGTERM };
-    let known = Known { mine: None, listed: listed.as_ref(), login_checks: Some(login_checks), asked: None };
+    let known = Known {
+        mine: None,
+        listed: listed.as_ref(),
+        login_checks: Some(login_checks),
+        asked: None,
+        ..Known::default()
+    };
     expected.assert_eq(&format!("{:?}", decide(at(hour), &wanted, Some(stored), known)));
 }
 
@@ -332,7 +374,7 @@ impl World {
             mine: process.mine.as_ref(),
             listed: process.listed.as_ref(),
             login_checks: Some(&process.login_checks),
-            asked: None,
+            ..Known::default()
         };
         match decide(now, &wanted, stored, known) {
             Step::Wait { until } => return Some(until),
@@ -363,7 +405,7 @@ impl World {
                     stored.cloned().unwrap_or(Stored { marker: "m1".to_owned(), ..Stored::default() });
                 next.intent = Some(intent.clone());
                 if self.write(version, next) {
-                    process.mine = Some(Mine { intent, clean: fresh });
+                    process.mine = Some(Mine { intent, clean: fresh, holds_until: later(now, INTENT_HOLDS) });
                     process.listed = None;
                 }
             }
@@ -418,6 +460,7 @@ impl World {
                 process.listed = None;
             }
             Step::TakeUp { .. } | Step::Revoked => unreachable!("nobody asks for anything"),
+            Step::Extend | Step::Amend { .. } => unreachable!("it is no service account"),
         }
         None
     }

@@ -1,5 +1,6 @@
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
+use tcr::image_pull_secret::CredentialKind;
 use tcr::sensitive::Sensitive;
 
 use super::*;
@@ -26,13 +27,20 @@ fn held(id: &str) -> Held {
         token: Sensitive::new("jwt"),
         token_id: Some(id.to_owned()),
         issued_at: at(0),
+        extended_at: None,
         expires_at: Some(at(86_400 * 3650)),
         public_domain: "demo.tencentcloudcr.com".parse().unwrap(),
     }
 }
 
 fn wanted(spread: bool) -> Wanted {
-    Wanted { kind: CredentialKind::Longterm, rotate_after: None, checks_logins: false, is_rolled_out: spread }
+    Wanted {
+        kind: CredentialKind::Longterm,
+        rotate_after: None,
+        checks_logins: false,
+        is_rolled_out: spread,
+        is_needed: true,
+    }
 }
 
 fn stored(current: &str) -> Stored {
@@ -40,7 +48,12 @@ fn stored(current: &str) -> Stored {
 }
 
 fn token(id: &str, marker: &str) -> ListedToken {
-    ListedToken { id: id.to_owned(), description: description("a cluster's", marker), enabled: true }
+    ListedToken {
+        id: id.to_owned(),
+        description: description("a cluster's", marker),
+        enabled: true,
+        ..ListedToken::default()
+    }
 }
 
 fn listed(tokens: &[(&str, &str)]) -> Listed {
@@ -50,8 +63,12 @@ fn listed(tokens: &[(&str, &str)]) -> Listed {
 fn step(spread: bool, stored: &Stored, asked: &Asked, tokens: Option<&[(&str, &str)]>, rests: bool) -> Step {
     let listed = tokens.map(listed);
     let login_checks = LoginChecks { rest_until: rests.then(|| at(600)), ..LoginChecks::default() };
-    let known =
-        Known { mine: None, listed: listed.as_ref(), login_checks: Some(&login_checks), asked: Some(asked) };
+    let known = Known {
+        listed: listed.as_ref(),
+        login_checks: Some(&login_checks),
+        asked: Some(asked),
+        ..Known::default()
+    };
     plan::decide(at(10), &wanted(spread), Some(stored), known)
 }
 
@@ -242,8 +259,8 @@ impl Model {
         let known = Known {
             mine: self.mine.as_ref(),
             listed: self.listed.as_ref(),
-            login_checks: None,
             asked: Some(asked),
+            ..Known::default()
         };
         let step = plan::decide(at(10), &wanted(spread), Some(&self.stored), known);
         let before = self.stored.clone();
@@ -274,7 +291,7 @@ impl Model {
                 let intent = format!("i{}", self.made);
                 self.stored.intent = Some(intent.clone());
                 take_up_rotation(Some(asked), &mut self.stored);
-                self.mine = Some(Mine { intent, clean: false });
+                self.mine = Some(Mine { intent, clean: false, holds_until: Timestamp::MAX });
                 self.listed = None;
             }
             Step::Mint => {
@@ -295,6 +312,7 @@ impl Model {
                 self.listed = None;
             }
             Step::CheckLogin { .. } | Step::Discard { .. } => unreachable!("no registry is asked"),
+            Step::Extend | Step::Amend { .. } => unreachable!("it is no service account"),
         }
         if let Some(is_stored) = crash {
             (self.mine, self.listed, self.spread) = (None, None, None);

@@ -1,6 +1,7 @@
 //! The steps of a keeper that change something, or ask the cloud or a registry.
 
 use jiff::Timestamp;
+use tcr::image_pull_secret::{CredentialKind, DEFAULT_VALIDITY};
 use tcr::registry_host::RegistryHost;
 
 use super::{Keeper, Services};
@@ -11,17 +12,57 @@ use credential_plan::plan::{self, Stored};
 use credential_plan::{CredentialEvent, Order, request};
 use custom_resource::condition::{ConditionReason, EventReason};
 use kubernetes::api_error::ApiError;
-use tencent_cloud::error::Failure;
+use tencent_cloud::error::{Failure, Refusal};
+use tencent_cloud::instance_token::IssuedToken;
+use tencent_cloud::service_account::ServiceAccountSpec;
 
 /// How often a new credential's Secret is tried to be written before the step fails.
 const TRIES: u32 = 6;
 
 impl<S: Services> Keeper<S> {
-    pub(super) async fn list(&mut self, now: Timestamp) -> Result<(), Trouble> {
+    pub(super) async fn list(&mut self, now: Timestamp, order: &Order) -> Result<(), Trouble> {
         let tokens = self.services.tokens(&self.keeping.key).await?;
         let stored = self.read.as_ref().map(|read| &read.document.stored);
-        self.keeping.listed(now, tokens, stored);
+        self.keeping.listed(now, tokens, stored, order.request.as_ref());
         Ok(())
+    }
+
+    /// Puts off the end of the service account in use: at the cloud first, so that what is stored is never later than it.
+    pub(super) async fn extend(&mut self, order: &Order) -> Result<(), Trouble> {
+        let Some(stored) = self.stored().cloned() else { return Ok(()) };
+        let current = stored.current.as_ref();
+        let Some(name) = current.and_then(|held| held.token_id.clone()) else { return Ok(()) };
+        let now = self.services.now();
+        let expires_at = plan::later(now, order.validity.unwrap_or(DEFAULT_VALIDITY));
+        self.set_account(&stored, &name, expires_at).await?;
+        self.write(transition::extend(stored, expires_at, now), order).await?;
+        self.keeping.put_off();
+        Ok(())
+    }
+
+    /// Gives a service account its rights back.
+    pub(super) async fn amend(&mut self, name: &str, drift: &str) -> Result<(), Trouble> {
+        let Some(stored) = self.stored().cloned() else { return Ok(()) };
+        let Some(expires_at) = stored.current.as_ref().and_then(|held| held.expires_at) else {
+            return Ok(());
+        };
+        self.set_account(&stored, name, expires_at).await?;
+        self.keeping.amended(name);
+        self.tell(transition::amended(&self.keeping.key, name, drift)).await;
+        Ok(())
+    }
+
+    /// What a service account is left out of a change, nobody knows: it gets all that it shall have.
+    async fn set_account(&self, stored: &Stored, name: &str, expires_at: Timestamp) -> Result<(), Trouble> {
+        let key = &self.keeping.key;
+        let text = trouble::description(key, self.services.cluster_id())?;
+        let account = ServiceAccountSpec {
+            name: name.to_owned(),
+            description: plan::description(&text, &stored.marker),
+            registry_namespaces: key.registry_namespaces.clone(),
+            expires_at,
+        };
+        Ok(self.services.set_account(key, &account).await?)
     }
 
     pub(super) async fn delete(
@@ -80,12 +121,16 @@ impl<S: Services> Keeper<S> {
         }
         // Before anything is written or made: an instance that cannot be used costs nothing.
         self.public_domain().await?;
+        self.has_namespaces().await?;
         let stored = self.stored().cloned().unwrap_or_default();
-        self.keeping.taking_over(&stored, self.services.now());
-        let (mut next, intent, is_clean) = transition::record(stored, why, || self.services.random());
+        let now = self.services.now();
+        self.keeping.taking_over(&stored, now);
+        let installation = self.services.installation();
+        let (mut next, intent, is_clean) =
+            transition::record(stored, why, installation, || self.services.random());
         request::take_up_rotation(order.request.as_ref(), &mut next);
         self.write(next, order).await?;
-        self.keeping.recorded(intent, is_clean);
+        self.keeping.recorded(now, intent, is_clean);
         Ok(())
     }
 
@@ -94,20 +139,53 @@ impl<S: Services> Keeper<S> {
         trouble::public_domain(key, self.services.instance(key).await?)
     }
 
+    /// A right on a namespace that is not there is refused, or is one on whatever gets the name later.
+    async fn has_namespaces(&self) -> Result<(), Trouble> {
+        let key = &self.keeping.key;
+        match key.kind {
+            CredentialKind::ServiceAccount => {
+                trouble::namespaces(key, &self.services.missing_namespaces(key).await?)
+            }
+            CredentialKind::Longterm | CredentialKind::Temp => Ok(()),
+        }
+    }
+
+    async fn create(&self, stored: &Stored, order: &Order) -> Result<IssuedToken, Trouble> {
+        let key = &self.keeping.key;
+        let text = trouble::description(key, self.services.cluster_id())?;
+        let description = plan::description(&text, &stored.marker);
+        let created = match key.kind {
+            CredentialKind::Longterm | CredentialKind::Temp => {
+                self.services.create_token(key, &description).await
+            }
+            CredentialKind::ServiceAccount => {
+                let intent = stored.intent.as_deref().unwrap_or_default();
+                let account = ServiceAccountSpec {
+                    name: plan::account_name(self.services.installation(), intent),
+                    description,
+                    registry_namespaces: key.registry_namespaces.clone(),
+                    expires_at: plan::later(self.services.now(), order.validity.unwrap_or(DEFAULT_VALIDITY)),
+                };
+                self.services.create_account(key, &account).await
+            }
+        };
+        Ok(created?)
+    }
+
     pub(super) async fn mint(&mut self, order: &Order) -> Result<(), Trouble> {
         let public_domain = self.public_domain().await?;
         let Some(stored) = self.stored().cloned() else { return Ok(()) };
-        let text = trouble::description(&self.keeping.key, self.services.cluster_id())?;
-        let description = plan::description(&text, &stored.marker);
-        let issued = match self.services.create_token(&self.keeping.key, &description).await {
+        let issued = match self.create(&stored, order).await {
             Ok(issued) => issued,
-            Err(error) => {
-                self.keeping.not_made(error.outcome_unknown(), self.services.now());
+            Err(Trouble::Cloud(error)) => {
+                let is_full = error.refusal() == Some(Refusal::NoRoom);
+                self.keeping.not_made(error.outcome_unknown(), is_full, self.services.now());
                 if let Failure::Implausible { token_id: Some(id), .. } = &error.failure {
                     self.services.delete_token(&self.keeping.key, id).await?;
                 }
-                return Err(error.into());
+                return Err(Trouble::Cloud(error));
             }
+            Err(other) => return Err(other),
         };
         let token_id = issued.token_id.clone();
         let (next, is_first) = transition::mint(stored, issued, public_domain, self.services.now());

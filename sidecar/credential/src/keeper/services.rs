@@ -5,18 +5,23 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::Client as Kube;
+use tcr::image_pull_secret::CredentialKind;
 use tcr::registry_host::RegistryHost;
 use tcr::sensitive::Sensitive;
 use tokio::sync::{mpsc, watch};
 
+use crate::keeper::account_lists::AccountLists;
+use crate::listed;
 use crate::store::{Document, Read, Store};
+use credential_plan::plan::{self, ListedToken};
 use credential_plan::{CredentialEvent, Key};
 use kubernetes::api_error::ApiError;
 use registry_client::{Checker, Verdict};
 use tencent_cloud::client::Client;
 use tencent_cloud::error::CloudError;
 use tencent_cloud::instance::Instance;
-use tencent_cloud::instance_token::{InstanceToken, IssuedToken};
+use tencent_cloud::instance_token::IssuedToken;
+use tencent_cloud::service_account::ServiceAccountSpec;
 
 /// All that a keeper does not decide by itself: clock, chance, the cloud, the stored Secret, the registry.
 #[expect(
@@ -40,11 +45,23 @@ pub trait Services {
     fn asks_registries(&self) -> bool;
     /// The instance of the key, none when the account has none.
     async fn instance(&self, key: &Key) -> Result<Option<Instance>, CloudError>;
-    /// Makes a credential; every call makes another one.
+    /// Which installation this is: another one of a cluster than of a copy of it.
+    fn installation(&self) -> &str;
+    /// Makes a token; every call makes another one.
     async fn create_token(&self, key: &Key, description: &str) -> Result<IssuedToken, CloudError>;
-    /// Every long-term credential of the instance.
-    async fn tokens(&self, key: &Key) -> Result<Vec<InstanceToken>, CloudError>;
-    /// Deletes a long-term credential.
+    /// Makes a service account; a second one of the name is refused.
+    async fn create_account(
+        &self,
+        key: &Key,
+        account: &ServiceAccountSpec,
+    ) -> Result<IssuedToken, CloudError>;
+    /// Makes a service account what it shall be.
+    async fn set_account(&self, key: &Key, account: &ServiceAccountSpec) -> Result<(), CloudError>;
+    /// Those of the key's registry namespaces that the instance does not have.
+    async fn missing_namespaces(&self, key: &Key) -> Result<Vec<String>, CloudError>;
+    /// Every credential of the key's kind that the instance lists.
+    async fn tokens(&self, key: &Key) -> Result<Vec<ListedToken>, CloudError>;
+    /// Deletes a credential that the instance lists.
     async fn delete_token(&self, key: &Key, token_id: &str) -> Result<(), CloudError>;
     /// Reads the stored Secret; none where there is no such Secret.
     async fn read(&self, key: &Key) -> Result<Option<Read>, ApiError>;
@@ -75,6 +92,10 @@ pub struct Tools {
     pub events: mpsc::Sender<(Key, CredentialEvent)>,
     /// Tells when the clock was corrected.
     pub clock: watch::Receiver<i64>,
+    /// Which installation this is.
+    pub installation: Arc<str>,
+    /// The lists of service accounts, which all keepers of a process share.
+    pub accounts: Arc<AccountLists>,
 }
 
 impl Tools {
@@ -109,6 +130,10 @@ impl Services for Tools {
         self.cluster_id.as_deref()
     }
 
+    fn installation(&self) -> &str {
+        &self.installation
+    }
+
     fn allowed_roots(&self) -> &[String] {
         &self.allowed_roots
     }
@@ -125,12 +150,43 @@ impl Services for Tools {
         self.cloud.create_instance_token(&key.region, &key.instance_id, key.kind, description).await
     }
 
-    async fn tokens(&self, key: &Key) -> Result<Vec<InstanceToken>, CloudError> {
-        self.cloud.instance_tokens(&key.region, &key.instance_id).await
+    async fn create_account(
+        &self,
+        key: &Key,
+        account: &ServiceAccountSpec,
+    ) -> Result<IssuedToken, CloudError> {
+        self.cloud.create_service_account(&key.region, &key.instance_id, account).await
+    }
+
+    async fn set_account(&self, key: &Key, account: &ServiceAccountSpec) -> Result<(), CloudError> {
+        self.cloud.modify_service_account(&key.region, &key.instance_id, account).await
+    }
+
+    async fn missing_namespaces(&self, key: &Key) -> Result<Vec<String>, CloudError> {
+        let mut missing = Vec::new();
+        for name in &key.registry_namespaces {
+            if !self.cloud.has_namespace(&key.region, &key.instance_id, name).await? {
+                missing.push(name.clone());
+            }
+        }
+        Ok(missing)
+    }
+
+    async fn tokens(&self, key: &Key) -> Result<Vec<ListedToken>, CloudError> {
+        let Key { region, instance_id, .. } = key;
+        if key.kind == CredentialKind::ServiceAccount {
+            let accounts = self.accounts.read(&self.cloud, region, instance_id).await?;
+            return Ok(accounts.iter().map(|account| listed::account(key, account)).collect());
+        }
+        let tokens = self.cloud.instance_tokens(region, instance_id).await?;
+        Ok(tokens.into_iter().map(listed::token).collect())
     }
 
     async fn delete_token(&self, key: &Key, token_id: &str) -> Result<(), CloudError> {
-        self.cloud.delete_instance_token(&key.region, &key.instance_id, token_id).await
+        match plan::is_account(token_id) {
+            true => self.cloud.delete_service_account(&key.region, &key.instance_id, token_id).await,
+            false => self.cloud.delete_instance_token(&key.region, &key.instance_id, token_id).await,
+        }
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Read>, ApiError> {

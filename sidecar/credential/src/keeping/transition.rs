@@ -1,9 +1,10 @@
 //! What is stored after each step, and what users are told of it.
 
 use jiff::Timestamp;
+use tcr::image_pull_secret::CredentialKind;
 use tcr::registry_host::RegistryHost;
 
-use credential_plan::plan::{Held, Replaced, Stored};
+use credential_plan::plan::{self, Held, Replaced, Stored};
 use credential_plan::request;
 use credential_plan::{CredentialEvent, Key};
 use custom_resource::condition::EventReason;
@@ -14,9 +15,14 @@ use tencent_cloud::instance_token::IssuedToken;
 pub(crate) fn record(
     stored: Stored,
     why: Option<String>,
+    installation: &str,
     random: impl Fn() -> u64,
 ) -> (Stored, String, bool) {
     let mut next = stored;
+    if plan::is_copied(&next, Some(installation)) {
+        next = of_a_copy(next);
+    }
+    next.installation = Some(installation.to_owned());
     let is_clean = next.marker.is_empty();
     if is_clean {
         next.marker = format!("tcr-assistant {:012x}", random() >> 16);
@@ -25,6 +31,23 @@ pub(crate) fn record(
     next.intent = Some(intent.clone());
     next.why = why.or(next.why);
     (next, intent, is_clean)
+}
+
+/// What is stored of a cluster that is a copy: the credential in use stays until there is another one, and nothing of it
+/// at the cloud is ours to delete.
+fn of_a_copy(stored: Stored) -> Stored {
+    let current = stored.current.map(|held| Held { token_id: None, ..held });
+    // What somebody asked for, the other cluster was asked for.
+    Stored { current, ..Stored::default() }
+}
+
+/// What is stored after the end of the service account in use was put off.
+pub(crate) fn extend(stored: Stored, expires_at: Timestamp, now: Timestamp) -> Stored {
+    let mut next = stored;
+    next.intent = None;
+    next.current =
+        next.current.map(|held| Held { expires_at: Some(expires_at), extended_at: Some(now), ..held });
+    next
 }
 
 /// What is stored after a credential was made. Whether it is the first one, which is used at once; else what is in use is
@@ -36,7 +59,8 @@ pub(crate) fn mint(
     now: Timestamp,
 ) -> (Stored, bool) {
     let IssuedToken { username, token, expires_at, token_id } = issued;
-    let held = Held { username, token, token_id, issued_at: now, expires_at, public_domain };
+    let held =
+        Held { username, token, token_id, issued_at: now, extended_at: None, expires_at, public_domain };
     let mut next = stored;
     next.intent = None;
     let is_first = next.current.is_none();
@@ -79,15 +103,19 @@ pub(crate) fn delete(stored: &Stored, token_id: &str) -> Option<Stored> {
 pub(crate) fn made(key: &Key, stored: &Stored) -> CredentialEvent {
     let id = stored.current.as_ref().and_then(|held| held.token_id.as_deref());
     let instance = &key.instance_id;
-    let what = id.map_or("a temporary credential".to_owned(), |id| format!("credential {id}"));
+    let what = id.map_or("a temporary credential".to_owned(), |id| named(key, id));
+    let pulls = match key.registry_namespaces.as_slice() {
+        [] => String::new(),
+        names => format!(", which may pull from {}", names.join(", ")),
+    };
     match &stored.why {
         None => CredentialEvent::Happened {
             reason: EventReason::CredentialCreated,
-            message: format!("created {what} of {instance}"),
+            message: format!("created {what} of {instance}{pulls}"),
         },
         Some(why) => CredentialEvent::Happened {
             reason: EventReason::CredentialReplaced,
-            message: format!("replaced the credential of {instance} by {what}: {why}"),
+            message: format!("replaced the credential of {instance} by {what}{pulls}: {why}"),
         },
     }
 }
@@ -97,16 +125,46 @@ pub(crate) fn removed(key: &Key, stored: &Stored, is_revoked: bool) -> Option<Cr
     let Key { instance_id, region, .. } = key;
     let id = stored.current.as_ref()?.token_id.as_deref()?;
     let (reason, message) = match is_revoked {
-        true => (EventReason::CredentialRevoked, format!("deleted credential {id} of {instance_id}")),
-        false => (
-            EventReason::CredentialRetained,
-            format!(
-                "credential {id} of {instance_id} stays valid, as onDelete says; to remove it: tccli tcr \
-                 DeleteInstanceToken --region {region} --RegistryId {instance_id} --TokenId {id}"
-            ),
-        ),
+        true => (EventReason::CredentialRevoked, format!("deleted {} of {instance_id}", named(key, id))),
+        false => {
+            let delete = match key.kind {
+                CredentialKind::ServiceAccount => "DeleteServiceAccount",
+                CredentialKind::Longterm | CredentialKind::Temp => "DeleteInstanceToken",
+            };
+            let by = match key.kind {
+                // A shell would take the rest of the name for a variable.
+                CredentialKind::ServiceAccount => format!("--Name '{id}'"),
+                CredentialKind::Longterm | CredentialKind::Temp => format!("--TokenId {id}"),
+            };
+            let message = format!(
+                "{} of {instance_id} stays valid, as onDelete says; to remove it: tccli tcr {delete} --region {region} \
+                 --RegistryId {instance_id} {by}",
+                named(key, id)
+            );
+            (EventReason::CredentialRetained, message)
+        }
     };
     Some(CredentialEvent::Happened { reason, message })
+}
+
+/// A credential as people are told of it.
+fn named(key: &Key, id: &str) -> String {
+    match key.kind {
+        CredentialKind::ServiceAccount => format!("service account {id}"),
+        CredentialKind::Longterm | CredentialKind::Temp => format!("credential {id}"),
+    }
+}
+
+/// What users are told of a service account whose rights were put right.
+pub(crate) fn amended(key: &Key, name: &str, drift: &str) -> CredentialEvent {
+    CredentialEvent::Happened {
+        reason: EventReason::RightsRestored,
+        message: format!(
+            "somebody changed the rights of service account {name} of {}: {drift}; it has its own again, to pull from {}",
+            key.instance_id,
+            key.registry_namespaces.join(", ")
+        ),
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use tcr::registry_host::RegistryHost;
 use credential_plan::Key;
 use custom_resource::condition::ConditionReason;
 use kubernetes::api_error::ApiError;
-use tencent_cloud::error::CloudError;
+use tencent_cloud::error::{CloudError, Refusal};
 use tencent_cloud::instance::{Instance, Readiness};
 
 /// Why a step did not succeed.
@@ -45,7 +45,14 @@ impl Trouble {
             Self::Api(error) => {
                 Some((ConditionReason::StoreFailed, format!("cannot keep the credential in {key}: {error}")))
             }
-            Self::Cloud(error) => Some((ConditionReason::CloudFailed, error.to_string())),
+            Self::Cloud(error) => {
+                let reason = match error.refusal() {
+                    Some(Refusal::NoRoom) => ConditionReason::QuotaExceeded,
+                    Some(Refusal::NotSwitchedOn) => ConditionReason::ServiceAccountsUnavailable,
+                    None => ConditionReason::CloudFailed,
+                };
+                Some((reason, error.to_string()))
+            }
             Self::Instance { reason, message } => Some((*reason, message.clone())),
         }
     }
@@ -68,6 +75,19 @@ pub(crate) fn public_domain(key: &Key, instance: Option<Instance>) -> Result<Reg
             message: format!("instance {instance_id} is {} and not Running", instance.status),
         }),
     }
+}
+
+/// Whether every registry namespace that a service account shall pull from is in the instance.
+pub(crate) fn namespaces(key: &Key, missing: &[String]) -> Result<(), Trouble> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "spec.tcr.credential.registryNamespaces: instance {} has no namespace {}: make it there, or correct the name",
+        key.instance_id,
+        missing.join(", ")
+    );
+    Err(Trouble::Instance { reason: ConditionReason::NoRegistryNamespace, message })
 }
 
 /// What a credential is described with at the cloud, before its marker.

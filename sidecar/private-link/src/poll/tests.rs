@@ -24,7 +24,8 @@ fn shown(told: &Told) -> String {
         None => format!("{name} gone"),
     };
     let links: Vec<String> = told.links.iter().map(link).collect();
-    format!("{}; applied {:?}; pending {}", links.join(", "), told.applied, told.is_pending)
+    let applied = told.applied.as_ref().map_or_else(|| "unknown".to_owned(), |it| format!("{it:?}"));
+    format!("{}; applied {applied}; pending {}", links.join(", "), told.is_pending)
 }
 
 #[test]
@@ -59,6 +60,21 @@ fn a_link_that_is_resolved_no_longer_is_told_on_and_has_no_entries() {
         ; applied {}; pending false
         a NoLink; applied {}; pending false
         a gone; applied {}; pending false"#]]
+    .assert_eq(&rounds.iter().map(shown).collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn what_was_in_the_list_before_is_not_known_until_it_is_written_once() {
+    let mut poll = Poll::default();
+    let rounds = [
+        poll.finish(Vec::new(), &names(&[]), Err("denied".to_owned())),
+        poll.finish(Vec::new(), &names(&[]), Ok(())),
+        poll.finish(Vec::new(), &names(&[]), Err("denied".to_owned())),
+    ];
+    expect![[r#"
+        ; applied unknown; pending true
+        ; applied {}; pending false
+        ; applied {}; pending true"#]]
     .assert_eq(&rounds.iter().map(shown).collect::<Vec<_>>().join("\n"));
 }
 

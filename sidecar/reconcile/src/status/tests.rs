@@ -1,6 +1,7 @@
 use expect_test::{Expect, expect};
 
 use super::*;
+use crate::nodes::{Affected, Fault};
 
 fn facts(before: &ImagePullSecretStatus) -> Facts<'_> {
     Facts {
@@ -24,6 +25,7 @@ fn facts(before: &ImagePullSecretStatus) -> Facts<'_> {
         pending: None,
         token_id: None,
         expires_at: None,
+        identity: None,
         conflict: None,
         contested: None,
         resolves: None,
@@ -269,6 +271,14 @@ fn what_is_gone_is_null_in_the_patch() {
         assert_eq!(patch["status"].get(gone), Some(&Value::Null), "{gone}");
     }
     let answer = RequestStatus::default();
+    let identity = Some(IdentityStatus::default());
+    let patch =
+        merge_patch(&status(&Facts { identity, ..facts(&ImagePullSecretStatus::default()) })).unwrap();
+    assert_eq!(
+        patch["status"]["identity"].get("registryNamespaces"),
+        Some(&Value::Null),
+        "it pulled as another"
+    );
     let patch =
         merge_patch(&status(&Facts { request: Some(&answer), ..facts(&ImagePullSecretStatus::default()) }))
             .unwrap();
@@ -283,4 +293,47 @@ fn what_is_gone_is_null_in_the_patch() {
         assert_eq!(patch["status"]["privateLink"].get(gone), Some(&Value::Null), "{gone}");
     }
     assert_eq!(patch["status"]["secretsDesired"], 2);
+}
+
+#[test]
+fn nodes_that_do_not_use_their_entries_are_named_and_delay_nobody() {
+    let before = ImagePullSecretStatus::default();
+    let link = Link {
+        resolves: true,
+        is_up: Some(true),
+        reason: ConditionReason::Running,
+        message: "nodes resolve it".to_owned(),
+        vpc_id: None,
+        address: None,
+        hosts: Vec::new(),
+    };
+    let said = |nodes: &Nodes| {
+        let status =
+            status(&Facts { resolves: Some(true), link: Some(&link), nodes: Some(nodes), ..facts(&before) });
+        let said =
+            status.conditions.iter().find(|it| it.type_ == ConditionType::NodesResolve.as_str()).unwrap();
+        assert_eq!(status.conditions[0].status, "True", "Ready");
+        format!("{} {}: {}", said.status, said.reason, said.message)
+    };
+    let mut nodes = Nodes { desired: 3, current: 3, ..Nodes::default() };
+    let all = said(&nodes);
+    nodes.current = 2;
+    nodes.silent = 1;
+    let behind = said(&nodes);
+    let affected =
+        |count, named: &[&str]| Affected { count, named: named.iter().map(|it| (*it).to_owned()).collect() };
+    nodes.faults =
+        [(Fault::NotAsked, affected(2, &["a", "b"])), (Fault::Shadowed, affected(1, &["c"]))].into();
+    expect![[r#"
+        True NodesResolve: 3 of 3 nodes carry the entries, and use them as far as their agents see
+        Unknown NodesBehind: 2 of 3 nodes carry the newest entries, 2 agents answer
+        False HostsFileNotAsked: 2 of 3 nodes, such as a, b: Nodes ask something else before their hosts file, or never ask it. Put `files` first in the line `hosts:` of their /etc/nsswitch.conf; 1 more reasons: see status.nodes"#]]
+    .assert_eq(&[all, behind, said(&nodes)].join("\n"));
+    let unresolved = Link { resolves: false, ..link.clone() };
+    let looked_at =
+        Facts { resolves: Some(false), link: Some(&unresolved), nodes: Some(&nodes), ..facts(&before) };
+    let is_about_nodes = |it: &Condition| it.type_ == ConditionType::NodesResolve.as_str();
+    assert!(!status(&looked_at).conditions.iter().any(is_about_nodes), "no entries are asked for");
+    let without_link = status(&Facts { nodes: Some(&nodes), ..facts(&before) });
+    assert!(without_link.conditions.iter().all(|it| it.type_ != ConditionType::NodesResolve.as_str()));
 }

@@ -173,3 +173,19 @@ fn an_unreachable_endpoint_is_named() {
         ],
     );
 }
+
+#[test]
+fn what_service_accounts_lack_says_what_to_ask_for() {
+    let refused = |action, code| {
+        let it = error(action, refused(code));
+        (it.refusal(), it.to_string())
+    };
+    let (refusal, text) = refused(Action::CreateServiceAccount, "OperationDenied.QuotaOverLimit");
+    assert_eq!(refusal, Some(Refusal::NoRoom));
+    expect!["CreateServiceAccount of tcr-demo0001 in ap-guangzhou: OperationDenied.QuotaOverLimit: no. (request id r-1); delete service accounts that are no longer used from instance tcr-demo0001, or ask Tencent Cloud for a larger quota"].assert_eq(&text);
+    let (refusal, text) = refused(Action::DescribeServiceAccounts, "UnsupportedOperation");
+    assert_eq!(refusal, Some(Refusal::NotSwitchedOn));
+    expect!["DescribeServiceAccounts of tcr-demo0001 in ap-guangzhou: UnsupportedOperation: no. (request id r-1); ask Tencent Cloud by a ticket to switch service accounts on for instance tcr-demo0001, or use credentials of type longterm"].assert_eq(&text);
+    assert_eq!(refused(Action::CreateInstanceToken, "UnsupportedOperation").0, None);
+    assert_eq!(refused(Action::CreateServiceAccount, "OperationDenied").0, None);
+}

@@ -79,14 +79,18 @@ fn credential(mut fields: Object) -> CredentialSpec {
     CredentialSpec {
         kind: match text(&mut fields, "type").as_deref() {
             Some("temp") => CredentialKind::Temp,
+            Some("serviceAccount") => CredentialKind::ServiceAccount,
             _ => CredentialKind::Longterm,
         },
+        registry_namespaces: texts(&mut fields, "registryNamespaces").unwrap_or_default(),
+        validity: text(&mut fields, "validity"),
+        shared: fields.get("shared").and_then(Value::as_bool),
         rotate_after: text(&mut fields, "rotateAfter"),
         description: text(&mut fields, "description"),
-        on_delete: match text(&mut fields, "onDelete").as_deref() {
-            Some("Revoke") => OnDelete::Revoke,
+        on_delete: text(&mut fields, "onDelete").map(|wish| match wish.as_str() {
+            "Revoke" => OnDelete::Revoke,
             _ => OnDelete::Retain,
-        },
+        }),
     }
 }
 

@@ -122,7 +122,7 @@ fn unknown_fields_and_choices_are_named_with_the_nearest() {
             spec.conflictPolicy: "Adopt" is not one of never, adopt, overwrite; did you mean adopt?
             spec.docker.host: unknown field; known are server, username, password, passwordSecretRef
             spec.docker."user name": unknown field, did you mean username?
-            spec.tcr.credential.type: "long-term" is not one of longterm, temp; did you mean longterm?
+            spec.tcr.credential.type: "long-term" is not one of longterm, temp, serviceAccount; did you mean longterm?
             spec.tcr.credential.onDelete: "delete" is not one of Retain, Revoke
             spec.tcr.privateNetwork.whenLinkDown: "keep" is not one of Keep, Remove; did you mean Keep?
             spec.tcr.instanceID: unknown field, did you mean instanceId?
@@ -179,6 +179,7 @@ fn any_json() -> impl Strategy<Value = Value> {
             "metadata", "name", "spec", "namespaces", "serviceAccounts", "namespaceSelector", "matchLabels",
             "matchExpressions", "key", "operator", "values", "conflictPolicy", "docker", "server", "username",
             "passwordSecretRef", "tcr", "instanceId", "region", "credential", "type", "rotateAfter", "description",
+            "registryNamespaces", "validity", "shared",
             "onDelete", "domains", "privateNetwork", "resolve", "vpcId", "whenLinkDown",
         ]).prop_map(str::to_owned),
         1 => any::<String>(),

@@ -406,3 +406,156 @@ fn regions_are_listed() {
     assert_eq!(response["Regions"][0]["RegionName"], "ap-guangzhou");
     assert_eq!(response["Regions"][0]["Alias"], "gz");
 }
+
+/// What CreateServiceAccount answers, in a word, or its refusal.
+fn make_account(gateway: &mut Gateway, changes: Value) -> String {
+    let mut body = json!({
+        "RegistryId": DEMO, "Name": "cluster", "Description": "d", "ExpiresAt": (NOW + 86_400) * 1000,
+        "Permissions": [{"Resource": "team-a", "Actions": ["tcr:PullRepository"]}],
+    });
+    for (name, value) in changes.as_object().unwrap() {
+        match value {
+            Value::Null => drop(body.as_object_mut().unwrap().remove(name)),
+            value => body[name] = value.clone(),
+        }
+    }
+    let answer = ask(gateway, "CreateServiceAccount", body);
+    answer["Name"].as_str().map_or_else(|| verdict(&answer), str::to_owned)
+}
+
+#[test]
+fn a_service_account_has_a_prefix_and_a_password_that_is_told_once() {
+    let mut gateway = demo();
+    let body = json!({
+        "RegistryId": DEMO, "Name": "cluster", "Description": "d", "Duration": 1, "ExpiresAt": 1,
+        "Permissions": [{"Resource": "team-a", "Actions": ["tcr:PullRepository"]}],
+    });
+    let made = ask(&mut gateway, "CreateServiceAccount", body);
+    assert_eq!(made["Name"], "tcr$cluster");
+    assert_eq!(made["ExpiresAt"], (NOW + 86_400) * 1000, "days win over milliseconds");
+    assert_eq!(made["Password"].as_str().unwrap().len(), 32);
+    check(
+        &mut gateway,
+        "DescribeServiceAccounts",
+        json!({"RegistryId": DEMO}),
+        expect![[
+            r#"{"RequestId":"..","ServiceAccounts":[{"CreateTime":"2023-11-15T06:13:20+08:00","Description":"d","Disable":false,"ExpiresAt":1700086400000,"Name":"tcr$cluster","Permissions":null,"UpdateTime":"2023-11-15T06:13:20+08:00"}],"TotalCount":1}"#
+        ]],
+    );
+    let embedded = json!({"RegistryId": DEMO, "EmbedPermission": true});
+    let listed = ask(&mut gateway, "DescribeServiceAccounts", embedded.clone());
+    let permissions = json!([{"Resource": "team-a", "Actions": ["tcr:PullRepository"]}]);
+    assert_eq!(listed["ServiceAccounts"][0]["Permissions"], permissions);
+
+    let change =
+        json!({"RegistryId": DEMO, "Name": "cluster", "Disable": true, "ExpiresAt": (NOW + 7) * 1000});
+    assert_eq!(verdict(&ask(&mut gateway, "ModifyServiceAccount", change)), "ok");
+    let listed = ask(&mut gateway, "DescribeServiceAccounts", embedded);
+    assert_eq!(listed["ServiceAccounts"][0]["Disable"], true);
+    assert_eq!(listed["ServiceAccounts"][0]["ExpiresAt"], (NOW + 7) * 1000);
+    assert_eq!(listed["ServiceAccounts"][0]["Permissions"], permissions, "what is not given stays");
+
+    let other = json!({"RegistryId": DEMO, "Name": "tcr$cluster", "Random": true});
+    let changed = ask(&mut gateway, "ModifyServiceAccountPassword", other);
+    assert_ne!(changed["Password"], made["Password"]);
+    let weak = json!({"RegistryId": DEMO, "Name": "tcr$cluster", "Random": false, "Password": "abc"});
+    let weak = verdict(&ask(&mut gateway, "ModifyServiceAccountPassword", weak));
+    assert_eq!(weak, "InvalidParameter: The value of parameter `Password` is not valid.");
+
+    let gone = json!({"RegistryId": DEMO, "Name": "tcr$cluster"});
+    assert_eq!(verdict(&ask(&mut gateway, "DeleteServiceAccount", gone.clone())), "ok");
+    let again = verdict(&ask(&mut gateway, "DeleteServiceAccount", gone));
+    assert_eq!(again, "OperationDenied: The service account `tcr$cluster` is not there.");
+    assert_eq!(ask(&mut gateway, "DescribeServiceAccounts", json!({"RegistryId": DEMO}))["TotalCount"], 0);
+    assert_eq!(make_account(&mut gateway, json!({})), "tcr$cluster", "the name is free again");
+}
+
+#[test]
+fn a_service_account_is_refused_what_no_account_may_have() {
+    let mut gateway = demo();
+    assert_eq!(make_account(&mut gateway, json!({})), "tcr$cluster");
+    let permissions = |resource: &str, action: &str| json!({"Name": "x", "Permissions": [{"Resource": resource, "Actions": [action]}]});
+    let answers: Vec<String> = [
+        json!({}),
+        json!({"Name": "A b"}),
+        json!({"Name": "x".repeat(300)}),
+        json!({"Name": "x", "Permissions": []}),
+        permissions("*", "tcr:PullRepository"),
+        permissions("nowhere", "tcr:PullRepository"),
+        permissions("team-a", "tcr:*"),
+        json!({"Name": "x", "ExpiresAt": 1}),
+        json!({"Name": "x", "Duration": 0}),
+        json!({"Name": null}),
+    ]
+    .into_iter()
+    .map(|changes| make_account(&mut gateway, changes))
+    .collect();
+    expect![[r#"
+        OperationDenied: The service account `tcr$cluster` already exists.
+        InvalidParameter: The value of parameter `Name` is not valid.
+        InvalidParameter: The value of parameter `Name` is not valid.
+        InvalidParameter: custom account's permission can not be empty
+        InvalidParameter: The namespace `*` is not found.
+        InvalidParameter: The namespace `nowhere` is not found.
+        InvalidParameter: not support action: tcr:*
+        InvalidParameter: The value of parameter `ExpiresAt` is in the past.
+        InvalidParameter: The value of parameter `Duration` must be positive.
+        MissingParameter: The request is missing a required parameter `Name`."#]]
+    .assert_eq(&answers.join("\n"));
+}
+
+#[test]
+fn service_accounts_have_a_quota_and_a_switch() {
+    let mut config = Config::demo();
+    config.instances[0].service_account_quota = 1;
+    let mut gateway = cloud(config);
+    assert_eq!(make_account(&mut gateway, json!({})), "tcr$cluster");
+    assert_eq!(
+        make_account(&mut gateway, json!({"Name": "x"})),
+        "OperationDenied.QuotaOverLimit: The number of service accounts exceeds the quota."
+    );
+    let mut config = Config::demo();
+    config.instances[0].service_accounts = false;
+    let mut gateway = cloud(config);
+    let off = "UnsupportedOperation: The feature is in beta and not enabled.";
+    assert_eq!(make_account(&mut gateway, json!({})), off);
+    let listed = ask(&mut gateway, "DescribeServiceAccounts", json!({"RegistryId": DEMO}));
+    assert_eq!(verdict(&listed), off);
+}
+
+#[test]
+fn service_accounts_are_listed_in_pages_whoever_made_them() {
+    let mut gateway = demo();
+    for number in 0..5 {
+        make_account(&mut gateway, json!({"Name": format!("a{number}")}));
+    }
+    let names = |gateway: &mut Gateway, more: Value| {
+        let mut body = json!({"RegistryId": DEMO});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let listed = ask(gateway, "DescribeServiceAccounts", body);
+        let names = listed["ServiceAccounts"].as_array().unwrap().iter();
+        names.map(|it| it["Name"].as_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(names(&mut gateway, json!({"Limit": 2})), "tcr$a4 tcr$a3");
+    assert_eq!(names(&mut gateway, json!({"Limit": 2, "Offset": 4})), "tcr$a0");
+    assert_eq!(names(&mut gateway, json!({"All": true, "Limit": 1})).split(' ').count(), 5);
+    let filter = json!({"Filters": [{"Name": "ServiceAccountName", "Values": ["a1"]}]});
+    assert_eq!(names(&mut gateway, filter), "tcr$a1");
+}
+
+#[test]
+fn namespaces_come_by_page_and_by_a_part_of_their_name() {
+    let mut gateway = demo();
+    let mut names = |more: Value| {
+        let mut body = json!({"RegistryId": DEMO});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let listed = ask(&mut gateway, "DescribeNamespaces", body);
+        let names = listed["NamespaceList"].as_array().unwrap().iter();
+        names.map(|it| it["Name"].as_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(names(json!({})), "team team-a team-b base");
+    assert_eq!(names(json!({"NamespaceName": "team"})), "team team-a team-b");
+    assert_eq!(names(json!({"NamespaceName": "nowhere"})), "");
+    assert_eq!(names(json!({"Limit": 3, "Offset": 0})), "team team-a team-b");
+    assert_eq!(names(json!({"Limit": 3, "Offset": 2})), "base");
+}

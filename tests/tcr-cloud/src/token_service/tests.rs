@@ -195,3 +195,70 @@ fn claims_and_answer_have_the_forms_of_the_specification() {
         }"#]]
     .assert_eq(&format!("{:#}", answer("t", time)));
 }
+
+/// Makes a service account that may do this in `team`; its password.
+fn make_account(gateway: &mut Gateway, actions: &[&str]) -> String {
+    let answer = ask(
+        gateway,
+        "CreateServiceAccount",
+        json!({"RegistryId": DEMO, "Name": "cluster", "Duration": 1, "Permissions": [{"Resource": "team", "Actions": actions}]}),
+    );
+    answer["Password"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_service_account_pulls_from_its_own_namespaces_and_from_no_other() {
+    let mut gateway = demo();
+    let password = make_account(&mut gateway, &["tcr:PullRepository"]);
+    let asks = |scope: &str| {
+        request(&format!("service=harbor-registry&scope={scope}"), login("tcr$cluster", &password))
+    };
+    check(&gateway, &asks("repository:team/app:pull,push"), expect!["pull team/app"]);
+    check(&gateway, &asks("repository:team/deep/app:pull"), expect!["pull team/deep/app"]);
+    check(
+        &gateway,
+        &asks("repository:team-a/app:pull&scope=repository:team/app:pull"),
+        expect!["nothing team-a/app, pull team/app"],
+    );
+    check(&gateway, &asks("repository:teams/app:pull"), expect!["nothing teams/app"]);
+    check(&gateway, &request(QUERY, login("cluster", &password)), expect!["UnknownCredential 401"]);
+    check(&gateway, &request(QUERY, login("tcr$cluster", "guess")), expect!["UnknownCredential 401"]);
+}
+
+#[test]
+fn a_service_account_is_over_when_it_is_disabled_deleted_or_expired() {
+    let mut gateway = demo();
+    let password = make_account(&mut gateway, &["tcr:PullRepository", "tcr:PushRepository"]);
+    let asks = request(QUERY, login("tcr$cluster", &password));
+    check(&gateway, &asks, expect!["pull+push team/app"]);
+    let narrowed = json!({"RegistryId": DEMO, "Name": "cluster", "Permissions": [{"Resource": "base", "Actions": ["tcr:PullRepository"]}]});
+    ask(&mut gateway, "ModifyServiceAccount", narrowed);
+    check(&gateway, &asks, expect!["nothing team/app"]);
+    ask(
+        &mut gateway,
+        "ModifyServiceAccount",
+        json!({"RegistryId": DEMO, "Name": "cluster", "Disable": true}),
+    );
+    check(&gateway, &asks, expect!["Disabled 401"]);
+    ask(
+        &mut gateway,
+        "ModifyServiceAccount",
+        json!({"RegistryId": DEMO, "Name": "cluster", "Disable": false}),
+    );
+    gateway.clock.advance(Duration::from_secs(86_400));
+    check(&gateway, &asks, expect!["Expired 401"]);
+}
+
+#[test]
+fn a_deleted_person_ends_tokens_and_no_service_account() {
+    let mut gateway = demo();
+    let (_, token) = mint(&mut gateway, "longterm");
+    let password = make_account(&mut gateway, &["tcr:PullRepository"]);
+    gateway.world.accounts.clear();
+    check(&gateway, &request(QUERY, login(UIN, &token)), expect!["nothing team/app"]);
+    check(&gateway, &request(QUERY, login("tcr$cluster", &password)), expect!["pull team/app"]);
+    assert_eq!(
+        ask(&mut gateway, "DeleteServiceAccount", json!({}))["Error"]["Code"],
+        "AuthFailure.SecretIdNotFound"
+    );
+}

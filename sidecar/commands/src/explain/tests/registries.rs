@@ -1,7 +1,7 @@
 //! Which registry it is, and whether nodes reach it.
 
 use super::*;
-use custom_resource::NodesStatus;
+use custom_resource::{NodesStatus, NotResolving};
 
 #[test]
 fn a_host_that_nobody_asked_for() {
@@ -114,6 +114,18 @@ fn a_node_that_does_not_reach_the_registry() {
         expect![[r#"
             Fails NodesBehind: node-a does not reach demo.tencentcloudcr.com: 2 of 3 nodes have the entries for their hosts file; what it dialled does not answer in time: ErrImagePull: failed to do request: Head "https://demo.tencentcloudcr.com/v2/": dial tcp 10.0.0.2:443: i/o timeout
             to do: ask the platform team: see why hosts-updater on node-a is behind: kubectl -n tcr-assistant-system get pods -o wide -l app.kubernetes.io/component=hosts-updater"#]],
+    );
+    let not_asked = |node: &str| {
+        vec![NotResolving { reason: "HostsFileNotAsked".to_owned(), count: 1, nodes: vec![node.to_owned()] }]
+    };
+    check(
+        |facts| {
+            let not_resolving = not_asked("node-a");
+            up(facts, NodesStatus { desired: 3, current: 3, not_resolving, ..NodesStatus::default() });
+        },
+        expect![[r#"
+            Fails HostsFileNotAsked: node-a does not reach demo.tencentcloudcr.com, and hosts-updater says of it: Nodes ask something else before their hosts file, or never ask it; what it dialled does not answer in time: ErrImagePull: failed to do request: Head "https://demo.tencentcloudcr.com/v2/": dial tcp 10.0.0.2:443: i/o timeout
+            to do: ask the platform team: Put `files` first in the line `hosts:` of their /etc/nsswitch.conf"#]],
     );
     check(
         |facts| up(facts, NodesStatus { desired: 3, current: 3, withholding: 1, ..NodesStatus::default() }),

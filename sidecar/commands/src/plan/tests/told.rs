@@ -50,6 +50,7 @@ fn held(token: &str) -> Held {
         token: Sensitive::new(token),
         token_id: Some(format!("id-{token}")),
         issued_at: Timestamp::UNIX_EPOCH,
+        extended_at: None,
         expires_at: None,
         public_domain: "demo.tencentcloudcr.com".parse().unwrap(),
     }
@@ -57,7 +58,7 @@ fn held(token: &str) -> Held {
 
 fn stored(stored: Stored) -> Document {
     let Value::Object(tcr) = instance(json!({}))["tcr"].take() else { unreachable!() };
-    let key = Key::of(&serde_json::from_value(Value::Object(tcr)).unwrap());
+    let key = Key::of("demo", &serde_json::from_value(Value::Object(tcr)).unwrap());
     Document { key, on_delete: OnDelete::Retain, stored }
 }
 

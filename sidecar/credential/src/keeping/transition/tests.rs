@@ -20,6 +20,7 @@ fn held(token_id: &str) -> Held {
         token: Sensitive::new("password"),
         token_id: Some(token_id.to_owned()),
         issued_at: at(0),
+        extended_at: None,
         expires_at: None,
         public_domain: domain(),
     }
@@ -39,7 +40,7 @@ fn key() -> Key {
         instance_id: "tcr-demo0001".to_owned(),
         region: "ap-guangzhou".to_owned(),
         kind: CredentialKind::Longterm,
-        description: None,
+        ..Key::default()
     }
 }
 
@@ -71,7 +72,7 @@ fn numbers() -> impl Fn() -> u64 {
 
 #[test]
 fn the_marker_is_drawn_once_and_the_intent_each_time() {
-    let (first, intent, is_clean) = record(Stored::default(), None, numbers());
+    let (first, intent, is_clean) = record(Stored::default(), None, "here", numbers());
     assert_eq!((intent.as_str(), is_clean), ("1111222233334445", true));
     check(
         &first,
@@ -79,7 +80,7 @@ fn the_marker_is_drawn_once_and_the_intent_each_time() {
             r#"marker "tcr-assistant 111122223333", intent Some("1111222233334445"), current "", candidate "", previous [], why None"#
         ]],
     );
-    let (second, intent, is_clean) = record(first, Some("it is due".to_owned()), numbers());
+    let (second, intent, is_clean) = record(first, Some("it is due".to_owned()), "here", numbers());
     assert_eq!((intent.as_str(), is_clean), ("1111222233334444", false));
     check(
         &second,
@@ -87,7 +88,7 @@ fn the_marker_is_drawn_once_and_the_intent_each_time() {
             r#"marker "tcr-assistant 111122223333", intent Some("1111222233334444"), current "", candidate "", previous [], why Some("it is due")"#
         ]],
     );
-    let (third, ..) = record(second, None, numbers());
+    let (third, ..) = record(second, None, "here", numbers());
     assert_eq!(third.why.as_deref(), Some("it is due"), "a second try has the reason of the first");
 }
 
@@ -148,5 +149,66 @@ fn users_are_told_what_was_made_and_what_stays() {
         CredentialRevoked: deleted credential t1 of tcr-demo0001
         CredentialRetained: credential t1 of tcr-demo0001 stays valid, as onDelete says; to remove it: tccli tcr DeleteInstanceToken --region ap-guangzhou --RegistryId tcr-demo0001 --TokenId t1
         nothing"#]]
+    .assert_eq(&told.join("\n"));
+}
+
+#[test]
+fn a_copied_cluster_keeps_the_credential_in_use_and_nothing_else_of_the_other_one() {
+    let theirs = Stored {
+        installation: Some("there".to_owned()),
+        intent: Some("i".to_owned()),
+        current: Some(held("t1")),
+        candidate: Some(held("t2")),
+        previous: vec![Replaced { token_id: "t0".to_owned(), delete_at: at(0) }],
+        ..Stored { marker: "m".to_owned(), ..Stored::default() }
+    };
+    let (ours, _, is_clean) = record(theirs, Some("it is a copy".to_owned()), "here", numbers());
+    assert!(is_clean, "the marker was never used");
+    assert_eq!(ours.installation.as_deref(), Some("here"));
+    check(
+        &ours,
+        expect![[
+            r#"marker "tcr-assistant 111122223333", intent Some("1111222233334445"), current "", candidate "", previous [], why Some("it is a copy")"#
+        ]],
+    );
+    assert_eq!(ours.current.as_ref().map(|it| it.token.expose()), Some("password"));
+    let (both, _) = mint(ours, issued("t9"), domain(), at(1));
+    let promoted = promote(both, at(2)).unwrap();
+    assert!(promoted.previous.is_empty(), "nobody here deletes it");
+}
+
+#[test]
+fn an_end_that_is_put_off_leaves_all_else() {
+    let recorded = Stored { intent: Some("i".to_owned()), current: Some(held("t1")), ..Stored::default() };
+    let extended = extend(recorded, at(99), at(9));
+    let current = extended.current.unwrap();
+    assert_eq!(extended.intent, None);
+    assert_eq!((current.expires_at, current.extended_at), (Some(at(99)), Some(at(9))));
+    assert_eq!(current, Held { expires_at: Some(at(99)), extended_at: Some(at(9)), ..held("t1") });
+}
+
+#[test]
+fn of_a_service_account_it_is_told_what_it_pulls_and_how_to_delete_it() {
+    let key = Key {
+        kind: CredentialKind::ServiceAccount,
+        registry_namespaces: vec!["base".to_owned(), "team-a".to_owned()],
+        ..key()
+    };
+    let stored = Stored { current: Some(held("tcr$x")), ..Stored::default() };
+    let said = |event: Option<CredentialEvent>| match event {
+        Some(CredentialEvent::Happened { message, .. }) => message,
+        _ => "nothing".to_owned(),
+    };
+    let told = [
+        said(Some(made(&key, &stored))),
+        said(removed(&key, &stored, true)),
+        said(removed(&key, &stored, false)),
+        said(Some(amended(&key, "tcr$x", "it has tcr:PushRepository on base"))),
+    ];
+    expect![[r#"
+        created service account tcr$x of tcr-demo0001, which may pull from base, team-a
+        deleted service account tcr$x of tcr-demo0001
+        service account tcr$x of tcr-demo0001 stays valid, as onDelete says; to remove it: tccli tcr DeleteServiceAccount --region ap-guangzhou --RegistryId tcr-demo0001 --Name 'tcr$x'
+        somebody changed the rights of service account tcr$x of tcr-demo0001: it has tcr:PushRepository on base; it has its own again, to pull from base, team-a"#]]
     .assert_eq(&told.join("\n"));
 }

@@ -1,0 +1,97 @@
+//! Service accounts belong to an instance, and each of its keepers has to see all of them: one list serves all who wait.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tencent_cloud::client::Client;
+use tencent_cloud::error::CloudError;
+use tencent_cloud::service_account::ServiceAccount;
+
+/// The lists that are being read, by region and instance.
+#[derive(Debug, Default)]
+pub struct AccountLists {
+    by_instance: Mutex<BTreeMap<(String, String), Arc<Shared>>>,
+}
+
+type List = Arc<[ServiceAccount]>;
+
+/// One instance's list.
+#[derive(Debug, Default)]
+struct Shared {
+    /// How often it was begun to be read.
+    begun: AtomicU64,
+    /// The last one that was read whole, and which one it was. Its lock is held by who reads.
+    last: tokio::sync::Mutex<Option<(u64, List)>>,
+}
+
+impl AccountLists {
+    /// The service accounts of the instance, as they were at some time after this call began.
+    pub(super) async fn read(
+        &self,
+        cloud: &Client,
+        region: &str,
+        instance: &str,
+    ) -> Result<List, CloudError> {
+        let shared = {
+            let key = (region.to_owned(), instance.to_owned());
+            let mut by_instance = self.by_instance.lock().unwrap_or_else(PoisonError::into_inner);
+            by_instance.entry(key).or_default().clone()
+        };
+        shared.read(async || Ok(cloud.service_accounts(region, instance).await?.into())).await
+    }
+}
+
+impl Shared {
+    async fn read<E>(&self, list: impl AsyncFnOnce() -> Result<List, E>) -> Result<List, E> {
+        let before = self.begun.load(Ordering::SeqCst);
+        let mut last = self.last.lock().await;
+        // What was begun before this call may lack what the caller did just before it.
+        if let Some((number, list)) = last.as_ref().filter(|(number, _)| *number > before) {
+            tracing::trace!(number, "a list of service accounts is shared");
+            return Ok(list.clone());
+        }
+        let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
+        let list = list().await?;
+        *last = Some((number, list.clone()));
+        Ok(list)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn all_who_wait_share_a_list_that_was_begun_after_they_asked() {
+        let shared = Arc::new(Shared::default());
+        let reads = Arc::new(AtomicUsize::new(0));
+        let gate = Arc::new(tokio::sync::Semaphore::new(0));
+        let ask = || {
+            let (shared, reads, gate) = (shared.clone(), reads.clone(), gate.clone());
+            tokio::spawn(async move {
+                let list = async || {
+                    reads.fetch_add(1, Ordering::SeqCst);
+                    gate.acquire().await.map_err(drop)?.forget();
+                    Ok::<List, ()>(Arc::from([]))
+                };
+                shared.read(list).await.map(drop)
+            })
+        };
+        let first = ask();
+        while reads.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+        // The first list may have been read before these asked.
+        let others: Vec<_> = (0..50).map(|_| ask()).collect();
+        tokio::task::yield_now().await;
+        gate.add_permits(2);
+        assert_eq!(first.await.unwrap(), Ok(()));
+        for other in others {
+            assert_eq!(other.await.unwrap(), Ok(()));
+        }
+        assert_eq!(reads.load(Ordering::SeqCst), 2);
+    }
+}
