@@ -66,6 +66,18 @@ cluster COMMAND *ARGS: (_build "cluster")
 install-kubectl-tcr FOLDER=(home_directory() / ".local/bin"):
     @artifacts/install-kubectl-tcr {{ FOLDER }}
 
+## Releases
+
+# Publish a release of this commit: `release --to REGISTRY [--sign KEY] [--platform linux/amd64]`, or `release --help`
+[no-exit-message]
+release *ARGS:
+    @artifacts/release/release {{ ARGS }}
+
+# Compare what a registry has of a release with what was released: `verify-release REGISTRY/release:vVERSION --key cosign.pub`
+[no-exit-message]
+verify-release *ARGS:
+    @artifacts/release/verify {{ ARGS }}
+
 ## Checks
 
 # Format, lints, licences and sources, generated files, a test for each claim of docs/security.md, pages in two languages
@@ -98,10 +110,10 @@ _page:
 _build +PROGRAMS:
     @tests/build {{ PROGRAMS }}
 
-# Tell a story on real Kubernetes, step by step with times: `e2e control-plane`, `e2e alerts`, `e2e cert-manager`; as root `e2e hostile` (--short), and `e2e flagship`, `e2e private-network`, `e2e broken` and `e2e upgrade` on real nodes; or test the page in Chromium: `e2e web`
+# Tell a story on real Kubernetes, step by step with times: `e2e control-plane`, `e2e alerts`, `e2e cert-manager`, `e2e release`; as root `e2e hostile` (--short), and `e2e flagship`, `e2e private-network`, `e2e broken` and `e2e upgrade` on real nodes; or test the page in Chromium: `e2e web`
 e2e STORY *ARGS: policy (_build "e2e" "tcr-assistant" "harness" "hosts-updater")
-    @case {{ STORY }} in flagship | private-network | broken | upgrade) tests/packages nodes && artifacts/images/build ;; alerts) tests/packages alerts ;; hostile) artifacts/images/build --programs ;; esac
-    @case {{ STORY }} in web) artifacts/web/e2e ;; upgrade) target/debug/e2e upgrade --from "$(tests/release-before)" {{ ARGS }} ;; *) target/debug/e2e {{ STORY }} {{ ARGS }} ;; esac
+    @case {{ STORY }} in flagship | private-network | broken | upgrade) tests/packages nodes && artifacts/images/build ;; alerts) tests/packages alerts ;; release) tests/packages release ;; hostile) artifacts/images/build --programs ;; esac
+    @case {{ STORY }} in web) artifacts/web/e2e ;; release) tests/release {{ ARGS }} ;; upgrade) target/debug/e2e upgrade --from "$(tests/release-before)" {{ ARGS }} ;; *) target/debug/e2e {{ STORY }} {{ ARGS }} ;; esac
 
 # A tour on a cluster with real nodes (root on Linux): `cluster-demo`, or `cluster-demo --keep` to look around afterwards
 cluster-demo *ARGS: policy (_build "e2e")
