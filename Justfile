@@ -73,6 +73,7 @@ check: _fmt _clippy _deny _page (_build "tcr-assistant reference")
     @tests/check-generated
     @tests/check-claims
     @tests/check-translations
+    @artifacts/release/version >/dev/null
 
 # Known vulnerabilities of the dependencies, Rust's and the page's (needs the network's databases; the scheduled workflow runs it)
 advisories:

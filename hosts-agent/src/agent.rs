@@ -1,6 +1,6 @@
 //! The agent: brings the hosts file in line with the list, again and again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -16,9 +16,12 @@ use crate::config::{ConfigError, ListFile};
 use crate::hosts_file::{HostsFile, HostsFileError, Version};
 use crate::link::{self, Links, Standing};
 use crate::message::Message;
+use crate::names::{Known, Names};
+use crate::network::Locator;
+use crate::nsswitch::NsswitchFile;
 use crate::probe;
 use crate::report::Report;
-use crate::resolver::{self, View};
+use crate::resolver::{self, Conflict, View};
 
 /// How often a pass reads and computes again when another program writes in between.
 const ATTEMPTS: usize = 5;
@@ -35,6 +38,8 @@ pub struct Agent {
     has_read_list: bool,
     /// The lines that the file carried when the last pass ended.
     carried: Option<Vec<HostsEntry>>,
+    /// The VPC for which they were chosen; none before this process has chosen any.
+    carried_vpc: Option<String>,
     /// The version of the file that carries [`Self::carried`].
     known: Option<Version>,
     /// The version of the file that was found to carry [`Self::carried`] for [`Self::last_good`], and that no write
@@ -42,6 +47,10 @@ pub struct Agent {
     settled: Option<Version>,
     /// None where every entry is taken as it is.
     probing: Option<Probing>,
+    locator: Locator,
+    nsswitch: Option<NsswitchFile>,
+    /// Lines of others that come first for a name of the list.
+    shadows: Vec<Conflict>,
     report: Report,
 }
 
@@ -84,8 +93,8 @@ pub struct Outcome {
 }
 
 impl Agent {
-    /// An agent that has not looked at anything yet. With `probing`, entries of private links are
-    /// taken when their address answers.
+    /// An agent that has not looked at anything yet, on a node whose VPC is not known. With `probing`, entries of
+    /// private links are taken when their address answers.
     pub fn new(list: ListFile, bounds: Bounds, file: HostsFile, probing: Option<Probing>) -> Self {
         let report = Report::default();
         Self {
@@ -95,11 +104,29 @@ impl Agent {
             last_good: None,
             has_read_list: false,
             carried: None,
+            carried_vpc: None,
             known: None,
             settled: None,
             probing,
+            locator: Locator::default(),
+            nsswitch: None,
+            shadows: Vec::new(),
             report,
         }
+    }
+
+    /// The same, where `locator` says in which VPC the node is.
+    #[must_use]
+    pub fn located_by(mut self, locator: Locator) -> Self {
+        self.report.network = locator.network().clone();
+        self.locator = locator;
+        self
+    }
+
+    /// The same, where `nsswitch` says what the node asks for names.
+    #[must_use]
+    pub fn asked_as(self, nsswitch: NsswitchFile) -> Self {
+        Self { nsswitch: Some(nsswitch), ..self }
     }
 
     /// What the passes so far have come to.
@@ -132,6 +159,7 @@ impl Agent {
             Err(error) => Some(Message::new(error)),
         };
         let foreign_changes = self.report.foreign_changes;
+        self.locate();
         self.probe();
         let is_settled = self.settled.as_ref().is_some_and(|version| self.file.is_at(version));
         let result = if is_settled { Ok(()) } else { self.carry() };
@@ -139,16 +167,80 @@ impl Agent {
             foreign_change: self.report.foreign_changes > foreign_changes,
             retry_soon: matches!(&result, Err(error) if error.is_passing()),
             is_lost: matches!(&result, Err(CarryError::File(HostsFileError::Alone(_)))),
-            next_probe: self.probing.as_ref().and_then(|probing| probing.links.next()),
+            next_probe: [
+                self.probing.as_ref().and_then(|probing| probing.links.next()),
+                self.next_locating(),
+            ]
+            .into_iter()
+            .flatten()
+            .min(),
         };
+        if !outcome.retry_soon {
+            self.report.is_read_only =
+                matches!(&result, Err(CarryError::File(error)) if error.is_read_only());
+        }
         self.report.file_problem = result.err().map(Message::new);
+        self.prove();
         outcome
+    }
+
+    /// Looks what becomes of the names of the list on this node.
+    fn prove(&mut self) {
+        let Some(list) = self.last_good.clone() else { return };
+        let own = self.own(&list);
+        let lookup = self.nsswitch.as_mut().filter(|_| !own.is_empty()).and_then(|file| file.lookup());
+        let path = self.nsswitch.as_ref().map(|file| file.path().to_string_lossy());
+        self.report.lookup_problem =
+            lookup.as_ref().zip(path).and_then(|(lookup, path)| lookup.problem(&path));
+        let links = self.report.links.iter();
+        let down: BTreeSet<IpAddr> =
+            links.filter(|(_, standing)| *standing != Standing::Up).map(|(address, _)| *address).collect();
+        self.report.names = Names::of(&Known {
+            own: &own,
+            // Of a file that could not be read or written nobody knows what it carries.
+            carried: self
+                .carried
+                .as_deref()
+                .filter(|_| self.report.file_problem.is_none())
+                .unwrap_or_default(),
+            lookup: lookup.as_ref(),
+            shadows: &self.shadows,
+            down: &down,
+        });
+    }
+
+    /// Whether the list has entries that are for the nodes in one VPC.
+    fn is_by_vpc(&self) -> bool {
+        self.last_good.as_deref().is_some_and(HostsList::is_by_vpc)
+    }
+
+    /// Finds out which VPC the node is in, where the list asks for that.
+    fn locate(&mut self) {
+        if self.is_by_vpc() {
+            self.locator.look(Instant::now());
+        }
+        let network = self.locator.network();
+        if self.report.network != *network {
+            self.settled = None;
+            self.report.network = network.clone();
+        }
+        self.report.network_problem = self.last_good.as_deref().and_then(|list| network.problem(list));
+    }
+
+    fn next_locating(&self) -> Option<Instant> {
+        self.locator.next().filter(|_| self.is_by_vpc())
+    }
+
+    /// What of `list` is for this node.
+    fn own<'a>(&self, list: &'a HostsList) -> Vec<&'a HostsEntry> {
+        list.enabled_for(self.locator.network().vpc_id())
     }
 
     /// Looks at the links that are due.
     fn probe(&mut self) {
+        let vpc_id = self.locator.network().vpc_id();
+        let enabled = self.last_good.as_deref().map(|list| list.enabled_for(vpc_id)).unwrap_or_default();
         let Some(Probing { links, answers }) = &mut self.probing else { return };
-        let enabled = self.last_good.as_deref().map(HostsList::enabled).unwrap_or_default();
         let of_links = || enabled.iter().filter(|entry| entry.when_link_down().is_some());
         let mut addresses: BTreeMap<IpAddr, bool> = of_links().map(|entry| (entry.ip(), false)).collect();
         if addresses.keys().any(|address| links.standing(*address) == Standing::Untried) {
@@ -177,7 +269,8 @@ impl Agent {
     }
 
     /// The lines that the file is to carry: those of links that do not answer may be missing.
-    fn chosen(&self, enabled: &[&HostsEntry]) -> Vec<HostsEntry> {
+    fn chosen(&self, list: &HostsList) -> Vec<HostsEntry> {
+        let enabled = self.own(list);
         let Some(Probing { links, .. }) = &self.probing else {
             return enabled.iter().map(|entry| entry.line()).collect();
         };
@@ -189,8 +282,11 @@ impl Agent {
                     // Until the new address has answered, the old one is the better guess, unless
                     // pulls may as well go elsewhere.
                     let carried = self.carried.iter().flatten();
-                    let old = carried
-                        .filter(|line| line.domain() == entry.domain() && self.bounds.reason(line).is_none());
+                    let old = carried.filter(|line| {
+                        line.domain() == entry.domain()
+                            && self.bounds.reason(line).is_none()
+                            && self.was_own(list, entry, line)
+                    });
                     if standing == Standing::Untried && when_down == WhenLinkDown::Keep {
                         for line in old.filter(|line| !chosen.contains(line)).cloned().collect::<Vec<_>>() {
                             chosen.push(line);
@@ -201,6 +297,14 @@ impl Agent {
             }
         }
         chosen
+    }
+
+    /// Whether `line`, which the file carries in the place of `entry`, is certainly not another network's.
+    fn was_own(&self, list: &HostsList, entry: &HostsEntry, line: &HostsEntry) -> bool {
+        let vpc_id = self.locator.network().vpc_id();
+        let carried_vpc = self.carried_vpc.as_deref();
+        let is_of_same_network = carried_vpc == vpc_id || (entry.vpc_id().is_none() && carried_vpc.is_none());
+        is_of_same_network && !list.is_of_another_vpc(line, vpc_id)
     }
 
     fn carry(&mut self) -> Result<(), CarryError> {
@@ -225,7 +329,7 @@ impl Agent {
     fn known_change(&mut self) -> Option<Change> {
         let version = self.known.take().filter(|version| self.file.is_at(version))?;
         let (list, carried) = (self.last_good.clone()?, self.carried.as_ref()?);
-        let wanted = self.chosen(&list.enabled());
+        let wanted = self.chosen(&list);
         (wanted != *carried).then_some(Change { version, list, wanted, is_foreign: false })
     }
 
@@ -244,7 +348,7 @@ impl Agent {
         if let (None, State::Intact(lines)) = (&self.carried, &state) {
             self.carried = Some(lines.clone());
         }
-        let wanted = self.chosen(&list.enabled());
+        let wanted = self.chosen(&list);
         let lines: Vec<&HostsEntry> = wanted.iter().collect();
         self.settled = None;
         if found.merge(&lines).is_change() {
@@ -257,7 +361,8 @@ impl Agent {
                 state == State::Damaged || (!is_carried && self.carried.as_ref() == Some(&wanted));
             return Ok(Some(Change { version: snapshot.version(), list, wanted, is_foreign }));
         }
-        self.report.conflicts = resolver::view(&snapshot.bytes, &lines).conflicts;
+        let View { conflicts, shadows, .. } = resolver::view(&snapshot.bytes, &lines);
+        (self.report.conflicts, self.shadows) = (conflicts, shadows);
         self.settled = snapshot.settled_version();
         self.known = Some(snapshot.version());
         self.carries(&list, wanted);
@@ -286,15 +391,16 @@ impl Agent {
     fn carries(&mut self, list: &HostsList, wanted: Vec<HostsEntry>) {
         self.report.generation = Some(list.generation());
         self.report.entries = wanted.len();
-        self.report.withheld = list.enabled().iter().filter(|entry| !wanted.contains(&entry.line())).count();
+        self.report.withheld = self.own(list).iter().filter(|entry| !wanted.contains(&entry.line())).count();
         self.carried = Some(wanted);
+        self.carried_vpc = self.locator.network().vpc_id().map(str::to_owned);
     }
 
     /// A program that resolves a name opens the path anew, and so does this.
     fn verify(&mut self, entries: &[&HostsEntry]) -> Result<(), CarryError> {
         let snapshot = self.file.read()?;
-        let View { missing, conflicts } = resolver::view(&snapshot.bytes, entries);
-        self.report.conflicts = conflicts;
+        let View { missing, conflicts, shadows } = resolver::view(&snapshot.bytes, entries);
+        (self.report.conflicts, self.shadows) = (conflicts, shadows);
         match missing.first() {
             None => {
                 self.known = Some(snapshot.version());

@@ -7,11 +7,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use tcr::hosts_entry::HostsEntry;
+use tcr::hosts_entry::{HostsEntry, is_vpc_id};
 
 use crate::address_range::AddressRange;
 use crate::bounds::Bounds;
 use crate::confine::Wanted;
+use crate::network::metadata::MetadataAddress;
+use crate::network::{Locator, VpcRange, metadata};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -33,9 +35,9 @@ Exit codes: 0 done (also after SIGTERM), 1 the list or the file is bad or a chec
 
 /// Keeps one block of the node's hosts file as the mounted hosts.yaml says
 ///
-/// hosts.yaml is a list of {domain, ip, disabled, whenLinkDown}. Its entries stand in the hosts file between
+/// hosts.yaml is a list of {domain, ip, disabled, vpcId, whenLinkDown}. Its entries stand in the hosts file between
 /// "# BEGIN tcr-assistant hosts-updater" and "# END tcr-assistant hosts-updater"; every other byte
-/// of the file stays as it is. An empty list, [], removes the block; stopping the program does not.
+/// of the file stays as it is. An entry with a vpcId is for the nodes in that VPC alone. An empty list, [], removes the block; stopping the program does not.
 /// A list that cannot be read, or of which one entry is not allowed, changes nothing: the last good
 /// block stays, and --healthcheck ready and the metrics say why.
 #[derive(Clone, Debug, Parser)]
@@ -102,6 +104,29 @@ pub struct Args {
     #[arg(long, env = "HOSTS_UPDATER_PROBE_PORT", value_name = "PORT", default_value_t = 443)]
     pub probe_port: u16,
 
+    /// The VPC that the node is in; without it, and where no --vpc-range says it, instance metadata is asked, while the
+    /// list has entries by VPC
+    #[arg(long, env = "HOSTS_UPDATER_VPC_ID", value_name = "VPC", value_parser = vpc_id)]
+    pub vpc_id: Option<String>,
+
+    /// The VPC of the nodes whose address (--node-ip) is in the range, such as vpc-12345678=10.0.0.0/16
+    #[arg(
+        long = "vpc-range",
+        env = "HOSTS_UPDATER_VPC_RANGES",
+        value_name = "VPC=CIDR",
+        value_delimiter = ',',
+        requires = "node_ip"
+    )]
+    pub vpc_ranges: Vec<VpcRange>,
+
+    /// The node's own address, for --vpc-range
+    #[arg(long, env = "HOSTS_UPDATER_NODE_IP", value_name = "IP")]
+    pub node_ip: Option<IpAddr>,
+
+    /// Where instance metadata answers on this node; none: never ask
+    #[arg(long, env = "HOSTS_UPDATER_METADATA", value_name = "IP:PORT", default_value_t)]
+    pub metadata: MetadataAddress,
+
     /// What must confine the running agent, so that it can open no file of the node
     #[arg(long, env = "HOSTS_UPDATER_CONFINEMENT", value_enum, value_name = "WHAT", default_value = "auto")]
     pub confinement: Wanted,
@@ -147,6 +172,18 @@ impl Args {
         self.metrics_ip.map(|ip| SocketAddr::new(ip, self.metrics_port))
     }
 
+    /// What finds out which VPC the node is in. `remembered` is what an earlier process of the same Pod was told.
+    pub fn locator(&self, remembered: Option<String>) -> Locator {
+        let given = Locator::given(self.vpc_id.as_deref(), &self.vpc_ranges, self.node_ip);
+        match (given, self.metadata) {
+            (Some(given), _) => given,
+            (None, MetadataAddress(Some(address))) => {
+                Locator::asking(remembered, self.recheck, move || metadata::vpc_ids(address))
+            }
+            (None, MetadataAddress(None)) => Locator::default(),
+        }
+    }
+
     /// The arguments of this process's keeper, which has the same bounds.
     pub fn of_keeper(&self) -> Vec<OsString> {
         let confinement = self.confinement.to_possible_value();
@@ -188,6 +225,13 @@ fn domain(text: &str) -> Result<String, String> {
     // The rules of a listed domain; the address is any that has none of its own problems.
     let entry = HostsEntry::new(text, "10.0.0.1", false).map_err(|error| error.to_string())?;
     Ok(entry.domain().to_owned())
+}
+
+fn vpc_id(text: &str) -> Result<String, String> {
+    match is_vpc_id(text) {
+        true => Ok(text.to_owned()),
+        false => Err("use the id of a VPC, such as vpc-12345678".to_owned()),
+    }
 }
 
 fn recheck(text: &str) -> Result<Duration, String> {
@@ -259,6 +303,10 @@ mod tests {
             ("--recheck=60", "a unit is missing"),
             ("--metrics-ip=node-1", "--metrics-ip"),
             ("--confinement=none", "auto, landlock, seccomp"),
+            ("--vpc-id=vpc-A", "use the id of a VPC"),
+            ("--vpc-range=vpc-a", "VPC=CIDR"),
+            ("--vpc-range=vpc-a=10.0.0.0/8", "--node-ip"),
+            ("--metadata=metadata.tencentyun.com:80", "IP:PORT"),
         ] {
             let error = Args::try_parse_from(["hosts-updater", argument]).unwrap_err();
             assert_eq!(error.exit_code(), 2);

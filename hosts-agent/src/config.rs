@@ -26,7 +26,7 @@ pub struct ListFile {
     opener: Rc<dyn Opener>,
 }
 
-/// What opens the list's file.
+/// What opens a file for reading.
 pub(crate) trait Opener: fmt::Debug {
     /// The file, open for reading.
     fn open(&self) -> Result<OwnedFd, ConfigError>;
@@ -34,7 +34,7 @@ pub(crate) trait Opener: fmt::Debug {
 
 /// This process opens it itself.
 #[derive(Debug)]
-struct Direct(PathBuf);
+pub(crate) struct Direct(PathBuf);
 
 /// Where the list is in the ConfigMap's `directory`.
 pub fn path(directory: &Path) -> PathBuf {
@@ -96,7 +96,7 @@ impl ListFile {
     /// The list in the ConfigMap's `directory`.
     pub fn new(directory: &Path) -> Self {
         let path = path(directory);
-        Self::kept(&path, Rc::new(Direct(path.clone())))
+        Self::kept(&path, Rc::new(Direct::new(&path)))
     }
 
     /// The list at `path`, which `opener` opens.
@@ -117,6 +117,13 @@ impl ListFile {
             Ok(()) => Ok(list),
             Err(refusal) => Err(ConfigError::Refused { path: path(), refusal }),
         }
+    }
+}
+
+impl Direct {
+    /// The file at `path`.
+    pub(crate) fn new(path: &Path) -> Self {
+        Self(path.to_owned())
     }
 }
 

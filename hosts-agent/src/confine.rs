@@ -3,7 +3,7 @@
 //! *Landlock* (Linux 5.13) takes files, ports and other processes away by what they are; *seccomp* takes system calls
 //! away, on every kernel that runs containers. The agent opens nothing once it is confined, so seccomp alone denies it
 //! every file; what Landlock adds is a second wall, and the ports. The keeper opens files, which seccomp cannot tell
-//! apart: without Landlock, what bounds it is that it takes four orders and checks them.
+//! apart: without Landlock, what bounds it is that it takes five orders and checks them.
 
 use std::fmt;
 use std::path::Path;
@@ -57,14 +57,10 @@ pub enum ConfineError {
 }
 
 /// From now on this process opens, makes and removes no file and starts no program. It listens on `metrics_port`,
-/// connects to `probe_port`, and uses what it has open. Threads that run already are not confined: call it before
+/// connects to `ports` of others, and uses what it has open. Threads that run already are not confined: call it before
 /// there are any.
-pub fn agent(
-    wanted: Wanted,
-    metrics_port: Option<u16>,
-    probe_port: Option<u16>,
-) -> Result<Confinement, ConfineError> {
-    confine(wanted, landlock::is_available(), || landlock::agent(metrics_port, probe_port), seccomp::agent)
+pub fn agent(wanted: Wanted, metrics_port: Option<u16>, ports: &[u16]) -> Result<Confinement, ConfineError> {
+    confine(wanted, landlock::is_available(), || landlock::agent(metrics_port, ports), seccomp::agent)
 }
 
 /// From now on this process reads and writes files in `directory`, makes and removes them, reads files in `config_dir`,

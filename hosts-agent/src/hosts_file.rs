@@ -107,12 +107,28 @@ pub enum HostsFileError {
     /// What the keeper of the directory says.
     #[error("{0}")]
     Told(Message),
+    /// The same, where nobody can write the file.
+    #[error("{0}")]
+    ReadOnly(Message),
     /// The keeper of the directory is no more.
     #[error("the process that opens {} for this one has ended", .0.display())]
     Alone(PathBuf),
 }
 
 impl HostsFileError {
+    /// Whether this node lets nobody write the file: its file system is read-only, or the file is immutable.
+    pub fn is_read_only(&self) -> bool {
+        let is_denied = |error: &io::Error| {
+            matches!(Errno::from_io_error(error), Some(Errno::ROFS | Errno::PERM | Errno::ACCESS))
+        };
+        match self {
+            Self::ReadOnly(_) => true,
+            // Reading has its own reasons to be denied.
+            Self::Step { operation: "open for writing", source, .. } => is_denied(source),
+            _ => false,
+        }
+    }
+
     /// Whether the same again, a little later, may succeed.
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Changed(_) | Self::Emptied(_) | Self::Locked(_))

@@ -1,14 +1,14 @@
 //! The node's files in the hands of a process of its own.
 //!
 //! Who may rename over `/etc/hosts` may replace all of `/etc`. So the process that reads lists, decides, probes and
-//! answers callers has no rights there, and opens nothing. A second one, the keeper, opens the list and the hosts file
-//! for it, both for reading only, and carries out one change: the hosts file as it is, with our block changed to the
+//! answers callers has no rights there, and opens nothing. A second one, the keeper, opens the list, the hosts file and
+//! nsswitch.conf for it, all for reading only, and carries out one change: the hosts file as it is, with our block changed to the
 //! entries that it was given. It makes that file itself, and holds the entries against the arguments' bounds.
 
 use std::ffi::OsString;
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::rc::Rc;
 
@@ -21,6 +21,7 @@ use crate::bounds::Bounds;
 use crate::config::ListFile;
 use crate::hosts_file::{Direct, Directory, HostsFile, HostsFileError, Mode};
 use crate::location;
+use crate::nsswitch::{self, NsswitchFile};
 
 mod kept;
 mod wire;
@@ -37,6 +38,8 @@ pub struct Files {
     pub list: ListFile,
     /// The hosts file that is kept.
     pub hosts: HostsFile,
+    /// What the node asks for names.
+    pub nsswitch: NsswitchFile,
     /// Hangs up when the keeper ends.
     pub line: Rc<OwnedFd>,
 }
@@ -53,17 +56,19 @@ pub fn start(program: &Path, arguments: &[OsString], list: &Path, hosts: &Path) 
 
 fn files(socket: OwnedFd, list: &Path, hosts: &Path) -> Files {
     let line = Rc::new(socket);
-    let kept = |path: &Path| Rc::new(Kept::new(path, line.clone()));
+    let kept = |path: &Path, order| Rc::new(Kept::new(path, order, line.clone()));
+    let nsswitch = nsswitch::path(hosts);
     Files {
-        list: ListFile::kept(list, kept(list)),
-        hosts: HostsFile::kept(hosts, kept(hosts)),
+        list: ListFile::kept(list, kept(list, Order::List)),
+        hosts: HostsFile::kept(hosts, kept(hosts, Order::Hosts)),
+        nsswitch: NsswitchFile::kept(&nsswitch, kept(&nsswitch, Order::Nsswitch)),
         line: line.clone(),
     }
 }
 
 /// Carries out the orders that come over `socket` until its other end closes.
 pub fn serve(socket: impl AsFd, list: &Path, hosts: &Path, bounds: &Bounds) -> io::Result<()> {
-    let keeper = Keeper { list, hosts: Direct::new(hosts), bounds };
+    let keeper = Keeper { list, hosts: Direct::new(hosts), nsswitch: nsswitch::path(hosts), bounds };
     loop {
         // Anew each time: while nothing comes, no page of it is in memory.
         let mut order = vec![0; wire::MOST_BYTES];
@@ -94,6 +99,7 @@ struct TooLong;
 struct Keeper<'a> {
     list: &'a Path,
     hosts: Direct,
+    nsswitch: PathBuf,
     bounds: &'a Bounds,
 }
 
@@ -105,11 +111,8 @@ impl Keeper<'_> {
             Err(TooLong) => return Answer::told("refused an order: it is too long"),
         };
         match order {
-            Order::List => match location::open(self.list) {
-                Ok(file) => Answer::file(file),
-                Err(error) if error.is_absence() => Answer::of(Code::Absent),
-                Err(error) => Answer::told(error),
-            },
+            Order::List => opened(self.list),
+            Order::Nsswitch => opened(&self.nsswitch),
             Order::Hosts => self.hosts.read().map_or_else(failed, Answer::file),
             Order::Replace { version, entries } => {
                 let list = match HostsList::new(entries) {
@@ -119,7 +122,7 @@ impl Keeper<'_> {
                 if let Err(refusal) = self.bounds.check(&list) {
                     return Answer::told(format_args!("refused an order: {refusal}"));
                 }
-                match self.hosts.replace(&version, &list.enabled()) {
+                match self.hosts.replace(&version, &list.enabled_for(None)) {
                     Ok(Mode::Rename) => Answer::of(Code::Renamed),
                     Ok(Mode::InPlace) => Answer::of(Code::Overwritten),
                     Err(error) => failed(error),
@@ -130,8 +133,17 @@ impl Keeper<'_> {
     }
 }
 
+fn opened(path: &Path) -> Answer {
+    match location::open(path) {
+        Ok(file) => Answer::file(file),
+        Err(error) if error.is_absence() => Answer::of(Code::Absent),
+        Err(error) => Answer::told(error),
+    }
+}
+
 fn failed(error: HostsFileError) -> Answer {
     match error {
+        error if error.is_read_only() => Answer { code: Code::ReadOnly, ..Answer::told(error) },
         HostsFileError::Changed(_) => Answer::of(Code::Changed),
         HostsFileError::Locked(_) => Answer::of(Code::Locked),
         HostsFileError::Emptied(_) => Answer::of(Code::Emptied),

@@ -8,6 +8,8 @@ use crate::confine::Confinement;
 use crate::hosts_file::Mode;
 use crate::link::Standing;
 use crate::message::Message;
+use crate::names::{Names, State};
+use crate::network::Network;
 use crate::resolver::{Conflict, Conflicts};
 
 /// The state after a pass, and what has happened since the start.
@@ -30,6 +32,16 @@ pub struct Report {
     pub watch_problem: Option<Message>,
     /// Why nobody can read the metrics.
     pub metrics_problem: Option<Message>,
+    /// Which VPC the node is in.
+    pub network: Network,
+    /// Why the node has none of the entries that are for one VPC, where there are such entries.
+    pub network_problem: Option<Message>,
+    /// What becomes of the names of the list.
+    pub names: Names,
+    /// Why programs on the node do not ask its hosts file.
+    pub lookup_problem: Option<Message>,
+    /// The node lets nobody write its hosts file.
+    pub is_read_only: bool,
     /// Lines of others for names of the list.
     pub conflicts: Conflicts,
     /// Entries of the list that the file does not have, because their address does not answer.
@@ -73,6 +85,7 @@ impl Report {
             ("version", env!("CARGO_PKG_VERSION")),
             ("generation", self.generation.as_deref().unwrap_or("")),
             ("mode", &mode),
+            ("vpc_id", self.network.vpc_id().unwrap_or("")),
             ("confinement", &self.confinement.to_string()),
         ];
         let flag = |is: bool| u64::from(is);
@@ -87,6 +100,8 @@ impl Report {
             (&metrics::CONFLICTS, count(self.conflicts.count)),
             (&metrics::WITHHELD_ENTRIES, count(self.withheld)),
             (&metrics::LINKS_DOWN, count(self.links_down())),
+            (&metrics::READ_ONLY, flag(self.is_read_only)),
+            (&metrics::WITHOUT_NETWORK, flag(self.network_problem.is_some())),
             (&metrics::CONFINED, flag(self.confinement != Confinement::None)),
             (&metrics::FAILED_PROBES, self.failed_probes),
             (&metrics::PASSES, self.passes),
@@ -95,6 +110,14 @@ impl Report {
             (&metrics::FOREIGN_CHANGES, self.foreign_changes),
         ] {
             text.value(metric, value);
+        }
+        let mut names = text.metric(&metrics::NAMES);
+        for state in State::ALL {
+            names.sample(&[("state", state.as_str())], self.names.count(state));
+        }
+        let mut unused = text.metric(&metrics::UNUSED_NAME);
+        for (domain, state) in &self.names.told {
+            unused.sample(&[("domain", domain), ("state", state.as_str())], 1);
         }
         text.into_text()
     }
@@ -107,6 +130,8 @@ impl Report {
             ("hosts file", &self.file_problem, &before.file_problem),
             ("watch", &self.watch_problem, &before.watch_problem),
             ("metrics", &self.metrics_problem, &before.metrics_problem),
+            ("network", &self.network_problem, &before.network_problem),
+            ("lookup", &self.lookup_problem, &before.lookup_problem),
         ] {
             match (now, then) {
                 (Some(problem), then) if Some(problem) != then.as_ref() => news.push(match what {
@@ -116,6 +141,11 @@ impl Report {
                 (None, Some(_)) => news.push(format!("the {what}'s problem is over")),
                 _ => {}
             }
+        }
+        if let Network::Vpc(vpc_id) = &self.network
+            && self.network != before.network
+        {
+            news.push(format!("this node is in {vpc_id}"));
         }
         if self.awaits_list && !before.awaits_list {
             news.push("there is no list yet: nothing is done to the hosts file".to_owned());

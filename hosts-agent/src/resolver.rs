@@ -48,33 +48,48 @@ pub struct View<'a> {
     pub missing: Vec<&'a HostsEntry>,
     /// Lines of others that give a name of the list an address that the list does not.
     pub conflicts: Conflicts,
+    /// Those of them that come before every line of the list for their name: a resolver that takes the first address
+    /// takes theirs. One for a name at most.
+    pub shadows: Vec<Conflict>,
+}
+
+/// A name that is looked for.
+#[derive(Default)]
+struct Wanted {
+    /// The list's addresses, each with whether it was found.
+    addresses: Vec<(IpAddr, bool)>,
+    /// Some line has given it an address.
+    is_resolved: bool,
 }
 
 /// How the names of `entries` are resolved by `file`.
 pub fn view<'a>(file: &[u8], entries: &[&'a HostsEntry]) -> View<'a> {
     // Only what is asked for is kept: the file may have many more names.
-    let mut wanted: HashMap<&str, Vec<(IpAddr, bool)>> = HashMap::new();
+    let mut wanted: HashMap<&str, Wanted> = HashMap::new();
     for entry in entries {
-        wanted.entry(entry.domain()).or_default().push((entry.ip(), false));
+        wanted.entry(entry.domain()).or_default().addresses.push((entry.ip(), false));
     }
-    let mut conflicts = Conflicts::default();
+    let (mut conflicts, mut shadows) = (Conflicts::default(), Vec::new());
     for line in lines(file) {
         for domain in line.names() {
-            let Some(addresses) = wanted.get_mut(&*domain) else { continue };
+            let Some(Wanted { addresses, is_resolved }) = wanted.get_mut(&*domain) else { continue };
             let Some(ip) = line.ip() else { continue };
             let mut is_listed = false;
             for (_, is_found) in addresses.iter_mut().filter(|(address, _)| *address == ip) {
                 (is_listed, *is_found) = (true, true);
             }
+            let is_first = !std::mem::replace(is_resolved, true);
             if !is_listed && !block::is_owned(line.whole) {
-                conflicts.push(Conflict { line: line.number, ip, domain: domain.into_owned() });
+                let conflict = Conflict { line: line.number, ip, domain: domain.into_owned() };
+                shadows.extend(is_first.then(|| conflict.clone()));
+                conflicts.push(conflict);
             }
         }
     }
     let is_missing = |entry: &&HostsEntry| {
-        wanted.get(entry.domain()).is_some_and(|addresses| addresses.contains(&(entry.ip(), false)))
+        wanted.get(entry.domain()).is_some_and(|it| it.addresses.contains(&(entry.ip(), false)))
     };
-    View { missing: entries.iter().copied().filter(is_missing).collect(), conflicts }
+    View { missing: entries.iter().copied().filter(is_missing).collect(), conflicts, shadows }
 }
 
 /// A line that may have an address and names.

@@ -10,6 +10,7 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
+use tcr::hosts_entry::HostsList;
 
 use crate::agent::{Agent, Outcome, Patience, Probing};
 use crate::args::Args;
@@ -23,6 +24,7 @@ use crate::keeper::{self, Files};
 use crate::location::parent;
 use crate::message::Message;
 use crate::metrics_server::{self, SharedReport};
+use crate::network::Locator;
 use crate::state_file::{self, StateFile};
 use crate::watch::{Wake, Watch};
 
@@ -42,15 +44,18 @@ pub fn run(args: Args, out: &mut impl Write) -> Result<()> {
     }
     let metrics_address = args.metrics_address();
     let of_keeper = args.of_keeper();
+    // What an earlier process of the Pod has left, before it is replaced.
+    let locator = args.locator(state_file::remembered_vpc(&args.state_dir));
+    let metadata_port = args.metadata.0.filter(|_| locator.is_asking()).map(|address| address.port());
     let Args { config_dir, hosts_file, recheck, probe_port, state_dir, once, remove, dry_run, .. } = args;
     let probe_port = Some(probe_port).filter(|port| *port != 0);
     if dry_run || remove {
-        return edit(&HostsFile::new(&hosts_file), &config_dir, &bounds, remove, dry_run, out);
+        return edit(&HostsFile::new(&hosts_file), &config_dir, &bounds, locator, remove, dry_run, out);
     }
     let probing = probe_port.map(|port| Probing::on_port(port, recheck));
     if once {
         let (list, file) = (ListFile::new(&config_dir), HostsFile::new(&hosts_file));
-        return pass_once(Agent::new(list, bounds, file, probing));
+        return pass_once(Agent::new(list, bounds, file, probing).located_by(locator));
     }
     version::check_chart()?;
     keep_memory_to_itself();
@@ -58,13 +63,14 @@ pub fn run(args: Args, out: &mut impl Write) -> Result<()> {
     let state = StateFile::begin(&state_dir).inspect_err(|error| log_state_error(&state_dir, error)).ok();
     let mut watch = Watch::new(stop_signals()?);
     let program = std::env::current_exe()?;
-    let Files { list, hosts: file, line } =
+    let Files { list, hosts: file, nsswitch, line } =
         keeper::start(&program, &of_keeper, &config::path(&config_dir), &hosts_file)?;
     watch.keeper(line);
     let metrics_port = metrics_address.map(|address| address.port());
-    let confinement = confine::agent(args.confinement, metrics_port, probe_port)?;
+    let ports: Vec<u16> = probe_port.into_iter().chain(metadata_port).collect();
+    let confinement = confine::agent(args.confinement, metrics_port, &ports)?;
     log(confinement.sentence());
-    let mut agent = Agent::new(list, bounds, file.clone(), probing);
+    let mut agent = Agent::new(list, bounds, file.clone(), probing).located_by(locator).asked_as(nsswitch);
     agent.report_mut().confinement = confinement;
     Loop { watch, agent, file, config_dir, recheck, metrics_address, metrics: None, state_dir, state }.run()
 }
@@ -87,12 +93,17 @@ fn edit(
     file: &HostsFile,
     config_dir: &Path,
     bounds: &Bounds,
+    mut locator: Locator,
     remove: bool,
     dry_run: bool,
     out: &mut impl Write,
 ) -> Result<()> {
     let list = if remove { None } else { Some(ListFile::new(config_dir).read(bounds)?) };
-    let entries = list.as_ref().map(|list| list.enabled()).unwrap_or_default();
+    if list.as_ref().is_some_and(HostsList::is_by_vpc) {
+        locator.look(Instant::now());
+    }
+    let vpc_id = locator.network().vpc_id();
+    let entries = list.as_ref().map(|list| list.enabled_for(vpc_id)).unwrap_or_default();
     let snapshot = file.read()?;
     let new = block::merge(&snapshot.bytes, &entries);
     if dry_run {

@@ -1,4 +1,5 @@
-//! What the running agent leaves for exec probes: one small file in a directory in memory.
+//! What the running agent leaves for exec probes, and for the container after it in the same Pod: one small file in a
+//! directory in memory.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -9,6 +10,7 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 
 use tcr::checksum::fnv1a;
+use tcr::hosts_entry::is_vpc_id;
 
 use crate::args::Healthcheck;
 use crate::message;
@@ -72,11 +74,19 @@ impl StateFile {
         // A pass may wait for a slow disk; twice the interval and half a minute is still a hang.
         let stale_after = recheck.as_secs() * 2 + 30;
         let unready = report.unready().unwrap_or("");
-        let text = format!("{}\n{stale_after}\n{unready}\n", seconds_since_boot());
+        let vpc_id = report.network.vpc_id().unwrap_or("");
+        let text = format!("{}\n{stale_after}\n{unready}\n{vpc_id}\n", seconds_since_boot());
         let mut record = format!("{:016x}\n{text}", fnv1a(text.as_bytes())).into_bytes();
         record.resize(SIZE, b'\n');
         self.0.write_all_at(&record, 0)
     }
+}
+
+/// The VPC that an earlier agent of the same Pod has left in `directory`; none where it knew none.
+pub fn remembered_vpc(directory: &Path) -> Option<String> {
+    let record = read(&directory.join(NAME)).ok()?;
+    let vpc_id = whole(&record)?.lines().nth(3)?;
+    is_vpc_id(vpc_id).then(|| vpc_id.to_owned())
 }
 
 /// The answer to a probe: nothing, or why it fails.
@@ -109,9 +119,9 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 /// The text of a record that was written as a whole.
 fn whole(record: &[u8]) -> Option<&str> {
     let (checksum, rest) = std::str::from_utf8(record).ok()?.split_once('\n')?;
-    // Three lines; what follows fills the file.
-    let (third, _) = rest.match_indices('\n').nth(2)?;
-    let text = &rest[..=third];
+    // Four lines; what follows fills the file.
+    let (last, _) = rest.match_indices('\n').nth(3)?;
+    let text = &rest[..=last];
     (format!("{:016x}", fnv1a(text.as_bytes())) == checksum).then_some(text)
 }
 
@@ -139,6 +149,7 @@ fn seconds_since_boot() -> u64 {
 mod tests {
     use super::*;
     use crate::message::Message;
+    use crate::network::Network;
 
     fn answer(report: &Report, what: Healthcheck) -> String {
         let directory = tempfile::tempdir().unwrap();
@@ -171,6 +182,25 @@ mod tests {
             let error = check(directory.path(), Healthcheck::Live).unwrap_err();
             assert!(matches!(error, HealthcheckError::Empty(_)), "{error}");
         }
+    }
+
+    #[test]
+    fn the_next_container_of_the_pod_knows_the_vpc_and_a_changed_record_tells_none() {
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(remembered_vpc(directory.path()), None);
+        let file = StateFile::begin(directory.path()).unwrap();
+        assert_eq!(remembered_vpc(directory.path()), None);
+        let problem = Some(Message::new("vpc-b2"));
+        let mut report = Report { list_problem: problem, ..Report::default() };
+        file.write(&report, Duration::from_secs(60)).unwrap();
+        assert_eq!(remembered_vpc(directory.path()), None);
+        report.network = Network::Vpc("vpc-a1".to_owned());
+        file.write(&report, Duration::from_secs(60)).unwrap();
+        assert_eq!(remembered_vpc(directory.path()).as_deref(), Some("vpc-a1"));
+        let path = directory.path().join(NAME);
+        let record = fs::read_to_string(&path).unwrap();
+        fs::write(&path, record.replace("vpc-a1", "vpc-a2")).unwrap();
+        assert_eq!(remembered_vpc(directory.path()), None);
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod cloud;
 pub mod cluster;
 pub mod completion;
 pub mod doctor;
+pub mod nodes;
 pub mod people;
 pub mod plan;
 pub mod registry;

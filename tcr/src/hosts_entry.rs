@@ -20,13 +20,17 @@ pub const MAX_ENTRIES: usize = 256;
 
 /// A domain and the address that nodes resolve it to. In YAML: `domain`, `ip`, and `disabled`
 /// (default false), the fields of the original's ConfigMap. An entry of a private link also has
-/// `whenLinkDown`: nodes try its address before they take it, and again from time to time.
+/// `whenLinkDown`: nodes try its address before they take it, and again from time to time. An entry with
+/// `vpcId` is for the nodes in that VPC, one without it for all. Releases that do not know the field refuse
+/// the whole list, so that none of them takes another network's entry.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HostsEntry {
     domain: String,
     ip: IpAddr,
     disabled: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vpc_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     when_link_down: Option<WhenLinkDown>,
 }
@@ -50,6 +54,9 @@ pub enum HostsEntryError {
         /// What is wrong with it.
         reason: AddressProblem,
     },
+    /// The id cannot be that of a VPC.
+    #[error("vpcId: {} is not the id of a VPC, such as vpc-12345678", quoted(.0))]
+    VpcId(String),
 }
 
 /// What is wrong with a domain.
@@ -95,7 +102,24 @@ impl HostsEntry {
         if let Some(reason) = address_problem(address) {
             return Err(refused(reason));
         }
-        Ok(Self { domain: domain.to_ascii_lowercase(), ip: address, disabled, when_link_down: None })
+        Ok(Self {
+            domain: domain.to_ascii_lowercase(),
+            ip: address,
+            disabled,
+            vpc_id: None,
+            when_link_down: None,
+        })
+    }
+
+    /// The same as an entry for the nodes in one VPC.
+    ///
+    /// # Errors
+    /// `vpc_id` is no VPC's id.
+    pub fn of_vpc(self, vpc_id: &str) -> Result<Self, HostsEntryError> {
+        if !is_vpc_id(vpc_id) {
+            return Err(HostsEntryError::VpcId(vpc_id.to_owned()));
+        }
+        Ok(Self { vpc_id: Some(vpc_id.to_owned()), ..self })
     }
 
     /// The same as an entry of a private link.
@@ -107,7 +131,7 @@ impl HostsEntry {
     /// The same as a line of a hosts file has it: domain and address.
     #[must_use]
     pub fn line(&self) -> Self {
-        Self { disabled: false, when_link_down: None, ..self.clone() }
+        Self { disabled: false, vpc_id: None, when_link_down: None, ..self.clone() }
     }
 
     /// The name, in lower case and without a final dot.
@@ -123,6 +147,16 @@ impl HostsEntry {
     /// Whether the entry is kept in the list but not on the nodes.
     pub fn disabled(&self) -> bool {
         self.disabled
+    }
+
+    /// The VPC whose nodes the entry is for; none for an entry that is for all.
+    pub fn vpc_id(&self) -> Option<&str> {
+        self.vpc_id.as_deref()
+    }
+
+    /// Whether a node in that VPC takes the entry. One whose VPC is not known takes what is for all.
+    pub fn is_for(&self, vpc_id: Option<&str>) -> bool {
+        self.vpc_id.is_none() || self.vpc_id() == vpc_id
     }
 
     /// What nodes do with the entry while its address does not answer; none for an entry that is
@@ -154,16 +188,27 @@ impl HostsList {
         &self.0
     }
 
-    /// What a node's hosts file gets: the entries that are not disabled, each domain and address
-    /// once.
-    pub fn enabled(&self) -> Vec<&HostsEntry> {
+    /// What the hosts file of a node in that VPC gets: the entries for it that are not disabled, each
+    /// domain and address once. A node whose VPC is not known gets those that are for all.
+    pub fn enabled_for(&self, vpc_id: Option<&str>) -> Vec<&HostsEntry> {
         let mut enabled: Vec<&HostsEntry> = Vec::new();
-        for entry in self.0.iter().filter(|entry| !entry.disabled) {
+        for entry in self.0.iter().filter(|entry| !entry.disabled && entry.is_for(vpc_id)) {
             if !enabled.iter().any(|other| (&other.domain, other.ip) == (&entry.domain, entry.ip)) {
                 enabled.push(entry);
             }
         }
         enabled
+    }
+
+    /// Whether nodes have to know their VPC to take what is theirs.
+    pub fn is_by_vpc(&self) -> bool {
+        self.0.iter().any(|entry| !entry.disabled && entry.vpc_id.is_some())
+    }
+
+    /// Whether the list gives this domain this address in other VPCs only.
+    pub fn is_of_another_vpc(&self, line: &HostsEntry, vpc_id: Option<&str>) -> bool {
+        let mut same = self.0.iter().filter(|it| (&it.domain, it.ip) == (&line.domain, line.ip)).peekable();
+        same.peek().is_some() && same.all(|entry| !entry.is_for(vpc_id))
     }
 
     /// The list as YAML, as the original's ConfigMap has it; `[]` when there is none. Reading it
@@ -173,7 +218,7 @@ impl HostsList {
             return "[]\n".to_owned();
         }
         let mut yaml = String::new();
-        for HostsEntry { domain, ip, disabled, when_link_down } in &self.0 {
+        for HostsEntry { domain, ip, disabled, vpc_id, when_link_down } in &self.0 {
             // Without quotes YAML would read "no", "1.5e3" or an address's final colon as its own.
             let is_plain = domain
                 .rsplit_once('.')
@@ -182,6 +227,9 @@ impl HostsList {
             let _ = writeln!(yaml, "- domain: {quote}{domain}{quote}");
             let quote = if ip.is_ipv4() { "" } else { "\"" };
             let _ = writeln!(yaml, "  ip: {quote}{ip}{quote}\n  disabled: {disabled}");
+            if let Some(vpc_id) = vpc_id {
+                let _ = writeln!(yaml, "  vpcId: {vpc_id}");
+            }
             if let Some(when) = when_link_down {
                 let _ = writeln!(yaml, "  whenLinkDown: {when:?}");
             }
@@ -212,6 +260,7 @@ struct Written {
     ip: String,
     #[serde(default)]
     disabled: bool,
+    vpc_id: Option<String>,
     when_link_down: Option<WhenLinkDown>,
 }
 
@@ -221,22 +270,35 @@ impl<'de> Visitor<'de> for ListVisitor {
     type Value = HostsList;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of entries with the fields domain, ip, disabled and whenLinkDown, or []")
+        f.write_str("a list of entries with the fields domain, ip, disabled, vpcId and whenLinkDown, or []")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<HostsList, A::Error> {
         let mut entries = Vec::new();
-        while let Some(Written { domain, ip, disabled, when_link_down }) = list.next_element()? {
+        while let Some(Written { domain, ip, disabled, vpc_id, when_link_down }) = list.next_element()? {
             // Counted while reading, so that a hostile list costs no memory.
             if entries.len() == MAX_ENTRIES {
                 return Err(A::Error::custom(TooManyEntries));
             }
-            let entry = HostsEntry::new(&domain, &ip, disabled)
+            let entry = HostsEntry::new(&domain, &ip, disabled).and_then(|entry| match &vpc_id {
+                Some(vpc_id) => entry.of_vpc(vpc_id),
+                None => Ok(entry),
+            });
+            let entry = entry
                 .map_err(|error| A::Error::custom(format_args!("entry {}: {error}", entries.len() + 1)))?;
             entries.push(HostsEntry { when_link_down, ..entry });
         }
         Ok(HostsList(entries))
     }
+}
+
+/// Longest part of a VPC's id after `vpc-`: ids have eight characters, and nothing promises that.
+const MAX_ID: usize = 32;
+
+/// Whether `text` is an id as `vpc-` and lower-case letters and digits. Plain YAML, and one word.
+pub fn is_vpc_id(text: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    text.strip_prefix("vpc-").is_some_and(|id| (1..=MAX_ID).contains(&id.len()) && id.bytes().all(is_part))
 }
 
 fn domain_problem(domain: &str) -> Option<DomainProblem> {

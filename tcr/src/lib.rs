@@ -20,6 +20,7 @@ pub mod image_ref;
 pub mod label_selector;
 pub mod name_list;
 pub mod names;
+pub mod region;
 pub mod registry_host;
 pub mod rules;
 pub mod selection;

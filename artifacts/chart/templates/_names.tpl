@@ -54,6 +54,9 @@ app.kubernetes.io/component: hosts-updater
 - domain: {{ .domain | quote }}
   ip: {{ .ip | quote }}
   disabled: {{ .disabled | default false }}
+  {{- with .vpcId }}
+  vpcId: {{ . | quote }}
+  {{- end }}
 {{- end }}
 {{- end }}
 

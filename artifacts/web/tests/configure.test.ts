@@ -333,7 +333,10 @@ describe("import", () => {
     const values = {
       global: {
         imagePullSecretsCrs: [entry("tcr-qbc3zefo-public", "demo.tencentcloudcr.com"), entry("tcr-qbc3zefo-vpc", "demo-vpc.tencentcloudcr.com")],
-        hosts: [{ domain: "demo-vpc.tencentcloudcr.com", ip: "10.0.2.7", disabled: false }],
+        hosts: [
+          { domain: "demo-vpc.tencentcloudcr.com", ip: "10.0.2.7", disabled: false },
+          { domain: "demo-vpc.tencentcloudcr.com", ip: "10.1.2.7", disabled: true, vpcId: "vpc-demo0002" },
+        ],
         cluster: { region: "nj", longregion: "ap-nanjing" },
       },
     };
@@ -341,7 +344,10 @@ describe("import", () => {
     await page.getByRole("button", { name: "tcr-qbc3zefo-vpc" }).click();
     assert.equal(await page.inputValue("#field-name"), "tcr-qbc3zefo-vpc");
     assert.equal(await page.inputValue("#field-server"), "demo-vpc.tencentcloudcr.com");
-    assert.equal(await page.inputValue("#field-hostsEntries"), "10.0.2.7 demo-vpc.tencentcloudcr.com");
+    assert.equal(
+      await page.inputValue("#field-hostsEntries"),
+      "10.0.2.7 demo-vpc.tencentcloudcr.com\n# 10.1.2.7 demo-vpc.tencentcloudcr.com vpc-demo0002",
+    );
     assert.equal(await page.inputValue("#import-text"), "");
     const { global } = parse(await output(page, "values"), { version: "1.1" }) as { global: Fields };
     assert.deepEqual(global.imagePullSecretsCrs, [values.global.imagePullSecretsCrs[1]]);

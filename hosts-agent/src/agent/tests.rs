@@ -9,6 +9,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::hosts_file::Mode;
 
+mod networks;
+
 struct Node {
     directory: TempDir,
     agent: Agent,

@@ -2,7 +2,7 @@
 //! by line, in a fifth of the time.
 //!
 //! The controller and the policy read YAML through serde. That layer, with its reports and
-//! conversions, is a tenth of this program's size, and what is read here is one list of four
+//! conversions, is a tenth of this program's size, and what is read here is one list of five
 //! fields; the parser below it is the same one.
 
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span};
@@ -33,7 +33,7 @@ pub(super) enum ListError {
 /// What is wrong with one entry.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Problem {
-    #[error("{0:?} is no field: the fields are domain, ip, disabled and whenLinkDown")]
+    #[error("{0:?} is no field: the fields are domain, ip, disabled, vpcId and whenLinkDown")]
     Unknown(String),
     #[error("{0} stands there twice")]
     Twice(&'static str),
@@ -47,7 +47,7 @@ pub(super) enum Problem {
     Rule(#[from] HostsEntryError),
 }
 
-/// Reads one YAML document that is a list of `{domain, ip, disabled, whenLinkDown}`. No document is no list:
+/// Reads one YAML document that is a list of `{domain, ip, disabled, vpcId, whenLinkDown}`. No document is no list:
 /// removing every entry takes a deliberate `[]`.
 pub(super) fn read(text: &str) -> Result<HostsList, ListError> {
     written_by_controller(text).map_or_else(|| yaml(text), Ok)
@@ -64,7 +64,10 @@ fn written_by_controller(text: &str) -> Option<HostsList> {
         let domain = domain.strip_prefix("- domain: ")?.trim_matches('"');
         let ip = lines.next()?.strip_prefix("  ip: ")?.trim_matches('"');
         let is_disabled = lines.next()? == "  disabled: true";
-        let entry = HostsEntry::new(domain, ip, is_disabled).ok()?;
+        let mut entry = HostsEntry::new(domain, ip, is_disabled).ok()?;
+        if let Some(line) = lines.next_if(|line| line.starts_with("  vpcId: ")) {
+            entry = entry.of_vpc(line.strip_prefix("  vpcId: ")?).ok()?;
+        }
         let when = lines.next_if(|line| line.starts_with("  whenLinkDown: "));
         entries.push(match when {
             None => entry,
@@ -105,7 +108,7 @@ fn yaml(text: &str) -> Result<HostsList, ListError> {
 /// What follows the beginning of a mapping, with its end.
 fn entry(events: &mut Events<'_>, number: usize) -> Result<HostsEntry, ListError> {
     let first_line = events.line;
-    let [mut domain, mut ip, mut disabled, mut when_link_down] = [None, None, None, None];
+    let [mut domain, mut ip, mut disabled, mut vpc_id, mut when_link_down] = [None, None, None, None, None];
     loop {
         let field = match events.next()? {
             Event::MappingEnd => break,
@@ -123,6 +126,7 @@ fn entry(events: &mut Events<'_>, number: usize) -> Result<HostsEntry, ListError
             "domain" => ("domain", &mut domain),
             "ip" => ("ip", &mut ip),
             "disabled" => ("disabled", &mut disabled),
+            "vpcId" => ("vpcId", &mut vpc_id),
             "whenLinkDown" => ("whenLinkDown", &mut when_link_down),
             _ => return Err(problem(Problem::Unknown(beginning(&field, SHOWN)))),
         };
@@ -144,7 +148,11 @@ fn entry(events: &mut Events<'_>, number: usize) -> Result<HostsEntry, ListError
             is_true(&text, style).ok_or_else(|| problem(line)(Problem::Disabled(beginning(&text, SHOWN))))?
         }
     };
-    let entry = HostsEntry::new(&domain, &ip, disabled).map_err(|error| problem(line)(error.into()))?;
+    let mut entry = HostsEntry::new(&domain, &ip, disabled).map_err(|error| problem(line)(error.into()))?;
+    // Also nothing is no id: what is meant for one network must not be for all.
+    if let Some((text, _, line)) = vpc_id {
+        entry = entry.of_vpc(&text).map_err(|error| problem(line)(error.into()))?;
+    }
     Ok(match when_link_down {
         None => entry,
         Some((text, _, line)) => match text.as_str() {

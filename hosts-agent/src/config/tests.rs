@@ -66,6 +66,9 @@ fn what_is_no_list_is_named() {
         format!("- {{{good}, domain: b}}\n"),
         format!("- {{{good}, disabled: yes}}\n"),
         format!("- {{{good}, disabled: \"true\"}}\n"),
+        format!("- {{{good}, vpcId: }}\n"),
+        format!("- {{{good}, vpcId: vpc-A}}\n"),
+        format!("- {{{good}, vpcId: vpc-a, vpcId: vpc-b}}\n"),
         format!("- &a {{{good}}}\n- *a\n"),
         "- {<<: {}, ip: 10.0.0.2}\n".to_owned(),
         format!("- {{{good}}}\n- domain: localhost\n  ip: 10.0.0.2\n"),
@@ -87,12 +90,15 @@ fn what_is_no_list_is_named() {
         cannot read DIR/hosts.yaml: line 2: a field's text is expected here
         cannot read DIR/hosts.yaml: entry 1: ip is missing (line 1)
         cannot read DIR/hosts.yaml: entry 1: domain is missing (line 1)
-        cannot read DIR/hosts.yaml: entry 1: "disable" is no field: the fields are domain, ip, disabled and whenLinkDown (line 1)
+        cannot read DIR/hosts.yaml: entry 1: "disable" is no field: the fields are domain, ip, disabled, vpcId and whenLinkDown (line 1)
         cannot read DIR/hosts.yaml: entry 1: domain stands there twice (line 1)
         cannot read DIR/hosts.yaml: entry 1: disabled: "yes" is not true or false (line 1)
         cannot read DIR/hosts.yaml: entry 1: disabled: "true" is not true or false (line 1)
+        cannot read DIR/hosts.yaml: entry 1: vpcId: "~" is not the id of a VPC, such as vpc-12345678 (line 1)
+        cannot read DIR/hosts.yaml: entry 1: vpcId: "vpc-A" is not the id of a VPC, such as vpc-12345678 (line 1)
+        cannot read DIR/hosts.yaml: entry 1: vpcId stands there twice (line 1)
         cannot read DIR/hosts.yaml: line 2: an entry with the fields domain and ip is expected here
-        cannot read DIR/hosts.yaml: entry 1: "<<" is no field: the fields are domain, ip, disabled and whenLinkDown (line 1)
+        cannot read DIR/hosts.yaml: entry 1: "<<" is no field: the fields are domain, ip, disabled, vpcId and whenLinkDown (line 1)
         cannot read DIR/hosts.yaml: entry 2: domain: "localhost" is the machine's own: it must keep its loopback address (line 2)
         refused DIR/hosts.yaml: entry 1: ip: "8.8.8.8" of "a.tencentcloudcr.com" is not in 10.0.0.0/8: allow it with --allowed-range
         cannot read DIR/hosts.yaml: line 1: a field's text is expected here
@@ -140,9 +146,10 @@ fn nearly_a_list() -> impl Strategy<Value = String> {
         "a\\.com|b\\.com|\"a\\.com\"|'b\\.com'|localhost",
         "10\\.0\\.0\\.[0-9]{1,3}|\"fd00::1\"|fd00::1|fd00::",
         "true|false|True|yes|\"true\"|null|~|1|1\\.5|",
+        "vpc-a|\"vpc-b\"|vpc-B|vpc-",
     ];
-    let field =
-        ("domain|ip|disabled|\"ip\"|disable", value).prop_map(|(name, value)| format!("{name}: {value}"));
+    let field = ("domain|ip|disabled|\"ip\"|disable|vpcId", value)
+        .prop_map(|(name, value)| format!("{name}: {value}"));
     let entry = (prop::collection::vec(field, 1..4), any::<bool>()).prop_map(|(fields, is_flow)| {
         if is_flow {
             format!("- {{{}}}\n", fields.join(", "))

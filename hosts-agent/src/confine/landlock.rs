@@ -32,19 +32,21 @@ pub(super) fn is_available() -> bool {
     ruleset.handle_access(AccessFs::from_all(ABI::V1)).and_then(Ruleset::create).is_ok()
 }
 
-pub(super) fn agent(metrics_port: Option<u16>, probe_port: Option<u16>) -> Result<(), RulesError> {
-    restrict(&[], &[(metrics_port, AccessNet::BindTcp), (probe_port, AccessNet::ConnectTcp)])
+pub(super) fn agent(metrics_port: Option<u16>, ports: &[u16]) -> Result<(), RulesError> {
+    let own = metrics_port.map(|port| (port, AccessNet::BindTcp));
+    let of_others = ports.iter().map(|port| (*port, AccessNet::ConnectTcp));
+    restrict(&[], own.into_iter().chain(of_others))
 }
 
 pub(super) fn keeper(directory: &Path, config_dir: &Path) -> Result<(), RulesError> {
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
     let write = read | AccessFs::WriteFile | AccessFs::Truncate | AccessFs::MakeReg | AccessFs::RemoveFile;
-    restrict(&[(directory, write), (config_dir, read)], &[])
+    restrict(&[(directory, write), (config_dir, read)], [])
 }
 
 fn restrict(
     places: &[(&Path, BitFlags<AccessFs>)],
-    ports: &[(Option<u16>, AccessNet)],
+    ports: impl IntoIterator<Item = (u16, AccessNet)>,
 ) -> Result<(), RulesError> {
     let mut rules = Ruleset::default()
         .handle_access(AccessFs::from_all(WANTED))?
@@ -57,9 +59,7 @@ fn restrict(
         rules = rules.add_rule(PathBeneath::new(directory, *rights))?;
     }
     for (port, right) in ports {
-        if let Some(port) = port {
-            rules = rules.add_rule(NetPort::new(*port, *right))?;
-        }
+        rules = rules.add_rule(NetPort::new(port, right))?;
     }
     rules.restrict_self()?;
     Ok(())

@@ -57,7 +57,7 @@ fn the_agent_opens_makes_and_removes_nothing_with_landlock_and_without_it() {
         let hosts = File::open(path("hosts")).unwrap();
         let mut state = File::create(config.join("state")).unwrap();
         confined(|| {
-            assert_eq!(agent(wanted, Some(0), Some(1)).unwrap(), holds);
+            assert_eq!(agent(wanted, Some(0), &[1]).unwrap(), holds);
             for file in ["/etc/shadow", "/etc/passwd", "/proc/self/mem", "/proc/self/fd/0", "/dev/null"] {
                 check_denied(File::open(file));
             }
@@ -99,11 +99,11 @@ fn the_agent_opens_makes_and_removes_nothing_with_landlock_and_without_it() {
 }
 
 #[test]
-fn with_landlock_the_agent_connects_to_the_port_of_links_only() {
+fn with_landlock_the_agent_connects_to_the_ports_of_links_and_metadata_only() {
     let [open, other] = [(), ()].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     confined(|| {
-        let probe_port = Some(open.local_addr().unwrap().port());
-        agent(Wanted::Landlock, None, probe_port).unwrap();
+        let port = open.local_addr().unwrap().port();
+        agent(Wanted::Landlock, None, &[port]).unwrap();
         TcpStream::connect(open.local_addr().unwrap()).unwrap();
         check_denied(TcpStream::connect(other.local_addr().unwrap()));
         check_denied(TcpListener::bind("127.0.0.1:0"));

@@ -18,14 +18,16 @@ use crate::message::Message;
 /// A file that the keeper opens.
 pub(super) struct Kept {
     path: PathBuf,
+    /// By which the keeper opens it.
+    order: Order,
     socket: Rc<OwnedFd>,
     /// The file as it was last handed over, so that as long as the path leads to it nobody is asked.
     handed: RefCell<Option<OwnedFd>>,
 }
 
 impl Kept {
-    pub(super) fn new(path: &Path, socket: Rc<OwnedFd>) -> Self {
-        Self { path: path.to_owned(), socket, handed: RefCell::default() }
+    pub(super) fn new(path: &Path, order: Order, socket: Rc<OwnedFd>) -> Self {
+        Self { path: path.to_owned(), order, socket, handed: RefCell::default() }
     }
 
     fn ask(&self, order: &Order) -> Result<Answer, HostsFileError> {
@@ -36,6 +38,7 @@ impl Kept {
             Code::Locked => Err(HostsFileError::Locked(self.path.clone())),
             Code::Emptied => Err(HostsFileError::Emptied(self.path.clone())),
             Code::Told => Err(HostsFileError::Told(answer.message)),
+            Code::ReadOnly => Err(HostsFileError::ReadOnly(answer.message)),
             Code::Done | Code::Renamed | Code::Overwritten | Code::Absent => Ok(answer),
         }
     }
@@ -55,11 +58,11 @@ impl Kept {
     }
 
     /// The file, or that it is not there.
-    fn open(&self, order: &Order) -> Result<Option<OwnedFd>, HostsFileError> {
+    fn open(&self) -> Result<Option<OwnedFd>, HostsFileError> {
         if let Some(file) = self.handed_already() {
             return Ok(Some(file));
         }
-        let answer = self.ask(order)?;
+        let answer = self.ask(&self.order)?;
         if answer.code == Code::Absent {
             return Ok(None);
         }
@@ -72,7 +75,7 @@ impl Kept {
 
 impl Directory for Kept {
     fn read(&self) -> Result<OwnedFd, HostsFileError> {
-        self.open(&Order::Hosts)?.ok_or_else(|| HostsFileError::Alone(self.path.clone()))
+        self.open()?.ok_or_else(|| HostsFileError::Alone(self.path.clone()))
     }
 
     fn replace(&self, version: &Version, entries: &[&HostsEntry]) -> Result<Mode, HostsFileError> {
@@ -88,7 +91,7 @@ impl Directory for Kept {
 
 impl Opener for Kept {
     fn open(&self) -> Result<OwnedFd, ConfigError> {
-        match self.open(&Order::List) {
+        match self.open() {
             Ok(Some(file)) => Ok(file),
             Ok(None) => Err(ConfigError::Absent(self.path.clone())),
             Err(error) => Err(ConfigError::Kept(error)),

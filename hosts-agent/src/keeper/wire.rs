@@ -25,6 +25,7 @@ const LIST: u8 = 1;
 const HOSTS: u8 = 2;
 const REPLACE: u8 = 3;
 const CLEAN: u8 = 4;
+const NSSWITCH: u8 = 5;
 
 /// What is asked of the keeper.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub(super) enum Order {
     Replace { version: Version, entries: Vec<HostsEntry> },
     /// Remove what a killed process may have left beside the hosts file.
     Clean,
+    /// Open the `nsswitch.conf` beside the hosts file.
+    Nsswitch,
 }
 
 /// Why bytes are no order.
@@ -60,6 +63,7 @@ impl Order {
             [LIST] => Ok(Self::List),
             [HOSTS] => Ok(Self::Hosts),
             [CLEAN] => Ok(Self::Clean),
+            [NSSWITCH] => Ok(Self::Nsswitch),
             [REPLACE, rest @ ..] => {
                 let (version, text) = rest.split_first_chunk().ok_or(OrderError::Cut)?;
                 let text = std::str::from_utf8(text).map_err(|_| OrderError::Text)?;
@@ -79,6 +83,7 @@ impl Order {
             Self::List => vec![LIST],
             Self::Hosts => vec![HOSTS],
             Self::Clean => vec![CLEAN],
+            Self::Nsswitch => vec![NSSWITCH],
             Self::Replace { version, entries } => {
                 let mut bytes = vec![REPLACE];
                 bytes.extend(version.as_bytes());
@@ -101,14 +106,16 @@ pub(super) enum Code {
     Changed,
     Locked,
     Emptied,
-    /// The list is not there.
+    /// The file is not there.
     Absent,
     /// It failed; a message follows.
     Told,
+    /// The hosts file cannot be written, by anybody; a message follows.
+    ReadOnly,
 }
 
 /// The codes by their numbers on the wire.
-const CODES: [Code; 8] = [
+const CODES: [Code; 9] = [
     Code::Done,
     Code::Renamed,
     Code::Overwritten,
@@ -117,6 +124,7 @@ const CODES: [Code; 8] = [
     Code::Emptied,
     Code::Absent,
     Code::Told,
+    Code::ReadOnly,
 ];
 
 /// What an order came to.
@@ -200,7 +208,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_an_order_or_an_error(bytes in any::<Vec<u8>>(), kind in 0..6u8) {
+        fn any_bytes_are_an_order_or_an_error(bytes in any::<Vec<u8>>(), kind in 0..7u8) {
             for bytes in [bytes.clone(), [vec![kind], bytes].concat()] {
                 if let Ok(order) = Order::read(&bytes) {
                     prop_assert_eq!(Order::read(&order.to_bytes()).unwrap(), order);

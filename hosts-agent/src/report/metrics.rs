@@ -4,7 +4,8 @@ use tcr::exposition::Metric;
 
 pub(crate) const INFO: Metric = Metric::gauge(
     "hosts_updater_info",
-    "The generation of the list in the file, how it was written, and what confines the process.",
+    "The generation of the list in the file, how it was written, the node's VPC once that is known, and what confines \
+     the process.",
 );
 pub(crate) const READY: Metric =
     Metric::gauge("hosts_updater_ready", "1 when the list is good and the file carries it.");
@@ -23,6 +24,20 @@ pub(crate) const WITHHELD_ENTRIES: Metric = Metric::gauge(
 );
 pub(crate) const LINKS_DOWN: Metric =
     Metric::gauge("hosts_updater_links_down", "Addresses of private links that do not answer.");
+pub(crate) const READ_ONLY: Metric =
+    Metric::gauge("hosts_updater_read_only", "1 when the node lets nobody write its hosts file.");
+pub(crate) const NAMES: Metric = Metric::gauge(
+    "hosts_updater_names",
+    "Names that the node shall resolve by the list, by what becomes of them.",
+);
+pub(crate) const UNUSED_NAME: Metric = Metric::gauge(
+    "hosts_updater_unused_name",
+    "1 for each name that does not lead to its address, with what becomes of it; at most ten.",
+);
+pub(crate) const WITHOUT_NETWORK: Metric = Metric::gauge(
+    "hosts_updater_without_network",
+    "1 when entries are by VPC and the node has none of those: its VPC is not known, is two, or has none.",
+);
 pub(crate) const CONFINED: Metric =
     Metric::gauge("hosts_updater_confined", "1 when the process can open no file of the node.");
 pub(crate) const FAILED_PROBES: Metric =
@@ -46,10 +61,14 @@ pub const ALL: &[Metric] = &[
     CONFLICTS,
     WITHHELD_ENTRIES,
     LINKS_DOWN,
+    READ_ONLY,
+    WITHOUT_NETWORK,
     CONFINED,
     FAILED_PROBES,
     PASSES,
     WRITES,
     WRITE_FAILURES,
     FOREIGN_CHANGES,
+    NAMES,
+    UNUSED_NAME,
 ];

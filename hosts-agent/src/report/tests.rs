@@ -12,13 +12,14 @@ fn the_metrics_are_prometheus_text() {
         writes: 3,
         foreign_changes: 1,
         confinement: Confinement::Seccomp,
+        network: Network::Vpc("vpc-a1".to_owned()),
         conflicts: Conflicts { first: Vec::new(), count: 1 },
         ..Report::default()
     };
     expect![[r##"
-        # HELP hosts_updater_info The generation of the list in the file, how it was written, and what confines the process.
+        # HELP hosts_updater_info The generation of the list in the file, how it was written, the node's VPC once that is known, and what confines the process.
         # TYPE hosts_updater_info gauge
-        hosts_updater_info{version="0.1.0",generation="00112233445566aa",mode="rename",confinement="seccomp"} 1
+        hosts_updater_info{version="0.1.0",generation="00112233445566aa",mode="rename",vpc_id="vpc-a1",confinement="seccomp"} 1
         # HELP hosts_updater_ready 1 when the list is good and the file carries it.
         # TYPE hosts_updater_ready gauge
         hosts_updater_ready 1
@@ -40,6 +41,12 @@ fn the_metrics_are_prometheus_text() {
         # HELP hosts_updater_links_down Addresses of private links that do not answer.
         # TYPE hosts_updater_links_down gauge
         hosts_updater_links_down 0
+        # HELP hosts_updater_read_only 1 when the node lets nobody write its hosts file.
+        # TYPE hosts_updater_read_only gauge
+        hosts_updater_read_only 0
+        # HELP hosts_updater_without_network 1 when entries are by VPC and the node has none of those: its VPC is not known, is two, or has none.
+        # TYPE hosts_updater_without_network gauge
+        hosts_updater_without_network 0
         # HELP hosts_updater_confined 1 when the process can open no file of the node.
         # TYPE hosts_updater_confined gauge
         hosts_updater_confined 1
@@ -58,6 +65,15 @@ fn the_metrics_are_prometheus_text() {
         # HELP hosts_updater_foreign_changes_total Times that somebody else had changed or removed the block.
         # TYPE hosts_updater_foreign_changes_total counter
         hosts_updater_foreign_changes_total 1
+        # HELP hosts_updater_names Names that the node shall resolve by the list, by what becomes of them.
+        # TYPE hosts_updater_names gauge
+        hosts_updater_names{state="used"} 0
+        hosts_updater_names{state="shadowed"} 0
+        hosts_updater_names{state="not_asked"} 0
+        hosts_updater_names{state="link_down"} 0
+        hosts_updater_names{state="missing"} 0
+        # HELP hosts_updater_unused_name 1 for each name that does not lead to its address, with what becomes of it; at most ten.
+        # TYPE hosts_updater_unused_name gauge
     "##]]
     .assert_eq(&report.metrics());
 }

@@ -41,6 +41,17 @@ fn an_own_line_with_another_address_is_a_conflict() {
 }
 
 #[test]
+fn a_line_of_others_shadows_where_it_comes_before_the_lists() {
+    let entries = [entry("10.0.0.2", "a.com"), entry("10.0.0.3", "b.com"), entry("10.0.0.4", "c.com")];
+    let entries: Vec<_> = entries.iter().collect();
+    let before = b"9.9.9.9 a.com\n8.8.8.8 a.com\n10.0.0.3 b.com\n9.9.9.9 b.com\n";
+    let file = [&block::merge(before, &entries)[..], b"9.9.9.9 c.com\n"].concat();
+    let View { conflicts, shadows, .. } = view(&file, &entries);
+    assert_eq!(shadows, [Conflict { line: 1, ip: "9.9.9.9".parse().unwrap(), domain: "a.com".to_owned() }]);
+    assert_eq!(conflicts.count, 4);
+}
+
+#[test]
 fn a_file_full_of_conflicts_costs_no_memory() {
     let wanted = entry("10.0.0.2", "a.com");
     let file = "9.9.9.9 a.com\n".repeat(100_000);

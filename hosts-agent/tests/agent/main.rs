@@ -9,4 +9,6 @@ mod following;
 mod killed;
 mod links;
 mod mounted;
+mod networks;
 mod node;
+mod proof;

@@ -1,5 +1,5 @@
 //! What people run against a cluster, or without one: `explain`, `status`, `plan`, `secrets`, `events`, `doctor`, `rotate`,
-//! `revoke`, `instances`, `render`, `cleanup`, `withdraw-hosts`.
+//! `revoke`, `instances`, `nodes`, `render`, `cleanup`, `withdraw-hosts`.
 //!
 //! Each reads with the user's own rights. May import every other crate of this folder; knows no command line.
 
@@ -9,6 +9,7 @@ pub mod completion;
 pub mod doctor;
 pub mod events;
 pub mod explain;
+pub mod nodes;
 pub mod output;
 pub mod overview;
 pub mod plan;

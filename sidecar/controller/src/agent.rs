@@ -5,7 +5,7 @@
 //! an annotation on each agent's Pod names the newest list. What a node carries, its agent's
 //! metrics tell, read at the Pod's address: agents have no access to the API.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use serde_json::json;
 use tcr::names::HOSTS_GENERATION_ANNOTATION;
 
 use kubernetes::api_error::within;
+use reconcile::nodes::Fault;
 
 /// Pods that are patched or asked at a time.
 pub(super) const AT_A_TIME: usize = 16;
@@ -51,6 +52,8 @@ pub struct Answer {
     pub withheld: u64,
     /// What confines the agent on its node.
     pub confinement: Confinement,
+    /// Why its node does not resolve what it shall.
+    pub faults: BTreeSet<Fault>,
 }
 
 /// What confines an agent, as it says.
@@ -151,7 +154,26 @@ fn read(metrics: &str) -> Option<Answer> {
             Some("seccomp") => Confinement::Seccomp,
             _ => Confinement::None,
         },
+        faults: FAULTS
+            .iter()
+            .filter(|(sample, _)| is_positive(metrics, sample))
+            .map(|(_, fault)| *fault)
+            .collect(),
     })
+}
+
+/// What agents count when something is wrong. Agents of earlier releases count none of it.
+const FAULTS: [(&str, Fault); 5] = [
+    ("hosts_updater_read_only ", Fault::ReadOnly),
+    ("hosts_updater_without_network ", Fault::WithoutNetwork),
+    ("hosts_updater_names{state=\"not_asked\"} ", Fault::NotAsked),
+    ("hosts_updater_names{state=\"shadowed\"} ", Fault::Shadowed),
+    ("hosts_updater_names{state=\"link_down\"} ", Fault::LinkDown),
+];
+
+fn is_positive(metrics: &str, sample: &str) -> bool {
+    let value = metrics.lines().find_map(|line| line.strip_prefix(sample));
+    value.is_some_and(|value| value.parse::<u64>().is_ok_and(|value| value > 0))
 }
 
 #[cfg(test)]
@@ -163,7 +185,8 @@ mod tests {
         let metrics = "# HELP hosts_updater_info x\nhosts_updater_info{version=\"0.1.0\",generation=\"00112233445566aa\",mode=\"rename\",confinement=\"seccomp\"} 1\n\
                        hosts_updater_withheld_entries 2\n";
         let generation = "00112233445566aa".to_owned();
-        let expected = Answer { generation, withheld: 2, confinement: Confinement::Seccomp };
+        let expected =
+            Answer { generation, withheld: 2, confinement: Confinement::Seccomp, faults: BTreeSet::new() };
         assert_eq!(read(metrics), Some(expected.clone()));
         for (told, confinement) in [
             (",confinement=\"landlock\"", Confinement::Landlock),
@@ -173,6 +196,11 @@ mod tests {
             let metrics = metrics.replace(",confinement=\"seccomp\"", told);
             assert_eq!(read(&metrics), Some(Answer { confinement, ..expected.clone() }));
         }
+        let faults = "hosts_updater_read_only 1\nhosts_updater_without_network 0\n\
+                      hosts_updater_names{state=\"used\"} 3\nhosts_updater_names{state=\"shadowed\"} 2\n\
+                      hosts_updater_names{state=\"not_asked\"} x\n";
+        let faulty = Answer { faults: [Fault::ReadOnly, Fault::Shadowed].into(), ..expected.clone() };
+        assert_eq!(read(&format!("{metrics}{faults}")), Some(faulty));
         assert_eq!(read("somebody else\n"), None);
         assert_eq!(read("hosts_updater_info{version=\"1\"} 1\n"), None);
     }

@@ -122,7 +122,7 @@ impl NamespaceApi for Apis {
         &self,
         secret: &str,
         known: Option<&Uid>,
-        content: &Content,
+        content: Option<&Content>,
     ) -> Result<Option<SeenSecret>, ApiError> {
         let _one_at_a_time = self.hand.reading.lock().await;
         let found = within(DEADLINE, self.secrets.get_opt(secret)).await?;
@@ -141,7 +141,7 @@ impl NamespaceApi for Apis {
     }
 
     fn seen(&self, object: Held, known: Option<&Uid>, content: &Content) -> SeenSecret {
-        observed::in_the_way(&object.secret.into(), known, content, &self.hand.key)
+        observed::in_the_way(&object.secret.into(), known, Some(content), &self.hand.key)
     }
 
     async fn replace(&self, name: &str, object: Held, content: &Content) -> Result<SeenSecret, ApiError> {

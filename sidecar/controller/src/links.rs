@@ -1,10 +1,10 @@
 //! Keeps the ConfigMap `updater-config`: asks the cloud for private links and writes the entries, as the crate
 //! `private-link` decides.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -14,6 +14,7 @@ use kube::{Api, Client};
 use serde_json::json;
 use tcr::hosts_entry::{HOSTS_KEY, HostsEntry};
 use tcr::names::{HOSTS_WITHDRAWN_ANNOTATION, SYSTEM_NAMESPACE, UPDATER_CONFIG};
+use tcr::region::is_region;
 use tcr::registry_host::RegistryHost;
 use tokio::sync::{mpsc, watch};
 
@@ -26,9 +27,12 @@ use private_link::hosts_map::{HostsMap, Planned};
 use private_link::poll::{self, Judgement, Poll, Told};
 use private_link::{Fact, Resolved};
 use reconcile::input::LinkEvent;
-use reconcile::link_requests::LinkRequest;
+use reconcile::link_requests::{LastLink, LinkRequest, LinkRequests};
 use reconcile::status::Link;
 use tencent_cloud::endpoint_dns::DnsQuestion;
+
+/// Objects that are made together are looked at together, where nobody waits for it.
+const TOGETHER: Duration = Duration::from_millis(500);
 
 /// Starts the task that asks and writes; where it is told what to ask for. Before it is told for the first time it
 /// does nothing.
@@ -37,7 +41,7 @@ pub(super) fn start(
     settings: &Arc<Settings>,
     events: mpsc::Sender<LinkEvent>,
     tasks: &Tasks,
-) -> watch::Sender<Option<Vec<LinkRequest>>> {
+) -> watch::Sender<Option<LinkRequests>> {
     let (requests, receiver) = watch::channel(None);
     let (generation, current) = watch::channel(None);
     nodes::start(client, current, settings.remove_startup_taint, events.clone(), tasks);
@@ -48,6 +52,7 @@ pub(super) fn start(
         events,
         generation,
         poll: Poll::default(),
+        machine_region: None,
     };
     tasks.spawn_endless("the poller of private links", poller.run());
     requests
@@ -65,11 +70,13 @@ fn addresses(resolved: &[Resolved]) -> BTreeMap<RegistryHost, IpAddr> {
 struct Poller {
     settings: Arc<Settings>,
     maps: Api<ConfigMap>,
-    requests: watch::Receiver<Option<Vec<LinkRequest>>>,
+    requests: watch::Receiver<Option<LinkRequests>>,
     events: mpsc::Sender<LinkEvent>,
     /// The generation of the list that is in the ConfigMap: empty while there is none.
     generation: watch::Sender<Option<String>>,
     poll: Poll,
+    /// The region that instance metadata told: a machine stays in its own.
+    machine_region: Option<String>,
 }
 
 impl Poller {
@@ -78,16 +85,33 @@ impl Poller {
         let mut written: Option<String> = None;
         let mut pending_rounds = 0;
         loop {
-            let Some(requests) = self.requests.borrow_and_update().clone() else {
+            let Some(LinkRequests { number, links: requests }) = self.requests.borrow_and_update().clone()
+            else {
                 if self.requests.changed().await.is_err() {
                     return;
                 }
                 continue;
             };
-            let Told { links, applied, is_pending } = self.round(&requests, &mut written).await;
-            let link = |Judgement { is_up, reason, message }| Link { is_up, reason, message };
-            let links = links.into_iter().map(|(name, judged)| (name, judged.map(link))).collect();
-            if self.events.send(LinkEvent::Links { links, applied }).await.is_err() {
+            let names: BTreeSet<String> = requests.iter().map(|request| request.name.clone()).collect();
+            let (resolving, others): (Vec<_>, Vec<_>) = requests.into_iter().partition(LinkRequest::resolves);
+            let mut answers = Answers::default();
+            let told = self.round(&resolving, &names, &mut answers, &mut written).await;
+            let mut is_pending = told.is_pending;
+            if !self.tell(number, told).await {
+                return;
+            }
+            // Nothing is written for these: what is asked for meanwhile goes first.
+            let mut asked_for = self.requests.clone();
+            let looked_at = tokio::select! {
+                judged = self.look(&others, &mut answers) => judged,
+                Ok(()) = asked_for.changed() => {
+                    pending_rounds = 0;
+                    continue;
+                }
+            };
+            let told = self.poll.tell(looked_at);
+            is_pending |= told.is_pending;
+            if !told.links.is_empty() && !self.tell(number, told).await {
                 return;
             }
             let wait = poll::wait(is_pending, pending_rounds, self.settings.link_interval);
@@ -116,14 +140,27 @@ impl Poller {
         }
     }
 
-    /// One round: asks the cloud, and writes the list.
-    async fn round(&mut self, requests: &[LinkRequest], written: &mut Option<String>) -> Told {
+    /// Tells the reconciler; false where nobody listens any more.
+    async fn tell(&self, number: u64, Told { links, applied, is_pending: _ }: Told) -> bool {
+        let links = links.into_iter().map(|(name, judged)| (name, judged.map(link))).collect();
+        self.events.send(LinkEvent::Links { number, links, applied }).await.is_ok()
+    }
+
+    /// One round of those that nodes shall resolve to: asks the cloud, and writes the list. `names` are those of all
+    /// requests.
+    async fn round(
+        &mut self,
+        requests: &[LinkRequest],
+        names: &BTreeSet<String>,
+        answers: &mut Answers,
+        written: &mut Option<String>,
+    ) -> Told {
         let read = within(DEADLINE, self.maps.get_opt(UPDATER_CONFIG)).await;
         let hosts_map = read.as_ref().ok().and_then(Option::as_ref).map(hosts_map).unwrap_or_default();
         let before = hosts_map.entries();
         let (mut judged, mut resolved) = (Vec::new(), Vec::new());
         for request in requests {
-            let (judgement, one) = self.ask(request, &before).await;
+            let (judgement, one) = self.ask(request, &before, answers).await;
             judged.push((request.name.clone(), judgement));
             resolved.push(one);
         }
@@ -139,51 +176,90 @@ impl Poller {
             tracing::warn!(%error, "cannot write the entries for the nodes' hosts files; trying again");
             error.to_string()
         });
-        self.poll.finish(judged, result)
+        self.poll.finish(judged, names, result)
     }
 
-    /// Asks what there is to know of one link.
-    async fn ask(&mut self, request: &LinkRequest, before: &[HostsEntry]) -> (Judgement, Resolved) {
-        let LinkRequest { name, tcr, public_domain } = request;
-        let mut answers = Answers::default();
+    /// Looks at links that nodes shall not resolve to.
+    async fn look(&mut self, requests: &[LinkRequest], answers: &mut Answers) -> Vec<(String, Judgement)> {
+        let mut judged = Vec::new();
+        if !requests.is_empty() {
+            tokio::time::sleep(TOGETHER).await;
+        }
+        for request in requests {
+            judged.push((request.name.clone(), self.ask(request, &[], answers).await.0));
+        }
+        judged
+    }
+
+    /// Asks what there is to know of one link and was not asked in this round yet.
+    async fn ask(
+        &mut self,
+        request: &LinkRequest,
+        before: &[HostsEntry],
+        answers: &mut Answers,
+    ) -> (Judgement, Resolved) {
+        let LinkRequest { name, tcr, public_domain, last } = request;
+        if let Some(LastLink { vpc_id, address }) = last {
+            self.poll.recall(name, tcr, vpc_id, *address);
+        }
         let (judgement, hosts, fact) = loop {
-            match examine(tcr, public_domain.as_ref(), &self.settings.allowed_roots, before, &answers) {
-                Examined::Ask(question) => self.answer(request, question, &mut answers).await,
+            match examine(tcr, public_domain.as_ref(), &self.settings.allowed_roots, before, answers) {
+                Examined::Ask(question) => self.answer(request, question, answers).await,
                 Examined::Unknown { hosts, reason, message } => {
-                    break (Judgement { is_up: false, reason, message }, hosts, Fact::Unknown);
+                    let judgement = self.poll.judge_unknown(name, tcr, hosts.clone(), reason, message);
+                    break (judgement, hosts, Fact::Unknown);
                 }
                 Examined::Found(found) => {
-                    let judgement = self.poll.judge(name, tcr, &found, before, Instant::now());
-                    break (judgement, found.hosts, found.fact);
+                    let (hosts, fact) = (found.hosts.clone(), found.fact.clone());
+                    break (self.poll.judge(name, tcr, found, before, Instant::now()), hosts, fact);
                 }
             }
         };
         (judgement, Resolved { hosts, fact, when_down: tcr.private_network.when_link_down })
     }
 
-    async fn answer(&self, request: &LinkRequest, question: Question, answers: &mut Answers) {
-        let cloud = &self.settings.cloud;
+    async fn answer(&mut self, request: &LinkRequest, question: Question, answers: &mut Answers) {
+        let settings = self.settings.clone();
+        let cloud = &settings.cloud;
         let (region, instance) = (&request.tcr.region, &request.tcr.instance_id);
         match question {
             Question::MachineVpc => answers.machine_vpc = Some(self.machine_vpc().await),
+            Question::VpcRegion => answers.vpc_region = Some(self.vpc_region().await),
+            Question::Instance => {
+                let found = cloud.instance(region, instance).await.map_err(|error| error.to_string());
+                answers.of(&request.tcr).instance = Some(found);
+            }
             Question::Endpoints => {
                 let endpoints = cloud.internal_endpoints(region, instance).await;
-                answers.endpoints = Some(endpoints.map_err(|error| error.to_string()));
+                answers.of(&request.tcr).endpoints = Some(endpoints.map_err(|error| error.to_string()));
             }
             Question::CustomDomains => {
                 let domains = cloud.customized_domains(region, instance).await;
-                answers.custom_domains = Some(domains.map_err(|error| error.to_string()));
+                answers.of(&request.tcr).custom_domains = Some(domains.map_err(|error| error.to_string()));
             }
-            Question::Dns { host, is_default_domain, vpc_id, address } => {
-                let question = DnsQuestion { vpc_id: &vpc_id, address, is_default_domain };
-                let is_served =
-                    cloud.is_served_by_dns(region, instance, question).await.unwrap_or_else(|error| {
+            Question::Dns { host, is_default_domain, vpc_id, region: vpc_region, address } => {
+                let question =
+                    DnsQuestion { vpc_id: &vpc_id, region: &vpc_region, address, is_default_domain };
+                let answer = cloud.is_served_by_dns(region, instance, question).await;
+                let is_served = answer
+                    .inspect_err(|error| {
                         tracing::debug!(%error, "cannot find out whether private DNS serves the VPC");
-                        false
-                    });
-                answers.is_served_by_dns.insert(host, is_served);
+                    })
+                    .ok();
+                answers.of(&request.tcr).is_served_by_dns.insert((vpc_id, host), is_served);
             }
         }
+    }
+
+    /// The region of the nodes: as instance metadata tells it, else as the operator does.
+    async fn vpc_region(&mut self) -> Option<String> {
+        if self.machine_region.is_none()
+            && let Some(metadata) = self.settings.cloud.metadata()
+        {
+            let told = metadata.region().await;
+            self.machine_region = told.ok().flatten().filter(|region| is_region(region));
+        }
+        self.machine_region.clone().or_else(|| self.settings.region.clone())
     }
 
     /// The VPC of the node that the controller runs on, or why it is not known.
@@ -239,6 +315,12 @@ impl Poller {
             differs
         });
     }
+}
+
+/// What is known of a link, as the reconciler takes it.
+fn link(judgement: Judgement) -> Link {
+    let Judgement { resolves, is_up, reason, message, vpc_id, address, hosts } = judgement;
+    Link { resolves, is_up, reason, message, vpc_id, address, hosts }
 }
 
 /// The ConfigMap as far as it matters. See `withdraw` for the annotation.

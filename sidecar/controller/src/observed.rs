@@ -63,6 +63,13 @@ pub fn secret(metadata: &ObjectMeta, key: &InstallationKey) -> Option<Placed<See
     Some(Placed { namespace: text(&metadata.namespace).into(), name: text(&metadata.name).into(), seen })
 }
 
+/// What matters of somebody's own Secret.
+pub fn other(metadata: &ObjectMeta) -> Placed<Uid> {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let (namespace, name) = (text(&metadata.namespace).into(), text(&metadata.name).into());
+    Placed { namespace, name, seen: uid(metadata) }
+}
+
 /// The metadata of a Secret of a name of ours without our label.
 pub fn unlabelled(metadata: &ObjectMeta, key: &InstallationKey) -> SeenSecret {
     let ours = authentic(metadata, key).and_then(|_| secret(metadata, key));
@@ -86,11 +93,11 @@ pub fn ours(object: &SecretObject, key: &InstallationKey) -> Option<SeenSecret> 
 }
 
 /// A Secret of a name of ours that stands in our way: ours that lost its label when it carries our mark, is the
-/// one that we knew or holds exactly what ours holds; all others are not ours.
+/// one that we knew or holds exactly what ours holds, where that is known; all others are not ours.
 pub fn in_the_way(
     object: &SecretObject,
     known: Option<&Uid>,
-    content: &Content,
+    content: Option<&Content>,
     key: &InstallationKey,
 ) -> SeenSecret {
     let uid = uid(&object.metadata);
@@ -101,13 +108,14 @@ pub fn in_the_way(
         .and_then(|it| it.get(MANAGED_BY_LABEL))
         .is_some_and(|it| it == MANAGED_BY)
         && object.metadata.labels.as_ref().is_some_and(|it| it.contains_key(IMAGE_PULL_SECRET_LABEL));
-    let same_bytes = only_key(object).is_some_and(|bytes| bytes == content.bytes());
+    let same_bytes = content.is_some_and(|content| only_key(object) == Some(content.bytes()));
     if (has_label || authentic(&object.metadata, key).is_some() || known == Some(&uid) || same_bytes)
         && let Some(ours) = ours(object, key)
     {
         return ours;
     }
-    SeenSecret::Foreign { uid, same_registry: shares_a_host(object, content), mendable: is_mendable(object) }
+    let same_registry = content.is_some_and(|content| shares_a_host(object, content));
+    SeenSecret::Foreign { uid, same_registry, mendable: is_mendable(object) }
 }
 
 /// What its mark says was written, when that mark is ours and for this Secret.
@@ -247,7 +255,7 @@ mod tests {
     fn a_secret_in_the_way_is_ours_only_when_it_can_be_nothing_else() {
         let (a, b) = (content("a"), content("b"));
         let in_the_way = |object: &SecretObject, known: Option<&Uid>, content: &Content| {
-            in_the_way(object, known, content, &key())
+            in_the_way(object, known, Some(content), &key())
         };
         let mut bare = stored(&a);
         bare.metadata.labels = None;

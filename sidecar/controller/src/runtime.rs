@@ -3,7 +3,7 @@
 //! Each effect that has an answer is a task of its own, and each answer is an input. A task that panics ends the
 //! process with its name: what it knew is lost, and a new process begins anew.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,6 +14,7 @@ use kube::core::ApiResource;
 use kube::{Api, Client};
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::AbortHandle;
 
 use super::event_recorder::EventRecorder;
 use super::execute::{Hand, carry_out};
@@ -25,7 +26,7 @@ use credential_plan::{CredentialEvent, Key, Order};
 use custom_resource::{ImagePullSecret, ImagePullSecretStatus};
 use kubernetes::api_error::{ApiError, within};
 use reconcile::input::{LinkEvent, Refused, StoredCredential, WatchEvent};
-use reconcile::link_requests::LinkRequest;
+use reconcile::link_requests::LinkRequests;
 use reconcile::{Effect, Input, Now, Reconciler, status};
 
 /// Events of watches that are taken in at once, before anything else is looked at.
@@ -54,7 +55,7 @@ pub(super) struct Outputs {
     /// For keepers of credentials.
     pub(super) credentials: mpsc::Sender<(Key, CredentialEvent)>,
     /// What the poller of private links is to ask for.
-    pub(super) links: watch::Sender<Option<Vec<LinkRequest>>>,
+    pub(super) links: watch::Sender<Option<LinkRequests>>,
     /// For tasks that start later.
     pub(super) tasks: Tasks,
 }
@@ -66,6 +67,8 @@ pub(super) struct Runtime {
     recorder: EventRecorder,
     /// Orders of keepers, by the names of their Secrets.
     keepers: BTreeMap<String, watch::Sender<Order>>,
+    /// Watches of somebody's own Secrets, by name.
+    others: BTreeMap<String, AbortHandle>,
     /// Which installation this is.
     installation: Arc<str>,
     /// What instances list of service accounts, for all keepers.
@@ -91,6 +94,7 @@ impl Runtime {
             settings,
             hand: Arc::new(hand),
             keepers: BTreeMap::new(),
+            others: BTreeMap::new(),
             installation,
             accounts: Arc::default(),
             writes: Answers::default(),
@@ -200,6 +204,7 @@ impl Runtime {
                 }
             }
             Effect::ResolveLinks(requests) => drop(self.outputs.links.send_replace(Some(requests))),
+            Effect::WatchOthers(names) => self.watch_others(names),
             Effect::WatchPods => {
                 let Outputs { watches, tasks, .. } = &self.outputs;
                 watch_streams::start_pods(&self.client, watches, tasks);
@@ -213,6 +218,22 @@ impl Runtime {
                 tracing::debug!(text, "a write failed again; trying again later");
             }
             Effect::PublishEvent(event) => self.recorder.publish(event),
+        }
+    }
+
+    fn watch_others(&mut self, names: BTreeSet<String>) {
+        self.others.retain(|name, watch| {
+            let stays = names.contains(name);
+            if !stays {
+                watch.abort();
+            }
+            stays
+        });
+        let Outputs { watches, tasks, .. } = &self.outputs;
+        for name in names {
+            let start =
+                |name: &String| watch_streams::start_others(&self.client, name.clone(), watches, tasks);
+            self.others.entry(name).or_insert_with_key(start);
         }
     }
 

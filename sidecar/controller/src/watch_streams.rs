@@ -17,6 +17,7 @@ use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use tcr::names::{IMAGE_PULL_SECRET_LABEL, MANAGED_BY, MANAGED_BY_LABEL, PASSWORD_LABEL, SYSTEM_NAMESPACE};
 use tokio::sync::mpsc::Sender;
+use tokio::task::AbortHandle;
 
 use super::Settings;
 use super::observed;
@@ -83,13 +84,26 @@ pub fn start_pods(client: &Client, to: &Sender<WatchEvent>, tasks: &Tasks) {
     });
 }
 
+/// Starts the watch of all Secrets of one name that do not carry our label.
+pub fn start_others(client: &Client, name: String, to: &Sender<WatchEvent>, tasks: &Tasks) -> AbortHandle {
+    let by_name = watcher::Config::default()
+        .page_size(PAGE)
+        .fields(&format!("metadata.name={name}"))
+        .labels(&format!("{MANAGED_BY_LABEL}!={MANAGED_BY}"));
+    let secrets = Api::<PartialObjectMeta<Secret>>::all(client.clone());
+    run(secrets, by_name, to, tasks, move |event| {
+        WatchEvent::Other(name.clone(), event.map(|secret| observed::other(&secret.metadata)))
+    })
+}
+
 fn run<K>(
     api: Api<K>,
     config: watcher::Config,
     to: &Sender<WatchEvent>,
     tasks: &Tasks,
     reduce: impl Fn(Watched<K>) -> WatchEvent + Send + 'static,
-) where
+) -> AbortHandle
+where
     K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
 {
     let to = to.clone();
@@ -108,7 +122,7 @@ fn run<K>(
                 }
             }
         }
-    });
+    })
 }
 
 fn watched<K>(event: Event<K>) -> Watched<K> {

@@ -18,6 +18,8 @@ pub struct Order {
     pub rolled_out: Option<String>,
     /// What somebody asks for once.
     pub request: Option<Asked>,
+    /// One of its users is there to stay. Otherwise what there is is kept, and nothing else is made.
+    pub is_needed: bool,
     /// There is no user any more.
     pub is_over: bool,
 }

@@ -28,6 +28,12 @@ pub const FULL_FOR: SignedDuration = SignedDuration::from_mins(10);
 
 /// How long after a creation that had no answer its credential may still appear: the call is given up before.
 pub const APPEARS_WITHIN: SignedDuration = SignedDuration::from_mins(2);
+/// How long after its intent was written a creation may begin; after that the intent is written anew, which fails where
+/// another process has written meanwhile.
+pub const INTENT_HOLDS: SignedDuration = SignedDuration::from_mins(1);
+/// How long after another process' intent was seen its credential may still appear: until the intent holds no longer, two
+/// calls of half a minute each, and [`APPEARS_WITHIN`].
+pub const ANOTHERS_APPEARS_WITHIN: SignedDuration = SignedDuration::from_mins(4);
 
 /// What the Secret keeps.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,6 +125,8 @@ pub struct Mine {
     /// Nothing can be at the cloud that is not stored: the marker is new, or what carries it was looked
     /// through since the intent was written.
     pub clean: bool,
+    /// Until then a creation may begin.
+    pub holds_until: Timestamp,
 }
 
 /// A credential in the cloud's list.
@@ -158,6 +166,8 @@ pub struct Wanted {
     pub checks_logins: bool,
     /// No copy of a credential before the one in use is left.
     pub is_rolled_out: bool,
+    /// One of its users is there to stay. Otherwise what there is is kept, and nothing else is made.
+    pub is_needed: bool,
 }
 
 /// The one thing to do next.
@@ -233,6 +243,13 @@ pub struct Known<'a> {
 
 /// The one thing to do next.
 pub fn decide(now: Timestamp, wanted: &Wanted, stored: Option<&Stored>, known: Known<'_>) -> Step {
+    match next(now, wanted, stored, known) {
+        Step::Record { .. } | Step::Mint if !wanted.is_needed => Step::Wait { until: later(now, LIST_EVERY) },
+        step => step,
+    }
+}
+
+fn next(now: Timestamp, wanted: &Wanted, stored: Option<&Stored>, known: Known<'_>) -> Step {
     const FIRST: Step = Step::Record { why: None, ended: false };
     let Some(stored) = stored else { return FIRST };
     let none = LoginChecks::default();
@@ -263,7 +280,8 @@ fn make(
     known: Known<'_>,
     login_checks: &LoginChecks,
 ) -> Step {
-    let Some(mine) = known.mine.filter(|mine| mine.intent == *intent) else {
+    let own = known.mine.filter(|mine| mine.intent == *intent && now < mine.holds_until);
+    let Some(mine) = own else {
         return Step::Record { why: None, ended: false };
     };
     if (mine.clean && known.full_until.is_none()) || !wanted.kind.is_listed() {

@@ -11,7 +11,8 @@ use tcr::registry_host::RegistryHost;
 use super::store::Document;
 use credential_plan::login_check::{LoginCheck, LoginChecks};
 use credential_plan::plan::{
-    self, APPEARS_WITHIN, FULL_FOR, Held, Known, Listed, ListedToken, Mine, RemovalStep, Step, Stored, Wanted,
+    self, ANOTHERS_APPEARS_WITHIN, APPEARS_WITHIN, FULL_FOR, Held, INTENT_HOLDS, Known, Listed, ListedToken,
+    Mine, RemovalStep, Step, Stored, Wanted,
 };
 use credential_plan::request::{self, Answer};
 use credential_plan::{CredentialEvent, Key, Order, domains};
@@ -37,6 +38,8 @@ pub(crate) struct Keeping {
     told: Option<Held>,
     /// A creation had no answer: until then its credential may still appear.
     appears_until: Option<Timestamp>,
+    /// The intent of another process for which that waits.
+    anothers: Option<String>,
     /// The instance had no room for another service account, and is asked again then.
     full_until: Option<Timestamp>,
     /// That the end of the service account in use was put off, users were told of it.
@@ -105,6 +108,7 @@ impl Keeping {
             login_checks: LoginChecks::default(),
             told: None,
             appears_until: None,
+            anothers: None,
             full_until: None,
             told_extension: None,
             is_complaining: false,
@@ -165,10 +169,7 @@ impl Keeping {
     }
 
     fn removal(&mut self, now: Timestamp, stored: &Stored, order: &Order, wanted: &Wanted) -> Task {
-        if stored.intent.is_some() && self.mine.is_none() {
-            // The process that wrote it may have sent the creation just now.
-            self.appears_until.get_or_insert(plan::later(now, APPEARS_WITHIN));
-        }
+        self.wait_for_another(now, stored);
         if let Some(until) = self.appears_until.filter(|until| *until > now) {
             self.listed = None;
             return Task::Wait(until.duration_since(now).unsigned_abs());
@@ -188,6 +189,7 @@ impl Keeping {
             checks_logins: asks_registries,
             is_rolled_out: order.rolled_out.is_some()
                 && order.rolled_out == stored.and_then(|it| it.current.as_ref()).map(Held::version),
+            is_needed: order.is_needed,
         }
     }
 
@@ -312,15 +314,22 @@ impl Keeping {
 
     /// An intent is about to be written over what is stored.
     pub(crate) fn taking_over(&mut self, stored: &Stored, now: Timestamp) {
-        if stored.intent.is_some() && self.mine.as_ref().map(|mine| &mine.intent) != stored.intent.as_ref() {
-            // The process that wrote it may have sent the creation just now.
-            self.appears_until = Some(plan::later(now, APPEARS_WITHIN));
+        self.wait_for_another(now, stored);
+    }
+
+    /// The process that wrote an intent may have sent the creation just now.
+    fn wait_for_another(&mut self, now: Timestamp, stored: &Stored) {
+        let Some(intent) = &stored.intent else { return };
+        let is_own = self.mine.as_ref().is_some_and(|mine| mine.intent == *intent);
+        if !is_own && self.anothers.as_ref() != Some(intent) {
+            self.anothers = Some(intent.clone());
+            self.appears_until = Some(plan::later(now, ANOTHERS_APPEARS_WITHIN));
         }
     }
 
-    /// An intent was written. `is_clean`: nothing can be at the cloud that is not stored.
-    pub(crate) fn recorded(&mut self, intent: String, is_clean: bool) {
-        self.mine = Some(Mine { intent, clean: is_clean });
+    /// An intent was written, at `now` or later. `is_clean`: nothing can be at the cloud that is not stored.
+    pub(crate) fn recorded(&mut self, now: Timestamp, intent: String, is_clean: bool) {
+        self.mine = Some(Mine { intent, clean: is_clean, holds_until: plan::later(now, INTENT_HOLDS) });
         self.listed = None;
     }
 
@@ -329,7 +338,7 @@ impl Keeping {
     pub(crate) fn not_made(&mut self, is_unknown: bool, is_full: bool, now: Timestamp) {
         self.full_until = is_full.then(|| plan::later(now, FULL_FOR));
         if is_unknown {
-            self.appears_until = Some(plan::later(now, APPEARS_WITHIN));
+            self.appears_until = self.appears_until.max(Some(plan::later(now, APPEARS_WITHIN)));
         }
         // A name is refused where an earlier call of the same intent was carried out late.
         if is_unknown || self.key.kind == CredentialKind::ServiceAccount {

@@ -64,8 +64,10 @@ words! {
             "Read the reason; the last good credential stays distributed meanwhile.";
         Distributed: "Every selected namespace has the Secret, and every selected ServiceAccount refers to it.",
             "Read the counts, and `status.failures` for writes that were refused.";
-        PrivateLink: "Nodes resolve the domains to the private link. Only with `spec.tcr.privateNetwork.resolve`.",
+        PrivateLink: "The private link of the cluster's VPC to the instance runs; with `privateNetwork.resolve` nodes resolve the domains to it, and Ready waits for that. Unknown: it could not be looked at, and nobody waits for it.",
             "Read the reason; nodes keep what they have meanwhile.";
+        NodesResolve: "Every node that was asked leads the domains to their private address, by its own configuration. Only once agents answered.",
+            "Read the reason; `status.nodes.notResolving` has nodes by name for each reason.";
         Conflicts: "Something of somebody else is in the way.",
             "Read the reason: it names one of them.";
         CanPush: "The credential may also push. Only once the registry said so.",
@@ -131,15 +133,29 @@ words! {
         PushGranted: "The credential may also push: whoever reads the Secret may change images.",
             "Use an identity that may only pull (`tcr:PullRepository`).";
         PullOnly: "The registry grants no pushing that was seen.", "";
-        Running: "Nodes resolve the domains to the private link's address.", "";
+        Running: "The private link runs, with the address that the message names; with `privateNetwork.resolve` nodes resolve the domains to it.", "";
         NoLink: "The instance has no private link to the VPC.",
             "Make one in the instance's access control, for the VPC that the message names.";
         DomainUnusable: "A customized domain of the instance is not usable yet.",
             "Wait, or look at the domain in the console.";
         PrivateDNSAlreadyServes: "Private DNS of the VPC resolves the domains already.",
             "Nothing; `resolve: false` would say so in the spec too.";
-        AddressChanged: "The link has another address than before; nodes are being told.", "Wait.";
+        AddressChanged: "The link has another address than before; with `privateNetwork.resolve` nodes are being told.",
+            "Wait; correct hosts files and name servers that were set by hand.";
         VpcUnknown: "The VPC of the nodes is not known.", "Set `spec.tcr.privateNetwork.vpcId`, or `--vpc-id`.";
+        NodesResolve: "Nothing that the nodes' agents see keeps the entries from being used.", "";
+        NodesBehind: "Some nodes do not carry the newest entries yet, or their agents do not answer.",
+            "Wait; if it stays, look at the logs of hosts-updater.";
+        HostsFileReadOnly: "Nodes let nobody write their hosts file: a read-only or immutable /etc.",
+            "Let TCR's private DNS serve the VPC, or configure these nodes: `kubectl tcr nodes --config`.";
+        NodeNetworkUnknown: "Entries are by VPC, and nodes have none of those: their VPC is not known, is two, or has none.",
+            "Set `hostsUpdater.vpcRanges`, or link their VPC and add it to the entries.";
+        HostsFileNotAsked: "Nodes ask something else before their hosts file, or never ask it.",
+            "Put `files` first in the line `hosts:` of their /etc/nsswitch.conf.";
+        EntriesShadowed: "Nodes have other lines for the domains, which come first in their hosts file.",
+            "Remove those lines; the logs of hosts-updater name them.";
+        LinkUnanswered: "The private link's address does not answer nodes.",
+            "Open port 443 of the address to them: its security group, routes and ACLs of their subnets.";
         WriteFailed: "The list of hosts entries cannot be written.",
             "Read the message: it has the API server's words.";
     }

@@ -80,6 +80,11 @@ fn columns() -> Vec<CustomResourceColumnDefinition> {
         column("SERVICE-ACCOUNTS", "string", ".spec.serviceAccounts"),
         column("SECRETS-DESIRED", "integer", ".status.secretsDesired"),
         column("SECRETS-SUCCESS", "integer", ".status.secretsSuccess"),
+        CustomResourceColumnDefinition {
+            // With -o wide only.
+            priority: Some(1),
+            ..column("PRIVATE-LINK", "string", ".status.privateLink.summary")
+        },
         column("NODES", "string", ".status.nodes.summary"),
         column("READY", "string", ".status.conditions[?(@.type==\"Ready\")].status"),
         column("AGE", "date", ".metadata.creationTimestamp"),

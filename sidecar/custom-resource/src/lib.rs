@@ -133,6 +133,9 @@ pub struct ImagePullSecretStatus {
     /// let it in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pending_credential: Option<PendingCredential>,
+    /// The private link of the cluster's VPC to the instance, also where nodes do not resolve to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub private_link: Option<PrivateLinkStatus>,
     /// How far the nodes are with the entries for their hosts files, where the private network is resolved.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nodes: Option<NodesStatus>,
@@ -169,6 +172,23 @@ pub struct PendingCredential {
     pub refused: String,
 }
 
+/// The private link of the cluster's VPC to the instance.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PrivateLinkStatus {
+    /// The reason of the condition PrivateLink, and the address while there is one, for people.
+    pub summary: String,
+    /// The VPC that it leads from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vpc_id: Option<String>,
+    /// The instance's address in the VPC, while the link runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Domains that lead to it, or could: those of `spec.tcr.privateNetwork.domains` that the instance has.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
+}
+
 /// How far the nodes are with the entries for their hosts files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -189,6 +209,20 @@ pub struct NodesStatus {
     pub by_seccomp: i64,
     /// Nodes whose agent is not confined, or does not say.
     pub unconfined: i64,
+    /// Nodes that do not resolve what they shall, by the reason: at most one of each.
+    pub not_resolving: Vec<NotResolving>,
+}
+
+/// Nodes that do not resolve what they shall, for one reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NotResolving {
+    /// A reason of the condition `NodesResolve`.
+    pub reason: String,
+    /// How many nodes.
+    pub count: i64,
+    /// At most five of them.
+    pub nodes: Vec<String>,
 }
 
 /// A write that failed.

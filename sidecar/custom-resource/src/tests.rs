@@ -26,8 +26,19 @@ fn names_scope_and_columns_are_those_of_the_original() {
     let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
     assert_eq!(
         names,
-        ["NAMESPACES", "SERVICE-ACCOUNTS", "SECRETS-DESIRED", "SECRETS-SUCCESS", "NODES", "READY", "AGE"]
+        [
+            "NAMESPACES",
+            "SERVICE-ACCOUNTS",
+            "SECRETS-DESIRED",
+            "SECRETS-SUCCESS",
+            "PRIVATE-LINK",
+            "NODES",
+            "READY",
+            "AGE"
+        ]
     );
+    let wide = columns.iter().filter(|column| column.priority == Some(1));
+    assert_eq!(wide.map(|column| column.name.as_str()).collect::<Vec<_>>(), ["PRIVATE-LINK"]);
 }
 
 fn schema() -> JSONSchemaProps {

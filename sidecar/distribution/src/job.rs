@@ -94,13 +94,27 @@ pub struct Report {
     pub took: Duration,
 }
 
+/// A Secret of our names that was never seen, and to which a reference is to be removed: it may be somebody's own, and the
+/// reference too.
+#[derive(Clone, Debug)]
+pub struct Unmet {
+    /// The name of the Secret.
+    pub secret: String,
+    /// The uid of one of ours that went out of sight.
+    pub known: Option<Uid>,
+    /// What ours would hold, where that is known.
+    pub content: Option<Content>,
+}
+
 /// What to look at or, where that is nothing, a plan with what is known of Secrets that went out of sight.
 #[derive(Debug)]
 pub struct Job {
     /// The namespace that the job is about.
     pub namespace: Arc<str>,
-    /// Secrets to read, those of others again: their names, and what ours hold.
-    pub look: Vec<(String, Content)>,
+    /// Secrets to read, those of others again: their names, and what ours would hold, where that is known.
+    pub look: Vec<(String, Option<Content>)>,
+    /// Secrets to read before a reference to one of them is removed.
+    pub unmet: Vec<Unmet>,
     /// The writes in order; with the uid, for a Secret to be created, of the one that was there.
     pub changes: Vec<(Change, Option<Uid>)>,
 }

@@ -244,6 +244,10 @@ fn edit(
                 {
                     false
                 }
+                // Without a credential no Secret of ours was looked for: whose this one is, nobody knows yet.
+                Some((_, it)) if found.is_none() && it.content.is_none() && it.wants(namespace, seen) => {
+                    false
+                }
                 Some((_, it)) => !(it.wants(namespace, seen) && it.wants_account(account_name)),
                 None => found.is_some_and(SeenSecret::is_ours),
             }

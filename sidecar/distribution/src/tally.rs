@@ -69,12 +69,18 @@ pub fn tally_one(namespace: &str, seen: &Namespace, secret: &str, distribution: 
     } else {
         tally.leftovers += i64::from(found.is_some_and(SeenSecret::is_ours));
     }
+    // As the plan has it: their owner's, or not known yet to be ours.
+    let may_be_theirs = match found {
+        Some(SeenSecret::Foreign { .. }) => true,
+        Some(SeenSecret::Ours { .. }) => false,
+        None => wanted && distribution.content.is_none(),
+    };
     for (account, seen_account) in seen.accounts.iter() {
         let refers = seen_account.refers_to(secret);
         if wanted && distribution.wants_account(account) {
             tally.accounts_desired += 1;
             tally.accounts_success += i64::from(refers);
-        } else if refers && !matches!(found, Some(SeenSecret::Foreign { .. })) {
+        } else if refers && !may_be_theirs {
             tally.leftovers += 1;
         }
     }

@@ -1,6 +1,6 @@
 //! One job: what is asked for, in which order, and what the answers mean.
 
-use distribution::job::{Job, Report, Written};
+use distribution::job::{Job, Report, Unmet, Written};
 use distribution::reference::Edit;
 use distribution::{Change, Content, SeenSecret, Stage, Uid};
 use kubernetes::api_error::ApiError;
@@ -10,26 +10,35 @@ use crate::{NamespaceApi, Progress, WholeSecret};
 /// Carries out a job. Whatever becomes of it, its report says what there is then, as far as that became known.
 pub async fn carry_out(api: &impl NamespaceApi, job: Job) -> Report {
     let started = api.now();
-    let Job { namespace, look, changes } = job;
+    let Job { namespace, look, unmet, changes } = job;
     let mut progress = Progress::default();
     look_at_all(api, look, &mut progress).await;
-    write_all(api, changes, &mut progress).await;
+    write_all(api, changes, &unmet, &mut progress).await;
     progress.into_report(namespace, api.now().saturating_duration_since(started))
 }
 
-async fn look_at_all(api: &impl NamespaceApi, secrets: Vec<(String, Content)>, progress: &mut Progress) {
+async fn look_at_all(
+    api: &impl NamespaceApi,
+    secrets: Vec<(String, Option<Content>)>,
+    progress: &mut Progress,
+) {
     for (secret, content) in secrets {
         if progress.is_over {
             return;
         }
-        match api.read(&secret, None, &content).await {
+        match api.read(&secret, None, content.as_ref()).await {
             Ok(seen) => progress.looked.push(Written::Secret { name: secret, seen }),
             Err(error) => progress.fail_to_read(secret, &error),
         }
     }
 }
 
-async fn write_all(api: &impl NamespaceApi, changes: Vec<(Change, Option<Uid>)>, progress: &mut Progress) {
+async fn write_all(
+    api: &impl NamespaceApi,
+    changes: Vec<(Change, Option<Uid>)>,
+    unmet: &[Unmet],
+    progress: &mut Progress,
+) {
     // Secrets come first in a plan; what refers to them waits for all.
     let is_secret = |(change, _): &&(Change, Option<Uid>)| change.stage() == Stage::Secrets;
     let first = if progress.is_over { 0 } else { changes.iter().take_while(is_secret).count() };
@@ -46,12 +55,40 @@ async fn write_all(api: &impl NamespaceApi, changes: Vec<(Change, Option<Uid>)>,
     }
     for (change, known) in changes {
         let Some(change) = progress.admit(change, api.now()) else { continue };
+        if let Err(error) = meet(api, &change, unmet, progress).await {
+            progress.fail(&change, &error);
+            continue;
+        }
         let (written, result) = write(api, &change, known).await;
         progress.written.extend(written);
         if let Err(error) = result {
             progress.fail(&change, &error);
         }
     }
+}
+
+/// Reads the Secrets that were never seen and to which the write removes references. Where one is somebody's own, the plan
+/// is made anew with that.
+async fn meet(
+    api: &impl NamespaceApi,
+    change: &Change,
+    unmet: &[Unmet],
+    progress: &mut Progress,
+) -> Result<(), ApiError> {
+    let Change::EditReferences { edit, .. } = change else { return Ok(()) };
+    for Unmet { secret, known, content } in unmet {
+        if !edit.removed().any(|removed| removed == secret) {
+            continue;
+        }
+        if !progress.has_met(secret) {
+            let seen = api.read(secret, known.as_ref(), content.as_ref()).await?;
+            progress.looked.push(Written::Secret { name: secret.clone(), seen });
+        }
+        if progress.has_met_another(secret) {
+            return Err(ApiError::Overtaken);
+        }
+    }
+    Ok(())
 }
 
 /// Carries out one write; what there is then, as far as it became known.
@@ -88,7 +125,7 @@ impl<A: NamespaceApi> One<'_, A> {
             // Quotas and policies refuse to create also what is there already, such as one of ours without its labels:
             // that is mended in place, and may be referred to.
             Err(error) if error.is_of_object() && !error.is_namespace_going() => {
-                match self.api.read(&self.secret, known, content).await? {
+                match self.api.read(&self.secret, known, Some(content)).await? {
                     None if !error.is_already_exists() => Err(error),
                     seen => self.overtaken(seen),
                 }

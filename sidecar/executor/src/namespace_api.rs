@@ -28,13 +28,13 @@ pub trait NamespaceApi {
     /// Patches the mark of that Secret alone, under a test of the uid.
     async fn mark(&self, name: &str, uid: &Uid, content: &Content) -> Result<SeenSecret, ApiError>;
 
-    /// Reads the Secret `secret` where ours shall be, which shall hold `content`; none where there is none. With the uid
-    /// `known` it is ours, whatever it looks like.
+    /// Reads the Secret `secret`, where ours would hold `content`; none where there is none. With the uid `known` it is
+    /// ours, whatever it looks like.
     async fn read(
         &self,
         secret: &str,
         known: Option<&Uid>,
-        content: &Content,
+        content: Option<&Content>,
     ) -> Result<Option<SeenSecret>, ApiError>;
 
     /// Reads the Secret `secret` with all that is in it.

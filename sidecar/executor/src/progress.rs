@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use distribution::job::{Ended, FailedWrite, LONGEST_MESSAGE, Report, Written};
 use distribution::order::Stopped;
-use distribution::{Change, Stage, TargetKind};
+use distribution::{Change, SeenSecret, Stage, TargetKind};
 use kubernetes::api_error::ApiError;
 use tcr::names::SECRET_PREFIX;
 use tcr::shortened::shortened;
@@ -46,6 +46,23 @@ impl Progress {
             return None;
         }
         self.stopped.admit(change)
+    }
+
+    /// Whether it became known in this job what there is of the Secret.
+    pub(crate) fn has_met(&self, secret: &str) -> bool {
+        self.met(secret).is_some()
+    }
+
+    /// Whether that is somebody's own.
+    pub(crate) fn has_met_another(&self, secret: &str) -> bool {
+        self.met(secret).flatten().is_some_and(|seen| !seen.is_ours())
+    }
+
+    fn met(&self, secret: &str) -> Option<Option<&SeenSecret>> {
+        self.written.iter().chain(&self.looked).find_map(|one| match one {
+            Written::Secret { name, seen } if name == secret => Some(seen.as_ref()),
+            _ => None,
+        })
     }
 
     fn end(&mut self, ended: Ended) {

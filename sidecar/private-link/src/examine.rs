@@ -7,17 +7,29 @@ use tcr::hosts_entry::HostsEntry;
 use tcr::image_pull_secret::{PrivateNetwork, Tcr};
 use tcr::registry_host::RegistryHost;
 
+use crate::judge::PrivateDns;
 use crate::{Fact, fact};
 use credential_plan::domains;
 use custom_resource::condition::ConditionReason;
 use tencent_cloud::customized_domain;
+use tencent_cloud::instance::{Instance, Readiness};
 use tencent_cloud::internal_endpoint::InternalEndpoint;
+
+/// Why it is not known what private DNS serves: the API wants the region of the VPC.
+const NO_REGION: &str =
+    "the region of the nodes is not known; set the chart's global.cluster.longregion (--region)";
+/// The same where it did not answer.
+const NO_ANSWER: &str = "Tencent Cloud could not be asked, as the controller's log says";
 
 /// Something that has to be known first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Question {
+    /// The instance, for its default domain.
+    Instance,
     /// The VPC of the node that the controller runs on.
     MachineVpc,
+    /// The region that the VPC is in.
+    VpcRegion,
     /// The instance's private links.
     Endpoints,
     /// The instance's custom domains, with their status.
@@ -30,22 +42,42 @@ pub enum Question {
         is_default_domain: bool,
         /// The nodes' VPC.
         vpc_id: String,
+        /// The region of that VPC.
+        region: String,
         /// The link's address.
         address: IpAddr,
     },
 }
 
-/// What was answered so far; an error is told to the user.
+/// What was answered so far in one round, in which nothing is asked twice; an error is told to the user.
 #[derive(Clone, Debug, Default)]
 pub struct Answers {
     /// To [`Question::MachineVpc`].
     pub machine_vpc: Option<Result<String, String>>,
+    /// To [`Question::VpcRegion`]; none inside where nobody tells.
+    pub vpc_region: Option<Option<String>>,
+    /// By region and id.
+    instances: BTreeMap<(String, String), OfInstance>,
+}
+
+/// What was answered so far about one instance.
+#[derive(Clone, Debug, Default)]
+pub struct OfInstance {
+    /// To [`Question::Instance`]; none inside where there is no such instance.
+    pub instance: Option<Result<Option<Instance>, String>>,
     /// To [`Question::Endpoints`].
     pub endpoints: Option<Result<Vec<InternalEndpoint>, String>>,
     /// To [`Question::CustomDomains`].
     pub custom_domains: Option<Result<BTreeMap<String, String>, String>>,
-    /// To [`Question::Dns`]. Without an answer it is false: entries do no harm where DNS says the same.
-    pub is_served_by_dns: BTreeMap<RegistryHost, bool>,
+    /// To [`Question::Dns`], by VPC and host; none inside where it was not answered.
+    pub is_served_by_dns: BTreeMap<(String, RegistryHost), Option<bool>>,
+}
+
+impl Answers {
+    /// What was answered about the instance.
+    pub fn of(&mut self, tcr: &Tcr) -> &mut OfInstance {
+        self.instances.entry((tcr.region.clone(), tcr.instance_id.clone())).or_default()
+    }
 }
 
 /// What is to be done next.
@@ -73,38 +105,48 @@ pub struct Found {
     pub vpc_id: String,
     /// The link.
     pub fact: Fact,
-    /// Domains that shall resolve to it.
+    /// Domains that shall resolve to it, or could.
     pub hosts: Vec<RegistryHost>,
-    /// TCR's private DNS serves all of them in the VPC.
-    pub is_served_by_dns: bool,
-    /// Custom domains that the instance does not have, or not yet, with their status.
+    /// Whether TCR's private DNS serves all of them in the VPC.
+    pub private_dns: PrivateDns,
+    /// Custom domains that the instance does not have, or not yet, with their status. Not looked for where nodes do not
+    /// resolve them.
     pub unusable: Vec<(String, Option<String>)>,
 }
 
-/// Examines the private link that `tcr` asks for. `public` is the instance's default domain, once that is known, and
-/// `before` the entries that nodes have.
+/// Examines the private link of `tcr`, also where nodes shall not resolve to it. `public` is the instance's default domain
+/// where a credential tells it, and `before` the entries that nodes have.
 pub fn examine(
     tcr: &Tcr,
     public: Option<&RegistryHost>,
     allowed_roots: &[String],
     before: &[HostsEntry],
-    answers: &Answers,
+    answers: &mut Answers,
 ) -> Examined {
-    let Tcr { instance_id, private_network: PrivateNetwork { vpc_id, domains, .. }, .. } = tcr;
+    let PrivateNetwork { resolve, vpc_id, domains, .. } = &tcr.private_network;
+    let (machine_vpc, vpc_region) = (answers.machine_vpc.clone(), answers.vpc_region.clone());
+    let answers = answers.of(tcr);
     let unknown = |hosts, reason, message| Examined::Unknown { hosts, reason, message };
-    let Some(public) = public else {
-        let message = format!("the domain of {instance_id} is known once it has a credential");
-        return unknown(Vec::new(), ConditionReason::Pending, message);
+    let public = match (public, &answers.instance) {
+        (Some(public), _) => public.clone(),
+        (None, None) => return Examined::Ask(Question::Instance),
+        (None, Some(answer)) => match default_domain(tcr, answer) {
+            Ok(public) => public,
+            Err((reason, message)) => return unknown(Vec::new(), reason, message),
+        },
     };
-    let mut hosts: Vec<RegistryHost> = match domains::hosts(domains, public, allowed_roots) {
+    let mut hosts: Vec<RegistryHost> = match domains::hosts(domains, &public, allowed_roots) {
         Ok(hosts) => hosts.into_iter().collect(),
+        // Nobody is led there.
+        Err(_) if !resolve => Vec::new(),
         Err(error) => {
             let message = format!("spec.tcr.privateNetwork.domains: {error}");
             return unknown(Vec::new(), ConditionReason::InvalidDomain, message);
         }
     };
-    let vpc_id = match (vpc_id, &answers.machine_vpc) {
-        (Some(vpc_id), _) | (None, Some(Ok(vpc_id))) => vpc_id.clone(),
+    let vpc_id = match (vpc_id, machine_vpc) {
+        (Some(vpc_id), _) => vpc_id.clone(),
+        (None, Some(Ok(vpc_id))) => vpc_id,
         (None, None) => return Examined::Ask(Question::MachineVpc),
         (None, Some(Err(why))) => {
             let message = format!("spec.tcr.privateNetwork.vpcId: set it to the VPC of the nodes; {why}");
@@ -117,9 +159,11 @@ pub fn examine(
         Some(Err(error)) => return unknown(hosts, ConditionReason::CloudFailed, error.clone()),
     };
     let twin = public.vpc();
-    let is_standard = |host: &RegistryHost| host == public || Some(host) == twin.as_ref();
+    let is_standard = |host: &RegistryHost| *host == public || Some(host) == twin.as_ref();
     let mut unusable = Vec::new();
-    if !hosts.iter().all(is_standard) {
+    if !resolve {
+        hosts.retain(is_standard);
+    } else if !hosts.iter().all(is_standard) {
         let custom = match &answers.custom_domains {
             None => return Examined::Ask(Question::CustomDomains),
             Some(Ok(custom)) => custom,
@@ -135,22 +179,71 @@ pub fn examine(
             }
         });
     }
-    let mut is_served_by_dns = false;
-    if let Fact::Up(address) = fact
-        && !hosts.is_empty()
-        && hosts.iter().all(is_standard)
-    {
-        let is_served = |host| answers.is_served_by_dns.get(host).copied();
-        // One that is not served is enough.
-        if let Some(host) = hosts.iter().find(|host| is_served(host) != Some(true))
-            && is_served(host).is_none()
-        {
-            let is_default_domain = host == public;
-            return Examined::Ask(Question::Dns { host: host.clone(), is_default_domain, vpc_id, address });
+    let private_dns = match fact {
+        Fact::Up(address) if !hosts.is_empty() && hosts.iter().all(is_standard) => {
+            let region = match vpc_region {
+                None => return Examined::Ask(Question::VpcRegion),
+                Some(region) => region,
+            };
+            match private_dns(&hosts, &public, &vpc_id, region, address, answers) {
+                Ok(private_dns) => private_dns,
+                Err(question) => return Examined::Ask(question),
+            }
         }
-        is_served_by_dns = hosts.iter().all(|host| is_served(host) == Some(true));
+        _ => PrivateDns::DoesNot,
+    };
+    Examined::Found(Found { vpc_id, fact, hosts, private_dns, unusable })
+}
+
+/// The default domain of the instance, or what its absence is told as.
+fn default_domain(
+    tcr: &Tcr,
+    answer: &Result<Option<Instance>, String>,
+) -> Result<RegistryHost, (ConditionReason, String)> {
+    let Tcr { instance_id, region, .. } = tcr;
+    match answer {
+        Err(error) => Err((ConditionReason::CloudFailed, error.clone())),
+        Ok(None) => {
+            let message = format!("the API credential sees no instance {instance_id} in {region}");
+            Err((ConditionReason::InstanceNotFound, message))
+        }
+        Ok(Some(instance)) if instance.readiness() == Readiness::Ready => Ok(instance.public_domain.clone()),
+        Ok(Some(instance)) => {
+            let message = format!("instance {instance_id} is {} and not Running", instance.status);
+            Err((ConditionReason::InstanceNotRunning, message))
+        }
     }
-    Examined::Found(Found { vpc_id, fact, hosts, is_served_by_dns, unusable })
+}
+
+/// Whether private DNS serves all of the hosts, or what is to be asked first.
+fn private_dns(
+    hosts: &[RegistryHost],
+    public: &RegistryHost,
+    vpc_id: &str,
+    region: Option<String>,
+    address: IpAddr,
+    answers: &OfInstance,
+) -> Result<PrivateDns, Question> {
+    let Some(region) = region else { return Ok(PrivateDns::Unknown(NO_REGION)) };
+    let mut private_dns = PrivateDns::Serves;
+    for host in hosts {
+        match answers.is_served_by_dns.get(&(vpc_id.to_owned(), host.clone())) {
+            Some(Some(true)) => {}
+            // One that is not served is enough.
+            Some(Some(false)) => return Ok(PrivateDns::DoesNot),
+            Some(None) => private_dns = PrivateDns::Unknown(NO_ANSWER),
+            None => {
+                return Err(Question::Dns {
+                    host: host.clone(),
+                    is_default_domain: host == public,
+                    vpc_id: vpc_id.to_owned(),
+                    region,
+                    address,
+                });
+            }
+        }
+    }
+    Ok(private_dns)
 }
 
 #[cfg(test)]

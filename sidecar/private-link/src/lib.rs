@@ -3,8 +3,8 @@
 //! The private link is a fact, not a wish: an entry is written only for a link that runs and has an
 //! address. What was written before stays while the cloud cannot be asked.
 //!
-//! [`examine`] says what is asked about a link and what the answers mean, [`hosts_map`] what is written, and [`poll`]
-//! what is remembered between two rounds and what a round tells.
+//! [`examine`] says what is asked about a link and what the answers mean, [`judge`] how that is told, [`hosts_map`] what is
+//! written, and [`poll`] what is remembered between two rounds and what a round tells.
 //!
 //! Imports `tencent-cloud` for a link's form and `credential-plan` for an instance's hosts. Absent: clients, clocks and
 //! Kubernetes.
@@ -15,11 +15,11 @@ use tcr::hosts_entry::{HostsEntry, HostsEntryError};
 use tcr::image_pull_secret::WhenLinkDown;
 use tcr::registry_host::RegistryHost;
 
-use custom_resource::condition::ConditionReason;
 use tencent_cloud::internal_endpoint::InternalEndpoint;
 
 pub mod examine;
 pub mod hosts_map;
+pub mod judge;
 pub mod poll;
 
 /// What is known of a link.
@@ -50,74 +50,6 @@ pub fn fact(links: &[InternalEndpoint], vpc_id: &str) -> Fact {
         return Fact::Up(address);
     }
     Fact::Down(links.iter().find(|link| link.vpc_id == vpc_id).map(|link| link.status.clone()))
-}
-
-/// Everything that is known of one ImagePullSecret's private network.
-#[derive(Clone, Debug)]
-pub struct Known<'a> {
-    /// The id of the instance.
-    pub instance_id: &'a str,
-    /// The VPC that the nodes are in.
-    pub vpc_id: &'a str,
-    /// What is known of the link.
-    pub fact: &'a Fact,
-    /// The domains that lead to it.
-    pub hosts: &'a [RegistryHost],
-    /// The address that they led to before, if that has changed lately.
-    pub changed_from: Option<IpAddr>,
-    /// TCR's private DNS serves all of them in the VPC.
-    pub is_served_by_dns: bool,
-    /// Custom domains that the instance does not have, or not yet, with their status.
-    pub unusable: &'a [(String, Option<String>)],
-}
-
-/// Whether nodes resolve to the link, a word for the condition, and a sentence.
-pub fn judge(known: &Known<'_>) -> (bool, ConditionReason, String) {
-    let Known { instance_id, vpc_id, fact, hosts, changed_from, is_served_by_dns, unusable } = known;
-    let names = hosts.iter().map(|host| host.name()).collect::<Vec<_>>().join(", ");
-    let address = match fact {
-        Fact::Up(address) => address,
-        Fact::Down(Some(status)) => {
-            let message =
-                format!("the private link from {vpc_id} to {instance_id} is {status:?}, and not Running yet");
-            return (false, ConditionReason::Pending, message);
-        }
-        Fact::Down(None) | Fact::Unknown => {
-            let message = format!(
-                "there is no private link from {vpc_id} to {instance_id}: connect the VPC in the TCR console, under Access \
-                 Control > Private Network Access of the instance"
-            );
-            return (false, ConditionReason::NoLink, message);
-        }
-    };
-    if let Some((domain, status)) = unusable.first() {
-        let message = match status {
-            Some(status) => {
-                format!("the domain {domain} of {instance_id} is {status:?}, and not usable yet")
-            }
-            None => format!(
-                "{instance_id} has no custom domain {domain}: add it in the TCR console, or take it out of \
-                 spec.tcr.privateNetwork.domains"
-            ),
-        };
-        return (false, ConditionReason::DomainUnusable, message);
-    }
-    if *is_served_by_dns {
-        let message = format!(
-            "TCR's private DNS already resolves {names} to {address} in {vpc_id}: entries in hosts files are not needed; set \
-             spec.tcr.privateNetwork.resolve to false"
-        );
-        return (true, ConditionReason::PrivateDNSAlreadyServes, message);
-    }
-    let public = "these domains can no longer be reached over the public network from the cluster";
-    match changed_from {
-        Some(old) => (
-            true,
-            ConditionReason::AddressChanged,
-            format!("nodes resolve {names} to {address}, and no longer to {old}; {public}"),
-        ),
-        None => (true, ConditionReason::Running, format!("nodes resolve {names} to {address}; {public}")),
-    }
 }
 
 /// The whole list: the administrator's own entries first, which win, then those of the links. While it is not known
@@ -256,45 +188,6 @@ mod tests {
         .assert_eq(&shown(&list));
         let list = entries(&[], &[up], &before, is_gone).unwrap();
         expect!["up.tencentcloudcr.com 10.0.0.2 Keep"].assert_eq(&shown(&list));
-    }
-
-    #[test]
-    fn each_state_of_a_link_has_its_word_and_says_what_to_do() {
-        let up = Fact::Up([10, 0, 0, 2].into());
-        let hosts: [RegistryHost; 1] = ["demo.tencentcloudcr.com".parse().unwrap()];
-        let known = |fact| Known {
-            instance_id: "tcr-demo0001",
-            vpc_id: "vpc-a",
-            fact,
-            hosts: &hosts,
-            changed_from: None,
-            is_served_by_dns: false,
-            unusable: &[],
-        };
-        let creating = [("img.tencentcloudcr.com".to_owned(), Some("CREATING".to_owned()))];
-        let missing = [("img.tencentcloudcr.com".to_owned(), None)];
-        let said: Vec<String> = [
-            known(&Fact::Down(None)),
-            known(&Fact::Down(Some("Creating".to_owned()))),
-            known(&up),
-            Known { changed_from: Some([10, 0, 0, 1].into()), ..known(&up) },
-            Known { is_served_by_dns: true, ..known(&up) },
-            Known { unusable: &creating, ..known(&up) },
-            Known { unusable: &missing, ..known(&up) },
-        ]
-        .iter()
-        .map(judge)
-        .map(|(is_up, reason, message)| format!("{is_up} {reason}: {message}"))
-        .collect();
-        expect![[r#"
-            false NoLink: there is no private link from vpc-a to tcr-demo0001: connect the VPC in the TCR console, under Access Control > Private Network Access of the instance
-            false Pending: the private link from vpc-a to tcr-demo0001 is "Creating", and not Running yet
-            true Running: nodes resolve demo.tencentcloudcr.com to 10.0.0.2; these domains can no longer be reached over the public network from the cluster
-            true AddressChanged: nodes resolve demo.tencentcloudcr.com to 10.0.0.2, and no longer to 10.0.0.1; these domains can no longer be reached over the public network from the cluster
-            true PrivateDNSAlreadyServes: TCR's private DNS already resolves demo.tencentcloudcr.com to 10.0.0.2 in vpc-a: entries in hosts files are not needed; set spec.tcr.privateNetwork.resolve to false
-            false DomainUnusable: the domain img.tencentcloudcr.com of tcr-demo0001 is "CREATING", and not usable yet
-            false DomainUnusable: tcr-demo0001 has no custom domain img.tencentcloudcr.com: add it in the TCR console, or take it out of spec.tcr.privateNetwork.domains"#]]
-        .assert_eq(&said.join("\n"));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What is remembered between two rounds of asking, and what a round tells.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -8,9 +9,11 @@ use tcr::backoff::Backoff;
 use tcr::hosts_entry::HostsEntry;
 use tcr::image_pull_secret::Tcr;
 use tcr::names::UPDATER_CONFIG;
+use tcr::registry_host::RegistryHost;
 
 use crate::examine::Found;
-use crate::{Fact, Known, Resolved, judge};
+use crate::judge::{Known, judge};
+use crate::{Fact, Resolved};
 use custom_resource::condition::ConditionReason;
 
 /// The wait while a link is being built.
@@ -21,11 +24,27 @@ const TELL_CHANGE: Duration = Duration::from_secs(600);
 /// What is remembered between two rounds.
 #[derive(Clone, Debug, Default)]
 pub struct Poll {
-    /// ImagePullSecrets whose entries may be in the ConfigMap.
+    /// ImagePullSecrets of which something was told.
+    told: BTreeSet<String>,
+    /// ImagePullSecrets whose entries may be in the ConfigMap, beside those that were there before.
     applied: BTreeSet<String>,
+    /// What was there before is gone: the list was written, or found right.
+    was_written: bool,
     /// Domains that have been one of theirs: whose they are is known.
     domains: BTreeSet<String>,
+    /// The address that each link had last.
+    addresses: BTreeMap<String, LastAddress>,
+    /// What was said of each link of which nothing is known.
+    failures: BTreeMap<String, String>,
     changes: BTreeMap<String, Change>,
+}
+
+/// The address that the link of an ImagePullSecret had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct LastAddress {
+    instance_id: String,
+    vpc_id: String,
+    address: IpAddr,
 }
 
 /// An address that took the place of another.
@@ -39,65 +58,129 @@ struct Change {
 /// What a condition says of one link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judgement {
-    /// Nodes resolve the domains to it.
-    pub is_up: bool,
+    /// Nodes shall resolve the domains to it.
+    pub resolves: bool,
+    /// It runs, and nodes resolve the domains to it where they shall; none where nobody knows and nobody waits for it.
+    pub is_up: Option<bool>,
     /// The condition's reason.
     pub reason: ConditionReason,
     /// The condition's message.
     pub message: String,
+    /// The VPC that it leads from.
+    pub vpc_id: Option<String>,
+    /// Its address in the VPC, while it runs.
+    pub address: Option<IpAddr>,
+    /// The domains that lead to it, or could.
+    pub hosts: Vec<RegistryHost>,
+}
+
+impl Judgement {
+    /// Whether it may soon be otherwise.
+    fn is_pending(&self) -> bool {
+        match self.resolves {
+            true => self.is_up != Some(true),
+            // Nobody waits for it: only one that is being built is looked at sooner.
+            false => self.reason == ConditionReason::Pending,
+        }
+    }
 }
 
 /// What a round tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
-    /// For each ImagePullSecret; none for one that requests nothing any more.
+    /// For ImagePullSecrets; none for one that has no link any more.
     pub links: Vec<(String, Option<Judgement>)>,
-    /// Those whose entries may be in the ConfigMap.
-    pub applied: BTreeSet<String>,
+    /// Those whose entries may be in the ConfigMap; none before it was written, or found right, for the first time.
+    pub applied: Option<BTreeSet<String>>,
     /// Something may soon be otherwise.
     pub is_pending: bool,
 }
 
 impl Poll {
+    /// The link of the ImagePullSecret `name` had this address before this process began.
+    pub fn recall(&mut self, name: &str, tcr: &Tcr, vpc_id: &str, address: IpAddr) {
+        let (instance_id, vpc_id) = (tcr.instance_id.clone(), vpc_id.to_owned());
+        let last = LastAddress { instance_id, vpc_id, address };
+        self.addresses.entry(name.to_owned()).or_insert(last);
+    }
+
+    /// Judges a link of which nothing is known. A call that fails as it failed before is told in the words of then, though
+    /// each has an id of its own: a status that says the same is not written again.
+    pub fn judge_unknown(
+        &mut self,
+        name: &str,
+        tcr: &Tcr,
+        hosts: Vec<RegistryHost>,
+        reason: ConditionReason,
+        message: String,
+    ) -> Judgement {
+        let last =
+            self.failures.get(name).filter(|last| without_request_id(last) == without_request_id(&message));
+        let message = last.cloned().unwrap_or(message);
+        self.failures.insert(name.to_owned(), message.clone());
+        let resolves = tcr.private_network.resolve;
+        let is_up = resolves.then_some(false);
+        Judgement { resolves, is_up, reason, message, vpc_id: None, address: None, hosts }
+    }
+
     /// Judges the link of the ImagePullSecret `name`. `before` are the entries that nodes have.
     pub fn judge(
+        &mut self,
+        name: &str,
+        tcr: &Tcr,
+        found: Found,
+        before: &[HostsEntry],
+        now: Instant,
+    ) -> Judgement {
+        self.failures.remove(name);
+        let changed_from = self.changed_from(name, tcr, &found, before, now);
+        let resolves = tcr.private_network.resolve;
+        let Found { vpc_id, fact, hosts, private_dns, unusable } = found;
+        let (is_up, reason, message) = judge(&Known {
+            instance_id: &tcr.instance_id,
+            vpc_id: &vpc_id,
+            resolves,
+            fact: &fact,
+            hosts: &hosts,
+            changed_from,
+            private_dns,
+            unusable: &unusable,
+        });
+        let address = match fact {
+            Fact::Up(address) => Some(address),
+            Fact::Down(_) | Fact::Unknown => None,
+        };
+        Judgement { resolves, is_up: Some(is_up), reason, message, vpc_id: Some(vpc_id), address, hosts }
+    }
+
+    /// The address before this one, for a while: the one that nodes were told, else the one that the link had.
+    fn changed_from(
         &mut self,
         name: &str,
         tcr: &Tcr,
         found: &Found,
         before: &[HostsEntry],
         now: Instant,
-    ) -> Judgement {
-        let Found { vpc_id, fact, hosts, is_served_by_dns, unusable } = found;
-        let changed_from = self.changed_from(name, found, before, now);
-        let (is_up, reason, message) = judge(&Known {
-            instance_id: &tcr.instance_id,
-            vpc_id,
-            fact,
-            hosts,
-            changed_from,
-            is_served_by_dns: *is_served_by_dns,
-            unusable,
-        });
-        Judgement { is_up, reason, message }
-    }
-
-    /// The address that nodes were told before this one, for a while.
-    fn changed_from(
-        &mut self,
-        name: &str,
-        found: &Found,
-        before: &[HostsEntry],
-        now: Instant,
     ) -> Option<IpAddr> {
         let Fact::Up(address) = found.fact else { return None };
-        let is_other = |entry: &&HostsEntry| {
-            entry.when_link_down().is_some()
-                && entry.ip() != address
-                && found.hosts.iter().any(|host| host.name() == entry.domain())
+        let (instance_id, vpc_id) = (tcr.instance_id.clone(), found.vpc_id.clone());
+        let last = self.addresses.insert(name.to_owned(), LastAddress { instance_id, vpc_id, address });
+        let from = match tcr.private_network.resolve {
+            true => {
+                let is_other = |entry: &&HostsEntry| {
+                    entry.when_link_down().is_some()
+                        && entry.ip() != address
+                        && found.hosts.iter().any(|host| host.name() == entry.domain())
+                };
+                before.iter().find(is_other).map(HostsEntry::ip)
+            }
+            false => last
+                .filter(|last| last.instance_id == tcr.instance_id && last.vpc_id == found.vpc_id)
+                .map(|last| last.address)
+                .filter(|last| *last != address),
         };
-        if let Some(entry) = before.iter().find(is_other) {
-            self.changes.insert(name.to_owned(), Change { from: entry.ip(), to: address, at: now });
+        if let Some(from) = from {
+            self.changes.insert(name.to_owned(), Change { from, to: address, at: now });
         }
         let Change { from, to, at } = *self.changes.get(name)?;
         (to == address && now.saturating_duration_since(at) < TELL_CHANGE).then_some(from)
@@ -114,31 +197,54 @@ impl Poll {
         self.domains.contains(entry.domain())
     }
 
-    /// Ends a round, in which these links were judged and the list was written, unless there is an error.
-    pub fn finish(&mut self, judged: Vec<(String, Judgement)>, written: Result<(), String>) -> Told {
+    /// The list was written, unless there is an error, for these links, which nodes shall resolve to. `requested` are the
+    /// ImagePullSecrets that have a link at all.
+    pub fn finish(
+        &mut self,
+        judged: Vec<(String, Judgement)>,
+        requested: &BTreeSet<String>,
+        written: Result<(), String>,
+    ) -> Told {
         let mut applied: BTreeSet<String> = judged.iter().map(|(name, _)| name.clone()).collect();
-        let gone: Vec<String> = self.applied.difference(&applied).cloned().collect();
-        let mut is_pending = judged.iter().any(|(_, link)| !link.is_up);
-        let mut links: Vec<(String, Option<Judgement>)> =
-            judged.into_iter().map(|(name, link)| (name, Some(link))).collect();
+        let mut told = self.tell(judged);
+        self.was_written |= written.is_ok();
         if let Err(error) = written {
-            is_pending = true;
-            applied.extend(gone.iter().cloned());
-            for (_, link) in &mut links {
-                *link = Some(Judgement {
-                    is_up: false,
-                    reason: ConditionReason::WriteFailed,
-                    message: format!("cannot write {UPDATER_CONFIG}: {error}"),
-                });
+            told.is_pending = true;
+            // Their entries may still be there.
+            applied.extend(self.applied.iter().cloned());
+            for (_, link) in &mut told.links {
+                if let Some(link) = link {
+                    link.is_up = Some(false);
+                    link.reason = ConditionReason::WriteFailed;
+                    link.message = format!("cannot write {UPDATER_CONFIG}: {error}");
+                }
             }
         }
-        for name in &gone {
-            self.changes.remove(name);
-        }
-        links.extend(gone.into_iter().map(|name| (name, None)));
+        let is_requested = |name: &String| requested.contains(name);
+        let (kept, gone): (BTreeSet<_>, BTreeSet<_>) =
+            mem::take(&mut self.told).into_iter().partition(is_requested);
+        self.told = kept;
+        self.addresses.retain(|name, _| is_requested(name));
+        self.changes.retain(|name, _| is_requested(name));
+        self.failures.retain(|name, _| is_requested(name));
+        told.links.extend(gone.into_iter().map(|name| (name, None)));
         self.applied.clone_from(&applied);
+        Told { applied: self.was_written.then_some(applied), ..told }
+    }
+
+    /// What is told of links of which nothing is written.
+    pub fn tell(&mut self, judged: Vec<(String, Judgement)>) -> Told {
+        self.told.extend(judged.iter().map(|(name, _)| name.clone()));
+        let is_pending = judged.iter().any(|(_, link)| link.is_pending());
+        let links = judged.into_iter().map(|(name, link)| (name, Some(link))).collect();
+        let applied = self.was_written.then(|| self.applied.clone());
         Told { links, applied, is_pending }
     }
+}
+
+fn without_request_id(message: &str) -> (&str, &str) {
+    let Some((before, rest)) = message.split_once(" (request id ") else { return (message, "") };
+    (before, rest.split_once(')').map_or("", |(_, after)| after))
 }
 
 /// How long until the next round, after `before` rounds in a row in which something was pending; `interval` is the wait

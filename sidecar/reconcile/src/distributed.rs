@@ -20,6 +20,11 @@ pub(crate) fn in_place(state: &State, name: &str, held: Option<&Content>, conten
     })
 }
 
+/// Whether namespaces have this ImagePullSecret's Secret.
+pub(crate) fn is_any(state: &State, name: &str) -> bool {
+    found(state, name).any(SeenSecret::is_ours)
+}
+
 /// Whether namespaces have this ImagePullSecret's Secret with other content.
 pub(crate) fn has_another(state: &State, name: &str, content: &Content) -> bool {
     found(state, name).any(|secret| secret.is_ours() && digest(secret) != Some(content.digest()))

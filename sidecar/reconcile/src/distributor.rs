@@ -1,6 +1,6 @@
 //! Which namespaces have work, and what it is. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,10 +15,11 @@ use crate::queue::{End, Lane, Queue};
 use crate::relist::Relist;
 use crate::state::State;
 use distribution::mark::InstallationKey;
-use distribution::{Contest, Contests, Target};
+use distribution::{Contest, Contests, Target, Uid};
 use running::RunningJobs;
 
 mod job;
+mod others;
 mod report;
 mod running;
 mod watches;
@@ -42,6 +43,10 @@ pub(crate) struct Distributor {
     changed: BTreeMap<Arc<str>, Vec<Arc<str>>>,
     /// When the Secrets of others in a namespace are looked at again.
     look_at: BTreeMap<Arc<str>, Instant>,
+    /// Names of Secrets of others that are watched.
+    watched_others: BTreeSet<String>,
+    /// Of those whose list is under way, the namespaces whose Secret it has not had so far, with its uid.
+    unlisted_others: BTreeMap<String, BTreeMap<Arc<str>, Uid>>,
     relist: Relist<Arc<str>>,
     /// Jobs that have not ended, by namespace.
     running: RunningJobs,
@@ -59,6 +64,8 @@ impl Distributor {
             failures: Failures::default(),
             changed: BTreeMap::new(),
             look_at: BTreeMap::new(),
+            watched_others: BTreeSet::new(),
+            unlisted_others: BTreeMap::new(),
             relist: Relist::default(),
             running: RunningJobs::default(),
             counters: Counters::default(),

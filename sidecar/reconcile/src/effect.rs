@@ -5,10 +5,11 @@
 //! may fail, and each may have been carried out although its answer never came: what matters is written so that it can
 //! be begun again.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::item::Item;
-use crate::link_requests::LinkRequest;
+use crate::link_requests::LinkRequests;
 use credential_plan::Key;
 use credential_plan::Order;
 use custom_resource::ImagePullSecretStatus;
@@ -83,7 +84,10 @@ pub enum Effect {
     },
     /// Resolve these private links from now on, and no others. What comes of it is told by
     /// [`Input::Links`](crate::input::Input::Links).
-    ResolveLinks(Vec<LinkRequest>),
+    ResolveLinks(LinkRequests),
+    /// Watch the Secrets of these names without our label from now on, and no others: each is in the way of ours somewhere.
+    /// What happens to them is told by [`WatchEvent::Other`](crate::input::WatchEvent::Other).
+    WatchOthers(BTreeSet<String>),
     /// Watch Pods. Once.
     WatchPods,
     /// Everything was listed: tell it to those who ask whether the controller is ready. Once.

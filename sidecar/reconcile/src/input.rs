@@ -22,7 +22,7 @@ use credential_plan::Key;
 use custom_resource::ImagePullSecretStatus;
 use custom_resource::request::{RequestId, VisibleInstance};
 use distribution::job::Report;
-use distribution::{Account, Digest, SeenSecret, Target};
+use distribution::{Account, Digest, SeenSecret, Target, Uid};
 use distribution::{Placed, SeenNamespace};
 use tcr::verdict::Verdict;
 
@@ -99,12 +99,14 @@ pub enum Input {
 /// What came of private links.
 #[derive(Debug)]
 pub enum LinkEvent {
-    /// Of the links and the ConfigMap. What it says may be about requests before the last ones.
+    /// Of the links and the ConfigMap.
     Links {
+        /// The number of the requests that it is about, which may be older than the last ones.
+        number: u64,
         /// For each ImagePullSecret; none for one that requests nothing any more.
         links: Vec<(String, Option<Link>)>,
-        /// Those whose entries may be in the ConfigMap.
-        applied: BTreeSet<String>,
+        /// Those whose entries may be in the ConfigMap; none before it was written, or found right, for the first time.
+        applied: Option<BTreeSet<String>>,
     },
     /// Of the nodes that follow the ConfigMap.
     Nodes(Nodes),
@@ -123,6 +125,8 @@ pub enum WatchEvent {
     Secret(Watched<Option<Placed<SeenSecret>>>),
     /// Of passwords for ImagePullSecrets.
     Password(Watched<Password>),
+    /// Of all Secrets of this name that do not carry our label.
+    Other(String, Watched<Placed<Uid>>),
     /// Of Pods that are Pending.
     Pod(Watched<SeenPod>),
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::distributed::in_place;
+use crate::link_requests::LastLink;
 use crate::object::{Filled, Lack, Object};
 use crate::password::Passwords;
 use crate::request;
@@ -71,6 +72,8 @@ pub(crate) struct Item {
     content_key: Option<Key>,
     /// Credentials whose content namespaces may still have: they have to be good until then.
     pub(crate) moving_from: Vec<Key>,
+    /// Namespaces have Secrets of it from before this process: of which credential, nobody remembers.
+    pub(crate) has_unknown_copies: bool,
     /// Whether the credential may also push, once the registry said so.
     pub(crate) can_push: Option<bool>,
     /// Why the credential before this one was replaced.
@@ -78,6 +81,8 @@ pub(crate) struct Item {
     /// What the keeper of its credential complains about.
     pub(crate) problem: Option<Lack>,
     pub(crate) link: Option<Link>,
+    /// What the status told of the link when the object was seen first.
+    pub(crate) last_link: Option<LastLink>,
     /// What is said about the request on it.
     pub(crate) answer: Option<RequestStatus>,
     /// The request on it, while it is being carried out.
@@ -113,10 +118,12 @@ impl Item {
             waiting: None,
             content_key: None,
             moving_from: Vec::new(),
+            has_unknown_copies: false,
             can_push: None,
             replaced: None,
             problem: None,
             link: None,
+            last_link: LastLink::of(&object.status, object.generation),
             answer: object.status.request.clone(),
             asked: None,
             listing: None,
@@ -251,7 +258,7 @@ impl Item {
     /// Whether it asks for the credential, or its content may still be in namespaces.
     pub(crate) fn uses(&self, key: &Key) -> bool {
         // What an object that says something impossible led to before a restart, nobody knows.
-        let may_use = self.object.spec.is_err() && self.content.is_none();
+        let may_use = self.has_unknown_copies || (self.object.spec.is_err() && self.content.is_none());
         let mut has = self.content_key.iter().chain(&self.moving_from);
         may_use || self.key() == Some(key) || has.any(|it| it == key)
     }

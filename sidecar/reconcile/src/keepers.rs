@@ -87,8 +87,15 @@ impl Keepers {
         for (name, keeping) in &mut self.by_name {
             let order = match wanted.get(name) {
                 Some((_, order)) => order.clone(),
-                None if !keeping.is_remnant && is_used(&keeping.key) => continue,
-                None => Order { is_over: true, rolled_out: keeping.rolled_out(), ..keeping.last.clone() },
+                None if !keeping.is_remnant && is_used(&keeping.key) => {
+                    Order { is_needed: false, ..keeping.order.clone() }
+                }
+                None => Order {
+                    is_over: true,
+                    is_needed: false,
+                    rolled_out: keeping.rolled_out(),
+                    ..keeping.last.clone()
+                },
             };
             if !order.is_over {
                 keeping.last = order.clone();
@@ -128,10 +135,12 @@ impl Keepers {
                 on_delete: item.object.on_delete(),
                 rolled_out: self.by_name.get(secret).and_then(Keeping::rolled_out),
                 request: item.asked.clone().filter(|it| it.request.is_of_a_credential()),
+                is_needed: !item.object.deleting,
                 is_over: false,
             };
             let entry = wanted.entry(secret).or_insert_with(|| (key, order.clone()));
             entry.1.rotate_after = [entry.1.rotate_after, order.rotate_after].into_iter().flatten().min();
+            entry.1.is_needed |= order.is_needed;
             entry.1.validity = [entry.1.validity, order.validity].into_iter().flatten().min();
             // The newest one counts.
             let requests = [entry.1.request.take(), order.request].into_iter().flatten();

@@ -1,7 +1,9 @@
 //! Which private links are requested, and what is known of them. Pure.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
+use custom_resource::ImagePullSecretStatus;
 use tcr::image_pull_secret::Tcr;
 use tcr::registry_host::RegistryHost;
 
@@ -11,23 +13,103 @@ use crate::item::{Item, Items};
 use crate::nodes::Nodes;
 use crate::status::Link;
 
-/// A private link that an ImagePullSecret requests.
+/// The private link of an ImagePullSecret with an instance: it is looked at, and nodes resolve to it where that is asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LinkRequest {
     /// The ImagePullSecret.
     pub name: String,
     /// Its `spec.tcr`.
     pub tcr: Tcr,
-    /// The instance's default domain, once it is known.
+    /// The instance's default domain, where its credential tells it.
     pub public_domain: Option<RegistryHost>,
+    /// What the status told of the link when this process began.
+    pub last: Option<LastLink>,
+}
+
+/// A link as a status tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastLink {
+    /// The VPC that it leads from.
+    pub vpc_id: String,
+    /// Its address in the VPC.
+    pub address: IpAddr,
+}
+
+impl LastLink {
+    /// The one that the status tells of; none where that is about another spec.
+    pub(crate) fn of(status: &ImagePullSecretStatus, generation: i64) -> Option<Self> {
+        let link = status.private_link.as_ref().filter(|_| status.observed_generation == Some(generation))?;
+        let address = link.address.as_ref()?.parse().ok()?;
+        Some(Self { vpc_id: link.vpc_id.clone()?, address })
+    }
+}
+
+impl LinkRequest {
+    /// Whether nodes shall resolve to it.
+    pub fn resolves(&self) -> bool {
+        self.tcr.private_network.resolve
+    }
+
+    fn wanted(&self) -> Wanted<'_> {
+        let Self { name, tcr, public_domain, last } = self;
+        Wanted { name, tcr, public_domain: public_domain.as_ref(), last: last.as_ref() }
+    }
+}
+
+/// The same, borrowed.
+#[derive(Clone, Copy, PartialEq)]
+struct Wanted<'a> {
+    name: &'a str,
+    tcr: &'a Tcr,
+    public_domain: Option<&'a RegistryHost>,
+    last: Option<&'a LastLink>,
+}
+
+impl<'a> Wanted<'a> {
+    /// What an ImagePullSecret wants now.
+    fn of(item: &'a Item) -> Option<Self> {
+        let tcr = item.object.spec.as_ref().ok()?.tcr.as_ref().filter(|_| !item.released)?;
+        Some(Self {
+            name: &item.object.name,
+            tcr,
+            public_domain: item.held.as_ref().map(|held| &held.public_domain),
+            last: item.last_link.as_ref(),
+        })
+    }
+
+    fn to_request(self) -> LinkRequest {
+        let Self { name, tcr, public_domain, last } = self;
+        LinkRequest {
+            name: name.to_owned(),
+            tcr: tcr.clone(),
+            public_domain: public_domain.cloned(),
+            last: last.cloned(),
+        }
+    }
+}
+
+/// All private links that are requested.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LinkRequests {
+    /// Higher than that of all requests before.
+    pub number: u64,
+    /// Every link.
+    pub links: Vec<LinkRequest>,
+}
+
+/// ImagePullSecrets to whose links nodes shall resolve.
+fn resolving(links: &[LinkRequest]) -> impl Iterator<Item = String> {
+    links.iter().filter(|it| it.resolves()).map(|it| it.name.clone())
 }
 
 /// What is requested, and what is in the ConfigMap.
 #[derive(Debug, Default)]
 pub(crate) struct Links {
     /// None before everything is known.
-    requested: Option<Vec<LinkRequest>>,
-    applied: BTreeSet<String>,
+    requested: Option<LinkRequests>,
+    /// ImagePullSecrets whose entries may be in the ConfigMap: each to which nodes were to resolve, until a round of the
+    /// newest requests has written the list without it.
+    may_be_applied: BTreeSet<String>,
     nodes: Option<Nodes>,
 }
 
@@ -35,24 +117,24 @@ impl Links {
     /// Requests what the ImagePullSecrets want now; to be called when all of them are known, for what nobody wants is
     /// taken off the nodes.
     pub(crate) fn settle(&mut self, items: &Items, effects: &mut Vec<Effect>) {
-        let request = |item: &Item| {
-            let tcr = item.object.spec.as_ref().ok()?.tcr.as_ref()?;
-            let wanted = tcr.private_network.resolve && !item.released;
-            let public_domain = item.held.as_ref().map(|held| held.public_domain.clone());
-            wanted.then(|| LinkRequest { name: item.object.name.clone(), tcr: tcr.clone(), public_domain })
-        };
-        let requests: Vec<LinkRequest> = items.values().filter_map(request).collect();
-        if self.requested.as_ref() != Some(&requests) {
-            self.requested = Some(requests.clone());
-            effects.push(Effect::ResolveLinks(requests));
+        let wanted = || items.values().filter_map(Wanted::of);
+        // Asked after every change: what stays the same is not copied.
+        if let Some(requests) = &self.requested
+            && requests.links.iter().map(LinkRequest::wanted).eq(wanted())
+        {
+            return;
         }
+        let links: Vec<LinkRequest> = wanted().map(Wanted::to_request).collect();
+        self.may_be_applied.extend(resolving(&links));
+        let number = self.requested.as_ref().map_or(1, |before| before.number + 1);
+        let requests = LinkRequests { number, links };
+        self.requested = Some(requests.clone());
+        effects.push(Effect::ResolveLinks(requests));
     }
 
     /// Whether none of its entries is left.
     pub(crate) fn is_withdrawn(&self, name: &str) -> bool {
-        let is_requested = |requests: &Vec<LinkRequest>| requests.iter().any(|request| request.name == name);
-        !self.applied.contains(name)
-            && self.requested.as_ref().is_some_and(|requests| !is_requested(requests))
+        self.requested.is_some() && !self.may_be_applied.contains(name)
     }
 
     /// How far the nodes are.
@@ -63,8 +145,12 @@ impl Links {
     /// Takes an event in; gives what it says of links.
     pub(crate) fn take(&mut self, event: LinkEvent) -> Vec<(String, Option<Link>)> {
         match event {
-            LinkEvent::Links { links, applied } => {
-                self.applied = applied;
+            LinkEvent::Links { number, links, applied } => {
+                let newest = self.requested.as_ref().filter(|requests| requests.number == number);
+                if let (Some(newest), Some(applied)) = (newest, applied) {
+                    self.may_be_applied = applied;
+                    self.may_be_applied.extend(resolving(&newest.links));
+                }
                 links
             }
             LinkEvent::Nodes(nodes) => {

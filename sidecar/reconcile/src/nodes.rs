@@ -1,6 +1,9 @@
 //! How far the nodes are with the list of hosts entries, in numbers.
 
-use custom_resource::NodesStatus;
+use std::collections::BTreeMap;
+
+use custom_resource::condition::ConditionReason;
+use custom_resource::{NodesStatus, NotResolving};
 use tcr::exposition::{Exposition, Metric};
 
 /// How far the nodes are.
@@ -22,6 +25,62 @@ pub struct Nodes {
     pub by_seccomp: usize,
     /// Nodes whose agent is not confined, or does not say.
     pub unconfined: usize,
+    /// Nodes that do not resolve what they shall, by why.
+    pub faults: BTreeMap<Fault, Affected>,
+}
+
+/// Nodes of a fault that are named.
+const MOST_NAMED: usize = 5;
+
+/// Why a node does not resolve what it shall, in the order in which they are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// Nobody can write its hosts file.
+    ReadOnly,
+    /// Entries are by VPC, and its own VPC is not known, is two, or has none.
+    WithoutNetwork,
+    /// It does not ask its hosts file, or asks something else first.
+    NotAsked,
+    /// Other lines of its hosts file come first.
+    Shadowed,
+    /// The link's address does not answer it.
+    LinkDown,
+}
+
+impl Fault {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::ReadOnly, Self::WithoutNetwork, Self::NotAsked, Self::Shadowed, Self::LinkDown];
+
+    /// The word for conditions.
+    pub const fn reason(self) -> ConditionReason {
+        match self {
+            Self::ReadOnly => ConditionReason::HostsFileReadOnly,
+            Self::WithoutNetwork => ConditionReason::NodeNetworkUnknown,
+            Self::NotAsked => ConditionReason::HostsFileNotAsked,
+            Self::Shadowed => ConditionReason::EntriesShadowed,
+            Self::LinkDown => ConditionReason::LinkUnanswered,
+        }
+    }
+}
+
+/// The nodes of one fault.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Affected {
+    /// How many.
+    pub count: usize,
+    /// The first few by name.
+    pub named: Vec<String>,
+}
+
+impl Affected {
+    /// One more, with its name where that is known. To be called in the order of names.
+    pub fn add(&mut self, node: Option<&str>) {
+        self.count += 1;
+        if self.named.len() < MOST_NAMED {
+            self.named.extend(node.map(str::to_owned));
+        }
+    }
 }
 
 impl Nodes {
@@ -33,7 +92,11 @@ impl Nodes {
         let weaker = [(self.by_seccomp, "by seccomp alone"), (self.unconfined, "unconfined")];
         let weaker = weaker.iter().filter(|(number, _)| *number > 0);
         let weaker: String = weaker.map(|(number, how)| format!(", {number} {how}")).collect();
+        let not_resolving = self.faults.iter().map(|(fault, Affected { count: number, named })| {
+            NotResolving { reason: fault.reason().to_string(), count: count(*number), nodes: named.clone() }
+        });
         NodesStatus {
+            not_resolving: not_resolving.collect(),
             generation: self.generation.clone(),
             summary: format!("{current}/{}{weaker}", self.desired),
             by_seccomp: count(self.by_seccomp),
@@ -58,6 +121,11 @@ impl Nodes {
         ] {
             text.value(metric, value);
         }
+        let mut faults = text.metric(&NOT_RESOLVING);
+        for fault in Fault::ALL {
+            let count = self.faults.get(&fault).map_or(0, |affected| affected.count);
+            faults.sample(&[("reason", fault.reason().as_str())], count);
+        }
         text.into_text()
     }
 }
@@ -77,8 +145,14 @@ const BY_SECCOMP: Metric = Metric::gauge(
 const UNCONFINED: Metric =
     Metric::gauge("tcr_assistant_nodes_unconfined", "Nodes whose agent is not confined, or does not say.");
 
+const NOT_RESOLVING: Metric = Metric::gauge(
+    "tcr_assistant_nodes_not_resolving",
+    "Nodes that do not resolve what they shall, by the reason, as their agents tell.",
+);
+
 /// What is counted of nodes, in the order of the text.
-pub const METRICS: &[Metric] = &[DESIRED, CURRENT, SILENT, WITHHOLDING, BY_SECCOMP, UNCONFINED];
+pub const METRICS: &[Metric] =
+    &[DESIRED, CURRENT, SILENT, WITHHOLDING, BY_SECCOMP, UNCONFINED, NOT_RESOLVING];
 
 #[cfg(test)]
 mod tests {
@@ -92,5 +166,24 @@ mod tests {
         assert_eq!(nodes.status().summary, "?/3");
         let nodes = Nodes { desired: 9, current: 9, by_seccomp: 2, unconfined: 1, ..Nodes::default() };
         assert_eq!(nodes.status().summary, "9/9, 2 by seccomp alone, 1 unconfined");
+    }
+
+    #[test]
+    fn of_many_nodes_that_do_not_resolve_the_first_are_named_and_all_are_counted() {
+        let mut nodes = Nodes::default();
+        for number in 0..1000 {
+            nodes.faults.entry(Fault::Shadowed).or_default().add(Some(&format!("node-{number}")));
+        }
+        nodes.faults.entry(Fault::ReadOnly).or_default().add(None);
+        let told: Vec<String> = nodes
+            .status()
+            .not_resolving
+            .iter()
+            .map(|it| format!("{} {} {}", it.reason, it.count, it.nodes.join(",")))
+            .collect();
+        assert_eq!(told, ["HostsFileReadOnly 1 ", "EntriesShadowed 1000 node-0,node-1,node-2,node-3,node-4"]);
+        let metrics = nodes.metrics();
+        assert!(metrics.contains("not_resolving{reason=\"EntriesShadowed\"} 1000\n"), "{metrics}");
+        assert!(metrics.contains("not_resolving{reason=\"HostsFileNotAsked\"} 0\n"), "{metrics}");
     }
 }

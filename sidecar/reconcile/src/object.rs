@@ -123,6 +123,11 @@ impl Object {
         Some(&self.spec.as_ref().ok()?.tcr.as_ref()?.region)
     }
 
+    /// Whether nodes shall resolve to its private link; none where it has no instance.
+    pub fn resolves(&self) -> Option<bool> {
+        Some(self.spec.as_ref().ok()?.tcr.as_ref()?.private_network.resolve)
+    }
+
     /// What it costs that its instance is in another region than the cluster; none where it is not.
     pub fn crosses_regions(&self, cluster: &str) -> Option<String> {
         let instance = self.region().filter(|instance| *instance != cluster && !self.deleting)?;

@@ -10,6 +10,7 @@ use std::time::Instant;
 use jiff::SignedDuration;
 
 use crate::contested;
+use crate::distributed;
 use crate::distributor::Distributor;
 use crate::effect::{Effect, Event};
 use crate::input::{Input, Now, WatchEvent, Watched};
@@ -186,6 +187,7 @@ impl Reconciler {
         match event {
             WatchEvent::ImagePullSecret(event) => return self.take_object(event, now, effects),
             WatchEvent::Password(event) => return self.take_password(event, now, effects),
+            WatchEvent::Other(name, event) => distributor.take_other(&name, event, monotonic),
             WatchEvent::Pod(event) => {
                 return self.pods.take(event, self.distributor.state(), &self.items, effects);
             }
@@ -229,6 +231,10 @@ impl Reconciler {
     fn begin_if_all_is_listed(&mut self, now: Now, effects: &mut Vec<Effect>) {
         if self.is_ready || !self.listings.are_complete() {
             return;
+        }
+        let state = self.distributor.state();
+        for (name, item) in &mut self.items {
+            item.has_unknown_copies = distributed::is_any(state, name);
         }
         self.refresh_all(now, effects);
         self.settle_links(effects);

@@ -181,6 +181,24 @@ impl State {
         lost
     }
 
+    /// Namespaces with somebody's own Secret of this name, and its uid.
+    pub(crate) fn others<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (&'a Arc<str>, &'a Uid)> {
+        self.observed.iter().filter_map(move |(namespace, seen)| match seen.secrets.get(name)? {
+            SeenSecret::Foreign { uid, .. } => Some((namespace, uid)),
+            SeenSecret::Ours { .. } => None,
+        })
+    }
+
+    /// Somebody's own Secret is gone; whether it was known.
+    pub(crate) fn lose_other(&mut self, namespace: &str, name: &str, uid: &Uid) -> bool {
+        let is_it =
+            |found: &SeenSecret| matches!(found, SeenSecret::Foreign { uid: known, .. } if known == uid);
+        let lost = self.change(namespace, |namespace| {
+            namespace.secrets.get(name).is_some_and(is_it) && namespace.secrets.remove(name).is_some()
+        });
+        lost.is_change
+    }
+
     /// A list of all objects of a kind begins.
     pub(crate) fn begin_listing(&mut self, kind: Kind) {
         for (_, namespace) in self.observed.iter_mut() {

@@ -1,20 +1,25 @@
 //! The status of an ImagePullSecret, from what is known about it. Pure.
 
+use std::net::IpAddr;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use serde_json::{Value, json};
+use tcr::registry_host::RegistryHost;
 
 use crate::nodes::Nodes;
 use crate::object::Lack;
 use credential_plan::rollout::Standing;
 use custom_resource::condition::{ConditionReason, ConditionType};
 use custom_resource::{
-    IdentityStatus, ImagePullSecretStatus, MOST_FAILURES, PendingCredential, RequestStatus, WriteFailure,
+    IdentityStatus, ImagePullSecretStatus, MOST_FAILURES, PendingCredential, PrivateLinkStatus,
+    RequestStatus, WriteFailure,
 };
 use distribution::Tally;
 use distribution_conditions::{conflicts, distributed};
 
 mod distribution_conditions;
+mod nodes_condition;
 
 /// Everything that a status tells.
 #[derive(Clone, Debug)]
@@ -53,7 +58,9 @@ pub struct Facts<'a> {
     pub conflict: Option<&'a str>,
     /// Objects that somebody else keeps changing back: how many, and one of them.
     pub contested: Option<(usize, String)>,
-    /// The private link, when it is asked for.
+    /// Whether nodes shall resolve to the private link; none where there is no instance.
+    pub resolves: Option<bool>,
+    /// The private link, once it was looked at.
     pub link: Option<&'a Link>,
     /// How far the nodes are with the entries for their hosts files.
     pub nodes: Option<&'a Nodes>,
@@ -70,12 +77,20 @@ pub struct Facts<'a> {
 /// The private link of an instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
-    /// Nodes resolve the domains to it.
-    pub is_up: bool,
+    /// Nodes shall resolve the domains to it.
+    pub resolves: bool,
+    /// It runs, and nodes resolve the domains to it where they shall; none where nobody knows and nobody waits for it.
+    pub is_up: Option<bool>,
     /// A word.
     pub reason: ConditionReason,
     /// A sentence.
     pub message: String,
+    /// The VPC that it leads from.
+    pub vpc_id: Option<String>,
+    /// Its address in the VPC, while it runs.
+    pub address: Option<IpAddr>,
+    /// The domains that lead to it, or could.
+    pub hosts: Vec<RegistryHost>,
 }
 
 /// A condition before it is compared with the one there is.
@@ -88,7 +103,17 @@ struct NewCondition {
 
 impl NewCondition {
     fn new(kind: ConditionType, holds: bool, reason: ConditionReason, message: String) -> Self {
-        Self { kind, status: if holds { "True" } else { "False" }, reason, message }
+        Self::judged(kind, Some(holds), reason, message)
+    }
+
+    /// The same of what may not be known.
+    fn judged(kind: ConditionType, holds: Option<bool>, reason: ConditionReason, message: String) -> Self {
+        let status = match holds {
+            Some(true) => "True",
+            Some(false) => "False",
+            None => "Unknown",
+        };
+        Self { kind, status, reason, message }
     }
 
     /// What is not known keeps nobody waiting.
@@ -101,11 +126,12 @@ impl NewCondition {
 pub fn status(facts: &Facts<'_>) -> ImagePullSecretStatus {
     let Tally { secrets_desired, secrets_success, accounts_desired, accounts_success, .. } = facts.sum;
     let (credential, distributed, conflicts) = (credential(facts), distributed(facts), conflicts(facts));
-    let link = facts.link.map(|link| {
-        NewCondition::new(ConditionType::PrivateLink, link.is_up, link.reason, link.message.clone())
-    });
-    let ready = ready(facts, &credential, &distributed, link.as_ref());
-    let all = [Some(ready), Some(credential), Some(distributed), link, Some(conflicts), can_push(facts)];
+    let (link, private_link) = private_link(facts).unzip();
+    // Where nodes do not resolve to it, nobody waits for it.
+    let awaited = link.as_ref().filter(|_| facts.resolves == Some(true));
+    let ready = ready(facts, &credential, &distributed, awaited);
+    let (nodes, can_push) = (nodes_condition::nodes(facts), can_push(facts));
+    let all = [Some(ready), Some(credential), Some(distributed), link, nodes, Some(conflicts), can_push];
     let mut failures = facts.failures.clone();
     failures.sort_by(|a, b| a.namespaced_name.cmp(&b.namespaced_name));
     failures.truncate(MOST_FAILURES);
@@ -121,10 +147,50 @@ pub fn status(facts: &Facts<'_>) -> ImagePullSecretStatus {
         expires_at: facts.expires_at.map(Time),
         identity: facts.identity.clone(),
         pending_credential: facts.pending.clone(),
+        private_link: private_link.flatten(),
         // Of interest to those who ask for entries only.
-        nodes: facts.link.and(facts.nodes).map(Nodes::status),
+        nodes: facts.link.filter(|link| link.resolves).and(facts.nodes).map(Nodes::status),
         request: facts.request.cloned(),
         failures,
+    }
+}
+
+/// What is said of the private link, and for machines. Until it was looked at for this spec, what a process before said.
+fn private_link(facts: &Facts<'_>) -> Option<(NewCondition, Option<PrivateLinkStatus>)> {
+    let kind = ConditionType::PrivateLink;
+    let resolves = facts.resolves?;
+    if let Some(link) = facts.link.filter(|link| link.resolves == resolves) {
+        let said = NewCondition::judged(kind, link.is_up, link.reason, link.message.clone());
+        return Some((said, Some(told(link))));
+    }
+    let last = facts
+        .before
+        .conditions
+        .iter()
+        .find(|last| last.type_ == kind.as_str() && last.observed_generation == Some(facts.generation));
+    if let Some(last) = last
+        && let Some(reason) = ConditionReason::of(&last.reason)
+    {
+        let holds = match last.status.as_str() {
+            "True" => Some(true),
+            "False" => Some(false),
+            _ => None,
+        };
+        let said = NewCondition::judged(kind, holds, reason, last.message.clone());
+        return Some((said, facts.before.private_link.clone()));
+    }
+    let message = "it has not been looked at yet".to_owned();
+    Some((NewCondition::judged(kind, resolves.then_some(false), ConditionReason::Pending, message), None))
+}
+
+fn told(link: &Link) -> PrivateLinkStatus {
+    let Link { reason, vpc_id, address, hosts, .. } = link;
+    let summary = address.map_or_else(|| reason.to_string(), |address| format!("{reason} {address}"));
+    PrivateLinkStatus {
+        summary,
+        vpc_id: vpc_id.clone(),
+        address: address.map(|address| address.to_string()),
+        hosts: hosts.iter().map(|host| host.name().to_owned()).collect(),
     }
 }
 
@@ -164,12 +230,7 @@ fn ready(
 fn credential(facts: &Facts<'_>) -> NewCondition {
     let kind = ConditionType::CredentialValid;
     if let Some(Standing { is_valid, reason, message }) = &facts.standing {
-        let status = match is_valid {
-            Some(true) => "True",
-            Some(false) => "False",
-            None => "Unknown",
-        };
-        return NewCondition { kind, status, reason: *reason, message: message.clone() };
+        return NewCondition::judged(kind, *is_valid, *reason, message.clone());
     }
     match (facts.lack, facts.has_content) {
         // The one that there is still works; the reason says what must be done before it ends.
@@ -237,17 +298,21 @@ fn condition(new: NewCondition, facts: &Facts<'_>) -> Condition {
 /// A merge patch that makes an object's status this one: what is not there any more is null.
 pub fn merge_patch(status: &ImagePullSecretStatus) -> serde_json::Result<Value> {
     let mut patch = json!({
-        "conditions": null, "hosts": null, "tokenId": null, "expiresAt": null, "identity": null, "pendingCredential": null, "nodes": null,
-        "failures": null, "request": null,
+        "conditions": null, "hosts": null, "tokenId": null, "expiresAt": null, "identity": null,
+        "pendingCredential": null, "privateLink": null, "nodes": null, "failures": null, "request": null,
     });
     if let (Some(patch), Value::Object(mut fields)) = (patch.as_object_mut(), serde_json::to_value(status)?) {
         // What is in an object is merged too.
-        if let Some(Value::Object(identity)) = fields.get_mut("identity") {
-            identity.entry("registryNamespaces").or_insert(Value::Null);
-        }
-        if let Some(Value::Object(request)) = fields.get_mut("request") {
-            for part in ["instances", "moreInstances"] {
-                request.entry(part).or_insert(Value::Null);
+        let parts: [(&str, &[&str]); 3] = [
+            ("identity", &["registryNamespaces"]),
+            ("request", &["instances", "moreInstances"]),
+            ("privateLink", &["vpcId", "address", "hosts"]),
+        ];
+        for (field, parts) in parts {
+            if let Some(Value::Object(field)) = fields.get_mut(field) {
+                for part in parts {
+                    field.entry(*part).or_insert(Value::Null);
+                }
             }
         }
         patch.extend(fields);

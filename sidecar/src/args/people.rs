@@ -10,6 +10,7 @@ use super::cleanup::CleanupArgs;
 use super::cluster::ClusterArgs;
 use super::completion::{self, Shell};
 use super::doctor::DoctorArgs;
+use super::nodes::NodesArgs;
 use super::plan::PlanArgs;
 use super::registry::RegistryArgs;
 use super::render::RenderArgs;
@@ -41,6 +42,8 @@ pub enum PeopleCommand {
     Secrets(Box<SecretsArgs>),
     /// Show what happened to ImagePullSecrets and to what the add-on touches, newest last
     Events(Box<EventsArgs>),
+    /// Print the nodes' hosts entries as configuration of systems on which none can be written
+    Nodes(Box<NodesArgs>),
     /// Take everything of ours out of a cluster, without controller and webhook
     Cleanup(Box<CleanupArgs>),
     /// Print the Secrets that the controller would write for ImagePullSecrets, without a cluster
@@ -175,6 +178,7 @@ impl PeopleCommand {
             Self::Plan(args) => return args.run(out).await,
             Self::Secrets(args) => args.run(out).await?,
             Self::Events(args) => args.run(out, tell).await.map(|()| true)?,
+            Self::Nodes(args) => args.run(out).await.map(|()| true)?,
             Self::Doctor(args) => args.run(out).await?,
             Self::Rotate(args) => args.run(out).await?,
             Self::Revoke(args) => args.run(out).await?,

@@ -14,6 +14,8 @@ use super::error::{CloudError, Failure};
 pub struct DnsQuestion<'a> {
     /// The VPC that the link leads from.
     pub vpc_id: &'a str,
+    /// The region that the VPC is in, which need not be the instance's.
+    pub region: &'a str,
     /// The address that the link has.
     pub address: IpAddr,
     /// The default domain; else its private twin.
@@ -21,14 +23,14 @@ pub struct DnsQuestion<'a> {
 }
 
 impl Client {
-    /// Whether nodes of the VPC resolve the domain to the link already.
+    /// Whether nodes of the VPC resolve the domain to the link already. `region` is the instance's.
     pub async fn is_served_by_dns(
         &self,
         region: &str,
         instance: &str,
         question: DnsQuestion<'_>,
     ) -> Result<bool, CloudError> {
-        let DnsQuestion { vpc_id, address, is_default_domain } = question;
+        let DnsQuestion { vpc_id, region: vpc_region, address, is_default_domain } = question;
         let call = Call {
             action: Action::DescribeInternalEndpointDnsStatus,
             region,
@@ -38,7 +40,7 @@ impl Client {
                 "VpcId": vpc_id,
                 "EniLBIp": address.to_string(),
                 "UsePublicDomain": is_default_domain,
-                "RegionName": region,
+                "RegionName": vpc_region,
             }]}),
         };
         let reply = self.call(&call).await?;

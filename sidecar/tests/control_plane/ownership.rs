@@ -177,7 +177,7 @@ async fn secrets_without_a_mark_get_one_by_a_new_key_too_and_then_nothing_is_wri
 #[tokio::test]
 async fn a_users_own_secret_of_the_name_survives_until_the_policy_says_otherwise() -> Result<()> {
     let cluster = Cluster::with_controller().await?;
-    for name in ["shop", "team"] {
+    for name in ["shop", "team", "web"] {
         cluster.namespace(name, &[]).await?;
     }
     let theirs: Secret = serde_json::from_value(json!({
@@ -185,10 +185,11 @@ async fn a_users_own_secret_of_the_name_survives_until_the_policy_says_otherwise
     }))?;
     let secrets = cluster.secrets("shop");
     let made = secrets.create(&PostParams::default(), &theirs).await?;
-    cluster.ask("demo", json!({"namespaces": "shop,team", "docker": docker("p-1")})).await?;
+    cluster.secrets("web").create(&PostParams::default(), &theirs).await?;
+    cluster.ask("demo", json!({"namespaces": "shop,team,web", "docker": docker("p-1")})).await?;
     let object = cluster.expect_condition("demo", "Conflicts", "True", "ForeignSecret").await?;
     let status = object.status.unwrap_or_default();
-    assert_eq!((status.secrets_desired, status.secrets_success), (Some(2), Some(1)));
+    assert_eq!((status.secrets_desired, status.secrets_success), (Some(3), Some(1)));
     assert_eq!(secrets.get(NAME).await?, made);
     eventually("the namespace's ServiceAccount without a reference", SOON, async || {
         ensure!(references(&cluster.accounts("shop").get("default").await?).is_empty(), "it has one");
@@ -205,8 +206,12 @@ async fn a_users_own_secret_of_the_name_survives_until_the_policy_says_otherwise
     })
     .await?;
 
+    // No label of ours selects it: that it is gone is told by the watch of its name.
+    cluster.secrets("web").delete(NAME, &DeleteParams::default()).await?;
+    cluster.expect_in("demo", &["team", "web"]).await?;
+    assert_eq!(secrets.get(NAME).await?, made);
     cluster.change("demo", json!({"conflictPolicy": "overwrite"})).await?;
-    cluster.expect_in("demo", &["shop", "team"]).await?;
+    cluster.expect_in("demo", &["shop", "team", "web"]).await?;
     cluster.expect_condition("demo", "Ready", "True", "Ready").await?;
     cluster.finish(&["p-1"]).await
 }

@@ -172,10 +172,10 @@ fn a_list_names_the_entry_that_is_bad() {
     expect![[r#"
         entry 2: domain: "localhost" is the machine's own: it must keep its loopback address
         entry 2: ip: "x" is not a literal address such as 10.0.0.2 or fd00::2
-        unknown field `disable`, expected one of `domain`, `ip`, `disabled`, `whenLinkDown`
+        unknown field `disable`, expected one of `domain`, `ip`, `disabled`, `vpcId`, `whenLinkDown`
         missing field `ip`
-        invalid type: map, expected a list of entries with the fields domain, ip, disabled and whenLinkDown, or []
-        invalid type: null, expected a list of entries with the fields domain, ip, disabled and whenLinkDown, or []
+        invalid type: map, expected a list of entries with the fields domain, ip, disabled, vpcId and whenLinkDown, or []
+        invalid type: null, expected a list of entries with the fields domain, ip, disabled, vpcId and whenLinkDown, or []
         the list has more than 256 entries
         []
     "#]]
@@ -194,7 +194,7 @@ fn disabled_entries_and_repetitions_stay_off_the_nodes() {
     ])
     .unwrap();
     let enabled: Vec<_> =
-        list.enabled().iter().map(|entry| format!("{} {}", entry.ip(), entry.domain())).collect();
+        list.enabled_for(None).iter().map(|entry| format!("{} {}", entry.ip(), entry.domain())).collect();
     assert_eq!(enabled, ["10.0.0.2 b.com", "fd00::2 b.com"]);
 }
 
@@ -232,12 +232,83 @@ fn an_entry_of_a_link_says_so_and_is_the_same_line() {
     let list: HostsList = serde_json::from_value(json).unwrap();
     assert_eq!(list.to_yaml().matches("whenLinkDown: Remove\n").count(), 1);
     assert_eq!(list.entries()[0].line(), list.entries()[1]);
-    assert_eq!(list.enabled(), [&list.entries()[0]], "one line, looked after");
+    assert_eq!(list.enabled_for(None), [&list.entries()[0]], "one line, looked after");
     let again: HostsList = serde_json::from_value(serde_json::to_value(&list).unwrap()).unwrap();
     assert_eq!(again, list);
     assert!(
         read(serde_json::json!([{"domain": "a.com", "ip": "10.0.0.2", "whenLinkDown": "keep"}])).is_err()
     );
+}
+
+#[test]
+fn a_node_gets_what_is_for_all_and_what_is_for_its_vpc() {
+    let json = serde_json::json!([
+        {"domain": "all.com", "ip": "10.0.0.1"},
+        {"domain": "a.com", "ip": "10.1.0.2", "vpcId": "vpc-one", "whenLinkDown": "Keep"},
+        {"domain": "a.com", "ip": "10.2.0.2", "vpcId": "vpc-two"},
+        {"domain": "off.com", "ip": "10.1.0.3", "vpcId": "vpc-one", "disabled": true},
+        {"domain": "both.com", "ip": "10.0.0.4", "vpcId": "vpc-two"},
+        {"domain": "both.com", "ip": "10.0.0.4"},
+    ]);
+    let list: HostsList = serde_json::from_value(json).unwrap();
+    let of = |vpc_id| {
+        let enabled = list.enabled_for(vpc_id);
+        enabled
+            .iter()
+            .map(|entry| format!("{} {}", entry.ip(), entry.domain()))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    assert_eq!(of(Some("vpc-one")), "10.0.0.1 all.com, 10.1.0.2 a.com, 10.0.0.4 both.com");
+    assert_eq!(of(Some("vpc-two")), "10.0.0.1 all.com, 10.2.0.2 a.com, 10.0.0.4 both.com");
+    assert_eq!(of(Some("vpc-three")), "10.0.0.1 all.com, 10.0.0.4 both.com");
+    assert_eq!(of(None), "10.0.0.1 all.com, 10.0.0.4 both.com");
+    let line = list.entries()[1].line();
+    assert_eq!((line.vpc_id(), line.when_link_down()), (None, None));
+    assert!(!list.is_of_another_vpc(&line, Some("vpc-one")));
+    assert!(list.is_of_another_vpc(&line, Some("vpc-two")) && list.is_of_another_vpc(&line, None));
+    assert!(!list.is_of_another_vpc(&list.entries()[4].line(), None), "it is for all, too");
+    assert!(!list.is_of_another_vpc(&HostsEntry::new("x.com", "10.0.0.9", false).unwrap(), None));
+    let again: HostsList = serde_json::from_value(serde_json::to_value(&list).unwrap()).unwrap();
+    assert_eq!(again, list);
+    expect![[r#"
+        - domain: a.com
+          ip: 10.1.0.2
+          disabled: false
+          vpcId: vpc-one
+          whenLinkDown: Keep
+    "#]]
+    .assert_eq(&HostsList::new(vec![list.entries()[1].clone()]).unwrap().to_yaml());
+}
+
+#[test]
+fn a_list_without_vpcs_has_the_generation_that_it_always_had() {
+    let list: HostsList =
+        serde_json::from_value(serde_json::json!([{"domain": "demo.tencentcloudcr.com", "ip": "10.0.0.2"}]))
+            .unwrap();
+    assert!(!list.is_by_vpc());
+    assert_eq!(list.to_yaml(), "- domain: demo.tencentcloudcr.com\n  ip: 10.0.0.2\n  disabled: false\n");
+}
+
+#[test]
+fn what_is_no_vpcs_id_is_refused_by_name() {
+    for wrong in [
+        "",
+        "vpc-",
+        "vpc",
+        "VPC-a",
+        "vpc-A",
+        "vpc-a b",
+        "vpc-a\n",
+        "vpc-\u{e9}",
+        &format!("vpc-{}", "a".repeat(33)),
+    ] {
+        let error = HostsEntry::new("a.com", "10.0.0.2", false).unwrap().of_vpc(wrong).unwrap_err();
+        assert!(error.to_string().starts_with("vpcId: \""), "{error}");
+        let json = serde_json::json!([{"domain": "a.com", "ip": "10.0.0.2", "vpcId": wrong}]);
+        assert!(read(json).unwrap_err().starts_with("entry 1: vpcId: "), "{wrong:?}");
+    }
+    assert!(is_vpc_id("vpc-12345678") && is_vpc_id(&format!("vpc-{}", "a".repeat(32))));
 }
 
 proptest! {

@@ -8,6 +8,7 @@ use crate::image_pull_secret::{
     CredentialKind, CredentialSpec, MAX_DOMAINS, OnDelete, PrivateNetwork, STANDARD_DOMAINS, Tcr,
 };
 use crate::quoted::{quoted, without_user_information};
+use crate::region::{is_region, region_of_zone};
 use crate::registry_host::RegistryHost;
 
 /// Renewing more often only fills the instance's list of credentials.
@@ -45,29 +46,13 @@ fn check_region(region: &str, findings: &mut Findings) {
     let field = "spec.tcr.region";
     if region.is_empty() {
         findings.error(field, "is empty; set the instance's region, such as ap-guangzhou");
-    } else if let Some((region_of_zone, _)) = zone(region) {
-        let message = format!("{} is an availability zone; its region is {region_of_zone}", quoted(region));
+    } else if let Some(of_zone) = region_of_zone(region) {
+        let message = format!("{} is an availability zone; its region is {of_zone}", quoted(region));
         findings.error(field, message);
     } else if !is_region(region) {
         let message = format!("{} is not a region such as ap-guangzhou or ap-shanghai-fsi", quoted(region));
         findings.error(field, message);
     }
-}
-
-fn is_region(region: &str) -> bool {
-    let mut parts = region.split('-');
-    let is_word = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
-    region.len() <= 32
-        && parts.next().is_some_and(|area| area.len() == 2 && is_word(area))
-        && parts.clone().next().is_some()
-        && parts.all(is_word)
-}
-
-/// A region followed by a hyphen and a number.
-fn zone(text: &str) -> Option<(&str, &str)> {
-    let (region, number) = text.rsplit_once('-')?;
-    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-    (is_number && is_region(region)).then_some((region, number))
 }
 
 fn check_credential(credential: &CredentialSpec, context: &RuleContext, findings: &mut Findings) {

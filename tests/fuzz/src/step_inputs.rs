@@ -26,7 +26,7 @@ use reconcile::status::Link;
 use reconcile::{Effect, Input};
 use serde_json::{Value, json};
 use tcr::image_pull_secret::{OnDelete, Tcr};
-use tcr::names::FINALIZER;
+use tcr::names::{FINALIZER, REQUEST_ANNOTATION};
 use tcr::rules::RuleContext;
 use tcr::sensitive::Sensitive;
 use tcr::verdict::Verdict;
@@ -35,6 +35,9 @@ use tcr::verdict::Verdict;
 pub(crate) const ALLOWED_ROOTS: &str = "tencentcloudcr.com";
 /// What nobody may be shown.
 pub(crate) const PASSWORD: &str = "password-of-the-script";
+
+/// Which request of a person it is.
+const REQUEST: &str = "2027-01-15T08:00:00Z/0123456789abcdef";
 
 /// Names that texts often are.
 const NAMES: [&str; 16] = [
@@ -89,7 +92,10 @@ impl<'a> Script<'a> {
                 false => None,
             }))),
             8 => Input::Watch(WatchEvent::Password(self.watched(Self::password))),
-            9 => Input::Watch(WatchEvent::Pod(self.watched(Self::pod))),
+            9 => Input::Watch(match self.flag() {
+                true => WatchEvent::Pod(self.watched(Self::pod)),
+                false => WatchEvent::Other(self.text(), self.watched(Self::other)),
+            }),
             10 => self.end_of_a_list(),
             11 | 12 => match pending.is_empty() {
                 true => self.unasked(pending),
@@ -169,8 +175,15 @@ impl<'a> Script<'a> {
 
     /// One that says something sensible, more or less.
     fn object(&mut self) -> Box<Object> {
-        let (name, shape) = (self.text(), self.byte());
+        let (name, shape, request) = (self.text(), self.byte(), self.byte());
+        let request = match request % 8 {
+            5 => Some(format!("rotate {REQUEST}")),
+            6 => Some(format!("revoke {REQUEST} {}", self.text())),
+            7 => Some(format!("instances {REQUEST} *")),
+            _ => None,
+        };
         let metadata = ObjectMeta {
+            annotations: request.map(|it| BTreeMap::from([(REQUEST_ANNOTATION.to_owned(), it)])),
             name: Some(name),
             uid: Some(format!("u{}", self.byte() % 3)),
             generation: Some(i64::from(self.byte())),
@@ -203,7 +216,7 @@ impl<'a> Script<'a> {
                 spec["tcr"] = json!({
                     "instanceId": instance,
                     "region": "ap-guangzhou",
-                    "credential": {"kind": kind},
+                    "credential": {"type": kind},
                     "privateNetwork": {"resolve": login >> 3 & 1 == 1, "vpcId": "vpc-12345678"},
                 });
             }
@@ -241,6 +254,11 @@ impl<'a> Script<'a> {
     fn secret(&mut self) -> Placed<SeenSecret> {
         let (namespace, name) = (self.text(), self.text());
         Placed { namespace: namespace.into(), name: name.into(), seen: self.seen_secret() }
+    }
+
+    fn other(&mut self) -> Placed<Uid> {
+        let (namespace, name) = (self.text(), self.text());
+        Placed { namespace: namespace.into(), name: name.into(), seen: Uid::of(&self.text()) }
     }
 
     fn seen_secret(&mut self) -> SeenSecret {
@@ -294,6 +312,10 @@ impl<'a> Script<'a> {
             Effect::FindRival(target) => {
                 Input::RivalFound { target, rival: self.flag().then(|| self.text()) }
             }
+            Effect::ListInstances { name, id, .. } => {
+                let result = if self.flag() { Ok(Vec::new()) } else { Err(self.text()) };
+                Input::InstancesListed { name, id, result }
+            }
             _ => Input::StoredCredentials(self.flag().then(|| {
                 let stored = |key| StoredCredential { key, on_delete: OnDelete::Revoke };
                 (0..self.byte() % 3).map(|_| stored(self.key())).collect()
@@ -302,7 +324,7 @@ impl<'a> Script<'a> {
     }
 
     fn report(&mut self, job: Job) -> Report {
-        let Job { namespace, look, changes } = job;
+        let Job { namespace, look, unmet: _, changes } = job;
         let looked = look.into_iter().map(|(name, _)| {
             let seen = self.flag().then(|| self.seen_secret());
             Written::Secret { name, seen }
@@ -380,7 +402,8 @@ impl<'a> Script<'a> {
         });
         match kind {
             0 => {
-                let job = Job { namespace: name.into(), look: Vec::new(), changes: Vec::new() };
+                let (look, unmet, changes) = (Vec::new(), Vec::new(), Vec::new());
+                let job = Job { namespace: name.into(), look, unmet, changes };
                 let mut report = self.report(job);
                 report.written.push(Written::Secret { name: self.text(), seen: Some(self.seen_secret()) });
                 Input::JobEnded(report)
@@ -440,17 +463,22 @@ impl<'a> Script<'a> {
                 ..Nodes::default()
             }),
             true => LinkEvent::Links {
+                number: self.byte().into(),
                 links: self.texts().into_iter().map(|name| (name, self.link())).collect(),
-                applied: self.texts().into_iter().collect(),
+                applied: self.flag().then(|| self.texts().into_iter().collect()),
             },
         })
     }
 
     fn link(&mut self) -> Option<Link> {
         self.flag().then(|| Link {
-            is_up: self.flag(),
+            resolves: self.flag(),
+            is_up: self.flag().then(|| self.flag()),
             reason: ConditionReason::Pending,
             message: self.text(),
+            vpc_id: self.flag().then(|| self.text()),
+            address: self.flag().then(|| [10, 0, 0, self.byte()].into()),
+            hosts: Vec::new(),
         })
     }
 }

@@ -118,6 +118,7 @@ fn is_answered(effect: &Effect) -> bool {
             | Effect::WriteFinalizers { .. }
             | Effect::CheckLogin { .. }
             | Effect::FindRival(_)
+            | Effect::ListInstances { .. }
             | Effect::ListStoredCredentials
     )
 }

@@ -1,10 +1,12 @@
 //! Prints `docs/reference.md`: conditions, reasons, Events, metrics, settings, chart values, flags and exit codes, each
 //! from the code or file that gives it its name. With the name of another file, prints `docs/pull-failures.md`, or a file
 //! that repeats the policy's settings, as it should be. `./justw generate` writes them, and `./justw check` compares them.
+//! `reference --man FOLDER` writes the manual pages of `kubectl tcr`, which a release has.
 //!
 //! Something without a sentence is an error: it is named, and nothing is printed.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::CommandFactory as _;
@@ -14,6 +16,7 @@ mod alerts;
 mod chart_values;
 mod flags;
 mod json;
+mod man;
 mod metrics;
 mod settings;
 
@@ -43,6 +46,12 @@ fn main() -> ExitCode {
             read(SCHEMA).and_then(|text| settings::chart_schema(&text)).map_err(|problem| vec![problem])
         }
         Some(WEB_MODULE) => Ok(settings::web_module()),
+        Some("--man") => match std::env::args_os().nth(2) {
+            Some(folder) => {
+                man::write(Path::new(&folder)).map(|()| String::new()).map_err(|problem| vec![problem])
+            }
+            None => Err(vec!["--man needs the folder of the pages".to_owned()]),
+        },
         Some(other) => Err(vec![format!(
             "{other} is not printed from here; docs/reference.md, {PULL_FAILURES}, {README}, {SCHEMA} and {WEB_MODULE} are"
         )]),

@@ -124,7 +124,9 @@ impl Call {
     pub fn service(&self) -> Service {
         match self {
             Self::CreateToken(..) | Self::CreateAccount(..) => Service::Creation,
-            Self::Instance(_) | Self::ListTokens | Self::DeleteToken(_) | Self::SetAccount(_) => Service::Cloud,
+            Self::Instance(_) | Self::ListTokens | Self::DeleteToken(_) | Self::SetAccount(_) => {
+                Service::Cloud
+            }
             Self::ReadStored(_) | Self::WriteStored(..) | Self::DeleteStored(..) | Self::ListStored => {
                 Service::Store
             }

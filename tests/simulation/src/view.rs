@@ -110,8 +110,8 @@ impl Views {
     }
 
     /// A Secret that was read where ours shall be, as `observed::in_the_way` judges it.
-    pub fn in_the_way(&self, secret: &Secret, known: Option<&Uid>, content: &Content) -> SeenSecret {
-        let same_bytes = secret.digest == Some(content.digest());
+    pub fn in_the_way(&self, secret: &Secret, known: Option<&Uid>, content: Option<&Content>) -> SeenSecret {
+        let same_bytes = content.is_some_and(|content| secret.digest == Some(content.digest()));
         let is_ours = secret.labels != Labels::None
             || secret.mark.is_some()
             || known == Some(&secret.uid)
@@ -120,7 +120,7 @@ impl Views {
             true => self.ours(secret),
             false => SeenSecret::Foreign {
                 uid: secret.uid.clone(),
-                same_registry: secret.same_registry,
+                same_registry: content.is_some() && secret.same_registry,
                 mendable: secret.mendable,
             },
         }

@@ -84,7 +84,7 @@ impl NamespaceApi for Writer {
         &self,
         secret: &str,
         known: Option<&Uid>,
-        content: &Content,
+        content: Option<&Content>,
     ) -> Result<Option<SeenSecret>, ApiError> {
         let found = self.secret(Call::GetSecret(self.place, slot_of(secret))).await?;
         Ok(found.map(|secret| self.views.in_the_way(&secret, known, content)))
@@ -100,7 +100,7 @@ impl NamespaceApi for Writer {
     }
 
     fn seen(&self, object: Secret, known: Option<&Uid>, content: &Content) -> SeenSecret {
-        self.views.in_the_way(&object, known, content)
+        self.views.in_the_way(&object, known, Some(content))
     }
 
     async fn replace(&self, name: &str, object: Secret, content: &Content) -> Result<SeenSecret, ApiError> {

@@ -7,15 +7,12 @@ use simulation::view::Views;
 use simulation::{action, history};
 
 const HISTORIES: u64 = 5000;
-/// Histories that break a rule and are not understood yet: about tokens, beside a leader that lost its lease or died.
-const OPEN: [u64; 2] = [3871, 4918];
 
 #[test]
 fn no_rule_is_broken_in_histories_that_are_long_and_have_every_kind_of_fault() {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let summary = campaign::run_on(threads, 0, HISTORIES, usize::MAX, &Progress::default());
-    let failed: Vec<u64> = summary.failed.iter().map(|(seed, _)| *seed).collect();
-    assert_eq!(failed, OPEN, "./justw simulate --seed N tells the history of a seed");
+    let summary = campaign::run_on(threads, 0, HISTORIES, 1, &Progress::default());
+    assert_eq!(summary.failed, [], "./justw simulate --seed N tells the history of a seed");
     assert_eq!(summary.histories, HISTORIES);
     assert!(summary.median_inputs() >= 200, "half of them have {} inputs or more", summary.median_inputs());
     for (fault, share) in summary.faults() {

@@ -86,6 +86,9 @@ pub struct Tag {
 pub struct VpcLink {
     /// The VPC, `vpc-...`.
     pub vpc_id: String,
+    /// The region that the VPC is in; the instance's own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
     /// The subnet that gave the address, `subnet-...`.
     pub subnet_id: String,
     /// The link's state; `Running` is the only one whose spelling is documented.
@@ -167,6 +170,7 @@ impl VpcLink {
     ) -> Self {
         Self {
             vpc_id: vpc_id.into(),
+            region: None,
             subnet_id: subnet_id.into(),
             status: running(),
             access_ip: access_ip.into(),

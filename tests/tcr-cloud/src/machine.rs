@@ -60,6 +60,7 @@ impl Gateway {
         match path {
             "placement/region" => Some(machine.region),
             "mac" => Some(machine.mac),
+            "network/interfaces/macs/" => Some(format!("{}/\n", machine.mac)),
             path if *path == format!("{interface}/vpc-id") => Some(machine.vpc_id),
             path if *path == format!("{interface}/subnet-id") => Some(machine.subnet_id),
             _ => None,

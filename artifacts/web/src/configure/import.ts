@@ -163,8 +163,8 @@ function customOf(domains: string[]): string {
 }
 
 function hostsLine(entry: unknown): string {
-  const { domain, ip, disabled } = fields(entry);
-  return `${disabled === true ? "# " : ""}${text(ip)} ${text(domain)}`;
+  const { domain, ip, disabled, vpcId } = fields(entry);
+  return `${disabled === true ? "# " : ""}${text(ip)} ${text(domain)}${vpcId === undefined ? "" : ` ${text(vpcId)}`}`;
 }
 
 function choice<T extends string>(value: unknown, choices: readonly T[], usual: T): T {

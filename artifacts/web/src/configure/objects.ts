@@ -72,12 +72,14 @@ export function isBeyondTheChart(form: Form): boolean {
   return form.source === "docker" && Object.keys(selection(form)).length > 0;
 }
 
-/** `{domain, ip, disabled}`, the entries of the original add-on. */
-export function hostsEntries(form: Form): { domain: string; ip: string; disabled: boolean }[] {
+/** `{domain, ip, disabled}`, the entries of the original add-on; with `vpcId`, for the nodes in that VPC. */
+export function hostsEntries(form: Form): { domain: string; ip: string; disabled: boolean; vpcId?: string }[] {
   return lines(form.hostsEntries).flatMap((line) => {
-    const [ip = "", ...domains] = line.replace(/^#/, "").trim().split(/\s+/);
+    const [ip = "", ...words] = line.replace(/^#/, "").trim().split(/\s+/);
+    const vpcId = words.length > 1 ? words.find((word) => /^vpc-[a-z0-9]{1,32}$/.test(word)) : undefined;
+    const domains = words.filter((word) => word !== vpcId);
     const names = domains.length > 0 ? domains : [""];
-    return names.map((domain) => ({ domain, ip, disabled: line.startsWith("#") }));
+    return names.map((domain) => ({ domain, ip, disabled: line.startsWith("#"), ...(vpcId !== undefined && { vpcId }) }));
   });
 }
 

@@ -57,7 +57,7 @@ export const en = {
     password: { label: "Password value", help: "Stays in this page: it is in no link and is kept nowhere." },
     secretName: { label: "Secret", help: "In the namespace tcr-assistant-system." },
     secretKey: { label: "Key", help: "" },
-    hostsEntries: { label: "Fixed addresses", help: "An address and a domain on each line, for the nodes' hosts files; # in front switches a line off. Only in the Helm values." },
+    hostsEntries: { label: "Fixed addresses", help: "An address and a domain on each line, for the nodes' hosts files; a vpc-... behind them is for the nodes in that VPC alone; # in front switches a line off. Only in the Helm values." },
     discover: { label: "Take registries from the cluster's ImagePullSecrets", help: "Otherwise the one of this form is written into the settings." },
     registryHosts: { label: "Registry hosts", help: "One on each line, with a port where images have one." },
     onDiscoveryFailure: { label: "When the cluster cannot be asked", help: "" },

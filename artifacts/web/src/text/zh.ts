@@ -59,7 +59,7 @@ export const zh: Text = {
     password: { label: "密码内容", help: "只留在本页：不会写入链接，也不会保存。" },
     secretName: { label: "Secret", help: "位于命名空间 tcr-assistant-system。" },
     secretKey: { label: "键", help: "" },
-    hostsEntries: { label: "固定地址", help: "每行一个地址和域名，写入节点的 hosts 文件；行首加 # 表示停用。仅用于 Helm 参数。" },
+    hostsEntries: { label: "固定地址", help: "每行一个地址和域名，写入节点的 hosts 文件；行尾加 vpc-... 表示仅用于该 VPC 中的节点；行首加 # 表示停用。仅用于 Helm 参数。" },
     discover: { label: "从集群的 ImagePullSecret 获取镜像仓库", help: "否则将本表单的仓库写入策略设置。" },
     registryHosts: { label: "镜像仓库域名", help: "每行一个；镜像地址带端口时请一并填写。" },
     onDiscoveryFailure: { label: "无法查询集群时", help: "" },

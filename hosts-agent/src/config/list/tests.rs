@@ -6,8 +6,13 @@ fn entry() -> impl Strategy<Value = HostsEntry> {
     let domain = "[a-z]{1,3}(\\.[a-z0-9]{1,3}){0,2}|no|1\\.5e3|r[0-9]\\.tencentcloudcr\\.com";
     let ip = "10\\.0\\.0\\.[0-9]|fd00::[0-9a-f]?";
     let when = prop_oneof![Just(None), Just(Some(WhenLinkDown::Keep)), Just(Some(WhenLinkDown::Remove))];
-    (domain, ip, any::<bool>(), when).prop_filter_map("a good entry", |(domain, ip, disabled, when)| {
-        let entry = HostsEntry::new(&domain, &ip, disabled).ok()?;
+    let vpc_id = prop::option::of("vpc-[a-z0-9]{1,8}");
+    let parts = (domain, ip, any::<bool>(), vpc_id, when);
+    parts.prop_filter_map("a good entry", |(domain, ip, disabled, vpc_id, when)| {
+        let mut entry = HostsEntry::new(&domain, &ip, disabled).ok()?;
+        if let Some(vpc_id) = vpc_id {
+            entry = entry.of_vpc(&vpc_id).ok()?;
+        }
         Some(match when {
             None => entry,
             Some(when) => entry.of_link(when),

@@ -166,7 +166,9 @@ async fn empty(
     let mut tries = 0;
     let why = loop {
         let changes_now = changes.into_iter().map(|change| (change, None)).collect();
-        let job = Job { namespace: name.clone(), look: Vec::new(), changes: changes_now };
+        // All that there is was listed.
+        let (look, unmet) = (Vec::new(), Vec::new());
+        let job = Job { namespace: name.clone(), look, unmet, changes: changes_now };
         let report = carry_out(hand.clone(), job).await;
         leftovers::apply(&report.written, &mut seen);
         all.extend(report.written);

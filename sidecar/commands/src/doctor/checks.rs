@@ -82,11 +82,13 @@ fn not_known(facts: &Facts) -> Vec<String> {
         _ => None,
     };
     let clock = facts.server_now.is_none().then(|| "the API server's clock: it tells no date".to_owned());
-    let has_entries = objects(facts).any(|it| condition(it, ConditionType::PrivateLink).is_some());
-    // Nobody has looked at what programs of the node resolve.
-    let resolves = has_entries.then(|| {
-        "whether each node's container runtime uses its hosts file: hosts-updater does not tell".to_owned()
+    let is_told = objects(facts).any(|it| condition(it, ConditionType::NodesResolve).is_some());
+    // What the agents see is configuration: nobody has looked at what programs of the node resolve.
+    let resolves = objects(facts).any(resolves).then(|| match is_told {
+        true => "whether a proxy of a node's container runtime goes past its hosts file: hosts-updater reads no units",
+        false => "whether each node's container runtime uses its hosts file: hosts-updater does not tell",
     });
+    let resolves = resolves.map(str::to_owned);
     let all = [
         missing("ImagePullSecrets", &facts.objects),
         missing("the custom resource's definition", &facts.definition),
@@ -119,6 +121,11 @@ fn name(object: &ImagePullSecret) -> String {
 
 fn status(object: &ImagePullSecret) -> impl Iterator<Item = &ImagePullSecretStatus> {
     object.status.iter()
+}
+
+/// Whether it asks for entries on nodes.
+fn resolves(object: &ImagePullSecret) -> bool {
+    object.spec.tcr.as_ref().is_some_and(|tcr| tcr.private_network.resolve)
 }
 
 fn condition(object: &ImagePullSecret, kind: ConditionType) -> Option<&Condition> {

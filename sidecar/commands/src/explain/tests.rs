@@ -101,6 +101,12 @@ impl Facts {
         }
     }
 
+    /// Nodes shall resolve the registry to its private link, of which this is told.
+    fn link(&mut self, status: &str, reason: &str, message: &str) {
+        self.demo().spec.tcr.as_mut().unwrap().private_network.resolve = true;
+        self.conditions(json!([condition("PrivateLink", status, reason, message)]));
+    }
+
     fn conditions(&mut self, conditions: Value) {
         self.demo().conditions = serde_json::from_value(conditions).unwrap();
     }

@@ -104,7 +104,7 @@ pub struct Line {
     pub service_accounts: Count,
     /// An object that is not ours is in the way.
     pub conflicts: bool,
-    /// The reason of the condition PrivateLink; none where the private network is not resolved.
+    /// The reason of the condition PrivateLink, and the address while there is one; none without an instance.
     pub private_link: Option<String>,
     /// How far the nodes are with it.
     pub nodes: Option<NodesStatus>,
@@ -263,6 +263,9 @@ fn judge(object: &ImagePullSecret, now: Timestamp, problems: &mut Vec<Finding>, 
             notes.push(Finding::new(name, format!("{}: {}", said.reason, said.message)));
         }
     }
+    if let Some(said) = condition(status, ConditionType::NodesResolve).filter(|it| it.status == "False") {
+        notes.push(Finding::new(name, format!("{}: {}", said.reason, said.message)));
+    }
     // Nobody knows whether it works; or it does, and what stands in the way of the next is the reason.
     if let Some(said) = condition(status, ConditionType::CredentialValid)
         .filter(|it| it.status != "False" && it.reason != ConditionReason::Valid.as_str())
@@ -290,12 +293,18 @@ fn line(object: &ImagePullSecret) -> Line {
         namespaces: count(status.secrets_success, status.secrets_desired),
         service_accounts: count(status.s_as_success, status.s_as_desired),
         conflicts: condition(&status, ConditionType::Conflicts).is_some_and(|it| it.status == "True"),
-        private_link: condition(&status, ConditionType::PrivateLink).map(|it| it.reason.clone()),
+        private_link: private_link(&status),
         hosts: status.hosts,
         token_id: status.token_id,
         identity: status.identity,
         nodes: status.nodes,
     }
+}
+
+fn private_link(status: &ImagePullSecretStatus) -> Option<String> {
+    let told = status.private_link.as_ref().map(|link| link.summary.clone());
+    // A controller of an earlier release tells no more than the condition.
+    told.or_else(|| condition(status, ConditionType::PrivateLink).map(|it| it.reason.clone()))
 }
 
 /// The registry, and what kind of credential.

@@ -33,6 +33,8 @@ pub(super) enum Source {
 #[derive(Debug, Default)]
 pub(super) struct Credentials {
     plans: Vec<CredentialPlan>,
+    /// What is done about credentials whose last user goes.
+    left: Vec<CredentialPlan>,
     /// What is done about credentials whose last user went away while no controller ran.
     remnants: Vec<CredentialPlan>,
     sources: BTreeMap<String, Source>,
@@ -46,8 +48,14 @@ impl Credentials {
 
     /// What is done, by instance. What has no user is looked for once, and only where each ImagePullSecret has what it
     /// asks for: until then it may still be in use somewhere.
-    pub(super) fn into_plans(self, is_everything_filled: bool) -> Vec<CredentialPlan> {
-        let Self { mut plans, remnants, .. } = self;
+    /// A credential whose last user goes waits for copies of which nobody knows whose they are.
+    pub(super) fn into_plans(
+        self,
+        is_everything_filled: bool,
+        has_unknown_copies: bool,
+    ) -> Vec<CredentialPlan> {
+        let Self { mut plans, left, remnants, .. } = self;
+        plans.extend(left.into_iter().filter(|_| !has_unknown_copies));
         plans.extend(remnants.into_iter().filter(|_| is_everything_filled));
         plans.sort_by(|a, b| {
             (&a.instance_id, a.action, &a.token_id).cmp(&(&b.instance_id, b.action, &b.token_id))
@@ -81,7 +89,7 @@ pub(super) fn credentials(known: &Known) -> Credentials {
                 if !wanted.contains_key(name) {
                     let revoke = on_delete(known, &document.key).unwrap_or(document.on_delete);
                     let has_user = !users_before(known, &document.key).is_empty();
-                    let plans = if has_user { &mut all.plans } else { &mut all.remnants };
+                    let plans = if has_user { &mut all.left } else { &mut all.remnants };
                     leave(known, document, revoke == OnDelete::Revoke, plans);
                 }
             }
@@ -138,8 +146,13 @@ fn plan_of(
 /// What the keeper of a credential does next, until it waits for something.
 fn keep(now: Timestamp, users: &Users, stored: Option<&Stored>, plans: &mut Vec<CredentialPlan>) -> Source {
     let Users { key, rotate_after, names } = users;
-    let wanted =
-        Wanted { kind: key.kind, rotate_after: *rotate_after, checks_logins: false, is_rolled_out: true };
+    let wanted = Wanted {
+        kind: key.kind,
+        rotate_after: *rotate_after,
+        checks_logins: false,
+        is_rolled_out: true,
+        is_needed: true,
+    };
     let mut stored = stored.cloned();
     for _ in 0..MOST_STEPS {
         let listed = stored.as_ref().map(|stored| listed(stored, now));
@@ -186,7 +199,13 @@ fn listed(stored: &Stored, now: Timestamp) -> Listed {
 /// What becomes of a credential that nobody wants any more.
 fn leave(known: &Known, document: &Document, revoke: bool, plans: &mut Vec<CredentialPlan>) {
     let Document { key, stored, .. } = document;
-    let wanted = Wanted { kind: key.kind, rotate_after: None, checks_logins: false, is_rolled_out: true };
+    let wanted = Wanted {
+        kind: key.kind,
+        rotate_after: None,
+        checks_logins: false,
+        is_rolled_out: true,
+        is_needed: false,
+    };
     let mut listed = listed(stored, known.now);
     let users = users_before(known, key);
     let current = stored.current.as_ref().and_then(|held| held.token_id.clone());
@@ -241,6 +260,6 @@ fn by_status(known: &Known, wanted: &BTreeMap<String, Users>, may_use_any: bool,
             }
             _ => retained(&key, token_id, users),
         };
-        all.plans.push(plan);
+        all.left.push(plan);
     }
 }

@@ -14,7 +14,9 @@ use super::hosts;
 use super::known::Known;
 use super::report::{Conflict, ObjectChange, ObjectPlan, Plan, Said, Write};
 use crate::reader::Seen;
-use distribution::{Content, Desired, Digest, Observed, SeenSecret, Tally, plan, tally_one};
+use distribution::{
+    Content, Desired, Digest, Distribution, Namespace, Observed, SeenSecret, Tally, plan, tally_one,
+};
 use reconcile::object::{Filled, Lack, Object};
 use reconcile::password::Passwords;
 
@@ -146,37 +148,30 @@ impl Forecast {
         }
     }
 
-    /// ImagePullSecrets of which a Secret would be made somewhere, and what it would hold: there may be one of its name
-    /// that does not carry our labels.
-    pub fn to_look_for(&self) -> Vec<(String, Content)> {
+    /// ImagePullSecrets of which a Secret would be made, or a reference to none removed, somewhere, and what the Secret
+    /// would hold, where that is known: there may be one of its name that does not carry our labels.
+    pub fn to_look_for(&self) -> Vec<(String, Option<Content>)> {
         let mut names = BTreeSet::new();
-        for (namespace, seen) in self.observed.iter().filter(|(_, seen)| seen.is_live()) {
+        for (namespace, seen) in self.observed.iter() {
             for (name, distribution) in self.desired.iter() {
-                let is_made = !names.contains(name)
-                    && distribution.content.is_some()
-                    && !distribution.is_on_hold()
-                    && distribution.wants(namespace, seen)
-                    && seen.secrets.get(&derived_secret_name(name)).is_none();
-                if is_made {
+                if !names.contains(name) && is_looked_for(name, distribution, namespace, seen) {
                     names.insert(name.to_owned());
                 }
             }
         }
-        let content = |name: String| {
-            let content = self.desired.get(&name)?.content.clone()?;
-            Some((name, content))
-        };
-        names.into_iter().filter_map(content).collect()
+        let content = |name: &String| self.desired.get(name).and_then(|it| it.content.clone());
+        names.into_iter().map(|name| (name.clone(), content(&name))).collect()
     }
 
-    /// There is a Secret of that name without our labels. The controller finds it where it would make its own, and
-    /// nowhere else.
+    /// There is a Secret of that name without our labels. The controller finds it where it would make its own or remove a
+    /// reference, and nowhere else.
     pub fn take_in_the_way(&mut self, name: &str, namespace: &str, found: SeenSecret) {
         let secret = derived_secret_name(name);
-        let Some(distribution) = self.desired.get(name).filter(|it| !it.is_on_hold()) else { return };
-        let Some(seen) = self.observed.get_mut(namespace).filter(|seen| seen.is_live()) else { return };
-        if distribution.wants(namespace, seen) && !seen.secrets.contains_key(&secret) {
+        let Some(distribution) = self.desired.get(name) else { return };
+        let Some(seen) = self.observed.get_mut(namespace) else { return };
+        if is_looked_for(name, distribution, namespace, seen) {
             let is_open = !found.is_ours()
+                && distribution.wants(namespace, seen)
                 && distribution.conflict_policy == ConflictPolicy::Adopt
                 && self.without_hosts.remove(name);
             if is_open {
@@ -223,7 +218,14 @@ impl Forecast {
             })
             .collect();
         let is_everything_filled = desired.iter().all(|(_, it)| it.withdrawn || it.content.is_some());
-        let credentials = credentials.into_plans(is_everything_filled);
+        let has_copies = |name: &str| {
+            let secret = derived_secret_name(name);
+            let is_ours = |seen: &Namespace| seen.secrets.get(&secret).is_some_and(SeenSecret::is_ours);
+            observed.iter().any(|(_, seen)| seen.is_live() && is_ours(seen))
+        };
+        let mut unfilled = desired.iter().filter(|(_, it)| !it.withdrawn && it.content.is_none());
+        let has_unknown_copies = unfilled.any(|(name, _)| has_copies(name));
+        let credentials = credentials.into_plans(is_everything_filled, has_unknown_copies);
         let (hosts, problem) = hosts::hosts(&known, &public_domains);
         let is_changed = |object: &ObjectPlan| object.change != ObjectChange::Unchanged;
         let changes = !writes.is_empty()
@@ -273,6 +275,18 @@ fn same_login(before: &Object, spec: &ImagePullSecretSpec) -> bool {
     let key =
         |spec: &ImagePullSecretSpec| spec.tcr.as_ref().map(|tcr| credential_plan::Key::of(&before.name, tcr));
     old.docker == spec.docker && key(old) == key(spec) && domains(old) == domains(spec)
+}
+
+/// Whether the controller looks for a Secret that it does not know: where it would make its own, or remove a reference.
+fn is_looked_for(name: &str, distribution: &Distribution, namespace: &str, seen: &Namespace) -> bool {
+    let secret = derived_secret_name(name);
+    if !seen.is_live() || distribution.is_on_hold() || seen.secrets.contains_key(&secret) {
+        return false;
+    }
+    match distribution.wants(namespace, seen) {
+        true => distribution.content.is_some(),
+        false => seen.accounts.values().any(|account| account.refers_to(&secret)),
+    }
 }
 
 /// Stands for content that nobody knows yet: with the hosts that are known, and unlike all that there is.

@@ -113,7 +113,7 @@ pub(super) async fn forecast(reader: &Reader, asked: &Asked) -> Result<Forecast>
         for (name, content) in forecast.to_look_for() {
             let secret = derived_secret_name(&name);
             let in_the_way = reader.by_name(&secret, |object| {
-                let found = observed::in_the_way(&object, None, &content, &hand);
+                let found = observed::in_the_way(&object, None, content.as_ref(), &hand);
                 (object.metadata.namespace.unwrap_or_default(), found)
             });
             match in_the_way.await {

@@ -30,11 +30,12 @@ struct Global {
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 struct Host {
     domain: String,
     ip: String,
     disabled: bool,
+    vpc_id: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -75,6 +76,10 @@ impl Values {
         let Self { global: Global { hosts, cluster, .. }, allowed_roots, .. } = self;
         let entry = |(index, host): (usize, &Host)| {
             let entry = HostsEntry::new(&host.domain, &host.ip, host.disabled);
+            let entry = entry.and_then(|entry| match &host.vpc_id {
+                Some(vpc_id) => entry.of_vpc(vpc_id),
+                None => Ok(entry),
+            });
             entry.with_context(|| format!("--values: global.hosts[{index}]"))
         };
         Ok(Settings {

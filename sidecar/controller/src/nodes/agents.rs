@@ -10,7 +10,7 @@ use kube::runtime::watcher::Event;
 use tcr::backoff::Backoff;
 
 use crate::agent::{Agent, Answer, Confinement};
-use reconcile::nodes::Nodes;
+use reconcile::nodes::{Affected, Fault, Nodes};
 
 /// The wait while nodes are behind.
 const BEHIND: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
@@ -160,6 +160,7 @@ impl Agents {
             unasked,
             by_seccomp: confined(Confinement::Seccomp),
             unconfined: confined(Confinement::None),
+            faults: faults(asked, answers),
         };
         let is_current = |name: &str| answers.get(name).is_some_and(|it| it.generation == generation);
         let mut nudges = Vec::from_iter(self.unaware(|name| !is_current(name)));
@@ -195,6 +196,21 @@ impl Agents {
         let is_new = !nodes.generation.is_empty() && self.told.as_ref() != Some(&nodes);
         is_new.then(|| self.told.insert(nodes).clone())
     }
+}
+
+/// Nodes that do not resolve what they shall, by why.
+fn faults(asked: &[(String, Agent)], answers: &BTreeMap<String, Answer>) -> BTreeMap<Fault, Affected> {
+    let answers = asked.iter().filter_map(|(name, agent)| Some((agent.node.as_deref(), answers.get(name)?)));
+    let mut answers: Vec<(Option<&str>, &Answer)> = answers.filter(|(_, it)| !it.faults.is_empty()).collect();
+    // The same nodes are named each time, or the status would change with the Pods' names.
+    answers.sort_by_key(|(node, _)| *node);
+    let mut faults: BTreeMap<Fault, Affected> = BTreeMap::new();
+    for (node, answer) in answers {
+        for fault in &answer.faults {
+            faults.entry(*fault).or_default().add(node);
+        }
+    }
+    faults
 }
 
 #[cfg(test)]

@@ -4,8 +4,13 @@ use proptest::prelude::*;
 use super::*;
 use crate::login_check::LoginCheck;
 
-const LONGTERM: Wanted =
-    Wanted { kind: CredentialKind::Longterm, rotate_after: None, checks_logins: false, is_rolled_out: true };
+const LONGTERM: Wanted = Wanted {
+    kind: CredentialKind::Longterm,
+    rotate_after: None,
+    checks_logins: false,
+    is_rolled_out: true,
+    is_needed: true,
+};
 const TEMP: Wanted = Wanted { kind: CredentialKind::Temp, ..LONGTERM };
 
 fn at(hours: i64) -> Timestamp {
@@ -42,7 +47,7 @@ fn listed(tokens: &[(&str, &str)]) -> Listed {
 }
 
 fn mine(clean: bool) -> Option<Mine> {
-    Some(Mine { intent: "i1".to_owned(), clean })
+    Some(Mine { intent: "i1".to_owned(), clean, holds_until: at(2) })
 }
 
 #[track_caller]
@@ -59,6 +64,12 @@ fn an_intent_comes_before_the_first_credential() {
 }
 
 #[test]
+fn an_intent_that_is_too_old_is_written_anew_before_anything_is_made() {
+    let old = Some(Mine { holds_until: at(1), ..mine(true).unwrap() });
+    check(Some(stored(Some("i1"), None)), old, None, expect!["Record { why: None, ended: false }"]);
+}
+
+#[test]
 fn an_intent_of_somebody_else_is_taken_over_and_what_it_left_is_deleted() {
     check(Some(stored(Some("other"), None)), None, None, expect!["Record { why: None, ended: false }"]);
     check(Some(stored(Some("other"), None)), mine(true), None, expect!["Record { why: None, ended: false }"]);
@@ -70,6 +81,25 @@ fn an_intent_of_somebody_else_is_taken_over_and_what_it_left_is_deleted() {
         expect![[r#"Delete { token_id: "x" }"#]],
     );
     check(Some(stored(Some("i1"), None)), mine(false), Some(listed(&[("y", "m2")])), expect!["Mint"]);
+}
+
+#[test]
+fn nothing_is_made_for_users_that_are_all_on_their_way_out() {
+    let leaving = Wanted { is_needed: false, ..LONGTERM };
+    let wait = Step::Wait { until: later(at(1), LIST_EVERY) };
+    let clean = mine(true);
+    let known = Known { mine: clean.as_ref(), ..Known::default() };
+    assert_eq!(decide(at(1), &leaving, None, known), wait, "there never was one");
+    assert_eq!(decide(at(1), &leaving, Some(&stored(Some("i1"), None)), known), wait, "one was to be made");
+    let off = Listed { missing: 2, ..listed(&[]) };
+    let known = Known { listed: Some(&off), ..Known::default() };
+    let ended = stored(None, Some(held(Some("t1"), 87600)));
+    assert_eq!(decide(at(1), &leaving, Some(&ended), known), wait, "one is gone from the cloud");
+    let unclean = mine(false);
+    let orphan = listed(&[("x", "m1")]);
+    let known = Known { mine: unclean.as_ref(), listed: Some(&orphan), ..Known::default() };
+    let delete = Step::Delete { token_id: "x".to_owned() };
+    assert_eq!(decide(at(1), &leaving, Some(&stored(Some("i1"), None)), known), delete);
 }
 
 #[test]
@@ -375,7 +405,7 @@ impl World {
                     stored.cloned().unwrap_or(Stored { marker: "m1".to_owned(), ..Stored::default() });
                 next.intent = Some(intent.clone());
                 if self.write(version, next) {
-                    process.mine = Some(Mine { intent, clean: fresh });
+                    process.mine = Some(Mine { intent, clean: fresh, holds_until: later(now, INTENT_HOLDS) });
                     process.listed = None;
                 }
             }

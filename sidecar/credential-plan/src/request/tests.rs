@@ -34,7 +34,13 @@ fn held(id: &str) -> Held {
 }
 
 fn wanted(spread: bool) -> Wanted {
-    Wanted { kind: CredentialKind::Longterm, rotate_after: None, checks_logins: false, is_rolled_out: spread }
+    Wanted {
+        kind: CredentialKind::Longterm,
+        rotate_after: None,
+        checks_logins: false,
+        is_rolled_out: spread,
+        is_needed: true,
+    }
 }
 
 fn stored(current: &str) -> Stored {
@@ -285,7 +291,7 @@ impl Model {
                 let intent = format!("i{}", self.made);
                 self.stored.intent = Some(intent.clone());
                 take_up_rotation(Some(asked), &mut self.stored);
-                self.mine = Some(Mine { intent, clean: false });
+                self.mine = Some(Mine { intent, clean: false, holds_until: Timestamp::MAX });
                 self.listed = None;
             }
             Step::Mint => {

@@ -123,13 +123,14 @@ impl<S: Services> Keeper<S> {
         self.public_domain().await?;
         self.has_namespaces().await?;
         let stored = self.stored().cloned().unwrap_or_default();
-        self.keeping.taking_over(&stored, self.services.now());
+        let now = self.services.now();
+        self.keeping.taking_over(&stored, now);
         let installation = self.services.installation();
         let (mut next, intent, is_clean) =
             transition::record(stored, why, installation, || self.services.random());
         request::take_up_rotation(order.request.as_ref(), &mut next);
         self.write(next, order).await?;
-        self.keeping.recorded(intent, is_clean);
+        self.keeping.recorded(now, intent, is_clean);
         Ok(())
     }
 

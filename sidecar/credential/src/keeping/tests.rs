@@ -43,7 +43,7 @@ fn in_use(token_id: &str) -> Stored {
 
 fn order() -> Order {
     let rolled_out = Some("t1".to_owned());
-    Order { rolled_out, ..Order::default() }
+    Order { rolled_out, is_needed: true, ..Order::default() }
 }
 
 fn tokens(ids: &[&str]) -> Vec<ListedToken> {
@@ -69,7 +69,7 @@ fn check(keeping: &mut Keeping, now: i64, stored: Option<&Stored>, order: &Order
 fn a_credential_is_recorded_made_listed_and_tried() {
     let mut keeping = Keeping::new(key());
     check(&mut keeping, 0, None, &order(), expect!["Record { why: None, ended: false }"]);
-    keeping.recorded("i1".to_owned(), true);
+    keeping.recorded(at(0), "i1".to_owned(), true);
     let intent = Stored { marker: "m1".to_owned(), intent: Some("i1".to_owned()), ..Stored::default() };
     check(&mut keeping, 0, Some(&intent), &order(), expect!["Mint"]);
     keeping.made();
@@ -84,7 +84,7 @@ fn a_credential_is_recorded_made_listed_and_tried() {
 #[test]
 fn a_creation_without_an_answer_is_looked_for_before_the_next_one() {
     let mut keeping = Keeping::new(key());
-    keeping.recorded("i1".to_owned(), true);
+    keeping.recorded(at(0), "i1".to_owned(), true);
     keeping.not_made(true, false, at(0));
     let intent = Stored { marker: "m1".to_owned(), intent: Some("i1".to_owned()), ..Stored::default() };
     check(&mut keeping, 0, Some(&intent), &order(), expect!["List"]);
@@ -105,24 +105,29 @@ fn an_intent_of_another_process_may_still_become_a_credential() {
     let mut keeping = Keeping::new(key());
     check(&mut keeping, 0, Some(&stored), &order(), expect!["Record { why: None, ended: false }"]);
     keeping.taking_over(&stored, at(0));
-    keeping.recorded("mine".to_owned(), false);
+    keeping.recorded(at(0), "mine".to_owned(), false);
     let over = Order { is_over: true, on_delete: OnDelete::Revoke, ..order() };
-    check(&mut keeping, 60, Some(&stored), &over, expect!["Wait(60s)"]);
+    check(&mut keeping, 60, Some(&stored), &over, expect!["Wait(180s)"]);
     keeping.forget_list();
-    check(&mut keeping, 120, Some(&stored), &over, expect!["List"]);
-    keeping.listed(at(120), tokens(&["t1"]), Some(&stored), None);
-    check(&mut keeping, 120, Some(&stored), &over, expect![[r#"Revoke { token_id: "t1" }"#]]);
+    check(&mut keeping, 240, Some(&stored), &over, expect!["List"]);
+    // Another one, while this process had its own.
+    let again = Stored { intent: Some("again".to_owned()), ..stored };
+    check(&mut keeping, 250, Some(&again), &over, expect!["Wait(240s)"]);
+    check(&mut keeping, 490, Some(&again), &over, expect!["List"]);
+    keeping.listed(at(490), tokens(&["t1"]), Some(&again), None);
+    check(&mut keeping, 490, Some(&again), &over, expect![[r#"Revoke { token_id: "t1" }"#]]);
 }
 
 #[test]
 fn what_could_not_be_stored_is_deleted_only_where_another_process_leads() {
     let mut keeping = Keeping::new(key());
-    keeping.recorded("i1".to_owned(), true);
+    keeping.recorded(at(0), "i1".to_owned(), true);
     assert_eq!(keeping.not_stored(true, Some("t1".to_owned())), Some("t1".to_owned()));
     assert_eq!(keeping.mine, None);
-    keeping.recorded("i2".to_owned(), true);
+    keeping.recorded(at(0), "i2".to_owned(), true);
     assert_eq!(keeping.not_stored(false, Some("t2".to_owned())), None);
-    assert_eq!(keeping.mine, Some(Mine { intent: "i2".to_owned(), clean: false }));
+    let holds_until = plan::later(at(0), INTENT_HOLDS);
+    assert_eq!(keeping.mine, Some(Mine { intent: "i2".to_owned(), clean: false, holds_until }));
 }
 
 #[test]

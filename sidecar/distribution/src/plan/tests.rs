@@ -124,6 +124,9 @@ fn without_a_credential_nothing_is_written_and_nothing_is_taken_away() {
     desired.set("demo", distribution("*", "*", None));
     check(&shop(&[("default", &[])], &[]), &desired, expect![""]);
     check(&shop(&[("default", &["tcr.ipsdemo"])], &[("tcr.ipsdemo", ours("old"))]), &desired, expect![""]);
+    // It may refer to somebody's own Secret, which is found when ours is to be made.
+    desired.set("demo", distribution("*", "builder", None));
+    check(&shop(&[("default", &["tcr.ipsdemo"])], &[]), &desired, expect![""]);
 }
 
 #[test]

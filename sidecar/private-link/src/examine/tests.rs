@@ -11,7 +11,12 @@ fn asked_for(domains: &[&str], vpc_id: Option<&str>) -> Tcr {
         domains: domains.iter().map(|domain| (*domain).to_owned()).collect(),
         ..PrivateNetwork::default()
     };
-    Tcr { instance_id: "tcr-demo0001".to_owned(), private_network, ..Tcr::default() }
+    Tcr {
+        instance_id: "tcr-demo0001".to_owned(),
+        region: "ap-guangzhou".to_owned(),
+        private_network,
+        ..Tcr::default()
+    }
 }
 
 fn link(status: &str) -> InternalEndpoint {
@@ -23,23 +28,44 @@ fn link(status: &str) -> InternalEndpoint {
     }
 }
 
+/// The same where nodes shall not resolve to it.
+fn looked_at(domains: &[&str], vpc_id: Option<&str>) -> Tcr {
+    let tcr = asked_for(domains, vpc_id);
+    Tcr { private_network: PrivateNetwork { resolve: false, ..tcr.private_network.clone() }, ..tcr }
+}
+
+fn instance(status: &str) -> Instance {
+    Instance {
+        id: "tcr-demo0001".to_owned(),
+        name: "demo".to_owned(),
+        public_domain: "demo.tencentcloudcr.com".parse().unwrap(),
+        status: status.to_owned(),
+        region: "ap-guangzhou".to_owned(),
+    }
+}
+
 /// All the answers that there may be, one after the other as they are asked for.
 struct Cloud {
+    instance: Result<Option<Instance>, String>,
     machine_vpc: Result<String, String>,
+    region: Option<&'static str>,
     endpoints: Result<Vec<InternalEndpoint>, String>,
     custom_domains: Result<BTreeMap<String, String>, String>,
-    served: &'static [&'static str],
+    /// None where it does not answer.
+    served: Option<&'static [&'static str]>,
 }
 
 impl Default for Cloud {
     fn default() -> Self {
         Self {
+            instance: Ok(Some(instance("Running"))),
             machine_vpc: Ok("vpc-a".to_owned()),
+            region: Some("ap-nanjing"),
             endpoints: Ok(vec![link("Running")]),
             custom_domains: Ok([("img.example.com", "SUCCESS"), ("new.example.com", "CREATING")]
                 .map(|(name, status)| (name.to_owned(), status.to_owned()))
                 .into()),
-            served: &[],
+            served: Some(&[]),
         }
     }
 }
@@ -53,21 +79,26 @@ fn check(tcr: &Tcr, public: Option<&str>, before: &[&str], cloud: &Cloud, expect
     let mut answers = Answers::default();
     let mut shown = Vec::new();
     loop {
-        match examine(tcr, public.as_ref(), &roots, &before, &answers) {
+        match examine(tcr, public.as_ref(), &roots, &before, &mut answers) {
             Examined::Ask(question) => {
                 shown.push(match &question {
-                    Question::Dns { host, is_default_domain, vpc_id, address } => {
-                        format!("ask DNS of {host} (default: {is_default_domain}) in {vpc_id} for {address}")
-                    }
+                    Question::Dns { host, is_default_domain, vpc_id, region, address } => format!(
+                        "ask DNS of {host} (default: {is_default_domain}) in {vpc_id} of {region} for {address}"
+                    ),
                     other => format!("ask {other:?}"),
                 });
+                let of_instance = answers.of(tcr);
                 match question {
+                    Question::Instance => of_instance.instance = Some(cloud.instance.clone()),
                     Question::MachineVpc => answers.machine_vpc = Some(cloud.machine_vpc.clone()),
-                    Question::Endpoints => answers.endpoints = Some(cloud.endpoints.clone()),
-                    Question::CustomDomains => answers.custom_domains = Some(cloud.custom_domains.clone()),
-                    Question::Dns { host, .. } => {
-                        let is_served = cloud.served.contains(&host.name());
-                        answers.is_served_by_dns.insert(host, is_served);
+                    Question::VpcRegion => answers.vpc_region = Some(cloud.region.map(str::to_owned)),
+                    Question::Endpoints => of_instance.endpoints = Some(cloud.endpoints.clone()),
+                    Question::CustomDomains => {
+                        of_instance.custom_domains = Some(cloud.custom_domains.clone());
+                    }
+                    Question::Dns { host, vpc_id, .. } => {
+                        let is_served = cloud.served.map(|served| served.contains(&host.name()));
+                        of_instance.is_served_by_dns.insert((vpc_id, host), is_served);
                     }
                 }
             }
@@ -75,11 +106,10 @@ fn check(tcr: &Tcr, public: Option<&str>, before: &[&str], cloud: &Cloud, expect
                 shown.push(format!("{reason}: {message} {hosts:?}"));
                 break;
             }
-            Examined::Found(Found { vpc_id, fact, hosts, is_served_by_dns, unusable }) => {
+            Examined::Found(Found { vpc_id, fact, hosts, private_dns, unusable }) => {
                 let hosts: Vec<&str> = hosts.iter().map(RegistryHost::as_str).collect();
-                shown.push(format!(
-                    "{fact:?} from {vpc_id} for {hosts:?}, by DNS: {is_served_by_dns}, {unusable:?}"
-                ));
+                shown
+                    .push(format!("{fact:?} from {vpc_id} for {hosts:?}, DNS {private_dns:?}, {unusable:?}"));
                 break;
             }
         }
@@ -90,24 +120,112 @@ fn check(tcr: &Tcr, public: Option<&str>, before: &[&str], cloud: &Cloud, expect
 const PUBLIC: Option<&str> = Some("demo.tencentcloudcr.com");
 
 #[test]
-fn nothing_is_asked_before_the_hosts_are_known() {
-    let cloud = Cloud::default();
+fn the_instance_tells_its_domain_where_no_credential_does() {
+    let tcr = asked_for(&["default"], Some("vpc-b"));
     check(
-        &asked_for(&["default"], None),
+        &tcr,
         None,
         &[],
-        &cloud,
-        expect!["Pending: the domain of tcr-demo0001 is known once it has a credential []"],
+        &Cloud::default(),
+        expect![[r#"
+            ask Instance
+            ask Endpoints
+            Down(None) from vpc-b for ["demo.tencentcloudcr.com"], DNS DoesNot, []"#]],
     );
+    let answers = [Ok(None), Ok(Some(instance("Isolate"))), Err("the API is away".to_owned())];
+    let expected = [
+        expect![[r#"
+            ask Instance
+            InstanceNotFound: the API credential sees no instance tcr-demo0001 in ap-guangzhou []"#]],
+        expect![[r#"
+            ask Instance
+            InstanceNotRunning: instance tcr-demo0001 is Isolate and not Running []"#]],
+        expect![[r#"
+            ask Instance
+            CloudFailed: the API is away []"#]],
+    ];
+    for (instance, expected) in answers.into_iter().zip(expected) {
+        check(&tcr, None, &[], &Cloud { instance, ..Cloud::default() }, expected);
+    }
+}
+
+#[test]
+fn nothing_is_asked_before_the_hosts_are_known() {
     check(
         &asked_for(&["img.evil.com"], None),
         PUBLIC,
         &[],
-        &cloud,
+        &Cloud::default(),
         expect![[
             r#"InvalidDomain: spec.tcr.privateNetwork.domains: domain "img.evil.com": img.evil.com is not under tencentcloudcr.com or example.com []"#
         ]],
     );
+}
+
+#[test]
+fn a_link_that_nodes_do_not_resolve_to_is_looked_at_without_custom_domains() {
+    let cloud = Cloud { served: Some(&["demo.tencentcloudcr.com"]), ..Cloud::default() };
+    check(
+        &looked_at(&["default", "img.example.com"], None),
+        None,
+        &[],
+        &cloud,
+        expect![[r#"
+            ask Instance
+            ask MachineVpc
+            ask Endpoints
+            ask VpcRegion
+            ask DNS of demo.tencentcloudcr.com (default: true) in vpc-a of ap-nanjing for 10.0.0.2
+            Up(10.0.0.2) from vpc-a for ["demo.tencentcloudcr.com"], DNS Serves, []"#]],
+    );
+    check(
+        &looked_at(&["img.evil.com"], Some("vpc-a")),
+        PUBLIC,
+        &[],
+        &cloud,
+        expect![[r#"
+            ask Endpoints
+            Up(10.0.0.2) from vpc-a for [], DNS DoesNot, []"#]],
+    );
+}
+
+#[test]
+fn private_dns_is_not_known_without_the_region_of_the_vpc_or_an_answer() {
+    let tcr = asked_for(&["default"], Some("vpc-a"));
+    check(
+        &tcr,
+        PUBLIC,
+        &[],
+        &Cloud { region: None, ..Cloud::default() },
+        expect![[r#"
+            ask Endpoints
+            ask VpcRegion
+            Up(10.0.0.2) from vpc-a for ["demo.tencentcloudcr.com"], DNS Unknown("the region of the nodes is not known; set the chart's global.cluster.longregion (--region)"), []"#]],
+    );
+    check(
+        &tcr,
+        PUBLIC,
+        &[],
+        &Cloud { served: None, ..Cloud::default() },
+        expect![[r#"
+            ask Endpoints
+            ask VpcRegion
+            ask DNS of demo.tencentcloudcr.com (default: true) in vpc-a of ap-nanjing for 10.0.0.2
+            Up(10.0.0.2) from vpc-a for ["demo.tencentcloudcr.com"], DNS Unknown("Tencent Cloud could not be asked, as the controller's log says"), []"#]],
+    );
+}
+
+#[test]
+fn what_was_answered_about_an_instance_is_not_asked_again_for_another_object() {
+    let mut answers = Answers::default();
+    let (one, other) = (asked_for(&["default"], Some("vpc-a")), looked_at(&["vpc"], Some("vpc-b")));
+    answers.of(&one).instance = Some(Ok(Some(instance("Running"))));
+    answers.of(&one).endpoints = Some(Ok(vec![link("Running")]));
+    let examined = examine(&other, None, &ROOTS.map(str::to_owned), &[], &mut answers);
+    assert!(matches!(examined, Examined::Found(Found { fact: Fact::Down(None), .. })), "{examined:?}");
+    let elsewhere = Tcr { region: "ap-nanjing".to_owned(), ..other };
+    let examined = examine(&elsewhere, None, &ROOTS.map(str::to_owned), &[], &mut answers);
+    assert_eq!(examined, Examined::Ask(Question::Instance));
 }
 
 #[test]
@@ -119,7 +237,7 @@ fn the_vpc_is_the_objects_or_the_machines() {
         &Cloud::default(),
         expect![[r#"
             ask Endpoints
-            Down(None) from vpc-b for ["demo.tencentcloudcr.com"], by DNS: false, []"#]],
+            Down(None) from vpc-b for ["demo.tencentcloudcr.com"], DNS DoesNot, []"#]],
     );
     let cloud = Cloud { machine_vpc: Err("it names none".to_owned()), ..Cloud::default() };
     check(
@@ -140,24 +258,29 @@ fn a_link_that_runs_is_asked_whether_dns_serves_each_host_until_one_is_not() {
         &both,
         PUBLIC,
         &[],
-        &Cloud { served: &["demo.tencentcloudcr.com", "demo-vpc.tencentcloudcr.com"], ..Cloud::default() },
+        &Cloud {
+            served: Some(&["demo.tencentcloudcr.com", "demo-vpc.tencentcloudcr.com"]),
+            ..Cloud::default()
+        },
         expect![[r#"
             ask MachineVpc
             ask Endpoints
-            ask DNS of demo-vpc.tencentcloudcr.com (default: false) in vpc-a for 10.0.0.2
-            ask DNS of demo.tencentcloudcr.com (default: true) in vpc-a for 10.0.0.2
-            Up(10.0.0.2) from vpc-a for ["demo-vpc.tencentcloudcr.com", "demo.tencentcloudcr.com"], by DNS: true, []"#]],
+            ask VpcRegion
+            ask DNS of demo-vpc.tencentcloudcr.com (default: false) in vpc-a of ap-nanjing for 10.0.0.2
+            ask DNS of demo.tencentcloudcr.com (default: true) in vpc-a of ap-nanjing for 10.0.0.2
+            Up(10.0.0.2) from vpc-a for ["demo-vpc.tencentcloudcr.com", "demo.tencentcloudcr.com"], DNS Serves, []"#]],
     );
     check(
         &both,
         PUBLIC,
         &[],
-        &Cloud { served: &["demo.tencentcloudcr.com"], ..Cloud::default() },
+        &Cloud { served: Some(&["demo.tencentcloudcr.com"]), ..Cloud::default() },
         expect![[r#"
             ask MachineVpc
             ask Endpoints
-            ask DNS of demo-vpc.tencentcloudcr.com (default: false) in vpc-a for 10.0.0.2
-            Up(10.0.0.2) from vpc-a for ["demo-vpc.tencentcloudcr.com", "demo.tencentcloudcr.com"], by DNS: false, []"#]],
+            ask VpcRegion
+            ask DNS of demo-vpc.tencentcloudcr.com (default: false) in vpc-a of ap-nanjing for 10.0.0.2
+            Up(10.0.0.2) from vpc-a for ["demo-vpc.tencentcloudcr.com", "demo.tencentcloudcr.com"], DNS DoesNot, []"#]],
     );
 }
 
@@ -172,7 +295,7 @@ fn a_custom_domain_is_resolved_once_it_works_and_stays_until_it_is_gone() {
         expect![[r#"
             ask Endpoints
             ask CustomDomains
-            Up(10.0.0.2) from vpc-a for ["img.example.com"], by DNS: false, [("new.example.com", Some("CREATING")), ("old.example.com", None)]"#]],
+            Up(10.0.0.2) from vpc-a for ["img.example.com"], DNS DoesNot, [("new.example.com", Some("CREATING")), ("old.example.com", None)]"#]],
     );
     check(
         &custom,
@@ -182,7 +305,7 @@ fn a_custom_domain_is_resolved_once_it_works_and_stays_until_it_is_gone() {
         expect![[r#"
             ask Endpoints
             ask CustomDomains
-            Up(10.0.0.2) from vpc-a for ["img.example.com", "new.example.com"], by DNS: false, [("new.example.com", Some("CREATING")), ("old.example.com", None)]"#]],
+            Up(10.0.0.2) from vpc-a for ["img.example.com", "new.example.com"], DNS DoesNot, [("new.example.com", Some("CREATING")), ("old.example.com", None)]"#]],
     );
 }
 
@@ -220,6 +343,6 @@ fn a_link_that_is_being_built_has_no_address_to_ask_dns_about() {
         &Cloud { endpoints: Ok(vec![link("Creating")]), ..Cloud::default() },
         expect![[r#"
             ask Endpoints
-            Down(Some("Creating")) from vpc-a for ["demo.tencentcloudcr.com"], by DNS: false, []"#]],
+            Down(Some("Creating")) from vpc-a for ["demo.tencentcloudcr.com"], DNS DoesNot, []"#]],
     );
 }

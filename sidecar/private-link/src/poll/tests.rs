@@ -1,11 +1,21 @@
 use expect_test::expect;
-use tcr::image_pull_secret::WhenLinkDown;
+use tcr::image_pull_secret::{PrivateNetwork, WhenLinkDown};
 
 use super::*;
+use crate::judge::PrivateDns;
 
-fn judgement(is_up: bool) -> Judgement {
-    let reason = if is_up { ConditionReason::Running } else { ConditionReason::NoLink };
-    Judgement { is_up, reason, message: String::new() }
+fn judgement(resolves: bool, reason: ConditionReason) -> Judgement {
+    let is_up = reason == ConditionReason::Running;
+    let (message, hosts) = (String::new(), Vec::new());
+    Judgement { resolves, is_up: Some(is_up), reason, message, vpc_id: None, address: None, hosts }
+}
+
+fn running(names: &[&str]) -> Vec<(String, Judgement)> {
+    names.iter().map(|name| ((*name).to_owned(), judgement(true, ConditionReason::Running))).collect()
+}
+
+fn names(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
 }
 
 fn shown(told: &Told) -> String {
@@ -14,57 +24,138 @@ fn shown(told: &Told) -> String {
         None => format!("{name} gone"),
     };
     let links: Vec<String> = told.links.iter().map(link).collect();
-    format!("{}; applied {:?}; pending {}", links.join(", "), told.applied, told.is_pending)
+    let applied = told.applied.as_ref().map_or_else(|| "unknown".to_owned(), |it| format!("{it:?}"));
+    format!("{}; applied {applied}; pending {}", links.join(", "), told.is_pending)
 }
 
 #[test]
-fn what_is_no_longer_requested_is_told_until_it_is_out_of_the_list() {
+fn entries_may_be_in_the_list_until_it_was_written_without_them() {
     let mut poll = Poll::default();
-    let both = || vec![("a".to_owned(), judgement(true)), ("b".to_owned(), judgement(true))];
-    let one = || vec![("a".to_owned(), judgement(true))];
     let rounds = [
-        poll.finish(both(), Ok(())),
-        poll.finish(one(), Err("denied".to_owned())),
-        poll.finish(one(), Ok(())),
-        poll.finish(one(), Ok(())),
+        poll.finish(running(&["a", "b"]), &names(&["a", "b"]), Ok(())),
+        poll.finish(running(&["a"]), &names(&["a"]), Err("denied".to_owned())),
+        poll.finish(running(&["a"]), &names(&["a"]), Err("denied".to_owned())),
+        poll.finish(running(&["a"]), &names(&["a"]), Ok(())),
     ];
     expect![[r#"
         a Running, b Running; applied {"a", "b"}; pending false
         a WriteFailed, b gone; applied {"a", "b"}; pending true
-        a Running, b gone; applied {"a"}; pending false
+        a WriteFailed; applied {"a", "b"}; pending true
         a Running; applied {"a"}; pending false"#]]
     .assert_eq(&rounds.iter().map(shown).collect::<Vec<_>>().join("\n"));
 }
 
 #[test]
-fn a_link_that_is_down_is_asked_about_again_soon() {
+fn a_link_that_is_resolved_no_longer_is_told_on_and_has_no_entries() {
+    let mut poll = Poll::default();
+    let unresolved = || vec![("a".to_owned(), judgement(false, ConditionReason::NoLink))];
+    let rounds = [
+        poll.finish(running(&["a"]), &names(&["a"]), Ok(())),
+        poll.finish(Vec::new(), &names(&["a"]), Ok(())),
+        poll.tell(unresolved()),
+        poll.finish(Vec::new(), &names(&[]), Ok(())),
+    ];
+    expect![[r#"
+        a Running; applied {"a"}; pending false
+        ; applied {}; pending false
+        a NoLink; applied {}; pending false
+        a gone; applied {}; pending false"#]]
+    .assert_eq(&rounds.iter().map(shown).collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn what_was_in_the_list_before_is_not_known_until_it_is_written_once() {
+    let mut poll = Poll::default();
+    let rounds = [
+        poll.finish(Vec::new(), &names(&[]), Err("denied".to_owned())),
+        poll.finish(Vec::new(), &names(&[]), Ok(())),
+        poll.finish(Vec::new(), &names(&[]), Err("denied".to_owned())),
+    ];
+    expect![[r#"
+        ; applied unknown; pending true
+        ; applied {}; pending false
+        ; applied {}; pending true"#]]
+    .assert_eq(&rounds.iter().map(shown).collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn a_link_that_somebody_waits_for_is_asked_about_again_soon() {
     let interval = Duration::from_secs(300);
-    assert!(Poll::default().finish(vec![("a".to_owned(), judgement(false))], Ok(())).is_pending);
+    let is_pending = |resolves, reason| {
+        Poll::default().tell(vec![("a".to_owned(), judgement(resolves, reason))]).is_pending
+    };
+    assert!(is_pending(true, ConditionReason::NoLink) && is_pending(true, ConditionReason::Pending));
+    assert!(!is_pending(false, ConditionReason::NoLink) && is_pending(false, ConditionReason::Pending));
     let waits: Vec<u64> = (0..7).map(|before| wait(true, before, interval).as_secs()).collect();
     assert_eq!(waits, [2, 4, 8, 16, 32, 60, 60]);
     assert_eq!(wait(true, 9, Duration::from_secs(10)).as_secs(), 10);
     assert_eq!(wait(false, 9, interval), interval);
 }
 
-#[test]
-fn a_changed_address_is_told_for_ten_minutes() {
-    let host: tcr::registry_host::RegistryHost = "demo.tencentcloudcr.com".parse().unwrap();
-    let found = |last: u8| Found {
+fn tcr(resolve: bool) -> Tcr {
+    let private_network = PrivateNetwork { resolve, ..PrivateNetwork::default() };
+    Tcr { instance_id: "tcr-demo0001".to_owned(), private_network, ..Tcr::default() }
+}
+
+fn found(last: u8) -> Found {
+    Found {
         vpc_id: "vpc-a".to_owned(),
         fact: Fact::Up([10, 0, 0, last].into()),
-        hosts: vec![host.clone()],
-        is_served_by_dns: false,
+        hosts: vec!["demo.tencentcloudcr.com".parse().unwrap()],
+        private_dns: PrivateDns::DoesNot,
         unusable: Vec::new(),
+    }
+}
+
+#[test]
+fn a_link_that_nodes_do_not_resolve_to_has_moved_where_it_had_another_address_before() {
+    let start = Instant::now();
+    let mut poll = Poll::default();
+    let mut reason = |last, seconds| {
+        poll.judge("a", &tcr(false), found(last), &[], start + Duration::from_secs(seconds)).reason
     };
+    assert_eq!(reason(1, 0), ConditionReason::Running);
+    assert_eq!(reason(2, 10), ConditionReason::AddressChanged);
+    assert_eq!(reason(2, 609), ConditionReason::AddressChanged);
+    assert_eq!(reason(2, 610), ConditionReason::Running);
+    // What the status told when the process began.
+    let mut poll = Poll::default();
+    poll.recall("a", &tcr(false), "vpc-a", [10, 0, 0, 1].into());
+    let judged = poll.judge("a", &tcr(false), found(2), &[], start);
+    assert_eq!(
+        (judged.reason, judged.address),
+        (ConditionReason::AddressChanged, Some([10, 0, 0, 2].into()))
+    );
+    // From another VPC it is another link.
+    poll.recall("b", &tcr(false), "vpc-b", [10, 0, 0, 1].into());
+    assert_eq!(poll.judge("b", &tcr(false), found(2), &[], start).reason, ConditionReason::Running);
+}
+
+#[test]
+fn a_call_that_fails_again_in_the_same_way_is_told_in_the_same_words() {
+    let mut poll = Poll::default();
+    let mut message = |text: &str| {
+        let reason = ConditionReason::CloudFailed;
+        poll.judge_unknown("a", &tcr(false), Vec::new(), reason, text.to_owned()).message
+    };
+    let denied = "UnauthorizedOperation (request id r-1); allow it";
+    assert_eq!(message(denied), denied);
+    assert_eq!(message("UnauthorizedOperation (request id r-2); allow it"), denied);
+    assert_eq!(message("InternalError (request id r-3)"), "InternalError (request id r-3)");
+}
+
+#[test]
+fn a_changed_address_is_told_for_ten_minutes() {
+    let host: RegistryHost = "demo.tencentcloudcr.com".parse().unwrap();
     let entry = |last: u8| {
         let entry = HostsEntry::new(host.name(), &format!("10.0.0.{last}"), false).unwrap();
         [entry.of_link(WhenLinkDown::Keep)]
     };
-    let tcr = Tcr { instance_id: "tcr-demo0001".to_owned(), ..Tcr::default() };
+    let tcr = tcr(true);
     let start = Instant::now();
     let mut poll = Poll::default();
     let mut reason = |last, before: &[HostsEntry], seconds| {
-        poll.judge("a", &tcr, &found(last), before, start + Duration::from_secs(seconds)).reason
+        poll.judge("a", &tcr, found(last), before, start + Duration::from_secs(seconds)).reason
     };
     assert_eq!(reason(1, &[], 0), ConditionReason::Running);
     assert_eq!(reason(1, &entry(1), 0), ConditionReason::Running);

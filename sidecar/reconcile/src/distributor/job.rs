@@ -1,12 +1,13 @@
 //! What is to be done in one namespace.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
 use tcr::names::derived_secret_name;
 
 use super::{Distributor, LOOK_AGAIN};
-use distribution::job::Job;
+use distribution::job::{Job, Unmet};
 use distribution::order::hold_back;
 use distribution::{Change, Content, Distribution, Namespace, SeenSecret, Target, TargetKind, plan};
 
@@ -51,8 +52,8 @@ impl Distributor {
         }
         if !look_again.is_empty() || !unread.is_empty() {
             // What is planned comes after that, with what was found.
-            let look = unread.into_iter().map(|it| (it.secret, it.content)).chain(look_again).collect();
-            return Some(Job { namespace: namespace.clone(), look, changes: Vec::new() });
+            let look = unread.into_iter().map(|it| (it.secret, Some(it.content))).chain(look_again).collect();
+            return Some(Job { namespace: namespace.clone(), look, unmet: Vec::new(), changes: Vec::new() });
         }
         let changes = plan(namespace, seen, self.state.desired());
         if self.failures.is_any_in(namespace) {
@@ -81,6 +82,7 @@ impl Distributor {
                 (change.stage(), self.failures.until(namespace, kind, &name))
             });
         }
+        let unmet = self.unmet(namespace, seen, &changes);
         let changes: Vec<_> = changes
             .into_iter()
             .map(|change| {
@@ -102,7 +104,23 @@ impl Distributor {
             self.backlog.push(namespace);
             return None;
         }
-        Some(Job { namespace: namespace.clone(), look: Vec::new(), changes })
+        Some(Job { namespace: namespace.clone(), look: Vec::new(), unmet, changes })
+    }
+
+    /// Secrets that were never seen and to which the changes remove references.
+    fn unmet(&self, namespace: &Arc<str>, seen: &Namespace, changes: &[Change]) -> Vec<Unmet> {
+        let removed = |change: &'_ Change| match change {
+            Change::EditReferences { edit, .. } => edit.removed().map(str::to_owned).collect(),
+            _ => Vec::new(),
+        };
+        let secrets: BTreeSet<String> = changes.iter().flat_map(removed).collect();
+        let unmet = secrets.into_iter().filter(|secret| !seen.secrets.contains_key(secret));
+        let unmet = unmet.map(|secret| Unmet {
+            known: self.state.lost(namespace, &secret).cloned(),
+            content: self.state.desired().of_secret(&secret).and_then(|(_, it)| it.content.clone()),
+            secret,
+        });
+        unmet.collect()
     }
 
     /// Secrets of ours of which only the metadata was seen. Those that nobody wants need not be read, and those that
@@ -129,11 +147,11 @@ impl Distributor {
     }
 
     /// Secrets of others in the way, and what ours would hold.
-    fn foreign(&self, seen: &Namespace) -> Vec<(String, Content)> {
+    fn foreign(&self, seen: &Namespace) -> Vec<(String, Option<Content>)> {
         let foreign = seen.secrets.iter().filter(|(_, secret)| !secret.is_ours());
         let wanted = |(name, _): (&str, &SeenSecret)| {
             let (_, distribution) = self.state.desired().of_secret(name)?;
-            Some((name.to_owned(), distribution.content.clone()?))
+            Some((name.to_owned(), distribution.content.clone()))
         };
         foreign.filter_map(wanted).collect()
     }

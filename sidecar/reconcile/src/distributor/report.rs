@@ -109,7 +109,8 @@ impl Distributor {
 
     /// An Event for the first Secret of somebody else in the way; how many there are, the condition tells.
     fn first_conflict(&self, namespace: &str, secret: &str, items: &Items) -> Option<Effect> {
-        let (name, _) = self.state.desired().of_secret(secret)?;
+        let (name, distribution) = self.state.desired().of_secret(secret)?;
+        self.state.observed().get(namespace).filter(|seen| distribution.wants(namespace, seen))?;
         let item = items.get(name).filter(|_| self.state.sum(name).conflicts == 0)?;
         let message = format!(
             "the Secret {namespace}/{secret} is somebody else's and is left alone; delete it, or set \

@@ -142,10 +142,12 @@ impl Reconciler {
         let rolled_out: Vec<String> = rolling_out.map(|(secret_name, _)| secret_name.to_owned()).collect();
         rolled_out.iter().for_each(|secret_name| self.keepers.set_rolled_out(secret_name, effects));
         let mut has_moved = false;
-        for item in self.items.values_mut().filter(|item| !item.moving_from.is_empty()) {
-            let is_left = |content| distributed::has_another(state, &item.object.name, content);
-            if !item.content.as_ref().is_some_and(is_left) {
+        for item in self.items.values_mut() {
+            let may_have_old_copies = item.has_unknown_copies || !item.moving_from.is_empty();
+            let Some(content) = item.content.as_ref().filter(|_| may_have_old_copies) else { continue };
+            if !distributed::has_another(state, &item.object.name, content) {
                 item.moving_from.clear();
+                item.has_unknown_copies = false;
                 has_moved = true;
             }
         }

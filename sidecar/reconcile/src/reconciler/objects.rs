@@ -1,6 +1,7 @@
 //! What is told of ImagePullSecrets, and what each asks for now.
 
 use super::Reconciler;
+use crate::distributed;
 use crate::effect::{Effect, Event};
 use crate::input::{Now, Watched};
 use crate::item::{Checks, Item};
@@ -22,7 +23,10 @@ impl Reconciler {
                         item.object.region() != region.as_deref()
                     }
                     _ => {
-                        self.items.insert(name.clone(), Item::new(*object));
+                        let mut item = Item::new(*object);
+                        // Of one of this name before.
+                        item.has_unknown_copies = distributed::is_any(self.distributor.state(), &name);
+                        self.items.insert(name.clone(), item);
                         true
                     }
                 };

@@ -37,10 +37,14 @@ impl Reconciler {
         if self.distributor.take_forgotten_failures() {
             self.report_all();
         }
-        for name in self.distributor.state_mut().moved() {
-            if let Some(item) = self.items.get_mut(&name) {
+        let moved = self.distributor.state_mut().moved();
+        for name in &moved {
+            if let Some(item) = self.items.get_mut(name) {
                 item.needs_report = true;
             }
+        }
+        if !moved.is_empty() {
+            self.distributor.watch_others(self.items.keys(), effects);
         }
         let is_settled = self.is_ready && self.distributor.is_settled();
         let mut next = None;
@@ -111,6 +115,7 @@ impl Reconciler {
             identity: item.identity(),
             conflict,
             contested: self.distributor.contested(name),
+            resolves: item.object.resolves(),
             link: item.link.as_ref(),
             nodes: self.links.nodes(),
             request: item.answer.as_ref(),

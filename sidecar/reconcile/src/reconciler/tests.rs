@@ -35,6 +35,8 @@ struct World {
     started: Instant,
     wake: Option<Instant>,
     versions: u64,
+    /// Of the last requests for private links.
+    link_requests: u64,
 }
 
 fn key() -> InstallationKey {
@@ -114,7 +116,7 @@ fn lists() -> [Input; 5] {
 
 fn shown(effect: &Effect) -> String {
     match effect {
-        Effect::RunJob(Job { namespace, look, changes }) => {
+        Effect::RunJob(Job { namespace, look, unmet: _, changes }) => {
             let look = look.iter().map(|(secret, _)| format!("read {secret}"));
             let changes = changes.iter().map(|(change, _)| match change {
                 Change::CreateSecret { name, .. } => format!("create {}", derived_secret_name(name)),
@@ -147,8 +149,10 @@ fn shown(effect: &Effect) -> String {
             )
         }
         Effect::ResolveLinks(requests) => {
-            format!("resolve links of {:?}", requests.iter().map(|it| it.name.as_str()).collect::<Vec<_>>())
+            let names = requests.links.iter().map(|it| it.name.as_str());
+            format!("resolve links of {:?}", names.collect::<Vec<_>>())
         }
+        Effect::WatchOthers(names) => format!("watch others: {names:?}"),
         Effect::WatchPods => "watch Pods".to_owned(),
         Effect::BecomeReady { .. } => "become ready".to_owned(),
         Effect::LogRefusal { text, is_new } => format!("log {text}, new: {is_new}"),
@@ -167,7 +171,7 @@ impl World {
         let started = Instant::now();
         let now = Now { monotonic: started, wall: Timestamp::UNIX_EPOCH, random: u64::MAX / 2 };
         let reconciler = Reconciler::new(config(asks_registries), key());
-        Self { reconciler, now, started, wake: None, versions: 100 }
+        Self { reconciler, now, started, wake: None, versions: 100, link_requests: 0 }
     }
 
     /// With this object and the namespace shop, after the first lists.
@@ -181,7 +185,18 @@ impl World {
     fn effects(&mut self, inputs: impl IntoIterator<Item = Input>) -> Vec<Effect> {
         let mut effects = Vec::new();
         self.wake = self.reconciler.step(inputs, self.now, &mut effects);
+        for effect in &effects {
+            if let Effect::ResolveLinks(requests) = effect {
+                self.link_requests = requests.number;
+            }
+        }
         effects
+    }
+
+    /// The poller of private links has written the list for the last requests, and these may be in it.
+    fn links(&self, applied: &[&str]) -> Input {
+        let applied = Some(applied.iter().map(|it| (*it).to_owned()).collect());
+        Input::Links(LinkEvent::Links { number: self.link_requests, links: Vec::new(), applied })
     }
 
     fn step(&mut self, inputs: impl IntoIterator<Item = Input>) -> Vec<String> {

@@ -1,6 +1,7 @@
 use expect_test::{Expect, expect};
 
 use super::*;
+use crate::nodes::{Affected, Fault};
 
 fn facts(before: &ImagePullSecretStatus) -> Facts<'_> {
     Facts {
@@ -27,6 +28,7 @@ fn facts(before: &ImagePullSecretStatus) -> Facts<'_> {
         identity: None,
         conflict: None,
         contested: None,
+        resolves: None,
         link: None,
         nodes: None,
         request: None,
@@ -167,6 +169,91 @@ fn a_condition_that_stays_keeps_its_time() {
     assert_eq!(time(&other, "CredentialValid"), 1_800_000_000);
 }
 
+fn link(resolves: bool, is_up: Option<bool>, reason: ConditionReason) -> Link {
+    let message = "it is so".to_owned();
+    Link { resolves, is_up, reason, message, vpc_id: None, address: None, hosts: Vec::new() }
+}
+
+/// The conditions Ready and PrivateLink, and what is told for machines.
+#[track_caller]
+fn check_link(facts: &Facts<'_>, expected: Expect) -> ImagePullSecretStatus {
+    let status = status(facts);
+    let shown = status.conditions.iter().filter(|it| ["Ready", "PrivateLink"].contains(&it.type_.as_str()));
+    let shown: Vec<String> = shown.map(|it| format!("{} {} {}", it.type_, it.status, it.reason)).collect();
+    let told = status.private_link.as_ref().map(|it| format!("{it:?}"));
+    expected.assert_eq(&format!("{}; {}", shown.join(", "), told.unwrap_or_default()));
+    status
+}
+
+#[test]
+fn the_link_is_told_of_and_ready_waits_for_it_only_where_nodes_resolve_to_it() {
+    let before = ImagePullSecretStatus::default();
+    for (resolves, link, expected) in [
+        (true, None, expect!["Ready False Pending, PrivateLink False Pending; "]),
+        (false, None, expect!["Ready True Ready, PrivateLink Unknown Pending; "]),
+        (
+            true,
+            Some(link(true, Some(false), ConditionReason::NoLink)),
+            expect![[
+                r#"Ready False NoLink, PrivateLink False NoLink; PrivateLinkStatus { summary: "NoLink", vpc_id: None, address: None, hosts: [] }"#
+            ]],
+        ),
+        (
+            false,
+            Some(link(false, Some(false), ConditionReason::NoLink)),
+            expect![[
+                r#"Ready True Ready, PrivateLink False NoLink; PrivateLinkStatus { summary: "NoLink", vpc_id: None, address: None, hosts: [] }"#
+            ]],
+        ),
+        (
+            false,
+            Some(link(false, None, ConditionReason::VpcUnknown)),
+            expect![[
+                r#"Ready True Ready, PrivateLink Unknown VpcUnknown; PrivateLinkStatus { summary: "VpcUnknown", vpc_id: None, address: None, hosts: [] }"#
+            ]],
+        ),
+        (
+            false,
+            Some(Link {
+                vpc_id: Some("vpc-a".to_owned()),
+                address: Some([10, 0, 0, 2].into()),
+                hosts: vec!["demo.tencentcloudcr.com".parse().unwrap()],
+                ..link(false, Some(true), ConditionReason::Running)
+            }),
+            expect![[
+                r#"Ready True Ready, PrivateLink True Running; PrivateLinkStatus { summary: "Running 10.0.0.2", vpc_id: Some("vpc-a"), address: Some("10.0.0.2"), hosts: ["demo.tencentcloudcr.com"] }"#
+            ]],
+        ),
+    ] {
+        check_link(&Facts { resolves: Some(resolves), link: link.as_ref(), ..facts(&before) }, expected);
+    }
+}
+
+#[test]
+fn what_a_process_before_said_of_the_link_stays_until_it_was_looked_at_again() {
+    let nothing = ImagePullSecretStatus::default();
+    let up = Link { address: Some([10, 0, 0, 2].into()), ..link(true, Some(true), ConditionReason::Running) };
+    let of_link = Facts { resolves: Some(true), link: Some(&up), ..facts(&nothing) };
+    let before = status(&of_link);
+    let expected = || {
+        expect![[
+            r#"Ready True Ready, PrivateLink True Running; PrivateLinkStatus { summary: "Running 10.0.0.2", vpc_id: None, address: Some("10.0.0.2"), hosts: [] }"#
+        ]]
+    };
+    let restarted = Facts { link: None, before: &before, ..of_link.clone() };
+    assert_eq!(check_link(&restarted, expected()), before);
+    // Another spec is another question.
+    check_link(
+        &Facts { generation: 4, ..restarted.clone() },
+        expect!["Ready False Pending, PrivateLink False Pending; "],
+    );
+    // An answer to the spec before is none.
+    check_link(
+        &Facts { generation: 4, resolves: Some(false), link: Some(&up), ..restarted },
+        expect!["Ready True Ready, PrivateLink Unknown Pending; "],
+    );
+}
+
 #[test]
 fn the_failures_are_few_whatever_happens() {
     let before = ImagePullSecretStatus::default();
@@ -180,7 +267,7 @@ fn the_failures_are_few_whatever_happens() {
 #[test]
 fn what_is_gone_is_null_in_the_patch() {
     let patch = merge_patch(&status(&facts(&ImagePullSecretStatus::default()))).unwrap();
-    for gone in ["tokenId", "pendingCredential", "failures", "request"] {
+    for gone in ["tokenId", "pendingCredential", "privateLink", "failures", "request"] {
         assert_eq!(patch["status"].get(gone), Some(&Value::Null), "{gone}");
     }
     let answer = RequestStatus::default();
@@ -198,5 +285,55 @@ fn what_is_gone_is_null_in_the_patch() {
     for gone in ["instances", "moreInstances"] {
         assert_eq!(patch["status"]["request"].get(gone), Some(&Value::Null), "{gone}");
     }
+    let away = link(false, None, ConditionReason::CloudFailed);
+    let before = ImagePullSecretStatus::default();
+    let of_link = Facts { resolves: Some(false), link: Some(&away), ..facts(&before) };
+    let patch = merge_patch(&status(&of_link)).unwrap();
+    for gone in ["vpcId", "address", "hosts"] {
+        assert_eq!(patch["status"]["privateLink"].get(gone), Some(&Value::Null), "{gone}");
+    }
     assert_eq!(patch["status"]["secretsDesired"], 2);
+}
+
+#[test]
+fn nodes_that_do_not_use_their_entries_are_named_and_delay_nobody() {
+    let before = ImagePullSecretStatus::default();
+    let link = Link {
+        resolves: true,
+        is_up: Some(true),
+        reason: ConditionReason::Running,
+        message: "nodes resolve it".to_owned(),
+        vpc_id: None,
+        address: None,
+        hosts: Vec::new(),
+    };
+    let said = |nodes: &Nodes| {
+        let status =
+            status(&Facts { resolves: Some(true), link: Some(&link), nodes: Some(nodes), ..facts(&before) });
+        let said =
+            status.conditions.iter().find(|it| it.type_ == ConditionType::NodesResolve.as_str()).unwrap();
+        assert_eq!(status.conditions[0].status, "True", "Ready");
+        format!("{} {}: {}", said.status, said.reason, said.message)
+    };
+    let mut nodes = Nodes { desired: 3, current: 3, ..Nodes::default() };
+    let all = said(&nodes);
+    nodes.current = 2;
+    nodes.silent = 1;
+    let behind = said(&nodes);
+    let affected =
+        |count, named: &[&str]| Affected { count, named: named.iter().map(|it| (*it).to_owned()).collect() };
+    nodes.faults =
+        [(Fault::NotAsked, affected(2, &["a", "b"])), (Fault::Shadowed, affected(1, &["c"]))].into();
+    expect![[r#"
+        True NodesResolve: 3 of 3 nodes carry the entries, and use them as far as their agents see
+        Unknown NodesBehind: 2 of 3 nodes carry the newest entries, 2 agents answer
+        False HostsFileNotAsked: 2 of 3 nodes, such as a, b: Nodes ask something else before their hosts file, or never ask it. Put `files` first in the line `hosts:` of their /etc/nsswitch.conf; 1 more reasons: see status.nodes"#]]
+    .assert_eq(&[all, behind, said(&nodes)].join("\n"));
+    let unresolved = Link { resolves: false, ..link.clone() };
+    let looked_at =
+        Facts { resolves: Some(false), link: Some(&unresolved), nodes: Some(&nodes), ..facts(&before) };
+    let is_about_nodes = |it: &Condition| it.type_ == ConditionType::NodesResolve.as_str();
+    assert!(!status(&looked_at).conditions.iter().any(is_about_nodes), "no entries are asked for");
+    let without_link = status(&Facts { nodes: Some(&nodes), ..facts(&before) });
+    assert!(without_link.conditions.iter().all(|it| it.type_ != ConditionType::NodesResolve.as_str()));
 }

@@ -196,5 +196,7 @@ fn nothing_left(namespace: &Namespace, slot: usize) -> Option<String> {
         return Some("the Secret is still there".to_owned());
     }
     let has = namespace.accounts.iter().flatten().any(|it| it.by_us >> slot & 1 == 1);
-    (has && !secret.is_some_and(World::is_foreign)).then(|| "a reference of ours is still there".to_owned())
+    // What nothing says was ours, is taken for somebody's own, and the reference for theirs.
+    let is_theirs = secret.is_some_and(|it| World::is_foreign(it) || World::is_doubtful(it));
+    (has && !is_theirs).then(|| "a reference of ours is still there".to_owned())
 }

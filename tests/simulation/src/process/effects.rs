@@ -110,12 +110,14 @@ impl Process {
                     self.poll(task);
                 }
             }
-            Effect::ResolveLinks(_) => {
-                let links = LinkEvent::Links { links: Vec::new(), applied: Default::default() };
+            Effect::ResolveLinks(requests) => {
+                let (number, links) = (requests.number, Vec::new());
+                let links = LinkEvent::Links { number, links, applied: Some(Default::default()) };
                 inbox.borrow_mut().push_back(Input::Links(links));
             }
             Effect::BecomeReady { .. } => self.is_ready = true,
-            Effect::WatchPods | Effect::LogRefusal { .. } => {}
+            // Without them somebody's own Secrets are looked at now and then.
+            Effect::WatchOthers(_) | Effect::WatchPods | Effect::LogRefusal { .. } => {}
             Effect::PublishEvent(_) => self.events += 1,
         }
     }

@@ -6,6 +6,7 @@ use super::Action;
 use crate::{
     envelope::{ApiError, Outcome, fields},
     parameter::{Field, Kind, Parameters, optional, required},
+    region,
     world::{Caller, World},
 };
 
@@ -57,7 +58,8 @@ fn describe(world: &mut World, caller: &Caller, parameters: &Parameters) -> Outc
 }
 
 /// The answer does not tell which kind of domain it is about, as the real one does not: one kind per
-/// call is the only way to know. A VPC where nothing was set up is `DISABLED`.
+/// call is the only way to know. A VPC where nothing was set up is `DISABLED`. `RegionName` is the VPC's region, by default
+/// the instance's; in another one there is no such VPC.
 fn dns_status(world: &mut World, caller: &Caller, parameters: &Parameters) -> Outcome {
     let set = parameters
         .objects("VpcSet")
@@ -69,8 +71,14 @@ fn dns_status(world: &mut World, caller: &Caller, parameters: &Parameters) -> Ou
                 .iter()
                 .find(|dns| dns.vpc_id == vpc.text("VpcId") && dns.use_public_domain == public)
                 .map_or("DISABLED", |dns| &dns.status);
-            let region = vpc.string("RegionName").unwrap_or(&instance.region);
-            Ok(json!({"Region": region, "VpcId": vpc.text("VpcId"), "Status": status}))
+            let region_name = vpc.string("RegionName").unwrap_or(&instance.region);
+            let link = instance.links.iter().flatten().find(|link| link.vpc_id == vpc.text("VpcId"));
+            let is = link.and_then(|link| link.region.as_ref()).unwrap_or(&instance.region);
+            if region::find(region_name).is_none() || (link.is_some() && region_name != is) {
+                let message = format!("The VPC `{}` is not found in `{region_name}`.", vpc.text("VpcId"));
+                return Err(ApiError::invalid_parameter(message));
+            }
+            Ok(json!({"Region": region_name, "VpcId": vpc.text("VpcId"), "Status": status}))
         })
         .collect::<Result<Vec<Value>, ApiError>>()?;
     Ok(fields(json!({"VpcSet": set})))

@@ -347,6 +347,39 @@ fn private_dns_is_told_by_kind_of_domain() {
 }
 
 #[test]
+fn private_dns_is_asked_with_the_region_of_the_vpc() {
+    let mut config = Config::demo();
+    let private_dns = PrivateDns {
+        vpc_id: "vpc-away0001".to_owned(),
+        use_public_domain: true,
+        status: "ENABLED".to_owned(),
+    };
+    let away = VpcLink::running("vpc-away0001", "subnet-away0001", "10.1.0.2");
+    config.instances[0].links = Some(vec![VpcLink { region: Some("ap-nanjing".to_owned()), ..away }]);
+    config.instances[0].private_dns = vec![private_dns];
+    let mut gateway = cloud(config);
+    let vpc = |region: Option<&str>| {
+        let mut vpc = json!({"InstanceId": DEMO, "VpcId": "vpc-away0001", "EniLBIp": "10.1.0.2", "UsePublicDomain": true});
+        if let Some(region) = region {
+            vpc["RegionName"] = region.into();
+        }
+        json!({ "VpcSet": [vpc] })
+    };
+    let action = "DescribeInternalEndpointDnsStatus";
+    check(
+        &mut gateway,
+        action,
+        vpc(Some("ap-nanjing")),
+        expect![[
+            r#"{"RequestId":"..","VpcSet":[{"Region":"ap-nanjing","Status":"ENABLED","VpcId":"vpc-away0001"}]}"#
+        ]],
+    );
+    for wrong in [None, Some("ap-guangzhou"), Some("gz")] {
+        assert_eq!(ask(&mut gateway, action, vpc(wrong))["Error"]["Code"], "InvalidParameter", "{wrong:?}");
+    }
+}
+
+#[test]
 fn custom_domains_are_listed_by_the_page() {
     let mut config = Config::demo();
     let domain = |name: &str, status: &str| CustomDomain {

@@ -24,6 +24,7 @@ fn a_machine_tells_where_it_is() {
     let mut get = |path: &str| gateway.metadata(path, at(0));
     assert_eq!(get("placement/region").as_deref(), Some("ap-guangzhou"));
     let mac = get("mac").unwrap();
+    assert_eq!(get("network/interfaces/macs/"), Some(format!("{mac}/\n")));
     assert_eq!(get(&format!("network/interfaces/macs/{mac}/vpc-id")).as_deref(), Some("vpc-1"));
     assert_eq!(get(&format!("network/interfaces/macs/{mac}/subnet-id")).as_deref(), Some("subnet-1"));
     assert_eq!(get("network/interfaces/macs/other/vpc-id"), None);

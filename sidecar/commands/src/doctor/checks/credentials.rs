@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use serde_json::json;
 
 use super::super::facts::Facts;
-use super::{Check, Found, condition, name, objects, status};
+use super::{Check, Found, condition, name, objects, resolves, status};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -82,7 +82,10 @@ fn lacking(message: &str) -> Option<(&str, &str)> {
 
 fn rights(facts: &Facts) -> Vec<Found> {
     let found = objects(facts).filter_map(|object| {
+        // A link that nodes do not resolve to is looked at where that is allowed, and else not.
+        let is_needed = |type_: &str| type_ != ConditionType::PrivateLink.as_str() || resolves(object);
         let conditions = object.status.iter().flat_map(|it| &it.conditions);
+        let conditions = conditions.filter(|it| is_needed(&it.type_));
         let (action, resource) = conditions.filter_map(|it| lacking(&it.message)).next()?;
         let statement = json!({"effect": "allow", "action": [action], "resource": [resource]});
         Some(Found::new(

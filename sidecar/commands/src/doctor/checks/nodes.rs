@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use custom_resource::NodesStatus;
 use custom_resource::condition::{ConditionReason, ConditionType};
+use custom_resource::{NodesStatus, NotResolving};
 use tcr::names::{HOSTS_UPDATER, SYSTEM_NAMESPACE};
 
 use super::super::facts::{Facts, NodeFacts};
-use super::{Check, Found, condition, name, objects, status};
+use super::{Check, Found, condition, name, objects, resolves, status};
 
 pub(super) const CHECKS: &[Check] = &[
     Check { name: "private-link", about: "Private links that are asked for are resolved.", run: link },
@@ -17,8 +17,17 @@ pub(super) const CHECKS: &[Check] = &[
         run: not_installed,
     },
     Check { name: "agents-missing", about: "Every node that can have an agent has one.", run: missing },
-    Check { name: "super-nodes", about: "No super node has to use a private link.", run: super_nodes },
+    Check {
+        name: "super-nodes",
+        about: "No super node and no Windows node has to use a private link.",
+        run: without_hosts_file,
+    },
     Check { name: "nodes-behind", about: "Every node carries the newest entries.", run: behind },
+    Check {
+        name: "nodes-not-resolving",
+        about: "Nothing on the nodes keeps their entries from being used.",
+        run: not_resolving,
+    },
     Check { name: "links-down", about: "Private links answer from every node.", run: down },
     Check { name: "agents-unconfined", about: "Node agents are confined.", run: unconfined },
 ];
@@ -37,13 +46,9 @@ fn agents() -> String {
     format!("DaemonSet {SYSTEM_NAMESPACE}/{HOSTS_UPDATER}")
 }
 
-/// Whether entries for nodes are asked for.
-fn resolves(facts: &Facts) -> bool {
-    objects(facts).any(|it| condition(it, ConditionType::PrivateLink).is_some())
-}
-
 fn link(facts: &Facts) -> Vec<Found> {
-    let found = objects(facts).filter_map(|object| {
+    // Where nodes do not resolve to it, nothing depends on it.
+    let found = objects(facts).filter(|object| resolves(object)).filter_map(|object| {
         let said = condition(object, ConditionType::PrivateLink)?;
         let reason = ConditionReason::of(&said.reason)?;
         // A right that is missing is told by its own check.
@@ -56,7 +61,7 @@ fn link(facts: &Facts) -> Vec<Found> {
 
 fn not_installed(facts: &Facts) -> Vec<Found> {
     match facts.agents.known() {
-        Some(None) if resolves(facts) => Found::alone(
+        Some(None) if objects(facts).any(resolves) => Found::alone(
             agents(),
             "there is none, so that no node resolves the private links that ImagePullSecrets ask for",
             "install it: hostsUpdater.enabled=true",
@@ -79,7 +84,6 @@ fn missing(facts: &Facts) -> Vec<Found> {
     };
     let with: BTreeSet<&str> =
         pods.iter().filter(|it| it.component == HOSTS_UPDATER).filter_map(|it| it.node.as_deref()).collect();
-    let is_windows = |it: &NodeFacts| it.labels.get("kubernetes.io/os").is_some_and(|os| os != "linux");
     let can = nodes.iter().filter(|it| !it.is_super() && !is_windows(it));
     let without: Vec<&str> = can.map(|it| it.name.as_str()).filter(|it| !with.contains(it)).collect();
     if without.is_empty() {
@@ -92,20 +96,48 @@ fn missing(facts: &Facts) -> Vec<Found> {
     )
 }
 
-fn super_nodes(facts: &Facts) -> Vec<Found> {
-    let supers = facts.nodes.known().into_iter().flatten().filter(|it| it.is_super());
-    let supers: Vec<&str> = supers.map(|it| it.name.as_str()).collect();
-    if supers.is_empty() || !resolves(facts) {
+fn is_windows(node: &NodeFacts) -> bool {
+    node.labels.get("kubernetes.io/os").is_some_and(|os| os != "linux")
+}
+
+fn without_hosts_file(facts: &Facts) -> Vec<Found> {
+    if !objects(facts).any(resolves) {
         return Vec::new();
     }
-    Found::alone(
-        format!("{} super nodes", supers.len()),
-        format!(
-            "nothing can be written into their hosts files, so that they do not use the private link: {}",
-            named(&supers)
-        ),
-        "have TCR's private DNS of the VPC serve the domains, and leave privateNetwork.resolve off",
-    )
+    let kinds: [(&str, fn(&NodeFacts) -> bool); 2] =
+        [("super", NodeFacts::is_super), ("Windows", is_windows)];
+    let found = kinds.into_iter().filter_map(|(kind, is_of_kind)| {
+        let nodes = facts.nodes.known().into_iter().flatten().filter(|it| is_of_kind(it));
+        let nodes: Vec<&str> = nodes.map(|it| it.name.as_str()).collect();
+        (!nodes.is_empty()).then(|| {
+            Found::new(
+                format!("{} {kind} nodes", nodes.len()),
+                format!(
+                    "nothing can be written into their hosts files, so that they do not use the private link: {}",
+                    named(&nodes)
+                ),
+                "have TCR's private DNS of the VPC serve the domains, and leave privateNetwork.resolve off",
+            )
+        })
+    });
+    found.collect()
+}
+
+fn not_resolving(facts: &Facts) -> Vec<Found> {
+    let told = told(facts).into_iter().flat_map(|nodes| &nodes.not_resolving);
+    let found = told.filter_map(|NotResolving { reason, count, nodes }| {
+        let said = ConditionReason::of(reason)?;
+        // What a link that does not answer means for pulls has a check of its own.
+        if said == ConditionReason::LinkUnanswered && told_withholding(facts) > 0 {
+            return None;
+        }
+        let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
+        let more = usize::try_from(*count).unwrap_or_default().saturating_sub(nodes.len());
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let message = format!("{reason} on {count} nodes, {}{more}: {}", nodes.join(", "), said.meaning());
+        Some(Found::new(agents(), message.trim_end_matches('.'), said.action()))
+    });
+    found.collect()
 }
 
 /// What is told of the nodes: the same on every object that asks for entries.
@@ -137,8 +169,12 @@ fn behind(facts: &Facts) -> Vec<Found> {
     silent.into_iter().chain(late).collect()
 }
 
+fn told_withholding(facts: &Facts) -> i64 {
+    told(facts).map_or(0, |it| it.withholding)
+}
+
 fn down(facts: &Facts) -> Vec<Found> {
-    let withholding = told(facts).map_or(0, |it| it.withholding);
+    let withholding = told_withholding(facts);
     if withholding == 0 {
         return Vec::new();
     }

@@ -14,7 +14,7 @@ use crate::doctor::text;
 use crate::overview::report::Home;
 use crate::reader::{Controller, Right};
 use controller::webhook_certificate::make;
-use custom_resource::{NodesStatus, PendingCredential, WriteFailure};
+use custom_resource::{NodesStatus, NotResolving, PendingCredential, WriteFailure};
 
 const VERSION: &str = "1.2.3";
 
@@ -34,7 +34,9 @@ fn condition(kind: &str, status: &str, reason: &str, message: &str) -> Condition
 }
 
 fn object() -> ImagePullSecret {
-    let spec = json!({"namespaces": "*", "tcr": {"instanceId": "tcr-demo0001", "region": "ap-guangzhou"}});
+    let tcr =
+        json!({"instanceId": "tcr-demo0001", "region": "ap-guangzhou", "privateNetwork": {"resolve": true}});
+    let spec = json!({"namespaces": "*", "tcr": tcr});
     let object = json!({"metadata": {"name": "demo", "generation": 1}, "spec": spec});
     let mut object: ImagePullSecret = serde_json::from_value(object).unwrap();
     object.status = Some(ImagePullSecretStatus {
@@ -348,6 +350,16 @@ const FAULTS: &[Fault] = &[
         known(&mut it.nodes).push(node("eklet-1", &[("node.kubernetes.io/instance-type", "eklet")]));
         known(&mut it.nodes).push(node("vk-1", &[("type", "virtual-kubelet")]));
     }),
+    ("there are Windows nodes", "super-nodes", |it| {
+        known(&mut it.nodes).push(node("win-1", &[("kubernetes.io/os", "windows")]));
+    }),
+    ("a node does not ask its hosts file", "nodes-not-resolving", |it| {
+        told(it).nodes.as_mut().unwrap().not_resolving = vec![NotResolving {
+            reason: "HostsFileNotAsked".to_owned(),
+            count: 1,
+            nodes: vec!["n2".to_owned()],
+        }];
+    }),
     ("a node is behind", "nodes-behind", |it| told(it).nodes.as_mut().unwrap().current = 1),
     ("an agent does not answer", "nodes-behind", |it| {
         let nodes = told(it).nodes.as_mut().unwrap();
@@ -482,6 +494,10 @@ fn each_fault_is_one_finding_with_what_to_do() {
           DaemonSet tcr-assistant-system/hosts-updater: 1 nodes have no agent: n3; let it run there: hostsUpdater.tolerations, nodeSelector and affinity, and room for a Pod more
         there are super nodes
           2 super nodes: nothing can be written into their hosts files, so that they do not use the private link: eklet-1, vk-1; have TCR's private DNS of the VPC serve the domains, and leave privateNetwork.resolve off
+        there are Windows nodes
+          1 Windows nodes: nothing can be written into their hosts files, so that they do not use the private link: win-1; have TCR's private DNS of the VPC serve the domains, and leave privateNetwork.resolve off
+        a node does not ask its hosts file
+          DaemonSet tcr-assistant-system/hosts-updater: HostsFileNotAsked on 1 nodes, n2: Nodes ask something else before their hosts file, or never ask it; Put `files` first in the line `hosts:` of their /etc/nsswitch.conf.
         a node is behind
           DaemonSet tcr-assistant-system/hosts-updater: 1 of 2 nodes do not carry the newest entries; see what keeps them: kubectl -n tcr-assistant-system logs -l app.kubernetes.io/component=hosts-updater --prefix
         an agent does not answer
@@ -491,6 +507,22 @@ fn each_fault_is_one_finding_with_what_to_do() {
         an agent is not confined
           DaemonSet tcr-assistant-system/hosts-updater: on 1 nodes the agent is not confined, or does not say; leave hostsUpdater.confinement at its default, and upgrade agents of another version
     "#]].assert_eq(&all);
+}
+
+#[test]
+fn a_link_that_nodes_do_not_resolve_to_is_no_fault() {
+    let message = "DescribeInternalEndpoints of tcr-demo0001 in ap-guangzhou: UnauthorizedOperation; allow the CAM action \
+                   tcr:DescribeInternalEndpoints on * for secret id AKID1 from the environment";
+    for (status, reason, message) in
+        [("Unknown", "CloudFailed", message), ("False", "NoLink", "there is no private link")]
+    {
+        let mut facts = well();
+        first(&mut facts).spec.tcr.as_mut().unwrap().private_network.resolve = false;
+        say(&mut facts, "PrivateLink", status, reason, message);
+        facts.agents = Seen::Known(None);
+        known(&mut facts.pods).retain(|it| it.component != HOSTS_UPDATER);
+        assert_eq!(report(&facts).findings, []);
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::super::findings::{Problem, Who};
 use super::super::image::Case;
 use super::super::kubelet::Heard;
 use super::node::{asked_host, name, to_do};
-use custom_resource::condition::ConditionType;
+use custom_resource::condition::{ConditionReason, ConditionType};
 
 /// A host that is not the registry.
 pub(in super::super) fn other_host(case: &Case<'_>, host: &str, heard: &Heard) -> Problem {
@@ -107,6 +107,14 @@ fn over_link(case: &Case<'_>, asked: &AskedFor, link: &Status, heard: &Heard, me
             Who::Platform.asks(&format!("mend the private link: {}", link.message)),
         );
     }
+    if let Some(reason) = not_resolving(asked, node) {
+        let meaning = reason.meaning().trim_end_matches('.');
+        return Problem::new(
+            reason.as_str(),
+            format!("{message}, and hosts-updater says of it: {meaning}"),
+            Who::Platform.asks(reason.action().trim_end_matches('.')),
+        );
+    }
     match &asked.nodes {
         Some(nodes) if nodes.withholding > 0 => Problem::new(
             "PrivateLinkSilent",
@@ -146,6 +154,13 @@ fn over_link(case: &Case<'_>, asked: &AskedFor, link: &Status, heard: &Heard, me
     }
 }
 
+/// Why this node does not use its entries, where its agent says so.
+fn not_resolving(asked: &AskedFor, node: &str) -> Option<ConditionReason> {
+    let nodes = asked.nodes.as_ref()?;
+    let told = nodes.not_resolving.iter().find(|it| it.nodes.iter().any(|name| name == node))?;
+    ConditionReason::of(&told.reason)
+}
+
 /// Whether the node looked for the registry elsewhere than at the private link that is up for it.
 pub(in super::super) fn is_beside(case: &Case<'_>, heard: &Heard) -> bool {
     let is_registry = heard.host.as_deref().is_none_or(|host| case.is_registry(host));
@@ -174,8 +189,11 @@ fn is_beside_link(heard: &Heard, link: &Status) -> bool {
     }
 }
 
+/// The link that nodes shall resolve the registry to.
 fn private_link<'a>(case: &Case<'a>) -> Option<(&'a AskedFor, &'a Status)> {
-    case.asked.iter().find_map(|(asked, _)| {
+    let is_resolved =
+        |asked: &AskedFor| asked.spec.tcr.as_ref().is_some_and(|tcr| tcr.private_network.resolve);
+    case.asked.iter().filter(|(asked, _)| is_resolved(asked)).find_map(|(asked, _)| {
         let link = asked.conditions.iter().find(|it| it.type_ == ConditionType::PrivateLink.as_str())?;
         Some((*asked, link))
     })

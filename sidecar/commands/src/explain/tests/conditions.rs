@@ -225,7 +225,7 @@ fn the_link_is_up_and_whatever_else_was_dialled_is_named() {
         facts.heard(heard);
         let link =
             "nodes resolve demo.tencentcloudcr.com to 10.0.0.2; these domains can no longer be reached";
-        facts.conditions(json!([condition("PrivateLink", "True", "Running", link)]));
+        facts.link("True", "Running", link);
         let found = findings(&facts);
         found.images[0].problem.as_ref().map(|it| it.reason)
     };

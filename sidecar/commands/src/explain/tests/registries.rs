@@ -1,7 +1,7 @@
 //! Which registry it is, and whether nodes reach it.
 
 use super::*;
-use custom_resource::NodesStatus;
+use custom_resource::{NodesStatus, NotResolving};
 
 #[test]
 fn a_host_that_nobody_asked_for() {
@@ -98,7 +98,7 @@ fn a_node_that_does_not_reach_the_registry() {
             facts.heard(timeout);
             let message =
                 "there is no private link from vpc-1 to tcr-demo0001: connect the VPC in the TCR console";
-            facts.conditions(json!([condition("PrivateLink", "False", "NoLink", message)]));
+            facts.link("False", "NoLink", message);
         },
         expect![[r#"
             Fails PrivateLinkDown: node-a does not reach demo.tencentcloudcr.com: its private link is not up (NoLink): there is no private link from vpc-1 to tcr-demo0001: connect the VPC in the TCR console; what it dialled does not answer in time: ErrImagePull: failed to do request: Head "https://demo.tencentcloudcr.com/v2/": dial tcp 10.0.0.2:443: i/o timeout
@@ -106,12 +106,7 @@ fn a_node_that_does_not_reach_the_registry() {
     );
     let up = |facts: &mut Facts, nodes: NodesStatus| {
         facts.heard(timeout);
-        facts.conditions(json!([condition(
-            "PrivateLink",
-            "True",
-            "Running",
-            "nodes resolve demo to 10.0.0.2"
-        )]));
+        facts.link("True", "Running", "nodes resolve demo to 10.0.0.2");
         facts.demo().nodes = Some(nodes);
     };
     check(
@@ -119,6 +114,18 @@ fn a_node_that_does_not_reach_the_registry() {
         expect![[r#"
             Fails NodesBehind: node-a does not reach demo.tencentcloudcr.com: 2 of 3 nodes have the entries for their hosts file; what it dialled does not answer in time: ErrImagePull: failed to do request: Head "https://demo.tencentcloudcr.com/v2/": dial tcp 10.0.0.2:443: i/o timeout
             to do: ask the platform team: see why hosts-updater on node-a is behind: kubectl -n tcr-assistant-system get pods -o wide -l app.kubernetes.io/component=hosts-updater"#]],
+    );
+    let not_asked = |node: &str| {
+        vec![NotResolving { reason: "HostsFileNotAsked".to_owned(), count: 1, nodes: vec![node.to_owned()] }]
+    };
+    check(
+        |facts| {
+            let not_resolving = not_asked("node-a");
+            up(facts, NodesStatus { desired: 3, current: 3, not_resolving, ..NodesStatus::default() });
+        },
+        expect![[r#"
+            Fails HostsFileNotAsked: node-a does not reach demo.tencentcloudcr.com, and hosts-updater says of it: Nodes ask something else before their hosts file, or never ask it; what it dialled does not answer in time: ErrImagePull: failed to do request: Head "https://demo.tencentcloudcr.com/v2/": dial tcp 10.0.0.2:443: i/o timeout
+            to do: ask the platform team: Put `files` first in the line `hosts:` of their /etc/nsswitch.conf"#]],
     );
     check(
         |facts| up(facts, NodesStatus { desired: 3, current: 3, withholding: 1, ..NodesStatus::default() }),

@@ -135,6 +135,12 @@ fn what_is_not_ready_is_named() {
             "1 namespaces, such as shop, have a Secret of somebody else"
         ),
         said("CanPush", "True", "PushGranted", "the credential may also push"),
+        said(
+            "NodesResolve",
+            "False",
+            "EntriesShadowed",
+            "1 of 3 nodes, such as node-7: other lines come first"
+        ),
     ]);
     let mut behind = demo(3600);
     behind["metadata"] = json!({"name": "behind", "generation": 3});
@@ -150,30 +156,31 @@ fn what_is_not_ready_is_named() {
     check(
         &facts,
         expect![[r#"
-        ready: false
-        Controller:   none leads, 0 of 2 Pods ready
-        Admission:    webhook, 1 of 2 Pods ready; while it is away Pods are refused
-        Node agents:  2 of 3 Pods ready
+            ready: false
+            Controller:   none leads, 0 of 2 Pods ready
+            Admission:    webhook, 1 of 2 Pods ready; while it is away Pods are refused
+            Node agents:  2 of 3 Pods ready
 
-        NAME     REGISTRY       READY     CREDENTIAL       ENDS     NAMESPACES   SERVICE-ACCOUNTS   CONFLICTS   PRIVATE-LINK   NODES
-        behind   tcr-demo0001   Unknown   longterm tkn-1   in 60m   12/12        14/14              no          Running        3/3
-        demo     tcr-demo0001   False     longterm tkn-1   ended    12/12        14/14              yes         -              3/3
-        new      tcr-demo0001   Unknown   longterm         -        0/0          0/0                no          -              -
+            NAME     REGISTRY       READY     CREDENTIAL       ENDS     NAMESPACES   SERVICE-ACCOUNTS   CONFLICTS   PRIVATE-LINK   NODES
+            behind   tcr-demo0001   Unknown   longterm tkn-1   in 60m   12/12        14/14              no          Running        3/3
+            demo     tcr-demo0001   False     longterm tkn-1   ended    12/12        14/14              yes         -              3/3
+            new      tcr-demo0001   Unknown   longterm         -        0/0          0/0                no          -              -
 
-        Not ready:
-          controller: none leads: nothing is renewed or distributed; see why: kubectl -n tcr-assistant-system get pods
-          controller: 0 of 2 Pods are ready; see why: kubectl -n tcr-assistant-system get pods
-          webhook: 1 of 2 Pods are ready; see why: kubectl -n tcr-assistant-system get pods
-          hosts-updater: 2 of 3 Pods are ready; see why: kubectl -n tcr-assistant-system get pods
-          behind: the controller has not looked at its last change yet
-          demo: CloudFailed: CreateInstanceToken failed: correct the API credential
-          demo: its credential ended at 2027-01-15T07:59:55Z
-          new: the controller has not looked at it yet
+            Not ready:
+              controller: none leads: nothing is renewed or distributed; see why: kubectl -n tcr-assistant-system get pods
+              controller: 0 of 2 Pods are ready; see why: kubectl -n tcr-assistant-system get pods
+              webhook: 1 of 2 Pods are ready; see why: kubectl -n tcr-assistant-system get pods
+              hosts-updater: 2 of 3 Pods are ready; see why: kubectl -n tcr-assistant-system get pods
+              behind: the controller has not looked at its last change yet
+              demo: CloudFailed: CreateInstanceToken failed: correct the API credential
+              demo: its credential ended at 2027-01-15T07:59:55Z
+              new: the controller has not looked at it yet
 
-        To know:
-          demo: ForeignSecret: 1 namespaces, such as shop, have a Secret of somebody else
-          demo: PushGranted: the credential may also push
-    "#]],
+            To know:
+              demo: ForeignSecret: 1 namespaces, such as shop, have a Secret of somebody else
+              demo: PushGranted: the credential may also push
+              demo: EntriesShadowed: 1 of 3 nodes, such as node-7: other lines come first
+        "#]],
     );
 }
 

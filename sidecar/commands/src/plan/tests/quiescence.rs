@@ -20,10 +20,10 @@ use controller::partial_objects::{AccountObject, NamespaceObject, SecretObject};
 use credential::store::Document;
 use credential_plan::plan::{Held, Stored};
 use credential_plan::{CredentialEvent, Key, Order};
-use distribution::job::{Ended, Job, Report, Written};
+use distribution::job::{Ended, Job, Report, Unmet, Written};
 use distribution::mark::InstallationKey;
 use distribution::order::Stopped;
-use distribution::{Change, Content, Observed, Uid, secret};
+use distribution::{Change, Content, Observed, SeenSecret, Uid, secret};
 use reconcile::input::{StoredCredential, WatchEvent, Watched};
 use reconcile::object::Object;
 use reconcile::password::{Password, Passwords};
@@ -146,8 +146,8 @@ fn object_case() -> impl Strategy<Value = ObjectCase> {
                     },
                     login,
                     revoke,
-                    // What has no finalizer goes at once; and what never had a credential needs none to go.
-                    deleting: deleting && secured && login != Login::NewCredential,
+                    // What has no finalizer goes at once.
+                    deleting: deleting && secured,
                     secured,
                 }
             },
@@ -319,14 +319,7 @@ impl Cluster {
         self.namespaces.push(NamespaceObject { metadata });
         for (account, references) in ACCOUNTS.iter().zip(&case.accounts) {
             let Some(references) = references else { continue };
-            // A controller that has not met somebody else's Secret yet takes a reference to it for a stale one of ours.
-            let is_known = |name: &&str| {
-                let found = SECRETS.iter().zip(&case.found).find(|(secret, _)| *secret == name);
-                !found.is_some_and(|(_, found)| {
-                    matches!(found, Found::Foreign | Found::ForeignOfRegistry | Found::ForeignImmutable)
-                })
-            };
-            let names = references.iter().map(|it| REFERENCES[*it]).filter(is_known);
+            let names = references.iter().map(|it| REFERENCES[*it]);
             let list = names.map(|name| LocalObjectReference { name: name.to_owned() });
             let metadata = ObjectMeta {
                 name: Some((*account).to_owned()),
@@ -454,7 +447,7 @@ impl Cluster {
             let secret = derived_secret_name(&name);
             for ((namespace, found), object) in &self.secrets {
                 if *found == secret {
-                    let found = observed::in_the_way(object, None, &content, &self.key);
+                    let found = observed::in_the_way(object, None, content.as_ref(), &self.key);
                     forecast.take_in_the_way(&name, namespace, found);
                 }
             }
@@ -577,7 +570,8 @@ impl Cluster {
             inputs.push(Input::Credential(key, CredentialEvent::Ended));
             return;
         }
-        if !told.insert(name.clone()) {
+        let is_made = order.is_needed || self.stored.contains_key(&name);
+        if !is_made || !told.insert(name.clone()) {
             return;
         }
         let document = self.stored.entry(name).or_insert_with(|| {
@@ -589,12 +583,18 @@ impl Cluster {
     }
 
     fn job(&mut self, job: Job, happened: &mut Happened) -> Report {
-        let Job { namespace, look, changes } = job;
+        let Job { namespace, look, unmet, changes } = job;
         let (mut written, mut stopped, mut ended) = (Vec::new(), Stopped::default(), Ended::Done);
-        let looked =
-            look.into_iter().map(|(name, content)| self.look(&namespace, name, None, &content)).collect();
+        let looked = look.into_iter();
+        let mut looked: Vec<Written> =
+            looked.map(|(name, content)| self.look(&namespace, name, None, content.as_ref())).collect();
         for (change, known) in changes {
             let Some(change) = stopped.admit(change) else { continue };
+            if self.meet(&namespace, &change, &unmet, &mut looked) {
+                stopped.stop(&change);
+                ended = Ended::Overtaken;
+                continue;
+            }
             match self.write(&namespace, &change, known.as_ref()) {
                 Ok(one) => {
                     written.push(one);
@@ -610,7 +610,24 @@ impl Cluster {
         Report { namespace, looked, written, failed: Vec::new(), ended, took: Duration::ZERO }
     }
 
-    fn look(&self, namespace: &str, name: String, known: Option<&Uid>, content: &Content) -> Written {
+    /// Reads the Secrets that were never seen and to which the change would remove a reference; whether one of them is
+    /// somebody's own.
+    fn meet(&self, namespace: &str, change: &Change, unmet: &[Unmet], looked: &mut Vec<Written>) -> bool {
+        let Change::EditReferences { edit, .. } = change else { return false };
+        let removed = unmet.iter().filter(|it| edit.removed().any(|removed| removed == it.secret));
+        let met: Vec<Written> = removed
+            .map(|Unmet { secret, known, content }| {
+                self.look(namespace, secret.clone(), known.as_ref(), content.as_ref())
+            })
+            .collect();
+        let is_another =
+            |one: &Written| matches!(one, Written::Secret { seen: Some(SeenSecret::Foreign { .. }), .. });
+        let has_another = met.iter().any(is_another);
+        looked.extend(met);
+        has_another
+    }
+
+    fn look(&self, namespace: &str, name: String, known: Option<&Uid>, content: Option<&Content>) -> Written {
         let object = self.secrets.get(&(namespace.to_owned(), name.clone()));
         let seen = object.map(|object| observed::in_the_way(object, known, content, &self.key));
         Written::Secret { name, seen }
@@ -630,13 +647,13 @@ impl Cluster {
         };
         match change {
             Change::CreateSecret { content, .. } if self.secrets.contains_key(&place) => {
-                Err(self.look(namespace, name, known, content))
+                Err(self.look(namespace, name, known, Some(content)))
             }
             Change::CreateSecret { name: ips, content } => Ok(self.put(namespace, ips, content, None)),
             Change::UpdateSecret { name: ips, uid, content, .. } => {
                 let found = self.secrets.get(&place);
                 if !is_this(found, uid) || found.is_some_and(|it| it.immutable == Some(true)) {
-                    return Err(self.look(namespace, name, Some(uid), content));
+                    return Err(self.look(namespace, name, Some(uid), Some(content)));
                 }
                 Ok(self.put(namespace, ips, content, Some(uid)))
             }

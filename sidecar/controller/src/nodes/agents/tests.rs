@@ -14,7 +14,8 @@ fn pod(name: &str, told: Option<&str>) -> Pod {
 }
 
 fn answer(generation: &str) -> Answer {
-    Answer { generation: generation.to_owned(), withheld: 0, confinement: Confinement::Landlock }
+    let confinement = Confinement::Landlock;
+    Answer { generation: generation.to_owned(), withheld: 0, confinement, faults: BTreeSet::new() }
 }
 
 struct Story {
@@ -168,4 +169,34 @@ fn a_taint_that_could_not_be_taken_off_is_tried_again_soon() {
     // Nothing is to be taken off where the controller may not.
     story.agents.finish(round, None, story.now);
     assert_eq!(story.agents.due() - story.now, SETTLED);
+}
+
+#[test]
+fn nodes_that_do_not_resolve_are_counted_by_why_and_named_in_order() {
+    let agents: Vec<String> = (0..7).rev().map(|number| format!("pod-{number}")).collect();
+    let names: Vec<&str> = agents.iter().map(String::as_str).collect();
+    let mut story = Story::of(&names);
+    story.list("aa");
+    let asked = story.agents.begin(story.now).unwrap();
+    let faulty = |faults: &[Fault]| Answer { faults: faults.iter().copied().collect(), ..answer("aa") };
+    let mut answers: BTreeMap<String, Answer> =
+        agents.iter().map(|name| (name.clone(), faulty(&[Fault::Shadowed]))).collect();
+    answers.insert("pod-3".to_owned(), faulty(&[Fault::NotAsked, Fault::Shadowed]));
+    answers.insert("pod-4".to_owned(), faulty(&[]));
+    answers.remove("pod-5");
+    let round = story.agents.answered(&asked, &answers, None);
+    let told: Vec<String> = round
+        .nodes
+        .faults
+        .iter()
+        .map(|(fault, Affected { count, named })| format!("{fault:?} {count}: {}", named.join(",")))
+        .collect();
+    check(
+        &told,
+        expect![[r#"
+            NotAsked 1: node-pod-3
+            Shadowed 5: node-pod-0,node-pod-1,node-pod-2,node-pod-3,node-pod-6"#]],
+    );
+    let told = story.agents.finish(round, None, story.now).unwrap();
+    assert_eq!(told.faults.len(), 2);
 }

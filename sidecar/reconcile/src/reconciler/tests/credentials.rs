@@ -82,3 +82,69 @@ fn registries_are_asked_by_a_few_questions_at_a_time() {
     let event = format!("Event on {name}: CredentialRefused HTTP 401");
     assert!(effects.iter().map(shown).any(|it| it.starts_with(&event)));
 }
+
+#[test]
+fn what_is_being_deleted_needs_no_new_credential_whatever_another_spec_says() {
+    let gone = || instance("demo", &json!({"deletionTimestamp": "2027-01-15T08:00:00Z"}));
+    let mut broken = docker("broken", "a");
+    broken.spec = Err("it says something impossible".to_owned());
+    let orders = |effects: Vec<Effect>| -> Vec<(bool, bool)> {
+        let order = |effect| match effect {
+            Effect::StartKeeper { order, .. } | Effect::OrderKeeper { order, .. } => {
+                Some((order.is_needed, order.is_over))
+            }
+            _ => None,
+        };
+        effects.into_iter().filter_map(order).collect()
+    };
+    let mut world = World::new(false);
+    let mut effects = world.effects([applied(broken), applied(gone())]);
+    effects.extend(world.effects(lists()));
+    // The other one may use what there is.
+    assert_eq!(orders(effects), [(false, false)]);
+    let mut world = World::new(false);
+    let mut effects = world.effects([applied(gone())]);
+    effects.extend(world.effects(lists()));
+    assert_eq!(orders(effects), [(false, false), (false, true)]);
+    let mut world = World::new(false);
+    assert_eq!(
+        orders(world.effects([applied(gone()), applied(instance("stays", &json!({})))])),
+        [(false, false), (true, false)]
+    );
+}
+
+#[test]
+fn after_a_restart_a_credential_is_not_over_while_copies_of_it_may_be_in_use() {
+    // Before the restart it moved from one credential of the instance to another, which is not there yet.
+    let mut moved = instance("demo", &json!({}));
+    if let Ok(spec) = &mut moved.spec {
+        spec.tcr.as_mut().unwrap().credential.kind = tcr::image_pull_secret::CredentialKind::Temp;
+    }
+    let moved_key = moved.key().unwrap();
+    let before = instance("other", &json!({"deletionTimestamp": "2027-01-15T08:00:00Z"}));
+    let before_key = before.key().unwrap();
+    let seen = SeenSecret::Ours {
+        uid: "u1".into(),
+        version: Version(1),
+        digest: Some(distribution::Digest::of(b"of before")),
+        labelled: true,
+        mendable: true,
+        marked: true,
+        unread: false,
+    };
+    let copy = Placed { namespace: "shop".into(), name: "tcr.ipsdemo".into(), seen };
+    let mut world = World::new(false);
+    let is_over = |effects: &[Effect]| {
+        let ends = |effect: &Effect| matches!(effect, Effect::OrderKeeper { key, order } if *key == before_key && order.is_over);
+        effects.iter().any(ends)
+    };
+    world.step([applied(moved), applied(before), namespace("shop")]);
+    world.step([Input::Watch(WatchEvent::Secret(Watched::Applied(Some(copy))))]);
+    let mut effects = world.effects(lists());
+    effects.extend(world.effects([]));
+    assert!(!is_over(&effects), "its copy is in shop: {effects:?}");
+    let available = CredentialEvent::Available { held: held("new"), why: None };
+    assert!(!is_over(&world.effects([Input::Credential(moved_key, available)])));
+    let secret = world.secret("demo");
+    assert!(is_over(&world.effects([report("shop", vec![secret], Ended::Done)])));
+}

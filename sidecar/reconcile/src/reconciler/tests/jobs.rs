@@ -9,11 +9,32 @@ fn a_foreign_secret_in_the_way_is_told_of_once_and_looked_at_again() {
         [report("shop", vec![foreign()], Ended::Overtaken)],
         expect![[r#"
             Event on demo: Conflict the Secret shop/tcr.ipsdemo is somebody else's and is left alone; delete it, or set spec.conflictPolicy to adopt or overwrite
+            watch others: {"tcr.ipsdemo"}
             list stored credentials"#]],
     );
     world.pass(Duration::from_secs(300));
     let effects = world.step([]);
     assert!(effects.contains(&"in shop: read tcr.ipsdemo".to_owned()), "{effects:?}");
+}
+
+#[test]
+fn a_foreign_secret_that_is_gone_makes_room_for_ours_at_once() {
+    let other = |event| Input::Watch(WatchEvent::Other("tcr.ipsdemo".to_owned(), event));
+    let secret =
+        |uid: &str| Placed { namespace: "shop".into(), name: "tcr.ipsdemo".into(), seen: uid.into() };
+    let made = ["in shop: create tcr.ipsdemo", "watch others: {}"];
+    let world = || {
+        let mut world = World::ready(false, docker("demo", "a"));
+        world.step([report("shop", vec![foreign()], Ended::Overtaken)]);
+        world
+    };
+    let mut deleted = world();
+    deleted.check([other(Watched::Deleted(secret("one before")))], expect![""]);
+    assert_eq!(deleted.step([other(Watched::Deleted(secret("theirs")))]), made);
+    let mut unlisted = world();
+    unlisted.check([other(Watched::ListBegan), other(Watched::Listed(secret("theirs")))], expect![""]);
+    unlisted.check([other(Watched::ListEnded)], expect![""]);
+    assert_eq!(unlisted.step([other(Watched::ListBegan), other(Watched::ListEnded)]), made);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! When an ImagePullSecret is taken up, and when it is let go.
 
+use std::collections::BTreeSet;
+
 use super::*;
 
 #[test]
@@ -60,19 +62,21 @@ fn a_deleted_object_goes_after_its_secrets_its_credential_and_its_hosts_entries(
             in shop: create tcr.ipsdemo"#]],
     );
     let secret = world.secret("demo");
-    let links = |applied: &[&str]| {
-        let applied = applied.iter().map(|it| (*it).to_owned()).collect();
-        Input::Links(LinkEvent::Links { links: Vec::new(), applied })
-    };
+    let links = world.links(&["demo"]);
     world.check(
-        [report("shop", vec![secret], Ended::Done), links(&["demo"])],
+        [report("shop", vec![secret], Ended::Done), links],
         expect![[r#"
             list stored credentials
             order keeper of tcr-demo0001, rolled out: true, over: false"#]],
     );
     let deleting =
         instance("demo", &json!({"resourceVersion": "2", "deletionTimestamp": "2026-01-01T00:00:00Z"}));
-    world.check([applied(deleting)], expect!["in shop: delete tcr.ipsdemo"]);
+    world.check(
+        [applied(deleting)],
+        expect![[r#"
+            order keeper of tcr-demo0001, rolled out: true, over: false
+            in shop: delete tcr.ipsdemo"#]],
+    );
     let gone = Written::Secret { name: "tcr.ipsdemo".to_owned(), seen: None };
     world.check(
         [report("shop", vec![gone], Ended::Done)],
@@ -81,5 +85,26 @@ fn a_deleted_object_goes_after_its_secrets_its_credential_and_its_hosts_entries(
             resolve links of []"#]],
     );
     world.check([event(CredentialEvent::Ended)], expect![""]);
-    world.check([links(&[])], expect!["finalizers of demo: []"]);
+    let links = world.links(&[]);
+    world.check([links], expect!["finalizers of demo: []"]);
+}
+
+#[test]
+fn after_a_restart_too_a_deleted_object_goes_after_its_hosts_entries() {
+    let deleting = instance("demo", &json!({"deletionTimestamp": "2026-01-01T00:00:00Z"}));
+    let mut world = World::new(false);
+    let key = deleting.key().unwrap();
+    world.step([applied(deleting), namespace("shop")]);
+    world.step(lists());
+    let effects = world.step([Input::Credential(key, CredentialEvent::Ended)]);
+    assert_eq!(effects, Vec::<String>::new(), "nobody knows yet what the nodes have");
+    let older = LinkEvent::Links {
+        number: world.link_requests - 1,
+        links: Vec::new(),
+        applied: Some(BTreeSet::from(["demo".to_owned()])),
+    };
+    let failed = LinkEvent::Links { number: world.link_requests, links: Vec::new(), applied: None };
+    assert_eq!(world.step([older, failed].map(Input::Links)), Vec::<String>::new());
+    let links = world.links(&[]);
+    world.check([links], expect!["finalizers of demo: []"]);
 }

@@ -1,0 +1,65 @@
+//! Secrets of others that are in the way of ours. No label selects them: they are found where ours are to be made, watched
+//! by their names, and looked at again now and then.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Distributor;
+use crate::effect::Effect;
+use crate::input::Watched;
+use crate::queue::Lane;
+use distribution::{Placed, Uid};
+use tcr::names::derived_secret_name;
+
+/// Names that are watched at most: each is a watch of its own. Others are noticed when they are looked at again.
+const MOST_WATCHED: usize = 32;
+
+impl Distributor {
+    /// Has those watched that are in the way now.
+    pub(crate) fn watch_others<'a>(
+        &mut self,
+        image_pull_secrets: impl Iterator<Item = &'a String>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let in_the_way = image_pull_secrets.filter(|name| self.state.sum(name).conflicts > 0);
+        let names = in_the_way.map(|name| derived_secret_name(name)).take(MOST_WATCHED).collect();
+        if self.watched_others != names {
+            self.unlisted_others.retain(|name, _| names.contains(name));
+            self.watched_others.clone_from(&names);
+            effects.push(Effect::WatchOthers(names));
+        }
+    }
+
+    /// Takes in what the watch of all Secrets of this name tells.
+    pub(crate) fn take_other(&mut self, name: &str, event: Watched<Placed<Uid>>, now: Instant) {
+        match event {
+            Watched::ListBegan => {
+                let known = self.state.others(name).map(|(namespace, uid)| (namespace.clone(), uid.clone()));
+                let known = known.collect();
+                self.unlisted_others.insert(name.to_owned(), known);
+            }
+            Watched::Listed(Placed { namespace, seen, .. }) => {
+                let Some(unlisted) = self.unlisted_others.get_mut(name) else { return };
+                if unlisted.get(&*namespace) == Some(&seen) {
+                    unlisted.remove(&*namespace);
+                }
+            }
+            Watched::ListEnded => {
+                for (namespace, uid) in self.unlisted_others.remove(name).unwrap_or_default() {
+                    self.lose_other(&namespace, name, &uid, now);
+                }
+            }
+            Watched::Deleted(Placed { namespace, seen, .. }) => {
+                let namespace: Arc<str> = (*namespace).into();
+                self.lose_other(&namespace, name, &seen, now);
+            }
+            Watched::Applied(_) => {}
+        }
+    }
+
+    fn lose_other(&mut self, namespace: &Arc<str>, name: &str, uid: &Uid, now: Instant) {
+        if self.state.lose_other(namespace, name, uid) {
+            self.queue.push(namespace, Lane::Urgent, now);
+        }
+    }
+}
