@@ -248,7 +248,7 @@ fn account_in_use() -> Stored {
 fn where_no_account_can_be_made_the_end_of_the_one_in_use_is_put_off_and_that_is_told_until_another_one_is() {
     let mut keeping = Keeping::new(account_key());
     let renewing = Stored { intent: Some("i1".to_owned()), ..account_in_use() };
-    keeping.recorded("i1".to_owned(), false);
+    keeping.recorded(at(0), "i1".to_owned(), false);
     keeping.listed(at(0), vec![account(ACCOUNT)], Some(&renewing), None);
     check(&mut keeping, 0, Some(&renewing), &order(), expect!["Mint"]);
     keeping.not_made(false, true, at(0));
@@ -282,17 +282,21 @@ fn where_no_account_can_be_made_the_end_of_the_one_in_use_is_put_off_and_that_is
 fn where_no_account_can_be_made_and_the_one_in_use_is_over_the_instance_is_asked_again_later() {
     let mut keeping = Keeping::new(account_key());
     let ended = Stored { intent: Some("i1".to_owned()), ..account_in_use() };
-    keeping.recorded("i1".to_owned(), false);
+    keeping.recorded(at(0), "i1".to_owned(), false);
     keeping.not_made(false, true, at(0));
     keeping.listed(at(0), vec![ListedToken { enabled: false, ..account(ACCOUNT) }], Some(&ended), None);
     check(&mut keeping, 0, Some(&ended), &order(), expect!["Wait(600s)"]);
+    // The intent holds no longer by then.
+    check(&mut keeping, 600, Some(&ended), &order(), expect!["Record { why: None, ended: false }"]);
+    keeping.recorded(at(600), "i1".to_owned(), false);
+    keeping.listed(at(600), vec![ListedToken { enabled: false, ..account(ACCOUNT) }], Some(&ended), None);
     check(&mut keeping, 600, Some(&ended), &order(), expect!["Mint"]);
 }
 
 #[test]
 fn a_name_that_is_taken_is_looked_for_before_it_is_asked_for_again() {
     let mut keeping = Keeping::new(account_key());
-    keeping.recorded("i1".to_owned(), true);
+    keeping.recorded(at(0), "i1".to_owned(), true);
     let intent = Stored { intent: Some("i1".to_owned()), current: None, ..account_in_use() };
     check(&mut keeping, 0, Some(&intent), &order(), expect!["Mint"]);
     keeping.not_made(false, false, at(0));
