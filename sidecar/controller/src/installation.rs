@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Namespace;
+use kube::api::ListParams;
 use kube::{Api, Client};
 use tcr::backoff::Backoff;
 
@@ -33,7 +34,9 @@ pub(super) async fn obtain(client: &Client) -> Arc<str> {
 }
 
 async fn once(namespaces: &Api<Namespace>) -> Result<String, ApiError> {
-    let namespace = within(DEADLINE, namespaces.get_metadata(NAMESPACE)).await?;
-    let uid = namespace.metadata.uid.filter(|uid| !uid.is_empty());
+    // Listed, because the controller may list namespaces and not get them.
+    let only = ListParams::default().fields(&format!("metadata.name={NAMESPACE}"));
+    let found = within(DEADLINE, namespaces.list_metadata(&only)).await?.items.pop();
+    let uid = found.and_then(|namespace| namespace.metadata.uid).filter(|uid| !uid.is_empty());
     uid.ok_or_else(|| ApiError::Other(format!("namespace {NAMESPACE} has no uid")))
 }

@@ -382,6 +382,7 @@ fn order() -> Order {
         validity: Some(VALIDITY),
         rotate_after: Some(VALIDITY / 2),
         on_delete: OnDelete::Revoke,
+        is_needed: true,
         ..Order::default()
     }
 }

@@ -286,6 +286,10 @@ fn where_no_account_can_be_made_and_the_one_in_use_is_over_the_instance_is_asked
     keeping.not_made(false, true, at(0));
     keeping.listed(at(0), vec![ListedToken { enabled: false, ..account(ACCOUNT) }], Some(&ended), None);
     check(&mut keeping, 0, Some(&ended), &order(), expect!["Wait(600s)"]);
+    // The intent holds no longer by then.
+    check(&mut keeping, 600, Some(&ended), &order(), expect!["Record { why: None, ended: false }"]);
+    keeping.recorded(at(600), "i1".to_owned(), false);
+    keeping.listed(at(600), vec![ListedToken { enabled: false, ..account(ACCOUNT) }], Some(&ended), None);
     check(&mut keeping, 600, Some(&ended), &order(), expect!["Mint"]);
 }
 
