@@ -130,7 +130,8 @@ pub struct Tcr {
     },
 ])))]
 pub struct CredentialSpec {
-    /// Long-term (the default) or temporary.
+    /// Long-term (the default), temporary, or `none`: no credential is made and no Secret, and what there was is taken
+    /// back; the private network is resolved all the same.
     #[serde(rename = "type")]
     pub kind: CredentialKind,
     /// Renew a long-term credential after this long, such as `2160h`; never when absent.
@@ -156,6 +157,8 @@ pub enum CredentialKind {
     Longterm,
     /// Valid for an hour, renewed at half its life; cannot be listed or revoked.
     Temp,
+    /// There is none, and no Secret: Pods pull with what they have of their own.
+    None,
 }
 
 /// What becomes of the credential in TCR when the object is deleted.
@@ -228,11 +231,27 @@ impl ImagePullSecretSpec {
     /// The registry hosts that the object itself names: `docker.server`, and the custom ones of
     /// `tcr.domains`. What `default` and `vpc` stand for only the instance's API knows. A value
     /// that is no host is left out; [`crate::rules::check`] reports it.
+    ///
+    /// Without a credential there are none: nothing is pulled with it.
     pub fn hosts(&self) -> Vec<RegistryHost> {
         let server = self.docker.iter().map(|docker| &docker.server);
-        let domains = self.tcr.iter().flat_map(|tcr| &tcr.domains);
+        let domains = self.tcr.iter().filter(|tcr| tcr.has_credential()).flat_map(|tcr| &tcr.domains);
         let custom = domains.filter(|domain| !STANDARD_DOMAINS.contains(&domain.as_str()));
         server.chain(custom).filter_map(|host| host.parse().ok()).collect()
+    }
+}
+
+impl ImagePullSecretSpec {
+    /// Whether it leads to Secrets: without a credential it is about the private network alone.
+    pub fn has_credential(&self) -> bool {
+        self.tcr.as_ref().is_none_or(Tcr::has_credential)
+    }
+}
+
+impl Tcr {
+    /// Whether a credential of the instance is asked for.
+    pub fn has_credential(&self) -> bool {
+        self.credential.kind != CredentialKind::None
     }
 }
 

@@ -38,6 +38,8 @@ impl Key {
         let kind = match kind {
             CredentialKind::Longterm => "longterm",
             CredentialKind::Temp => "temp",
+            // Nobody keeps one.
+            CredentialKind::None => "none",
         };
         // Lengths in front, so that no two keys give the same text.
         let mut text = String::new();

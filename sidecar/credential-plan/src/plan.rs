@@ -376,7 +376,7 @@ pub fn removal(
 pub fn renewal(current: &Held, wanted: &Wanted) -> Timestamp {
     let life = current.expires_at.map(|end| end.duration_since(current.issued_at));
     let at_end = match (wanted.kind, life) {
-        (CredentialKind::Temp, Some(life)) => {
+        (CredentialKind::Temp | CredentialKind::None, Some(life)) => {
             Some(later(current.issued_at, life / 2 - jitter(current, life / 10)))
         }
         // Ten years, less a tenth.

@@ -115,7 +115,12 @@ impl Object {
 
     /// The credential it needs, if it is one of an instance.
     pub fn key(&self) -> Option<Key> {
-        self.spec.as_ref().ok()?.tcr.as_ref().map(Key::of)
+        self.spec.as_ref().ok()?.tcr.as_ref().filter(|tcr| tcr.has_credential()).map(Key::of)
+    }
+
+    /// Whether it asks for Secrets at all. What it asks for while its spec is wrong, nobody knows.
+    pub fn has_credential(&self) -> bool {
+        self.spec.as_ref().map_or(true, ImagePullSecretSpec::has_credential)
     }
 
     /// The region of its instance.
@@ -212,7 +217,7 @@ impl Object {
             selection: selection.unwrap_or_default(),
             conflict_policy: spec.and_then(|spec| spec.conflict_policy).unwrap_or_default(),
             content,
-            withdrawn: self.deleting,
+            withdrawn: self.deleting || !self.has_credential(),
         }
     }
 }

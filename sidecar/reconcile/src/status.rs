@@ -34,6 +34,8 @@ pub struct Facts<'a> {
     pub sum: Tally,
     /// The hosts its Secret is for.
     pub hosts: &'a [String],
+    /// Whether it asks for a credential.
+    pub has_credential: bool,
     /// Whether it has a credential.
     pub has_content: bool,
     /// Whether the credential may also push, once the registry said so.
@@ -121,12 +123,13 @@ impl NewCondition {
 /// The status.
 pub fn status(facts: &Facts<'_>) -> ImagePullSecretStatus {
     let Tally { secrets_desired, secrets_success, accounts_desired, accounts_success, .. } = facts.sum;
-    let (credential, distributed, conflicts) = (credential(facts), distributed(facts), conflicts(facts));
+    let credential = facts.has_credential.then(|| credential(facts));
+    let (distributed, conflicts) = (distributed(facts), conflicts(facts));
     let (link, private_link) = private_link(facts).unzip();
     // Where nodes do not resolve to it, nobody waits for it.
     let awaited = link.as_ref().filter(|_| facts.resolves == Some(true));
-    let ready = ready(facts, &credential, &distributed, awaited);
-    let all = [Some(ready), Some(credential), Some(distributed), link, Some(conflicts), can_push(facts)];
+    let ready = ready(facts, credential.as_ref(), &distributed, awaited);
+    let all = [Some(ready), credential, Some(distributed), link, Some(conflicts), can_push(facts)];
     let mut failures = facts.failures.clone();
     failures.sort_by(|a, b| a.namespaced_name.cmp(&b.namespaced_name));
     failures.truncate(MOST_FAILURES);
@@ -194,11 +197,11 @@ const STILL_VALID: [ConditionReason; 3] =
 
 fn ready(
     facts: &Facts<'_>,
-    credential: &NewCondition,
+    credential: Option<&NewCondition>,
     distributed: &NewCondition,
     link: Option<&NewCondition>,
 ) -> NewCondition {
-    let first = [Some(credential), Some(distributed), link].into_iter().flatten().find(|it| it.fails());
+    let first = [credential, Some(distributed), link].into_iter().flatten().find(|it| it.fails());
     match first {
         _ if facts.deleting => NewCondition::new(
             ConditionType::Ready,

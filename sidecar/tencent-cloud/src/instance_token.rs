@@ -61,7 +61,10 @@ impl Client {
             CredentialKind::Longterm => {
                 json!({ "RegistryId": instance, "TokenType": "longterm", "Desc": description })
             }
-            CredentialKind::Temp => json!({ "RegistryId": instance, "TokenType": "temp" }),
+            // Of none nobody asks for one; what were made by mistake would end by itself.
+            CredentialKind::Temp | CredentialKind::None => {
+                json!({ "RegistryId": instance, "TokenType": "temp" })
+            }
         };
         let call = Call { action: Action::CreateInstanceToken, region, instance, body };
         let reply = self.call(&call).await?;

@@ -59,7 +59,7 @@ const TCR: Fields = &[
 ];
 
 const CREDENTIAL: Fields = &[
-    ("type", Shape::Choice(&["longterm", "temp"])),
+    ("type", Shape::Choice(&["longterm", "temp", "none"])),
     ("rotateAfter", Shape::Text),
     ("description", Shape::Text),
     ("onDelete", Shape::Choice(&["Retain", "Revoke"])),

@@ -76,7 +76,7 @@ fn the_schema_is_structural_and_holds_the_rules_that_it_can() {
         spec.tcr.credential.description maxLength=1024 type="string"
         spec.tcr.credential.onDelete enum=["Retain","Revoke"] type="string"
         spec.tcr.credential.rotateAfter maxLength=64 pattern="^([0-9]+(\\.[0-9]*)?(ns|us|µs|ms|s|m|h))+$" type="string"
-        spec.tcr.credential.type enum=["longterm","temp"] type="string"
+        spec.tcr.credential.type enum=["longterm","temp","none"] type="string"
         spec.tcr.domains maxItems=32 type="array" x-kubernetes-list-type="set"
         spec.tcr.domains[] maxLength=259 minLength=1 type="string"
         spec.tcr.instanceId maxLength=36 minLength=5 pattern="^tcr-[a-z0-9]{1,32}$" type="string"

@@ -19,7 +19,7 @@ export interface Form {
   serviceAccounts: string;
   selector: Requirement[];
   conflictPolicy: "never" | "adopt" | "overwrite";
-  credentialType: "longterm" | "temp";
+  credentialType: "longterm" | "temp" | "none";
   description: string;
   rotateAfter: string;
   onDelete: "Retain" | "Revoke";
@@ -131,7 +131,7 @@ export function fromLink(state: unknown): Form {
 export const CHOICES = {
   source: ["tcr", "docker"],
   conflictPolicy: ["never", "adopt", "overwrite"],
-  credentialType: ["longterm", "temp"],
+  credentialType: ["longterm", "temp", "none"],
   onDelete: ["Retain", "Revoke"],
   whenLinkDown: ["Keep", "Remove"],
   passwordFrom: ["secret", "plain"],

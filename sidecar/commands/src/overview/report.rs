@@ -89,7 +89,7 @@ pub struct Line {
     pub hosts: Vec<String>,
     /// `True`, `False` or `Unknown`: the condition Ready, about the newest spec.
     pub ready: String,
-    /// `longterm`, `temp` or `password`.
+    /// `longterm`, `temp` or `password`; `none` where none is asked for.
     pub credential: &'static str,
     /// Id of a long-term credential.
     pub token_id: Option<String>,
@@ -307,6 +307,7 @@ fn what(spec: &ImagePullSecretSpec) -> (String, &'static str) {
             let kind = match tcr.credential.kind {
                 CredentialKind::Longterm => "longterm",
                 CredentialKind::Temp => "temp",
+                CredentialKind::None => "none",
             };
             (tcr.instance_id.clone(), kind)
         }

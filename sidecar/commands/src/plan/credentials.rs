@@ -130,6 +130,7 @@ fn plan_of(
         kind: match key.kind {
             CredentialKind::Longterm => "longterm",
             CredentialKind::Temp => "temp",
+            CredentialKind::None => "none",
         },
         token_id,
         image_pull_secrets: users,

@@ -143,8 +143,12 @@ impl Reconciler {
         rolled_out.iter().for_each(|secret_name| self.keepers.set_rolled_out(secret_name, effects));
         let mut has_moved = false;
         for item in self.items.values_mut().filter(|item| !item.moving_from.is_empty()) {
-            let is_left = |content| distributed::has_another(state, &item.object.name, content);
-            if !item.content.as_ref().is_some_and(is_left) {
+            let name = item.object.name.as_str();
+            let is_left = match &item.content {
+                Some(content) => distributed::has_another(state, name, content),
+                None => !item.object.has_credential() && distributed::is_anywhere(state, name),
+            };
+            if !is_left {
                 item.moving_from.clear();
                 has_moved = true;
             }

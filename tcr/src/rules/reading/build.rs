@@ -79,6 +79,7 @@ fn credential(mut fields: Object) -> CredentialSpec {
     CredentialSpec {
         kind: match text(&mut fields, "type").as_deref() {
             Some("temp") => CredentialKind::Temp,
+            Some("none") => CredentialKind::None,
             _ => CredentialKind::Longterm,
         },
         rotate_after: text(&mut fields, "rotateAfter"),
