@@ -54,7 +54,7 @@ fn validate(review: &Review<'_>, object: Span, old: Option<Span>) -> Result<Answ
         }
         Ok((name, spec)) => {
             check(review, &name, &spec, &mut errors, &mut answer)?;
-            warn_of_switched_instance(old.as_ref(), &spec, &mut answer);
+            warn_of_credential_left(old.as_ref(), &spec, &mut answer);
         }
     }
     if errors.is_empty() {
@@ -76,7 +76,9 @@ fn check(
     answer: &mut Answer,
 ) -> Result<(), Error> {
     let hosts = hosts(spec);
-    let instance = spec.tcr.as_ref().map(|tcr| tcr.instance_id.as_str()).filter(|id| !id.is_empty());
+    // What asks for no credential is nobody's rival.
+    let tcr = spec.tcr.as_ref().filter(|tcr| tcr.has_credential());
+    let instance = tcr.map(|tcr| tcr.instance_id.as_str()).filter(|id| !id.is_empty());
     let wanted = Wanted { hosts: &hosts, instance, ..Wanted::default() };
     let settings = review.settings(&wanted, answer)?;
     let allowed_roots: Vec<String> =
@@ -123,25 +125,39 @@ fn are_disjoint(own: &TextSet<'_>, other: &Registry) -> bool {
 
 fn hosts(spec: &ImagePullSecretSpec) -> Vec<&str> {
     let server = spec.docker.iter().map(|docker| docker.server.as_str());
-    let domains = spec.tcr.iter().flat_map(|tcr| tcr.domains.iter().map(String::as_str));
+    let tcr = spec.tcr.iter().filter(|tcr| tcr.has_credential());
+    let domains = tcr.flat_map(|tcr| tcr.domains.iter().map(String::as_str));
     // One more than may be is refused.
     server
         .chain(domains.take(MAX_DOMAINS + 1).filter(|domain| !matches!(*domain, "default" | "vpc")))
         .collect()
 }
 
-fn warn_of_switched_instance(old: Option<&Value>, spec: &ImagePullSecretSpec, answer: &mut Answer) {
+/// A long-term credential that the object no longer uses stays at the registry, or goes, as the object said before.
+fn warn_of_credential_left(old: Option<&Value>, spec: &ImagePullSecretSpec, answer: &mut Answer) {
     let Some(Ok((_, ImagePullSecretSpec { tcr: Some(old), .. }))) = old.map(rules::read) else { return };
-    let new = spec.tcr.as_ref().map(|tcr| tcr.instance_id.as_str());
-    if new == Some(old.instance_id.as_str()) || old.credential.kind != CredentialKind::Longterm {
+    if old.credential.kind != CredentialKind::Longterm {
         return;
     }
-    let to = new.map_or("a static credential".to_owned(), |id| format!("{id:?}"));
-    answer.warn(format!(
-        "spec.tcr.instanceId: changes from {:?} to {to}, and the long-term credential of {:?} stays valid; delete it \
-         in the TCR console when no Pod uses it any more",
-        old.instance_id, old.instance_id
-    ));
+    let new = spec.tcr.as_ref().map(|tcr| tcr.instance_id.as_str());
+    if new != Some(old.instance_id.as_str()) {
+        let to = new.map_or("a static credential".to_owned(), |id| format!("{id:?}"));
+        answer.warn(format!(
+            "spec.tcr.instanceId: changes from {:?} to {to}, and the long-term credential of {:?} stays valid; delete it \
+             in the TCR console when no Pod uses it any more",
+            old.instance_id, old.instance_id
+        ));
+    } else if !spec.has_credential() {
+        let fate = match old.credential.on_delete {
+            OnDelete::Retain => "stays valid: delete it in the TCR console, or set onDelete to Revoke before",
+            OnDelete::Revoke => "is revoked",
+        };
+        answer.warn(format!(
+            "spec.tcr.credential.type: changes to none: the Secret is taken out of every namespace, so that Pods pull from \
+             {:?} no longer without a pull secret of their own, and its long-term credential {fate}",
+            old.instance_id
+        ));
+    }
 }
 
 fn delete(payload: &[u8], old: Span) -> Answer {

@@ -59,6 +59,8 @@ pub(crate) struct Entry<'a> {
     namespace_selector: Option<Span>,
     instance: Cow<'a, str>,
     deleting: bool,
+    /// It asks for no credential, so that there is no Secret of it.
+    without_credential: bool,
     discovered: bool,
 }
 
@@ -111,6 +113,7 @@ impl Wanted<'_> {
 
     fn takes(&self, entry: &Entry<'_>) -> bool {
         !entry.deleting
+            && !entry.without_credential
             && !entry.name.is_empty()
             && (self.all
                 || !entry.hosts.is_empty()
@@ -179,7 +182,7 @@ impl<'a> Entry<'a> {
     }
 
     /// Calls `each_host` with every host in a list of ImagePullSecrets, except those of objects that
-    /// are being deleted, and with `None` for an object whose hosts nobody knows yet.
+    /// are being deleted or ask for no credential, and with `None` for an object whose hosts nobody knows yet.
     pub(crate) fn hosts_in_cluster(
         scanner: &mut Scanner<'a>,
         mut each_host: impl FnMut(Option<&str>),
@@ -187,7 +190,7 @@ impl<'a> Entry<'a> {
         scanner.at_path(&["items"], |items| {
             items.array(|item| {
                 let (entry, hosts) = Self::of_object(0, item, &Wanted::default())?;
-                if !entry.deleting {
+                if !entry.deleting && !entry.without_credential {
                     hosts.iter().for_each(|host| each_host(Some(host)));
                     if !entry.names_host {
                         each_host(None);
@@ -230,6 +233,10 @@ impl<'a> Entry<'a> {
                                     match key {
                                         b"instanceId" => entry.instance = value.string_or_empty()?,
                                         b"domains" => domains = strings(value)?,
+                                        b"credential" => {
+                                            let kind = value.at_path(&["type"], Scanner::string_or_empty)?;
+                                            entry.without_credential = kind.as_deref() == Some("none");
+                                        }
                                         _ => value.pass()?,
                                     }
                                     Ok(())

@@ -54,6 +54,8 @@ mod requests;
 mod status;
 #[path = "control_plane/webhook.rs"]
 mod webhook;
+#[path = "control_plane/without_credential.rs"]
+mod without_credential;
 #[path = "control_plane/world.rs"]
 mod world;
 #[path = "control_plane/write_limits.rs"]

@@ -147,7 +147,8 @@ pub struct Tcr {
     },
 ])))]
 pub struct CredentialSpec {
-    /// Long-term (the default), temporary, or a service account of the instance.
+    /// Long-term (the default), temporary, a service account of the instance, or `none`: no credential is made and no Secret,
+    /// and what there was is taken back; the private network is resolved all the same.
     #[serde(rename = "type")]
     pub kind: CredentialKind,
     /// Registry namespaces that a service account may pull from, and nothing else; each must exist in the instance.
@@ -190,6 +191,8 @@ pub enum CredentialKind {
     /// A service account of the instance, which pulls from the named registry namespaces and has no person behind it.
     #[serde(rename = "serviceAccount")]
     ServiceAccount,
+    /// There is none, and no Secret: Pods pull with what they have of their own.
+    None,
 }
 
 impl CredentialKind {
@@ -199,12 +202,13 @@ impl CredentialKind {
             Self::Longterm => "longterm",
             Self::Temp => "temp",
             Self::ServiceAccount => "serviceAccount",
+            Self::None => "none",
         }
     }
 
     /// Whether the instance lists it, so that it can be found again and deleted.
     pub const fn is_listed(self) -> bool {
-        !matches!(self, Self::Temp)
+        matches!(self, Self::Longterm | Self::ServiceAccount)
     }
 }
 
@@ -281,11 +285,27 @@ impl ImagePullSecretSpec {
     /// The registry hosts that the object itself names: `docker.server`, and the custom ones of
     /// `tcr.domains`. What `default` and `vpc` stand for only the instance's API knows. A value
     /// that is no host is left out; [`crate::rules::check`] reports it.
+    ///
+    /// Without a credential there are none: nothing is pulled with it.
     pub fn hosts(&self) -> Vec<RegistryHost> {
         let server = self.docker.iter().map(|docker| &docker.server);
-        let domains = self.tcr.iter().flat_map(|tcr| &tcr.domains);
+        let domains = self.tcr.iter().filter(|tcr| tcr.has_credential()).flat_map(|tcr| &tcr.domains);
         let custom = domains.filter(|domain| !STANDARD_DOMAINS.contains(&domain.as_str()));
         server.chain(custom).filter_map(|host| host.parse().ok()).collect()
+    }
+}
+
+impl ImagePullSecretSpec {
+    /// Whether it leads to Secrets: without a credential it is about the private network alone.
+    pub fn has_credential(&self) -> bool {
+        self.tcr.as_ref().is_none_or(Tcr::has_credential)
+    }
+}
+
+impl Tcr {
+    /// Whether a credential of the instance is asked for.
+    pub fn has_credential(&self) -> bool {
+        self.credential.kind != CredentialKind::None
     }
 }
 
@@ -295,7 +315,7 @@ impl CredentialSpec {
     pub fn on_delete(&self) -> OnDelete {
         self.on_delete.unwrap_or(match self.kind {
             CredentialKind::ServiceAccount => OnDelete::Revoke,
-            CredentialKind::Longterm | CredentialKind::Temp => OnDelete::Retain,
+            CredentialKind::Longterm | CredentialKind::Temp | CredentialKind::None => OnDelete::Retain,
         })
     }
 

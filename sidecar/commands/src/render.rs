@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::ValueEnum;
 use distribution::secret;
+use tcr::image_pull_secret::Tcr;
 use tcr::rules::{self, RuleContext};
 use tcr::selection::Selection;
 use tencent_cloud::api_credential::Chain;
@@ -68,7 +69,8 @@ pub async fn run(request: Request, out: &mut dyn Write, tell: Tell<'_>) -> anyho
     };
     let objects = check(input::read(&files)?, &context, tell)?;
     let password = password_file.as_deref().map(credential::read_password).transpose()?;
-    let client = match objects.iter().any(|object| object.spec.tcr.is_some()) {
+    let asks_cloud = |object: &Object| object.spec.tcr.as_ref().is_some_and(Tcr::has_credential);
+    let client = match objects.iter().any(asks_cloud) {
         true => Some(Client::new(cloud, Chain::of_process())?),
         false => None,
     };
@@ -101,6 +103,10 @@ async fn render(
 ) -> anyhow::Result<String> {
     let mut secrets = Vec::new();
     for object in objects {
+        if !object.spec.has_credential() {
+            tell(&format!("{}: spec.tcr.credential.type is none: it leads to no Secret", object.place()));
+            continue;
+        }
         let selection = Selection::of(&object.spec).with_context(|| object.place())?;
         let config = credentials.config(object, tell).await.with_context(|| object.place())?;
         for namespace in target::namespaces(&object.name, &selection, namespaces, tell) {

@@ -467,7 +467,7 @@ pub fn renewal(current: &Held, wanted: &Wanted) -> Timestamp {
 fn renewal_by(current: &Held, end: Option<Timestamp>, wanted: &Wanted) -> Timestamp {
     let life = end.map(|end| end.duration_since(current.began_at()));
     let at_end = match (wanted.kind, life) {
-        (CredentialKind::Temp | CredentialKind::ServiceAccount, Some(life)) => {
+        (CredentialKind::Temp | CredentialKind::ServiceAccount | CredentialKind::None, Some(life)) => {
             Some(later(current.began_at(), life / 2 - jitter(current, life / 10)))
         }
         // Ten years, less a tenth.

@@ -60,7 +60,7 @@ words! {
     ConditionType {
         Ready: "All that the object asks for is as it shall be.",
             "Read the reason: it is that of the first of the other conditions that does not hold.";
-        CredentialValid: "There is a credential that works. Unknown: it has had no verdict of its registry yet.",
+        CredentialValid: "There is a credential that works. Unknown: it has had no verdict of its registry yet. Not there with `spec.tcr.credential.type: none`.",
             "Read the reason; the last good credential stays distributed meanwhile.";
         Distributed: "Every selected namespace has the Secret, and every selected ServiceAccount refers to it.",
             "Read the counts, and `status.failures` for writes that were refused.";
@@ -119,6 +119,7 @@ words! {
         NoCredential: "There is nothing to distribute before there is a credential.",
             "See the condition CredentialValid.";
         Complete: "Every selected namespace and ServiceAccount has what it shall have.", "";
+        NotRequested: "The spec asks for no credential (`spec.tcr.credential.type: none`), so that there is no Secret.", "";
         Progressing: "Secrets and references are being written.", "Wait.";
         Removing: "Secrets and references that nobody asks for any more are being removed.", "Wait.";
         WritesFailed: "The API server refused some writes, which are tried again.",

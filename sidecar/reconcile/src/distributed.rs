@@ -30,6 +30,11 @@ pub(crate) fn has_another(state: &State, name: &str, content: &Content) -> bool 
     found(state, name).any(|secret| secret.is_ours() && digest(secret) != Some(content.digest()))
 }
 
+/// Whether namespaces have this ImagePullSecret's Secret, or refer to it.
+pub(crate) fn is_anywhere(state: &State, name: &str) -> bool {
+    !state.observed().holding(&derived_secret_name(name)).is_empty()
+}
+
 fn found<'a>(state: &'a State, name: &str) -> impl Iterator<Item = &'a SeenSecret> + use<'a> {
     let secret = derived_secret_name(name);
     let live = state.observed().iter().filter(|(_, namespace)| namespace.is_live());

@@ -190,6 +190,10 @@ impl Item {
         state: &mut State,
         checks: Option<&Checks>,
     ) {
+        if !self.object.has_credential() {
+            self.give_up_content();
+            return;
+        }
         let Filled { bytes, hosts } = match self.object.fill(passwords, held, allowed_roots) {
             Ok(filled) => filled,
             Err(lack) => {
@@ -241,6 +245,19 @@ impl Item {
         self.content_key = key;
         self.hosts = hosts;
         self.held = held.cloned();
+        self.lack = None;
+    }
+
+    /// It asks for no credential any more. What namespaces still have has to be good until it is gone.
+    fn give_up_content(&mut self) {
+        self.moving_from.extend(self.content_key.take());
+        self.rollout = Rollout::default();
+        self.content = None;
+        self.waiting = None;
+        self.held = None;
+        self.hosts.clear();
+        self.can_push = None;
+        self.problem = None;
         self.lack = None;
     }
 

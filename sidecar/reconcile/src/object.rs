@@ -115,7 +115,12 @@ impl Object {
 
     /// The credential it needs, if it is one of an instance.
     pub fn key(&self) -> Option<Key> {
-        self.spec.as_ref().ok()?.tcr.as_ref().map(|tcr| Key::of(&self.name, tcr))
+        self.spec.as_ref().ok()?.tcr.as_ref().filter(|tcr| tcr.has_credential()).map(|tcr| Key::of(&self.name, tcr))
+    }
+
+    /// Whether it asks for Secrets at all. What it asks for while its spec is wrong, nobody knows.
+    pub fn has_credential(&self) -> bool {
+        self.spec.as_ref().map_or(true, ImagePullSecretSpec::has_credential)
     }
 
     /// The region of its instance.
@@ -218,7 +223,7 @@ impl Object {
             selection: selection.unwrap_or_default(),
             conflict_policy: spec.and_then(|spec| spec.conflict_policy).unwrap_or_default(),
             content,
-            withdrawn: self.deleting,
+            withdrawn: self.deleting || !self.has_credential(),
         }
     }
 }

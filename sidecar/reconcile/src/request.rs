@@ -64,6 +64,11 @@ fn impossible(object: &Object, request: &Request) -> Option<String> {
         }
         Ok(ImagePullSecretSpec { tcr: Some(tcr), .. }) => tcr,
     };
+    if !spec.has_credential() {
+        return Some(
+            "spec.tcr.credential.type is none: there is no credential to replace or revoke".to_owned(),
+        );
+    }
     let is_temporary = spec.credential.kind == CredentialKind::Temp;
     (is_temporary && matches!(request, Request::Revoke { .. })).then(|| {
         "a temporary credential cannot be taken back at the registry; it ends by itself within an hour: rotate it, and \

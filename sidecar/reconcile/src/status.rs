@@ -36,6 +36,8 @@ pub struct Facts<'a> {
     pub sum: Tally,
     /// The hosts its Secret is for.
     pub hosts: &'a [String],
+    /// Whether it asks for a credential.
+    pub has_credential: bool,
     /// Whether it has a credential.
     pub has_content: bool,
     /// Whether the credential may also push, once the registry said so.
@@ -125,13 +127,14 @@ impl NewCondition {
 /// The status.
 pub fn status(facts: &Facts<'_>) -> ImagePullSecretStatus {
     let Tally { secrets_desired, secrets_success, accounts_desired, accounts_success, .. } = facts.sum;
-    let (credential, distributed, conflicts) = (credential(facts), distributed(facts), conflicts(facts));
+    let credential = facts.has_credential.then(|| credential(facts));
+    let (distributed, conflicts) = (distributed(facts), conflicts(facts));
     let (link, private_link) = private_link(facts).unzip();
     // Where nodes do not resolve to it, nobody waits for it.
     let awaited = link.as_ref().filter(|_| facts.resolves == Some(true));
-    let ready = ready(facts, &credential, &distributed, awaited);
+    let ready = ready(facts, credential.as_ref(), &distributed, awaited);
     let (nodes, can_push) = (nodes_condition::nodes(facts), can_push(facts));
-    let all = [Some(ready), Some(credential), Some(distributed), link, nodes, Some(conflicts), can_push];
+    let all = [Some(ready), credential, Some(distributed), link, nodes, Some(conflicts), can_push];
     let mut failures = facts.failures.clone();
     failures.sort_by(|a, b| a.namespaced_name.cmp(&b.namespaced_name));
     failures.truncate(MOST_FAILURES);
@@ -206,11 +209,11 @@ const STILL_VALID: [ConditionReason; 6] = [
 
 fn ready(
     facts: &Facts<'_>,
-    credential: &NewCondition,
+    credential: Option<&NewCondition>,
     distributed: &NewCondition,
     link: Option<&NewCondition>,
 ) -> NewCondition {
-    let first = [Some(credential), Some(distributed), link].into_iter().flatten().find(|it| it.fails());
+    let first = [credential, Some(distributed), link].into_iter().flatten().find(|it| it.fails());
     match first {
         _ if facts.deleting => NewCondition::new(
             ConditionType::Ready,

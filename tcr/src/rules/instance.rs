@@ -24,6 +24,12 @@ pub(super) fn check(tcr: &Tcr, context: &RuleContext, findings: &mut Findings) {
     check_credential(&tcr.credential, context, findings);
     check_domains("spec.tcr.domains", &tcr.domains, Ports::Allowed, context, findings);
     check_private_network(&tcr.private_network, context, findings);
+    if !tcr.has_credential() && !tcr.private_network.resolve {
+        findings.warning(
+            "spec.tcr.credential.type",
+            "is none, and privateNetwork.resolve is false: this only tells the state of the private link",
+        );
+    }
 }
 
 fn check_id(field: &str, prefix: &str, kind: &str, id: &str, findings: &mut Findings) {
@@ -92,6 +98,25 @@ fn check_credential(credential: &CredentialSpec, context: &RuleContext, findings
                 findings.warning(
                     "spec.tcr.credential.onDelete",
                     "Revoke has no effect: a temp credential cannot be revoked and expires within the hour",
+                );
+            }
+        }
+        CredentialKind::None => {
+            if let Some(text) = &credential.rotate_after {
+                let message = format!(
+                    "{} is for longterm credentials only, and type is none; leave it out",
+                    quoted(text)
+                );
+                findings.error("spec.tcr.credential.rotateAfter", message);
+            }
+            if described {
+                findings.warning("spec.tcr.credential.description", "has no effect: type is none");
+            }
+            if credential.on_delete == OnDelete::Revoke {
+                findings.warning(
+                    "spec.tcr.credential.onDelete",
+                    "Revoke has no effect: type is none. What becomes of a credential that was made before, onDelete says \
+                     while type is another one",
                 );
             }
         }

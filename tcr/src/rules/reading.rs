@@ -59,7 +59,7 @@ const TCR: Fields = &[
 ];
 
 const CREDENTIAL: Fields = &[
-    ("type", Shape::Choice(&["longterm", "temp", "serviceAccount"])),
+    ("type", Shape::Choice(&["longterm", "temp", "serviceAccount", "none"])),
     ("registryNamespaces", Shape::Texts),
     ("validity", Shape::Text),
     ("shared", Shape::Flag),

@@ -412,6 +412,26 @@ fn a_rotation_is_a_duration_for_longterm_credentials() {
 }
 
 #[test]
+fn without_a_credential_nothing_is_said_about_one_and_the_network_stays() {
+    let none = json!({ "type": "none", "rotateAfter": "2160h", "description": "d", "onDelete": "Revoke" });
+    check_spec(
+        tcr(json!({ "credential": none })),
+        expect![[r#"
+        error spec.tcr.credential.rotateAfter: "2160h" is for longterm credentials only, and type is none; leave it out
+        warning spec.tcr.credential.description: has no effect: type is none
+        warning spec.tcr.credential.onDelete: Revoke has no effect: type is none. What becomes of a credential that was made before, onDelete says while type is another one
+        warning spec.tcr.credential.type: is none, and privateNetwork.resolve is false: this only tells the state of the private link
+    "#]],
+    );
+    check_spec(
+        tcr(json!({ "credential": { "type": "none" }, "privateNetwork": { "resolve": true } })),
+        expect![[r#"
+        warning spec.tcr.privateNetwork.resolve: while true, the domains lead to the private address on every node and cannot be reached publicly from there
+    "#]],
+    );
+}
+
+#[test]
 fn a_temp_credential_has_no_longterm_settings() {
     let credential =
         json!({ "type": "temp", "rotateAfter": "2160h", "description": "d", "onDelete": "Revoke" });

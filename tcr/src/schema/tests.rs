@@ -82,7 +82,7 @@ fn the_schema_is_structural_and_holds_the_rules_that_it_can() {
         spec.tcr.credential.registryNamespaces[] maxLength=30 minLength=2 pattern="^[a-z0-9]+([._-][a-z0-9]+)*$" type="string"
         spec.tcr.credential.rotateAfter maxLength=64 pattern="^([0-9]+(\\.[0-9]*)?(ns|us|µs|ms|s|m|h))+$" type="string"
         spec.tcr.credential.shared type="boolean"
-        spec.tcr.credential.type enum=["longterm","temp","serviceAccount"] type="string"
+        spec.tcr.credential.type enum=["longterm","temp","serviceAccount","none"] type="string"
         spec.tcr.credential.validity maxLength=64 pattern="^([0-9]+(\\.[0-9]*)?(ns|us|µs|ms|s|m|h))+$" type="string"
         spec.tcr.domains maxItems=32 type="array" x-kubernetes-list-type="set"
         spec.tcr.domains[] maxLength=259 minLength=1 type="string"

@@ -6,7 +6,7 @@ import { Choice, type Editing, EditingProvider, Flag, Group, idOf, Radios, TextI
 import { CHOICES, type Form, initialForm } from "./form.ts";
 import { Import } from "./import-panel.tsx";
 import { judge, type Judgement, type Remark } from "./judge.ts";
-import { settings } from "./objects.ts";
+import { hasSecret, settings } from "./objects.ts";
 import { OutputPanel } from "./output-panel.tsx";
 import { REGIONS } from "./regions.ts";
 import { Selector } from "./selector.tsx";
@@ -151,16 +151,20 @@ function Credential() {
       <h2 id="credential-heading">{text.sections.credential}</h2>
       <Choice field="credentialType" values={CHOICES.credentialType} />
       {form.credentialType === "serviceAccount" && <ServiceAccount />}
-      <TextInput field="description" placeholder={defaultDescription(form.clusterId || "cls-xxxxxxx")} />
-      <div class="pair">
-        {form.credentialType !== "serviceAccount" && <TextInput field="rotateAfter" placeholder="2160h" />}
-        <Choice field="onDelete" values={CHOICES.onDelete} />
-      </div>
-      <Group field="domains">
-        <Flag field="defaultDomain" />
-        <Flag field="vpcDomain" />
-        <TextInput field="customDomains" rows={2} placeholder="team.tencentcloudcr.com" />
-      </Group>
+      {hasSecret(form) && (
+        <>
+          <TextInput field="description" placeholder={defaultDescription(form.clusterId || "cls-xxxxxxx")} />
+          <div class="pair">
+            {form.credentialType !== "serviceAccount" && <TextInput field="rotateAfter" placeholder="2160h" />}
+            <Choice field="onDelete" values={CHOICES.onDelete} />
+          </div>
+          <Group field="domains">
+            <Flag field="defaultDomain" />
+            <Flag field="vpcDomain" />
+            <TextInput field="customDomains" rows={2} placeholder="team.tencentcloudcr.com" />
+          </Group>
+        </>
+      )}
     </section>
   );
 }

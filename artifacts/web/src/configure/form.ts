@@ -19,7 +19,7 @@ export interface Form {
   serviceAccounts: string;
   selector: Requirement[];
   conflictPolicy: "never" | "adopt" | "overwrite";
-  credentialType: "longterm" | "temp" | "serviceAccount";
+  credentialType: "longterm" | "temp" | "serviceAccount" | "none";
   /** One on each line. */
   registryNamespaces: string;
   validity: string;
@@ -139,7 +139,7 @@ export function fromLink(state: unknown): Form {
 export const CHOICES = {
   source: ["tcr", "docker"],
   conflictPolicy: ["never", "adopt", "overwrite"],
-  credentialType: ["longterm", "temp", "serviceAccount"],
+  credentialType: ["longterm", "temp", "serviceAccount", "none"],
   onDelete: ["", "Retain", "Revoke"],
   whenLinkDown: ["Keep", "Remove"],
   passwordFrom: ["secret", "plain"],

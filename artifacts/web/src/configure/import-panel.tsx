@@ -3,14 +3,14 @@ import { Unreadable } from "../documents.ts";
 import { findings } from "../policy.ts";
 import { useText } from "../text.tsx";
 import { type Form, lines } from "./form.ts";
-import { type Candidate, candidates } from "./import.ts";
+import { type Candidate, candidates, type Link } from "./import.ts";
 
 interface Props {
   form: Form;
   onImport: (form: Form) => void;
 }
 
-type Outcome = { kind: "done"; name: string; lost: string[] } | { kind: "choose"; found: Candidate[] } | { kind: "failed"; message: string };
+type Outcome = { kind: "done"; name: string; lost: string[]; link?: Link } | { kind: "choose"; found: Candidate[] } | { kind: "failed"; message: string };
 
 /** Starts from what exists. */
 export function Import({ form, onImport }: Props) {
@@ -18,11 +18,11 @@ export function Import({ form, onImport }: Props) {
   const [source, setSource] = useState("");
   const [outcome, setOutcome] = useState<Outcome | null>(null);
 
-  const take = ({ name, form: imported, object }: Candidate) => {
+  const take = ({ name, form: imported, object, link }: Candidate) => {
     onImport(imported);
     // What the form does not hold: fields that admission does not know, or values of another type.
     const lost = object === undefined ? [] : findings(object, lines(form.allowedRoots), undefined).errors.filter(({ message }) => /^(unknown field|expected )/.test(message));
-    setOutcome({ kind: "done", name, lost: lost.map(({ field, message }) => `${field}: ${message}`) });
+    setOutcome({ kind: "done", name, lost: lost.map(({ field, message }) => `${field}: ${message}`), ...(link && { link }) });
     // A password in it is in the form now, and nowhere else.
     setSource("");
   };
@@ -56,6 +56,7 @@ export function Import({ form, onImport }: Props) {
         {outcome?.kind === "done" && (
           <>
             <p class="done">{text.done(outcome.name)}</p>
+            {outcome.link && <p class="link-state">{text.link} <span lang="en">{outcome.link.summary}: {outcome.link.message}</span></p>}
             {outcome.lost.length > 0 && <><p>{text.lost}</p><ul class="errors">{outcome.lost.map((sentence) => <li lang="en">{sentence}</li>)}</ul></>}
           </>
         )}

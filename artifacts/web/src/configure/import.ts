@@ -7,8 +7,15 @@ import { type Form, initialForm, type Requirement } from "./form.ts";
 export interface Candidate {
   name: string;
   form: Form;
+  /** What its status says of the private link of the cluster it is from. */
+  link?: Link;
   /** Its ImagePullSecret as it was written, for admission's opinion of what the form does not hold. */
   object?: unknown;
+}
+
+export interface Link {
+  summary: string;
+  message: string;
 }
 
 type Fields = Record<string, unknown>;
@@ -45,7 +52,13 @@ function ofValue(value: unknown): Candidate[] {
 function ofObject(object: Fields): Candidate {
   const spec = fields(object.spec);
   const name = text(fields(object.metadata).name);
-  return { name, object, form: { ...initialForm(), name, ...selectionOf(spec), ...credentialOf(spec) } };
+  const link = linkOf(fields(object.status));
+  return { name, object, ...(link && { link }), form: { ...initialForm(), name, ...selectionOf(spec), ...credentialOf(spec) } };
+}
+
+function linkOf(status: Fields): Link | undefined {
+  const condition = list(status.conditions).map(fields).find(({ type }) => type === "PrivateLink");
+  return condition && { summary: text(fields(status.privateLink).summary) || text(condition.reason), message: text(condition.message) };
 }
 
 function ofValues(values: Fields): Candidate[] {
@@ -70,10 +83,30 @@ function ofValues(values: Fields): Candidate[] {
     name: text(entry.name) || text(entry.instanceId),
     spec: { ...entry, tcr: { ...entry, region: entry.region ?? region } } as Fields,
   }));
+  const hosts = list(global.hosts).map(fields).map(({ domain }) => text(domain));
+  if (statics.length === 0 && instances.length === 0 && hosts.length > 0) return [ofHosts(hosts, region, shared)];
   return [...statics, ...instances].map(({ name, spec }) => ({
     name,
     form: { ...initialForm(), ...shared, name, ...selectionOf(spec), ...credentialOf(spec) },
   }));
+}
+
+/** Names and addresses alone: private resolution without a credential. The addresses stay; the link may take their place. */
+function ofHosts(hosts: string[], region: string, shared: Partial<Form>): Candidate {
+  const [first = ""] = hosts;
+  const isPrivate = (host: string) => /^[^.]+-vpc\./.test(host);
+  const name = (first.split(".")[0] ?? "").replace(/-vpc$/, "");
+  const form: Form = {
+    ...initialForm(),
+    ...shared,
+    name,
+    region,
+    credentialType: "none",
+    resolve: true,
+    privateDefaultDomain: hosts.some((host) => !isPrivate(host)),
+    privateVpcDomain: hosts.some(isPrivate),
+  };
+  return { name, form };
 }
 
 function selectionOf(spec: Fields): Partial<Form> {
@@ -115,7 +148,7 @@ function credentialOf(spec: Fields): Partial<Form> {
     source: "tcr",
     instanceId: text(tcr.instanceId),
     region: text(tcr.region),
-    credentialType: choice(credential.type, ["longterm", "temp", "serviceAccount"], "longterm"),
+    credentialType: choice(credential.type, ["longterm", "temp", "serviceAccount", "none"], "longterm"),
     registryNamespaces: list(credential.registryNamespaces).map(text).join("\n"),
     validity: text(credential.validity),
     sharedAccount: credential.shared !== false,

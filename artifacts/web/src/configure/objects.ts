@@ -132,6 +132,11 @@ function labelSelector(selector: Requirement[]): Fields {
   };
 }
 
+/** Whether the object leads to a Secret. */
+export function hasSecret({ source, credentialType }: Form): boolean {
+  return source === "docker" || credentialType !== "none";
+}
+
 function instance(form: Form): Fields {
   const credential = {
     ...(form.credentialType !== "longterm" && { type: form.credentialType }),
@@ -140,9 +145,12 @@ function instance(form: Form): Fields {
       ...(form.validity && { validity: form.validity }),
       ...(!form.sharedAccount && { shared: false }),
     }),
-    ...(form.description && { description: form.description }),
-    ...(form.credentialType !== "serviceAccount" && form.rotateAfter && { rotateAfter: form.rotateAfter }),
-    ...(form.onDelete && { onDelete: form.onDelete }),
+    // What the form does not show then.
+    ...(hasSecret(form) && {
+      ...(form.description && { description: form.description }),
+      ...(form.credentialType !== "serviceAccount" && form.rotateAfter && { rotateAfter: form.rotateAfter }),
+      ...(form.onDelete && { onDelete: form.onDelete }),
+    }),
   };
   const domains = domainList(form.defaultDomain, form.vpcDomain, form.customDomains);
   const privateDomains = domainList(form.privateDefaultDomain, form.privateVpcDomain, form.privateCustomDomains);
@@ -156,7 +164,7 @@ function instance(form: Form): Fields {
     instanceId: form.instanceId,
     region: form.region,
     ...(Object.keys(credential).length > 0 && { credential }),
-    ...(!isDefault(domains, ["default", "vpc"]) && { domains }),
+    ...(hasSecret(form) && !isDefault(domains, ["default", "vpc"]) && { domains }),
     ...(Object.keys(privateNetwork).length > 0 && { privateNetwork }),
   };
 }

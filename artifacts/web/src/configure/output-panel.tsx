@@ -5,7 +5,7 @@ import { useText } from "../text.tsx";
 import type { Form } from "./form.ts";
 import type { Field, Judgement, Remark } from "./judge.ts";
 import { Verdict } from "./verdict.tsx";
-import { isBeyondTheChart } from "./objects.ts";
+import { hasSecret, isBeyondTheChart } from "./objects.ts";
 import { FILE_NAMES, type Output, OUTPUTS, show, write } from "./outputs.ts";
 import { Yaml } from "./yaml.tsx";
 
@@ -60,7 +60,7 @@ export function OutputPanel({ form, judgement, isTouched, goTo, onTake, onTry }:
           )}
           {output === "policy" && <button type="button" id="try-settings" class="quiet" onClick={onTry}>{text.output.tryIt}</button>}
         </div>
-        <p class="help">{text.output.help[output](secretName(form.name))}</p>
+        <p class="help">{output === "imagepullsecret" && !hasSecret(form) ? text.output.withoutSecret : text.output.help[output](secretName(form.name))}</p>
         <pre class="command" tabIndex={0} aria-label={text.output.command}><code>{COMMANDS[output]}</code></pre>
       </div>
     </section>

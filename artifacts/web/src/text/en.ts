@@ -33,7 +33,7 @@ export const en = {
     serviceAccounts: { label: "ServiceAccounts", help: "The same for the ServiceAccounts of these namespaces." },
     selector: { label: "Namespaces with these labels", help: "Limits the namespaces further. All conditions must hold." },
     conflictPolicy: { label: "When a Secret of that name is there already", help: "" },
-    credentialType: { label: "Credential type", help: "A long-term credential can be listed and revoked. A temporary one lasts an hour and is renewed at half its life. Both end with the person behind the API key; a service account of the instance has nobody behind it." },
+    credentialType: { label: "Credential type", help: "A long-term credential can be listed and revoked. A temporary one lasts an hour and is renewed at half its life. Both end with the person behind the API key; a service account of the instance has nobody behind it. None: the private network is resolved, and Pods pull with what they have." },
     registryNamespaces: { label: "Registry namespaces", help: "That the service account may pull from, and nothing else. One on each line." },
     validity: { label: "Valid for", help: "Such as 2160h, which is the default. Renewed at half of it." },
     sharedAccount: { label: "Share it with objects that ask for the same", help: "" },
@@ -72,7 +72,7 @@ export const en = {
   choices: {
     source: { tcr: "Obtained from the instance and kept valid", docker: "A user name and password of your own" },
     conflictPolicy: { never: "Leave it alone and report it", adopt: "Take it over if it is for the same registry", overwrite: "Take it over whatever it is" },
-    credentialType: { longterm: "Long-term", temp: "Temporary", serviceAccount: "Service account (recommended)" },
+    credentialType: { longterm: "Long-term", temp: "Temporary", serviceAccount: "Service account (recommended)", none: "None: private network only" },
     onDelete: { "": "As usual for the type", Retain: "Keep the credential in TCR", Revoke: "Revoke the credential" },
     whenLinkDown: { Keep: "Keep the private address", Remove: "Remove it: pulls may go over the public network" },
     passwordFrom: { secret: "In a Secret (recommended)", plain: "In the ImagePullSecret itself" },
@@ -100,6 +100,7 @@ export const en = {
     several: "There are several. Which one?",
     done: (name: string) => `The form now holds “${name}”.`,
     lost: "This is not in the form:",
+    link: "Its private network access link:",
   },
   output: {
     title: "Result",
@@ -114,6 +115,7 @@ export const en = {
     tryIt: "Try these settings",
     beyondTheChart: "The chart's values for a static credential have no label conditions and no conflict policy. Apply the ImagePullSecret itself instead.",
     command: "Command",
+    withoutSecret: "For a cluster that has the add-on. There is no Secret: only the private network is looked at and resolved.",
     help: {
       imagepullsecret: (secret: string) => `For a cluster that has the add-on. Each selected namespace gets the Secret ${secret}.`,
       values: (_: string) => "For the installation: the add-on with this ImagePullSecret and its own admission webhook.",

@@ -35,7 +35,7 @@ export const zh: Text = {
     serviceAccounts: { label: "ServiceAccount", help: "上述命名空间中的 ServiceAccount，写法相同。" },
     selector: { label: "按标签筛选命名空间", help: "进一步限定命名空间，须满足全部条件。" },
     conflictPolicy: { label: "同名 Secret 已存在时", help: "" },
-    credentialType: { label: "凭证类型", help: "长期凭证可以查看和吊销；临时凭证有效期为一小时，过半时自动更新。两者都随 API 密钥背后的人失效；实例的服务账号背后没有任何人。" },
+    credentialType: { label: "凭证类型", help: "长期凭证可以查看和吊销；临时凭证有效期为一小时，过半时自动更新。两者都随 API 密钥背后的人失效；实例的服务账号背后没有任何人。无：只做内网解析，Pod 使用自带的密钥拉取。" },
     description: { label: "访问凭证描述", help: "在容器镜像服务控制台中说明该凭证的用途。" },
     registryNamespaces: { label: "镜像仓库命名空间", help: "服务账号只能从这些命名空间拉取镜像。每行一个。" },
     validity: { label: "有效期", help: "例如 2160h（默认值）。有效期过半时更新。" },
@@ -74,7 +74,7 @@ export const zh: Text = {
   choices: {
     source: { tcr: "由插件从实例获取并保持有效", docker: "使用自己的用户名和密码" },
     conflictPolicy: { never: "保留原有 Secret 并上报", adopt: "若属于同一镜像仓库则接管", overwrite: "一律接管" },
-    credentialType: { longterm: "长期", temp: "临时", serviceAccount: "服务账号（推荐）" },
+    credentialType: { longterm: "长期", temp: "临时", serviceAccount: "服务账号（推荐）", none: "无：仅内网访问" },
     onDelete: { "": "按该类型的默认方式", Retain: "保留凭证", Revoke: "吊销凭证" },
     whenLinkDown: { Keep: "保留内网地址", Remove: "移除：拉取可能经过公网" },
     passwordFrom: { secret: "存放在 Secret 中（推荐）", plain: "直接写入 ImagePullSecret" },
@@ -102,6 +102,7 @@ export const zh: Text = {
     several: "其中有多个，请选择：",
     done: (name) => `表单已填入“${name}”。`,
     lost: "以下内容未填入表单：",
+    link: "其内网访问链路：",
   },
   output: {
     title: "结果",
@@ -116,6 +117,7 @@ export const zh: Text = {
     tryIt: "试用这些设置",
     beyondTheChart: "Chart 中静态凭证的参数不支持标签条件和冲突策略，请直接应用 ImagePullSecret。",
     command: "命令",
+    withoutSecret: "适用于已安装插件的集群。不会创建 Secret，只查看并解析内网链路。",
     help: {
       imagepullsecret: (secret) => `适用于已安装插件的集群。每个选中的命名空间都会得到 Secret ${secret}。`,
       values: () => "用于安装：插件、此 ImagePullSecret 以及插件自带的准入 Webhook。",

@@ -17,7 +17,7 @@ use tcr::names::{
 
 use super::target::Target;
 use crate::reader::{Controller, Seen};
-use custom_resource::{NodesStatus, WriteFailure};
+use custom_resource::{NodesStatus, PrivateLinkStatus, WriteFailure};
 use registry_client::PullAnswer;
 
 /// The type and key of the Secrets before `kubernetes.io/dockerconfigjson`, which kubelets still read.
@@ -136,12 +136,21 @@ pub struct AskedFor {
     pub spec: ImagePullSecretSpec,
     /// The hosts that it is for: those in the status, and those that the spec itself names.
     pub hosts: Vec<String>,
+    /// Its private link, as the status tells it.
+    pub link: Option<PrivateLinkStatus>,
     /// What its status says.
     pub conditions: Vec<Condition>,
     /// How far the nodes are with the private link.
     pub nodes: Option<NodesStatus>,
     /// Some of the controller's writes that were refused.
     pub failures: Vec<WriteFailure>,
+}
+
+impl AskedFor {
+    /// Whether its private link leads to this host, or could.
+    pub(super) fn has_link_for(&self, host: &str) -> bool {
+        self.link.iter().any(|link| link.hosts.iter().any(|it| it == host))
+    }
 }
 
 /// A Secret.

@@ -262,7 +262,8 @@ pub(super) fn account_facts(account: &ServiceAccount) -> AccountFacts {
 pub(super) fn asked_for(object: ImagePullSecret) -> AskedFor {
     let ImagePullSecret { metadata, spec, status, .. } = object;
     let status = status.unwrap_or_default();
-    let mut hosts = status.hosts;
+    // What the status still has of a time before is no longer meant.
+    let mut hosts = if spec.has_credential() { status.hosts } else { Vec::new() };
     hosts.extend(spec.hosts().iter().map(ToString::to_string));
     hosts.sort();
     hosts.dedup();
@@ -272,6 +273,7 @@ pub(super) fn asked_for(object: ImagePullSecret) -> AskedFor {
         deleting: metadata.deletion_timestamp.is_some(),
         spec,
         hosts,
+        link: status.private_link,
         conditions: status.conditions,
         nodes: status.nodes,
         failures: status.failures,

@@ -89,7 +89,7 @@ pub struct Line {
     pub hosts: Vec<String>,
     /// `True`, `False` or `Unknown`: the condition Ready, about the newest spec.
     pub ready: String,
-    /// `longterm`, `temp`, `serviceAccount` or `password`.
+    /// `longterm`, `temp`, `serviceAccount` or `password`; `none` where none is asked for.
     pub credential: &'static str,
     /// Id of a long-term credential, or name of a service account.
     pub token_id: Option<String>,

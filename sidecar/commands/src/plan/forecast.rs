@@ -79,7 +79,7 @@ impl Forecast {
             self.notes.push(Said::new(&name, message));
         }
         let content = match self.filling(&object) {
-            _ if object.deleting || object.spec.is_err() => None,
+            _ if object.deleting || object.spec.is_err() || !object.has_credential() => None,
             Filling::Known(Filled { bytes, .. }) => Some(Content::new(bytes)),
             Filling::New => {
                 if known_hosts(&object).next().is_none() {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tcr::hosts_entry::{HostsEntry, HostsList};
-use tcr::image_pull_secret::{ImagePullSecretSpec, Tcr};
+use tcr::image_pull_secret::Tcr;
 use tcr::registry_host::RegistryHost;
 
 use super::known::Known;
@@ -104,8 +104,13 @@ fn public_domain(object: &Object, public_domains: &BTreeMap<String, RegistryHost
     if let Some(public) = public_domains.get(&object.name) {
         return Some(public.clone());
     }
-    let custom = object.spec.as_ref().map(ImagePullSecretSpec::hosts).unwrap_or_default();
-    let hosts = object.status.hosts.iter().filter_map(|host| host.parse::<RegistryHost>().ok());
+    let tcr = object.spec.as_ref().ok().and_then(|spec| spec.tcr.as_ref());
+    let named = tcr.into_iter().flat_map(|tcr| tcr.domains.iter().chain(&tcr.private_network.domains));
+    let custom: Vec<RegistryHost> = named.filter_map(|domain| domain.parse().ok()).collect();
+    // Without a credential the link's own hosts tell it.
+    let of_link = object.status.private_link.iter().flat_map(|link| &link.hosts);
+    let hosts =
+        object.status.hosts.iter().chain(of_link).filter_map(|host| host.parse::<RegistryHost>().ok());
     let mut standard = hosts.filter(|host| !custom.contains(host));
     let first = standard.next()?;
     // The private twin of the one that is looked for.

@@ -113,6 +113,9 @@ fn token_of(object: &ImagePullSecret) -> Result<String, String> {
             "{name} has a temporary credential, which cannot be taken back and ends by itself within an hour: kubectl tcr \
              rotate {name}"
         )),
+        (Some(tcr), None) if !tcr.has_credential() => Err(format!(
+            "{name} asks for no credential (spec.tcr.credential.type is none): there is none to revoke"
+        )),
         (Some(_), Some(token_id)) => Ok(token_id),
         (Some(_), None) => Err(format!("{name} has no credential yet: kubectl tcr status")),
         (None, _) => Err(format!(

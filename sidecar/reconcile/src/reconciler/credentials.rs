@@ -143,9 +143,16 @@ impl Reconciler {
         rolled_out.iter().for_each(|secret_name| self.keepers.set_rolled_out(secret_name, effects));
         let mut has_moved = false;
         for item in self.items.values_mut() {
+            let name = item.object.name.as_str();
             let may_have_old_copies = item.has_unknown_copies || !item.moving_from.is_empty();
-            let Some(content) = item.content.as_ref().filter(|_| may_have_old_copies) else { continue };
-            if !distributed::has_another(state, &item.object.name, content) {
+            let is_left = match &item.content {
+                _ if !may_have_old_copies => continue,
+                Some(content) => distributed::has_another(state, name, content),
+                // What it is to have is not known yet.
+                None if item.object.has_credential() => continue,
+                None => distributed::is_anywhere(state, name),
+            };
+            if !is_left {
                 item.moving_from.clear();
                 item.has_unknown_copies = false;
                 has_moved = true;

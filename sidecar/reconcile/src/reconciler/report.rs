@@ -104,6 +104,7 @@ impl Reconciler {
             invalid: item.object.spec.as_ref().err().map(String::as_str),
             sum,
             hosts: &item.hosts,
+            has_credential: item.object.has_credential(),
             has_content: item.content.is_some(),
             can_push: item.can_push,
             replaced: item.replaced.as_deref(),
@@ -150,7 +151,7 @@ impl Reconciler {
     fn is_cleaned(&mut self, name: &str, effects: &mut Vec<Effect>) -> bool {
         let state = self.distributor.state();
         let is_left = state.sum(name).leftovers > 0
-            || !state.observed().holding(&derived_secret_name(name)).is_empty()
+            || distributed::is_anywhere(state, name)
             // What is under way may still arrive.
             || self.distributor.is_writing_for(name);
         if is_left {
@@ -180,8 +181,11 @@ impl Reconciler {
         let has_copies = |item: &Item| {
             item.content.as_ref().is_some_and(|it| distributed::has_another(state, &item.object.name, it))
         };
+        let is_left =
+            |item: &Item| !item.object.has_credential() && distributed::is_anywhere(state, &item.object.name);
         let is_sure = self.items.values().all(|item| {
-            item.object.spec.is_ok() && (item.object.deleting || (item.lack.is_none() && !has_copies(item)))
+            let is_settled = item.lack.is_none() && !has_copies(item) && !is_left(item);
+            item.object.spec.is_ok() && (item.object.deleting || is_settled)
         });
         if is_sure {
             self.remnants = Remnants::InFlight;

@@ -37,6 +37,12 @@ pub(super) fn distributed(facts: &Facts<'_>) -> NewCondition {
             ConditionReason::Removing,
             format!("{progress}; {leftovers} are left to remove{failed}"),
         ),
+        Facts { has_credential: false, .. } => NewCondition::new(
+            kind,
+            true,
+            ConditionReason::NotRequested,
+            "spec.tcr.credential.type is none: there is no credential and no Secret".to_owned(),
+        ),
         _ if complete => NewCondition::new(kind, true, ConditionReason::Complete, progress),
         Facts { has_content: false, .. } => {
             NewCondition::new(kind, false, ConditionReason::NoCredential, progress)

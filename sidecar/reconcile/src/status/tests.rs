@@ -17,6 +17,7 @@ fn facts(before: &ImagePullSecretStatus) -> Facts<'_> {
             ..Tally::default()
         },
         hosts: &[],
+        has_credential: true,
         has_content: true,
         can_push: None,
         replaced: None,
@@ -227,6 +228,44 @@ fn the_link_is_told_of_and_ready_waits_for_it_only_where_nodes_resolve_to_it() {
     ] {
         check_link(&Facts { resolves: Some(resolves), link: link.as_ref(), ..facts(&before) }, expected);
     }
+}
+
+#[test]
+fn without_a_credential_only_the_link_is_waited_for() {
+    let before = ImagePullSecretStatus::default();
+    let none = Facts {
+        has_credential: false,
+        has_content: false,
+        sum: Tally::default(),
+        resolves: Some(true),
+        ..facts(&before)
+    };
+    check(
+        &none,
+        expect![[r#"
+        Ready False Pending: it has not been looked at yet
+        Distributed True NotRequested: spec.tcr.credential.type is none: there is no credential and no Secret
+        PrivateLink False Pending: it has not been looked at yet
+        Conflicts False None: no Secret of somebody else is in the way"#]],
+    );
+    let up = link(true, Some(true), ConditionReason::Running);
+    check(
+        &Facts { link: Some(&up), ..none.clone() },
+        expect![[r#"
+        Ready True Ready: spec.tcr.credential.type is none: there is no credential and no Secret
+        Distributed True NotRequested: spec.tcr.credential.type is none: there is no credential and no Secret
+        PrivateLink True Running: it is so
+        Conflicts False None: no Secret of somebody else is in the way"#]],
+    );
+    let sum = Tally { leftovers: 2, ..Tally::default() };
+    check(
+        &Facts { link: Some(&up), sum, ..none },
+        expect![[r#"
+        Ready False Removing: 0 of 0 namespaces have the Secret tcr.ipsdemo, 0 of 0 ServiceAccounts refer to it; 2 are left to remove
+        Distributed False Removing: 0 of 0 namespaces have the Secret tcr.ipsdemo, 0 of 0 ServiceAccounts refer to it; 2 are left to remove
+        PrivateLink True Running: it is so
+        Conflicts False None: no Secret of somebody else is in the way"#]],
+    );
 }
 
 #[test]

@@ -80,6 +80,7 @@ fn credential(mut fields: Object) -> CredentialSpec {
         kind: match text(&mut fields, "type").as_deref() {
             Some("temp") => CredentialKind::Temp,
             Some("serviceAccount") => CredentialKind::ServiceAccount,
+            Some("none") => CredentialKind::None,
             _ => CredentialKind::Longterm,
         },
         registry_namespaces: texts(&mut fields, "registryNamespaces").unwrap_or_default(),

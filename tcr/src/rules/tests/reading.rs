@@ -122,7 +122,7 @@ fn unknown_fields_and_choices_are_named_with_the_nearest() {
             spec.conflictPolicy: "Adopt" is not one of never, adopt, overwrite; did you mean adopt?
             spec.docker.host: unknown field; known are server, username, password, passwordSecretRef
             spec.docker."user name": unknown field, did you mean username?
-            spec.tcr.credential.type: "long-term" is not one of longterm, temp, serviceAccount; did you mean longterm?
+            spec.tcr.credential.type: "long-term" is not one of longterm, temp, serviceAccount, none; did you mean longterm?
             spec.tcr.credential.onDelete: "delete" is not one of Retain, Revoke
             spec.tcr.privateNetwork.whenLinkDown: "keep" is not one of Keep, Remove; did you mean Keep?
             spec.tcr.instanceID: unknown field, did you mean instanceId?

@@ -26,7 +26,9 @@ const LONG: SignedDuration = SignedDuration::from_mins(10);
 
 fn selects_nothing(facts: &Facts) -> Vec<Found> {
     let nothing = |object: &&ImagePullSecret| {
-        status(object).any(|it| it.secrets_desired == Some(0)) && object.metadata.deletion_timestamp.is_none()
+        object.spec.has_credential()
+            && status(object).any(|it| it.secrets_desired == Some(0))
+            && object.metadata.deletion_timestamp.is_none()
     };
     let found = objects(facts).filter(nothing).map(|object| {
         Found::new(

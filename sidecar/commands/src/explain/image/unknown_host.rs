@@ -18,8 +18,32 @@ impl Case<'_> {
         let known = self.known_hosts()?;
         let is_of_tcr = host.is_under(TCR_ROOT_DOMAIN);
         let own = || self.own_secret().filter(|_| is_of_tcr);
+        if let Some(asked) = self.without_wish_for_one() {
+            return own().or_else(|| Some(self.left_to_pods(asked)));
+        }
         let unlisted = || is_of_tcr.then(|| unlisted_instance(self.facts, host, &known));
         similar_host(self.facts, host, &known).or_else(own).or_else(unlisted)
+    }
+
+    /// The ImagePullSecret that is for the host and asks for no credential.
+    fn without_wish_for_one(&self) -> Option<&AskedFor> {
+        let mut all = self.facts.asked.known()?.iter();
+        all.find(|asked| !asked.spec.has_credential() && asked.has_link_for(&self.host))
+    }
+
+    fn left_to_pods(&self, asked: &AskedFor) -> Problem {
+        let (host, name, namespace) = (&self.host, &asked.name, &self.facts.pod.namespace);
+        Problem::new(
+            "CredentialNotRequested",
+            format!(
+                "ImagePullSecret {name} is for {host} and asks for no credential (spec.tcr.credential.type is none), so that \
+                 Pods have to bring a pull secret of their own, and this one brings none"
+            ),
+            format!(
+                "make one (kubectl -n {namespace} create secret docker-registry NAME --docker-server={host}) and refer to it \
+                 in the Pod's imagePullSecrets, or set spec.tcr.credential.type of ImagePullSecret {name} to longterm"
+            ),
+        )
     }
 
     /// The hosts that ImagePullSecrets are for.

@@ -86,6 +86,12 @@ pub(in super::super) fn cannot_reach(case: &Case<'_>, condition: &Condition, hea
 fn without_link(case: &Case<'_>, condition: &Condition, heard: &Heard) -> String {
     let host = &case.host;
     let is_public = heard.dialled.is_none_or(|it| is_public(it.ip()));
+    if let Some((dialled, address)) = beside_moved_link(case, heard) {
+        return format!(
+            "correct what leads {host} to {dialled} there, a hosts file or a name server of your own: the private link has \
+             the address {address}; or have it kept by spec.tcr.privateNetwork.resolve"
+        );
+    }
     match case.asked.first() {
         Some((asked, _)) if asked.spec.tcr.is_some() && is_public => format!(
             "resolve {host} to the private link (spec.tcr.privateNetwork.resolve of ImagePullSecret {}), or allow the \
@@ -94,6 +100,14 @@ fn without_link(case: &Case<'_>, condition: &Condition, heard: &Heard) -> String
         ),
         _ => condition.to_do.replace("{host}", host).replace("{registry}", host),
     }
+}
+
+/// A private address that was dialled, and the one that the link has, where nodes are led there by hand.
+fn beside_moved_link(case: &Case<'_>, heard: &Heard) -> Option<(IpAddr, IpAddr)> {
+    let dialled = heard.dialled.map(|it| it.ip()).filter(|it| !is_public(*it))?;
+    let mut links =
+        case.asked.iter().filter_map(|(asked, _)| asked.link.as_ref()?.address.as_ref()?.parse().ok());
+    links.find(|address| *address != dialled).map(|address| (dialled, address))
 }
 
 fn over_link(case: &Case<'_>, asked: &AskedFor, link: &Status, heard: &Heard, message: &str) -> Problem {
@@ -193,9 +207,13 @@ fn is_beside_link(heard: &Heard, link: &Status) -> bool {
 fn private_link<'a>(case: &Case<'a>) -> Option<(&'a AskedFor, &'a Status)> {
     let is_resolved =
         |asked: &AskedFor| asked.spec.tcr.as_ref().is_some_and(|tcr| tcr.private_network.resolve);
-    case.asked.iter().filter(|(asked, _)| is_resolved(asked)).find_map(|(asked, _)| {
+    // One that asks for no credential may resolve it all the same.
+    let all = case.facts.asked.known().map(Vec::as_slice).unwrap_or_default();
+    let by_link = all.iter().filter(|asked| asked.has_link_for(&case.host));
+    let asked = case.asked.iter().map(|(asked, _)| *asked).chain(by_link);
+    asked.filter(|asked| is_resolved(asked)).find_map(|asked| {
         let link = asked.conditions.iter().find(|it| it.type_ == ConditionType::PrivateLink.as_str())?;
-        Some((*asked, link))
+        Some((asked, link))
     })
 }
 

@@ -1,7 +1,7 @@
 //! Which registry it is, and whether nodes reach it.
 
 use super::*;
-use custom_resource::{NodesStatus, NotResolving};
+use custom_resource::{NodesStatus, NotResolving, PrivateLinkStatus};
 
 #[test]
 fn a_host_that_nobody_asked_for() {
@@ -53,6 +53,42 @@ fn a_host_that_nobody_asked_for() {
             Pulls
             note: it needs no credential
             to do: nothing"#]],
+    );
+}
+
+#[test]
+fn a_link_that_has_moved_from_where_nodes_are_led_by_hand() {
+    check(
+        |facts| {
+            facts.heard(
+                "failed to do request: Head \"https://demo.tencentcloudcr.com/v2/\": dial tcp 10.0.0.1:443: i/o timeout",
+            );
+            let address = Some("10.0.0.2".to_owned());
+            facts.demo().link = Some(PrivateLinkStatus { address, ..PrivateLinkStatus::default() });
+        },
+        expect![[r#"
+            Fails RegistryUnreachable: node-a does not reach demo.tencentcloudcr.com: what it dialled does not answer in time: ErrImagePull: failed to do request: Head "https://demo.tencentcloudcr.com/v2/": dial tcp 10.0.0.1:443: i/o timeout
+            to do: ask the platform team: correct what leads demo.tencentcloudcr.com to 10.0.0.1 there, a hosts file or a name server of your own: the private link has the address 10.0.0.2; or have it kept by spec.tcr.privateNetwork.resolve"#]],
+    );
+}
+
+#[test]
+fn a_host_of_an_instance_whose_credential_nobody_asks_for() {
+    let without = |facts: &mut Facts| {
+        facts.spec(json!({"tcr": {"instanceId": "tcr-demo0001", "region": "ap-guangzhou", "credential": {"type": "none"},
+            "privateNetwork": {"resolve": true}}}));
+        let demo = facts.demo();
+        demo.hosts.clear();
+        let hosts = vec!["demo.tencentcloudcr.com".to_owned()];
+        demo.link = Some(PrivateLinkStatus { hosts, ..PrivateLinkStatus::default() });
+        facts.pod.references.clear();
+        facts.secrets.clear();
+    };
+    check(
+        without,
+        expect![[r#"
+            Fails CredentialNotRequested: ImagePullSecret demo is for demo.tencentcloudcr.com and asks for no credential (spec.tcr.credential.type is none), so that Pods have to bring a pull secret of their own, and this one brings none
+            to do: make one (kubectl -n shop create secret docker-registry NAME --docker-server=demo.tencentcloudcr.com) and refer to it in the Pod's imagePullSecrets, or set spec.tcr.credential.type of ImagePullSecret demo to longterm"#]],
     );
 }
 
