@@ -148,7 +148,7 @@ fn warn_of_credential_left(old: Option<&Value>, spec: &ImagePullSecretSpec, answ
             old.instance_id, old.instance_id
         ));
     } else if !spec.has_credential() {
-        let fate = match old.credential.on_delete {
+        let fate = match old.credential.on_delete() {
             OnDelete::Retain => "stays valid: delete it in the TCR console, or set onDelete to Revoke before",
             OnDelete::Revoke => "is revoked",
         };

@@ -34,7 +34,7 @@ impl Key {
         // Nothing but a service account's rights is the object's to say.
         let named = match tcr.credential.kind {
             CredentialKind::ServiceAccount => tcr.credential.registry_namespaces.iter().cloned().collect(),
-            CredentialKind::Longterm | CredentialKind::Temp => BTreeSet::new(),
+            CredentialKind::Longterm | CredentialKind::Temp | CredentialKind::None => BTreeSet::new(),
         };
         Self {
             instance_id: tcr.instance_id.clone(),

@@ -115,7 +115,13 @@ impl Object {
 
     /// The credential it needs, if it is one of an instance.
     pub fn key(&self) -> Option<Key> {
-        self.spec.as_ref().ok()?.tcr.as_ref().filter(|tcr| tcr.has_credential()).map(|tcr| Key::of(&self.name, tcr))
+        self.spec
+            .as_ref()
+            .ok()?
+            .tcr
+            .as_ref()
+            .filter(|tcr| tcr.has_credential())
+            .map(|tcr| Key::of(&self.name, tcr))
     }
 
     /// Whether it asks for Secrets at all. What it asks for while its spec is wrong, nobody knows.

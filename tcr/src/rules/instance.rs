@@ -112,7 +112,7 @@ fn check_credential(credential: &CredentialSpec, context: &RuleContext, findings
             if described {
                 findings.warning("spec.tcr.credential.description", "has no effect: type is none");
             }
-            if credential.on_delete == OnDelete::Revoke {
+            if credential.on_delete == Some(OnDelete::Revoke) {
                 findings.warning(
                     "spec.tcr.credential.onDelete",
                     "Revoke has no effect: type is none. What becomes of a credential that was made before, onDelete says \

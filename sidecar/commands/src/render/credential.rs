@@ -99,7 +99,7 @@ impl<'a> Credentials<'a> {
             .description_in(self.cluster_id)
             .context("spec.tcr.credential.description: set it, or give --cluster-id")?;
         let issued = match credential.kind {
-            CredentialKind::Longterm | CredentialKind::Temp => {
+            CredentialKind::Longterm | CredentialKind::Temp | CredentialKind::None => {
                 client.create_instance_token(region, instance_id, credential.kind, &description).await?
             }
             CredentialKind::ServiceAccount => self.create_account(client, tcr, &description).await?,

@@ -146,7 +146,7 @@ impl<S: Services> Keeper<S> {
             CredentialKind::ServiceAccount => {
                 trouble::namespaces(key, &self.services.missing_namespaces(key).await?)
             }
-            CredentialKind::Longterm | CredentialKind::Temp => Ok(()),
+            CredentialKind::Longterm | CredentialKind::Temp | CredentialKind::None => Ok(()),
         }
     }
 
@@ -155,7 +155,7 @@ impl<S: Services> Keeper<S> {
         let text = trouble::description(key, self.services.cluster_id())?;
         let description = plan::description(&text, &stored.marker);
         let created = match key.kind {
-            CredentialKind::Longterm | CredentialKind::Temp => {
+            CredentialKind::Longterm | CredentialKind::Temp | CredentialKind::None => {
                 self.services.create_token(key, &description).await
             }
             CredentialKind::ServiceAccount => {

@@ -129,12 +129,16 @@ pub(crate) fn removed(key: &Key, stored: &Stored, is_revoked: bool) -> Option<Cr
         false => {
             let delete = match key.kind {
                 CredentialKind::ServiceAccount => "DeleteServiceAccount",
-                CredentialKind::Longterm | CredentialKind::Temp => "DeleteInstanceToken",
+                CredentialKind::Longterm | CredentialKind::Temp | CredentialKind::None => {
+                    "DeleteInstanceToken"
+                }
             };
             let by = match key.kind {
                 // A shell would take the rest of the name for a variable.
                 CredentialKind::ServiceAccount => format!("--Name '{id}'"),
-                CredentialKind::Longterm | CredentialKind::Temp => format!("--TokenId {id}"),
+                CredentialKind::Longterm | CredentialKind::Temp | CredentialKind::None => {
+                    format!("--TokenId {id}")
+                }
             };
             let message = format!(
                 "{} of {instance_id} stays valid, as onDelete says; to remove it: tccli tcr {delete} --region {region} \
@@ -151,7 +155,7 @@ pub(crate) fn removed(key: &Key, stored: &Stored, is_revoked: bool) -> Option<Cr
 fn named(key: &Key, id: &str) -> String {
     match key.kind {
         CredentialKind::ServiceAccount => format!("service account {id}"),
-        CredentialKind::Longterm | CredentialKind::Temp => format!("credential {id}"),
+        CredentialKind::Longterm | CredentialKind::Temp | CredentialKind::None => format!("credential {id}"),
     }
 }
 
