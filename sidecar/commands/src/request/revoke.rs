@@ -232,7 +232,7 @@ mod tests {
             "no such/thing",
             None,
             expect![[
-                r#""no such/thing" is no ImagePullSecret of this cluster and no credential: the id of a credential has up to 64 letters, digits, hyphens and underscores"#
+                r#""no such/thing" is no ImagePullSecret of this cluster and no credential: the id of a credential has up to 64 letters, digits, and - _ . $ between them"#
             ]],
         );
         check(
