@@ -14,10 +14,11 @@ fn range(text: &str) -> VpcRange {
     text.parse().unwrap()
 }
 
+/// What metadata answers.
+type Answer = Rc<RefCell<Result<BTreeSet<String>, Message>>>;
+
 /// Asks an answer that can be changed, and counts.
-fn asking(
-    remembered: Option<&str>,
-) -> (Locator, Rc<RefCell<Result<BTreeSet<String>, Message>>>, Rc<Cell<u32>>) {
+fn asking(remembered: Option<&str>) -> (Locator, Answer, Rc<Cell<u32>>) {
     let answer = Rc::new(RefCell::new(Err(Message::new("nobody there"))));
     let asked = Rc::new(Cell::new(0));
     let (answers, count) = (answer.clone(), asked.clone());
