@@ -132,6 +132,7 @@ fn what_the_daemonset_says_the_program_understands() {
     let known: Vec<String> = Args::command()
         .get_arguments()
         .filter_map(|argument| Some(argument.get_env()?.to_str()?.to_owned()))
+        .chain([version::CHART_VERSION_VARIABLE.to_owned()])
         .collect();
     for variable in container["env"].as_array().unwrap() {
         let name = variable["name"].as_str().unwrap();
