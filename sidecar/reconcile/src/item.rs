@@ -280,6 +280,11 @@ impl Item {
         may_use || self.key() == Some(key) || has.any(|it| it == key)
     }
 
+    /// Whether what it distributes is of this credential.
+    pub(crate) fn distributes(&self, key: &Key) -> bool {
+        self.content_key.as_ref() == Some(key)
+    }
+
     /// The content, or the one that waits.
     pub(crate) fn content_of(&self, digest: Digest) -> Option<&Content> {
         [&self.content, &self.waiting].into_iter().flatten().find(|content| content.digest() == digest)

@@ -84,11 +84,14 @@ impl Keepers {
         let wanted = self.wanted(items);
         // A spec that moved to another credential needs the old one until the new one is distributed.
         let is_used = |key: &Key| items.values().any(|item| !item.released && item.uses(key));
+        // Until then it is renewed: the new one may never come.
+        let is_in_place =
+            |key: &Key| items.values().any(|item| !item.object.deleting && item.distributes(key));
         for (name, keeping) in &mut self.by_name {
             let order = match wanted.get(name) {
                 Some((_, order)) => order.clone(),
                 None if !keeping.is_remnant && is_used(&keeping.key) => {
-                    Order { is_needed: false, ..keeping.order.clone() }
+                    Order { is_needed: is_in_place(&keeping.key), ..keeping.order.clone() }
                 }
                 None => Order {
                     is_over: true,
