@@ -11,6 +11,7 @@ use tcr::names::{CREDENTIAL_LABEL, MANAGED_BY, MANAGED_BY_LABEL, SYSTEM_NAMESPAC
 use super::told::{Action, CREDENTIAL, Object, Told};
 use super::{params, remove};
 use credential::store::{Document, Store};
+use credential_plan::plan::is_account;
 
 /// A list without entries.
 pub(super) const NO_ENTRIES: &str = "[]";
@@ -60,13 +61,16 @@ async fn hosts_entries(client: &Client, told: &mut Told<'_>) -> Result<()> {
 /// Tokens stay valid at the registry, and with their document goes what we know of them.
 fn valid_tokens(document: &Document, told: &mut Told<'_>) -> Result<()> {
     let (instance, region) = (&document.key.instance_id, &document.key.region);
-    let current = document.stored.current.iter().filter_map(|held| held.token_id.as_deref());
+    let held = [&document.stored.current, &document.stored.candidate].into_iter().flatten();
+    let current = held.filter_map(|held| held.token_id.as_deref());
     let replaced = document.stored.previous.iter().map(|old| old.token_id.as_str());
     for id in current.chain(replaced) {
-        let command = format!(
-            "tccli tcr DeleteInstanceToken --region {region} --RegistryId {instance} \
-             --TokenId {id}"
-        );
+        let (action, by) = match is_account(id) {
+            // A shell would take the rest of the name for a variable.
+            true => ("DeleteServiceAccount", format!("--Name '{id}'")),
+            false => ("DeleteInstanceToken", format!("--TokenId {id}")),
+        };
+        let command = format!("tccli tcr {action} --region {region} --RegistryId {instance} {by}");
         let name = format!("{instance}/{id}");
         told.line(Object { kind: CREDENTIAL, namespace: None, name: &name }, Action::Kept, &command)?;
     }
