@@ -60,7 +60,8 @@ fn all(
     let form = |path: &str| MetadataError::Form(path.to_owned());
     let macs: Vec<&str> = macs.split_whitespace().map(|mac| mac.trim_end_matches('/')).collect();
     let is_mac = |mac: &&str| mac.len() == 17 && mac.bytes().all(|it| it.is_ascii_hexdigit() || it == b':');
-    if macs.len() > MOST_INTERFACES || !macs.iter().all(is_mac) {
+    // A machine without an interface would not ask.
+    if macs.is_empty() || macs.len() > MOST_INTERFACES || !macs.iter().all(is_mac) {
         return Err(form(interfaces));
     }
     let mut vpc_ids = BTreeSet::new();
