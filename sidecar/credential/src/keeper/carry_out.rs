@@ -34,6 +34,7 @@ impl<S: Services> Keeper<S> {
         let Some(name) = current.and_then(|held| held.token_id.clone()) else { return Ok(()) };
         let now = self.services.now();
         let expires_at = plan::later(now, order.validity.unwrap_or(DEFAULT_VALIDITY));
+        self.has_namespaces().await?;
         self.set_account(&stored, &name, expires_at).await?;
         self.write(transition::extend(stored, expires_at, now), order).await?;
         self.keeping.put_off();
@@ -46,7 +47,15 @@ impl<S: Services> Keeper<S> {
         let Some(expires_at) = stored.current.as_ref().and_then(|held| held.expires_at) else {
             return Ok(());
         };
-        self.set_account(&stored, name, expires_at).await?;
+        let restored = match self.has_namespaces().await {
+            Ok(()) => self.set_account(&stored, name, expires_at).await,
+            missing => missing,
+        };
+        if restored.is_err() {
+            // What else has become of the accounts is not left unseen meanwhile.
+            self.keeping.forget_list();
+        }
+        restored?;
         self.keeping.amended(name);
         self.tell(transition::amended(&self.keeping.key, name, drift)).await;
         Ok(())
