@@ -557,6 +557,11 @@ pub fn is_account(id: &str) -> bool {
     id.starts_with(ACCOUNT)
 }
 
+/// Whether it is the name that this program gives to a service account, of whatever installation.
+pub fn is_named_by_us(name: &str) -> bool {
+    name.strip_prefix(ACCOUNT).is_some_and(|name| name.starts_with("tcr-assistant-"))
+}
+
 fn account_prefix(installation: &str) -> String {
     format!("{ACCOUNT}tcr-assistant-{installation}-")
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use credential_plan::plan::is_named_by_us;
 use tencent_cloud::client::Client;
 use tencent_cloud::error::CloudError;
 use tencent_cloud::service_account::ServiceAccount;
@@ -38,7 +39,19 @@ impl AccountLists {
             let mut by_instance = self.by_instance.lock().unwrap_or_else(PoisonError::into_inner);
             by_instance.entry(key).or_default().clone()
         };
-        shared.read(async || Ok(cloud.service_accounts(region, instance).await?.into())).await
+        let list = async || {
+            let mut accounts = cloud.service_accounts(region, instance).await?;
+            accounts.iter_mut().for_each(forget_others);
+            Ok(accounts.into())
+        };
+        shared.read(list).await
+    }
+}
+
+/// The list is kept until the next one: of others' accounts only that they are there.
+fn forget_others(account: &mut ServiceAccount) {
+    if !is_named_by_us(&account.name) {
+        (account.description, account.permissions) = Default::default();
     }
 }
 
@@ -62,7 +75,28 @@ impl Shared {
 mod tests {
     use std::sync::atomic::AtomicUsize;
 
+    use tencent_cloud::service_account::Permission;
+
     use super::*;
+
+    #[test]
+    fn of_others_accounts_only_the_names_are_kept() {
+        let account = |name: &str| ServiceAccount {
+            name: name.to_owned(),
+            description: "d".to_owned(),
+            enabled: true,
+            expires_at: None,
+            permissions: vec![Permission { resource: "team-a".to_owned(), actions: Vec::new() }],
+        };
+        let kept = |name| {
+            let mut account = account(name);
+            forget_others(&mut account);
+            (account.description.len(), account.permissions.len())
+        };
+        assert_eq!(kept("tcr$tcr-assistant-1a2b3c4d-000000000001"), (1, 1));
+        assert_eq!(kept("tcr$build"), (0, 0));
+        assert_eq!(kept("tcr-assistant-1"), (0, 0));
+    }
 
     #[tokio::test]
     async fn all_who_wait_share_a_list_that_was_begun_after_they_asked() {
