@@ -208,7 +208,12 @@ async fn a_users_own_secret_of_the_name_survives_until_the_policy_says_otherwise
 
     // No label of ours selects it: that it is gone is told by the watch of its name.
     cluster.secrets("web").delete(NAME, &DeleteParams::default()).await?;
-    cluster.expect_in("demo", &["team", "web"]).await?;
+    eventually("ours in its place", SOON, async || {
+        let now = cluster.secrets("web").get(NAME).await?;
+        ensure!(now.type_.as_deref() == Some("kubernetes.io/dockerconfigjson"), "it is {:?}", now.type_);
+        Ok(())
+    })
+    .await?;
     assert_eq!(secrets.get(NAME).await?, made);
     cluster.change("demo", json!({"conflictPolicy": "overwrite"})).await?;
     cluster.expect_in("demo", &["shop", "team", "web"]).await?;
