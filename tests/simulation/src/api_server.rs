@@ -82,6 +82,7 @@ impl World {
                     return Reply::Done(Err(refusal::not_found()));
                 };
                 self.statuses += 1;
+                self.is_said_by_former[slot] = abandoned || self.has_former;
                 if *object.status != *status {
                     self.cluster.change_object(slot, |object| object.status = status);
                 }

@@ -48,6 +48,10 @@ pub struct World {
     pub has_blurred_tokens: bool,
     /// Two controllers worked side by side.
     pub is_superseded: bool,
+    /// One that leads no more still works.
+    pub has_former: bool,
+    /// The status is of a process that leads no more, so that the one that leads may not have seen it.
+    pub is_said_by_former: [bool; OBJECTS.len()],
     /// A watch was listed anew.
     pub has_relisted: bool,
     /// When the login of an ImagePullSecret was changed last.
@@ -97,6 +101,8 @@ impl World {
             blurred: [false; NAMESPACES.len()],
             has_blurred_tokens: false,
             is_superseded: false,
+            has_former: false,
+            is_said_by_former: [false; OBJECTS.len()],
             has_relisted: false,
             changed_at: [0; OBJECTS.len()],
             bad_since: [None; OBJECTS.len()],

@@ -68,6 +68,7 @@ impl History {
                     let mut world = self.world.borrow_mut();
                     world.blurred.fill(true);
                     (world.has_blurred_tokens, world.is_superseded) = (true, true);
+                    world.has_former = true;
                     drop(world);
                     self.start();
                     self.faults.add(Fault::Supersede);
@@ -78,6 +79,7 @@ impl History {
             Action::Retire => match self.processes.iter().position(|it| it.is_stale) {
                 Some(index) => {
                     self.kill(index);
+                    self.world.borrow_mut().has_former = false;
                     true
                 }
                 None => false,

@@ -98,7 +98,8 @@ impl World {
         };
         let now = self.timestamp();
         let worse = self.cloud.lets_in(&before, now) && !self.cloud.lets_in(&after, now);
-        let is_known_good = self.cluster.objects[slot].as_ref().is_some_and(says_valid);
+        let is_known_good =
+            self.cluster.objects[slot].as_ref().is_some_and(says_valid) && !self.is_said_by_former[slot];
         // After ten minutes it is distributed without a verdict, which a later change does not take back at once.
         let is_fresh =
             self.bad_since[slot].is_some_and(|since| self.now - since < 590_000) && !self.has_set_clock;
