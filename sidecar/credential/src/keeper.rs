@@ -68,7 +68,13 @@ impl<S: Services> Keeper<S> {
     /// One step: how long to wait before the next one; none when all is over.
     async fn step(&mut self, order: &Order) -> Result<Option<Duration>, Trouble> {
         if !self.is_fresh {
-            self.read = self.services.read(&self.keeping.key).await?;
+            let read = self.services.read(&self.keeping.key).await?;
+            let stored = |read: &Option<Read>| read.as_ref().map(|read| read.document.stored.clone());
+            if stored(&read) != stored(&self.read) {
+                // What another process has made since the cloud's list was read is not in it.
+                self.keeping.forget_list();
+            }
+            self.read = read;
             self.is_fresh = true;
         }
         self.tell_what_there_is().await;
