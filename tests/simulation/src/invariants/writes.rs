@@ -167,8 +167,10 @@ impl World {
         let left = clear.filter(|_| !self.has_relisted).find_map(|(place, namespace)| {
             let secret =
                 namespace.secrets[slot].as_ref().filter(|it| it.made_by_us && it.labels == Labels::Ours);
-            // A reference to somebody else's Secret may be theirs.
-            let is_theirs = namespace.secrets[slot].as_ref().is_some_and(Self::is_foreign);
+            // A reference to somebody else's Secret may be theirs, and to one of which nothing says that it was ours.
+            let is_theirs = namespace.secrets[slot]
+                .as_ref()
+                .is_some_and(|it| Self::is_foreign(it) || Self::is_doubtful(it));
             let account =
                 !is_theirs && namespace.accounts.iter().flatten().any(|it| it.by_us >> slot & 1 == 1);
             (!namespace.terminating && (secret.is_some() || account)).then_some(place)
