@@ -8,6 +8,7 @@
 pub mod address;
 pub mod backoff;
 pub mod checksum;
+pub mod credential_id;
 pub mod dns;
 pub mod docker_config;
 pub mod exposition;

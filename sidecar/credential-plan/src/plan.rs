@@ -7,6 +7,7 @@ use custom_resource::request::Asked;
 use jiff::{SignedDuration, Timestamp, TimestampArithmetic};
 use serde::{Deserialize, Serialize};
 use tcr::checksum::fnv1a;
+use tcr::credential_id::{SERVICE_ACCOUNT_PREFIX, is_account};
 use tcr::image_pull_secret::CredentialKind;
 use tcr::registry_host::RegistryHost;
 use tcr::sensitive::Sensitive;
@@ -545,25 +546,22 @@ pub fn is_ours(stored: &Stored, token: &ListedToken) -> bool {
 fn is_marked(token: &ListedToken, stored: &Stored) -> bool {
     let Stored { marker, .. } = stored;
     let is_named = !is_account(&token.id)
-        || stored.installation.as_deref().is_some_and(|ours| token.id.starts_with(&account_prefix(ours)));
+        || stored.installation.as_deref().is_some_and(|ours| is_named_by(ours, &token.id));
     !marker.is_empty() && is_named && token.description.ends_with(&format!("[{marker}]"))
 }
 
-/// What TCR puts before the name of a service account.
-const ACCOUNT: &str = "tcr$";
-
-/// Whether it is the name of a service account, and not the id of a token.
-pub fn is_account(id: &str) -> bool {
-    id.starts_with(ACCOUNT)
-}
+/// What the name of every service account begins with that this program makes, of whatever installation.
+const ACCOUNT_PREFIX: &str = "tcr-assistant-";
 
 /// Whether it is the name that this program gives to a service account, of whatever installation.
 pub fn is_named_by_us(name: &str) -> bool {
-    name.strip_prefix(ACCOUNT).is_some_and(|name| name.starts_with("tcr-assistant-"))
+    name.strip_prefix(SERVICE_ACCOUNT_PREFIX).is_some_and(|name| name.starts_with(ACCOUNT_PREFIX))
 }
 
-fn account_prefix(installation: &str) -> String {
-    format!("{ACCOUNT}tcr-assistant-{installation}-")
+/// Whether it is the name that this installation gives to a service account.
+fn is_named_by(installation: &str, name: &str) -> bool {
+    let name = name.strip_prefix(SERVICE_ACCOUNT_PREFIX);
+    name.is_some_and(|name| name.starts_with(&account_name(installation, "")))
 }
 
 /// Which installation that of a cluster is, by the uid of its namespace kube-system: a cluster that is restored object by
@@ -577,7 +575,7 @@ pub fn installation_of(cluster_uid: &str) -> String {
 /// same intent cannot be made.
 pub fn account_name(installation: &str, intent: &str) -> String {
     let intent: String = intent.chars().take(12).collect();
-    format!("tcr-assistant-{installation}-{intent}")
+    format!("{ACCOUNT_PREFIX}{installation}-{intent}")
 }
 
 enum Unusable {

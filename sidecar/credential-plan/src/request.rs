@@ -8,9 +8,10 @@ use custom_resource::condition::RequestState;
 use custom_resource::request::{Asked, Request, RequestId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tcr::credential_id::delete_action;
 use tcr::shortened::shortened;
 
-use super::plan::{self, GRACE, Held, Known, ListedToken, Step, Stored, Wanted, is_ours, later};
+use super::plan::{GRACE, Held, Known, ListedToken, Step, Stored, Wanted, is_ours, later};
 
 /// Longest part of a description that an answer repeats.
 const SHOWN: usize = 120;
@@ -94,7 +95,7 @@ fn refusal(stored: &Stored, token_id: &str, found: Option<&ListedToken>) -> Opti
             "credential {token_id} was not made for this ImagePullSecret: its description is {:?}; whoever made it can \
              delete it, in the console or by tccli tcr {}",
             shortened(token.description.clone(), SHOWN),
-            if plan::is_account(token_id) { "DeleteServiceAccount" } else { "DeleteInstanceToken" },
+            delete_action(token_id),
         )),
         Some(_) => None,
     }

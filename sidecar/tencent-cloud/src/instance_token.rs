@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tcr::credential_id::is_account;
 use tcr::image_pull_secret::CredentialKind;
 use tcr::sensitive::Sensitive;
 
@@ -100,6 +101,14 @@ impl Client {
     ) -> Result<(), CloudError> {
         let body = json!({ "RegistryId": instance, "TokenId": token_id });
         self.change(Action::DeleteInstanceToken, region, instance, body).await
+    }
+
+    /// Deletes a credential that is listed, whether it is a long-term credential or a service account.
+    pub async fn delete_credential(&self, region: &str, instance: &str, id: &str) -> Result<(), CloudError> {
+        match is_account(id) {
+            true => self.delete_service_account(region, instance, id).await,
+            false => self.delete_instance_token(region, instance, id).await,
+        }
     }
 
     /// Switches a long-term credential on or off.

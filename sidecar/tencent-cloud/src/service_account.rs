@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tcr::credential_id::SERVICE_ACCOUNT_PREFIX;
 use tcr::sensitive::Sensitive;
 
 use super::action::Action;
@@ -16,8 +17,6 @@ use super::instance_token::IssuedToken;
 
 /// The only right that an account is ever given here.
 pub const PULL: &str = "tcr:PullRepository";
-/// What TCR puts before the name of an account.
-const PREFIX: &str = "tcr$";
 /// Accounts asked for at once: the highest limit.
 const PAGE: usize = 100;
 /// Pages read at most.
@@ -137,7 +136,8 @@ fn body(instance: &str, account: &ServiceAccountSpec) -> Value {
 }
 
 fn read_issued(reply: &Reply, account: &ServiceAccountSpec, now: Timestamp) -> Result<IssuedToken, Failure> {
-    let expected = format!("{PREFIX}{}", account.name.strip_prefix(PREFIX).unwrap_or(&account.name));
+    let name = account.name.strip_prefix(SERVICE_ACCOUNT_PREFIX).unwrap_or(&account.name);
+    let expected = format!("{SERVICE_ACCOUNT_PREFIX}{name}");
     // Whatever is wrong with the rest: the name is what the caller needs to remove it again. Another name is perhaps
     // somebody else's account.
     let name = reply.text("Name")?.filter(|name| *name == expected);

@@ -1,8 +1,9 @@
 //! Tencent's API and the registry: tokens, and what either says to them.
 
 use credential_plan::Key;
-use credential_plan::plan::{self, ListedToken};
+use credential_plan::plan::ListedToken;
 use jiff::{SignedDuration, Timestamp};
+use tcr::credential_id::is_account;
 use tcr::registry_host::RegistryHost;
 use tcr::sensitive::Sensitive;
 use tcr::verdict::Verdict;
@@ -163,7 +164,7 @@ impl Cloud {
                 id: token.id.clone(),
                 description: token.description.clone(),
                 enabled: token.enabled,
-                expires_at: plan::is_account(&token.id).then_some(token.ends),
+                expires_at: is_account(&token.id).then_some(token.ends),
                 drift: None,
             })
             .collect()

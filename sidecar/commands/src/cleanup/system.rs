@@ -5,13 +5,13 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{ListParams, Patch};
 use kube::{Api, Client};
 use serde_json::json;
+use tcr::credential_id::delete_command;
 use tcr::hosts_entry::HOSTS_KEY;
 use tcr::names::{CREDENTIAL_LABEL, MANAGED_BY, MANAGED_BY_LABEL, SYSTEM_NAMESPACE, UPDATER_CONFIG};
 
 use super::told::{Action, CREDENTIAL, Object, Told};
 use super::{params, remove};
 use credential::store::{Document, Store};
-use credential_plan::plan::is_account;
 
 /// A list without entries.
 pub(super) const NO_ENTRIES: &str = "[]";
@@ -65,12 +65,7 @@ fn valid_tokens(document: &Document, told: &mut Told<'_>) -> Result<()> {
     let current = held.filter_map(|held| held.token_id.as_deref());
     let replaced = document.stored.previous.iter().map(|old| old.token_id.as_str());
     for id in current.chain(replaced) {
-        let (action, by) = match is_account(id) {
-            // A shell would take the rest of the name for a variable.
-            true => ("DeleteServiceAccount", format!("--Name '{id}'")),
-            false => ("DeleteInstanceToken", format!("--TokenId {id}")),
-        };
-        let command = format!("tccli tcr {action} --region {region} --RegistryId {instance} {by}");
+        let command = delete_command(region, instance, id);
         let name = format!("{instance}/{id}");
         told.line(Object { kind: CREDENTIAL, namespace: None, name: &name }, Action::Kept, &command)?;
     }

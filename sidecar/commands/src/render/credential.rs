@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
+use tcr::credential_id::delete_command;
 use tcr::docker_config::DockerConfig;
 use tcr::image_pull_secret::{CredentialKind, CredentialSpec, DEFAULT_VALIDITY, Docker, Tcr};
 use tcr::registry_host::RegistryHost;
@@ -146,11 +147,7 @@ impl<'a> Credentials<'a> {
         for created in &self.created {
             let (Some(client), Some(id)) = (self.client, &created.issued.token_id) else { continue };
             let (region, instance_id) = (&created.region, &created.instance_id);
-            let deleted = match plan::is_account(id) {
-                true => client.delete_service_account(region, instance_id, id).await,
-                false => client.delete_instance_token(region, instance_id, id).await,
-            };
-            match deleted {
+            match client.delete_credential(region, instance_id, id).await {
                 Ok(()) => tell(&format!("deleted credential {id} of {} again", created.instance_id)),
                 Err(error) => {
                     tell(&format!("warning: credential {id} of {} is left: {error}", created.instance_id));
@@ -188,14 +185,14 @@ fn told(tcr: &Tcr, issued: &IssuedToken, description: &str) -> String {
     match (tcr.credential.kind, &issued.token_id) {
         (CredentialKind::Longterm, Some(id)) => format!(
             "created long-term credential {id} of {instance_id} for user {user}, described as {description:?}, \
-             valid {until}; to remove it: tccli tcr DeleteInstanceToken --region {region} --RegistryId \
-             {instance_id} --TokenId {id}"
+             valid {until}; to remove it: {}",
+            delete_command(region, instance_id, id)
         ),
         (CredentialKind::ServiceAccount, Some(id)) => format!(
             "created service account {id} of {instance_id}, which may pull from {}, described as {description:?}, valid \
-             {until}; to remove it: tccli tcr DeleteServiceAccount --region {region} --RegistryId {instance_id} --Name \
-             '{id}'",
-            tcr.credential.registry_namespaces.join(", ")
+             {until}; to remove it: {}",
+            tcr.credential.registry_namespaces.join(", "),
+            delete_command(region, instance_id, id)
         ),
         _ => format!(
             "created temporary credential of {instance_id} for user {user}, valid {until}; it cannot be removed earlier"

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 use crate::keeper::account_lists::AccountLists;
 use crate::listed;
 use crate::store::{Document, Read, Store};
-use credential_plan::plan::{self, ListedToken};
+use credential_plan::plan::ListedToken;
 use credential_plan::{CredentialEvent, Key};
 use kubernetes::api_error::ApiError;
 use registry_client::{Checker, Verdict};
@@ -183,10 +183,7 @@ impl Services for Tools {
     }
 
     async fn delete_token(&self, key: &Key, token_id: &str) -> Result<(), CloudError> {
-        match plan::is_account(token_id) {
-            true => self.cloud.delete_service_account(&key.region, &key.instance_id, token_id).await,
-            false => self.cloud.delete_instance_token(&key.region, &key.instance_id, token_id).await,
-        }
+        self.cloud.delete_credential(&key.region, &key.instance_id, token_id).await
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Read>, ApiError> {

@@ -1,6 +1,7 @@
 //! What is stored after each step, and what users are told of it.
 
 use jiff::Timestamp;
+use tcr::credential_id::delete_command;
 use tcr::image_pull_secret::CredentialKind;
 use tcr::registry_host::RegistryHost;
 
@@ -127,23 +128,10 @@ pub(crate) fn removed(key: &Key, stored: &Stored, is_revoked: bool) -> Option<Cr
     let (reason, message) = match is_revoked {
         true => (EventReason::CredentialRevoked, format!("deleted {} of {instance_id}", named(key, id))),
         false => {
-            let delete = match key.kind {
-                CredentialKind::ServiceAccount => "DeleteServiceAccount",
-                CredentialKind::Longterm | CredentialKind::Temp | CredentialKind::None => {
-                    "DeleteInstanceToken"
-                }
-            };
-            let by = match key.kind {
-                // A shell would take the rest of the name for a variable.
-                CredentialKind::ServiceAccount => format!("--Name '{id}'"),
-                CredentialKind::Longterm | CredentialKind::Temp | CredentialKind::None => {
-                    format!("--TokenId {id}")
-                }
-            };
             let message = format!(
-                "{} of {instance_id} stays valid, as onDelete says; to remove it: tccli tcr {delete} --region {region} \
-                 --RegistryId {instance_id} {by}",
-                named(key, id)
+                "{} of {instance_id} stays valid, as onDelete says; to remove it: {}",
+                named(key, id),
+                delete_command(region, instance_id, id)
             );
             (EventReason::CredentialRetained, message)
         }
