@@ -35,7 +35,7 @@ pub async fn keep<S: Services>(key: Key, services: S, orders: watch::Receiver<Or
         let order = keeper.orders.borrow_and_update().clone();
         let wait = match keeper.step(&order).await {
             Ok(Some(wait)) => {
-                let stored = keeper.read.as_ref().map(|read| &read.document.stored);
+                let stored = stored_in(&keeper.read);
                 if keeper.keeping.recovered(keeper.services.now(), stored)
                     && !keeper.tell(CredentialEvent::Recovered).await
                 {
@@ -69,8 +69,7 @@ impl<S: Services> Keeper<S> {
     async fn step(&mut self, order: &Order) -> Result<Option<Duration>, Trouble> {
         if !self.is_fresh {
             let read = self.services.read(&self.keeping.key).await?;
-            let stored = |read: &Option<Read>| read.as_ref().map(|read| read.document.stored.clone());
-            if stored(&read) != stored(&self.read) {
+            if stored_in(&read) != stored_in(&self.read) {
                 // What another process has made since the cloud's list was read is not in it.
                 self.keeping.forget_list();
             }
@@ -88,11 +87,10 @@ impl<S: Services> Keeper<S> {
             stored.installation.get_or_insert_with(|| self.services.installation().to_owned());
             self.write(stored, order).await?;
         }
-        if let Some(event) = self.keeping.extended(self.read.as_ref().map(|read| &read.document.stored)) {
+        if let Some(event) = self.keeping.extended(stored_in(&self.read)) {
             self.warn(event).await;
         }
-        let stored = self.read.as_ref().map(|read| &read.document.stored);
-        if let Some(event) = self.keeping.answer(order, stored) {
+        if let Some(event) = self.keeping.answer(order, stored_in(&self.read)) {
             self.tell(event).await;
         }
         let now = self.services.now();
@@ -165,12 +163,11 @@ impl<S: Services> Keeper<S> {
     }
 
     fn stored(&self) -> Option<&Stored> {
-        self.read.as_ref().map(|read| &read.document.stored)
+        stored_in(&self.read)
     }
 
     async fn tell_what_there_is(&mut self) {
-        let stored = self.read.as_ref().map(|read| &read.document.stored);
-        if let Some(event) = self.keeping.available(self.services.now(), stored) {
+        if let Some(event) = self.keeping.available(self.services.now(), stored_in(&self.read)) {
             self.tell(event).await;
         }
     }
@@ -193,6 +190,11 @@ impl<S: Services> Keeper<S> {
     async fn tell(&self, event: CredentialEvent) -> bool {
         self.services.tell(&self.keeping.key, event).await
     }
+}
+
+/// What the Secret keeps as it was read; none where there is no such Secret.
+fn stored_in(read: &Option<Read>) -> Option<&Stored> {
+    read.as_ref().map(|read| &read.document.stored)
 }
 
 #[cfg(test)]

@@ -312,13 +312,9 @@ impl Keeping {
         }
     }
 
-    /// An intent is about to be written over what is stored.
-    pub(crate) fn taking_over(&mut self, stored: &Stored, now: Timestamp) {
-        self.wait_for_another(now, stored);
-    }
-
-    /// The process that wrote an intent may have sent the creation just now.
-    fn wait_for_another(&mut self, now: Timestamp, stored: &Stored) {
+    /// What is stored is about to be written over or deleted: the process that wrote its intent may have sent the creation
+    /// just now.
+    pub(crate) fn wait_for_another(&mut self, now: Timestamp, stored: &Stored) {
         let Some(intent) = &stored.intent else { return };
         let is_own = self.mine.as_ref().is_some_and(|mine| mine.intent == *intent);
         if !is_own && self.anothers.as_ref() != Some(intent) {
@@ -348,9 +344,7 @@ impl Keeping {
 
     /// What was made is stored.
     pub(crate) fn made(&mut self) {
-        self.mine = None;
-        self.full_until = None;
-        self.listed = None;
+        self.intent_done();
         self.login_checks.candidate = None;
     }
 
@@ -420,6 +414,10 @@ impl Keeping {
 
     /// The end of the service account in use was put off, and that is stored.
     pub(crate) fn put_off(&mut self) {
+        self.intent_done();
+    }
+
+    fn intent_done(&mut self) {
         self.mine = None;
         self.full_until = None;
         self.listed = None;

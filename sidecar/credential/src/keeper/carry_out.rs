@@ -4,12 +4,12 @@ use jiff::Timestamp;
 use tcr::image_pull_secret::{CredentialKind, DEFAULT_VALIDITY};
 use tcr::registry_host::RegistryHost;
 
-use super::{Keeper, Services};
+use super::{Keeper, Services, stored_in};
 use crate::keeping::trouble::{self, Trouble};
 use crate::keeping::{WAITS, hosts, transition};
 use crate::store::Document;
 use credential_plan::plan::{self, Stored};
-use credential_plan::{CredentialEvent, Order, request};
+use credential_plan::{CredentialEvent, Key, Order, request};
 use custom_resource::condition::{ConditionReason, EventReason};
 use kubernetes::api_error::ApiError;
 use tencent_cloud::error::{Failure, Refusal};
@@ -22,8 +22,7 @@ const TRIES: u32 = 6;
 impl<S: Services> Keeper<S> {
     pub(super) async fn list(&mut self, now: Timestamp, order: &Order) -> Result<(), Trouble> {
         let tokens = self.services.tokens(&self.keeping.key).await?;
-        let stored = self.read.as_ref().map(|read| &read.document.stored);
-        self.keeping.listed(now, tokens, stored, order.request.as_ref());
+        self.keeping.listed(now, tokens, stored_in(&self.read), order.request.as_ref());
         Ok(())
     }
 
@@ -33,7 +32,7 @@ impl<S: Services> Keeper<S> {
         let current = stored.current.as_ref();
         let Some(name) = current.and_then(|held| held.token_id.clone()) else { return Ok(()) };
         let now = self.services.now();
-        let expires_at = plan::later(now, order.validity.unwrap_or(DEFAULT_VALIDITY));
+        let expires_at = account_ends_at(now, order);
         self.has_namespaces().await?;
         self.set_account(&stored, &name, expires_at).await?;
         self.write(transition::extend(stored, expires_at, now), order).await?;
@@ -65,12 +64,7 @@ impl<S: Services> Keeper<S> {
     async fn set_account(&self, stored: &Stored, name: &str, expires_at: Timestamp) -> Result<(), Trouble> {
         let key = &self.keeping.key;
         let text = trouble::description(key, self.services.cluster_id())?;
-        let account = ServiceAccountSpec {
-            name: name.to_owned(),
-            description: plan::description(&text, &stored.marker),
-            registry_namespaces: key.registry_namespaces.clone(),
-            expires_at,
-        };
+        let account = account(key, name.to_owned(), plan::description(&text, &stored.marker), expires_at);
         Ok(self.services.set_account(key, &account).await?)
     }
 
@@ -133,7 +127,7 @@ impl<S: Services> Keeper<S> {
         self.has_namespaces().await?;
         let stored = self.stored().cloned().unwrap_or_default();
         let now = self.services.now();
-        self.keeping.taking_over(&stored, now);
+        self.keeping.wait_for_another(now, &stored);
         let installation = self.services.installation();
         let (mut next, intent, is_clean) =
             transition::record(stored, why, installation, || self.services.random());
@@ -169,12 +163,9 @@ impl<S: Services> Keeper<S> {
             }
             CredentialKind::ServiceAccount => {
                 let intent = stored.intent.as_deref().unwrap_or_default();
-                let account = ServiceAccountSpec {
-                    name: plan::account_name(self.services.installation(), intent),
-                    description,
-                    registry_namespaces: key.registry_namespaces.clone(),
-                    expires_at: plan::later(self.services.now(), order.validity.unwrap_or(DEFAULT_VALIDITY)),
-                };
+                let name = plan::account_name(self.services.installation(), intent);
+                let expires_at = account_ends_at(self.services.now(), order);
+                let account = account(key, name, description, expires_at);
                 self.services.create_account(key, &account).await
             }
         };
@@ -307,4 +298,15 @@ impl<S: Services> Keeper<S> {
             }
         }
     }
+}
+
+/// What the service account of the key is to be.
+fn account(key: &Key, name: String, description: String, expires_at: Timestamp) -> ServiceAccountSpec {
+    let registry_namespaces = key.registry_namespaces.clone();
+    ServiceAccountSpec { name, description, registry_namespaces, expires_at }
+}
+
+/// When a service account ends that gets its end now.
+fn account_ends_at(now: Timestamp, order: &Order) -> Timestamp {
+    plan::later(now, order.validity.unwrap_or(DEFAULT_VALIDITY))
 }

@@ -104,7 +104,7 @@ fn an_intent_of_another_process_may_still_become_a_credential() {
     let stored = Stored { intent: Some("other".to_owned()), ..in_use("t1") };
     let mut keeping = Keeping::new(key());
     check(&mut keeping, 0, Some(&stored), &order(), expect!["Record { why: None, ended: false }"]);
-    keeping.taking_over(&stored, at(0));
+    keeping.wait_for_another(at(0), &stored);
     keeping.recorded(at(0), "mine".to_owned(), false);
     let over = Order { is_over: true, on_delete: OnDelete::Revoke, ..order() };
     check(&mut keeping, 60, Some(&stored), &over, expect!["Wait(180s)"]);
