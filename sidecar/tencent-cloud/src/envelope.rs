@@ -87,12 +87,12 @@ impl Reply {
 
     /// A string, or a number as a string (older answers send the user name so).
     pub(crate) fn text(&self, name: &str) -> Result<Option<String>, Failure> {
-        Fields { fields: &self.fields, path: "", reply: self }.text(name)
+        self.top().text(name)
     }
 
     /// A whole number, also when sent as a string.
     pub(crate) fn integer(&self, name: &str) -> Result<Option<i64>, Failure> {
-        Fields { fields: &self.fields, path: "", reply: self }.integer(name)
+        self.top().integer(name)
     }
 
     /// An object; null and absent are none.
@@ -106,18 +106,11 @@ impl Reply {
 
     /// The objects of a list; null and absent are empty.
     pub(crate) fn list<'a>(&'a self, name: &'a str) -> Result<Vec<Fields<'a>>, Failure> {
-        let entries = match self.fields.get(name) {
-            None | Some(Value::Null) => return Ok(Vec::new()),
-            Some(Value::Array(entries)) => entries,
-            Some(other) => return Err(self.unreadable(name, "", "a list", other)),
-        };
-        entries
-            .iter()
-            .map(|entry| match entry {
-                Value::Object(fields) => Ok(Fields { fields, path: name, reply: self }),
-                other => Err(self.unreadable(name, "", "a list of objects", other)),
-            })
-            .collect()
+        self.top().list(name)
+    }
+
+    fn top(&self) -> Fields<'_> {
+        Fields { fields: &self.fields, path: "", reply: self }
     }
 
     /// The answer has this form and says something that cannot be true.

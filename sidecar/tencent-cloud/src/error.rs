@@ -124,6 +124,19 @@ const REFRESH: [&str; 3] =
     ["AuthFailure.TokenFailure", "AuthFailure.SecretIdNotFound", "AuthFailure.SignatureExpire"];
 
 impl Failure {
+    /// The same of an answer to a call that made this credential nevertheless, if it did.
+    pub(crate) fn leaving(self, token_id: Option<String>) -> Self {
+        match self {
+            Self::Implausible { reason, request_id, .. } => {
+                Self::Implausible { reason, request_id, token_id }
+            }
+            Self::Unreadable { reason, request_id } if token_id.is_some() => {
+                Self::Implausible { reason, request_id, token_id }
+            }
+            other => other,
+        }
+    }
+
     /// The class of this failure.
     pub fn class(&self) -> Class {
         match self {

@@ -137,15 +137,7 @@ impl Client {
 fn read_issued(reply: &Reply, kind: CredentialKind, now: Timestamp) -> Result<IssuedToken, Failure> {
     let token_id = reply.text("TokenId")?.filter(|id| !id.is_empty());
     // Whatever is wrong with the rest: the id is what the caller needs to remove it again.
-    check_issued(reply, kind, now, token_id.clone()).map_err(|failure| match failure {
-        Failure::Implausible { reason, request_id, .. } => {
-            Failure::Implausible { reason, request_id, token_id }
-        }
-        Failure::Unreadable { reason, request_id } if token_id.is_some() => {
-            Failure::Implausible { reason, request_id, token_id }
-        }
-        other => other,
-    })
+    check_issued(reply, kind, now, token_id.clone()).map_err(|failure| failure.leaving(token_id))
 }
 
 fn check_issued(

@@ -141,15 +141,7 @@ fn read_issued(reply: &Reply, account: &ServiceAccountSpec, now: Timestamp) -> R
     // Whatever is wrong with the rest: the name is what the caller needs to remove it again. Another name is perhaps
     // somebody else's account.
     let name = reply.text("Name")?.filter(|name| *name == expected);
-    check_issued(reply, account, now, name.clone()).map_err(|failure| match failure {
-        Failure::Implausible { reason, request_id, .. } => {
-            Failure::Implausible { reason, request_id, token_id: name }
-        }
-        Failure::Unreadable { reason, request_id } if name.is_some() => {
-            Failure::Implausible { reason, request_id, token_id: name }
-        }
-        other => other,
-    })
+    check_issued(reply, account, now, name.clone()).map_err(|failure| failure.leaving(name))
 }
 
 fn check_issued(
