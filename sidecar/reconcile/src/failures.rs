@@ -150,7 +150,6 @@ impl Failures {
         wanted_for: impl Fn((TargetKind, &str), &[String]) -> Option<Vec<String>>,
     ) {
         let Some(mut list) = self.by_namespace.remove(namespace) else { return };
-        let before = std::mem::take(&mut self.count);
         let mut forgotten = Vec::new();
         list.retain_mut(|failure| {
             let owners = &failure.reason.image_pull_secrets;
@@ -169,8 +168,7 @@ impl Failures {
             forgotten.push((std::mem::replace(&mut failure.reason, reason.clone()), reason, is_left));
             is_left
         });
-        let gone = forgotten.iter().filter(|(_, _, is_left)| !is_left).count();
-        self.count = before - gone;
+        self.count -= forgotten.iter().filter(|(_, _, is_left)| !is_left).count();
         for (reason, left, _) in forgotten {
             left.image_pull_secrets.iter().for_each(|name| self.own(name));
             self.disown(&reason);
