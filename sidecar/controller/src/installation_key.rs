@@ -1,37 +1,26 @@
 //! The Secret that keeps the installation's key: made once, read by every controller after that.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DeleteParams, PostParams, Preconditions};
 use kube::{Api, Client};
-use tcr::backoff::Backoff;
 use tcr::names::{INSTALLATION_KEY, MANAGED_BY, MANAGED_BY_LABEL, SYSTEM_NAMESPACE};
 
 use super::DEADLINE;
+use super::until_known::until_known;
 use distribution::mark::InstallationKey;
 use kubernetes::api_error::{ApiError, within};
 
 const DATA_KEY: &str = "key";
-/// The wait between two tries.
-const RETRY: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(10));
 
 /// The installation's key, made where there is none yet. Tried until it is there: without it nobody could tell what
 /// is ours.
 pub async fn obtain(client: &Client) -> InstallationKey {
     let secrets = Api::<Secret>::namespaced(client.clone(), SYSTEM_NAMESPACE);
-    let mut failures = 0;
-    loop {
-        match once(&secrets).await {
-            Ok(key) => return key,
-            Err(error) => tracing::warn!(%error, "cannot read or make the installation's key; trying again"),
-        }
-        tokio::time::sleep(RETRY.wait(failures)).await;
-        failures = failures.saturating_add(1);
-    }
+    until_known("read or make the installation's key", async || once(&secrets).await).await
 }
 
 /// The installation's key, if there is one that can be used.

@@ -48,6 +48,7 @@ mod nodes;
 mod rival;
 mod runtime;
 mod startup_taint;
+mod until_known;
 
 /// Events of watches that wait to be taken in.
 const MOST_WATCH_EVENTS: usize = 2048;
@@ -195,12 +196,8 @@ async fn lead(
         tasks.spawn_endless("the keeper of the webhook's certificate", keep);
     }
     let links = links::start(&kube, &settings, links, &tasks);
-    let key = tokio::select! {
-        key = installation_key::obtain(&kube) => key,
-        _ = stop.wait_for(|stop| *stop) => return Ok(()),
-    };
-    let installation = tokio::select! {
-        installation = installation::obtain(&kube) => installation,
+    let (key, installation) = tokio::select! {
+        known = async { tokio::join!(installation_key::obtain(&kube), installation::obtain(&kube)) } => known,
         _ = stop.wait_for(|stop| *stop) => return Ok(()),
     };
     watch_streams::start(&kube, &settings, &key, &watches, &tasks);
