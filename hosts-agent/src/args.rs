@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use tcr::hosts_entry::{HostsEntry, is_vpc_id};
+use tcr::hosts_entry::HostsEntry;
+use tcr::resource_id::vpc_id;
 
 use crate::address_range::AddressRange;
 use crate::bounds::Bounds;
@@ -225,13 +226,6 @@ fn domain(text: &str) -> Result<String, String> {
     // The rules of a listed domain; the address is any that has none of its own problems.
     let entry = HostsEntry::new(text, "10.0.0.1", false).map_err(|error| error.to_string())?;
     Ok(entry.domain().to_owned())
-}
-
-fn vpc_id(text: &str) -> Result<String, String> {
-    match is_vpc_id(text) {
-        true => Ok(text.to_owned()),
-        false => Err("use the id of a VPC, such as vpc-12345678".to_owned()),
-    }
 }
 
 fn recheck(text: &str) -> Result<Duration, String> {

@@ -10,7 +10,8 @@ use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use tcr::hosts_entry::{HostsList, is_vpc_id};
+use tcr::hosts_entry::HostsList;
+use tcr::resource_id::is_vpc_id;
 
 use crate::address_range::AddressRange;
 use crate::message::Message;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 
 use tcr::checksum::fnv1a;
-use tcr::hosts_entry::is_vpc_id;
+use tcr::resource_id::is_vpc_id;
 
 use crate::args::Healthcheck;
 use crate::message;

@@ -12,6 +12,7 @@ use crate::checksum::fnv1a;
 use crate::dns::{HostNameProblem, host_name_problem};
 use crate::image_pull_secret::WhenLinkDown;
 use crate::quoted::quoted;
+use crate::resource_id::is_vpc_id;
 
 /// Key of the ConfigMap that holds the list.
 pub const HOSTS_KEY: &str = "hosts.yaml";
@@ -290,15 +291,6 @@ impl<'de> Visitor<'de> for ListVisitor {
         }
         Ok(HostsList(entries))
     }
-}
-
-/// Longest part of a VPC's id after `vpc-`: ids have eight characters, and nothing promises that.
-const MAX_ID: usize = 32;
-
-/// Whether `text` is an id as `vpc-` and lower-case letters and digits. Plain YAML, and one word.
-pub fn is_vpc_id(text: &str) -> bool {
-    let is_part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    text.strip_prefix("vpc-").is_some_and(|id| (1..=MAX_ID).contains(&id.len()) && id.bytes().all(is_part))
 }
 
 fn domain_problem(domain: &str) -> Option<DomainProblem> {

@@ -293,9 +293,7 @@ impl ImagePullSecretSpec {
         let custom = domains.filter(|domain| !STANDARD_DOMAINS.contains(&domain.as_str()));
         server.chain(custom).filter_map(|host| host.parse().ok()).collect()
     }
-}
 
-impl ImagePullSecretSpec {
     /// Whether it leads to Secrets: without a credential it is about the private network alone.
     pub fn has_credential(&self) -> bool {
         self.tcr.as_ref().is_none_or(Tcr::has_credential)

@@ -23,6 +23,7 @@ pub mod name_list;
 pub mod names;
 pub mod region;
 pub mod registry_host;
+pub mod resource_id;
 pub mod rules;
 pub mod selection;
 pub mod sensitive;

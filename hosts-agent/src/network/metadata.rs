@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use tcr::hosts_entry::is_vpc_id;
+use tcr::resource_id::is_vpc_id;
 
 use crate::message::Message;
 

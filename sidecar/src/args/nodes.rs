@@ -7,6 +7,7 @@ use clap::Args as Group;
 use super::cluster::ClusterArgs;
 use commands::nodes::{self, config::Config};
 use commands::reader::Reader;
+use tcr::resource_id::vpc_id;
 
 const HELP: &str = "\
 For nodes on which hosts-updater cannot run or write: an immutable /etc (Talos, Bottlerocket, Flatcar with
@@ -47,12 +48,5 @@ impl NodesArgs {
         let (client, _) = cluster.connect(None).await?;
         let reader = Reader { client, deadline: cluster.request_timeout };
         nodes::run(&reader, config, vpc_id.as_deref(), out).await
-    }
-}
-
-fn vpc_id(text: &str) -> Result<String, String> {
-    match tcr::hosts_entry::is_vpc_id(text) {
-        true => Ok(text.to_owned()),
-        false => Err("use the id of a VPC, such as vpc-12345678".to_owned()),
     }
 }

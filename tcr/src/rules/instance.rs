@@ -10,13 +10,12 @@ use crate::image_pull_secret::{
 use crate::quoted::{quoted, without_user_information};
 use crate::region::{is_region, region_of_zone};
 use crate::registry_host::RegistryHost;
+use crate::resource_id::is_id;
 
 /// Renewing more often only fills the instance's list of credentials.
 const SHORTEST_ROTATION: Duration = Duration::from_secs(3600);
 /// How long TCR's long-term credentials last: 3650 days, as their expiry says.
 const LONGTERM_LIFE: Duration = Duration::from_secs(3650 * 24 * 3600);
-/// Longest part after `tcr-` or `vpc-`: ids have eight characters, and nothing promises that.
-const ID_MAX: usize = 32;
 
 pub(super) fn check(tcr: &Tcr, context: &RuleContext, findings: &mut Findings) {
     check_id("spec.tcr.instanceId", "tcr-", "an instance id", &tcr.instance_id, findings);
@@ -33,13 +32,9 @@ pub(super) fn check(tcr: &Tcr, context: &RuleContext, findings: &mut Findings) {
 }
 
 fn check_id(field: &str, prefix: &str, kind: &str, id: &str, findings: &mut Findings) {
-    let legal = id.strip_prefix(prefix).is_some_and(|rest| {
-        (1..=ID_MAX).contains(&rest.len())
-            && rest.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-    });
     if id.is_empty() {
         findings.error(field, format!("is empty; set {kind} such as {prefix}dg284imq"));
-    } else if !legal {
+    } else if !is_id(prefix, id) {
         let message = format!(
             "{} is not {kind}: {prefix} and lower-case letters or digits, such as {prefix}dg284imq",
             quoted(id)
@@ -72,55 +67,45 @@ fn check_credential(credential: &CredentialSpec, context: &RuleContext, findings
              the chart's global.cluster.id",
         );
     }
-    match credential.kind {
+    let why = match credential.kind {
         CredentialKind::Longterm => {
             if let Some(text) = &credential.rotate_after {
                 check_rotation(text, findings);
             }
+            return;
         }
-        CredentialKind::ServiceAccount => {}
-        CredentialKind::Temp => {
-            if let Some(text) = &credential.rotate_after {
-                let message = format!(
-                    "{} is for longterm credentials only, a temp one is renewed at half its life; leave it out, or \
-                     set type to longterm",
-                    quoted(text)
-                );
-                findings.error("spec.tcr.credential.rotateAfter", message);
-            }
-            if described {
-                findings.warning(
-                    "spec.tcr.credential.description",
-                    "has no effect: TCR keeps none for a temp credential",
-                );
-            }
-            if credential.on_delete() == OnDelete::Revoke {
-                findings.warning(
-                    "spec.tcr.credential.onDelete",
-                    "Revoke has no effect: a temp credential cannot be revoked and expires within the hour",
-                );
-            }
-        }
-        CredentialKind::None => {
-            if let Some(text) = &credential.rotate_after {
-                let message = format!(
-                    "{} is for longterm credentials only, and type is none; leave it out",
-                    quoted(text)
-                );
-                findings.error("spec.tcr.credential.rotateAfter", message);
-            }
-            if described {
-                findings.warning("spec.tcr.credential.description", "has no effect: type is none");
-            }
-            if credential.on_delete == Some(OnDelete::Revoke) {
-                findings.warning(
-                    "spec.tcr.credential.onDelete",
-                    "Revoke has no effect: type is none. What becomes of a credential that was made before, onDelete says \
-                     while type is another one",
-                );
-            }
-        }
+        CredentialKind::ServiceAccount => return,
+        CredentialKind::Temp => WithoutEffect {
+            rotate_after: "a temp one is renewed at half its life; leave it out, or set type to longterm",
+            description: "TCR keeps none for a temp credential",
+            on_delete: "a temp credential cannot be revoked and expires within the hour",
+        },
+        CredentialKind::None => WithoutEffect {
+            rotate_after: "and type is none; leave it out",
+            description: "type is none",
+            on_delete: "type is none. What becomes of a credential that was made before, onDelete says while type is \
+                        another one",
+        },
+    };
+    if let Some(text) = &credential.rotate_after {
+        let message = format!("{} is for longterm credentials only, {}", quoted(text), why.rotate_after);
+        findings.error("spec.tcr.credential.rotateAfter", message);
     }
+    if described {
+        let message = format!("has no effect: {}", why.description);
+        findings.warning("spec.tcr.credential.description", message);
+    }
+    if credential.on_delete() == OnDelete::Revoke {
+        let message = format!("Revoke has no effect: {}", why.on_delete);
+        findings.warning("spec.tcr.credential.onDelete", message);
+    }
+}
+
+/// Why each of these fields has no effect on a kind of credential.
+struct WithoutEffect {
+    rotate_after: &'static str,
+    description: &'static str,
+    on_delete: &'static str,
 }
 
 fn check_rotation(text: &str, findings: &mut Findings) {
