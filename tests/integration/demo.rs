@@ -1,6 +1,7 @@
 //! `./justw demo` as a person sees it, and what it must never show.
 
-use std::process::{Command, Output};
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Output, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -43,25 +44,34 @@ fn environment(variable: &str) -> String {
 
 #[test]
 fn a_build_in_a_pipe_says_how_far_it_is_and_at_the_end_what_went_wrong() {
+    // It goes on when somebody was told how far it is, and after a minute in any case.
     const CARGO: &str = r"
         printf '   Compiling syn v2.0.0\n    Building [==>   ] 212/459: syn, serde\r' >&2
-        sleep 3
+        for _ in $(seq 600); do [ ! -e $SEEN ] || break; sleep 0.1; done
         printf '\033[K    Building [===>  ] 213/459: serde\r\033[Kerror: no such field\n' >&2
         exit 101";
-    let output = Command::new(root().join("tests/cargo-progress"))
+    let folder = tempfile::tempdir().expect("a folder");
+    let seen = folder.path().join("seen");
+    let mut build = Command::new(root().join("tests/cargo-progress"))
         .args(["sh", "-c", CARGO])
         .env("PROGRESS_SECONDS", "1")
-        .output()
+        .env("SEEN", &seen)
+        .stderr(Stdio::piped())
+        .spawn()
         .expect("tests/cargo-progress starts");
-    assert_eq!(output.status.code(), Some(101));
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let lines: Vec<&str> = said.lines().collect();
-    assert!(
-        lines.iter().any(|it| it.starts_with("build: ") && it.ends_with(" s, 212/459: syn, serde")),
-        "{said}"
-    );
-    assert_eq!(lines.last(), Some(&"error: no such field"), "{said}");
-    assert!(!said.contains("Compiling"), "{said}");
+    let is_told = |line: &str| line.starts_with("build: ") && line.ends_with(" s, 212/459: syn, serde");
+    let mut lines = Vec::new();
+    for line in BufReader::new(build.stderr.take().expect("a pipe")).lines() {
+        let line = line.expect("text");
+        if is_told(&line) {
+            std::fs::write(&seen, "").expect("a file");
+        }
+        lines.push(line);
+    }
+    assert_eq!(build.wait().expect("it ends").code(), Some(101));
+    assert!(lines.iter().any(|line| is_told(line)), "{lines:?}");
+    assert_eq!(lines.last().map(String::as_str), Some("error: no such field"), "{lines:?}");
+    assert!(!lines.iter().any(|line| line.contains("Compiling")), "{lines:?}");
 }
 
 #[test]
