@@ -183,9 +183,6 @@ impl World {
         if found.uid != *uid || is_bare {
             return Err(refusal::inapplicable());
         }
-        if !found.mendable {
-            return Err(refusal::immutable());
-        }
         self.write_secret(place, slot, digest)
     }
 
@@ -200,9 +197,6 @@ impl World {
         if found.version != version {
             return Err(refusal::conflict());
         }
-        if !found.mendable {
-            return Err(refusal::immutable());
-        }
         self.write_secret(place, slot, digest)
     }
 
@@ -212,6 +206,9 @@ impl World {
         slot: usize,
         digest: Digest,
     ) -> Result<Option<Secret>, ApiError> {
+        if self.cluster.secret(place, slot).is_some_and(|found| !found.mendable) {
+            return Err(refusal::immutable());
+        }
         self.cluster.admit_secret(place, false)?;
         self.check_secret_write(place, slot, Some(digest));
         self.cluster.writes += 1;
