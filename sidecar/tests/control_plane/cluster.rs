@@ -420,13 +420,16 @@ impl Cluster {
         Api::all(self.client.clone())
     }
 
-    /// Makes a namespace with labels.
+    /// Makes a namespace with labels, and waits for the ServiceAccount that Kubernetes puts there a moment
+    /// later: what is counted before it is there differs from what is counted after.
     pub(crate) async fn namespace(&self, name: &str, labels: &[(&str, &str)]) -> Result<()> {
         let mut namespace = Namespace::default();
         namespace.metadata.name = Some(name.to_owned());
         namespace.metadata.labels =
             Some(labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect());
         Api::<Namespace>::all(self.client.clone()).create(&PostParams::default(), &namespace).await?;
+        eventually("the ServiceAccount", SOON, async || Ok(self.accounts(name).get("default").await?))
+            .await?;
         Ok(())
     }
 

@@ -78,8 +78,6 @@ async fn a_plan_says_what_a_controller_then_writes() -> Result<()> {
     let mut cluster = Cluster::start().await?;
     for name in ["shop", "team", "web"] {
         cluster.namespace(name, &[]).await?;
-        eventually("the ServiceAccount", SOON, async || Ok(cluster.accounts(name).get("default").await?))
-            .await?;
     }
     let theirs: Secret =
         serde_json::from_value(json!({"metadata": {"name": "tcr.ipsdemo"}, "stringData": {"a": "b"}}))?;
