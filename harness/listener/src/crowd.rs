@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::activity::{Activity, Stage};
 
@@ -15,6 +15,8 @@ pub(crate) struct Crowd {
     members: Arc<Mutex<Members>>,
     /// For those that make room and end what they have first, which takes a moment in which they are there besides the others.
     room_to_end: Arc<Semaphore>,
+    /// Told when a place becomes free.
+    place_free: Arc<Notify>,
 }
 
 #[derive(Debug)]
@@ -55,7 +57,7 @@ pub(crate) struct Member {
 #[derive(Debug)]
 pub(crate) enum Admitted {
     As(Member),
-    /// None of the others may leave.
+    /// All others have work; one of them was told to go after it.
     Not,
 }
 
@@ -63,7 +65,7 @@ impl Crowd {
     pub(crate) fn new(most: usize) -> Self {
         let members = Members { most: most.max(1), next: 0, places: BTreeMap::new() };
         let room_to_end = Arc::new(Semaphore::new(most.div_ceil(4)));
-        Self { members: Arc::new(Mutex::new(members)), room_to_end }
+        Self { members: Arc::new(Mutex::new(members)), room_to_end, place_free: Arc::default() }
     }
 
     fn members(&self) -> MutexGuard<'_, Members> {
@@ -80,10 +82,17 @@ impl Crowd {
                 .iter()
                 .map(|(&id, place)| {
                     let (stage, since) = place.activity.stage(now);
-                    Standing { id, peer: place.peer, stage, since }
+                    let is_told = *place.told.borrow() != Told::Nothing;
+                    Standing { id, peer: place.peer, stage, since, is_told }
                 })
                 .collect();
-            let Some(leaves) = who_leaves(&standing, peer) else { return Admitted::Not };
+            let Some(leaves) = who_leaves(&standing, peer) else {
+                let ends = who_ends(&standing, peer).and_then(|id| members.places.get(&id));
+                if let Some(place) = ends {
+                    place.told.send_replace(Told::Close);
+                }
+                return Admitted::Not;
+            };
             if let Some(place) = members.places.remove(&leaves) {
                 place.told.send_replace(Told::MakeRoom);
             }
@@ -94,6 +103,11 @@ impl Crowd {
         let (told, hears) = watch::channel(Told::default());
         members.places.insert(id, Place { peer, activity: activity.clone(), told });
         Admitted::As(Member { crowd: self.clone(), id, activity, told: hears })
+    }
+
+    /// Waits until a place is free, for one who was not admitted.
+    pub(crate) async fn place_free(&self) {
+        self.place_free.notified().await;
     }
 
     /// Tells all to close.
@@ -116,6 +130,7 @@ impl Member {
 impl Drop for Member {
     fn drop(&mut self) {
         self.crowd.members().places.remove(&self.id);
+        self.crowd.place_free.notify_one();
     }
 }
 
@@ -125,20 +140,35 @@ struct Standing {
     peer: IpAddr,
     stage: Stage,
     since: Instant,
+    /// Whether it was told to go already.
+    is_told: bool,
 }
 
-/// Which connection leaves for one of `newcomer`: none that has work. First of callers that have more than
+/// Which connection leaves at once for one of `newcomer`: none that has work. First of callers that have more than
 /// an equal share of all; of those the one that would be missed least, and for longest.
 fn who_leaves(standing: &[Standing], newcomer: IpAddr) -> Option<u64> {
+    let has_few = has_few(standing, newcomer);
+    let may_leave = standing.iter().filter(|member| member.stage < Stage::Arriving);
+    let leaves = may_leave.min_by_key(|member| (has_few(member.peer), member.stage, member.since));
+    leaves.map(|member| member.id)
+}
+
+/// Which connection leaves after the requests that it has, where all have some: else whoever always has one more would
+/// keep its place for as long as it likes. First of callers that have more than an equal share of all; of those the one
+/// that has been there for longest. Its caller may come again, after those who wait now.
+fn who_ends(standing: &[Standing], newcomer: IpAddr) -> Option<u64> {
+    let has_few = has_few(standing, newcomer);
+    let may_end = standing.iter().filter(|member| member.stage == Stage::Busy && !member.is_told);
+    may_end.min_by_key(|member| (has_few(member.peer), member.id)).map(|member| member.id)
+}
+
+/// Whether a caller has less than an equal share of all.
+fn has_few(standing: &[Standing], newcomer: IpAddr) -> impl Fn(IpAddr) -> bool {
     let mut counts: BTreeMap<IpAddr, usize> = BTreeMap::new();
     standing.iter().for_each(|member| *counts.entry(member.peer).or_default() += 1);
     counts.entry(newcomer).or_default();
     let share = (standing.len() + 1).div_ceil(counts.len());
-    let of_peer = |peer: IpAddr| counts.get(&peer).copied().unwrap_or_default();
-    let may_leave = standing.iter().filter(|member| member.stage < Stage::Arriving);
-    may_leave
-        .min_by_key(|member| (of_peer(member.peer) < share, member.stage, member.since))
-        .map(|member| member.id)
+    move |peer| counts.get(&peer).is_none_or(|&has| has < share)
 }
 
 /// Who counts as one caller: an address, or an IPv6 network of the smallest size that is given out.
@@ -168,6 +198,7 @@ mod tests {
             peer: peer(last),
             stage,
             since: start + Duration::from_secs(second),
+            is_told: false,
         };
         all.iter().enumerate().map(of).collect()
     }
@@ -184,6 +215,34 @@ mod tests {
         assert_eq!(leaves(&[(1, Arriving, 0), (1, Busy, 0)], 3), None);
         // A client that has all of them may be the only one there is.
         assert_eq!(leaves(&[(1, Idle, 1), (1, Idle, 0)], 1), Some(1));
+    }
+
+    #[test]
+    fn where_all_have_work_the_one_that_came_first_leaves_after_it() {
+        use Stage::{Arriving, Busy};
+        let ends = |all: &[(u8, Stage, u64)], newcomer| who_ends(&standing(all), peer(newcomer));
+        assert_eq!(ends(&[(1, Arriving, 0), (1, Busy, 5), (1, Busy, 0)], 1), Some(1));
+        assert_eq!(
+            ends(&[(2, Busy, 0), (1, Busy, 0), (1, Busy, 1)], 3),
+            Some(1),
+            "one that has more than its share"
+        );
+        assert_eq!(ends(&[(1, Arriving, 0)], 1), None);
+
+        let crowd = Crowd::new(2);
+        let admit = || match crowd.admit(peer(1), Instant::now()) {
+            Admitted::As(member) => Some(member),
+            Admitted::Not => None,
+        };
+        let (first, second) = (admit().unwrap(), admit().unwrap());
+        first.activity.request_began();
+        second.activity.request_began();
+        assert!(admit().is_none());
+        assert_eq!([*first.told.borrow(), *second.told.borrow()], [Told::Close, Told::Nothing]);
+        assert!(admit().is_none());
+        assert_eq!(*second.told.borrow(), Told::Close, "the first one takes its time");
+        drop(second);
+        assert!(admit().is_some());
     }
 
     #[test]
@@ -204,9 +263,9 @@ mod tests {
         drop(first);
         assert!(matches!(crowd.admit(peer(3), later), Admitted::Not), "its place is the third one's");
         drop(third);
-        let _fourth = admit(3, later);
+        let fourth = admit(3, later);
         crowd.close();
-        assert_eq!(*second.told.borrow(), Told::Close);
+        assert_eq!([*second.told.borrow(), *fourth.told.borrow()], [Told::Close; 2]);
     }
 
     #[test]

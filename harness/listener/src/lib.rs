@@ -2,8 +2,9 @@
 //! of them can hold is bounded before it is held:
 //!
 //! - connections ([`Limits::connections`]): where there are too many, one that does nothing leaves for the
-//!   next, first one of a caller that has more than its share. So nobody is locked out by the silent, and a
-//!   caller that has all of them keeps them while nobody else wants one;
+//!   next, first one of a caller that has more than its share; where all have work, one leaves after what it has. So
+//!   nobody is locked out by the silent or the busy, and a caller that has all of them keeps them while nobody else
+//!   wants one;
 //! - time: to the first request, to the next one, for an answer to be taken;
 //! - bytes: heads, HTTP/2's windows and streams, the kernel's buffers, and bodies ([`Bodies`]), whose room is
 //!   taken before they are read;
@@ -124,7 +125,10 @@ async fn admitted(crowd: &Crowd, peer: IpAddr) -> Member {
     loop {
         match crowd.admit(peer, Instant::now()) {
             Admitted::As(member) => return member,
-            Admitted::Not => tokio::time::sleep(SOON).await,
+            Admitted::Not => tokio::select! {
+                () = crowd.place_free() => {}
+                () = tokio::time::sleep(SOON) => {}
+            },
         }
     }
 }
