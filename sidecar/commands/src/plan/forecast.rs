@@ -17,7 +17,7 @@ use crate::reader::Seen;
 use distribution::{
     Content, Desired, Digest, Distribution, Namespace, Observed, SeenSecret, Tally, plan, tally_one,
 };
-use reconcile::object::{Filled, Lack, Object};
+use reconcile::object::{Filled, NotReady, Object};
 use reconcile::password::Passwords;
 
 /// What would come about.
@@ -41,7 +41,7 @@ enum Filling {
     New,
     /// What most of its Secrets hold: it may not be read.
     AsDistributed,
-    Lacks(Lack),
+    NotReady(NotReady),
 }
 
 impl Forecast {
@@ -92,7 +92,7 @@ impl Forecast {
                 self.presume(&derived_secret_name(&name), content.digest());
                 Some(content)
             }
-            Filling::Lacks(Lack { reason, message }) => {
+            Filling::NotReady(NotReady { reason, message }) => {
                 let message = format!("{reason}: {message}; until then no Secret of it is written");
                 self.notes.push(Said::new(&name, message));
                 None
@@ -125,7 +125,7 @@ impl Forecast {
         };
         match object.fill(passwords, held, &self.known.settings.allowed_roots) {
             Ok(filled) => Filling::Known(filled),
-            Err(lack) => Filling::Lacks(lack),
+            Err(not_ready) => Filling::NotReady(not_ready),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::distributed;
 use crate::effect::{Effect, Event};
 use crate::input::Now;
 use crate::item::Item;
-use crate::object::Lack;
+use crate::object::NotReady;
 use crate::status;
 use credential_plan::CredentialEvent;
 use credential_plan::Key;
@@ -92,7 +92,7 @@ impl Reconciler {
             }
             CredentialEvent::Failing { reason, message } => {
                 for item in self.users(key) {
-                    let problem = Lack { reason, message: message.clone() };
+                    let problem = NotReady { reason, message: message.clone() };
                     if item.problem.as_ref() != Some(&problem) {
                         effects.push(Event::warning(item, reason, message.clone()));
                     }
