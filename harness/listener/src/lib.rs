@@ -16,7 +16,7 @@
 mod activity;
 mod bodies;
 mod connection;
-mod crowd;
+mod connections;
 mod socket;
 
 use std::io;
@@ -34,7 +34,7 @@ pub use bodies::{Bodies, Body, BodyError};
 pub use connection::Caller;
 
 use connection::Connection;
-use crowd::{Admitted, Crowd, Member};
+use connections::{Admitted, Connections, Member};
 
 /// What callers may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,12 +121,12 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Waits for a place. The others wait to be accepted meanwhile, which costs neither side anything.
-async fn admitted(crowd: &Crowd, peer: IpAddr) -> Member {
+async fn admitted(connections: &Connections, peer: IpAddr) -> Member {
     loop {
-        match crowd.admit(peer, Instant::now()) {
+        match connections.admit(peer, Instant::now()) {
             Admitted::As(member) => return member,
             Admitted::Not => tokio::select! {
-                () = crowd.place_free() => {}
+                () = connections.place_free() => {}
                 () = tokio::time::sleep(SOON) => {}
             },
         }
@@ -143,7 +143,7 @@ pub async fn serve(
     ended: impl Future<Output = ()>,
 ) {
     let connection = Arc::new(Connection::new(protocol, router, limits));
-    let crowd = Crowd::new(limits.connections);
+    let connections = Connections::new(limits.connections);
     // Each connection holds a sender: when all are gone, the receiver ends.
     let (alive, mut gone) = mpsc::channel::<()>(1);
     tokio::pin!(ended);
@@ -162,7 +162,7 @@ pub async fn serve(
         };
         let member = tokio::select! {
             () = &mut ended => break,
-            member = admitted(&crowd, peer.ip()) => member,
+            member = admitted(&connections, peer.ip()) => member,
         };
         let (connection, alive) = (connection.clone(), alive.clone());
         tokio::spawn(async move {
@@ -171,7 +171,7 @@ pub async fn serve(
         });
     }
     drop(listener);
-    crowd.close();
+    connections.close();
     drop(alive);
     gone.recv().await;
 }
