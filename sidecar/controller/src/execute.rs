@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use tcr::names::{MANAGED_BY, MARK_ANNOTATION, derived_secret_name};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::DEADLINE;
 use super::observed;
 use super::partial_objects::{AccountObject, SecretObject};
+use super::settings::DEADLINE;
 use distribution::job::{Job, Report};
 use distribution::mark::InstallationKey;
 use distribution::reference::Edit;

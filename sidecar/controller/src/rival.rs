@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::{Api, Client};
 use tcr::names::MANAGED_BY;
 
-use super::DEADLINE;
+use super::settings::DEADLINE;
 use distribution::{Target, TargetKind};
 use kubernetes::api_error::within;
 

@@ -18,8 +18,9 @@ use tokio::task::AbortHandle;
 
 use super::event_recorder::EventRecorder;
 use super::execute::{Hand, carry_out};
+use super::settings::{DEADLINE, Settings};
 use super::tasks::{Answers, TaskFailed, Tasks};
-use super::{DEADLINE, Settings, instances, login_check, rival, watch_streams};
+use super::{instances, login_check, rival, watch_streams};
 use credential::keeper::{self, AccountLists, Tools};
 use credential::store::Store;
 use credential_plan::{CredentialEvent, Key, Order};
