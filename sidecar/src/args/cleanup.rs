@@ -59,7 +59,7 @@ pub struct CleanupArgs {
     #[arg(long, value_name = "NS/NAME", requires = "nodes", value_parser = secret)]
     pub image_pull_secret: Vec<(String, String)>,
     /// Longest time that --nodes waits for the nodes, such as 5m
-    #[arg(long, value_name = "DURATION", default_value = "3m", value_parser = super::timeout)]
+    #[arg(long, value_name = "DURATION", default_value = "3m", value_parser = super::value_parser::timeout)]
     pub wait: Duration,
     /// Do not ask before Pods run on the nodes
     #[arg(long)]

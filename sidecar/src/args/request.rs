@@ -41,7 +41,7 @@ pub struct RotateArgs {
     #[arg(value_name = "NAME")]
     pub name: String,
     /// Longest time to wait for the end, such as 30m
-    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = super::timeout)]
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = super::value_parser::timeout)]
     pub timeout: Duration,
     /// Which cluster, as for kubectl.
     #[command(flatten)]
@@ -85,7 +85,7 @@ pub struct RevokeArgs {
     #[arg(short, long)]
     pub yes: bool,
     /// Longest time to wait for the end, such as 5m
-    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = super::timeout)]
+    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = super::value_parser::timeout)]
     pub timeout: Duration,
     /// Which cluster, as for kubectl.
     #[command(flatten)]
@@ -124,7 +124,7 @@ pub struct InstancesArgs {
     #[arg(long, value_name = "NAME")]
     pub through: Option<String>,
     /// Longest time to wait for the answer, such as 1m
-    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = super::timeout)]
+    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = super::value_parser::timeout)]
     pub timeout: Duration,
     /// Which cluster, as for kubectl.
     #[command(flatten)]
