@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::Limits;
+use crate::limits::Limits;
 
 /// How long a body may stand still before its connection counts as one that does nothing.
 pub(crate) const STALLED: Duration = Duration::from_millis(500);

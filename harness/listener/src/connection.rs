@@ -23,8 +23,8 @@ use tokio::sync::watch;
 
 use crate::activity::{Activity, Next, Stage};
 use crate::connections::{Member, Notice, network};
+use crate::limits::{Limits, Protocol};
 use crate::socket::Socket;
-use crate::{Limits, Protocol};
 
 /// A request's head, in bytes; an API server's has some hundreds.
 const HEAD: usize = 16 << 10;
