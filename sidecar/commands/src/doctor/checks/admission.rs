@@ -3,8 +3,8 @@
 use jiff::SignedDuration;
 use tcr::names::{MUTATING_WEBHOOK, SYSTEM_NAMESPACE, WEBHOOK_CERTIFICATE, WEBHOOK_DEPLOYMENT};
 
+use super::super::check::{Check, Found};
 use super::super::facts::{Facts, Registration, Trial};
-use super::{Check, Found};
 use controller::webhook_certificate::ends_and_is_signed;
 
 pub(super) const CHECKS: &[Check] = &[

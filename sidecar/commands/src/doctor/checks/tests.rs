@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use expect_test::expect;
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use serde_json::{Value, json};
 use tcr::names::HOSTS_UPDATER;
 
@@ -14,7 +14,9 @@ use crate::doctor::text;
 use crate::overview::report::Home;
 use crate::reader::{Controller, Right};
 use controller::webhook_certificate::make;
-use custom_resource::{NodesStatus, NotResolving, PendingCredential, WriteFailure};
+use custom_resource::{
+    ImagePullSecret, ImagePullSecretStatus, NodesStatus, NotResolving, PendingCredential, WriteFailure,
+};
 
 const VERSION: &str = "1.2.3";
 
