@@ -9,7 +9,7 @@ mod nodes;
 pub use super::check::Check;
 
 use super::check::{Found, condition, objects, resolves};
-use super::facts::{Facts, Trial};
+use super::facts::{DryRun, Facts};
 use super::report::{Finding, Report};
 use crate::reader::Seen;
 use custom_resource::condition::ConditionType;
@@ -46,10 +46,10 @@ fn not_known(facts: &Facts) -> Vec<String> {
     fn missing<T>(what: &str, seen: &Seen<T>) -> Option<String> {
         seen.missing().map(|why| format!("{what}: {why}"))
     }
-    let trial = match &facts.trial {
-        Trial::Denied(right) => Some(format!("you may not {right}")),
-        Trial::Failed(why) => Some(why.clone()),
-        Trial::NoPlace if facts.registration.known().is_some_and(Option::is_some) => {
+    let dry_run = match &facts.dry_run {
+        DryRun::Denied(right) => Some(format!("you may not {right}")),
+        DryRun::Failed(why) => Some(why.clone()),
+        DryRun::NoPlace if facts.registration.known().is_some_and(Option::is_some) => {
             Some("no namespace is selected by an ImagePullSecret that has a credential".to_owned())
         }
         _ => None,
@@ -75,7 +75,7 @@ fn not_known(facts: &Facts) -> Vec<String> {
         missing("the add-on's Pods", &facts.pods),
         missing("the webhook's registration", &facts.registration),
         missing("the webhook's certificate", &facts.certificate),
-        trial.map(|why| format!("whether Pods are patched: {why}")),
+        dry_run.map(|why| format!("whether Pods are patched: {why}")),
         missing("quotas", &facts.quotas),
         missing("other programs that write pull secrets", &facts.rivals),
         missing("nodes", &facts.nodes),

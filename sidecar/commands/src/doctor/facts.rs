@@ -40,8 +40,8 @@ pub struct Facts {
     pub registration: Seen<Option<Registration>>,
     /// The webhook's certificate, in PEM; none where there is no such Secret.
     pub certificate: Seen<Option<String>>,
-    /// What became of a Pod that was created for a trial.
-    pub trial: Trial,
+    /// What became of a Pod that was created with `dryRun`.
+    pub dry_run: DryRun,
     /// Quotas that leave no room for another Secret.
     pub quotas: Seen<Vec<FullQuota>>,
     /// Programs that may write pull secrets too.
@@ -96,9 +96,9 @@ pub struct Registration {
     pub bundle: Option<String>,
 }
 
-/// What became of a Pod that was created for a trial, which nobody keeps.
+/// What became of a Pod that was created with `dryRun`, so that nothing keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Trial {
+pub enum DryRun {
     /// None was created, because there is nowhere that one would be patched.
     NoPlace,
     /// It came back with the reference.
