@@ -43,17 +43,17 @@ pub(super) struct Condition {
     pub(super) meaning: Meaning,
     /// Whose the remedy is.
     pub(super) who: Who,
-    /// How it is said.
-    pub(super) said: &'static [Said],
+    /// How programs say it.
+    pub(super) wordings: &'static [Wording],
     /// A clause. `{host}` is the host that was asked, `{registry}` the image's.
     pub(super) cause: &'static str,
     /// What to do, after the one who can.
     pub(super) to_do: &'static str,
 }
 
-/// One way in which a condition is said.
+/// One way in which a program says it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Said {
+pub(super) struct Wording {
     /// By which program.
     pub(super) by: &'static str,
     /// By these words, in lower case; `*` is any text.
@@ -84,8 +84,8 @@ pub(super) mod by {
     pub(in super::super) const STORAGE: &str = "object storage";
 }
 
-const fn said(by: &'static str, words: &'static str, example: &'static str) -> Said {
-    Said { by, words, example }
+const fn wording(by: &'static str, words: &'static str, example: &'static str) -> Wording {
+    Wording { by, words, example }
 }
 
 /// The surest first: a message may hold words of several.
@@ -105,9 +105,9 @@ pub(super) fn all() -> impl Iterator<Item = &'static Condition> {
 }
 
 impl Condition {
-    /// Whether a message, in lower case, says it.
-    pub(super) fn is_said(&self, message: &str) -> bool {
-        self.said.iter().any(|it| is_in(it.words, message))
+    /// Whether a message, in lower case, is one of its wordings.
+    pub(super) fn matches(&self, message: &str) -> bool {
+        self.wordings.iter().any(|it| is_in(it.words, message))
     }
 }
 

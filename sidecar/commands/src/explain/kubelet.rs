@@ -79,7 +79,7 @@ fn without_image(message: &str, image: &str) -> String {
 }
 
 fn classify(message: &str) -> PullError {
-    if let Some(condition) = conditions::all().find(|it| it.is_said(message)) {
+    if let Some(condition) = conditions::all().find(|it| it.matches(message)) {
         return PullError::Known(condition);
     }
     let says_no_more = message.trim_end_matches(['"', ':', ' ']);

@@ -5,21 +5,21 @@ use super::*;
 const IMAGE: &str = "demo.tencentcloudcr.com/team/app:v1";
 
 #[test]
-fn each_way_in_which_a_condition_is_said_leads_to_it() {
+fn each_wording_of_a_condition_leads_to_it() {
     let mut wrong = Vec::new();
     let mut words = std::collections::BTreeSet::new();
     for condition in conditions::all() {
-        for said in condition.said {
-            let lower = said.example.to_ascii_lowercase();
-            if !conditions::is_in(said.words, &lower) || said.words != said.words.to_ascii_lowercase() {
-                wrong.push(format!("{} is not in its example: {}", said.words, said.example));
+        for wording in condition.wordings {
+            let lower = wording.example.to_ascii_lowercase();
+            if !conditions::is_in(wording.words, &lower) || wording.words != wording.words.to_ascii_lowercase() {
+                wrong.push(format!("{} is not in its example: {}", wording.words, wording.example));
             }
-            if !words.insert(said.words) {
-                wrong.push(format!("{} is there twice", said.words));
+            if !words.insert(wording.words) {
+                wrong.push(format!("{} is there twice", wording.words));
             }
-            let found = hear(said.example, "").condition().map(|it| it.reason);
+            let found = hear(wording.example, "").condition().map(|it| it.reason);
             if found != Some(condition.reason) {
-                wrong.push(format!("{}: {found:?}, not {}", said.example, condition.reason));
+                wrong.push(format!("{}: {found:?}, not {}", wording.example, condition.reason));
             }
         }
     }
@@ -31,7 +31,7 @@ fn each_way_in_which_a_condition_is_said_leads_to_it() {
 fn no_condition_is_told_without_who_mends_it_and_how() {
     for condition in conditions::all() {
         let told = condition.who.asks(condition.to_do);
-        assert!(!condition.said.is_empty() && !condition.cause.is_empty(), "{}", condition.reason);
+        assert!(!condition.wordings.is_empty() && !condition.cause.is_empty(), "{}", condition.reason);
         assert!(!told.ends_with('.') && !condition.cause.ends_with('.'), "{}", condition.reason);
         // The host is named where the cause is one of its answers.
         let marks =

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Words of a node, with the reason that they lead to and a piece of what is to be done.
-const SAID: &[(&str, &str, &str)] = &[
+const MESSAGES: &[(&str, &str, &str)] = &[
     (
         "rpc error: code = Unavailable desc = connection error: desc = \"transport: Error while dialing: dial unix /run/containerd/containerd.sock: connect: connection refused\"",
         "RuntimeAway",
@@ -148,7 +148,7 @@ const SAID: &[(&str, &str, &str)] = &[
 #[test]
 fn what_the_node_says_counts_whatever_the_registry_answers_from_here() {
     let answers = [Some(PullAnswer::Pulls), Some(refused()), None];
-    for (message, reason, to_do) in SAID {
+    for (message, reason, to_do) in MESSAGES {
         for (answer, word) in answers.iter().flat_map(|it| [(it, "ErrImagePull"), (it, "ImagePullBackOff")]) {
             let mut facts = well();
             facts.answers.clear();
