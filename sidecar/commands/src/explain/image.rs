@@ -7,13 +7,13 @@ use tcr::image_ref::{ImageRef, ImageRefProblem, host_of};
 use super::conditions::Meaning;
 use super::facts::{AskedFor, Facts, ImageUse, Question};
 use super::findings::{AskedFinding, ImageFinding, Problem, Try, Verdict};
-use super::kubelet::{Heard, PullError};
+use super::kubelet::{PullError, PullFailure};
 use super::problem::{self, reach};
 use super::selection::{Selected, selected};
 use registry_client::PullAnswer;
 
 mod credentials;
-mod heard;
+mod failure;
 mod unknown_host;
 
 /// What can be said: how sure it is, why not, and what should be known besides.
@@ -35,7 +35,7 @@ pub(super) struct Case<'a> {
     /// What it says to nobody in particular.
     anonymous: Option<&'a PullAnswer>,
     /// What the kubelet's last pull failed by.
-    pub(super) heard: Option<Heard>,
+    pub(super) failure: Option<PullFailure>,
 }
 
 /// What is found out about an image; `used` is never empty.
@@ -77,7 +77,7 @@ pub(super) fn finding<'a>(image: &'a str, used: &[&ImageUse], facts: &'a Facts) 
         }
         verdict = Verdict::Pulls;
     }
-    notes.extend(heard::does_not_start(used));
+    notes.extend(failure::does_not_start(used));
     let asked = |(asked, selected): &(&AskedFor, Selected)| AskedFinding {
         name: asked.name.clone(),
         selected: *selected == Selected::Yes,
@@ -129,7 +129,7 @@ impl<'a> Case<'a> {
             asked,
             tries,
             anonymous: answer(None),
-            heard: heard::heard(text, used, facts),
+            failure: failure::last_failure(text, used, facts),
             host,
             image,
         }
@@ -191,13 +191,13 @@ impl<'a> Case<'a> {
         refused.collect()
     }
 
-    /// What was heard is that a host was not reached or not trusted.
+    /// The host that was not reached or not trusted by the pull that failed.
     fn unreached(&self) -> Option<Problem> {
-        let heard = self.heard.as_ref()?;
-        let condition = heard.condition()?;
+        let failure = self.failure.as_ref()?;
+        let condition = failure.condition()?;
         match condition.meaning {
-            Meaning::Network => Some(reach::cannot_reach(self, condition, heard)),
-            Meaning::Certificate => Some(reach::certificate(self, condition, heard)),
+            Meaning::Network => Some(reach::cannot_reach(self, condition, failure)),
+            Meaning::Certificate => Some(reach::certificate(self, condition, failure)),
             Meaning::Final | Meaning::Start | Meaning::Credential | Meaning::NotFound => None,
         }
     }
@@ -207,19 +207,19 @@ impl<'a> Case<'a> {
         if let Some(problem) = self.unreached() {
             return fails(problem);
         }
-        let Some(heard) = &self.heard else { return (Verdict::Pulls, None, notes) };
-        if heard.error == PullError::BackOff {
+        let Some(failure) = &self.failure else { return (Verdict::Pulls, None, notes) };
+        if failure.error == PullError::BackOff {
             notes.push("the kubelet waits after pulls that failed, and does not say why they did".to_owned());
             return (Verdict::Likely, None, notes);
         }
         notes.push(format!(
             "the kubelet's last pull failed, and it tries again within five minutes: {}",
-            heard.words
+            failure.words
         ));
         (Verdict::Pulls, None, notes)
     }
 
-    /// At least one credential could not be tried here: what the kubelet heard decides.
+    /// At least one credential could not be tried here: the words of the pull that failed decide.
     fn unasked(&self) -> Conclusion {
         if let Some(problem) = self.invalid().or_else(|| self.unreached()) {
             return fails(problem);

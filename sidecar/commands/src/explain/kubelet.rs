@@ -18,9 +18,9 @@ pub(super) enum PullError {
     Unknown,
 }
 
-/// What the kubelet said.
+/// A pull that failed, as the kubelet tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Heard {
+pub(super) struct PullFailure {
     /// What it means.
     pub(super) error: PullError,
     /// Its words, shortened, without what signs a URL.
@@ -37,7 +37,7 @@ pub(super) struct Heard {
     pub(super) is_of_token: bool,
 }
 
-impl Heard {
+impl PullFailure {
     /// What is known of it.
     pub(super) fn condition(&self) -> Option<&'static Condition> {
         match self.error {
@@ -46,16 +46,16 @@ impl Heard {
         }
     }
 
-    /// What else decides.
+    /// What else has to be known.
     pub(super) fn meaning(&self) -> Option<Meaning> {
         self.condition().map(|it| it.meaning)
     }
 }
 
 /// What the message about an image tells; it begins with the reason that the kubelet has for it.
-pub(super) fn hear(message: &str, image: &str) -> Heard {
+pub(super) fn parse(message: &str, image: &str) -> PullFailure {
     let lower = message.to_ascii_lowercase();
-    Heard {
+    PullFailure {
         error: classify(&without_image(&lower, image)),
         words: shortened(&without_secrets(message)),
         host: last_host(&lower),

@@ -21,7 +21,7 @@ impl<'a> Case<'a> {
     pub(super) fn capitals(&self) -> Option<Problem> {
         let host = host_of(self.text);
         let lower = host.to_ascii_lowercase();
-        let is_public = self.heard.is_none() && matches!(self.anonymous, Some(PullAnswer::Pulls));
+        let is_public = self.failure.is_none() && matches!(self.anonymous, Some(PullAnswer::Pulls));
         if host == lower || !self.tries.is_empty() || is_public {
             return None;
         }

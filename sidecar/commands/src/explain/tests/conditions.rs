@@ -220,9 +220,9 @@ fn a_back_off_without_a_cause_is_asked_for_its_cause() {
 
 #[test]
 fn the_link_is_up_and_whatever_else_was_dialled_is_named() {
-    let told = |heard: &str| {
+    let told = |message: &str| {
         let mut facts = well();
-        facts.heard(heard);
+        facts.pull_failed(message);
         let link =
             "nodes resolve demo.tencentcloudcr.com to 10.0.0.2; these domains can no longer be reached";
         facts.link("True", "Running", link);
@@ -246,7 +246,7 @@ fn the_link_is_up_and_whatever_else_was_dialled_is_named() {
 #[test]
 fn words_of_any_length_are_repeated_shortened() {
     let mut facts = well();
-    facts.heard(&"moon ".repeat(1000));
+    facts.pull_failed(&"moon ".repeat(1000));
     let found = findings(&facts);
     let problem = found.images[0].problem.as_ref().unwrap();
     assert!(problem.reason == "PullErrorUnknown" && problem.message.len() < 500);

@@ -2,54 +2,54 @@
 
 use super::super::conditions::Meaning;
 use super::super::facts::{Facts, ImageUse};
-use super::super::kubelet::{Heard, PullError, hear};
+use super::super::kubelet::{PullError, PullFailure, parse};
 use super::super::problem::{node, reach};
 use super::{Case, Conclusion, fails};
 use crate::explain::conditions;
 use crate::explain::findings::Verdict;
 
 impl Case<'_> {
-    /// What else decides about what was heard.
+    /// What else has to be known about the pull that failed.
     pub(super) fn meaning(&self) -> Option<Meaning> {
-        self.heard.as_ref()?.meaning()
+        self.failure.as_ref()?.meaning()
     }
 
     /// The image is there, and by it the container does not start.
     pub(super) fn is_of_start(&self) -> bool {
-        self.heard.as_ref().is_some_and(Heard::is_of_start)
+        self.failure.as_ref().is_some_and(PullFailure::is_of_start)
     }
 
     /// What the node says, and neither a credential nor an answer of the registry changes.
     pub(super) fn node_says(&self) -> Option<Conclusion> {
-        let heard = self.heard.as_ref()?;
-        let condition = match heard.error {
+        let failure = self.failure.as_ref()?;
+        let condition = match failure.error {
             PullError::Known(condition) => condition,
             PullError::BackOff => return None,
             PullError::Unknown => {
-                return Some((Verdict::Unknown, Some(node::unknown_words(self, heard)), Vec::new()));
+                return Some((Verdict::Unknown, Some(node::unknown_words(self, failure)), Vec::new()));
             }
         };
-        let is_of_proxy = condition.reason != "ProxyFailed" && reach::is_of_proxy(self, heard);
+        let is_of_proxy = condition.reason != "ProxyFailed" && reach::is_of_proxy(self, failure);
         if let Some(proxy) = conditions::all().find(|it| it.reason == "ProxyFailed" && is_of_proxy) {
-            return Some(fails(node::condition(self, proxy, heard)));
+            return Some(fails(node::condition(self, proxy, failure)));
         }
-        if condition.reason != "ProxyFailed" && reach::is_beside(self, heard) {
-            return Some(fails(reach::cannot_reach(self, condition, heard)));
+        if condition.reason != "ProxyFailed" && reach::is_beside(self, failure) {
+            return Some(fails(reach::cannot_reach(self, condition, failure)));
         }
-        let elsewhere = heard.host.as_deref().filter(|host| !self.is_registry(host));
+        let elsewhere = failure.host.as_deref().filter(|host| !self.is_registry(host));
         match (condition.meaning, elsewhere) {
-            (Meaning::Final | Meaning::Start, _) => Some(fails(node::condition(self, condition, heard))),
+            (Meaning::Final | Meaning::Start, _) => Some(fails(node::condition(self, condition, failure))),
             (Meaning::Network | Meaning::Certificate, Some(host)) => {
-                Some(fails(reach::other_host(self, host, heard)))
+                Some(fails(reach::other_host(self, host, failure)))
             }
             // A token service may have a host of its own: its refusal is about the credential.
-            (Meaning::Credential | Meaning::NotFound, Some(host)) => {
-                (heard.is_of_layer || heard.is_mirror).then(|| fails(reach::other_host(self, host, heard)))
-            }
+            (Meaning::Credential | Meaning::NotFound, Some(host)) => (failure.is_of_layer
+                || failure.is_mirror)
+                .then(|| fails(reach::other_host(self, host, failure))),
             // containerd before 2.0 names the registry where the storage that it was sent to has refused; to come so far
             // it has shown a credential that was let in.
-            (Meaning::Credential, None) if heard.is_of_layer && heard.words.contains("403 Forbidden") => {
-                Some(fails(reach::other_host(self, &self.host, heard)))
+            (Meaning::Credential, None) if failure.is_of_layer && failure.words.contains("403 Forbidden") => {
+                Some(fails(reach::other_host(self, &self.host, failure)))
             }
             _ if self.tries.is_empty() => None,
             _ => self.unreached().map(fails),
@@ -66,31 +66,33 @@ impl Case<'_> {
 
 /// What the kubelet's last pull failed by, while it waits to try again; or by what of the image a container does not
 /// start.
-pub(super) fn heard(image: &str, used: &[&ImageUse], facts: &Facts) -> Option<Heard> {
-    if let Some(heard) = used.iter().find_map(|it| not_started(image, it)) {
-        return Some(heard);
+pub(super) fn last_failure(image: &str, used: &[&ImageUse], facts: &Facts) -> Option<PullFailure> {
+    if let Some(failure) = used.iter().find_map(|it| not_started(image, it)) {
+        return Some(failure);
     }
     let waiting = used.iter().filter_map(|it| it.waits_for_pull());
-    let waiting: Vec<Heard> =
-        waiting.map(|(reason, message)| hear(&format!("{reason}: {message}"), image)).collect();
+    let waiting: Vec<PullFailure> =
+        waiting.map(|(reason, message)| parse(&format!("{reason}: {message}"), image)).collect();
     // Nothing waits for a volume but the Pod as a whole.
     let is_volume = used.iter().any(|it| !it.is_there && it.user.starts_with("volume "));
     if waiting.is_empty() && !is_volume {
         return None;
     }
-    if let Some(said) = waiting.iter().find(|it| it.error != PullError::BackOff) {
-        return Some(said.clone());
+    if let Some(failure) = waiting.iter().find(|it| it.error != PullError::BackOff) {
+        return Some(failure.clone());
     }
     let events = facts.events.known().map(Vec::as_slice).unwrap_or_default();
     let failed = events.iter().filter(|it| it.reason == "Failed" && it.message.contains(image));
-    let said = failed.map(|it| hear(&it.message, image)).find(|it| it.error != PullError::BackOff);
-    said.or_else(|| waiting.into_iter().next())
+    let failure = failed.map(|it| parse(&it.message, image)).find(|it| it.error != PullError::BackOff);
+    failure.or_else(|| waiting.into_iter().next())
 }
 
 /// Why a container does not start, where that is the image's or the disk's doing.
-fn not_started(image: &str, used: &ImageUse) -> Option<Heard> {
-    let told = used.waits_after_pull().into_iter().chain(&used.ended);
-    told.map(|(reason, message)| hear(&format!("{reason}: {message}"), image)).find(Heard::is_of_start)
+fn not_started(image: &str, used: &ImageUse) -> Option<PullFailure> {
+    let messages = used.waits_after_pull().into_iter().chain(&used.ended);
+    messages
+        .map(|(reason, message)| parse(&format!("{reason}: {message}"), image))
+        .find(PullFailure::is_of_start)
 }
 
 /// What keeps containers from running whose images are there.
@@ -106,7 +108,7 @@ pub(super) fn does_not_start(used: &[&ImageUse]) -> Vec<String> {
     notes.collect()
 }
 
-impl Heard {
+impl PullFailure {
     fn is_of_start(&self) -> bool {
         self.meaning() == Some(Meaning::Start)
             || self.condition().is_some_and(|it| matches!(it.reason, "NodeDiskFull" | "NodeDiskBroken"))
