@@ -4,6 +4,8 @@
 //! `gather` reads the cluster, with the rights of whoever asks, and asks the registries; `decide` makes findings of
 //! these facts, without a client or a clock; `text` shows them.
 
+mod admission;
+mod case;
 pub mod conditions;
 pub mod decide;
 pub mod facts;

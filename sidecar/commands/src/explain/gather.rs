@@ -17,8 +17,9 @@ use tcr::names::{
     SYSTEM_NAMESPACE, derived_secret_name,
 };
 
+use super::admission;
 use super::facts::{AccountFacts, AskedFor, EventFact, Facts, ImageUse, PodFacts, SecretFacts};
-use super::target::{self, Target, TargetKind, Workload};
+use super::target::{Target, TargetKind, Workload};
 use crate::reader::{Reader, Right, Seen, seen};
 use custom_resource::ImagePullSecret;
 use kubernetes::api_error::within;
@@ -77,12 +78,12 @@ impl Reader {
             );
         }
         if !matches!(target.kind, TargetKind::Workload(_)) {
-            facts.pod.images = target::any_images(&facts);
+            facts.pod.images = admission::any_images(&facts);
         }
         if target.kind == TargetKind::Namespace {
             facts.other_accounts = self.account_names(name).await;
         }
-        target::admit(&mut facts);
+        admission::admit(&mut facts);
         Ok(facts)
     }
 

@@ -4,10 +4,11 @@ use tcr::docker_config::keyring::Credential;
 use tcr::image_name::ImageName;
 use tcr::image_ref::{ImageRef, ImageRefProblem, host_of};
 
+use super::case::{Case, Conclusion, fails};
 use super::conditions::Meaning;
 use super::facts::{AskedFor, Facts, ImageUse, Question};
 use super::findings::{AskedFinding, ImageFinding, Problem, Try, Verdict};
-use super::kubelet::{PullError, PullFailure};
+use super::kubelet::PullError;
 use super::problem::{self, reach};
 use super::selection::{Selected, selected};
 use registry_client::PullAnswer;
@@ -15,28 +16,6 @@ use registry_client::PullAnswer;
 mod credentials;
 mod failure;
 mod unknown_host;
-
-/// What can be said: how sure it is, why not, and what should be known besides.
-type Conclusion = (Verdict, Option<Problem>, Vec<String>);
-
-/// One image of the Pod.
-pub(super) struct Case<'a> {
-    pub(super) facts: &'a Facts,
-    /// The image as the Pod has it.
-    pub(super) text: &'a str,
-    /// Its registry, in lower case.
-    pub(super) host: String,
-    /// The image in full; or why its registry cannot be asked from here, though kubelets take it for an image.
-    image: Result<ImageRef, String>,
-    /// ImagePullSecrets that are for its host.
-    pub(super) asked: Vec<(&'a AskedFor, Selected)>,
-    /// Credentials that the kubelet shows, and what the registry says to each.
-    tries: Vec<(Credential<'a>, Option<&'a PullAnswer>)>,
-    /// What it says to nobody in particular.
-    anonymous: Option<&'a PullAnswer>,
-    /// What the kubelet's last pull failed by.
-    pub(super) failure: Option<PullFailure>,
-}
 
 /// What is found out about an image; `used` is never empty.
 pub(super) fn finding<'a>(image: &'a str, used: &[&ImageUse], facts: &'a Facts) -> ImageFinding {
@@ -308,15 +287,6 @@ impl<'a> Case<'a> {
         unknown.collect()
     }
 
-    /// The image in full, where it can be said.
-    fn name(&self) -> String {
-        self.image.as_ref().map_or_else(|_| self.text.to_owned(), ToString::to_string)
-    }
-
-    fn repository(&self) -> &str {
-        self.image.as_ref().map_or(self.text, |it| it.repository.as_str())
-    }
-
     fn not_found(&self, why: &str) -> Problem {
         Problem::new(
             "ImageNotFound",
@@ -324,8 +294,4 @@ impl<'a> Case<'a> {
             "correct the image's name or tag, or push it",
         )
     }
-}
-
-fn fails(problem: Problem) -> Conclusion {
-    (Verdict::Fails, Some(problem), Vec::new())
 }

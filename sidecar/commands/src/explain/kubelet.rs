@@ -50,6 +50,12 @@ impl PullFailure {
     pub(super) fn meaning(&self) -> Option<Meaning> {
         self.condition().map(|it| it.meaning)
     }
+
+    /// The image is there, and by it or by the disk the container does not start.
+    pub(super) fn is_of_start(&self) -> bool {
+        self.meaning() == Some(Meaning::Start)
+            || self.condition().is_some_and(|it| matches!(it.reason, "NodeDiskFull" | "NodeDiskBroken"))
+    }
 }
 
 /// What the message about an image tells; it begins with the reason that the kubelet has for it.

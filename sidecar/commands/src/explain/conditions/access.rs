@@ -1,7 +1,8 @@
 //! What a credential, or the image's name, decides.
 
-use super::by::{CONTAINERD, CRIO, REGISTRY};
-use super::{Condition, Meaning, Who, wording};
+use super::condition::by::{CONTAINERD, CRIO, REGISTRY};
+use super::condition::{Condition, Meaning, wording};
+use crate::explain::findings::Who;
 
 pub(super) const CONDITIONS: &[Condition] = &[
     Condition {

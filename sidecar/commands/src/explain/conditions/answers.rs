@@ -1,7 +1,8 @@
 //! What a registry, its token service or its storage answers, apart from what a credential decides.
 
-use super::by::{CONTAINERD, GO, KUBELET, REGISTRY, STORAGE};
-use super::{Condition, Meaning, Who, wording};
+use super::condition::by::{CONTAINERD, GO, KUBELET, REGISTRY, STORAGE};
+use super::condition::{Condition, Meaning, wording};
+use crate::explain::findings::Who;
 
 pub(super) const CONDITIONS: &[Condition] = &[
     Condition {

@@ -1,9 +1,10 @@
 //! What is wrong with the image itself, or with what arrived of it.
 
-use super::by::{
+use super::condition::by::{
     CONTAINERD, CONTAINERD_2, CONTAINERD_17, CONTAINERD_20, CONTAINERD_TO_20, CRIO, GO, REGISTRY,
 };
-use super::{Condition, Meaning, Who, wording};
+use super::condition::{Condition, Meaning, wording};
+use crate::explain::findings::Who;
 
 pub(super) const CONDITIONS: &[Condition] = &[
     Condition {

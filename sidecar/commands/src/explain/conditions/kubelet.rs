@@ -1,7 +1,8 @@
 //! What the kubelet says itself, before or instead of what its container runtime says.
 
-use super::by::{CONTAINERD, CONTAINERD_LATER, CRIO, GO, KUBELET, KUBELET_129, KUBELET_VERIFYING};
-use super::{Condition, Meaning, Who, wording};
+use super::condition::by::{CONTAINERD, CONTAINERD_LATER, CRIO, GO, KUBELET, KUBELET_129, KUBELET_VERIFYING};
+use super::condition::{Condition, Meaning, wording};
+use crate::explain::findings::Who;
 
 pub(super) const CONDITIONS: &[Condition] = &[
     Condition {

@@ -1,7 +1,8 @@
 //! Whether a host was reached.
 
-use super::by::{CONTAINERD, CONTAINERD_17, CONTAINERD_22, GO, KUBELET};
-use super::{Condition, Meaning, Who, wording};
+use super::condition::by::{CONTAINERD, CONTAINERD_17, CONTAINERD_22, GO, KUBELET};
+use super::condition::{Condition, Meaning, wording};
+use crate::explain::findings::Who;
 
 /// A proxy fails in words that else are others'.
 pub(super) const PROXY: &[Condition] = &[Condition {

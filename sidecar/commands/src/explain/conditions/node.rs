@@ -1,10 +1,11 @@
 //! What the node lacks, or is told wrongly.
 
-use super::by::{
+use super::condition::by::{
     CONTAINERD, CONTAINERD_1, CONTAINERD_2, CONTAINERD_17, CRIO, GO, KUBELET, KUBELET_135, KUBELET_TO_132,
     SYSTEM,
 };
-use super::{Condition, Meaning, Who, wording};
+use super::condition::{Condition, Meaning, wording};
+use crate::explain::findings::Who;
 
 /// The disk, which may be the cause of anything else that is said.
 pub(super) const DISK: &[Condition] = &[

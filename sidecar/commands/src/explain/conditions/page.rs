@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{Condition, Who, all};
+use super::all;
+use super::condition::Condition;
+use crate::explain::findings::Who;
 
 const HEAD: &str = "\
 # What nodes say when a pull fails

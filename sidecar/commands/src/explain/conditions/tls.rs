@@ -1,7 +1,8 @@
 //! TLS: who answers, and whether the node trusts it.
 
-use super::by::GO;
-use super::{Condition, Meaning, Who, wording};
+use super::condition::by::GO;
+use super::condition::{Condition, Meaning, wording};
+use crate::explain::findings::Who;
 
 pub(super) const CONDITIONS: &[Condition] = &[
     Condition {

@@ -1,24 +1,14 @@
 //! What the kubelet says about one image, and what follows from it whatever the registry answers from here.
 
+use super::super::case::{Case, Conclusion, fails};
 use super::super::conditions::Meaning;
 use super::super::facts::{Facts, ImageUse};
 use super::super::kubelet::{PullError, PullFailure, parse};
 use super::super::problem::{node, reach};
-use super::{Case, Conclusion, fails};
 use crate::explain::conditions;
 use crate::explain::findings::Verdict;
 
 impl Case<'_> {
-    /// What else has to be known about the pull that failed.
-    pub(super) fn meaning(&self) -> Option<Meaning> {
-        self.failure.as_ref()?.meaning()
-    }
-
-    /// The image is there, and by it the container does not start.
-    pub(super) fn is_of_start(&self) -> bool {
-        self.failure.as_ref().is_some_and(PullFailure::is_of_start)
-    }
-
     /// What the node says, and neither a credential nor an answer of the registry changes.
     pub(super) fn node_says(&self) -> Option<Conclusion> {
         let failure = self.failure.as_ref()?;
@@ -54,13 +44,6 @@ impl Case<'_> {
             _ if self.tries.is_empty() => None,
             _ => self.unreached().map(fails),
         }
-    }
-
-    pub(in super::super) fn is_registry(&self, host: &str) -> bool {
-        let name = |host: &str| host.strip_suffix(":443").unwrap_or(host).to_owned();
-        let own = name(&self.host);
-        name(host) == own
-            || (own == "docker.io" && matches!(host, "registry-1.docker.io" | "index.docker.io"))
     }
 }
 
@@ -106,11 +89,4 @@ pub(super) fn does_not_start(used: &[&ImageUse]) -> Vec<String> {
         ))
     });
     notes.collect()
-}
-
-impl PullFailure {
-    fn is_of_start(&self) -> bool {
-        self.meaning() == Some(Meaning::Start)
-            || self.condition().is_some_and(|it| matches!(it.reason, "NodeDiskFull" | "NodeDiskBroken"))
-    }
 }

@@ -11,9 +11,7 @@ fn each_wording_of_a_condition_leads_to_it() {
     for condition in conditions::all() {
         for wording in condition.wordings {
             let lower = wording.example.to_ascii_lowercase();
-            if !conditions::is_in(wording.words, &lower)
-                || wording.words != wording.words.to_ascii_lowercase()
-            {
+            if !wording.is_in(&lower) || wording.words != wording.words.to_ascii_lowercase() {
                 wrong.push(format!("{} is not in its example: {}", wording.words, wording.example));
             }
             if !words.insert(wording.words) {

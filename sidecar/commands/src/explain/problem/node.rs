@@ -1,9 +1,9 @@
 //! What is said about what the node itself says.
 
+use super::super::case::Case;
 use super::super::conditions::{Condition, Meaning};
 use super::super::facts::Facts;
 use super::super::findings::{Problem, Who};
-use super::super::image::Case;
 use super::super::kubelet::{PullFailure, parse};
 
 pub(super) fn name(facts: &Facts) -> &str {

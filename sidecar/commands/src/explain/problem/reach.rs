@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition as Status;
 use tcr::names::SYSTEM_NAMESPACE;
 
+use super::super::case::Case;
 use super::super::conditions::{Condition, Meaning};
 use super::super::facts::AskedFor;
 use super::super::findings::{Problem, Who};
-use super::super::image::Case;
 use super::super::kubelet::PullFailure;
 use super::node::{asked_host, name, to_do};
 use custom_resource::condition::{ConditionReason, ConditionType};
