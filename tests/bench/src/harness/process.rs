@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 
-use super::Bench;
+use super::bench::Bench;
 use super::client::Caller;
 use super::tls::Authority;
 
