@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
-use super::Action;
+use super::definition::Action;
 use crate::{
     clock::beijing,
     envelope::{ApiError, Outcome, fields},
