@@ -5,7 +5,7 @@ use tcr::hosts_entry::HostsEntry;
 use tcr::names::TCR_ROOT_DOMAIN;
 use tcr::rules::RuleContext;
 
-use super::report::Said;
+use super::report::Note;
 use crate::reader::Seen;
 use credential::store::Document;
 use distribution::mark::InstallationKey;
@@ -53,9 +53,9 @@ pub struct Known {
     /// Whether our Secrets were listed.
     pub are_secrets_known: bool,
     /// What admission would refuse.
-    pub refused: Vec<Said>,
+    pub refused: Vec<Note>,
     /// What should be known.
-    pub notes: Vec<Said>,
+    pub notes: Vec<Note>,
     /// What could not be read.
     pub not_known: Vec<String>,
 }

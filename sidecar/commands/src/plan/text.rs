@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::report::{
-    CredentialAction, CredentialPlan, HostsPlan, ObjectChange, ObjectPlan, Plan, Said, Write, WriteAction,
+    CredentialAction, CredentialPlan, HostsPlan, Note, ObjectChange, ObjectPlan, Plan, Write, WriteAction,
 };
 
 /// Places that are named of many.
@@ -41,7 +41,7 @@ fn section(out: &mut String, title: &str, lines: impl IntoIterator<Item = String
     }
 }
 
-fn said(said: &Said) -> String {
+fn said(said: &Note) -> String {
     format!("{}: {}", said.about, said.message)
 }
 
