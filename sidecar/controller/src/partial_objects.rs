@@ -228,8 +228,8 @@ impl<'de> Deserialize<'de> for MarkOnly {
 
 /// Says that the one is a form of the other.
 macro_rules! form_of {
-    ($lean:ty, $whole:ty) => {
-        impl Resource for $lean {
+    ($partial:ty, $whole:ty) => {
+        impl Resource for $partial {
             type DynamicType = ();
             type Scope = <$whole as Resource>::Scope;
 
