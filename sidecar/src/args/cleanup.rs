@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use clap::Args as Group;
 
 use super::cluster::ClusterArgs;
-use commands::cleanup::{self, Dialogue, nodes};
+use commands::cleanup::{self, Prompt, nodes};
 use commands::output::Output;
 
 const CLEANUP_HELP: &str = "\
@@ -83,7 +83,7 @@ impl CleanupArgs {
         let nodes = nodes.then_some(nodes::Request { image, image_pull_secrets: image_pull_secret, wait });
         let request = cleanup::Request { dry_run, nodes, output };
         let mut confirm = |what: &str| if yes { Ok(()) } else { ask(what) };
-        cleanup::run(client, request, Dialogue { tell, confirm: &mut confirm }, out).await
+        cleanup::run(client, request, Prompt { tell, confirm: &mut confirm }, out).await
     }
 }
 

@@ -154,8 +154,8 @@ impl RevokeArgs {
     pub async fn run(self, out: &mut dyn Write) -> Result<bool> {
         let Self { target, of, yes, timeout, cluster, output } = self;
         let reader = reader(&cluster).await?;
-        let wish = revoke::Wish { target, of, yes, timeout };
-        revoke::run(&reader, &wish, output, out, &mut progress, &mut agree).await
+        let options = revoke::Options { target, of, yes, timeout };
+        revoke::run(&reader, &options, output, out, &mut progress, &mut agree).await
     }
 }
 
@@ -167,8 +167,8 @@ impl InstancesArgs {
     pub async fn run(self, out: &mut dyn Write) -> Result<bool> {
         let Self { region, through, timeout, cluster, output } = self;
         let reader = reader(&cluster).await?;
-        let wish = instances::Wish { region, through, timeout };
-        instances::run(&reader, &wish, output, out, &mut progress).await
+        let options = instances::Options { region, through, timeout };
+        instances::run(&reader, &options, output, out, &mut progress).await
     }
 }
 
