@@ -91,8 +91,8 @@ pub async fn run(
     tracing::info!(identity, "leading");
     leading.send_replace(true);
     let written = settings.written();
-    let trials = write_limits::keep(kube.clone(), written, limits);
-    tasks.spawn_endless("the trial of what may be written", trials);
+    let dry_runs = write_limits::keep(kube.clone(), written, limits);
+    tasks.spawn_endless("the dry runs of what may not be written", dry_runs);
     let work = lead(kube, settings.clone(), ready, asked, stop, tasks);
     let work = async {
         tokio::select! {

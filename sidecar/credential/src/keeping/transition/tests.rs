@@ -65,14 +65,14 @@ fn check(stored: &Stored, expected: Expect) {
 }
 
 /// One number after the other.
-fn numbers() -> impl Fn() -> u64 {
+fn random_numbers() -> impl Fn() -> u64 {
     let next = Cell::new(0x1111_2222_3333_4444);
     move || next.replace(next.get() + 1)
 }
 
 #[test]
 fn the_marker_is_drawn_once_and_the_intent_each_time() {
-    let (first, intent, is_clean) = record(Stored::default(), None, "here", numbers());
+    let (first, intent, is_clean) = record(Stored::default(), None, "here", random_numbers());
     assert_eq!((intent.as_str(), is_clean), ("1111222233334445", true));
     check(
         &first,
@@ -80,7 +80,7 @@ fn the_marker_is_drawn_once_and_the_intent_each_time() {
             r#"marker "tcr-assistant 111122223333", intent Some("1111222233334445"), current "", candidate "", previous [], why None"#
         ]],
     );
-    let (second, intent, is_clean) = record(first, Some("it is due".to_owned()), "here", numbers());
+    let (second, intent, is_clean) = record(first, Some("it is due".to_owned()), "here", random_numbers());
     assert_eq!((intent.as_str(), is_clean), ("1111222233334444", false));
     check(
         &second,
@@ -88,7 +88,7 @@ fn the_marker_is_drawn_once_and_the_intent_each_time() {
             r#"marker "tcr-assistant 111122223333", intent Some("1111222233334444"), current "", candidate "", previous [], why Some("it is due")"#
         ]],
     );
-    let (third, ..) = record(second, None, "here", numbers());
+    let (third, ..) = record(second, None, "here", random_numbers());
     assert_eq!(third.why.as_deref(), Some("it is due"), "a second try has the reason of the first");
 }
 
@@ -162,7 +162,7 @@ fn a_copied_cluster_keeps_the_credential_in_use_and_nothing_else_of_the_other_on
         previous: vec![Replaced { token_id: "t0".to_owned(), delete_at: at(0) }],
         ..Stored { marker: "m".to_owned(), ..Stored::default() }
     };
-    let (ours, _, is_clean) = record(theirs, Some("it is a copy".to_owned()), "here", numbers());
+    let (ours, _, is_clean) = record(theirs, Some("it is a copy".to_owned()), "here", random_numbers());
     assert!(is_clean, "the marker was never used");
     assert_eq!(ours.installation.as_deref(), Some("here"));
     check(
