@@ -28,7 +28,7 @@ use tcr::names::{
 };
 
 use crate::output::Output;
-use controller::execute::Hand;
+use controller::execute::NamespaceWriter;
 use controller::installation_key;
 use custom_resource::ImagePullSecret;
 use distribution::mark::InstallationKey;
@@ -148,8 +148,8 @@ async fn everything(
     remove(&validating, "validatingwebhookconfiguration", VALIDATING_WEBHOOK, told).await?;
     let mutating = Api::<MutatingWebhookConfiguration>::all(client.clone());
     remove(&mutating, "mutatingwebhookconfiguration", MUTATING_WEBHOOK, told).await?;
-    let hand = Arc::new(Hand::new(client.clone(), key));
-    let mut kept = empty_all(client, &hand, &observed, &desired, told).await?;
+    let writer = Arc::new(NamespaceWriter::new(client.clone(), key));
+    let mut kept = empty_all(client, &writer, &observed, &desired, told).await?;
     if has_system {
         let (before, is_emptied) = (told.left, kept.is_empty());
         empty_system(client, told).await?;

@@ -148,8 +148,8 @@ async fn lead(
     };
     let outputs = runtime::Outputs { ready, watches, credentials, links, tasks };
     let reconciler = reconcile::Reconciler::new(settings.reconciler(), key.clone());
-    let hand = execute::Hand::new(kube.clone(), key);
-    runtime::Runtime::new(kube, settings, hand, installation, outputs).run(reconciler, inputs).await
+    let writer = execute::NamespaceWriter::new(kube.clone(), key);
+    runtime::Runtime::new(kube, settings, writer, installation, outputs).run(reconciler, inputs).await
 }
 
 /// The Pod's name, and something of this process alone.

@@ -15,7 +15,7 @@ use kubernetes::api_error::{ApiError, within};
 
 use super::DEADLINE;
 
-/// What is tried to be written: an object or an annotation that nobody has.
+/// The object or annotation that a dry run would write: one that nobody has.
 const DRY_RUN_NAME: &str = "tcr-assistant-write-limits-trial";
 
 /// Tries what is forbidden.
