@@ -13,7 +13,7 @@ mod services;
 pub use account_lists::AccountLists;
 pub use services::{Services, Tools};
 
-use super::keeping::trouble::Trouble;
+use super::keeping::step_error::StepError;
 use super::keeping::{Failure, Keeping, Task, transition};
 use super::store::Read;
 use credential_plan::plan::{self, Stored};
@@ -50,7 +50,7 @@ pub async fn keep<S: Services>(key: Key, services: S, orders: watch::Receiver<Or
                 keeper.tell(CredentialEvent::Ended).await;
                 return;
             }
-            Err(trouble) => match keeper.fail(&trouble).await {
+            Err(error) => match keeper.fail(&error).await {
                 Some(wait) => wait,
                 None => return,
             },
@@ -66,7 +66,7 @@ pub async fn keep<S: Services>(key: Key, services: S, orders: watch::Receiver<Or
 
 impl<S: Services> Keeper<S> {
     /// One step: how long to wait before the next one; none when all is over.
-    async fn step(&mut self, order: &Order) -> Result<Option<Duration>, Trouble> {
+    async fn step(&mut self, order: &Order) -> Result<Option<Duration>, StepError> {
         if !self.is_fresh {
             let read = self.services.read(&self.keeping.key).await?;
             if stored_in(&read) != stored_in(&self.read) {
@@ -120,7 +120,7 @@ impl<S: Services> Keeper<S> {
     }
 
     /// Deletes the Secret.
-    async fn forget(&mut self, order: &Order) -> Result<(), Trouble> {
+    async fn forget(&mut self, order: &Order) -> Result<(), StepError> {
         let Some(read) = &self.read else { return Ok(()) };
         if let Err(error) = self.services.delete(read).await {
             self.is_fresh = false;
@@ -139,14 +139,14 @@ impl<S: Services> Keeper<S> {
     }
 
     /// Tells why a step did not succeed; how long to wait, or none when nobody listens any more.
-    async fn fail(&mut self, trouble: &Trouble) -> Option<Duration> {
-        let Failure { wait, event, is_stale } = self.keeping.failed(trouble, self.services.random());
+    async fn fail(&mut self, error: &StepError) -> Option<Duration> {
+        let Failure { wait, event, is_stale } = self.keeping.failed(error, self.services.random());
         if is_stale {
             self.is_fresh = false;
         }
         // The call that failed, in fields too: the cloud's support asks for the id.
-        let call = match trouble {
-            Trouble::Cloud(error) => {
+        let call = match error {
+            StepError::Cloud(error) => {
                 let request_id = error.failure.request_id();
                 tracing::error_span!("cloud_call", action = error.action.name(), request_id)
             }

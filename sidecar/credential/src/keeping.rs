@@ -19,10 +19,10 @@ use credential_plan::{CredentialEvent, Key, Order, domains};
 use custom_resource::condition::ConditionReason;
 use custom_resource::request::{Asked, Request, RequestId};
 use registry_client::Verdict;
-use trouble::Trouble;
+use step_error::StepError;
 
+pub(crate) mod step_error;
 pub(crate) mod transition;
-pub(crate) mod trouble;
 
 /// The wait after a failure.
 pub(crate) const WAITS: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(300));
@@ -93,7 +93,7 @@ pub(crate) enum Task {
 pub(crate) struct Failure {
     /// How long to wait before the next try.
     pub(crate) wait: Duration,
-    /// What users are told; none where it is no trouble.
+    /// What users are told; none where nothing stands in the way.
     pub(crate) event: Option<CredentialEvent>,
     /// The Secret has to be read again.
     pub(crate) is_stale: bool,
@@ -238,11 +238,11 @@ impl Keeping {
     }
 
     /// A step failed. `random` spreads the waits of many.
-    pub(crate) fn failed(&mut self, trouble: &Trouble, random: u64) -> Failure {
+    pub(crate) fn failed(&mut self, error: &StepError, random: u64) -> Failure {
         let wait = WAITS.jittered(self.failures, random);
         self.failures = self.failures.saturating_add(1);
-        let event = trouble.condition(&self.key).map(|(reason, message)| self.complain(reason, message));
-        let is_stale = event.is_some() && trouble.is_of_store();
+        let event = error.condition(&self.key).map(|(reason, message)| self.complain(reason, message));
+        let is_stale = event.is_some() && error.is_of_store();
         Failure { wait, event, is_stale }
     }
 

@@ -55,8 +55,8 @@ fn unknown() -> Verdict {
     Verdict::Unknown { reason: "no route to host".to_owned() }
 }
 
-fn trouble(message: &str) -> Trouble {
-    Trouble::Api(ApiError::Other(message.to_owned()))
+fn error(message: &str) -> StepError {
+    StepError::Api(ApiError::Other(message.to_owned()))
 }
 
 #[track_caller]
@@ -163,7 +163,7 @@ fn complaints_are_taken_back_once_nothing_is_under_way() {
     let mut keeping = Keeping::new(key());
     let stored = in_use("t1");
     assert!(!keeping.recovered(at(1), Some(&stored)));
-    assert!(keeping.failed(&trouble("denied"), 0).event.is_some());
+    assert!(keeping.failed(&error("denied"), 0).event.is_some());
     let under_way = Stored { intent: Some("i".to_owned()), ..in_use("t1") };
     assert!(!keeping.recovered(at(1), Some(&under_way)));
     assert!(keeping.recovered(at(1), Some(&stored)));
@@ -176,16 +176,16 @@ fn complaints_are_taken_back_once_nothing_is_under_way() {
 #[test]
 fn failures_in_a_row_wait_ever_longer_and_an_overtaken_write_is_no_trouble() {
     let mut keeping = Keeping::new(key());
-    let mut failed = |trouble: Trouble| {
-        let Failure { wait, event, is_stale } = keeping.failed(&trouble, u64::MAX);
+    let mut failed = |error: StepError| {
+        let Failure { wait, event, is_stale } = keeping.failed(&error, u64::MAX);
         (wait.as_secs(), event.is_some(), is_stale)
     };
-    assert_eq!(failed(trouble("denied")), (1, true, true));
-    assert_eq!(failed(Trouble::Api(ApiError::Overtaken)), (2, false, false));
-    let away = Trouble::Instance { reason: ConditionReason::InstanceNotFound, message: String::new() };
+    assert_eq!(failed(error("denied")), (1, true, true));
+    assert_eq!(failed(StepError::Api(ApiError::Overtaken)), (2, false, false));
+    let away = StepError::Instance { reason: ConditionReason::InstanceNotFound, message: String::new() };
     assert_eq!(failed(away), (4, true, false));
     keeping.recovered(at(1), None);
-    assert_eq!(keeping.failed(&trouble("denied"), 0).wait, Duration::from_millis(500));
+    assert_eq!(keeping.failed(&error("denied"), 0).wait, Duration::from_millis(500));
 }
 
 #[test]
@@ -264,7 +264,7 @@ fn where_no_account_can_be_made_the_end_of_the_one_in_use_is_put_off_and_that_is
     expect!["QuotaExceeded: instance tcr-demo0001 has no room for another service account, so the end of tcr$tcr-assistant-1a2b3c4d-000000000001 was put off to 2027-01-16 08:00:00 UTC: delete service accounts that are no longer used, or ask Tencent Cloud for a larger quota"].assert_eq(&said(keeping.extended(Some(&extended))));
     assert_eq!(said(keeping.extended(Some(&extended))), "nothing", "it is told once");
     assert!(!keeping.recovered(at(1), Some(&extended)), "it still is so");
-    assert!(keeping.failed(&trouble("denied"), 0).event.is_some());
+    assert!(keeping.failed(&error("denied"), 0).event.is_some());
     assert!(!keeping.recovered(at(2), Some(&extended)));
     assert_ne!(
         said(keeping.extended(Some(&extended))),
