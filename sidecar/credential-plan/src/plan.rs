@@ -120,7 +120,7 @@ pub struct Replaced {
 
 /// An intent that this process wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mine {
+pub struct OwnIntent {
     /// The text of the intent.
     pub intent: String,
     /// Nothing can be at the cloud that is not stored: the marker is new, or what carries it was looked
@@ -158,7 +158,7 @@ pub struct Listed {
 
 /// What is asked of a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub struct Desired {
     /// Whether it is long-term, temporary, or a service account.
     pub kind: CredentialKind,
     /// Renew one that the instance lists after this.
@@ -227,9 +227,9 @@ pub enum Step {
 
 /// What a keeper knows besides the stored Secret.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Known<'a> {
+pub struct Observed<'a> {
     /// The intent that it wrote.
-    pub mine: Option<&'a Mine>,
+    pub own_intent: Option<&'a OwnIntent>,
     /// The cloud's list of tokens, once it was read.
     pub listed: Option<&'a Listed>,
     /// What the registry said.
@@ -243,32 +243,34 @@ pub struct Known<'a> {
 }
 
 /// The one thing to do next.
-pub fn decide(now: Timestamp, wanted: &Wanted, stored: Option<&Stored>, known: Known<'_>) -> Step {
-    match next(now, wanted, stored, known) {
-        Step::Record { .. } | Step::Mint if !wanted.is_needed => Step::Wait { until: later(now, LIST_EVERY) },
+pub fn decide(now: Timestamp, desired: &Desired, stored: Option<&Stored>, observed: Observed<'_>) -> Step {
+    match next(now, desired, stored, observed) {
+        Step::Record { .. } | Step::Mint if !desired.is_needed => {
+            Step::Wait { until: later(now, LIST_EVERY) }
+        }
         step => step,
     }
 }
 
-fn next(now: Timestamp, wanted: &Wanted, stored: Option<&Stored>, known: Known<'_>) -> Step {
+fn next(now: Timestamp, desired: &Desired, stored: Option<&Stored>, observed: Observed<'_>) -> Step {
     const FIRST: Step = Step::Record { why: None, ended: false };
     let Some(stored) = stored else { return FIRST };
     let none = LoginChecks::default();
-    let login_checks = known.login_checks.unwrap_or(&none);
-    if is_copied(stored, known.installation) {
+    let login_checks = observed.login_checks.unwrap_or(&none);
+    if is_copied(stored, observed.installation) {
         let why = "this cluster is a copy, and the credential is that of the cluster it was copied from";
         return Step::Record { why: stored.current.as_ref().map(|_| why.to_owned()), ended: false };
     }
     // A revocation waits for nothing.
-    if let Some(step) = request::revoke(stored, known) {
+    if let Some(step) = request::revoke(stored, observed) {
         return step;
     }
     match (&stored.intent, &stored.candidate, &stored.current) {
-        (Some(intent), _, _) => make(now, intent, wanted, stored, known, login_checks),
-        (None, Some(_), _) => replace(now, wanted, stored, known.listed, login_checks),
+        (Some(intent), _, _) => make(now, intent, desired, stored, observed, login_checks),
+        (None, Some(_), _) => replace(now, desired, stored, observed.listed, login_checks),
         (None, None, None) => FIRST,
-        (None, None, Some(current)) => request::rotate(now, wanted, stored, known)
-            .unwrap_or_else(|| keep_up(now, wanted, stored, current, known, login_checks)),
+        (None, None, Some(current)) => request::rotate(now, desired, stored, observed)
+            .unwrap_or_else(|| keep_up(now, desired, stored, current, observed, login_checks)),
     }
 }
 
@@ -276,23 +278,23 @@ fn next(now: Timestamp, wanted: &Wanted, stored: Option<&Stored>, known: Known<'
 fn make(
     now: Timestamp,
     intent: &str,
-    wanted: &Wanted,
+    desired: &Desired,
     stored: &Stored,
-    known: Known<'_>,
+    observed: Observed<'_>,
     login_checks: &LoginChecks,
 ) -> Step {
-    let own = known.mine.filter(|mine| mine.intent == *intent && now < mine.holds_until);
-    let Some(mine) = own else {
+    let own = observed.own_intent.filter(|own| own.intent == *intent && now < own.holds_until);
+    let Some(own_intent) = own else {
         return Step::Record { why: None, ended: false };
     };
-    if (mine.clean && known.full_until.is_none()) || !wanted.kind.is_listed() {
+    if (own_intent.clean && observed.full_until.is_none()) || !desired.kind.is_listed() {
         return Step::Mint;
     }
-    let Some(listed) = known.listed else { return Step::List };
+    let Some(listed) = observed.listed else { return Step::List };
     if let Some(orphan) = orphans(stored, &listed.tokens).next() {
         return Step::Delete { token_id: orphan.id.clone() };
     }
-    match known.full_until {
+    match observed.full_until {
         Some(_) if can_go_on(stored, listed, login_checks) => Step::Extend,
         Some(until) if until > now => Step::Wait { until },
         _ => Step::Mint,
@@ -310,12 +312,12 @@ fn can_go_on(stored: &Stored, listed: &Listed, login_checks: &LoginChecks) -> bo
 /// There is a successor: it has to be let in first, unless what it replaces is of no use.
 fn replace(
     now: Timestamp,
-    wanted: &Wanted,
+    desired: &Desired,
     stored: &Stored,
     listed: Option<&Listed>,
     login_checks: &LoginChecks,
 ) -> Step {
-    let Some(current) = stored.current.as_ref().filter(|_| wanted.checks_logins) else {
+    let Some(current) = stored.current.as_ref().filter(|_| desired.checks_logins) else {
         return Step::Promote;
     };
     let Some(login_check) = &login_checks.candidate else { return Step::CheckLogin { candidate: true } };
@@ -335,7 +337,7 @@ fn replace(
                 return Step::Promote;
             }
             match listed {
-                None if wanted.kind.is_listed() => Step::List,
+                None if desired.kind.is_listed() => Step::List,
                 Some(listed) if later(listed.at, LIST_EVERY) <= now => Step::List,
                 Some(listed) if unusable(current, listed).is_some() => Step::Promote,
                 _ => again(next.unwrap_or(now).min(last_call)),
@@ -347,10 +349,10 @@ fn replace(
 /// There is a credential and nothing has begun: whether it still is what it shall be.
 fn keep_up(
     now: Timestamp,
-    wanted: &Wanted,
+    desired: &Desired,
     stored: &Stored,
     current: &Held,
-    known: Known<'_>,
+    observed: Observed<'_>,
     login_checks: &LoginChecks,
 ) -> Step {
     // After one that was refused the next one would be refused too.
@@ -360,16 +362,16 @@ fn keep_up(
             Some(until) => Step::Wait { until },
             None => Step::Record { why: Some(why), ended },
         };
-    let due = renewal_by(current, end_of(current, known.listed), wanted);
+    let due = renewal_by(current, end_of(current, observed.listed), desired);
     if due <= now {
         return record(format!("it is due for renewal since {}", due.strftime("%F %T UTC")), false);
     }
     // A rotation that waits for the rest to be over.
     let rest =
-        login_checks.rest_until.filter(|until| *until > now && request::awaits_rotation(stored, known));
+        login_checks.rest_until.filter(|until| *until > now && request::awaits_rotation(stored, observed));
     let mut until = rest.map_or(due, |rest| rest.min(due));
-    if wanted.kind.is_listed() {
-        let Some(listed) = known.listed else { return Step::List };
+    if desired.kind.is_listed() {
+        let Some(listed) = observed.listed else { return Step::List };
         match unusable(current, listed) {
             Some(Unusable::Missing) if request::was_revoked(stored, current) => {
                 return record("it was revoked on request".to_owned(), true);
@@ -395,7 +397,7 @@ fn keep_up(
         if let Some(orphan) = orphans(stored, &listed.tokens).next() {
             return Step::Delete { token_id: orphan.id.clone() };
         }
-        let over = |old: &&Replaced| old.delete_at <= now && wanted.is_rolled_out;
+        let over = |old: &&Replaced| old.delete_at <= now && desired.is_rolled_out;
         if let Some(old) = stored.previous.iter().find(over) {
             return Step::Delete { token_id: old.token_id.clone() };
         }
@@ -406,7 +408,7 @@ fn keep_up(
         let graces = stored.previous.iter().map(|old| old.delete_at).filter(|end| *end > now);
         until = graces.chain([until, again]).min().unwrap_or(again);
     }
-    if wanted.checks_logins {
+    if desired.checks_logins {
         let Some(login_check) = &login_checks.current else { return Step::CheckLogin { candidate: false } };
         let next = login_check.next_of_current();
         if next <= now {
@@ -438,14 +440,14 @@ pub enum RemovalStep {
 /// of it at the cloud goes; without, only what nobody ever used. `unheard` when a creation had no answer, so that there may
 /// be one that is not stored.
 pub fn removal(
-    wanted: &Wanted,
+    desired: &Desired,
     stored: &Stored,
     revoke: bool,
     unheard: bool,
     listed: Option<&Listed>,
 ) -> RemovalStep {
     let is_whole = stored.intent.is_none() && stored.candidate.is_none() && stored.previous.is_empty();
-    if !wanted.kind.is_listed() || (!revoke && !unheard && is_whole) {
+    if !desired.kind.is_listed() || (!revoke && !unheard && is_whole) {
         return RemovalStep::Forget;
     }
     let Some(listed) = listed else { return RemovalStep::List };
@@ -460,14 +462,14 @@ pub fn removal(
 
 /// When the credential is to be renewed: a temporary one and a service account at half its life at the latest, and not
 /// all of them at once.
-pub fn renewal(current: &Held, wanted: &Wanted) -> Timestamp {
-    renewal_by(current, current.expires_at, wanted)
+pub fn renewal(current: &Held, desired: &Desired) -> Timestamp {
+    renewal_by(current, current.expires_at, desired)
 }
 
 /// The same of one with this end.
-fn renewal_by(current: &Held, end: Option<Timestamp>, wanted: &Wanted) -> Timestamp {
+fn renewal_by(current: &Held, end: Option<Timestamp>, desired: &Desired) -> Timestamp {
     let life = end.map(|end| end.duration_since(current.began_at()));
-    let at_end = match (wanted.kind, life) {
+    let at_end = match (desired.kind, life) {
         (CredentialKind::Temp | CredentialKind::ServiceAccount | CredentialKind::None, Some(life)) => {
             Some(later(current.began_at(), life / 2 - jitter(current, life / 10)))
         }
@@ -477,7 +479,7 @@ fn renewal_by(current: &Held, end: Option<Timestamp>, wanted: &Wanted) -> Timest
         }
         (_, None) => None,
     };
-    let by_wish = wanted.rotate_after.map(|after| {
+    let by_wish = desired.rotate_after.map(|after| {
         later(current.began_at(), SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX))
     });
     at_end.into_iter().chain(by_wish).min().unwrap_or(Timestamp::MAX)

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tcr::credential_id::delete_action;
 use tcr::shortened::shortened;
 
-use super::plan::{GRACE, Held, Known, ListedToken, Step, Stored, Wanted, is_ours, later};
+use super::plan::{Desired, GRACE, Held, ListedToken, Observed, Step, Stored, is_ours, later};
 
 /// Longest part of a description that an answer repeats.
 const SHOWN: usize = 120;
@@ -66,17 +66,17 @@ pub struct Answer {
 }
 
 /// The next step of a revocation; none when none is to be carried out.
-pub(crate) fn revoke(stored: &Stored, known: Known<'_>) -> Option<Step> {
+pub(crate) fn revoke(stored: &Stored, observed: Observed<'_>) -> Option<Step> {
     let under_way = stored.request.as_ref().and_then(|it| match &it.course {
         Course::Revocation { token_id, is_done: false } => Some(token_id),
         _ => None,
     });
-    let asked = known.asked.filter(|asked| is_new(asked, stored)).and_then(|it| match &it.request {
+    let asked = observed.asked.filter(|asked| is_new(asked, stored)).and_then(|it| match &it.request {
         Request::Revoke { token_id } => Some(token_id),
         _ => None,
     });
     let token_id = under_way.or(asked)?;
-    let Some(listed) = known.listed else { return Some(Step::List) };
+    let Some(listed) = observed.listed else { return Some(Step::List) };
     let found = listed.tokens.iter().find(|token| token.id == *token_id);
     Some(match (under_way, found) {
         (Some(_), Some(_)) => Step::Delete { token_id: token_id.clone() },
@@ -102,14 +102,19 @@ fn refusal(stored: &Stored, token_id: &str, found: Option<&ListedToken>) -> Opti
 }
 
 /// The next step of a rotation that has not been taken up; none while something else comes first.
-pub(crate) fn rotate(now: Timestamp, wanted: &Wanted, stored: &Stored, known: Known<'_>) -> Option<Step> {
-    let rests = known.login_checks.and_then(|it| it.rest_until).is_some_and(|until| until > now);
-    if !awaits_rotation(stored, known) || rests {
+pub(crate) fn rotate(
+    now: Timestamp,
+    desired: &Desired,
+    stored: &Stored,
+    observed: Observed<'_>,
+) -> Option<Step> {
+    let rests = observed.login_checks.and_then(|it| it.rest_until).is_some_and(|until| until > now);
+    if !awaits_rotation(stored, observed) || rests {
         return None;
     }
     match stored.previous.first() {
         // At most one lives beside the one that is replaced.
-        Some(old) if wanted.is_rolled_out => Some(match known.listed {
+        Some(old) if desired.is_rolled_out => Some(match observed.listed {
             None => Step::List,
             Some(_) => Step::Delete { token_id: old.token_id.clone() },
         }),
@@ -119,8 +124,8 @@ pub(crate) fn rotate(now: Timestamp, wanted: &Wanted, stored: &Stored, known: Kn
 }
 
 /// Whether a rotation is asked for that has not been taken up.
-pub(crate) fn awaits_rotation(stored: &Stored, known: Known<'_>) -> bool {
-    known.asked.is_some_and(|asked| asked.request == Request::Rotate && is_new(asked, stored))
+pub(crate) fn awaits_rotation(stored: &Stored, observed: Observed<'_>) -> bool {
+    observed.asked.is_some_and(|asked| asked.request == Request::Rotate && is_new(asked, stored))
 }
 
 /// Whether the credential was deleted because a person asked for it.
@@ -172,7 +177,7 @@ pub fn delete_at(stored: &Stored, replaced: &Held, now: Timestamp) -> Timestamp 
 }
 
 /// How far a request is; none while it has not been taken up.
-pub fn answer(asked: &Asked, stored: &Stored, wanted: &Wanted) -> Option<Answer> {
+pub fn answer(asked: &Asked, stored: &Stored, desired: &Desired) -> Option<Answer> {
     let taken = stored.request.as_ref()?;
     let answer = |state, message: String| Some(Answer { id: asked.id, state, message });
     if taken.id != asked.id {
@@ -188,14 +193,14 @@ pub fn answer(asked: &Asked, stored: &Stored, wanted: &Wanted) -> Option<Answer>
             answer(RequestState::Revoking, format!("credential {token_id} is being deleted"))
         }
         Course::Rotation { replaces } => {
-            let (state, message) = rotation(replaces.as_deref(), stored, wanted);
+            let (state, message) = rotation(replaces.as_deref(), stored, desired);
             answer(state, message)
         }
     }
 }
 
-fn rotation(replaces: Option<&str>, stored: &Stored, wanted: &Wanted) -> (RequestState, String) {
-    let is_listed = wanted.kind.is_listed();
+fn rotation(replaces: Option<&str>, stored: &Stored, desired: &Desired) -> (RequestState, String) {
+    let is_listed = desired.kind.is_listed();
     let named = |version: &str| match is_listed {
         true => format!("credential {version}"),
         false => format!("the temporary credential of {version}"),
@@ -226,7 +231,7 @@ fn rotation(replaces: Option<&str>, stored: &Stored, wanted: &Wanted) -> (Reques
         return (RequestState::Failed, message);
     }
     let after = named(&current);
-    if !wanted.is_rolled_out || !stored.previous.is_empty() {
+    if !desired.is_rolled_out || !stored.previous.is_empty() {
         return (
             RequestState::Replacing,
             format!("{after} takes the place of {before}, which is deleted after its last copy"),

@@ -11,8 +11,8 @@ use tcr::registry_host::RegistryHost;
 use super::store::Document;
 use credential_plan::login_check::{LoginCheck, LoginChecks};
 use credential_plan::plan::{
-    self, ANOTHERS_APPEARS_WITHIN, APPEARS_WITHIN, FULL_FOR, Held, INTENT_HOLDS, Known, Listed, ListedToken,
-    Mine, RemovalStep, Step, Stored, Wanted,
+    self, ANOTHERS_APPEARS_WITHIN, APPEARS_WITHIN, Desired, FULL_FOR, Held, INTENT_HOLDS, Listed,
+    ListedToken, Observed, OwnIntent, RemovalStep, Step, Stored,
 };
 use credential_plan::request::{self, Answer};
 use credential_plan::{CredentialEvent, Key, Order, domains};
@@ -32,7 +32,7 @@ const WAIT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_s
 /// What a keeper remembers beside the stored Secret.
 pub(crate) struct Keeping {
     pub(crate) key: Key,
-    mine: Option<Mine>,
+    own_intent: Option<OwnIntent>,
     listed: Option<Listed>,
     login_checks: LoginChecks,
     told: Option<Held>,
@@ -103,7 +103,7 @@ impl Keeping {
     pub(crate) fn new(key: Key) -> Self {
         Self {
             key,
-            mine: None,
+            own_intent: None,
             listed: None,
             login_checks: LoginChecks::default(),
             told: None,
@@ -128,7 +128,7 @@ impl Keeping {
         asks_registries: bool,
         installation: &str,
     ) -> Task {
-        let wanted = self.wanted(order, document.map(|it| &it.stored), asks_registries);
+        let desired = self.desired(order, document.map(|it| &it.stored), asks_registries);
         let asked = order.request.as_ref().map(|it| it.id);
         if self.asked != asked {
             self.asked = asked;
@@ -139,18 +139,18 @@ impl Keeping {
             return match document {
                 None => Task::End,
                 Some(document) if plan::is_copied(&document.stored, Some(installation)) => Task::Forget,
-                Some(document) => self.removal(now, &document.stored, order, &wanted),
+                Some(document) => self.removal(now, &document.stored, order, &desired),
             };
         }
-        let known = Known {
-            mine: self.mine.as_ref(),
+        let observed = Observed {
+            own_intent: self.own_intent.as_ref(),
             listed: self.listed.as_ref(),
             login_checks: Some(&self.login_checks),
             asked: order.request.as_ref(),
             installation: Some(installation),
             full_until: self.full_until,
         };
-        match plan::decide(now, &wanted, document.map(|it| &it.stored), known) {
+        match plan::decide(now, &desired, document.map(|it| &it.stored), observed) {
             Step::Wait { until } => {
                 Task::Wait(until.duration_since(now).unsigned_abs().clamp(WAIT.0, WAIT.1))
             }
@@ -168,22 +168,22 @@ impl Keeping {
         }
     }
 
-    fn removal(&mut self, now: Timestamp, stored: &Stored, order: &Order, wanted: &Wanted) -> Task {
+    fn removal(&mut self, now: Timestamp, stored: &Stored, order: &Order, desired: &Desired) -> Task {
         self.wait_for_another(now, stored);
         if let Some(until) = self.appears_until.filter(|until| *until > now) {
             self.listed = None;
             return Task::Wait(until.duration_since(now).unsigned_abs());
         }
         let revoke = order.on_delete == OnDelete::Revoke;
-        match plan::removal(wanted, stored, revoke, self.appears_until.is_some(), self.listed.as_ref()) {
+        match plan::removal(desired, stored, revoke, self.appears_until.is_some(), self.listed.as_ref()) {
             RemovalStep::List => Task::List,
             RemovalStep::Delete { token_id } => Task::Revoke { token_id },
             RemovalStep::Forget => Task::Forget,
         }
     }
 
-    fn wanted(&self, order: &Order, stored: Option<&Stored>, asks_registries: bool) -> Wanted {
-        Wanted {
+    fn desired(&self, order: &Order, stored: Option<&Stored>, asks_registries: bool) -> Desired {
+        Desired {
             kind: self.key.kind,
             rotate_after: order.rotate_after.filter(|_| self.key.kind.is_listed()),
             checks_logins: asks_registries,
@@ -196,7 +196,7 @@ impl Keeping {
     /// How far the request of the order is, where that is news.
     pub(crate) fn answer(&mut self, order: &Order, stored: Option<&Stored>) -> Option<CredentialEvent> {
         let asked = order.request.as_ref().filter(|_| !order.is_over)?;
-        let answer = request::answer(asked, stored?, &self.wanted(order, stored, false))?;
+        let answer = request::answer(asked, stored?, &self.desired(order, stored, false))?;
         let is_news = self.answered.as_ref() != Some(&answer);
         self.answered = Some(answer.clone());
         is_news.then_some(CredentialEvent::Answered(answer))
@@ -316,7 +316,7 @@ impl Keeping {
     /// just now.
     pub(crate) fn wait_for_another(&mut self, now: Timestamp, stored: &Stored) {
         let Some(intent) = &stored.intent else { return };
-        let is_own = self.mine.as_ref().is_some_and(|mine| mine.intent == *intent);
+        let is_own = self.own_intent.as_ref().is_some_and(|own| own.intent == *intent);
         if !is_own && self.anothers.as_ref() != Some(intent) {
             self.anothers = Some(intent.clone());
             self.appears_until = Some(plan::later(now, ANOTHERS_APPEARS_WITHIN));
@@ -325,7 +325,8 @@ impl Keeping {
 
     /// An intent was written, at `now` or later. `is_clean`: nothing can be at the cloud that is not stored.
     pub(crate) fn recorded(&mut self, now: Timestamp, intent: String, is_clean: bool) {
-        self.mine = Some(Mine { intent, clean: is_clean, holds_until: plan::later(now, INTENT_HOLDS) });
+        self.own_intent =
+            Some(OwnIntent { intent, clean: is_clean, holds_until: plan::later(now, INTENT_HOLDS) });
         self.listed = None;
     }
 
@@ -353,15 +354,15 @@ impl Keeping {
     pub(crate) fn not_stored(&mut self, is_overtaken: bool, token_id: Option<String>) -> Option<String> {
         let ours = token_id.filter(|_| is_overtaken);
         match ours.is_some() {
-            true => self.mine = None,
+            true => self.own_intent = None,
             false => self.is_unclean(),
         }
         ours
     }
 
     fn is_unclean(&mut self) {
-        if let Some(mine) = &mut self.mine {
-            mine.clean = false;
+        if let Some(own_intent) = &mut self.own_intent {
+            own_intent.clean = false;
             self.listed = None;
         }
     }
@@ -418,14 +419,14 @@ impl Keeping {
     }
 
     fn intent_done(&mut self) {
-        self.mine = None;
+        self.own_intent = None;
         self.full_until = None;
         self.listed = None;
     }
 
     /// The Secret could not be deleted. It may be deleted yet: whatever goes on is written first.
     pub(crate) fn not_forgotten(&mut self) {
-        self.mine = None;
+        self.own_intent = None;
     }
 }
 

@@ -123,11 +123,11 @@ fn what_could_not_be_stored_is_deleted_only_where_another_process_leads() {
     let mut keeping = Keeping::new(key());
     keeping.recorded(at(0), "i1".to_owned(), true);
     assert_eq!(keeping.not_stored(true, Some("t1".to_owned())), Some("t1".to_owned()));
-    assert_eq!(keeping.mine, None);
+    assert_eq!(keeping.own_intent, None);
     keeping.recorded(at(0), "i2".to_owned(), true);
     assert_eq!(keeping.not_stored(false, Some("t2".to_owned())), None);
     let holds_until = plan::later(at(0), INTENT_HOLDS);
-    assert_eq!(keeping.mine, Some(Mine { intent: "i2".to_owned(), clean: false, holds_until }));
+    assert_eq!(keeping.own_intent, Some(OwnIntent { intent: "i2".to_owned(), clean: false, holds_until }));
 }
 
 #[test]
