@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
+use tcr::backoff::Backoff;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
@@ -29,9 +30,10 @@ const MOST_OF_A_LIST: usize = 32 << 20;
 const AN_OBJECT: usize = 100;
 /// A list that nobody has asked for so long may be dropped for another one.
 const IDLE: Duration = Duration::from_secs(60);
-/// The pause after a failure, which doubles up to the longest.
+/// The shortest pause between two steps that follow each other at once.
 const PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The pauses while they do, such as after failures.
+const RETRY: Backoff = Backoff::new(PAUSE, Duration::from_secs(30));
 
 /// A list and its text, which is made when it is asked for after a change.
 pub(super) struct Listing {
@@ -210,7 +212,8 @@ impl Drop for Listing {
 
 /// Lists and watches until nobody has the list.
 async fn follow(source: Source, kept: Weak<Listing>) {
-    let mut pause = PAUSE;
+    // Steps in a row that failed or took no time.
+    let mut quick: u32 = 0;
     let mut version = None;
     loop {
         let begun = Instant::now();
@@ -236,11 +239,11 @@ async fn follow(source: Source, kept: Weak<Listing>) {
         drop(listing);
         match version {
             // The next step is another one, or this one took its time.
-            Some(_) if begun.elapsed() > PAUSE => pause = PAUSE,
-            Some(_) if pause == PAUSE => pause = PAUSE * 2,
+            Some(_) if begun.elapsed() > PAUSE => quick = 0,
+            Some(_) if quick == 0 => quick = 1,
             _ => {
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
+                tokio::time::sleep(RETRY.wait(quick)).await;
+                quick = quick.saturating_add(1);
             }
         }
     }
