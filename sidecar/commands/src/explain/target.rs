@@ -124,12 +124,12 @@ impl FromStr for Target {
                  namespace/NAME"
             ));
         };
-        let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
-        match !name.is_empty() && name.chars().all(is_name) {
+        match tcr::dns::is_subdomain(name) {
             true => Ok(Self { kind, name: name.to_owned() }),
-            false => {
-                Err(format!("a name of a {} has lower-case letters, digits, hyphens and dots", kind.as_str()))
-            }
+            false => Err(format!(
+                "a name of a {} has lower-case letters and digits, and hyphens and dots between them",
+                kind.as_str()
+            )),
         }
     }
 }
