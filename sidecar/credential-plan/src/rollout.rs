@@ -29,8 +29,8 @@ use tcr::verdict::Verdict;
 pub const ASK_EVERY: SignedDuration = SignedDuration::from_mins(10);
 /// How often it is asked about one that it refused.
 pub const ASK_REFUSED: SignedDuration = SignedDuration::from_secs(60);
-/// The pause while a registry gives no verdict.
-pub const ASK_AGAIN: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(60));
+/// The back-off while a registry gives no verdict.
+pub const RETRY: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(60));
 
 /// How its messages begin and end, and what is between is the registry's.
 const NO_VERDICT: &str = "the registry has given no verdict on the credential, which is distributed: ";
@@ -201,7 +201,7 @@ impl Checked {
         self.due = match verdict {
             Verdict::Accepted { .. } => later(now, ASK_EVERY),
             Verdict::Refused { .. } => later(now, ASK_REFUSED),
-            Verdict::Unknown { .. } => later(now, ASK_AGAIN.wait(self.failures - 1)),
+            Verdict::Unknown { .. } => later(now, RETRY.wait(self.failures - 1)),
         };
         self.answer = self.answer.after(verdict);
     }

@@ -21,8 +21,8 @@ use tcr::verdict::Verdict;
 
 /// Questions to registries at a time.
 const MOST_CHECKS: usize = 32;
-/// The longest time until what is due is looked for again: the clock may have been set.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// The longest sleep until what is due is looked for again: the clock may have been set.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
 impl Reconciler {
     /// Asks registries about the logins for which it is time; when the next one is.
@@ -49,7 +49,7 @@ impl Reconciler {
             next = [next, item.rollout.next()].into_iter().flatten().min();
         }
         let pause = Duration::try_from(next?.duration_since(now.wall)).unwrap_or_default();
-        Some(now.monotonic + pause.min(LOOK_AGAIN))
+        Some(now.monotonic + pause.min(LONGEST_SLEEP))
     }
 
     pub(super) fn take_login_checked(
