@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use tcr::image_pull_secret::OnDelete;
 use tokio::sync::watch;
 use tracing::Instrument as _;
 
@@ -16,7 +15,7 @@ pub use services::{Services, Tools};
 use super::keeping::step_error::StepError;
 use super::keeping::{Failure, Keeping, Task, transition};
 use super::store::Read;
-use credential_plan::plan::{self, Stored};
+use credential_plan::plan::Stored;
 use credential_plan::{CredentialEvent, Key, Order};
 
 struct Keeper<S> {
@@ -77,15 +76,10 @@ impl<S: Services> Keeper<S> {
             self.is_fresh = true;
         }
         self.tell_what_there_is().await;
-        let is_stale = |read: &&Read| {
-            !order.is_over
-                && (read.document.on_delete != order.on_delete || read.document.stored.installation.is_none())
-        };
-        if let Some(read) = self.read.as_ref().filter(is_stale) {
-            let mut stored = read.document.stored.clone();
-            // What an older release wrote is this cluster's until something says otherwise.
-            stored.installation.get_or_insert_with(|| self.services.installation().to_owned());
-            self.write(stored, order).await?;
+        let installation = self.services.installation();
+        let adopted = self.read.as_ref().and_then(|it| transition::adopt(&it.document, order, installation));
+        if let Some(next) = adopted {
+            self.write(next, order).await?;
         }
         if let Some(event) = self.keeping.extended(stored_in(&self.read)) {
             self.warn(event).await;
@@ -127,12 +121,8 @@ impl<S: Services> Keeper<S> {
             self.keeping.not_forgotten();
             return Err(error.into());
         }
-        if plan::is_copied(&read.document.stored, Some(self.services.installation())) {
-            // It was never ours to delete or to leave.
-            return Ok(());
-        }
-        let is_revoked = order.on_delete == OnDelete::Revoke;
-        if let Some(event) = transition::removed(&self.keeping.key, &read.document.stored, is_revoked) {
+        let (stored, installation) = (&read.document.stored, self.services.installation());
+        if let Some(event) = transition::removed(&self.keeping.key, stored, order.on_delete, installation) {
             self.tell(event).await;
         }
         Ok(())

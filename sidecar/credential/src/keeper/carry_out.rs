@@ -6,18 +6,14 @@ use tcr::registry_host::RegistryHost;
 
 use super::{Keeper, Services, stored_in};
 use crate::keeping::step_error::{self, StepError};
-use crate::keeping::{WAITS, hosts, transition};
+use crate::keeping::{AfterWrite, after_write, hosts, transition};
 use crate::store::Document;
 use credential_plan::plan::{self, Stored};
 use credential_plan::{CredentialEvent, Key, Order, request};
 use custom_resource::condition::{ConditionReason, EventReason};
 use kubernetes::api_error::ApiError;
-use tencent_cloud::error::{Failure, Refusal};
 use tencent_cloud::instance_token::IssuedToken;
 use tencent_cloud::service_account::ServiceAccountSpec;
-
-/// How often a new credential's Secret is tried to be written before the step fails.
-const TRIES: u32 = 6;
 
 impl<S: Services> Keeper<S> {
     pub(super) async fn list(&mut self, now: Timestamp, order: &Order) -> Result<(), StepError> {
@@ -178,10 +174,8 @@ impl<S: Services> Keeper<S> {
         let issued = match self.create(&stored, order).await {
             Ok(issued) => issued,
             Err(StepError::Cloud(error)) => {
-                let is_full = error.refusal() == Some(Refusal::NoRoom);
-                self.keeping.not_made(error.outcome_unknown(), is_full, self.services.now());
-                if let Failure::Implausible { token_id: Some(id), .. } = &error.failure {
-                    self.services.delete_token(&self.keeping.key, id).await?;
+                if let Some(id) = self.keeping.not_created(&error, self.services.now()) {
+                    self.services.delete_token(&self.keeping.key, &id).await?;
                 }
                 return Err(StepError::Cloud(error));
             }
@@ -261,25 +255,19 @@ impl<S: Services> Keeper<S> {
     /// Stores what was just made. The secret is told only once, so a write without an answer is tried
     /// again, and one that was carried out unheard is recognised.
     async fn keep_it(&mut self, next: Stored, order: &Order) -> Result<(), StepError> {
-        let mut failures = 0;
-        loop {
-            match self.write(next.clone(), order).await {
-                Ok(()) => return Ok(()),
-                Err(error) if error.is_overtaken() => {
+        for failures in 1.. {
+            let Err(error) = self.write(next.clone(), order).await else { break };
+            match after_write(&error, failures) {
+                AfterWrite::Retry(wait) => self.services.pause(wait).await,
+                AfterWrite::Fail => return Err(error),
+                AfterWrite::Read => {
                     self.read = self.services.read(&self.keeping.key).await?;
                     self.is_fresh = true;
-                    return match self.stored() == Some(&next) {
-                        true => Ok(()),
-                        false => Err(ApiError::Overtaken.into()),
-                    };
-                }
-                Err(error) if failures + 1 >= TRIES => return Err(error),
-                Err(_) => {
-                    self.services.pause(WAITS.wait(failures)).await;
-                    failures += 1;
+                    return if self.stored() == Some(&next) { Ok(()) } else { Err(error) };
                 }
             }
         }
+        Ok(())
     }
 
     pub(super) async fn write(&mut self, stored: Stored, order: &Order) -> Result<(), StepError> {

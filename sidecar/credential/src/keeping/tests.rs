@@ -1,7 +1,13 @@
+use credential_plan::plan::{INTENT_HOLDS, ListedToken};
+use custom_resource::request::{Asked, Request};
 use expect_test::{Expect, expect};
 use jiff::SignedDuration;
 use kubernetes::api_error::ApiError;
+use registry_client::Verdict;
+use tcr::image_pull_secret::CredentialKind;
 use tcr::sensitive::Sensitive;
+use tencent_cloud::action::Action;
+use tencent_cloud::error::{CloudError, Failure as CloudFailure};
 
 use super::*;
 
@@ -374,4 +380,33 @@ fn a_copied_cluster_makes_its_own_credential_and_deletes_nothing_of_the_other_on
     check(&mut keeping, 0, Some(&theirs), &over, expect!["Forget"]);
     let unknown = Stored { installation: None, ..account_in_use() };
     check(&mut keeping, 0, Some(&unknown), &order(), expect!["List"]);
+}
+
+#[test]
+fn the_secret_of_a_new_credential_is_written_again_ever_later_and_read_where_another_process_wrote_it() {
+    let next = |failures| after_write(&error("denied"), failures);
+    let waits: Vec<_> = (1..=6).map(next).collect();
+    expect!["[Retry(1s), Retry(2s), Retry(4s), Retry(8s), Retry(16s), Fail]"]
+        .assert_eq(&format!("{waits:?}"));
+    assert_eq!(after_write(&ApiError::Overtaken.into(), 1), AfterWrite::Read);
+    assert_eq!(after_write(&ApiError::Overtaken.into(), 6), AfterWrite::Read);
+}
+
+#[test]
+fn a_creation_that_failed_names_what_it_made_nevertheless() {
+    let failed = |failure| CloudError {
+        action: Action::CreateInstanceToken,
+        instance: "tcr-demo0001".to_owned(),
+        region: "ap-guangzhou".to_owned(),
+        endpoint: "https://tcr.tencentcloudapi.com".to_owned(),
+        identity: None,
+        failure,
+    };
+    let left = |failure| Keeping::new(key()).not_created(&failed(failure), at(0));
+    let token_id = Some("t1".to_owned());
+    let implausible =
+        |token_id| CloudFailure::Implausible { reason: "no user".to_owned(), request_id: None, token_id };
+    assert_eq!(left(implausible(token_id.clone())), token_id);
+    assert_eq!(left(implausible(None)), None);
+    assert_eq!(left(CloudFailure::Deadline { after: Duration::from_secs(1) }), None, "its marker finds it");
 }
