@@ -7,52 +7,20 @@
 use custom_resource::condition::RequestState;
 use custom_resource::request::{Asked, Request, RequestId};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use tcr::credential_id::delete_action;
 use tcr::shortened::shortened;
 
-use super::plan::{Desired, GRACE, Held, ListedToken, Observed, Step, Stored, is_ours, later};
+use super::desired::Desired;
+use super::later::later;
+use super::observed::{ListedToken, Observed};
+use super::ownership::is_ours;
+use super::plan::{GRACE, Step};
+use super::stored::{Held, Stored};
+
+pub use super::stored::{Course, TakenUp};
 
 /// Longest part of a description that an answer repeats.
 const SHOWN: usize = 120;
-
-/// The last request that was taken up.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TakenUp {
-    /// Which one.
-    pub id: RequestId,
-    /// What became of it.
-    #[serde(flatten)]
-    pub course: Course,
-}
-
-/// What became of a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", tag = "course")]
-pub enum Course {
-    /// Another credential was to be made.
-    #[serde(rename_all = "camelCase")]
-    Rotation {
-        /// The [version](Held::version) of the one that was in use.
-        #[serde(skip_serializing_if = "Option::is_none", default)]
-        replaces: Option<String>,
-    },
-    /// A credential was to be deleted.
-    #[serde(rename_all = "camelCase")]
-    Revocation {
-        /// Its id.
-        token_id: String,
-        /// It is gone.
-        is_done: bool,
-    },
-    /// Nothing is done.
-    #[serde(rename_all = "camelCase")]
-    Refusal {
-        /// Why.
-        reason: String,
-    },
-}
 
 /// How far a request is.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -18,7 +18,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::plan::later;
+use super::later::later;
 use custom_resource::condition::{ConditionReason, ConditionType};
 use custom_resource::{ImagePullSecretStatus, PendingCredential};
 use distribution::Digest;

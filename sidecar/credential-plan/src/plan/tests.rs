@@ -1,5 +1,9 @@
+use std::time::Duration;
+
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
+use tcr::image_pull_secret::CredentialKind;
+use tcr::sensitive::Sensitive;
 
 use super::*;
 use crate::login_check::LoginCheck;
