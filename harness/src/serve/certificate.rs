@@ -36,16 +36,13 @@ pub enum Source {
     Files {
         /// The certificate, then those that lead to its CA.
         certificate: PathBuf,
-        /// Its key.
         key: PathBuf,
     },
     /// A Secret of type kubernetes.io/tls.
     Secret {
         /// The API server's client.
         client: kube::Client,
-        /// The Secret's namespace.
         namespace: String,
-        /// Its name.
         name: String,
     },
 }

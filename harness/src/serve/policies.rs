@@ -28,7 +28,6 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Which policies are served, and how.
 pub struct PoliciesOptions {
-    /// The policies file.
     pub file: PathBuf,
     /// What it says, as read already.
     pub text: String,

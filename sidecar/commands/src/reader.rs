@@ -179,7 +179,6 @@ impl Reader {
         }
     }
 
-    /// The cluster's ImagePullSecrets.
     pub async fn image_pull_secrets(&self) -> Seen<Vec<ImagePullSecret>> {
         let objects: Api<ImagePullSecret> = Api::all(self.client.clone());
         let resource = "imagepullsecrets.tcr.tencentcloudcr.com";

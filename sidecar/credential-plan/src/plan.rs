@@ -64,7 +64,6 @@ pub enum Step {
     Extend,
     /// Give a service account the rights again that it shall have.
     Amend {
-        /// Its name.
         token_id: String,
         /// How its rights differ.
         drift: String,

@@ -25,11 +25,9 @@ const SHOWN: usize = 120;
 /// How far a request is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// Which one.
     pub id: RequestId,
     /// How far it is.
     pub state: RequestState,
-    /// A sentence.
     pub message: String,
 }
 

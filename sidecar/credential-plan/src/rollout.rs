@@ -123,7 +123,6 @@ pub struct Given<'a> {
 pub struct Standing {
     /// Of what is distributed: whether it works; none when that is not known.
     pub is_valid: Option<bool>,
-    /// The condition's reason.
     pub reason: ConditionReason,
     /// The condition's message, a sentence.
     pub message: String,

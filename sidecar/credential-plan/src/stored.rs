@@ -84,7 +84,6 @@ pub struct Replaced {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TakenUp {
-    /// Which one.
     pub id: RequestId,
     /// What became of it.
     #[serde(flatten)]
@@ -105,15 +104,11 @@ pub enum Course {
     /// A credential was to be deleted.
     #[serde(rename_all = "camelCase")]
     Revocation {
-        /// Its id.
         token_id: String,
         /// It is gone.
         is_done: bool,
     },
     /// Nothing is done.
     #[serde(rename_all = "camelCase")]
-    Refusal {
-        /// Why.
-        reason: String,
-    },
+    Refusal { reason: String },
 }

@@ -49,7 +49,6 @@ pub enum Attack {
 }
 
 impl Attack {
-    /// All of them.
     pub const ALL: [Self; 8] = [
         Self::SilentTcp,
         Self::SilentTls,
@@ -82,10 +81,8 @@ impl fmt::Display for Attack {
     }
 }
 
-/// A listener.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// Where it listens.
     pub address: SocketAddr,
     /// How to speak TLS with it; none where it speaks plain TCP.
     pub tls: Option<Tls>,

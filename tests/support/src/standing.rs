@@ -32,7 +32,6 @@ pub struct Cluster {
     pub keeper: u32,
     /// The API server's URL.
     pub url: String,
-    /// The admin's kubeconfig.
     pub kubeconfig: PathBuf,
     /// The folder of the kubectl that fits.
     pub programs: PathBuf,

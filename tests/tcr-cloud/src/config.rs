@@ -57,9 +57,7 @@ pub enum ConfigError {
     /// A field's value cannot work.
     #[error("{field}: {value:?} {reason}")]
     Value {
-        /// The field's path.
         field: String,
-        /// What it says.
         value: String,
         /// What is wrong with that.
         reason: &'static str,

@@ -12,7 +12,6 @@ use crate::{
     region,
 };
 
-/// The one action.
 pub(crate) const ACTION: &str = "AssumeRoleWithWebIdentity";
 /// `X-TC-Version`.
 const VERSION: &str = "2018-08-13";

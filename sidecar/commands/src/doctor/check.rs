@@ -6,7 +6,6 @@ use super::facts::Facts;
 use custom_resource::condition::ConditionType;
 use custom_resource::{ImagePullSecret, ImagePullSecretStatus};
 
-/// A check.
 #[derive(Clone, Copy, Debug)]
 pub struct Check {
     /// Its name in `-o json`.

@@ -12,7 +12,6 @@ pub struct Finding {
     pub place: String,
     /// What is wrong.
     pub message: String,
-    /// What to do.
     pub to_do: String,
 }
 
@@ -22,7 +21,6 @@ pub struct Finding {
 pub struct Report {
     /// Nothing was found.
     pub well: bool,
-    /// What was found.
     pub findings: Vec<Finding>,
     /// What could not be looked at, and why.
     pub not_known: Vec<String>,

@@ -11,9 +11,7 @@ use serde_json::Value;
 /// What is explained.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// What it is.
     pub kind: TargetKind,
-    /// Its name.
     pub name: String,
 }
 

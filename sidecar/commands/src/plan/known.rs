@@ -21,7 +21,6 @@ pub struct Settings {
     pub cluster_id: Option<String>,
     /// Whether that is what the controller has: else a missing id is no mistake.
     pub is_cluster_id_known: bool,
-    /// The cluster's region.
     pub region: Option<String>,
     /// The administrator's own hosts entries; none where those of the list stay.
     pub static_hosts: Option<Vec<HostsEntry>>,
@@ -32,7 +31,6 @@ pub struct Settings {
 pub struct Known {
     /// The moment that the plan is for.
     pub now: Timestamp,
-    /// The controller's settings.
     pub settings: Settings,
     /// ImagePullSecrets as they are.
     pub before: Vec<Object>,

@@ -10,7 +10,6 @@ use super::report::{
 /// Places that are named of many.
 const MOST_NAMED: usize = 5;
 
-/// The plan.
 pub fn text(plan: &Plan) -> String {
     let mut out = String::new();
     section(&mut out, "ImagePullSecrets", plan.image_pull_secrets.iter().filter_map(object));

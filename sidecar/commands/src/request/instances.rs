@@ -34,7 +34,6 @@ pub struct Options {
 pub struct Report {
     /// The region that was asked about; none for every region.
     pub region: Option<String>,
-    /// The instances.
     pub instances: Vec<Line>,
     /// How many more there are than are listed.
     pub more: i64,
@@ -42,7 +41,6 @@ pub struct Report {
     pub problems: Vec<String>,
 }
 
-/// An instance.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Line {

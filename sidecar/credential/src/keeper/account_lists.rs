@@ -17,7 +17,6 @@ pub struct AccountLists {
 
 type List = Arc<[ServiceAccount]>;
 
-/// One instance's list.
 #[derive(Debug, Default)]
 struct Shared {
     /// How often it was begun to be read.

@@ -6,7 +6,6 @@ use crate::{
     world::{Caller, World},
 };
 
-/// One action.
 pub(crate) struct Action {
     pub(crate) name: &'static str,
     /// Calls per second and account.

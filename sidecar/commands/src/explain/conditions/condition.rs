@@ -19,7 +19,6 @@ pub(in crate::explain) enum Meaning {
     NotFound,
 }
 
-/// A condition.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::explain) struct Condition {
     /// A word, for programs.
