@@ -1,6 +1,6 @@
 //! What comes back: a policy's verdict, and the AdmissionResponse that Kubernetes gets for it.
 //!
-//! Field names, texts and codes are Kubewarden's, so that a policy and whoever reads its answers
+//! Field names, texts and codes are Kubewarden's, so that a policy and the readers of its answers
 //! see no difference between the hosts.
 
 use std::collections::BTreeMap;

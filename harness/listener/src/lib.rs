@@ -49,7 +49,7 @@ const SOON: Duration = Duration::from_millis(20);
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// Listens, with small buffers. `[::]` takes callers of both families, and those of IPv4 where the kernel has no IPv6:
-/// whoever installs a program does not know which addresses its Pods will have.
+/// at installation it is not known which addresses the Pods will have.
 ///
 /// # Errors
 /// The address is taken, or not this machine's.

@@ -254,7 +254,11 @@ fn try_case<'a>(
 }
 
 /// Writes the answers of those that failed, each file once.
-fn update(files: &[CaseFile], chosen: &[(&CaseFile, usize)], results: &[CaseResult<'_>]) -> anyhow::Result<()> {
+fn update(
+    files: &[CaseFile],
+    chosen: &[(&CaseFile, usize)],
+    results: &[CaseResult<'_>],
+) -> anyhow::Result<()> {
     for file in files {
         let failed = || format!("cannot write the answers into {}", file.path.display());
         let mut text = file.text.clone();

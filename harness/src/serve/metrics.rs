@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_that_somebody_made_up_do_not_fill_the_memory() {
+    fn kinds_that_a_caller_made_up_do_not_fill_the_memory() {
         let metrics = Metrics::default();
         for number in 0..MOST_SERIES + 10 {
             let labels = Labels {

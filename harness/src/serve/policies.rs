@@ -191,7 +191,7 @@ impl Follower {
         }
     }
 
-    /// Tells whoever asks what became of the file.
+    /// Answers the request to reload with what became of the file.
     fn told(&self, is_reload: bool) {
         self.reviewer.metrics.policies_read(is_reload, self.failed.is_some());
         self.health.reload_failed(self.failed.is_some());
@@ -205,7 +205,7 @@ impl Follower {
                 let sources = served.values().flat_map(Served::sources);
                 sources.map(|source| source.module.clone()).collect()
             }
-            // Whoever serves it will say so.
+            // The next reload says so.
             Err(_) => Vec::new(),
         };
         let (known, source) = (self.observed.versions.clone(), self.options.modules.clone());

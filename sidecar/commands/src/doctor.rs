@@ -1,6 +1,6 @@
 //! `tcr-assistant doctor`: what is wrong with the installation, each with what to do.
 //!
-//! `gather` reads with the rights of whoever asks, side by side and within ten seconds, `checks` are functions of what was
+//! `gather` reads with the user's own rights, side by side and within ten seconds, `checks` are functions of what was
 //! read, without a client or a clock of their own, and `text` shows what they find.
 
 pub mod checks;

@@ -262,7 +262,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lease_that_ran_out_is_nobodys() {
+    fn a_lease_that_ran_out_has_no_holder() {
         let now = Timestamp::from_second(1_800_000_000).unwrap();
         let after = |holder: &str, seconds: i64| {
             let lease = LeaseSpec {

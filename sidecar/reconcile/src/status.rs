@@ -263,7 +263,7 @@ fn credential(facts: &Facts<'_>) -> NewCondition {
 pub const CAN_PUSH: &str = "the credential may also push: whoever reads the Secret may change images; use an identity \
                             that may only pull (tcr:PullRepository)";
 
-/// What a registry granted, once it was asked. Whoever can read the Secret in any namespace has these rights.
+/// What a registry granted, once it was asked. Everybody who can read the Secret in any namespace has these rights.
 fn can_push(facts: &Facts<'_>) -> Option<NewCondition> {
     let kind = ConditionType::CanPush;
     Some(match facts.can_push? {

@@ -87,7 +87,7 @@ impl CleanupArgs {
     }
 }
 
-/// Asks whoever is at the terminal.
+/// Asks the person at the terminal.
 fn ask(what: &str) -> anyhow::Result<()> {
     let (stdin, mut stderr) = (std::io::stdin(), std::io::stderr());
     if !(stdin.is_terminal() && stderr.is_terminal()) {

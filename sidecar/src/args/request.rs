@@ -185,7 +185,7 @@ fn progress(text: &str) {
     }
 }
 
-/// Asks whoever sits there.
+/// Asks the person at the terminal.
 fn agree(question: &str) -> Result<bool> {
     if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
         bail!("{}nobody can be asked here: --yes agrees", question);

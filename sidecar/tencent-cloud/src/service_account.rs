@@ -93,7 +93,7 @@ impl Client {
         self.call(&Call { action: Action::DeleteServiceAccount, region, instance, body }).await.map(drop)
     }
 
-    /// All accounts of the instance, whoever made them, in the API's order.
+    /// All accounts of the instance, no matter who made them, in the API's order.
     pub async fn service_accounts(
         &self,
         region: &str,

@@ -410,7 +410,7 @@ impl Node {
         self.pid
     }
 
-    /// A file of the node's, as whoever is on it sees it.
+    /// A file of the node's, as processes on it see it.
     ///
     /// # Errors
     /// There is no such file, or it cannot be read.

@@ -135,11 +135,11 @@ pub struct Problem {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Who {
-    /// Whoever runs the Pod.
+    /// The team that runs the Pod.
     Workload,
-    /// Whoever runs the cluster.
+    /// The team that runs the cluster.
     Platform,
-    /// Whoever pushes the image.
+    /// The team that pushes the image.
     Author,
 }
 

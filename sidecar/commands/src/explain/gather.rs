@@ -1,4 +1,4 @@
-//! Reads what a Pod's pulls depend on, with the rights of whoever asks, and asks the registries.
+//! Reads what a Pod's pulls depend on, with the user's own rights, and asks the registries.
 
 use std::collections::{BTreeMap, BTreeSet};
 

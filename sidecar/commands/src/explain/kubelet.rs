@@ -110,7 +110,7 @@ fn shortened(message: &str) -> String {
     format!("{beginning} ... {end}")
 }
 
-/// A URL's query may let in whoever has it, and user information is a password. A mirror is told by its query.
+/// A URL's query may let in everybody who has it, and user information is a password. A mirror is told by its query.
 fn without_secrets(message: &str) -> String {
     let mut out = String::new();
     let mut rest = message;

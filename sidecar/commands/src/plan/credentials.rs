@@ -120,7 +120,7 @@ fn on_delete(known: &Known, key: &Key) -> Option<OnDelete> {
     }
     let mut wishes = known.before.iter().filter(is_of).map(Object::on_delete);
     let first = wishes.next()?;
-    // Whoever wants it kept may have its reasons.
+    // An ImagePullSecret with onDelete Retain may have its reasons.
     Some(if wishes.any(|wish| wish == OnDelete::Retain) { OnDelete::Retain } else { first })
 }
 

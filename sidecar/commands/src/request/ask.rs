@@ -108,7 +108,7 @@ fn before(object: &ImagePullSecret, asked: &Asked, now: Timestamp) -> Before {
     match (is_open, present.request == asked.request, &asked.request) {
         (false, ..) => Before::Nothing,
         (true, true, _) => Before::Same(present),
-        // Whoever revokes does not wait for a rotation.
+        // A revocation does not wait for a rotation.
         (true, false, Request::Revoke { .. }) => Before::Nothing,
         (true, false, _) => Before::Other(present.to_string()),
     }

@@ -263,7 +263,7 @@ fn a_successor_is_tried_before_it_takes_the_place_of_a_credential() {
 }
 
 #[test]
-fn a_successor_that_nobody_can_judge_waits_as_long_as_the_one_in_use_works() {
+fn a_successor_without_a_verdict_waits_as_long_as_the_one_in_use_works() {
     let both = replaced_by(held(Some("t2"), 87600));
     let untried = LoginChecks { candidate: Some(login_check(unknown(), 0)), ..LoginChecks::default() };
     check_successor(1, &both, &untried, None, expect!["List"]);
@@ -303,7 +303,7 @@ fn a_credential_in_use_that_its_registry_refuses_twice_is_replaced() {
 }
 
 #[test]
-fn a_farewell_also_removes_a_successor_that_nobody_used() {
+fn a_removal_also_deletes_a_successor_that_was_never_used() {
     let both = replaced_by(held(Some("t2"), 87600));
     assert_eq!(removal(&LONGTERM, &both, false, false, None), RemovalStep::List);
     let there = listed(&[("t1", "m1"), ("t2", "m1")]);
@@ -314,7 +314,7 @@ fn a_farewell_also_removes_a_successor_that_nobody_used() {
 }
 
 #[test]
-fn a_farewell_revokes_everything_or_only_what_nobody_used() {
+fn a_removal_deletes_everything_or_only_what_was_never_used() {
     let it = stored(None, Some(held(Some("t1"), 87600)));
     assert_eq!(removal(&LONGTERM, &it, false, false, None), RemovalStep::Forget);
     assert_eq!(removal(&LONGTERM, &it, true, false, None), RemovalStep::List);

@@ -28,7 +28,7 @@ fn each_wording_of_a_condition_leads_to_it() {
 }
 
 #[test]
-fn no_condition_is_told_without_who_mends_it_and_how() {
+fn each_condition_names_who_mends_it_and_how() {
     for condition in conditions::all() {
         let told = condition.who.asks(condition.to_do);
         assert!(!condition.wordings.is_empty() && !condition.cause.is_empty(), "{}", condition.reason);

@@ -20,7 +20,7 @@ fn a_wrong_password_before_a_right_one_costs_time_only() {
 }
 
 #[test]
-fn a_wrong_password_of_somebodys_own_with_nothing_behind_it() {
+fn a_wrong_password_in_a_users_own_secret_without_an_image_pull_secret() {
     check(
         |facts| {
             partner(facts);

@@ -4,7 +4,7 @@ use super::*;
 use custom_resource::{NodesStatus, NotResolving, PrivateLinkStatus};
 
 #[test]
-fn a_host_that_nobody_asked_for() {
+fn a_host_of_no_image_pull_secret() {
     for (image, expected) in [
         (
             "dmeo.tencentcloudcr.com/team/app:v1",
