@@ -13,6 +13,7 @@ pub mod findings;
 pub mod gather;
 mod image;
 mod kubelet;
+mod objects;
 mod problem;
 mod selection;
 pub mod target;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::explain::admission::{admit, any_images};
-use crate::explain::gather::pod_facts;
+use crate::explain::objects::pod_facts;
 use crate::explain::target::{Target, TargetKind};
 
 /// What is found about a Deployment in the namespace of [`well`].
