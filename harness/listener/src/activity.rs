@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::Limits;
+use crate::limits::Limits;
 
 /// How long a body may stand still before its connection counts as one that does nothing.
 pub(crate) const STALLED: Duration = Duration::from_millis(500);
@@ -16,8 +16,8 @@ const LONGEST_ARRIVAL: Duration = Duration::from_secs(1);
 /// What it may have said by then: a handshake with a client's certificates and HTTP/2's settings is less, and
 /// who goes on with pings is not coming.
 const MOST_ARRIVAL_BYTES: usize = 16 << 10;
-/// How long a connection that was told to close may take for it.
-const FAREWELL: Duration = Duration::from_secs(5);
+/// How long a connection may take to close after it was told to.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Requests that were taken back, more than were let finish: an API server gives up one in a while, and
 /// a client that takes back each one makes work and no admission.
 const MOST_GIVEN_UP: usize = 200;
@@ -25,16 +25,16 @@ const MOST_GIVEN_UP: usize = 200;
 /// window lets a body send ahead.
 const MOST_IDLE_BYTES: usize = 512 << 10;
 
-/// One connection, as it is seen from outside.
+/// What one connection is doing.
 #[derive(Debug)]
 pub(crate) struct Activity {
-    seen: Mutex<Seen>,
+    state: Mutex<State>,
     /// Read since a request or a body last came forward.
     idle_bytes: AtomicUsize,
 }
 
 #[derive(Clone, Debug)]
-struct Seen {
+struct State {
     /// When anything last came of it: it was opened, a request began, came forward, or ended.
     since: Instant,
     /// Whether there was a request ever.
@@ -96,7 +96,7 @@ pub(crate) enum Next {
 
 impl Activity {
     pub(crate) fn new(now: Instant) -> Self {
-        let seen = Seen {
+        let state = State {
             since: now,
             proven: false,
             waiting_since: None,
@@ -110,51 +110,51 @@ impl Activity {
             given_up: 0,
             told: None,
         };
-        Self { seen: Mutex::new(seen), idle_bytes: AtomicUsize::new(0) }
+        Self { state: Mutex::new(state), idle_bytes: AtomicUsize::new(0) }
     }
 
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn came_forward(&self, change: impl FnOnce(&mut Seen)) {
+    fn came_forward(&self, change: impl FnOnce(&mut State)) {
         self.idle_bytes.store(0, Ordering::Relaxed);
-        let mut seen = self.seen();
-        seen.since = Instant::now();
-        change(&mut seen);
+        let mut state = self.state();
+        state.since = Instant::now();
+        change(&mut state);
     }
 
     pub(crate) fn request_began(&self) {
-        self.came_forward(|seen| {
-            seen.proven = true;
-            seen.open += 1;
+        self.came_forward(|state| {
+            state.proven = true;
+            state.open += 1;
         });
     }
 
     pub(crate) fn answer_began(&self) {
-        self.came_forward(|seen| {
-            seen.answering += 1;
-            seen.answer_since = seen.since;
+        self.came_forward(|state| {
+            state.answering += 1;
+            state.answer_since = state.since;
         });
     }
 
     /// `answered`: there was an answer, and it was taken or its caller has gone; else the request was taken
     /// back before.
     pub(crate) fn request_ended(&self, answered: bool) {
-        self.came_forward(|seen| {
-            seen.open = seen.open.saturating_sub(1);
+        self.came_forward(|state| {
+            state.open = state.open.saturating_sub(1);
             if answered {
-                seen.finished += 1;
-                seen.answering = seen.answering.saturating_sub(1);
-                seen.answer_since = seen.since;
+                state.finished += 1;
+                state.answering = state.answering.saturating_sub(1);
+                state.answer_since = state.since;
             } else {
-                seen.given_up += 1;
+                state.given_up += 1;
             }
         });
     }
 
     pub(crate) fn reading_began(&self) {
-        self.came_forward(|seen| seen.reading += 1);
+        self.came_forward(|state| state.reading += 1);
     }
 
     pub(crate) fn reading_came_forward(&self) {
@@ -162,33 +162,33 @@ impl Activity {
     }
 
     pub(crate) fn reading_ended(&self) {
-        self.came_forward(|seen| seen.reading = seen.reading.saturating_sub(1));
+        self.came_forward(|state| state.reading = state.reading.saturating_sub(1));
     }
 
     /// Bytes came; whether that is too much for nothing.
     pub(crate) fn read(&self, bytes: usize) -> bool {
         let idle = self.idle_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
-        let mut seen = self.seen();
-        if let Some(since) = seen.waiting_since.take() {
-            seen.waited += since.elapsed();
+        let mut state = self.state();
+        if let Some(since) = state.waiting_since.take() {
+            state.waited += since.elapsed();
         }
         idle <= MOST_IDLE_BYTES
     }
 
     /// All that it has sent was read.
     pub(crate) fn waits(&self) {
-        let mut seen = self.seen();
-        if !seen.proven {
-            seen.waiting_since.get_or_insert_with(Instant::now);
+        let mut state = self.state();
+        if !state.proven {
+            state.waiting_since.get_or_insert_with(Instant::now);
         }
     }
 
     /// The other side took bytes, or did not.
     pub(crate) fn wrote(&self, taken: bool) {
-        let mut seen = self.seen();
-        seen.blocked_since = match taken {
+        let mut state = self.state();
+        state.blocked_since = match taken {
             true => None,
-            false => seen.blocked_since.or_else(|| Some(Instant::now())),
+            false => state.blocked_since.or_else(|| Some(Instant::now())),
         };
     }
 
@@ -198,56 +198,56 @@ impl Activity {
     }
 
     pub(crate) fn told(&self, now: Instant) {
-        self.seen().told.get_or_insert(now);
+        self.state().told.get_or_insert(now);
     }
 
     /// How much it would be missed, and since when that is so.
     pub(crate) fn stage(&self, now: Instant) -> (Stage, Instant) {
-        let seen = self.seen();
-        let stage = match &*seen {
-            Seen { proven: false, .. } if self.is_noisy() => Stage::Noisy,
-            Seen { proven: false, waiting_since, waited, since, .. } => {
+        let state = self.state();
+        let stage = match &*state {
+            State { proven: false, .. } if self.is_noisy() => Stage::Noisy,
+            State { proven: false, waiting_since, waited, since, .. } => {
                 let waiting = waiting_since.map_or(Duration::ZERO, |since| now.duration_since(since));
                 let is_coming = waiting < ARRIVING && *waited + waiting < LONGEST_ARRIVAL;
                 let stage = if is_coming { Stage::Arriving } else { Stage::Silent };
                 return (stage, waiting_since.unwrap_or(*since));
             }
-            Seen { open: 0, .. } => Stage::Idle,
-            Seen { open, reading, answering, since, .. }
+            State { open: 0, .. } => Stage::Idle,
+            State { open, reading, answering, since, .. }
                 if *open == reading + answering && now.duration_since(*since) >= STALLED =>
             {
                 Stage::Stalled
             }
             _ => Stage::Busy,
         };
-        (stage, seen.since)
+        (stage, state.since)
     }
 
     pub(crate) fn next(&self, now: Instant, limits: &Limits) -> Next {
-        let seen = self.seen();
+        let state = self.state();
         let mut look = now + limits.answer;
         let mut is_over = |since: Instant, most: Duration| {
             let until = since + most;
             look = look.min(if until > now { until } else { look });
             until <= now
         };
-        if seen.given_up.saturating_sub(seen.finished) > MOST_GIVEN_UP {
+        if state.given_up.saturating_sub(state.finished) > MOST_GIVEN_UP {
             return Next::End("it takes its requests back");
         }
-        if seen.blocked_since.is_some_and(|since| is_over(since, limits.answer))
-            || seen.answering > 0 && is_over(seen.answer_since, limits.answer)
+        if state.blocked_since.is_some_and(|since| is_over(since, limits.answer))
+            || state.answering > 0 && is_over(state.answer_since, limits.answer)
         {
             return Next::End("it does not take its answers");
         }
-        if !seen.proven && is_over(seen.since, limits.first_request) {
+        if !state.proven && is_over(state.since, limits.first_request) {
             return Next::End("it sends no request");
         }
-        if seen.open == 0 {
-            match seen.told {
-                Some(told) if is_over(told.max(seen.since), FAREWELL) => {
+        if state.open == 0 {
+            match state.told {
+                Some(told) if is_over(told.max(state.since), CLOSE_TIMEOUT) => {
                     return Next::End("it was told to close, and did not");
                 }
-                None if seen.proven && is_over(seen.since, limits.idle) => return Next::Leave,
+                None if state.proven && is_over(state.since, limits.idle) => return Next::Leave,
                 _ => {}
             }
         }
@@ -298,7 +298,7 @@ mod tests {
         assert_eq!(stage(ARRIVING), Stage::Silent);
         activity.read(1);
         assert_eq!(stage(9 * SECOND), Stage::Arriving, "what it sent is worked on");
-        activity.seen().waited = LONGEST_ARRIVAL - ARRIVING / 2;
+        activity.state().waited = LONGEST_ARRIVAL - ARRIVING / 2;
         activity.waits();
         assert_eq!(stage(ARRIVING / 2), Stage::Silent, "it was waited for long enough in all");
     }

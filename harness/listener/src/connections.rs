@@ -1,4 +1,4 @@
-//! Who is connected, and who leaves when there are too many.
+//! Which connections there are, and which is closed when there are too many.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -11,11 +11,11 @@ use crate::activity::{Activity, Stage};
 
 /// The connections of a listener.
 #[derive(Clone, Debug)]
-pub(crate) struct Crowd {
+pub(crate) struct Connections {
     members: Arc<Mutex<Members>>,
     /// For those that make room and end what they have first, which takes a moment in which they are there besides the others.
     room_to_end: Arc<Semaphore>,
-    /// Told when a place becomes free.
+    /// Notified when a place becomes free.
     place_free: Arc<Notify>,
 }
 
@@ -30,27 +30,27 @@ struct Members {
 struct Place {
     peer: IpAddr,
     activity: Arc<Activity>,
-    told: watch::Sender<Told>,
+    notices: watch::Sender<Notice>,
 }
 
-/// What a connection is told from outside.
+/// What the listener tells a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum Notice {
     #[default]
-    Nothing,
-    /// To end what it has, and go.
+    None,
+    /// End what it has, and close.
     Close,
-    /// To go: another one has its place.
+    /// Close: another connection has its place.
     MakeRoom,
 }
 
 /// A connection's place, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Member {
-    crowd: Crowd,
+    connections: Connections,
     id: u64,
     pub(crate) activity: Arc<Activity>,
-    pub(crate) told: watch::Receiver<Told>,
+    pub(crate) notices: watch::Receiver<Notice>,
 }
 
 /// Whether a connection may come in.
@@ -61,7 +61,7 @@ pub(crate) enum Admitted {
     Not,
 }
 
-impl Crowd {
+impl Connections {
     pub(crate) fn new(most: usize) -> Self {
         let members = Members { most: most.max(1), next: 0, places: BTreeMap::new() };
         let room_to_end = Arc::new(Semaphore::new(most.div_ceil(4)));
@@ -82,27 +82,27 @@ impl Crowd {
                 .iter()
                 .map(|(&id, place)| {
                     let (stage, since) = place.activity.stage(now);
-                    let is_told = *place.told.borrow() != Told::Nothing;
+                    let is_told = *place.notices.borrow() != Notice::None;
                     Standing { id, peer: place.peer, stage, since, is_told }
                 })
                 .collect();
             let Some(leaves) = who_leaves(&standing, peer) else {
                 let ends = who_ends(&standing, peer).and_then(|id| members.places.get(&id));
                 if let Some(place) = ends {
-                    place.told.send_replace(Told::Close);
+                    place.notices.send_replace(Notice::Close);
                 }
                 return Admitted::Not;
             };
             if let Some(place) = members.places.remove(&leaves) {
-                place.told.send_replace(Told::MakeRoom);
+                place.notices.send_replace(Notice::MakeRoom);
             }
         }
         let id = members.next;
         members.next += 1;
         let activity = Arc::new(Activity::new(now));
-        let (told, hears) = watch::channel(Told::default());
-        members.places.insert(id, Place { peer, activity: activity.clone(), told });
-        Admitted::As(Member { crowd: self.clone(), id, activity, told: hears })
+        let (sender, notices) = watch::channel(Notice::default());
+        members.places.insert(id, Place { peer, activity: activity.clone(), notices: sender });
+        Admitted::As(Member { connections: self.clone(), id, activity, notices })
     }
 
     /// Waits until a place is free, for one who was not admitted.
@@ -113,7 +113,7 @@ impl Crowd {
     /// Tells all to close.
     pub(crate) fn close(&self) {
         for place in self.members().places.values() {
-            place.told.send_replace(Told::Close);
+            place.notices.send_replace(Notice::Close);
         }
     }
 }
@@ -123,14 +123,14 @@ impl Member {
     /// already, or where it has nothing.
     pub(crate) fn room_to_end(&self) -> Option<OwnedSemaphorePermit> {
         let is_missed = self.activity.stage(Instant::now()).0.is_missed();
-        is_missed.then(|| self.crowd.room_to_end.clone().try_acquire_owned().ok()).flatten()
+        is_missed.then(|| self.connections.room_to_end.clone().try_acquire_owned().ok()).flatten()
     }
 }
 
 impl Drop for Member {
     fn drop(&mut self) {
-        self.crowd.members().places.remove(&self.id);
-        self.crowd.place_free.notify_one();
+        self.connections.members().places.remove(&self.id);
+        self.connections.place_free.notify_one();
     }
 }
 
@@ -230,8 +230,8 @@ mod tests {
         );
         assert_eq!(ends(&[(1, Arriving, 0)], 1), None);
 
-        let crowd = Crowd::new(2);
-        let admit = || match crowd.admit(peer(1), Instant::now()) {
+        let connections = Connections::new(2);
+        let admit = || match connections.admit(peer(1), Instant::now()) {
             Admitted::As(member) => Some(member),
             Admitted::Not => None,
         };
@@ -239,49 +239,50 @@ mod tests {
         first.activity.request_began();
         second.activity.request_began();
         assert!(admit().is_none());
-        assert_eq!([*first.told.borrow(), *second.told.borrow()], [Told::Close, Told::Nothing]);
+        assert_eq!([*first.notices.borrow(), *second.notices.borrow()], [Notice::Close, Notice::None]);
         assert!(admit().is_none());
-        assert_eq!(*second.told.borrow(), Told::Close, "the first one takes its time");
+        assert_eq!(*second.notices.borrow(), Notice::Close, "the first one takes its time");
         drop(second);
         assert!(admit().is_some());
     }
 
     #[test]
     fn who_left_is_told_and_gives_up_no_place_twice() {
-        let crowd = Crowd::new(2);
+        let connections = Connections::new(2);
         let later = Instant::now() + Duration::from_secs(2);
-        let admit = |last, at| match crowd.admit(peer(last), at) {
+        let admit = |last, at| match connections.admit(peer(last), at) {
             Admitted::As(member) => member,
             Admitted::Not => panic!("there is room"),
         };
         let (first, second) = (admit(1, Instant::now()), admit(1, Instant::now()));
         second.activity.request_began();
         assert!(
-            matches!(crowd.admit(peer(2), later), Admitted::Not),
+            matches!(connections.admit(peer(2), later), Admitted::Not),
             "nothing of the first was looked at yet"
         );
         first.activity.waits();
         let third = admit(2, later);
-        assert_eq!(*first.told.borrow(), Told::MakeRoom);
+        assert_eq!(*first.notices.borrow(), Notice::MakeRoom);
         third.activity.request_began();
-        assert!(matches!(crowd.admit(peer(3), later), Admitted::Not));
+        assert!(matches!(connections.admit(peer(3), later), Admitted::Not));
         drop(first);
-        assert!(matches!(crowd.admit(peer(3), later), Admitted::Not), "its place is the third one's");
+        assert!(matches!(connections.admit(peer(3), later), Admitted::Not), "its place is the third one's");
         drop(third);
         let fourth = admit(3, later);
-        crowd.close();
-        assert_eq!([*second.told.borrow(), *fourth.told.borrow()], [Told::Close; 2]);
+        connections.close();
+        assert_eq!([*second.notices.borrow(), *fourth.notices.borrow()], [Notice::Close; 2]);
     }
 
     #[test]
     fn of_those_that_make_room_some_may_end_what_they_have() {
-        let crowd = Crowd::new(8);
-        let members: Vec<Member> = std::iter::repeat_with(|| match crowd.admit(peer(1), Instant::now()) {
-            Admitted::As(member) => member,
-            Admitted::Not => panic!("there is room"),
-        })
-        .take(4)
-        .collect();
+        let connections = Connections::new(8);
+        let members: Vec<Member> =
+            std::iter::repeat_with(|| match connections.admit(peer(1), Instant::now()) {
+                Admitted::As(member) => member,
+                Admitted::Not => panic!("there is room"),
+            })
+            .take(4)
+            .collect();
         members[..3].iter().for_each(|member| member.activity.request_began());
         let first = members[0].room_to_end();
         assert!(first.is_some() && members[1].room_to_end().is_some());
