@@ -4,8 +4,8 @@
 //	argo-cd sync STRATEGY             applies the List of standard input
 //	argo-cd compare STRATEGY ROUNDS   compares it with the cluster, so many times, and names what differs
 //
-// STRATEGY is how Argo CD compares: three-way (its default), structured-merge or server-side. The first one applies as
-// `kubectl apply` does, the others by server-side apply.
+// STRATEGY is how Argo CD compares: three-way (its default, for what is applied as `kubectl apply` does it) or server-side.
+// Its third one, structured-merge, cannot read a Deployment's status of a Kubernetes that is newer than the engine.
 package main
 
 import (
@@ -32,6 +32,9 @@ import (
 
 // What Argo CD owns of an object, it owns by this name.
 const manager = "argocd-controller"
+
+// By this annotation Argo CD knows what belongs to an application; what else carries it is pruned.
+const tracking = "argocd.argoproj.io/tracking-id"
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {
@@ -94,8 +97,6 @@ func connect(strategy string) (*cluster, error) {
 	options := []diff.Option{diff.WithGVKParser(parser), diff.WithManager(manager), diff.WithLogr(logr.Discard())}
 	switch strategy {
 	case "three-way":
-	case "structured-merge":
-		options = append(options, diff.WithStructuredMergeDiff(true))
 	case "server-side":
 		applier, _, err := kube.ManageServerSideDiffDryRuns(config, schema, tracing.NopTracer{}, logr.Discard(), nil)
 		if err != nil {
@@ -123,7 +124,15 @@ func read(from io.Reader) ([]*unstructured.Unstructured, error) {
 	}
 	var manifests []*unstructured.Unstructured
 	for _, item := range list.Items {
-		manifests = append(manifests, &unstructured.Unstructured{Object: item})
+		manifest := &unstructured.Unstructured{Object: item}
+		annotations := manifest.GetAnnotations()
+		if annotations == nil {
+			annotations = map[string]string{}
+		}
+		annotations[tracking] = fmt.Sprintf("tcr:%s/%s:%s/%s", manifest.GroupVersionKind().Group, manifest.GetKind(),
+			manifest.GetNamespace(), manifest.GetName())
+		manifest.SetAnnotations(annotations)
+		manifests = append(manifests, manifest)
 	}
 	return manifests, nil
 }

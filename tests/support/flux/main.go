@@ -52,6 +52,8 @@ func run(arguments []string) error {
 	if err := normalize.UnstructuredList(objects); err != nil {
 		return err
 	}
+	// By these labels Flux knows what belongs to a Kustomization; what else carries them is pruned.
+	manager.SetOwnerLabels(objects, "tcr", "flux-system")
 	drifted := map[string]int{}
 	for round := range rounds {
 		apply := manager.ApplyAll
