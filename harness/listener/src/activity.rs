@@ -8,10 +8,10 @@ use crate::limits::Limits;
 
 /// How long a body may stand still before its connection counts as one that does nothing.
 pub(crate) const STALLED: Duration = Duration::from_millis(500);
-/// How long a connection is given to say something, or to go on with its handshake, before it counts as
-/// silent.
+/// How long a connection is waited for, to say something or to go on with its handshake, before it counts as silent.
+/// Only waiting counts: where there is no processor for what it has sent, that is not the caller's doing.
 const ARRIVING: Duration = Duration::from_millis(250);
-/// How long it may go on saying something before its first request, and count as one that comes.
+/// How long it may be waited for in all before its first request, and count as one that comes.
 const LONGEST_ARRIVAL: Duration = Duration::from_secs(1);
 /// What it may have said by then: a handshake with a client's certificates and HTTP/2's settings is less, and
 /// who goes on with pings is not coming.
@@ -39,8 +39,10 @@ struct State {
     since: Instant,
     /// Whether there was a request ever.
     proven: bool,
-    /// When it was opened, or last sent anything before its first request.
-    heard: Instant,
+    /// Before its first request: since when it is waited for, because everything that it has sent was read.
+    waiting_since: Option<Instant>,
+    /// How long it was waited for before that.
+    waited: Duration,
     /// Requests that began and are not answered to the end.
     open: usize,
     /// Of those, the ones whose body is being read.
@@ -60,6 +62,8 @@ struct State {
 /// How much a connection would be missed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Stage {
+    /// It has sent much, and no request.
+    Noisy,
     /// There was no request yet.
     Silent,
     /// All that it has are bodies that stand still and answers that are not taken.
@@ -95,7 +99,8 @@ impl Activity {
         let state = State {
             since: now,
             proven: false,
-            heard: now,
+            waiting_since: None,
+            waited: Duration::ZERO,
             open: 0,
             reading: 0,
             answering: 0,
@@ -164,10 +169,18 @@ impl Activity {
     pub(crate) fn read(&self, bytes: usize) -> bool {
         let idle = self.idle_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
         let mut state = self.state();
-        if !state.proven && idle <= MOST_ARRIVAL_BYTES {
-            state.heard = Instant::now();
+        if let Some(since) = state.waiting_since.take() {
+            state.waited += since.elapsed();
         }
         idle <= MOST_IDLE_BYTES
+    }
+
+    /// All that it has sent was read.
+    pub(crate) fn waits(&self) {
+        let mut state = self.state();
+        if !state.proven {
+            state.waiting_since.get_or_insert_with(Instant::now);
+        }
     }
 
     /// The other side took bytes, or did not.
@@ -179,6 +192,11 @@ impl Activity {
         };
     }
 
+    /// Whether it has sent more than what comes before a first request.
+    fn is_noisy(&self) -> bool {
+        self.idle_bytes.load(Ordering::Relaxed) > MOST_ARRIVAL_BYTES
+    }
+
     pub(crate) fn told(&self, now: Instant) {
         self.state().told.get_or_insert(now);
     }
@@ -187,12 +205,13 @@ impl Activity {
     pub(crate) fn stage(&self, now: Instant) -> (Stage, Instant) {
         let state = self.state();
         let stage = match &*state {
-            State { proven: false, heard, since, .. }
-                if now.duration_since(*heard) < ARRIVING && now.duration_since(*since) < LONGEST_ARRIVAL =>
-            {
-                return (Stage::Arriving, state.since);
+            State { proven: false, .. } if self.is_noisy() => Stage::Noisy,
+            State { proven: false, waiting_since, waited, since, .. } => {
+                let waiting = waiting_since.map_or(Duration::ZERO, |since| now.duration_since(since));
+                let is_coming = waiting < ARRIVING && *waited + waiting < LONGEST_ARRIVAL;
+                let stage = if is_coming { Stage::Arriving } else { Stage::Silent };
+                return (stage, waiting_since.unwrap_or(*since));
             }
-            State { proven: false, heard, .. } => return (Stage::Silent, *heard),
             State { open: 0, .. } => Stage::Idle,
             State { open, reading, answering, since, .. }
                 if *open == reading + answering && now.duration_since(*since) >= STALLED =>
@@ -254,12 +273,6 @@ mod tests {
     fn a_connection_without_a_request_ends_and_one_that_had_one_is_told_to_close() {
         let now = Instant::now();
         let activity = Activity::new(now);
-        assert_eq!(activity.stage(now).0, Stage::Arriving);
-        assert_eq!(activity.stage(now + SECOND).0, Stage::Silent);
-        activity.read(1);
-        assert_eq!(activity.stage(Instant::now()).0, Stage::Arriving);
-        activity.state().heard = now + SECOND;
-        assert_eq!(activity.stage(now + SECOND).0, Stage::Silent, "it has been coming for long enough");
         assert_eq!(activity.next(now + 9 * SECOND, &limits()), Next::Wait(now + 10 * SECOND));
         assert_eq!(activity.next(now + 10 * SECOND, &limits()), end("it sends no request"));
         activity.request_began();
@@ -276,16 +289,30 @@ mod tests {
     }
 
     #[test]
-    fn who_says_much_before_its_first_request_is_not_coming() {
-        let now = Instant::now();
-        let activity = Activity::new(now);
-        let said = |bytes| {
-            activity.state().heard = now;
-            activity.read(bytes);
-            activity.state().heard > now
-        };
-        assert!(said(MOST_ARRIVAL_BYTES));
-        assert!(!said(1));
+    fn a_caller_that_is_waited_for_is_silent_and_one_that_waits_itself_is_not() {
+        let activity = Activity::new(Instant::now());
+        let stage = |after: Duration| activity.stage(Instant::now() + after).0;
+        assert_eq!(stage(9 * SECOND), Stage::Arriving, "nothing of it was looked at yet");
+        activity.waits();
+        assert_eq!(stage(Duration::ZERO), Stage::Arriving);
+        assert_eq!(stage(ARRIVING), Stage::Silent);
+        activity.read(1);
+        assert_eq!(stage(9 * SECOND), Stage::Arriving, "what it sent is worked on");
+        activity.state().waited = LONGEST_ARRIVAL - ARRIVING / 2;
+        activity.waits();
+        assert_eq!(stage(ARRIVING / 2), Stage::Silent, "it was waited for long enough in all");
+    }
+
+    #[test]
+    fn who_sends_much_before_its_first_request_is_missed_least() {
+        let activity = Activity::new(Instant::now());
+        let stage = || activity.stage(Instant::now()).0;
+        activity.read(MOST_ARRIVAL_BYTES);
+        assert_eq!(stage(), Stage::Arriving);
+        activity.read(1);
+        assert_eq!(stage(), Stage::Noisy);
+        activity.request_began();
+        assert_eq!(stage(), Stage::Busy);
     }
 
     #[test]
