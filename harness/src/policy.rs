@@ -9,12 +9,12 @@ use tcr::hex;
 
 use crate::call::{Outcome, call, call_and_then};
 use crate::context::Context;
+use crate::evaluation::evaluation;
 use crate::host::{Host, HostOptions};
 use crate::host_capabilities::{Grants, HostCapabilities, Unavailable};
 use crate::linked_module::{LinkedModule, LoadError, compile};
-use crate::request::{Request, RequestError};
-use crate::response::{AdmissionResponse, Evaluation};
 use crate::settings::Settings;
+use crate::{AdmissionResponse, Evaluation, Request, RequestError};
 
 mod measurement;
 mod preparation;
@@ -173,13 +173,13 @@ impl Policy {
 
     /// Puts a request to the policy. A policy that fails is a refusal with code 500.
     pub fn evaluate(&self, request: &Request<'_>, settings: &Settings) -> Evaluation {
-        Evaluation::of(request, self.call("validate", self.payload(request, settings)))
+        evaluation(request, self.call("validate", self.payload(request, settings)))
     }
 
     /// The same, with an end that was set before, such as when the request arrived.
     pub fn evaluate_by(&self, request: &Request<'_>, settings: &Settings, deadline: Instant) -> Evaluation {
         let payload = self.payload(request, settings);
-        Evaluation::of(request, call(&self.context, &self.module, "validate", payload, deadline))
+        evaluation(request, call(&self.context, &self.module, "validate", payload, deadline))
     }
 
     /// What the guest reads; settings that it has already are not sent again.

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use wasmtime::{Extern, TypedFunc};
 
 use super::Policy;
+use crate::Request;
 use crate::call::call_and_then;
-use crate::request::Request;
 use crate::settings::Settings;
 
 /// Calls in one instance, one after the other.
