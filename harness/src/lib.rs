@@ -54,7 +54,7 @@ pub use admission_review::{
 pub use call::Outcome;
 pub use evaluator::Evaluator;
 pub use host::{DEFAULT_MEMORY_LIMIT_MIB, Host, HostError, HostOptions};
-pub use linked_module::LoadError;
+pub use linked_module::{Interface, LoadError};
 /// Manifests as requests; in a crate of its own, because the page asks with the same requests.
 pub use manifest;
 pub use module_cache::ModuleCache;

@@ -29,8 +29,7 @@ enum Here {
 use Here::{Different, Refused, Same};
 
 const UNSIGNED: &str = "signatures are not verified here: verify the module with cosign or kwctl first, and name it by its digest";
-const MODES: &str =
-    "kubewarden; what is written in Rego (opa, gatekeeper), wasi and ferricel are an error that names kwctl";
+const MODES: &str = "kubewarden and wasi; what is written in Rego (opa, gatekeeper), and ferricel are an error that names kwctl";
 const NO_DAEMON: &str =
     "it stays in the foreground: whoever starts it (systemd, a container) keeps it running";
 
