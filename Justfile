@@ -31,7 +31,7 @@ policy: (_build "harness")
 cases *ARGS: policy
     @target/debug/harness test target/policy.wasm {{ if ARGS == "" { "policy/cases" } else { ARGS } }}
 
-# Look for bytes that the policy's entry (`fuzz`, `fuzz 600`), the hosts file's merge (`fuzz 600 merge`) or a guest's host calls (`fuzz 600 host_calls`) do not stand
+# Look for bytes that the policy's entry (`fuzz`, `fuzz 600`), the hosts file's merge (`fuzz 600 merge`), a guest's host calls (`fuzz 600 host_calls`), a review's body (`fuzz 600 review_body`) or a guest's answer (`fuzz 600 guest_answer`) do not stand
 fuzz SECONDS="60" TARGET="validate":
     @tests/fuzz/run {{ SECONDS }} {{ TARGET }}
 

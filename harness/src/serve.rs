@@ -34,7 +34,6 @@ pub mod metrics;
 mod modules;
 mod policies;
 mod preparation;
-mod rejection;
 mod reviewer;
 mod routes;
 mod served_policy;

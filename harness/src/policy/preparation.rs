@@ -17,7 +17,7 @@ use wasmtime::Module;
 use super::{Policy, snapshot};
 use crate::call::{Outcome, call_and_then};
 use crate::host_capabilities::shortened;
-use crate::linked_module::LinkedModule;
+use crate::linked_module::{Entry, Interface, LinkedModule};
 use crate::settings::Settings;
 
 const OPERATION: &str = "prepare_settings";
@@ -39,6 +39,9 @@ impl Policy {
     }
 
     fn try_prepared(&self, wasm: &[u8], settings: &Settings) -> Result<Self, String> {
+        if self.interface == Interface::Wasi {
+            return Err("a program begins anew with each request".to_owned());
+        }
         let host = &self.module.host;
         let payload = settings.json().as_bytes().to_vec();
         let deadline = Instant::now() + host.inner.options.timeout;
@@ -58,9 +61,12 @@ impl Policy {
         drop(memory);
         // Not kept in the module cache: it is of these settings only.
         let module = Module::from_binary(&host.inner.engine, &wasm).map_err(|error| format!("{error:#}"))?;
-        let mut module = LinkedModule::of(host, &module).map_err(|error| error.to_string())?;
-        // They have run.
-        module.initialisers.clear();
+        let mut module =
+            LinkedModule::of(host, &module, self.interface).map_err(|error| error.to_string())?;
+        if let Entry::Wapc { initialisers, .. } = &mut module.entry {
+            // They have run.
+            initialisers.clear();
+        }
         Ok(Self { module: Arc::new(module), inside: Some(settings.clone()), ..self.clone() })
     }
 }

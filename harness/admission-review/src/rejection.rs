@@ -4,22 +4,24 @@
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::http::{HeaderMap, StatusCode, header};
+use host_capabilities::shortened;
 use k8s_openapi::api::authentication::v1::UserInfo;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::reviewer::Origin;
-use crate::RequestError;
-use crate::host_capabilities::shortened;
+use crate::origin::Origin;
+use crate::request::RequestError;
 
 /// How much of a reason is told, which repeats values of the review.
 const LONGEST: usize = 1 << 10;
 
 /// A status and a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Rejection {
-    pub(super) status: StatusCode,
-    pub(super) message: String,
+pub struct Rejection {
+    /// 400, 415 or 422.
+    pub status: StatusCode,
+    /// What is wrong, at most a KiB of it.
+    pub message: String,
 }
 
 #[derive(Deserialize)]
@@ -74,21 +76,25 @@ struct GroupVersionResource {
 
 impl Rejection {
     /// Of a body that is no review for this reason.
-    pub(super) fn of_body(body: &[u8], origin: Origin, error: &RequestError) -> Self {
-        let rejection: Option<JsonRejection> = match origin {
+    pub fn of_body(body: &[u8], origin: Origin, error: &RequestError) -> Self {
+        // What is refused only here, and an object of which no more than its end was looked for.
+        Self::by_policy_server(body, origin).unwrap_or_else(|| Self {
+            status: own_status(error),
+            message: shortened(&format!("cannot read the review: {error}"), LONGEST),
+        })
+    }
+
+    /// What policy-server itself says of a body; none where it reads it.
+    pub fn by_policy_server(body: &[u8], origin: Origin) -> Option<Self> {
+        let rejection: JsonRejection = match origin {
             Origin::Validate | Origin::Audit => Json::<ReviewRequest>::from_bytes(body).err(),
             Origin::Raw => Json::<RawReviewRequest>::from_bytes(body).err(),
-        };
-        let (status, message) = match rejection {
-            Some(rejection) => (rejection.status(), rejection.body_text()),
-            // What is refused only here, and an object of which no more than its end was looked for.
-            None => (own_status(error), format!("cannot read the review: {error}")),
-        };
-        Self { status, message: shortened(&message, LONGEST) }
+        }?;
+        Some(Self { status: rejection.status(), message: shortened(&rejection.body_text(), LONGEST) })
     }
 
     /// Of a body that is said to be something else than JSON.
-    pub(super) fn of_content_type(headers: &HeaderMap) -> Option<Self> {
+    pub fn of_content_type(headers: &HeaderMap) -> Option<Self> {
         (!is_json(headers)).then(|| Self {
             status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
             message: "Expected request with `Content-Type: application/json`".to_owned(),

@@ -6,8 +6,9 @@
 //! looked at. New values go into the patch as they were written: a number such as `1e400`, which
 //! no tree of values can hold, survives.
 //!
-//! *Guarantee:* applying the patch to the old object gives the new one. *Caveat:* where an object
-//! names a key twice, that object is replaced as a whole.
+//! *Guarantee:* applying the patch to the old object gives the new one. *Caveat:* where the new object
+//! names a key twice, it is replaced as a whole; an old one that does, which no API server sends, may be
+//! one that the patch does not fit.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
 
-use crate::call::Outcome;
 use crate::json::{Outline, Scanner};
 use crate::patch;
 use crate::request::Request;
@@ -128,35 +129,27 @@ impl AdmissionResponse {
 }
 
 impl Evaluation {
-    /// What an outcome of the guest's `validate` means for a request.
-    pub(crate) fn of(request: &Request<'_>, outcome: Outcome) -> Self {
-        let failure = match outcome {
-            Outcome::Answer(answer) => match Verdict::read(&answer, request.outline()) {
-                Ok(verdict) => return Self::of_verdict(request, verdict),
-                Err(reason) => format!("cannot understand the policy's answer: {reason}"),
-            },
-            Outcome::DeadlineExceeded => {
-                return Self::too_late(request.uid());
-            }
-            Outcome::GuestError(message) | Outcome::Trap(message) => {
-                format!("Guest call failure: {message}")
-            }
-            Outcome::MemoryLimit { limit } => format!(
-                "Guest call failure: the policy asked for more than its limit of {} MiB of memory",
-                limit >> 20
-            ),
-        };
-        Self::failed(request.uid(), format!("internal server error: {failure}"))
+    /// What a guest's answer to `validate` means for the request that it was asked about.
+    pub fn of_answer(request: &Request<'_>, answer: &[u8]) -> Self {
+        match Verdict::read(answer, request.outline()) {
+            Ok(verdict) => Self::of_verdict(request, verdict),
+            Err(reason) => Self::not_understood(request, &reason),
+        }
     }
 
-    /// No verdict, because the host has none to give.
-    pub(crate) fn failed(uid: &str, reason: impl Into<String>) -> Self {
+    fn not_understood(request: &Request<'_>, reason: &str) -> Self {
+        let reason = format!("internal server error: cannot understand the policy's answer: {reason}");
+        Self::failed(request.uid(), reason)
+    }
+
+    /// No verdict, for this reason.
+    pub fn failed(uid: &str, reason: impl Into<String>) -> Self {
         let response = AdmissionResponse::refusal(uid, reason, Some(500));
         Self { response, mutated_object: None, failed: true }
     }
 
     /// No verdict in time.
-    pub(crate) fn too_late(uid: &str) -> Self {
+    pub fn too_late(uid: &str) -> Self {
         Self::failed(uid, DEADLINE_EXCEEDED)
     }
 
@@ -171,7 +164,12 @@ impl Evaluation {
                 ));
             }
             (Some(mutated), Some(object)) => match patch::diff_from(object, mutated) {
-                Ok(patch) => patch,
+                Ok(patch) => match patch.as_deref().map(new_values_are_readable) {
+                    Some(Err(error)) => {
+                        return Self::not_understood(request, &format!("\"mutated_object\": {error}"));
+                    }
+                    _ => patch,
+                },
                 Err(error) => {
                     let message = format!("internal server error: cannot compare the objects: {error}");
                     return Self::failed(request.uid(), message);
@@ -201,6 +199,19 @@ impl Evaluation {
     fn unchanged(response: AdmissionResponse) -> Self {
         Self { response, mutated_object: None, failed: false }
     }
+}
+
+/// What a policy changed must be what Kubewarden's hosts can hold, who read all of the object: no number beyond every type,
+/// no half of a character. The rest of it is the API server's own.
+fn new_values_are_readable(patch: &str) -> Result<(), serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Operation<'a> {
+        #[serde(borrow)]
+        value: Option<&'a RawValue>,
+    }
+    let operations: Vec<Operation<'_>> = serde_json::from_str(patch)?;
+    let mut values = operations.into_iter().filter_map(|operation| operation.value);
+    values.try_for_each(|value| serde_json::from_str::<Value>(value.get()).map(drop))
 }
 
 #[derive(Debug, Default)]

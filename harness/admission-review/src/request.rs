@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
+use host_capabilities::{path_segment_fault, shortened};
 use k8s_openapi::api::authentication::v1::UserInfo;
 
-use crate::host_capabilities::{path_segment_fault, shortened};
 use crate::json::{JsonError, Outline, Scanner, unescape};
 
 #[cfg(test)]
@@ -199,7 +199,7 @@ impl<'a> Request<'a> {
     }
 
     /// What the guest reads: `{"request":…,"settings":…}`, or without settings.
-    pub(crate) fn payload(&self, settings: Option<&str>) -> Vec<u8> {
+    pub fn payload(&self, settings: Option<&str>) -> Vec<u8> {
         match settings {
             Some(settings) => {
                 [r#"{"request":"#, self.text, r#","settings":"#, settings, "}"].concat().into_bytes()
