@@ -14,8 +14,9 @@ use crate::request::Operation;
 use crate::review::Review;
 use crate::settings::Settings;
 use crate::text_set::TextSet;
-use crate::verdict::Answer;
+use crate::verdict::{Answer, Verdict};
 
+mod tenants;
 #[cfg(test)]
 mod tests;
 
@@ -25,11 +26,16 @@ pub(crate) fn decide(review: &Review<'_>) -> Result<Answer, Error> {
     if !request.sub_resource.is_empty() {
         return Ok(Answer::accept());
     }
-    match (request.operation, request.object, request.old_object) {
-        (Operation::Create | Operation::Update, Some(object), old) => validate(review, object, old),
-        (Operation::Delete, _, Some(old)) => Ok(delete(review.payload, old)),
-        _ => Ok(Answer::accept()),
+    let mut answer = match (request.operation, request.object, request.old_object) {
+        (Operation::Create | Operation::Update, Some(object), old) => validate(review, object, old)?,
+        (Operation::Delete, _, Some(old)) => delete(review.payload, old),
+        _ => return Ok(Answer::accept()),
+    };
+    // What cannot be read has been refused with its own reasons.
+    if answer.verdict == Verdict::Accept {
+        tenants::limit(review, &mut answer)?;
     }
+    Ok(answer)
 }
 
 fn validate(review: &Review<'_>, object: Span, old: Option<Span>) -> Result<Answer, Error> {

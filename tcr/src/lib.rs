@@ -29,6 +29,7 @@ pub mod selection;
 pub mod sensitive;
 pub mod sentence;
 pub mod shortened;
+pub mod tenants;
 pub mod verdict;
 pub mod write_limits;
 

@@ -97,6 +97,11 @@ impl NameList {
         elements(&self.text).any(|element| element == "_" || element == "!_")
     }
 
+    /// The names and globs that are included; none where everything is that is not excluded.
+    pub(crate) fn included(&self) -> impl Iterator<Item = &str> {
+        self.included.iter().map(Pattern::as_str)
+    }
+
     /// Every pattern, included and excluded, without the `!`.
     pub(crate) fn patterns(&self) -> impl Iterator<Item = &str> {
         self.included.iter().chain(&self.excluded).map(Pattern::as_str)
