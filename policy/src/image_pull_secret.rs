@@ -95,6 +95,8 @@ fn check(
     let namespaces = spec.namespaces.parse::<NameList>().ok();
     let own: Option<TextSet<'_>> =
         namespaces.as_ref().and_then(NameList::exact_names).map(|names| names.into_iter().collect());
+    // Beside others the controller gives a service account keys for its own images alone.
+    let is_by_namespace = tcr.is_some_and(|tcr| tcr.credential.kind == CredentialKind::ServiceAccount);
     for other in settings.registries.iter().filter(|other| other.name != name) {
         let what = match (other.hosts.first(), instance) {
             (Some(host), _) => format!("registry host {host:?}"),
@@ -103,7 +105,10 @@ fn check(
         };
         if !other.discovered {
             answer.warn(format!("spec: the {what} also belongs to the policy's registry {:?}", other.name));
-        } else if !own.as_ref().is_some_and(|own| are_disjoint(own, other)) {
+        } else if !is_by_namespace
+            && !other.is_by_namespace
+            && !own.as_ref().is_some_and(|own| are_disjoint(own, other))
+        {
             errors.push(format!(
                 "spec: the {what} already belongs to the ImagePullSecret {:?}; change that one, or give both \
                  namespaces by name, without overlap",

@@ -328,6 +328,25 @@ fn deletion_tells_what_stays() {
 }
 
 #[test]
+fn service_accounts_of_one_registry_may_stand_beside_each_other_and_anything_else() {
+    let accepted = |spec: Value, other: Value| {
+        check_with(
+            create("second", spec),
+            json!({"discover": true}),
+            &Objects::new([object("first", other)]),
+            expect![[r#"
+                accepted
+            "#]],
+        );
+    };
+    let mut of_team_b = of_team_a();
+    of_team_b["tcr"]["credential"]["registryNamespaces"] = json!(["team-b"]);
+    accepted(of_team_a(), of_team_b);
+    accepted(of_team_a(), instance());
+    accepted(instance(), of_team_a());
+}
+
+#[test]
 fn a_second_one_for_the_same_registry_is_refused_by_name() {
     let settings = json!({"discover": true});
     let in_namespaces = |mut spec: Value, namespaces: &str| {
