@@ -34,7 +34,6 @@ pub enum LoadError {
     /// It exports a function under a known name that takes or returns something else.
     #[error("the wasm module's \"{name}\" is not a function {signature}, so it is not a waPC guest")]
     Signature {
-        /// The export's name.
         name: &'static str,
         /// What it must take and return.
         signature: &'static str,
@@ -44,7 +43,6 @@ pub enum LoadError {
     MissingExport {
         /// `memory` or `function`.
         kind: &'static str,
-        /// The export's name.
         name: &'static str,
     },
 }

@@ -1,6 +1,6 @@
 //! What comes back: a policy's verdict, and the AdmissionResponse that Kubernetes gets for it.
 //!
-//! Field names, texts and codes are Kubewarden's, so that a policy and whoever reads its answers
+//! Field names, texts and codes are Kubewarden's, so that a policy and the readers of its answers
 //! see no difference between the hosts.
 
 use std::collections::BTreeMap;
@@ -24,7 +24,6 @@ const MUTATION_WITHOUT_OBJECT: &str = "Incoming object is null, which happens on
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AdmissionResponse {
-    /// The request's identifier.
     pub uid: String,
     /// Whether the request may go on.
     pub allowed: bool,
@@ -64,13 +63,11 @@ pub struct StatusDetails {
     pub causes: Vec<StatusCause>,
 }
 
-/// One cause.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatusCause {
     /// What of the policy's definition it is about, such as `spec.policies.a`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
-    /// A sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
@@ -206,7 +203,6 @@ impl Evaluation {
     }
 }
 
-/// A guest's ValidationResponse.
 #[derive(Debug, Default)]
 struct Verdict<'a> {
     accepted: bool,

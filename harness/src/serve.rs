@@ -56,7 +56,6 @@ use tasks::Tasks;
 /// How the webhook is served.
 #[derive(Debug, Clone)]
 pub struct ServeOptions {
-    /// Where it listens.
     pub address: IpAddr,
     /// The port of reviews; 0 for any.
     pub port: u16,

@@ -29,7 +29,7 @@ pub(crate) const FUNCTIONS: [&str; 9] = [
 
 /// The longest answer of a guest, in bytes: more than twice the largest object that an API server takes.
 const LONGEST_ANSWER: u32 = 8 << 20;
-/// The longest error of a guest that is passed on to whoever made the request, in bytes.
+/// The longest error of a guest that is passed on to the caller, in bytes.
 const LONGEST_ERROR: usize = 16 << 10;
 
 /// The guest pointed outside of its memory.

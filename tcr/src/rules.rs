@@ -104,7 +104,7 @@ impl std::error::Error for Findings {}
 /// reading the object.
 const MOST_ERRORS: usize = 20;
 
-/// Bytes of a list of names: a thousand of the longest names of namespaces. Whoever may write ImagePullSecrets would
+/// Bytes of a list of names: a thousand of the longest names of namespaces. A user who may write ImagePullSecrets would
 /// else decide what each review and each reconciliation costs.
 const MAX_LIST_BYTES: usize = 65_536;
 /// Labels and values of a selector, for the same reason.

@@ -1,4 +1,4 @@
-//! What is where in a text that was scanned, for whoever looks for a place in it afterwards.
+//! What is where in a text that was scanned, to look up a place in it afterwards.
 
 use super::{JsonError, Scanner, string_end};
 

@@ -54,7 +54,7 @@ pub(super) fn differing_members<'a>(
     let mut news = MemberScan::new(new, container);
     let mut rest = (usize::MAX, usize::MAX);
     loop {
-        // Whoever has more before it reads on; in step, both do until the rest is the common one.
+        // The side that has more before it reads on; in step, both do until the rest is the common one.
         if rest.0 >= rest.1 && (rest.0 > rest.1 || rest.0 > suffix) {
             match olds.next()? {
                 Some(end) => rest.0 = old.len() - end,

@@ -1,4 +1,4 @@
-//! What a policy costs, for whoever decides how much it may.
+//! What a policy costs, for the decision how much it may.
 
 use std::time::{Duration, Instant};
 

@@ -7,7 +7,7 @@
 //! of it, and each request still has an instance of its own. Pages are shared until a request writes to
 //! them. A guest that does not know the operation is run as it always was.
 //!
-//! The settings are trusted as much as the module is: they come from whoever installed the policy.
+//! The settings are trusted as much as the module is: they come from the person who installed the policy.
 
 use std::sync::Arc;
 use std::time::Instant;

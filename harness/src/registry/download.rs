@@ -26,7 +26,6 @@ pub enum DownloadError {
     /// The certificates of a `sources.yaml` for the host.
     #[error("source_authorities: \"{host}\": {reason}")]
     Authorities {
-        /// The host.
         host: String,
         /// What is wrong with them.
         reason: String,
@@ -34,7 +33,6 @@ pub enum DownloadError {
     /// The server cannot be reached, or answers with something else.
     #[error("cannot download {url}: {reason}")]
     Failed {
-        /// The address.
         url: String,
         /// What was tried and how it failed.
         reason: String,

@@ -192,7 +192,7 @@ struct Known {
     policies: Shared<Policy>,
 }
 
-/// By key, what is made once; whoever comes meanwhile waits for it.
+/// By key, what is made once; a caller that comes meanwhile waits for it.
 type Shared<T> = Mutex<BTreeMap<String, Arc<OnceLock<Result<T, String>>>>>;
 
 impl Known {

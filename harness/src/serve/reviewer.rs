@@ -75,7 +75,7 @@ pub(super) enum Refusal {
     Unknown,
     /// The body is not a review.
     Bad(Rejection),
-    /// There is no verdict, for this reason, and whoever called shall decide.
+    /// There is no verdict, for this reason, and the caller shall decide.
     Deferred(String),
     /// A worker failed; the log tells.
     Failed,

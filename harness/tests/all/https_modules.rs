@@ -43,7 +43,7 @@ impl Web {
                 }
                 let request = String::from_utf8_lossy(&request).into_owned();
                 let path = request.split(' ').nth(1).unwrap_or_default();
-                // Whoever does not trust us has gone.
+                // A client that does not trust us has closed the connection.
                 let _ = stream.write_all(&answer(path)).and_then(|()| stream.flush());
                 stream.conn.send_close_notify();
                 let _ = stream.flush();

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::distributed::in_place;
 use crate::link_requests::LastLink;
-use crate::object::{Filled, Lack, Object};
+use crate::object::{Filled, NotReady, Object};
 use crate::overlap::Claim;
 use crate::password::Passwords;
 use crate::request;
@@ -64,7 +64,7 @@ pub(crate) struct Item {
     /// The credential that the content is from.
     pub(crate) held: Option<Held>,
     /// Why there is no content for the spec as it is now.
-    pub(crate) lack: Option<Lack>,
+    pub(crate) not_ready: Option<NotReady>,
     /// When a login that the spec gives takes the place of the content, and what the registry said to both.
     pub(crate) rollout: Rollout,
     /// The content that waits for that.
@@ -80,7 +80,7 @@ pub(crate) struct Item {
     /// Why the credential before this one was replaced.
     pub(crate) replaced: Option<String>,
     /// What the keeper of its credential complains about.
-    pub(crate) problem: Option<Lack>,
+    pub(crate) problem: Option<NotReady>,
     pub(crate) link: Option<Link>,
     /// What the status told of the link when the object was seen first.
     pub(crate) last_link: Option<LastLink>,
@@ -118,7 +118,7 @@ impl Item {
             // Discovery reads them there: they stay until others are known.
             hosts: object.status.hosts.clone(),
             held: None,
-            lack: None,
+            not_ready: None,
             rollout: Rollout::restored(Recorded::of(&object.status)),
             waiting: None,
             content_key: None,
@@ -205,9 +205,9 @@ impl Item {
         let Filled { bytes, hosts } = match self.object.fill(passwords, held, allowed_roots, is_beside_others)
         {
             Ok(filled) => filled,
-            Err(lack) => {
+            Err(not_ready) => {
                 self.rollout.give_none();
-                self.lack = Some(lack);
+                self.not_ready = Some(not_ready);
                 return;
             }
         };
@@ -222,7 +222,7 @@ impl Item {
             None => self.rollout = Rollout::default(),
             Some(checks) if !checks.is_all_listed => {
                 let message = "what is distributed is being listed".to_owned();
-                self.lack = Some(Lack { reason: ConditionReason::Pending, message });
+                self.not_ready = Some(NotReady { reason: ConditionReason::Pending, message });
                 return;
             }
             Some(checks) if self.is_checked(key.as_ref()) => {
@@ -231,7 +231,7 @@ impl Item {
                 let in_place = in_place(state, &self.object.name, self.content.as_ref(), &content);
                 if !self.rollout.give(given, in_place, checks.timeout, checks.now) {
                     let standing = self.rollout.standing();
-                    self.lack = standing.map(|it| Lack { reason: it.reason, message: it.message });
+                    self.not_ready = standing.map(|it| NotReady { reason: it.reason, message: it.message });
                     self.waiting = Some(content);
                     return;
                 }
@@ -254,7 +254,7 @@ impl Item {
         self.content_key = key;
         self.hosts = hosts;
         self.held = held.cloned();
-        self.lack = None;
+        self.not_ready = None;
     }
 
     /// It asks for no credential any more. What namespaces still have has to be good until it is gone.
@@ -267,7 +267,7 @@ impl Item {
         self.hosts.clear();
         self.can_push = None;
         self.problem = None;
-        self.lack = None;
+        self.not_ready = None;
     }
 
     /// Whether a login of `key` has to be let in before it takes the place of the content. A keeper has seen to that for
@@ -303,8 +303,8 @@ impl Item {
     /// the way.
     pub(crate) fn standing(&self) -> Option<Standing> {
         let standing = self.rollout.standing()?;
-        let other = self.problem.as_ref().or(self.lack.as_ref());
-        other.is_none_or(|lack| lack.reason == standing.reason).then_some(standing)
+        let other = self.problem.as_ref().or(self.not_ready.as_ref());
+        other.is_none_or(|not_ready| not_ready.reason == standing.reason).then_some(standing)
     }
 
     /// Who pulls with the credential of an instance that is distributed.

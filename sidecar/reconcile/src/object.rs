@@ -56,7 +56,7 @@ pub struct Filled {
 
 /// Why there are no bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lack {
+pub struct NotReady {
     /// A word for the condition.
     pub reason: ConditionReason,
     /// A sentence.
@@ -174,10 +174,10 @@ impl Object {
         held: Option<&Held>,
         allowed_roots: &[String],
         is_beside_others: bool,
-    ) -> Result<Filled, Lack> {
-        let lack = |reason, message: String| Lack { reason, message };
+    ) -> Result<Filled, NotReady> {
+        let not_ready = |reason, message: String| NotReady { reason, message };
         let spec =
-            self.spec.as_ref().map_err(|problem| lack(ConditionReason::InvalidSpec, problem.clone()))?;
+            self.spec.as_ref().map_err(|problem| not_ready(ConditionReason::InvalidSpec, problem.clone()))?;
         let namespaces = spec.tcr.iter().flat_map(|tcr| &tcr.credential.registry_namespaces);
         let namespaces: Vec<&str> = namespaces.filter(|_| is_beside_others).map(String::as_str).collect();
         let config = |hosts: Vec<RegistryHost>, username: &str, password| Filled {
@@ -188,27 +188,27 @@ impl Object {
         };
         if let Some(docker) = &spec.docker {
             let host = docker.server.parse().map_err(|error| {
-                lack(ConditionReason::InvalidSpec, format!("spec.docker.server: {error}"))
+                not_ready(ConditionReason::InvalidSpec, format!("spec.docker.server: {error}"))
             })?;
             let password = match &docker.password_secret_ref {
                 None => &docker.password,
                 Some(reference) => passwords
                     .get(reference)
-                    .map_err(|error| lack(ConditionReason::NoPassword, error.to_string()))?,
+                    .map_err(|error| not_ready(ConditionReason::NoPassword, error.to_string()))?,
             };
             return Ok(config(vec![host], &docker.username, password));
         }
         let Some(tcr) = &spec.tcr else {
-            return Err(lack(ConditionReason::InvalidSpec, "neither docker nor tcr is set".to_owned()));
+            return Err(not_ready(ConditionReason::InvalidSpec, "neither docker nor tcr is set".to_owned()));
         };
         let Some(held) = held else {
-            return Err(lack(
+            return Err(not_ready(
                 ConditionReason::Pending,
                 format!("the credential of {} is being obtained", tcr.instance_id),
             ));
         };
         let hosts = domains::hosts(&tcr.domains, &held.public_domain, allowed_roots)
-            .map_err(|error| lack(ConditionReason::InvalidDomain, error.to_string()))?;
+            .map_err(|error| not_ready(ConditionReason::InvalidDomain, error.to_string()))?;
         Ok(config(hosts.into_iter().collect(), &held.username, &held.token))
     }
 

@@ -89,7 +89,6 @@ async fn run(plane: &ControlPlane, helm: &Path, arguments: &[&str]) -> Result<()
     Ok(())
 }
 
-/// The checkout.
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new("/")).to_owned()
 }

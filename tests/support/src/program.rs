@@ -27,13 +27,11 @@ const BUILD_TIMEOUT: Duration = Duration::from_secs(40 * 60);
 pub enum Program {
     /// The store behind the API server.
     Etcd,
-    /// The API server.
     KubeApiserver,
     /// ServiceAccounts of new namespaces, garbage collection, Deployments, and so on.
     KubeControllerManager,
     /// Gives Pods their nodes.
     KubeScheduler,
-    /// A node's agent.
     Kubelet,
     /// The Service network of a node.
     KubeProxy,
@@ -202,7 +200,6 @@ impl Program {
         fs::rename(&output, built).with_context(|| format!("cannot put it at {}", built.display()))
     }
 
-    /// The file's name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Etcd => "etcd",

@@ -12,12 +12,12 @@ use tcr::sensitive::Sensitive;
 use super::credentials::{Credentials, Source, credentials};
 use super::hosts;
 use super::known::Known;
-use super::report::{Conflict, ObjectChange, ObjectPlan, Plan, Said, Write};
+use super::report::{Conflict, Note, ObjectChange, ObjectPlan, Plan, Write};
 use crate::reader::Seen;
 use distribution::{
     Content, Desired, Digest, Distribution, Namespace, Observed, SeenSecret, Tally, plan, tally_one,
 };
-use reconcile::object::{Filled, Lack, Object};
+use reconcile::object::{Filled, NotReady, Object};
 use reconcile::password::Passwords;
 
 /// What would come about.
@@ -31,7 +31,7 @@ pub struct Forecast {
     public_domains: BTreeMap<String, RegistryHost>,
     /// ImagePullSecrets whose registry has no host that is known yet.
     without_hosts: BTreeSet<String>,
-    notes: Vec<Said>,
+    notes: Vec<Note>,
 }
 
 /// What an ImagePullSecret is filled with.
@@ -41,7 +41,7 @@ enum Filling {
     New,
     /// What most of its Secrets hold: it may not be read.
     AsDistributed,
-    Lacks(Lack),
+    NotReady(NotReady),
 }
 
 impl Forecast {
@@ -71,12 +71,12 @@ impl Forecast {
         }
         let region = self.known.settings.region.as_deref();
         if let Some(message) = region.and_then(|region| object.crosses_regions(region)) {
-            self.notes.push(Said::new(&name, message));
+            self.notes.push(Note::new(&name, message));
         }
         if let Err(problem) = &object.spec {
             let message =
                 format!("what it led to before stays as it is, until it is mended or deleted: {problem}");
-            self.notes.push(Said::new(&name, message));
+            self.notes.push(Note::new(&name, message));
         }
         let content = match self.filling(&object) {
             _ if object.deleting || object.spec.is_err() || !object.has_credential() => None,
@@ -92,9 +92,9 @@ impl Forecast {
                 self.presume(&derived_secret_name(&name), content.digest());
                 Some(content)
             }
-            Filling::Lacks(Lack { reason, message }) => {
+            Filling::NotReady(NotReady { reason, message }) => {
                 let message = format!("{reason}: {message}; until then no Secret of it is written");
-                self.notes.push(Said::new(&name, message));
+                self.notes.push(Note::new(&name, message));
                 None
             }
         };
@@ -125,7 +125,7 @@ impl Forecast {
         };
         match object.fill(passwords, held, &self.known.settings.allowed_roots) {
             Ok(filled) => Filling::Known(filled),
-            Err(lack) => Filling::Lacks(lack),
+            Err(not_ready) => Filling::NotReady(not_ready),
         }
     }
 
@@ -177,7 +177,7 @@ impl Forecast {
             if is_open {
                 let message = "spec.conflictPolicy is adopt, and the domain of the instance is known once it has a \
                                credential: Secrets of somebody else that are for this domain are taken over then";
-                self.notes.push(Said::new(name, message));
+                self.notes.push(Note::new(name, message));
             }
             seen.secrets.insert(secret, found);
         }

@@ -9,26 +9,26 @@ use tencent_cloud::error::{CloudError, Refusal};
 use tencent_cloud::instance::{Instance, Readiness};
 
 /// Why a step did not succeed.
-pub(crate) enum Trouble {
+pub(crate) enum StepError {
     Cloud(Box<CloudError>),
     Api(ApiError),
     Instance { reason: ConditionReason, message: String },
 }
 
-impl From<CloudError> for Trouble {
+impl From<CloudError> for StepError {
     fn from(error: CloudError) -> Self {
         Self::Cloud(Box::new(error))
     }
 }
 
-impl From<ApiError> for Trouble {
+impl From<ApiError> for StepError {
     fn from(error: ApiError) -> Self {
         Self::Api(error)
     }
 }
 
-impl Trouble {
-    /// Another process wrote meanwhile, which is no trouble: what it wrote is read.
+impl StepError {
+    /// Another process wrote meanwhile, which is no failure: what it wrote is read.
     pub(crate) fn is_overtaken(&self) -> bool {
         matches!(self, Self::Api(ApiError::Overtaken))
     }
@@ -59,18 +59,18 @@ impl Trouble {
 }
 
 /// The default domain of an instance that can be used.
-pub(crate) fn public_domain(key: &Key, instance: Option<Instance>) -> Result<RegistryHost, Trouble> {
+pub(crate) fn public_domain(key: &Key, instance: Option<Instance>) -> Result<RegistryHost, StepError> {
     let Key { instance_id, region, .. } = key;
     let Some(instance) = instance else {
         let message = format!(
             "there is no instance {instance_id} in {region}: check spec.tcr.instanceId and spec.tcr.region, and that the \
              API credential is of the account that owns it"
         );
-        return Err(Trouble::Instance { reason: ConditionReason::InstanceNotFound, message });
+        return Err(StepError::Instance { reason: ConditionReason::InstanceNotFound, message });
     };
     match instance.readiness() {
         Readiness::Ready => Ok(instance.public_domain),
-        Readiness::Later | Readiness::Never => Err(Trouble::Instance {
+        Readiness::Later | Readiness::Never => Err(StepError::Instance {
             reason: ConditionReason::InstanceNotRunning,
             message: format!("instance {instance_id} is {} and not Running", instance.status),
         }),
@@ -78,7 +78,7 @@ pub(crate) fn public_domain(key: &Key, instance: Option<Instance>) -> Result<Reg
 }
 
 /// Whether every registry namespace that a service account shall pull from is in the instance.
-pub(crate) fn namespaces(key: &Key, missing: &[String]) -> Result<(), Trouble> {
+pub(crate) fn namespaces(key: &Key, missing: &[String]) -> Result<(), StepError> {
     if missing.is_empty() {
         return Ok(());
     }
@@ -87,15 +87,15 @@ pub(crate) fn namespaces(key: &Key, missing: &[String]) -> Result<(), Trouble> {
         key.instance_id,
         missing.join(", ")
     );
-    Err(Trouble::Instance { reason: ConditionReason::NoRegistryNamespace, message })
+    Err(StepError::Instance { reason: ConditionReason::NoRegistryNamespace, message })
 }
 
 /// What a credential is described with at the cloud, before its marker.
-pub(crate) fn description(key: &Key, cluster_id: Option<&str>) -> Result<String, Trouble> {
+pub(crate) fn description(key: &Key, cluster_id: Option<&str>) -> Result<String, StepError> {
     match (&key.description, cluster_id) {
         (Some(own), _) => Ok(own.clone()),
         (None, Some(id)) => Ok(format!("TKE cluster ({id}) dedicated access credential")),
-        (None, None) => Err(Trouble::Instance {
+        (None, None) => Err(StepError::Instance {
             reason: ConditionReason::NoDescription,
             message: "spec.tcr.credential.description: set it, or give the controller --cluster-id"
                 .to_owned(),

@@ -4,6 +4,7 @@ use serde_json::Value;
 use super::*;
 use crate::{
     Config, Role,
+    machine::Machine,
     signed::{NOW, cloud},
 };
 

@@ -1,4 +1,4 @@
-//! A Pod that nobody keeps (`dryRun`), which tells whether API servers reach the webhook.
+//! A Pod created with `dryRun`, which tells whether API servers reach the webhook.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use tcr::label_selector::LabelSelector;
 use tcr::names::{SECRET_PREFIX, SYSTEM_NAMESPACE};
 use tcr::selection::Selection;
 
-use super::super::facts::Trial;
+use super::super::facts::DryRun;
 use crate::reader::{Reader, Right, Seen};
 use custom_resource::ImagePullSecret;
 use kubernetes::api_error::{ApiError, within};
@@ -25,37 +25,37 @@ pub(super) async fn run(
     objects: &Seen<Vec<ImagePullSecret>>,
     configuration: &Seen<Option<MutatingWebhookConfiguration>>,
     places: &Seen<Vec<(String, BTreeMap<String, String>)>>,
-) -> Trial {
+) -> DryRun {
     let (Some(objects), Some(Some(configuration)), Some(places)) =
         (objects.known(), configuration.known(), places.known())
     else {
-        return Trial::NoPlace;
+        return DryRun::NoPlace;
     };
-    let Some((namespace, host)) = place(objects, configuration, places) else { return Trial::NoPlace };
+    let Some((namespace, host)) = place(objects, configuration, places) else { return DryRun::NoPlace };
     let api: Api<Pod> = Api::namespaced(reader.client.clone(), &namespace);
-    let Ok(pod) = serde_json::from_value::<Pod>(pod(&host)) else { return Trial::NoPlace };
+    let Ok(pod) = serde_json::from_value::<Pod>(pod(&host)) else { return DryRun::NoPlace };
     let params = PostParams { dry_run: true, ..PostParams::default() };
     match within(reader.deadline, api.create(&params, &pod)).await {
         Ok(pod) => {
             let references = pod.spec.and_then(|it| it.image_pull_secrets).unwrap_or_default();
             match references.iter().any(|it| it.name.starts_with(SECRET_PREFIX)) {
-                true => Trial::Patched,
-                false => Trial::Unpatched { namespace, host },
+                true => DryRun::Patched,
+                false => DryRun::Unpatched { namespace, host },
             }
         }
         Err(error) => failed(namespace, error),
     }
 }
 
-fn failed(namespace: String, error: ApiError) -> Trial {
+fn failed(namespace: String, error: ApiError) -> DryRun {
     let message = error.to_string();
     match error.code() {
         // What admission refuses has the same code as a right that is missing.
         Some(403) if message.contains("cannot create resource") => {
-            Trial::Denied(Right { verb: "create", resource: "pods", namespace: Some(namespace) })
+            DryRun::Denied(Right { verb: "create", resource: "pods", namespace: Some(namespace) })
         }
-        Some(_) => Trial::Refused { namespace, message },
-        None => Trial::Failed(message),
+        Some(_) => DryRun::Refused { namespace, message },
+        None => DryRun::Failed(message),
     }
 }
 
