@@ -32,6 +32,7 @@ pub mod selection;
 pub mod sensitive;
 pub mod sentence;
 pub mod shortened;
+pub mod tenants;
 pub mod verdict;
 pub mod write_limits;
 

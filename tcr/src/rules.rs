@@ -67,12 +67,18 @@ impl Findings {
     }
 
     fn error(&mut self, field: impl Into<String>, message: impl Into<String>) {
-        self.errors.push(Finding { field: field.into(), message: message.into() });
+        push(&mut self.errors, field.into(), message.into());
     }
 
     fn warning(&mut self, field: impl Into<String>, message: impl Into<String>) {
-        self.warnings.push(Finding { field: field.into(), message: message.into() });
+        push(&mut self.warnings, field.into(), message.into());
     }
+}
+
+/// Once, and not at each place that finds something: that is a kilobyte of wasm.
+#[inline(never)]
+fn push(findings: &mut Vec<Finding>, field: String, message: String) {
+    findings.push(Finding { field, message });
 }
 
 impl fmt::Display for Finding {

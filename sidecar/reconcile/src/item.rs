@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::distributed::in_place;
 use crate::link_requests::LastLink;
 use crate::object::{Filled, NotReady, Object};
+use crate::overlap::Claim;
 use crate::password::Passwords;
 use crate::request;
 use crate::state::State;
@@ -98,6 +99,10 @@ pub(crate) struct Item {
     is_writing_status: bool,
     /// The status is not written again before, because it could not be.
     not_before: Option<Instant>,
+    /// What its Secret is for, as far as the others were compared with it.
+    pub(crate) claim: Option<Claim>,
+    /// With how many others it overlaps.
+    pub(crate) overlapping: usize,
     /// Its part in the credential is over, after it was deleted.
     pub(crate) released: bool,
     finalizing: Finalizing,
@@ -132,6 +137,8 @@ impl Item {
             written_at: None,
             is_writing_status: false,
             not_before: None,
+            claim: None,
+            overlapping: 0,
             released: false,
             finalizing: Finalizing::No,
             overtaken: None,
@@ -194,7 +201,9 @@ impl Item {
             self.give_up_content();
             return;
         }
-        let Filled { bytes, hosts } = match self.object.fill(passwords, held, allowed_roots) {
+        let is_beside_others = self.overlapping > 0;
+        let Filled { bytes, hosts } = match self.object.fill(passwords, held, allowed_roots, is_beside_others)
+        {
             Ok(filled) => filled,
             Err(not_ready) => {
                 self.rollout.give_none();

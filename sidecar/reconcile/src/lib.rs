@@ -42,6 +42,7 @@ mod distributor;
 mod failures;
 mod item;
 mod keepers;
+mod overlap;
 mod queue;
 mod reconciler;
 mod relist;

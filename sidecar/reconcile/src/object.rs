@@ -166,19 +166,25 @@ impl Object {
         self.spec.as_ref().ok()?.tcr.as_ref()?.credential.validity()
     }
 
-    /// What its Secret holds.
+    /// What its Secret holds. Where it may stand beside others for the same registry, a service account is for the images
+    /// of its registry namespaces alone; else for its hosts, which everything that reads docker configurations knows.
     pub fn fill(
         &self,
         passwords: &Passwords,
         held: Option<&Held>,
         allowed_roots: &[String],
+        is_beside_others: bool,
     ) -> Result<Filled, NotReady> {
         let not_ready = |reason, message: String| NotReady { reason, message };
         let spec =
             self.spec.as_ref().map_err(|problem| not_ready(ConditionReason::InvalidSpec, problem.clone()))?;
+        let namespaces = spec.tcr.iter().flat_map(|tcr| &tcr.credential.registry_namespaces);
+        let namespaces: Vec<&str> = namespaces.filter(|_| is_beside_others).map(String::as_str).collect();
         let config = |hosts: Vec<RegistryHost>, username: &str, password| Filled {
             hosts: hosts.iter().map(|host| host.as_str().to_owned()).collect(),
-            bytes: DockerConfig::new(hosts, username, password).to_bytes(),
+            bytes: DockerConfig::new(hosts, username, password)
+                .for_namespaces(namespaces.iter().copied())
+                .to_bytes(),
         };
         if let Some(docker) = &spec.docker {
             let host = docker.server.parse().map_err(|error| {

@@ -6,6 +6,7 @@ use crate::effect::{Effect, Event};
 use crate::input::{Now, Watched};
 use crate::item::{Checks, Item};
 use crate::object::Object;
+use crate::overlap::{self, Claim};
 use custom_resource::condition::EventReason;
 
 impl Reconciler {
@@ -14,6 +15,7 @@ impl Reconciler {
             Watched::Applied(object) | Watched::Listed(object) => {
                 let name = object.name.clone();
                 self.relist.saw(&name);
+                let mut others = Vec::new();
                 let is_elsewhere = match self.items.get_mut(&name) {
                     Some(item) if item.object.uid == object.uid => {
                         let region = item.object.region().map(str::to_owned);
@@ -23,6 +25,7 @@ impl Reconciler {
                         item.object.region() != region.as_deref()
                     }
                     _ => {
+                        others = overlap::recount(&name, None, &mut self.items);
                         let mut item = Item::new(*object);
                         // Of one of this name before.
                         item.has_unknown_copies = distributed::is_any(self.distributor.state(), &name);
@@ -33,7 +36,10 @@ impl Reconciler {
                 if is_elsewhere {
                     self.compare_regions(&name, effects);
                 }
+                let claim = self.items.get(&name).and_then(|item| Claim::of(&item.object));
+                others.extend(overlap::recount(&name, claim, &mut self.items));
                 self.refresh(&name, now, effects);
+                others.iter().for_each(|other| self.refresh(other, now, effects));
             }
             Watched::Deleted(object) => self.lose_object(&object.name, now, effects),
             Watched::ListBegan => self.relist.begin(self.items.keys().cloned()),
@@ -46,12 +52,14 @@ impl Reconciler {
     }
 
     fn lose_object(&mut self, name: &str, now: Now, effects: &mut Vec<Effect>) {
+        let others = overlap::recount(name, None, &mut self.items);
         self.items.remove(name);
         self.distributor.state_mut().forget(name);
         self.keepers.settle(&self.items, effects);
         self.settle_links(effects);
         // It had our finalizer, so nothing is left, unless somebody took that off.
         self.distributor.push_holding(name, now.monotonic);
+        others.iter().for_each(|other| self.refresh(other, now, effects));
     }
 
     /// Brings what an ImagePullSecret asks for up to date after its spec, a password or a credential
