@@ -46,47 +46,80 @@ fn of_team_a() -> Value {
 #[test]
 fn who_is_no_tenant_writes_nothing_and_a_tenant_what_is_its_own() {
     let is = |request: Value, expected: Expect| check(request, tenants(), expected);
-    is(by(create("demo", of_team_a()), "jane", &[]), expect![[r#"
+    is(
+        by(create("demo", of_team_a()), "jane", &[]),
+        expect![[r#"
         accepted
-    "#]]);
-    is(by(create("demo", instance()), "jane", &["platform"]), expect![[r#"
+    "#]],
+    );
+    is(
+        by(create("demo", instance()), "jane", &["platform"]),
+        expect![[r#"
         accepted
-    "#]]);
-    is(by(create("demo", instance()), "jane", &["developers"]), expect![[r#"
+    "#]],
+    );
+    is(
+        by(create("demo", instance()), "jane", &["developers"]),
+        expect![[r#"
         rejected 403: ImagePullSecret "demo": spec.namespaces goes beyond the namespaces of the tenant "team-a": team-a
-    "#]]);
-    is(by(create("demo", of_team_a()), "john", &["developers"]), expect![[r#"
+    "#]],
+    );
+    is(
+        by(create("demo", of_team_a()), "john", &["developers"]),
+        expect![[r#"
         rejected 403: ImagePullSecret "demo": "john" is no user of the setting tenants, nor any of their groups; ask the cluster's administrators
-    "#]]);
-    is(create("demo", of_team_a()), expect![[r#"
+    "#]],
+    );
+    is(
+        create("demo", of_team_a()),
+        expect![[r#"
         rejected 403: ImagePullSecret "demo": "kubernetes-admin" is no user of the setting tenants, nor any of their groups; ask the cluster's administrators
-    "#]]);
+    "#]],
+    );
     // Nor over, nor away, what is not its own.
-    is(by(update(instance(), of_team_a()), "jane", &[]), expect![[r#"
+    is(
+        by(update(instance(), of_team_a()), "jane", &[]),
+        expect![[r#"
         rejected 403: ImagePullSecret "demo", as it is: spec.namespaces goes beyond the namespaces of the tenant "team-a": team-a
-    "#]]);
-    is(by(update(of_team_a(), instance()), "jane", &[]), expect![[r#"
+    "#]],
+    );
+    is(
+        by(update(of_team_a(), instance()), "jane", &[]),
+        expect![[r#"
         rejected 403: ImagePullSecret "demo": spec.namespaces goes beyond the namespaces of the tenant "team-a": team-a
-    "#]]);
-    is(by(request("DELETE", object("demo", instance())), "jane", &[]), expect![[r#"
+    "#]],
+    );
+    is(
+        by(request("DELETE", object("demo", instance())), "jane", &[]),
+        expect![[r#"
         rejected 403: ImagePullSecret "demo", as it is: spec.namespaces goes beyond the namespaces of the tenant "team-a": team-a
-    "#]]);
-    is(by(request("DELETE", object("demo", of_team_a())), "jane", &[]), expect![[r#"
+    "#]],
+    );
+    is(
+        by(request("DELETE", object("demo", of_team_a())), "jane", &[]),
+        expect![[r#"
         accepted
-    "#]]);
+    "#]],
+    );
     // A finalizer is not looked at, but whoever deletes may not widen meanwhile.
     let mut deleting = by(update(of_team_a(), instance()), "jane", &[]);
     deleting["object"]["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
-    is(deleting, expect![[r#"
+    is(
+        deleting,
+        expect![[r#"
         rejected 403: ImagePullSecret "demo": spec.namespaces goes beyond the namespaces of the tenant "team-a": team-a
-    "#]]);
+    "#]],
+    );
     // What nobody can read is nobody's.
     let unreadable = json!({"namespaces": 7});
     let mut update = update(unreadable.clone(), unreadable);
     update["object"]["metadata"]["labels"] = json!({"a": "b"});
-    is(by(update, "jane", &[]), expect![[r#"
+    is(
+        by(update, "jane", &[]),
+        expect![[r#"
         rejected 403: ImagePullSecret "demo", as it is: cannot be read
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -118,9 +151,13 @@ fn the_add_on_kubernetes_and_whoever_changes_nothing_are_no_tenants() {
     );
     let mut settings = tenants();
     settings["controllerUsernames"] = json!(["me"]);
-    check(by(create("demo", instance()), "me", &[]), settings, expect![[r#"
+    check(
+        by(create("demo", instance()), "me", &[]),
+        settings,
+        expect![[r#"
         accepted
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

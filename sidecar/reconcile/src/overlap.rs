@@ -9,7 +9,7 @@ use crate::object::Object;
 
 /// What an ImagePullSecret's Secret is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Claim {
+pub struct Claim {
     /// Its instance, whose own hosts it does not name.
     instance: Option<String>,
     /// The hosts that it names.
@@ -19,7 +19,7 @@ pub(crate) struct Claim {
 
 impl Claim {
     /// None where there is no Secret of it.
-    pub(crate) fn of(object: &Object) -> Option<Self> {
+    pub fn of(object: &Object) -> Option<Self> {
         let spec = object.spec.as_ref().ok().filter(|spec| spec.has_credential())?;
         Some(Self {
             instance: spec.tcr.as_ref().map(|tcr| tcr.instance_id.clone()),
@@ -28,7 +28,8 @@ impl Claim {
         })
     }
 
-    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+    /// Whether their Secrets may stand beside each other on a Pod, for one registry.
+    pub fn overlaps(&self, other: &Self) -> bool {
         let is_same_instance = self.instance.is_some() && self.instance == other.instance;
         let shares_a_host = is_same_instance || self.hosts.iter().any(|host| other.hosts.contains(host));
         shares_a_host && self.selection.may_meet(&other.selection)

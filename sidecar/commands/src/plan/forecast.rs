@@ -18,6 +18,7 @@ use distribution::{
     Content, Desired, Digest, Distribution, Namespace, Observed, SeenSecret, Tally, plan, tally_one,
 };
 use reconcile::object::{Filled, NotReady, Object};
+use reconcile::overlap::Claim;
 use reconcile::password::Passwords;
 
 /// What would come about.
@@ -123,10 +124,23 @@ impl Forecast {
             Some(Source::New) => return Filling::New,
             Some(Source::Unread) => return unread(),
         };
-        match object.fill(passwords, held, &self.known.settings.allowed_roots) {
+        let is_beside_others = self.is_beside_others(object);
+        match object.fill(passwords, held, &self.known.settings.allowed_roots, is_beside_others) {
             Ok(filled) => Filling::Known(filled),
             Err(not_ready) => Filling::NotReady(not_ready),
         }
+    }
+
+    /// Whether it is a service account whose Secret may stand beside another one for its registry: of no other kind it
+    /// matters.
+    fn is_beside_others(&self, object: &Object) -> bool {
+        let tcr = object.spec.as_ref().ok().and_then(|spec| spec.tcr.as_ref());
+        if tcr.is_none_or(|tcr| tcr.credential.registry_namespaces.is_empty()) {
+            return false;
+        }
+        let Some(claim) = Claim::of(object) else { return false };
+        let others = self.known.after.iter().filter(|other| other.name != object.name);
+        others.filter_map(Claim::of).any(|other| claim.overlaps(&other))
     }
 
     /// What most Secrets of this name hold is what they shall hold.
