@@ -315,7 +315,11 @@ impl Held {
                 send(client, Method::PATCH, &path(name), &patch).await
             }
             Write::Same(name) => send(client, Method::PUT, &path(name), &self.read(name).await?).await,
-            Write::Delete(name) => send(client, Method::DELETE, &path(name), &json!({})).await,
+            // The body's options, where there is one, take the place of those in the path.
+            Write::Delete(name) => {
+                let options = json!({"apiVersion": "v1", "kind": "DeleteOptions", "dryRun": ["All"]});
+                send(client, Method::DELETE, &path(name), &options).await
+            }
         }
     }
 
