@@ -187,9 +187,14 @@ async fn a_users_own_secret_of_the_name_survives_until_the_policy_says_otherwise
     let made = secrets.create(&PostParams::default(), &theirs).await?;
     cluster.secrets("web").create(&PostParams::default(), &theirs).await?;
     cluster.ask("demo", json!({"namespaces": "shop,team,web", "docker": docker("p-1")})).await?;
-    let object = cluster.expect_condition("demo", "Conflicts", "True", "ForeignSecret").await?;
-    let status = object.status.unwrap_or_default();
-    assert_eq!((status.secrets_desired, status.secrets_success), (Some(3), Some(1)));
+    cluster.expect_condition("demo", "Conflicts", "True", "ForeignSecret").await?;
+    eventually("the Secret in the third namespace", SOON, async || {
+        let status = cluster.objects().get("demo").await?.status.unwrap_or_default();
+        let counts = (status.secrets_desired, status.secrets_success);
+        ensure!(counts == (Some(3), Some(1)), "the status counts {counts:?}");
+        Ok(())
+    })
+    .await?;
     assert_eq!(secrets.get(NAME).await?, made);
     eventually("the namespace's ServiceAccount without a reference", SOON, async || {
         ensure!(references(&cluster.accounts("shop").get("default").await?).is_empty(), "it has one");
