@@ -45,12 +45,14 @@ impl Distributor {
                 }
             }
             Watched::ListEnded => {
+                self.running.listed_others(name);
                 for (namespace, uid) in self.missing_others.remove(name).unwrap_or_default() {
                     self.lose_other(&namespace, name, &uid, now);
                 }
             }
             Watched::Deleted(Placed { namespace, seen, .. }) => {
                 let namespace: Arc<str> = (*namespace).into();
+                self.running.lost_other(&namespace, &seen);
                 self.lose_other(&namespace, name, &seen, now);
             }
             Watched::Applied(_) => {}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use distribution::job::Written;
-use distribution::{Namespace, SeenSecret, TargetKind};
+use distribution::{Namespace, SeenSecret, TargetKind, Uid};
 
 /// By namespace.
 #[derive(Debug, Default)]
@@ -23,6 +23,10 @@ pub(super) struct RunningJob {
     was_listed: bool,
     /// Secrets that appeared since it began.
     appeared: Vec<Arc<str>>,
+    /// Secrets of others that are gone since it began.
+    lost_others: Vec<Uid>,
+    /// Names under which Secrets of others were listed since it began: those that it finds may have gone before.
+    listed_others: Vec<String>,
 }
 
 impl RunningJobs {
@@ -33,8 +37,14 @@ impl RunningJobs {
 
     /// A job begins, which may write for these ImagePullSecrets.
     pub(super) fn begin(&mut self, namespace: Arc<str>, image_pull_secrets: Vec<String>) {
-        let job =
-            RunningJob { image_pull_secrets, lost: Vec::new(), was_listed: false, appeared: Vec::new() };
+        let job = RunningJob {
+            image_pull_secrets,
+            lost: Vec::new(),
+            was_listed: false,
+            appeared: Vec::new(),
+            lost_others: Vec::new(),
+            listed_others: Vec::new(),
+        };
         self.by_namespace.insert(namespace, job);
     }
 
@@ -65,6 +75,18 @@ impl RunningJobs {
         }
     }
 
+    /// A watch told that a Secret of others is gone.
+    pub(super) fn lost_other(&mut self, namespace: &str, uid: &Uid) {
+        if let Some(job) = self.by_namespace.get_mut(namespace) {
+            job.lost_others.push(uid.clone());
+        }
+    }
+
+    /// Secrets of others of this name were listed: any may have gone.
+    pub(super) fn listed_others(&mut self, name: &str) {
+        self.by_namespace.values_mut().for_each(|job| job.listed_others.push(name.to_owned()));
+    }
+
     /// Objects were listed anew: any may have gone out of sight.
     pub(super) fn listed(&mut self) {
         self.by_namespace.values_mut().for_each(|job| job.was_listed = true);
@@ -86,8 +108,11 @@ impl RunningJob {
             Written::Account(account) => {
                 was_lost() && !seen.is_some_and(|seen| seen.accounts.contains_key(&account.name))
             }
+            Written::Secret { name, seen: Some(SeenSecret::Foreign { uid, .. }) } => {
+                self.lost_others.contains(uid) || self.listed_others.iter().any(|listed| **listed == **name)
+            }
             Written::Secret { name, seen: None } => self.appeared.iter().any(|secret| **secret == **name),
-            Written::Secret { .. } | Written::AccountGone { .. } => false,
+            Written::AccountGone { .. } => false,
         }
     }
 }

@@ -38,6 +38,18 @@ fn a_foreign_secret_that_is_gone_makes_room_for_ours_at_once() {
 }
 
 #[test]
+fn a_foreign_secret_that_went_while_a_job_found_it_is_not_believed_in() {
+    let other = |event| Input::Watch(WatchEvent::Other("tcr.ipsdemo".to_owned(), event));
+    let secret = Placed { namespace: "shop".into(), name: "tcr.ipsdemo".into(), seen: "theirs".into() };
+    for told in [vec![Watched::Deleted(secret)], vec![Watched::ListBegan, Watched::ListEnded]] {
+        let mut world = World::ready(false, docker("demo", "a"));
+        world.step(told.into_iter().map(other));
+        let effects = world.step([report("shop", vec![foreign()], Ended::Overtaken)]);
+        assert!(effects.contains(&"in shop: create tcr.ipsdemo".to_owned()), "{effects:?}");
+    }
+}
+
+#[test]
 fn a_foreign_secret_whose_image_pull_secret_is_gone_keeps_nobody_busy() {
     let mut world = World::ready(false, docker("demo", "a"));
     world.step([report("shop", vec![foreign()], Ended::Overtaken)]);
