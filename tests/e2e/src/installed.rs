@@ -12,13 +12,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, DeploymentSpec};
-use k8s_openapi::api::core::v1::{Namespace, Pod, Secret, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, Secret, ServiceAccount};
 use kube::api::{ListParams, PostParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 use support::hostile::{Method, Target, Tls};
 use support::{ControlPlane, Options, Program, eventually, network};
-use tcr::names::{IMAGE_PULL_SECRET_LABEL, SYSTEM_NAMESPACE, WEBHOOK_CERTIFICATE};
+use tcr::hosts_entry::HOSTS_KEY;
+use tcr::names::{IMAGE_PULL_SECRET_LABEL, SYSTEM_NAMESPACE, UPDATER_CONFIG, WEBHOOK_CERTIFICATE};
 use tcr_cloud::Config;
 
 use crate::caller::Caller;
@@ -133,8 +134,10 @@ impl<'a> Installed<'a> {
             replica.start(container, plane, workload, &image).await?;
             anyhow::Ok(Running { container, replica })
         };
-        let agent = start("hosts-updater", &agent, 0).await?;
         let controller = start("manager", &controller, 0).await?;
+        // The agent's volume is what the ConfigMap has when it starts.
+        has_list(&client).await?;
+        let agent = start("hosts-updater", &agent, 0).await?;
         let mut webhooks = Vec::new();
         for number in 0..webhook.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1) {
             webhooks.push(start("webhook", &webhook, number).await?);
@@ -331,6 +334,17 @@ pub(crate) fn image(plane: &ControlPlane, programs: Programs) -> Result<Image> {
     let policy = root().join("target/policy.wasm");
     ensure!(policy.is_file(), "{} is missing: run ./justw policy", policy.display());
     Ok(Image { programs: folder, policy })
+}
+
+/// Waits until the controller has written what the nodes' hosts files get.
+pub(crate) async fn has_list(client: &Client) -> Result<()> {
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
+    eventually("the controller to write the list of hosts entries", SOON, async || {
+        let map = maps.get(UPDATER_CONFIG).await?;
+        ensure!(map.data.is_some_and(|data| data.contains_key(HOSTS_KEY)), "there is none");
+        Ok(())
+    })
+    .await
 }
 
 /// Asks for the Secret, everywhere.
