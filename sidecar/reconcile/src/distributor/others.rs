@@ -8,7 +8,7 @@ use super::Distributor;
 use crate::effect::Effect;
 use crate::input::Watched;
 use crate::queue::Lane;
-use distribution::{Placed, Uid};
+use distribution::{Placed, TargetKind, Uid};
 use tcr::names::derived_secret_name;
 
 /// Names that are watched at most: each is a watch of its own. Others are noticed when they are looked at again.
@@ -45,14 +45,14 @@ impl Distributor {
                 }
             }
             Watched::ListEnded => {
-                self.running.listed_others(name);
+                self.running.listed_secrets(&name.into());
                 for (namespace, uid) in self.missing_others.remove(name).unwrap_or_default() {
                     self.lose_other(&namespace, name, &uid, now);
                 }
             }
             Watched::Deleted(Placed { namespace, seen, .. }) => {
                 let namespace: Arc<str> = (*namespace).into();
-                self.running.lost_other(&namespace, &seen);
+                self.running.lost(&namespace, TargetKind::Secret, &name.into());
                 self.lose_other(&namespace, name, &seen, now);
             }
             Watched::Applied(_) => {}

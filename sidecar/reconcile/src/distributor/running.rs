@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use distribution::job::Written;
-use distribution::{Namespace, SeenSecret, TargetKind, Uid};
+use distribution::{Namespace, TargetKind};
 
 /// By namespace.
 #[derive(Debug, Default)]
@@ -23,10 +23,6 @@ pub(super) struct RunningJob {
     was_listed: bool,
     /// Secrets that appeared since it began.
     appeared: Vec<Arc<str>>,
-    /// Secrets of others that are gone since it began.
-    lost_others: Vec<Uid>,
-    /// Names under which Secrets of others were listed since it began: those that it finds may have gone before.
-    listed_others: Vec<String>,
 }
 
 impl RunningJobs {
@@ -37,14 +33,8 @@ impl RunningJobs {
 
     /// A job begins, which may write for these ImagePullSecrets.
     pub(super) fn begin(&mut self, namespace: Arc<str>, image_pull_secrets: Vec<String>) {
-        let job = RunningJob {
-            image_pull_secrets,
-            lost: Vec::new(),
-            was_listed: false,
-            appeared: Vec::new(),
-            lost_others: Vec::new(),
-            listed_others: Vec::new(),
-        };
+        let job =
+            RunningJob { image_pull_secrets, lost: Vec::new(), was_listed: false, appeared: Vec::new() };
         self.by_namespace.insert(namespace, job);
     }
 
@@ -75,16 +65,9 @@ impl RunningJobs {
         }
     }
 
-    /// A watch told that a Secret of others is gone.
-    pub(super) fn lost_other(&mut self, namespace: &str, uid: &Uid) {
-        if let Some(job) = self.by_namespace.get_mut(namespace) {
-            job.lost_others.push(uid.clone());
-        }
-    }
-
-    /// Secrets of others of this name were listed: any may have gone.
-    pub(super) fn listed_others(&mut self, name: &str) {
-        self.by_namespace.values_mut().for_each(|job| job.listed_others.push(name.to_owned()));
+    /// Secrets of this name were listed: any that was not known may have gone before.
+    pub(super) fn listed_secrets(&mut self, name: &Arc<str>) {
+        self.by_namespace.values_mut().for_each(|job| job.lost.push((TargetKind::Secret, name.clone())));
     }
 
     /// Objects were listed anew: any may have gone out of sight.
@@ -99,17 +82,17 @@ impl RunningJob {
         let was_lost = || {
             let is_it =
                 |(kind, name): &(TargetKind, Arc<str>)| *kind == written.kind() && **name == *written.name();
-            self.was_listed || self.lost.iter().any(is_it)
+            self.lost.iter().any(is_it)
         };
         match written {
-            Written::Secret { name, seen: Some(SeenSecret::Ours { .. }) } => {
-                was_lost() && !seen.is_some_and(|seen| seen.secrets.contains_key(name))
+            Written::Secret { name, seen: Some(found) } => {
+                // No list has those of others.
+                ((found.is_ours() && self.was_listed) || was_lost())
+                    && !seen.is_some_and(|seen| seen.secrets.contains_key(name))
             }
             Written::Account(account) => {
-                was_lost() && !seen.is_some_and(|seen| seen.accounts.contains_key(&account.name))
-            }
-            Written::Secret { name, seen: Some(SeenSecret::Foreign { uid, .. }) } => {
-                self.lost_others.contains(uid) || self.listed_others.iter().any(|listed| **listed == **name)
+                (self.was_listed || was_lost())
+                    && !seen.is_some_and(|seen| seen.accounts.contains_key(&account.name))
             }
             Written::Secret { name, seen: None } => self.appeared.iter().any(|secret| **secret == **name),
             Written::AccountGone { .. } => false,
