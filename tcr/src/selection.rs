@@ -50,10 +50,12 @@ impl Selection {
     /// Whether a ServiceAccount may be selected by both, in whichever namespaces there may be. Where it cannot be told, it
     /// may.
     pub fn may_meet(&self, other: &Self) -> bool {
-        let labels =
-            |selection: &'_ Self| selection.namespace_selector.clone().unwrap_or_default().match_labels;
-        let (own, others) = (labels(self), labels(other));
-        let differ = own.iter().any(|(key, value)| others.get(key).is_some_and(|other| other != value));
+        let selectors = self.namespace_selector.as_ref().zip(other.namespace_selector.as_ref());
+        let differ = selectors.is_some_and(|(own, others)| {
+            let differs =
+                |(key, value): (&String, &String)| others.match_labels.get(key).is_some_and(|it| it != value);
+            own.match_labels.iter().any(differs)
+        });
         !differ
             && self.namespaces.may_meet(&other.namespaces)
             && self.service_accounts.may_meet(&other.service_accounts)

@@ -1,6 +1,8 @@
 //! ImagePullSecrets whose Secrets may stand beside each other on a Pod, for the same registry: a kubelet shows it one
 //! after the other, unless their keys say which images each is for.
 
+use std::collections::BTreeSet;
+
 use tcr::registry_host::RegistryHost;
 use tcr::selection::Selection;
 
@@ -9,7 +11,7 @@ use crate::object::Object;
 
 /// What an ImagePullSecret's Secret is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claim {
+pub(crate) struct Claim {
     /// Its instance, whose own hosts it does not name.
     instance: Option<String>,
     /// The hosts that it names.
@@ -19,7 +21,7 @@ pub struct Claim {
 
 impl Claim {
     /// None where there is no Secret of it.
-    pub fn of(object: &Object) -> Option<Self> {
+    pub(crate) fn of(object: &Object) -> Option<Self> {
         let spec = object.spec.as_ref().ok().filter(|spec| spec.has_credential())?;
         Some(Self {
             instance: spec.tcr.as_ref().map(|tcr| tcr.instance_id.clone()),
@@ -29,11 +31,22 @@ impl Claim {
     }
 
     /// Whether their Secrets may stand beside each other on a Pod, for one registry.
-    pub fn overlaps(&self, other: &Self) -> bool {
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
         let is_same_instance = self.instance.is_some() && self.instance == other.instance;
         let shares_a_host = is_same_instance || self.hosts.iter().any(|host| other.hosts.contains(host));
         shares_a_host && self.selection.may_meet(&other.selection)
     }
+}
+
+/// Which of these overlap another one of them.
+pub fn overlapping(objects: &[Object]) -> BTreeSet<String> {
+    let claims: Vec<(&str, Claim)> =
+        objects.iter().filter_map(|object| Some((&*object.name, Claim::of(object)?))).collect();
+    let is_beside = |name: &str, claim: &Claim| {
+        claims.iter().any(|(other, its_claim)| *other != name && claim.overlaps(its_claim))
+    };
+    let beside = claims.iter().filter(|(name, claim)| is_beside(name, claim));
+    beside.map(|(name, _)| (*name).to_owned()).collect()
 }
 
 /// Counts anew with how many others the one of this name overlaps, after its object changed or before it goes. Those of

@@ -18,7 +18,7 @@ use distribution::{
     Content, Desired, Digest, Distribution, Namespace, Observed, SeenSecret, Tally, plan, tally_one,
 };
 use reconcile::object::{Filled, NotReady, Object};
-use reconcile::overlap::Claim;
+use reconcile::overlap::overlapping;
 use reconcile::password::Passwords;
 
 /// What would come about.
@@ -32,6 +32,8 @@ pub struct Forecast {
     public_domains: BTreeMap<String, RegistryHost>,
     /// ImagePullSecrets whose registry has no host that is known yet.
     without_hosts: BTreeSet<String>,
+    /// Those whose Secrets may stand beside another one for the same registry.
+    overlapping: BTreeSet<String>,
     notes: Vec<Note>,
 }
 
@@ -50,9 +52,9 @@ impl Forecast {
     pub fn new(known: Known, observed: Observed) -> Self {
         let credentials = credentials(&known);
         let (desired, public_domains, notes) = (Desired::default(), BTreeMap::new(), Vec::new());
-        let without_hosts = BTreeSet::new();
+        let (without_hosts, overlapping) = (BTreeSet::new(), overlapping(&known.after));
         let mut forecast =
-            Self { known, observed, desired, credentials, public_domains, without_hosts, notes };
+            Self { known, observed, desired, credentials, public_domains, without_hosts, overlapping, notes };
         for index in 0..forecast.known.after.len() {
             forecast.ask(index);
         }
@@ -124,23 +126,11 @@ impl Forecast {
             Some(Source::New) => return Filling::New,
             Some(Source::Unread) => return unread(),
         };
-        let is_beside_others = self.is_beside_others(object);
+        let is_beside_others = self.overlapping.contains(&object.name);
         match object.fill(passwords, held, &self.known.settings.allowed_roots, is_beside_others) {
             Ok(filled) => Filling::Known(filled),
             Err(not_ready) => Filling::NotReady(not_ready),
         }
-    }
-
-    /// Whether it is a service account whose Secret may stand beside another one for its registry: of no other kind it
-    /// matters.
-    fn is_beside_others(&self, object: &Object) -> bool {
-        let tcr = object.spec.as_ref().ok().and_then(|spec| spec.tcr.as_ref());
-        if tcr.is_none_or(|tcr| tcr.credential.registry_namespaces.is_empty()) {
-            return false;
-        }
-        let Some(claim) = Claim::of(object) else { return false };
-        let others = self.known.after.iter().filter(|other| other.name != object.name);
-        others.filter_map(Claim::of).any(|other| claim.overlaps(&other))
     }
 
     /// What most Secrets of this name hold is what they shall hold.
