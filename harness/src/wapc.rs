@@ -57,7 +57,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<CallState>) -> wasmtime::Result<
     linker.func_wrap(MODULE, "__guest_request", guest_request)?;
     linker.func_wrap(MODULE, "__guest_response", guest_response)?;
     linker.func_wrap(MODULE, "__guest_error", guest_error)?;
-    linker.func_wrap(MODULE, "__host_call", host_call)?;
+    linker.func_wrap(MODULE, "__host_call", host_call("__host_call", take_answer))?;
     linker.func_wrap(MODULE, "__host_response_len", |caller: Caller<'_, CallState>| {
         length(caller.data().host_response.as_deref().unwrap_or_default())
     })?;
@@ -125,26 +125,33 @@ fn guest_error(mut caller: Caller<'_, CallState>, pointer: u32, length: u32) -> 
     Ok(())
 }
 
-#[expect(clippy::too_many_arguments, reason = "waPC's signature: four pairs of pointer and length")]
-fn host_call(
-    mut caller: Caller<'_, CallState>,
-    binding_pointer: u32,
-    binding_length: u32,
-    namespace_pointer: u32,
-    namespace_length: u32,
-    operation_pointer: u32,
-    operation_length: u32,
-    payload_pointer: u32,
-    payload_length: u32,
-) -> wasmtime::Result<i32> {
-    let question = [
-        (binding_pointer, binding_length),
-        (namespace_pointer, namespace_length),
-        (operation_pointer, operation_length),
-        (payload_pointer, payload_length),
-    ];
-    let answer = ask_host(&mut caller, "__host_call", question)?;
-    let call = caller.data_mut();
+/// A function by which a guest asks its host, with four pairs of pointer and length: `take` gets the answer, or why there is
+/// none, and says what the function returns.
+pub(crate) fn host_call(
+    import: &'static str,
+    take: impl Fn(&mut CallState, Result<Vec<u8>, String>) -> wasmtime::Result<i32>,
+) -> impl Fn(Caller<'_, CallState>, u32, u32, u32, u32, u32, u32, u32, u32) -> wasmtime::Result<i32> {
+    move |mut caller,
+          binding,
+          binding_len,
+          namespace,
+          namespace_len,
+          operation,
+          operation_len,
+          payload,
+          payload_len| {
+        let question = [
+            (binding, binding_len),
+            (namespace, namespace_len),
+            (operation, operation_len),
+            (payload, payload_len),
+        ];
+        let answer = ask_host(&mut caller, import, question)?;
+        take(caller.data_mut(), answer)
+    }
+}
+
+fn take_answer(call: &mut CallState, answer: Result<Vec<u8>, String>) -> wasmtime::Result<i32> {
     (call.host_response, call.host_error) = match answer {
         Ok(response) => (Some(response), None),
         Err(error) => (None, Some(error)),
@@ -153,7 +160,7 @@ fn host_call(
 }
 
 /// Puts a guest's question, binding, namespace, operation and payload as pointers and lengths, to whoever answers.
-pub(crate) fn ask_host(
+fn ask_host(
     caller: &mut Caller<'_, CallState>,
     import: &'static str,
     question: [(u32, u32); 4],

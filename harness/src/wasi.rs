@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use wasmtime::{Caller, Linker, Val, ValType};
 
 use crate::call_state::CallState;
-use crate::wapc::{read, write};
+use crate::wapc::{host_call, read, write};
 
 mod poll;
 mod program;
@@ -58,7 +58,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<CallState>) -> wasmtime::Result<
     linker.func_wrap(MODULE, "proc_exit", |code: i32| -> wasmtime::Result<()> {
         Err(wasmtime::Error::new(Exit(code)))
     })?;
-    linker.func_wrap(HOST_MODULE, HOST_CALL, program::host_call)?;
+    linker.func_wrap(HOST_MODULE, HOST_CALL, host_call("host.call", program::take_answer))?;
     for (name, parameters, answer) in UNSUPPORTED {
         let parameters = parameters.chars().map(|letter| match letter {
             'l' => ValType::I64,

@@ -8,7 +8,7 @@ use wasmtime::Caller;
 
 use super::SUCCESS;
 use crate::call_state::CallState;
-use crate::wapc::{LONGEST_ANSWER, LONGEST_ERROR, ask_host, write};
+use crate::wapc::{LONGEST_ANSWER, LONGEST_ERROR, write};
 
 /// The module of the function by which a program asks its host.
 pub(crate) const HOST_MODULE: &str = "host";
@@ -129,29 +129,11 @@ pub(super) fn arguments(
     Ok(SUCCESS)
 }
 
-/// Asks the host; 0 where there is an answer, 1 where the input has the reason why there is none.
-#[expect(clippy::too_many_arguments, reason = "Kubewarden's signature: four pairs of pointer and length")]
-pub(super) fn host_call(
-    mut caller: Caller<'_, CallState>,
-    binding_pointer: u32,
-    binding_length: u32,
-    namespace_pointer: u32,
-    namespace_length: u32,
-    operation_pointer: u32,
-    operation_length: u32,
-    payload_pointer: u32,
-    payload_length: u32,
-) -> wasmtime::Result<i32> {
-    let question = [
-        (binding_pointer, binding_length),
-        (namespace_pointer, namespace_length),
-        (operation_pointer, operation_length),
-        (payload_pointer, payload_length),
-    ];
-    let answer = ask_host(&mut caller, "host.call", question)?;
+/// Takes the host's answer to a question; 0 where there is one, 1 where the input has the reason why there is none.
+pub(super) fn take_answer(call: &mut CallState, answer: Result<Vec<u8>, String>) -> wasmtime::Result<i32> {
     let has_failed = answer.is_err();
     let answer = answer.unwrap_or_else(String::into_bytes);
-    if let Some(program) = &mut caller.data_mut().program {
+    if let Some(program) = &mut call.program {
         program.give(&answer)?;
     }
     Ok(i32::from(has_failed))
