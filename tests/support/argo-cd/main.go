@@ -51,6 +51,7 @@ func run(arguments []string) error {
 	if err != nil {
 		return err
 	}
+	defer cluster.close()
 	manifests, err := read(os.Stdin)
 	if err != nil {
 		return err
@@ -75,6 +76,14 @@ type cluster struct {
 	operations kube.ResourceOperations
 	serverSide bool
 	options    []diff.Option
+	// Removes the files with the cluster's credential.
+	cleanups []func()
+}
+
+func (c *cluster) close() {
+	for _, cleanup := range c.cleanups {
+		cleanup()
+	}
 }
 
 func connect(strategy string) (*cluster, error) {
@@ -90,25 +99,27 @@ func connect(strategy string) (*cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	operations, _, err := kubectl.ManageResources(config, schema)
+	operations, cleanup, err := kubectl.ManageResources(config, schema)
 	if err != nil {
 		return nil, err
 	}
+	cleanups := []func(){cleanup}
 	options := []diff.Option{diff.WithGVKParser(parser), diff.WithManager(manager), diff.WithLogr(logr.Discard())}
 	switch strategy {
 	case "three-way":
 	case "server-side":
-		applier, _, err := kube.ManageServerSideDiffDryRuns(config, schema, tracing.NopTracer{}, logr.Discard(), nil)
+		applier, cleanup, err := kube.ManageServerSideDiffDryRuns(config, schema, tracing.NopTracer{}, logr.Discard(), nil)
 		if err != nil {
 			return nil, err
 		}
+		cleanups = append(cleanups, cleanup)
 		// As Argo CD has it by default: what webhooks change is no difference.
 		options = append(options, diff.WithServerSideDiff(true), diff.WithIgnoreMutationWebhook(true),
 			diff.WithServerSideDryRunner(diff.NewK8sServerSideDryRunner(applier)))
 	default:
 		return nil, fmt.Errorf("unknown strategy %q", strategy)
 	}
-	return &cluster{config, kubectl, operations, strategy != "three-way", options}, nil
+	return &cluster{config, kubectl, operations, strategy != "three-way", options, cleanups}, nil
 }
 
 func read(from io.Reader) ([]*unstructured.Unstructured, error) {
