@@ -14,7 +14,7 @@ use crate::distributed;
 use crate::distributor::Distributor;
 use crate::effect::{Effect, Event};
 use crate::input::{Input, Now, WatchEvent, Watched};
-use crate::item::Items;
+use crate::item::{Item, Items};
 use crate::keepers::Keepers;
 use crate::link_requests::Links;
 use crate::metrics::{Gauges, ObjectGauges};
@@ -155,7 +155,7 @@ impl Reconciler {
             }
             Input::StatusWritten { name, status, result } => {
                 if let Some(item) = self.items.get_mut(&name) {
-                    item.end_writing_status(*status, result, now.monotonic);
+                    item.end_writing_status(status, result, now.monotonic);
                 }
             }
             Input::FinalizersWritten { name, resource_version, result } => {
@@ -213,19 +213,36 @@ impl Reconciler {
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
-        match event {
-            Watched::Applied(password) | Watched::Listed(password) => self.passwords.set(password),
-            Watched::Deleted(password) => self.passwords.remove(&password.name),
+        let changed = match event {
+            Watched::Applied(password) | Watched::Listed(password) => {
+                let name = password.name.clone();
+                self.passwords.set(password);
+                vec![name]
+            }
+            Watched::Deleted(password) => {
+                self.passwords.remove(&password.name);
+                vec![password.name]
+            }
             Watched::ListBegan => return self.passwords.begin_listing(),
             Watched::ListEnded => {
-                self.passwords.end_listing();
+                let gone = self.passwords.end_listing();
                 self.listings.passwords = true;
                 self.begin_if_all_is_listed(now, effects);
+                gone
             }
+        };
+        if self.is_ready {
+            self.refresh_users(&changed, now, effects);
         }
-        if self.listings.passwords {
-            self.refresh_all(now, effects);
-        }
+    }
+
+    /// Refreshes ImagePullSecrets whose passwords are in one of these Secrets.
+    fn refresh_users(&mut self, secrets: &[String], now: Now, effects: &mut Vec<Effect>) {
+        let uses = |item: &&Item| {
+            item.object.password_reference().is_some_and(|it| secrets.contains(&it.name))
+        };
+        let names: Vec<String> = self.items.values().filter(uses).map(|item| item.object.name.clone()).collect();
+        names.iter().for_each(|name| self.refresh(name, now, effects));
     }
 
     fn begin_if_all_is_listed(&mut self, now: Now, effects: &mut Vec<Effect>) {

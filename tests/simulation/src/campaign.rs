@@ -26,7 +26,13 @@ pub struct Summary {
 
 impl Default for Summary {
     fn default() -> Self {
-        Self { histories: 0, inputs: Vec::new(), faults: vec![0; fault::KINDS], failed: Vec::new(), digest: 0 }
+        Self {
+            histories: 0,
+            inputs: Vec::new(),
+            faults: vec![0; fault::KINDS],
+            failed: Vec::new(),
+            digest: 0,
+        }
     }
 }
 

@@ -50,7 +50,7 @@ impl Distributor {
                 }
             }
             Watched::Deleted(Placed { namespace, seen, .. }) => {
-                let namespace: Arc<str> = (*namespace).into();
+                let namespace = self.state.name_of(&namespace);
                 self.lose_other(&namespace, name, &seen, now);
             }
             Watched::Applied(_) => {}

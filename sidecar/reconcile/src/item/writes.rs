@@ -1,5 +1,6 @@
 //! When the status and the finalizers of an ImagePullSecret are written.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Item;
@@ -35,7 +36,7 @@ impl Item {
     /// Begins to write the status, unless it is what there is.
     pub(crate) fn begin_writing_status(&mut self, status: &ImagePullSecretStatus, now: Instant) -> bool {
         self.needs_report = false;
-        if *status == self.written {
+        if *status == *self.written {
             return false;
         }
         self.is_writing_status = true;
@@ -46,19 +47,16 @@ impl Item {
     /// The status was written, or not.
     pub(crate) fn end_writing_status(
         &mut self,
-        status: ImagePullSecretStatus,
+        status: Arc<ImagePullSecretStatus>,
         result: Result<(), Refused>,
         now: Instant,
     ) {
         self.is_writing_status = false;
-        self.needs_report = true;
         match result {
-            Ok(()) => {
-                self.written = status;
-                self.not_before = None;
-            }
+            // What was told meanwhile has asked for another one.
+            Ok(()) => (self.written, self.not_before) = (status, None),
             // Also where it is gone: the watch tells that, or of another one of the name.
-            Err(_) => self.not_before = Some(now + RETRY),
+            Err(_) => (self.needs_report, self.not_before) = (true, Some(now + RETRY)),
         }
     }
 
