@@ -20,7 +20,8 @@ use custom_resource::condition::{ConditionReason, RequestState};
 use custom_resource::request::{Asked, RequestId};
 use custom_resource::{IdentityStatus, ImagePullSecretStatus, RequestStatus};
 use distribution::{Content, Digest};
-use writes::Finalizing;
+pub(crate) use writes::InFlight;
+use writes::{Finalizing, StatusWrite};
 
 mod writes;
 
@@ -105,7 +106,7 @@ pub(crate) struct Item {
     pub(crate) written: Arc<ImagePullSecretStatus>,
     /// When the last one was sent.
     written_at: Option<Instant>,
-    is_writing_status: bool,
+    status_write: StatusWrite,
     /// The status is not written again before, because it could not be.
     not_before: Option<Instant>,
     /// Its part in the credential is over, after it was deleted.
@@ -141,7 +142,7 @@ impl Item {
             needs_report: true,
             written: object.status.clone(),
             written_at: None,
-            is_writing_status: false,
+            status_write: StatusWrite::No,
             not_before: None,
             released: false,
             finalizing: Finalizing::No,
@@ -169,7 +170,7 @@ impl Item {
         if is_written {
             // One copy in memory instead of two.
             object.status = self.written.clone();
-        } else if !self.is_writing_status {
+        } else if self.status_write != StatusWrite::InFlight {
             // Another process wrote after us, or a write of ours was carried out late.
             self.written = object.status.clone();
         }
