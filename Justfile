@@ -31,7 +31,7 @@ policy: (_build "harness")
 cases *ARGS: policy
     @target/debug/harness test target/policy.wasm {{ if ARGS == "" { "policy/cases" } else { ARGS } }}
 
-# Look for bytes that the policy's entry (`fuzz`, `fuzz 600`), the hosts file's merge (`fuzz 600 merge`) or a guest's host calls (`fuzz 600 host_calls`) do not stand
+# Look for bytes that the policy's entry (`fuzz`, `fuzz 600`), the hosts file's merge (`fuzz 600 merge`), a guest's host calls (`fuzz 600 host_calls`), a review's body (`fuzz 600 review_body`) or a guest's answer (`fuzz 600 guest_answer`) do not stand
 fuzz SECONDS="60" TARGET="validate":
     @tests/fuzz/run {{ SECONDS }} {{ TARGET }}
 
@@ -110,7 +110,7 @@ _page:
 _build +PROGRAMS:
     @tests/build {{ PROGRAMS }}
 
-# Tell a story on real Kubernetes, step by step with times: `e2e control-plane`, `e2e alerts`, `e2e cert-manager`, `e2e release`; as root `e2e hostile` (--short), and `e2e flagship`, `e2e private-network`, `e2e broken` and `e2e upgrade` on real nodes; or test the page in Chromium: `e2e web`
+# Tell a story on real Kubernetes, step by step with times: `e2e control-plane`, `e2e alerts`, `e2e cert-manager`, `e2e gitops`, `e2e release`; as root `e2e hostile` (--short), and `e2e flagship`, `e2e private-network`, `e2e broken` and `e2e upgrade` on real nodes; or test the page in Chromium: `e2e web`
 e2e STORY *ARGS: policy (_build "e2e" "tcr-assistant" "harness" "hosts-updater")
     @case {{ STORY }} in flagship | private-network | broken | upgrade) tests/packages nodes && artifacts/images/build ;; alerts) tests/packages alerts ;; release) tests/packages release ;; hostile) artifacts/images/build --programs ;; esac
     @case {{ STORY }} in web) artifacts/web/e2e ;; release) tests/release {{ ARGS }} ;; upgrade) target/debug/e2e upgrade --from "$(tests/release-before)" {{ ARGS }} ;; *) target/debug/e2e {{ STORY }} {{ ARGS }} ;; esac

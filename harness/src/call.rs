@@ -13,8 +13,8 @@ use wasmtime::{Extern, Func, Instance, Store, Trap, TypedFunc, UpdateDeadline, W
 use crate::call_state::{CallState, MemoryLimitExceeded};
 use crate::context::Context;
 use crate::host_capabilities::shortened;
-use crate::linked_module::LinkedModule;
-use crate::wasi::Exit;
+use crate::linked_module::{Entry, LinkedModule};
+use crate::wasi::{Exit, Program};
 
 /// How much of a trap's backtrace is logged, in bytes.
 const LONGEST_TRACE: usize = 2 << 10;
@@ -63,7 +63,10 @@ pub(crate) fn call_and_then<T>(
     };
     let _watch = host.ticker.watch();
     let memory_limit = host.options.memory_limit;
-    let state = CallState::new(context.clone(), operation, payload, deadline, memory_limit);
+    let mut state = CallState::new(context.clone(), operation, payload, deadline, memory_limit);
+    if let Entry::Wasi { .. } = &module.entry {
+        state.program = Some(Program::new(operation, std::mem::take(&mut state.payload), memory_limit));
+    }
     let mut store = Store::new(&host.engine, state);
     store.limiter(|call| call);
     store.set_epoch_deadline(1);
@@ -103,7 +106,11 @@ fn run(store: &mut Store<CallState>, module: &LinkedModule) -> wasmtime::Result<
         Some(Extern::Memory(memory)) => Some(memory),
         _ => None,
     };
-    for initialiser in &module.initialisers {
+    let (initialisers, guest_call) = match &module.entry {
+        Entry::Wapc { initialisers, guest_call } => (initialisers, guest_call),
+        Entry::Wasi { start } => return Ok((run_program(store, &instance, start)?, instance)),
+    };
+    for initialiser in initialisers {
         let function: TypedFunc<(), ()> = typed(store, &instance, initialiser)?;
         match function.call(&mut *store, ()) {
             // A program that leaves by `exit(0)` has initialised (TinyGo's does).
@@ -111,12 +118,36 @@ fn run(store: &mut Store<CallState>, module: &LinkedModule) -> wasmtime::Result<
             result => result?,
         }
     }
-    let guest_call: TypedFunc<(u32, u32), i32> = typed(store, &instance, &module.guest_call)?;
+    let guest_call: TypedFunc<(u32, u32), i32> = typed(store, &instance, guest_call)?;
     // The API server refuses anything near 4 GiB long before this does.
     let operation_length = u32::try_from(store.data().operation.len())?;
     let payload_length = u32::try_from(store.data().payload.len())?;
     let succeeded = guest_call.call(&mut *store, (operation_length, payload_length))? != 0;
     Ok((succeeded, instance))
+}
+
+/// Runs a program to its end; whether it says that it succeeded. What it printed is its answer, or its error.
+fn run_program(
+    store: &mut Store<CallState>,
+    instance: &Instance,
+    start: &wasmtime::ModuleExport,
+) -> wasmtime::Result<bool> {
+    let function: TypedFunc<(), ()> = typed(store, instance, start)?;
+    let code = match function.call(&mut *store, ()) {
+        Ok(()) => 0,
+        Err(error) => match error.downcast_ref() {
+            Some(Exit(code)) => *code,
+            None => return Err(error),
+        },
+    };
+    let call = store.data_mut();
+    let (answer, error) = call.program.take().map(Program::into_output).unwrap_or_default();
+    match code {
+        0 => call.response = Some(answer),
+        _ if error.is_empty() => call.guest_error = Some(Exit(code).to_string()),
+        _ => call.guest_error = Some(error),
+    }
+    Ok(code == 0)
 }
 
 fn typed<P: WasmParams, R: WasmResults>(

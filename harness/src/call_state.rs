@@ -9,6 +9,7 @@ use wasmtime::{Memory, ResourceLimiter};
 use crate::context::Context;
 use crate::guest_output::GuestOutput;
 use crate::host_capabilities::GuestLog;
+use crate::wasi::Program;
 
 /// What the guest's imports work on, and the limits of its memory.
 pub(crate) struct CallState {
@@ -25,6 +26,8 @@ pub(crate) struct CallState {
     pub(crate) host_error: Option<String>,
     pub(crate) log: GuestLog,
     pub(crate) output: [GuestOutput; 2],
+    /// Where the guest is a program and not waPC's: what it reads and prints.
+    pub(crate) program: Option<Program>,
     memory_limit: usize,
 }
 
@@ -47,6 +50,7 @@ impl CallState {
             host_error: None,
             log: GuestLog::new(context.name.clone()),
             output: [GuestOutput::stdout(), GuestOutput::stderr()],
+            program: None,
             context,
             memory_limit,
         }

@@ -1,4 +1,4 @@
-//! Cases: what is put to a policy, and what it must answer. They are data, so that whoever runs a
+//! Cases: what is put to a policy, and what it must answer. They are data, so that a person who runs a
 //! policy can add theirs without writing a program.
 //!
 //! A file is a map with the list `cases`; `settings` and `cluster` beside it are those of every case

@@ -149,7 +149,7 @@ impl Cli {
             _ => {
                 let mut filter = bounded_log(level);
                 if self.verbose == 0 {
-                    // What this run's flags keep from the policy is no news to whoever gave them.
+                    // What this run's flags keep from the policy is known to the person who gave them.
                     filter = filter.with_target("host_capabilities", LevelFilter::ERROR);
                 }
                 registry.with(output.without_time().with_filter(filter)).try_init()

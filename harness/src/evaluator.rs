@@ -9,7 +9,6 @@ use crate::{Evaluation, Policy, Request, Settings};
 /// A policy with its settings, or a group of such.
 #[derive(Clone)]
 pub enum Evaluator {
-    /// One policy.
     Policy(Policy, Settings),
     /// Several, and what their verdicts come to.
     Group(PolicyGroup),

@@ -25,21 +25,18 @@ pub mod cases;
 pub mod cli;
 mod context;
 pub mod document;
+mod evaluation;
 mod evaluator;
 mod guest_output;
 mod host;
 pub mod host_capabilities;
-pub mod json;
 mod linked_module;
 pub mod metadata;
 mod module_cache;
-pub mod patch;
 pub mod policies_file;
 mod policy;
 mod policy_group;
 pub mod registry;
-mod request;
-mod response;
 pub mod serve;
 mod settings;
 mod slots;
@@ -50,15 +47,17 @@ mod wasi;
 pub mod wasm_section;
 mod whole_file;
 
+/// Requests and answers; in a crate of their own, because the fuzzer builds it without the engine.
+pub use admission_review::{
+    AdmissionResponse, Evaluation, Request, RequestError, Status, StatusCause, StatusDetails, patch,
+};
 pub use call::Outcome;
 pub use evaluator::Evaluator;
 pub use host::{DEFAULT_MEMORY_LIMIT_MIB, Host, HostError, HostOptions};
-pub use linked_module::LoadError;
+pub use linked_module::{Interface, LoadError};
 /// Manifests as requests; in a crate of its own, because the page asks with the same requests.
 pub use manifest;
 pub use module_cache::ModuleCache;
 pub use policy::{Policy, SettingsError, Warm};
 pub use policy_group::{Expression, ExpressionError, PolicyGroup};
-pub use request::{Request, RequestError};
-pub use response::{AdmissionResponse, Evaluation, Status, StatusCause, StatusDetails};
 pub use settings::{Settings, SettingsFormatError};

@@ -1,10 +1,38 @@
-//! A policy's module: compiled, checked to be a waPC guest, and linked with what a host offers.
+//! A policy's module: compiled, checked to be a guest, and linked with what a host offers.
 
 use wasmtime::{ExternType, FuncType, InstancePre, Module, ModuleExport, ValType};
 
 use crate::call_state::CallState;
 use crate::host::Host;
 use crate::{wapc, wasi};
+
+/// How a host and its guest speak to each other.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Interface {
+    /// By waPC's functions (Kubewarden's execution mode `kubewarden-wapc`).
+    #[default]
+    Wapc,
+    /// By a program's arguments, input and output (execution mode `wasi`).
+    Wasi,
+}
+
+impl Interface {
+    fn guest(self) -> &'static str {
+        match self {
+            Self::Wapc => "a waPC guest",
+            Self::Wasi => "a WASI program",
+        }
+    }
+
+    fn offers(self, module: &str, name: &str) -> bool {
+        match (module, self) {
+            (wapc::MODULE, Self::Wapc) => wapc::FUNCTIONS.contains(&name),
+            (wasi::HOST_MODULE, Self::Wasi) => name == wasi::HOST_CALL,
+            (wasi::MODULE, _) => wasi::offers(name),
+            _ => false,
+        }
+    }
+}
 
 /// Why bytes are not a policy that can be run here.
 #[derive(Debug, thiserror::Error)]
@@ -20,32 +48,36 @@ pub enum LoadError {
     Compile(String),
     /// It imports something that no Kubewarden host offers.
     #[error(
-        "the wasm module imports \"{module}.{name}\", which this host does not offer: only waPC's functions (module \"wapc\") and WASI preview 1 (module \"wasi_snapshot_preview1\")"
+        "the wasm module imports \"{module}.{name}\", which this host does not offer: only {offered} and WASI preview 1 (module \"wasi_snapshot_preview1\")"
     )]
     UnknownImport {
         /// The module it imports from.
         module: String,
         /// What it imports.
         name: String,
+        /// What there is besides WASI.
+        offered: &'static str,
     },
     /// It imports a known function with another signature.
     #[error("cannot link the wasm module: {0}")]
     Link(String),
     /// It exports a function under a known name that takes or returns something else.
-    #[error("the wasm module's \"{name}\" is not a function {signature}, so it is not a waPC guest")]
+    #[error("the wasm module's \"{name}\" is not a function {signature}, so it is not {guest}")]
     Signature {
-        /// The export's name.
         name: &'static str,
         /// What it must take and return.
         signature: &'static str,
+        /// What it would be.
+        guest: &'static str,
     },
     /// It lacks an export, or exports something else under its name.
-    #[error("the wasm module has no {kind} \"{name}\" among its exports, so it is not a waPC guest")]
+    #[error("the wasm module has no {kind} \"{name}\" among its exports, so it is not {guest}")]
     MissingExport {
         /// `memory` or `function`.
         kind: &'static str,
-        /// The export's name.
         name: &'static str,
+        /// What it would be.
+        guest: &'static str,
     },
 }
 
@@ -54,28 +86,38 @@ pub(crate) struct LinkedModule {
     pub(crate) host: Host,
     pub(crate) pre: InstancePre<CallState>,
     pub(crate) memory: ModuleExport,
-    pub(crate) guest_call: ModuleExport,
-    /// In the order they are called.
-    pub(crate) initialisers: Vec<ModuleExport>,
+    pub(crate) entry: Entry,
+}
+
+/// The functions by which a guest is called.
+pub(crate) enum Entry {
+    /// Of waPC.
+    Wapc {
+        /// In the order they are called.
+        initialisers: Vec<ModuleExport>,
+        guest_call: ModuleExport,
+    },
+    /// Of a program.
+    Wasi { start: ModuleExport },
 }
 
 impl LinkedModule {
-    /// Checks that a module is a waPC guest, and links it with what this host offers.
-    pub(crate) fn of(host: &Host, module: &Module) -> Result<Self, LoadError> {
+    /// Checks that a module is a guest of this kind, and links it with what this host offers.
+    pub(crate) fn of(host: &Host, module: &Module, interface: Interface) -> Result<Self, LoadError> {
         let linker = &host.inner.linker;
-        for import in module.imports() {
-            let known = match import.module() {
-                wapc::MODULE => wapc::FUNCTIONS.contains(&import.name()),
-                wasi::MODULE => wasi::offers(import.name()),
-                _ => false,
-            };
-            if !known {
-                return Err(LoadError::UnknownImport {
-                    module: import.module().to_owned(),
-                    name: import.name().to_owned(),
-                });
-            }
+        if let Some(import) =
+            module.imports().find(|import| !interface.offers(import.module(), import.name()))
+        {
+            return Err(LoadError::UnknownImport {
+                module: import.module().to_owned(),
+                name: import.name().to_owned(),
+                offered: match interface {
+                    Interface::Wapc => "waPC's functions (module \"wapc\")",
+                    Interface::Wasi => "Kubewarden's host calls (\"host.call\")",
+                },
+            });
         }
+        let guest = interface.guest();
         let export = |kind, name: &'static str| {
             let found = match (module.get_export(name), kind) {
                 (Some(ExternType::Memory(_)), "memory") | (Some(ExternType::Func(_)), "function") => {
@@ -83,7 +125,7 @@ impl LinkedModule {
                 }
                 _ => None,
             };
-            found.ok_or(LoadError::MissingExport { kind, name })
+            found.ok_or(LoadError::MissingExport { kind, name, guest })
         };
         // Checked here, so that no call can fail on it.
         let signature = |name: &'static str, parameters: usize, results: usize| {
@@ -96,6 +138,7 @@ impl LinkedModule {
                 Some(ExternType::Func(function)) if !fits(&function) => Err(LoadError::Signature {
                     name,
                     signature: if parameters == 0 { "() -> ()" } else { "(i32, i32) -> i32" },
+                    guest,
                 }),
                 _ => Ok(()),
             }
@@ -105,11 +148,18 @@ impl LinkedModule {
         // initialiser comes last.
         let initialisers = ["_initialize", "_start", "wapc_init"];
         initialisers.iter().try_for_each(|name| signature(name, 0, 0))?;
+        let memory = export("memory", "memory")?;
+        let entry = match interface {
+            Interface::Wapc => Entry::Wapc {
+                guest_call: export("function", "__guest_call")?,
+                initialisers: initialisers.iter().filter_map(|name| export("function", name).ok()).collect(),
+            },
+            Interface::Wasi => Entry::Wasi { start: export("function", "_start")? },
+        };
         Ok(Self {
             host: host.clone(),
-            memory: export("memory", "memory")?,
-            guest_call: export("function", "__guest_call")?,
-            initialisers: initialisers.iter().filter_map(|name| export("function", name).ok()).collect(),
+            memory,
+            entry,
             pre: linker.instantiate_pre(module).map_err(|error| LoadError::Link(format!("{error:#}")))?,
         })
     }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::document;
 pub use crate::host_capabilities::ContextAwareResource;
+use crate::linked_module::Interface;
 use crate::wasm_section::{self, SectionError};
 
 mod rules;
@@ -60,8 +61,20 @@ pub struct Metadata {
     pub minimum_kubewarden_version: Option<String>,
 }
 
-/// The execution mode of waPC guests, the only one that this host runs.
-pub const EXECUTION_MODE: &str = "kubewarden-wapc";
+/// The execution mode of waPC guests.
+const WAPC: &str = "kubewarden-wapc";
+/// The execution mode of programs.
+const WASI: &str = "wasi";
+
+/// How a guest of an execution mode is spoken to; none where this host runs no such guests.
+pub fn interface_of(execution_mode: &str) -> Option<Interface> {
+    match execution_mode {
+        // What has no metadata is taken for one of the usual kind.
+        "" | WAPC => Some(Interface::Wapc),
+        WASI => Some(Interface::Wasi),
+        _ => None,
+    }
+}
 
 /// The version of Kubewarden whose hosts this one is like: what a policy may ask for is there.
 pub const KUBEWARDEN_VERSION: (u64, u64) = (1, 36);
@@ -84,7 +97,7 @@ fn yes() -> bool {
 }
 
 fn wapc() -> String {
-    EXECUTION_MODE.to_owned()
+    WAPC.to_owned()
 }
 
 /// What kind of requests a policy judges.
@@ -190,6 +203,11 @@ impl Metadata {
         document::from_yaml(text).map_err(MetadataError::NotMetadata)
     }
 
+    /// How the policy is spoken to; none where this host runs no such policies.
+    pub fn interface(&self) -> Option<Interface> {
+        interface_of(&self.execution_mode)
+    }
+
     /// Checks that it is for a Kubewarden like this host, or an older one.
     ///
     /// # Errors
@@ -220,12 +238,10 @@ impl Metadata {
             Some(other) => return bad("protocolVersion", format!("\"{other}\" is not v1")),
             None => return bad("protocolVersion", "it is missing".into()),
         }
-        if self.execution_mode != EXECUTION_MODE {
-            let mode = &self.execution_mode;
-            return bad(
-                "executionMode",
-                format!("\"{mode}\" is not {EXECUTION_MODE}, which is all this host runs"),
-            );
+        let mode = &self.execution_mode;
+        if mode.is_empty() || self.interface().is_none() {
+            let reason = format!("\"{mode}\" is not {WAPC} or {WASI}, which is all that this host runs");
+            return bad("executionMode", reason);
         }
         self.check_fields()
     }

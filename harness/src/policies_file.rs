@@ -41,11 +41,9 @@ pub struct Served {
 /// A policy, or policies that are asked together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PolicyOrGroup {
-    /// One policy.
     Policy(PolicySource),
     /// Several, by the names that the expression calls them by.
     Group {
-        /// The policies.
         policies: BTreeMap<String, PolicySource>,
         /// What their verdicts come to.
         expression: Expression,
@@ -59,7 +57,6 @@ pub enum PolicyOrGroup {
 pub struct PolicySource {
     /// `file://PATH`, `https://HOST/PATH` or `registry://HOST/REPOSITORY:TAG`.
     pub module: String,
-    /// Its settings.
     pub settings: Settings,
     /// What it may ask.
     pub grants: Grants,

@@ -1,4 +1,4 @@
-//! A policy: compiled once, checked to be a waPC guest, and called in a fresh instance each time.
+//! A policy: compiled once, checked to be a guest, and called in a fresh instance each time.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,12 +9,12 @@ use tcr::hex;
 
 use crate::call::{Outcome, call, call_and_then};
 use crate::context::Context;
+use crate::evaluation::evaluation;
 use crate::host::{Host, HostOptions};
 use crate::host_capabilities::{Grants, HostCapabilities, Unavailable};
-use crate::linked_module::{LinkedModule, LoadError, compile};
-use crate::request::{Request, RequestError};
-use crate::response::{AdmissionResponse, Evaluation};
+use crate::linked_module::{Interface, LinkedModule, LoadError, compile};
 use crate::settings::Settings;
+use crate::{AdmissionResponse, Evaluation, Request, RequestError};
 
 mod measurement;
 mod preparation;
@@ -39,17 +39,26 @@ pub struct Policy {
     context: Arc<Context>,
     module: Arc<LinkedModule>,
     digest: Arc<str>,
+    interface: Interface,
     /// The settings that each instance has from its beginning; see [`Policy::prepared`].
     inside: Option<Settings>,
 }
 
 impl Policy {
-    /// Compiles a policy (or takes it from the host's module cache) and checks that it is one. It
+    /// Compiles a policy that is a waPC guest (or takes it from the host's module cache), and checks that it is one. It
     /// may log, and nothing else, until [`Policy::with_capabilities`] gives it more.
     ///
     /// # Errors
     /// When the bytes are not a waPC guest that this host can run; see [`LoadError`].
     pub fn load(host: &Host, wasm: &[u8]) -> Result<Self, LoadError> {
+        Self::load_as(host, wasm, Interface::Wapc)
+    }
+
+    /// The same of a policy that is spoken to by this interface.
+    ///
+    /// # Errors
+    /// When the bytes are not such a guest that this host can run; see [`LoadError`].
+    pub fn load_as(host: &Host, wasm: &[u8], interface: Interface) -> Result<Self, LoadError> {
         if !wasm.starts_with(b"\0asm\x01\0\0\0") {
             let begins = match wasm.get(..8.min(wasm.len())) {
                 Some([]) | None => "nothing".to_owned(),
@@ -59,7 +68,7 @@ impl Policy {
         }
         let digest = Self::digest_of(wasm);
         let module = compile(host, wasm, &digest)?;
-        let module = LinkedModule::of(host, &module)?;
+        let module = LinkedModule::of(host, &module, interface)?;
         Ok(Self {
             context: Arc::new(Context {
                 name: "policy".into(),
@@ -68,6 +77,7 @@ impl Policy {
             }),
             module: Arc::new(module),
             digest: digest.into(),
+            interface,
             inside: None,
         })
     }
@@ -108,6 +118,11 @@ impl Policy {
         &self.digest
     }
 
+    /// How it is spoken to.
+    pub fn interface(&self) -> Interface {
+        self.interface
+    }
+
     /// What the module imports, as `module.name`, in its order.
     pub fn imports(&self) -> Vec<String> {
         let imports = self.module.pre.module().imports();
@@ -130,6 +145,10 @@ impl Policy {
     /// # Errors
     /// The reason why the guest does not tell.
     pub fn protocol_version(&self) -> Result<String, String> {
+        // A program is asked for nothing but verdicts, in the first version of the protocol.
+        if self.interface == Interface::Wasi {
+            return Ok("v1".to_owned());
+        }
         let answer = answer(self.call("protocol_version", Vec::new()))?;
         serde_json::from_slice(&answer).map_err(|error| format!("it answered no JSON string: {error}"))
     }
@@ -173,13 +192,13 @@ impl Policy {
 
     /// Puts a request to the policy. A policy that fails is a refusal with code 500.
     pub fn evaluate(&self, request: &Request<'_>, settings: &Settings) -> Evaluation {
-        Evaluation::of(request, self.call("validate", self.payload(request, settings)))
+        evaluation(request, self.call("validate", self.payload(request, settings)))
     }
 
     /// The same, with an end that was set before, such as when the request arrived.
     pub fn evaluate_by(&self, request: &Request<'_>, settings: &Settings, deadline: Instant) -> Evaluation {
         let payload = self.payload(request, settings);
-        Evaluation::of(request, call(&self.context, &self.module, "validate", payload, deadline))
+        evaluation(request, call(&self.context, &self.module, "validate", payload, deadline))
     }
 
     /// What the guest reads; settings that it has already are not sent again.

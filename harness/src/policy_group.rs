@@ -10,8 +10,7 @@ use std::time::Instant;
 pub use expression::{Expression, ExpressionError};
 
 use crate::policy::SettingsError;
-use crate::response::{Status, StatusCause, StatusDetails};
-use crate::{AdmissionResponse, Evaluation, Policy, Request, Settings};
+use crate::{AdmissionResponse, Evaluation, Policy, Request, Settings, Status, StatusCause, StatusDetails};
 
 mod expression;
 

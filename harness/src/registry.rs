@@ -10,6 +10,7 @@ use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference, RegistryOperation};
 use sha2::{Digest as _, Sha256};
 use tcr::hex;
+use tcr::sensitive::Sensitive;
 
 use crate::metadata::SOURCE_ANNOTATION;
 
@@ -189,6 +190,9 @@ impl Registry {
     ) -> Result<(Client, RegistryAuth), RegistryError> {
         let host = reference.registry();
         let auth = self.credentials.of(host)?;
+        // The client leaves out what it cannot read.
+        download::certificates(&self.sources, host)
+            .map_err(|error| RegistryError::Connect { host: host.into(), reason: error.to_string() })?;
         let listed = self.sources.is_insecure(host);
         let mut ways = vec![("https", ClientProtocol::Https, false)];
         if listed {
@@ -200,7 +204,9 @@ impl Registry {
         let mut failures = Vec::new();
         for (name, protocol, accept_invalid_certificates) in ways {
             let extra = self.sources.authorities(host).into_iter();
-            let client = Client::new(ClientConfig {
+            let proxies = &self.sources.proxies;
+            let address = |proxy: &Option<Sensitive>| proxy.as_ref().map(|proxy| proxy.expose().to_owned());
+            let client = Client::try_from(ClientConfig {
                 protocol,
                 accept_invalid_certificates,
                 extra_root_certificates: extra
@@ -208,9 +214,17 @@ impl Registry {
                     .collect(),
                 connect_timeout: Some(CONNECT_TIMEOUT),
                 read_timeout: Some(READ_TIMEOUT),
+                https_proxy: address(&proxies.https_proxy),
+                http_proxy: address(&proxies.http_proxy),
+                no_proxy: proxies.no_proxy.clone(),
                 user_agent: concat!("tcr-assistant-harness/", env!("CARGO_PKG_VERSION")),
                 ..ClientConfig::default()
             });
+            // Never one that is made of something else than what was asked for.
+            let client = client.map_err(|error| RegistryError::Connect {
+                host: host.into(),
+                reason: format!("what the sources say of it cannot be used: {}", chain(&error)),
+            })?;
             match client.auth(reference, &auth, operation).await {
                 Ok(_) => return Ok((client, auth)),
                 Err(error @ OciDistributionError::RequestError(_)) => {

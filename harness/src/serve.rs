@@ -34,7 +34,6 @@ pub mod metrics;
 mod modules;
 mod policies;
 mod preparation;
-mod rejection;
 mod reviewer;
 mod routes;
 mod served_policy;
@@ -56,7 +55,6 @@ use tasks::Tasks;
 /// How the webhook is served.
 #[derive(Debug, Clone)]
 pub struct ServeOptions {
-    /// Where it listens.
     pub address: IpAddr,
     /// The port of reviews; 0 for any.
     pub port: u16,

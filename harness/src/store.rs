@@ -45,7 +45,6 @@ pub enum StoreError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// Why.
         source: io::Error,
     },
     /// There is no such policy.
@@ -53,12 +52,7 @@ pub enum StoreError {
     Unknown(String),
     /// Several policies have a digest that begins so.
     #[error("several policies begin with \"{prefix}\": {}", uris.join(", "))]
-    Several {
-        /// The digest's beginning.
-        prefix: String,
-        /// The policies.
-        uris: Vec<String>,
-    },
+    Several { prefix: String, uris: Vec<String> },
 }
 
 impl Store {
@@ -74,7 +68,6 @@ impl Store {
         Self { root: root.to_owned() }
     }
 
-    /// Its folder.
     pub fn root(&self) -> &Path {
         &self.root
     }

@@ -28,9 +28,9 @@ pub(crate) const FUNCTIONS: [&str; 9] = [
 ];
 
 /// The longest answer of a guest, in bytes: more than twice the largest object that an API server takes.
-const LONGEST_ANSWER: u32 = 8 << 20;
-/// The longest error of a guest that is passed on to whoever made the request, in bytes.
-const LONGEST_ERROR: usize = 16 << 10;
+pub(crate) const LONGEST_ANSWER: u32 = 8 << 20;
+/// The longest error of a guest that is passed on to the caller, in bytes.
+pub(crate) const LONGEST_ERROR: usize = 16 << 10;
 
 /// The guest pointed outside of its memory.
 #[derive(Debug)]
@@ -137,28 +137,43 @@ fn host_call(
     payload_pointer: u32,
     payload_length: u32,
 ) -> wasmtime::Result<i32> {
-    let memory = memory(&mut caller)?;
-    let (bytes, call) = memory.data_and_store_mut(&mut caller);
-    let read = |pointer, length| part(bytes, "__host_call", pointer, length);
-    let read_text = |pointer, length| read(pointer, length).map(String::from_utf8_lossy);
-    let binding = read_text(binding_pointer, binding_length)?;
-    let namespace = read_text(namespace_pointer, namespace_length)?;
-    let operation = read_text(operation_pointer, operation_length)?;
-    let payload = read(payload_pointer, payload_length)?;
-    let context = call.context.clone();
-    let guest_call = GuestCall { binding: &binding, namespace: &namespace, operation: &operation, payload };
-    let answer = host_capabilities::answer(
-        &*context.capabilities,
-        &context.grants,
-        &mut call.log,
-        call.deadline,
-        &guest_call,
-    );
+    let question = [
+        (binding_pointer, binding_length),
+        (namespace_pointer, namespace_length),
+        (operation_pointer, operation_length),
+        (payload_pointer, payload_length),
+    ];
+    let answer = ask_host(&mut caller, "__host_call", question)?;
+    let call = caller.data_mut();
     (call.host_response, call.host_error) = match answer {
         Ok(response) => (Some(response), None),
         Err(error) => (None, Some(error)),
     };
     Ok(i32::from(call.host_error.is_none()))
+}
+
+/// Puts a guest's question, binding, namespace, operation and payload as pointers and lengths, to whoever answers.
+pub(crate) fn ask_host(
+    caller: &mut Caller<'_, CallState>,
+    import: &'static str,
+    question: [(u32, u32); 4],
+) -> wasmtime::Result<Result<Vec<u8>, String>> {
+    let memory = memory(caller)?;
+    let (bytes, call) = memory.data_and_store_mut(caller);
+    let read = |(pointer, length)| part(bytes, import, pointer, length);
+    let read_text = |place| read(place).map(String::from_utf8_lossy);
+    let [binding, namespace, operation, payload] = question;
+    let (binding, namespace, operation) = (read_text(binding)?, read_text(namespace)?, read_text(operation)?);
+    let payload = read(payload)?;
+    let context = call.context.clone();
+    let guest_call = GuestCall { binding: &binding, namespace: &namespace, operation: &operation, payload };
+    Ok(host_capabilities::answer(
+        &*context.capabilities,
+        &context.grants,
+        &mut call.log,
+        call.deadline,
+        &guest_call,
+    ))
 }
 
 fn length(bytes: &[u8]) -> u32 {

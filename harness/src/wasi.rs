@@ -1,4 +1,5 @@
-//! WASI preview 1 with nothing in it: no arguments, no environment, no files, no sockets.
+//! WASI preview 1 with nothing in it: no environment, no files, no sockets; arguments and an input only for policies that are
+//! programs (`program`).
 //!
 //! Ordinary Kubewarden policies are built for `wasm32-wasip1` and import some of it, though they
 //! use little. What they print goes to the log (a host's own output is its user's), `proc_exit`
@@ -17,6 +18,9 @@ use crate::call_state::CallState;
 use crate::wapc::{read, write};
 
 mod poll;
+mod program;
+
+pub(crate) use program::{HOST_CALL, HOST_MODULE, Program};
 
 /// The module that guests import these functions from.
 pub(crate) const MODULE: &str = "wasi_snapshot_preview1";
@@ -39,8 +43,8 @@ impl fmt::Display for Exit {
 impl std::error::Error for Exit {}
 
 pub(crate) fn add_to_linker(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
-    linker.func_wrap(MODULE, "args_get", |_: u32, _: u32| SUCCESS)?;
-    linker.func_wrap(MODULE, "args_sizes_get", nothing)?;
+    linker.func_wrap(MODULE, "args_get", program::arguments)?;
+    linker.func_wrap(MODULE, "args_sizes_get", program::arguments_sizes)?;
     linker.func_wrap(MODULE, "environ_get", |_: u32, _: u32| SUCCESS)?;
     linker.func_wrap(MODULE, "environ_sizes_get", nothing)?;
     linker.func_wrap(MODULE, "clock_res_get", clock_resolution)?;
@@ -54,6 +58,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<CallState>) -> wasmtime::Result<
     linker.func_wrap(MODULE, "proc_exit", |code: i32| -> wasmtime::Result<()> {
         Err(wasmtime::Error::new(Exit(code)))
     })?;
+    linker.func_wrap(HOST_MODULE, HOST_CALL, program::host_call)?;
     for (name, parameters, answer) in UNSUPPORTED {
         let parameters = parameters.chars().map(|letter| match letter {
             'l' => ValType::I64,
@@ -128,7 +133,7 @@ const UNSUPPORTED: &[(&str, &str, i32)] = &[
     ("sock_shutdown", "ii", BADF),
 ];
 
-/// No arguments and no environment: a count of zero and no bytes.
+/// No environment: a count of zero and no bytes.
 fn nothing(mut caller: Caller<'_, CallState>, count: u32, size: u32) -> wasmtime::Result<i32> {
     write(&mut caller, "sizes_get", count, &0u32.to_le_bytes())?;
     write(&mut caller, "sizes_get", size, &0u32.to_le_bytes())?;
@@ -191,35 +196,73 @@ fn fd_write(
     }
     let mut total = 0u32;
     for index in 0..count {
-        let at = vectors.wrapping_add(index.wrapping_mul(8));
-        let vector = read(&mut caller, IMPORT, at, 8)?;
-        let pointer = u32::from_le_bytes([vector[0], vector[1], vector[2], vector[3]]);
-        let length = u32::from_le_bytes([vector[4], vector[5], vector[6], vector[7]]);
+        let (pointer, length) = vector(&mut caller, IMPORT, vectors, index)?;
         let bytes = read(&mut caller, IMPORT, pointer, length)?.to_vec();
         let call = caller.data_mut();
-        call.output[descriptor as usize - 1].write(&bytes, &mut call.log);
-        total = total.saturating_add(length);
-        // Each vector may be as large as the memory, and there may be millions: time counts here too.
-        if Instant::now() >= call.deadline {
-            return Err(wasmtime::Error::from(wasmtime::Trap::Interrupt));
+        match &mut call.program {
+            Some(program) if descriptor == 1 => program.print(&bytes)?,
+            program => {
+                if let Some(program) = program {
+                    program.complain(&bytes);
+                }
+                call.output[descriptor as usize - 1].write(&bytes, &mut call.log);
+            }
         }
+        total = total.saturating_add(length);
+        in_time(&caller)?;
     }
     write(&mut caller, IMPORT, written, &total.to_le_bytes())?;
     Ok(SUCCESS)
 }
 
-/// Standard input is empty.
+/// Pointer and length of a vector in the guest's list.
+fn vector(
+    caller: &mut Caller<'_, CallState>,
+    import: &'static str,
+    vectors: u32,
+    index: u32,
+) -> wasmtime::Result<(u32, u32)> {
+    let at = vectors.wrapping_add(index.wrapping_mul(8));
+    let vector = read(caller, import, at, 8)?;
+    let pointer = u32::from_le_bytes([vector[0], vector[1], vector[2], vector[3]]);
+    let length = u32::from_le_bytes([vector[4], vector[5], vector[6], vector[7]]);
+    Ok((pointer, length))
+}
+
+/// Each vector may be as large as the memory, and there may be millions: time counts here too.
+fn in_time(caller: &Caller<'_, CallState>) -> wasmtime::Result<()> {
+    match Instant::now() >= caller.data().deadline {
+        true => Err(wasmtime::Error::from(wasmtime::Trap::Interrupt)),
+        false => Ok(()),
+    }
+}
+
+/// Standard input is a program's; it is empty for others.
 fn fd_read(
     mut caller: Caller<'_, CallState>,
     descriptor: u32,
-    _vectors: u32,
-    _count: u32,
+    vectors: u32,
+    count: u32,
     read: u32,
 ) -> wasmtime::Result<i32> {
+    const IMPORT: &str = "fd_read";
     if descriptor != 0 {
         return Ok(BADF);
     }
-    write(&mut caller, "fd_read", read, &0u32.to_le_bytes())?;
+    let mut total = 0u32;
+    for index in 0..count {
+        if caller.data().program.as_ref().is_none_or(Program::has_read_all) {
+            break;
+        }
+        let (pointer, length) = vector(&mut caller, IMPORT, vectors, index)?;
+        // Whoever has something to read is a program.
+        let bytes = caller.data_mut().program.as_mut().map(|program| program.read(length as usize));
+        let bytes = bytes.unwrap_or_default();
+        write(&mut caller, IMPORT, pointer, &bytes)?;
+        total = total.saturating_add(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+        in_time(&caller)?;
+    }
+    write(&mut caller, IMPORT, read, &total.to_le_bytes())?;
     Ok(SUCCESS)
 }
 

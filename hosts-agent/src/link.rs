@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use tcr::backoff::Backoff;
 use tcr::image_pull_secret::WhenLinkDown;
 
 /// As many times in a row an address must fail to be down.
@@ -16,7 +17,7 @@ pub const FAILURES: u32 = 3;
 /// Between two looks at an address that did not answer last.
 const RETRY: Duration = Duration::from_secs(5);
 /// How long an address must answer the second time it comes back; then twice as long each time.
-const HOLD: Duration = Duration::from_secs(10);
+const HOLD: Backoff = Backoff::new(Duration::from_secs(10), LONGEST_HOLD);
 const LONGEST_HOLD: Duration = Duration::from_secs(600);
 /// An address that was up for this long begins anew.
 const STEADY: Duration = Duration::from_secs(1800);
@@ -108,8 +109,8 @@ impl Links {
         }
         let is_settled = link.standing == Standing::Up && link.failures == 0;
         // The longer it is away, the rarer the looks.
-        let retry = RETRY * 2u32.saturating_pow(link.failures.saturating_sub(FAILURES).min(8));
-        link.next = now + if is_settled { self.interval } else { retry.min(self.interval) };
+        let retry = Backoff::new(RETRY, self.interval).wait(link.failures.saturating_sub(FAILURES));
+        link.next = now + if is_settled { self.interval } else { retry };
     }
 
     /// What is known of `address`; nothing known counts as untried.
@@ -135,7 +136,7 @@ pub fn is_carried(standing: Standing, when_down: WhenLinkDown) -> bool {
 fn hold(falls: u32) -> Duration {
     match falls {
         0 | 1 => Duration::ZERO,
-        more => (HOLD * 2u32.saturating_pow((more - 2).min(16))).min(LONGEST_HOLD),
+        more => HOLD.wait(more - 2),
     }
 }
 

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
+use tcr::backoff::Backoff;
 use tcr::hosts_entry::HostsList;
 use tcr::resource_id::is_vpc_id;
 
@@ -171,7 +172,7 @@ impl Locator {
                 }
             }
         }
-        search.next = Some(now + (RETRY * 2u32.saturating_pow(search.failures.min(16))).min(search.longest));
+        search.next = Some(now + Backoff::new(RETRY, search.longest).wait(search.failures));
         search.failures = search.failures.saturating_add(1);
     }
 

@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_listens_answers_and_who_does_not_does_not() {
+    fn an_address_that_listens_answers_and_another_one_does_not() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let address = |text: &str| text.parse::<IpAddr>().unwrap();

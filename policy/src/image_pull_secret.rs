@@ -14,8 +14,9 @@ use crate::request::Operation;
 use crate::review::Review;
 use crate::settings::Settings;
 use crate::text_set::TextSet;
-use crate::verdict::Answer;
+use crate::verdict::{Answer, Verdict};
 
+mod tenants;
 #[cfg(test)]
 mod tests;
 
@@ -25,11 +26,16 @@ pub(crate) fn decide(review: &Review<'_>) -> Result<Answer, Error> {
     if !request.sub_resource.is_empty() {
         return Ok(Answer::accept());
     }
-    match (request.operation, request.object, request.old_object) {
-        (Operation::Create | Operation::Update, Some(object), old) => validate(review, object, old),
-        (Operation::Delete, _, Some(old)) => Ok(delete(review.payload, old)),
-        _ => Ok(Answer::accept()),
+    let mut answer = match (request.operation, request.object, request.old_object) {
+        (Operation::Create | Operation::Update, Some(object), old) => validate(review, object, old)?,
+        (Operation::Delete, _, Some(old)) => delete(review.payload, old),
+        _ => return Ok(Answer::accept()),
+    };
+    // What cannot be read has been refused with its own reasons.
+    if answer.verdict == Verdict::Accept {
+        tenants::limit(review, &mut answer)?;
     }
+    Ok(answer)
 }
 
 fn validate(review: &Review<'_>, object: Span, old: Option<Span>) -> Result<Answer, Error> {
@@ -89,6 +95,8 @@ fn check(
     let namespaces = spec.namespaces.parse::<NameList>().ok();
     let own: Option<TextSet<'_>> =
         namespaces.as_ref().and_then(NameList::exact_names).map(|names| names.into_iter().collect());
+    // Beside others the controller gives a service account keys for its own images alone.
+    let is_by_namespace = tcr.is_some_and(|tcr| tcr.credential.kind == CredentialKind::ServiceAccount);
     for other in settings.registries.iter().filter(|other| other.name != name) {
         let what = match (other.hosts.first(), instance) {
             (Some(host), _) => format!("registry host {host:?}"),
@@ -97,7 +105,10 @@ fn check(
         };
         if !other.discovered {
             answer.warn(format!("spec: the {what} also belongs to the policy's registry {:?}", other.name));
-        } else if !own.as_ref().is_some_and(|own| are_disjoint(own, other)) {
+        } else if !is_by_namespace
+            && !other.is_by_namespace
+            && !own.as_ref().is_some_and(|own| are_disjoint(own, other))
+        {
             errors.push(format!(
                 "spec: the {what} already belongs to the ImagePullSecret {:?}; change that one, or give both \
                  namespaces by name, without overlap",

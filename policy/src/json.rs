@@ -108,11 +108,11 @@ pub struct Container {
     pub empty: bool,
 }
 
-/// Whether a walk goes on.
+/// Whether a walk over an object's members goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Walk {
     /// With the next member.
-    On,
+    Continue,
     /// No further: what follows is not even scanned.
     Stop,
 }
@@ -257,7 +257,7 @@ impl<'a> Scanner<'a> {
         &mut self,
         mut member: impl FnMut(&[u8], &mut Self) -> Result<(), Malformed>,
     ) -> Result<Option<Container>, Malformed> {
-        self.walk_object(&mut |key: &[u8], value: &mut Self| member(key, value).map(|()| Walk::On))
+        self.walk_object(&mut |key: &[u8], value: &mut Self| member(key, value).map(|()| Walk::Continue))
     }
 
     /// Walks an object like [`Scanner::object`], as far as `member` wants. `None` when the next
@@ -345,7 +345,7 @@ impl<'a> Scanner<'a> {
             } else {
                 value.pass()?;
             }
-            Ok(Walk::On)
+            Ok(Walk::Continue)
         })?;
         Ok(())
     }

@@ -110,7 +110,7 @@ fn open(payload: &[u8]) -> Result<(Request<'_>, Option<usize>), Error> {
             }
             _ => value.pass()?,
         }
-        Ok(json::Walk::On)
+        Ok(json::Walk::Continue)
     })?;
     Ok((request.ok_or(Error::NoRequest)?, settings_at))
 }

@@ -27,6 +27,8 @@ pub(crate) struct Registry {
     pub(crate) discovered: bool,
     /// The wanted hosts that are this registry's.
     pub(crate) hosts: Vec<String>,
+    /// Its credential is for images of its own registry namespaces alone.
+    pub(crate) is_by_namespace: bool,
     /// Whom the Secret is for.
     pub(crate) selection: Selection,
 }
@@ -61,6 +63,7 @@ pub(crate) struct Entry<'a> {
     deleting: bool,
     /// It asks for no credential, so that there is no Secret of it.
     without_credential: bool,
+    is_by_namespace: bool,
     discovered: bool,
 }
 
@@ -236,6 +239,7 @@ impl<'a> Entry<'a> {
                                         b"credential" => {
                                             let kind = value.at_path(&["type"], Scanner::string_or_empty)?;
                                             entry.without_credential = kind.as_deref() == Some("none");
+                                            entry.is_by_namespace = kind.as_deref() == Some("serviceAccount");
                                         }
                                         _ => value.pass()?,
                                     }
@@ -290,6 +294,7 @@ impl<'a> Entry<'a> {
             name: self.name.into_owned(),
             discovered: self.discovered,
             hosts: self.hosts,
+            is_by_namespace: self.is_by_namespace,
             selection: Selection { namespaces, service_accounts, namespace_selector },
         })
     }

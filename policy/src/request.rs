@@ -6,6 +6,7 @@ use tcr::names::{API_GROUP, IMAGE_PULL_SECRET_KIND};
 
 use crate::json::{Malformed, Scanner, Span};
 use crate::pod_spec::Pod;
+use crate::registry::strings;
 
 #[cfg(test)]
 mod tests;
@@ -46,6 +47,8 @@ pub(crate) struct Request<'a> {
     /// Empty at the creation of an object whose name is generated.
     pub(crate) name: Cow<'a, str>,
     pub(crate) username: Cow<'a, str>,
+    /// Where the user is written, for whoever asks for their groups.
+    user_at: Option<usize>,
     pub(crate) object: Option<Span>,
     pub(crate) old_object: Option<Span>,
     /// The object, if it is a Pod: read in the same pass, because this is the hot path.
@@ -67,7 +70,10 @@ impl<'a> Request<'a> {
                 b"subResource" => request.sub_resource = value.string_or_empty()?,
                 b"namespace" => request.namespace = value.string_or_empty()?,
                 b"name" => request.name = value.string_or_empty()?,
-                b"userInfo" => request.username = username(value)?,
+                b"userInfo" => {
+                    request.user_at = Some(value.position());
+                    request.username = username(value)?;
+                }
                 b"object" => {
                     request.pod = None;
                     if request.kind == Kind::Pod && value.peek() == Some(b'{') {
@@ -92,6 +98,12 @@ impl<'a> Request<'a> {
             request.pod = Some(Pod::read(&mut Scanner::new(payload, span.start))?);
         }
         Ok(request)
+    }
+
+    /// The groups that the user is in.
+    pub(crate) fn groups(&self, payload: &'a [u8]) -> Result<Vec<Cow<'a, str>>, Malformed> {
+        let Some(at) = self.user_at else { return Ok(Vec::new()) };
+        Ok(Scanner::new(payload, at).at_path(&["groups"], strings)?.unwrap_or_default())
     }
 }
 

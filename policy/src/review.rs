@@ -5,13 +5,14 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
+use serde_json::Value;
 use tcr::image_ref::host_of;
 use tcr::registry_host::RegistryHost;
 use tcr::rules::nearest;
 
 use crate::cluster::{self, Cluster};
 use crate::error::Error;
-use crate::json::Scanner;
+use crate::json::{Malformed, Scanner};
 use crate::pod_spec::{LONGEST_IMAGE, MOST_IMAGES, PodSpec};
 use crate::registry::{Entry, Registry, Wanted};
 use crate::request::Request;
@@ -63,6 +64,11 @@ impl<'a> Review<'a> {
             }
         }
         Ok(settings)
+    }
+
+    /// Whose ImagePullSecrets may say what.
+    pub(crate) fn tenants(&self) -> Result<Vec<Value>, Malformed> {
+        self.settings.tenants()
     }
 
     fn add_discovered(

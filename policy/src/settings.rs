@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use serde_json::Value;
 use tcr::names::{CONTROLLER_USERNAME, TCR_ROOT_DOMAIN};
 use tcr::sentence::joined;
 
@@ -77,6 +78,22 @@ impl<'a> Source<'a> {
                 Ok(!Written::read(&mut Scanner::new(payload, at), &wanted)?.registries.is_empty())
             }
             Source::Prepared(prepared) => Ok(prepared.has(name)),
+        }
+    }
+
+    /// Whose ImagePullSecrets may say what; empty where everybody's may say anything.
+    pub(crate) fn tenants(self) -> Result<Vec<Value>, Malformed> {
+        let (text, at) = match self {
+            Source::Payload(_, None) => return Ok(Vec::new()),
+            Source::Payload(payload, Some(at)) => (payload, at),
+            Source::Prepared(prepared) => (prepared.text(), 0),
+        };
+        let span = Scanner::new(text, at).at_path(&["tenants"], Scanner::skip)?;
+        match span.map(|span| json::value(span.of(text))).transpose()? {
+            Some(Value::Array(tenants)) => Ok(tenants),
+            // Settings that are not valid let nobody in.
+            Some(other) if !other.is_null() => Ok(vec![other]),
+            _ => Ok(Vec::new()),
         }
     }
 

@@ -1,7 +1,6 @@
 //! The command line of `tcr-assistant`.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use commands::withdraw;
-use people::{PeopleCommand, PluginArgs};
+use people::{PeopleCommand, PluginArgs, is_plugin};
 use run::{LogFormat, RunArgs};
 
 pub mod cleanup;
@@ -26,12 +25,15 @@ pub mod request;
 pub mod run;
 pub mod secrets;
 
+mod progress;
+mod value_parser;
+
 /// Pull secrets for Tencent Container Registry: obtained, kept valid and distributed.
 #[derive(Debug, Parser)]
 #[command(name = "tcr-assistant", version = version::long(), about, after_help = EXAMPLES)]
 pub struct Args {
     /// What to log to stderr: error, warn, info, debug, trace, or one of them per module; warn by default, info for `run`
-    #[arg(long, global = true, env = "RUST_LOG", value_name = "FILTER", value_parser = log_filter)]
+    #[arg(long, global = true, env = "RUST_LOG", value_name = "FILTER", value_parser = value_parser::log_filter)]
     pub log: Option<String>,
     /// The command that is run.
     #[command(subcommand)]
@@ -72,7 +74,7 @@ pub enum Command {
     /// Take our entries off the nodes' hosts files, and wait until they are gone: before the add-on is removed
     WithdrawHosts {
         /// Longest time to wait for the nodes, such as 2m; nodes that do not follow are named then
-        #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = timeout)]
+        #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = value_parser::timeout)]
         wait: Duration,
     },
 }
@@ -151,39 +153,6 @@ impl Args {
         // What still waits, such as for a name that is being looked up, waits for nothing.
         runtime.shutdown_background();
         done
-    }
-}
-
-/// Whether this process has the name by which kubectl finds its plugins.
-fn is_plugin() -> bool {
-    let program = std::env::args_os().next().map(PathBuf::from);
-    program.as_deref().and_then(Path::file_stem).is_some_and(|name| name == "kubectl-tcr")
-}
-
-fn log_filter(text: &str) -> Result<String, String> {
-    EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
-}
-
-fn namespace(text: &str) -> Result<String, String> {
-    match tcr::dns::is_label(text) {
-        true => Ok(text.to_owned()),
-        false => Err("a namespace is up to 63 lower-case letters, digits and hyphens".to_owned()),
-    }
-}
-
-fn cluster_id(text: &str) -> Result<String, String> {
-    match text.strip_prefix("cls-") {
-        Some(rest) if !rest.is_empty() && rest.chars().all(|c| c.is_ascii_alphanumeric()) => {
-            Ok(text.to_owned())
-        }
-        _ => Err("a cluster's id is cls- and letters or digits".to_owned()),
-    }
-}
-
-fn timeout(text: &str) -> Result<Duration, String> {
-    match tcr::go_duration::parse(text) {
-        Ok(Duration::ZERO) => Err("it must be longer than nothing".to_owned()),
-        other => other.map_err(|error| error.to_string()),
     }
 }
 

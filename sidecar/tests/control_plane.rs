@@ -54,6 +54,8 @@ mod requests;
 mod service_accounts;
 #[path = "control_plane/status.rs"]
 mod status;
+#[path = "control_plane/tenants.rs"]
+mod tenants;
 #[path = "control_plane/webhook.rs"]
 mod webhook;
 #[path = "control_plane/without_credential.rs"]

@@ -4,6 +4,7 @@ mod key;
 pub mod keyring;
 mod read;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine;
@@ -18,6 +19,8 @@ use read::Shape;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DockerConfig {
     hosts: BTreeSet<RegistryHost>,
+    /// The namespaces of the registry that it is for; none for all.
+    namespaces: BTreeSet<String>,
     username: String,
     password: Sensitive,
 }
@@ -57,7 +60,7 @@ pub enum DockerConfigError {
 
 #[derive(Serialize)]
 struct Written<'a> {
-    auths: BTreeMap<&'a str, &'a WrittenLogin<'a>>,
+    auths: BTreeMap<Cow<'a, str>, &'a WrittenLogin<'a>>,
 }
 
 #[derive(Serialize)]
@@ -71,7 +74,18 @@ impl DockerConfig {
     /// A configuration that gives every one of `hosts` the same credential. Order and repetition
     /// of the hosts do not matter.
     pub fn new(hosts: impl IntoIterator<Item = RegistryHost>, username: &str, password: &Sensitive) -> Self {
-        Self { hosts: hosts.into_iter().collect(), username: username.to_owned(), password: password.clone() }
+        Self {
+            hosts: hosts.into_iter().collect(),
+            namespaces: BTreeSet::new(),
+            username: username.to_owned(),
+            password: password.clone(),
+        }
+    }
+
+    /// The same for the images of these namespaces of the registry alone; without any, for all images. Kubelets go by
+    /// such keys; much else that reads docker configurations does not.
+    pub fn for_namespaces<N: Into<String>>(self, namespaces: impl IntoIterator<Item = N>) -> Self {
+        Self { namespaces: namespaces.into_iter().map(Into::into).collect(), ..self }
     }
 
     /// The JSON: the same bytes for the same values, always. Hosts are sorted, there is no blank.
@@ -82,9 +96,21 @@ impl DockerConfig {
         pair.extend_from_slice(password.as_bytes());
         let auth = Sensitive::new(STANDARD.encode(pair.expose()));
         let login = WrittenLogin { username: &self.username, password, auth: auth.expose() };
-        let auths = self.hosts.iter().map(|host| (host.as_str(), &login)).collect();
+        let auths = self.keys().into_iter().map(|key| (key, &login)).collect();
         // Strings in a map: nothing here can fail to serialise.
         SensitiveBytes::json(&Written { auths }).unwrap_or_default()
+    }
+
+    /// A kubelet compares paths letter by letter: only with the slash behind it `team` is not `teamwork` too.
+    fn keys(&self) -> BTreeSet<Cow<'_, str>> {
+        let mut keys = BTreeSet::new();
+        for host in self.hosts.iter().map(RegistryHost::as_str) {
+            if self.namespaces.is_empty() {
+                keys.insert(Cow::Borrowed(host));
+            }
+            keys.extend(self.namespaces.iter().map(|namespace| Cow::Owned(format!("{host}/{namespace}/"))));
+        }
+        keys
     }
 
     /// The hosts that an existing configuration has credentials for, sorted: its keys without

@@ -5,6 +5,9 @@
 //! environment or log in this crate, and it builds for wasm32 as well as for the host, so the
 //! admission policy and the controller decide with the same code.
 
+// What every other crate builds on: each item says what it means.
+#![warn(missing_docs)]
+
 pub mod address;
 pub mod backoff;
 pub mod checksum;
@@ -29,6 +32,7 @@ pub mod selection;
 pub mod sensitive;
 pub mod sentence;
 pub mod shortened;
+pub mod tenants;
 pub mod verdict;
 pub mod write_limits;
 

@@ -92,9 +92,23 @@ impl NameList {
             .then(|| self.included.iter().map(Pattern::as_str).collect())
     }
 
+    /// Whether a name may be selected by both: certainly not where one has names only, and the other none of them.
+    pub fn may_meet(&self, other: &Self) -> bool {
+        match (self.exact_names(), other.exact_names()) {
+            (Some(names), _) => names.into_iter().any(|name| other.selects(name)),
+            (None, Some(names)) => names.into_iter().any(|name| self.selects(name)),
+            (None, None) => !self.is_none() && !other.is_none(),
+        }
+    }
+
     /// Whether an element is `_`, which means `*`: the original's documentation prints it so.
     pub fn uses_underscore(&self) -> bool {
         elements(&self.text).any(|element| element == "_" || element == "!_")
+    }
+
+    /// The names and globs that are included; none where everything is that is not excluded.
+    pub(crate) fn included(&self) -> impl Iterator<Item = &str> {
+        self.included.iter().map(Pattern::as_str)
     }
 
     /// Every pattern, included and excluded, without the `!`.

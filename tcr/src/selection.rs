@@ -53,6 +53,18 @@ impl Selection {
             && self.namespace_selector.as_ref().is_none_or(|selector| selector.matches_values(label))
     }
 
+    /// Whether a ServiceAccount may be selected by both, in whichever namespaces there may be. Where it cannot be told, it
+    /// may.
+    pub fn may_meet(&self, other: &Self) -> bool {
+        let labels =
+            |selection: &'_ Self| selection.namespace_selector.clone().unwrap_or_default().match_labels;
+        let (own, others) = (labels(self), labels(other));
+        let differ = own.iter().any(|(key, value)| others.get(key).is_some_and(|other| other != value));
+        !differ
+            && self.namespaces.may_meet(&other.namespaces)
+            && self.service_accounts.may_meet(&other.service_accounts)
+    }
+
     /// Whether ServiceAccounts of this name are selected, in selected namespaces.
     pub fn selects_service_account(&self, name: &str) -> bool {
         self.service_accounts.selects(name)

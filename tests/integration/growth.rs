@@ -15,7 +15,6 @@ const PER_BYTE: u64 = 250;
 const PER_BYTE_OF_OURS: u64 = 1000;
 const FIXED: u64 = 60_000_000;
 
-/// A guest's call.
 struct Call {
     payload: Vec<u8>,
     response: Vec<u8>,

@@ -10,6 +10,7 @@ export const SETTINGS = [
   "allowedRoots",
   "controllerUsernames",
   "clusterId",
+  "tenants",
 ] as const;
 
 /** What those that are a choice may say. */

@@ -47,7 +47,6 @@ pub struct HostCall<'a> {
     pub namespace: &'a str,
     /// The operation, such as `get_resource` or `v1/manifest_digest`.
     pub operation: &'a str,
-    /// What it asks.
     pub question: Question,
     /// When the guest's time is up: an answer after that is of no use.
     pub deadline: Instant,

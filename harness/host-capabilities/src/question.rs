@@ -36,7 +36,6 @@ const VERIFICATIONS: [&str; 5] = [
 /// How much of a bad value a message shows.
 const SHOWN: usize = 60;
 
-/// A question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Question {
     /// `kubernetes/get_resource`.
@@ -67,7 +66,6 @@ pub struct Verify {
 /// Whether a certificate is valid, and leads to an authority.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CertificateTrust {
-    /// The certificate.
     pub cert: Certificate,
     /// Those that lead to the authority, which is the last; `None` for the authorities of the host.
     #[serde(default)]
@@ -88,20 +86,17 @@ pub struct Certificate {
 
 /// How a certificate is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "they are the names of the encodings")]
 pub enum Encoding {
     Der,
     Pem,
 }
 
-/// One object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
 pub struct Get {
     /// Such as `v1` or `apps/v1`.
     pub api_version: String,
     /// Such as `Secret`.
     pub kind: String,
-    /// Its name.
     pub name: String,
     /// Its namespace; `None` for what is not in one.
     #[serde(default)]
@@ -148,18 +143,15 @@ pub struct CanI {
 /// Who may do what.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Subject {
-    /// The user's groups.
     #[serde(default)]
     pub groups: Option<Vec<String>>,
     /// What is to be done.
     pub resource_attributes: SubjectAttributes,
-    /// The user's name.
     pub user: String,
 }
 
 /// What is to be done, in the words of Kubernetes' `ResourceAttributes`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[expect(missing_docs, reason = "they are Kubernetes' fields")]
 pub struct SubjectAttributes {
     pub group: Option<String>,
     pub name: Option<String>,

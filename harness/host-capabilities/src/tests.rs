@@ -110,7 +110,7 @@ fn a_grant_of_nothing_is_a_mistake() {
 }
 
 #[test]
-fn a_question_is_checked_before_anybody_sees_it() {
+fn a_question_is_checked_before_it_is_answered() {
     let get = |field: &str, value: &str| {
         let mut question = serde_json::json!({"api_version": "v1", "kind": "Secret", "name": "s"});
         question[field] = value.into();

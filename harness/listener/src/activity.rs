@@ -4,20 +4,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::Limits;
+use crate::limits::Limits;
 
 /// How long a body may stand still before its connection counts as one that does nothing.
 pub(crate) const STALLED: Duration = Duration::from_millis(500);
-/// How long a connection is given to say something, or to go on with its handshake, before it counts as
-/// silent.
+/// How long a connection is waited for, to say something or to go on with its handshake, before it counts as silent.
+/// Only waiting counts: where there is no processor for what it has sent, that is not the caller's doing.
 const ARRIVING: Duration = Duration::from_millis(250);
-/// How long it may go on saying something before its first request, and count as one that comes.
+/// How long it may be waited for in all before its first request, and count as one that comes.
 const LONGEST_ARRIVAL: Duration = Duration::from_secs(1);
 /// What it may have said by then: a handshake with a client's certificates and HTTP/2's settings is less, and
 /// who goes on with pings is not coming.
 const MOST_ARRIVAL_BYTES: usize = 16 << 10;
-/// How long a connection that was told to close may take for it.
-const FAREWELL: Duration = Duration::from_secs(5);
+/// How long a connection may take to close after it was told to.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Requests that were taken back, more than were let finish: an API server gives up one in a while, and
 /// a client that takes back each one makes work and no admission.
 const MOST_GIVEN_UP: usize = 200;
@@ -25,22 +25,24 @@ const MOST_GIVEN_UP: usize = 200;
 /// window lets a body send ahead.
 const MOST_IDLE_BYTES: usize = 512 << 10;
 
-/// One connection, as it is seen from outside.
+/// What one connection is doing.
 #[derive(Debug)]
 pub(crate) struct Activity {
-    seen: Mutex<Seen>,
+    state: Mutex<State>,
     /// Read since a request or a body last came forward.
     idle_bytes: AtomicUsize,
 }
 
 #[derive(Clone, Debug)]
-struct Seen {
+struct State {
     /// When anything last came of it: it was opened, a request began, came forward, or ended.
     since: Instant,
     /// Whether there was a request ever.
     proven: bool,
-    /// When it was opened, or last sent anything before its first request.
-    heard: Instant,
+    /// Before its first request: since when it is waited for, because everything that it has sent was read.
+    waiting_since: Option<Instant>,
+    /// How long it was waited for before that.
+    waited: Duration,
     /// Requests that began and are not answered to the end.
     open: usize,
     /// Of those, the ones whose body is being read.
@@ -60,6 +62,8 @@ struct Seen {
 /// How much a connection would be missed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Stage {
+    /// It has sent much, and no request.
+    Noisy,
     /// There was no request yet.
     Silent,
     /// All that it has are bodies that stand still and answers that are not taken.
@@ -92,10 +96,11 @@ pub(crate) enum Next {
 
 impl Activity {
     pub(crate) fn new(now: Instant) -> Self {
-        let seen = Seen {
+        let state = State {
             since: now,
             proven: false,
-            heard: now,
+            waiting_since: None,
+            waited: Duration::ZERO,
             open: 0,
             reading: 0,
             answering: 0,
@@ -105,51 +110,51 @@ impl Activity {
             given_up: 0,
             told: None,
         };
-        Self { seen: Mutex::new(seen), idle_bytes: AtomicUsize::new(0) }
+        Self { state: Mutex::new(state), idle_bytes: AtomicUsize::new(0) }
     }
 
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn came_forward(&self, change: impl FnOnce(&mut Seen)) {
+    fn came_forward(&self, change: impl FnOnce(&mut State)) {
         self.idle_bytes.store(0, Ordering::Relaxed);
-        let mut seen = self.seen();
-        seen.since = Instant::now();
-        change(&mut seen);
+        let mut state = self.state();
+        state.since = Instant::now();
+        change(&mut state);
     }
 
     pub(crate) fn request_began(&self) {
-        self.came_forward(|seen| {
-            seen.proven = true;
-            seen.open += 1;
+        self.came_forward(|state| {
+            state.proven = true;
+            state.open += 1;
         });
     }
 
     pub(crate) fn answer_began(&self) {
-        self.came_forward(|seen| {
-            seen.answering += 1;
-            seen.answer_since = seen.since;
+        self.came_forward(|state| {
+            state.answering += 1;
+            state.answer_since = state.since;
         });
     }
 
     /// `answered`: there was an answer, and it was taken or its caller has gone; else the request was taken
     /// back before.
     pub(crate) fn request_ended(&self, answered: bool) {
-        self.came_forward(|seen| {
-            seen.open = seen.open.saturating_sub(1);
+        self.came_forward(|state| {
+            state.open = state.open.saturating_sub(1);
             if answered {
-                seen.finished += 1;
-                seen.answering = seen.answering.saturating_sub(1);
-                seen.answer_since = seen.since;
+                state.finished += 1;
+                state.answering = state.answering.saturating_sub(1);
+                state.answer_since = state.since;
             } else {
-                seen.given_up += 1;
+                state.given_up += 1;
             }
         });
     }
 
     pub(crate) fn reading_began(&self) {
-        self.came_forward(|seen| seen.reading += 1);
+        self.came_forward(|state| state.reading += 1);
     }
 
     pub(crate) fn reading_came_forward(&self) {
@@ -157,78 +162,92 @@ impl Activity {
     }
 
     pub(crate) fn reading_ended(&self) {
-        self.came_forward(|seen| seen.reading = seen.reading.saturating_sub(1));
+        self.came_forward(|state| state.reading = state.reading.saturating_sub(1));
     }
 
     /// Bytes came; whether that is too much for nothing.
     pub(crate) fn read(&self, bytes: usize) -> bool {
         let idle = self.idle_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
-        let mut seen = self.seen();
-        if !seen.proven && idle <= MOST_ARRIVAL_BYTES {
-            seen.heard = Instant::now();
+        let mut state = self.state();
+        if let Some(since) = state.waiting_since.take() {
+            state.waited += since.elapsed();
         }
         idle <= MOST_IDLE_BYTES
     }
 
+    /// All that it has sent was read.
+    pub(crate) fn waits(&self) {
+        let mut state = self.state();
+        if !state.proven {
+            state.waiting_since.get_or_insert_with(Instant::now);
+        }
+    }
+
     /// The other side took bytes, or did not.
     pub(crate) fn wrote(&self, taken: bool) {
-        let mut seen = self.seen();
-        seen.blocked_since = match taken {
+        let mut state = self.state();
+        state.blocked_since = match taken {
             true => None,
-            false => seen.blocked_since.or_else(|| Some(Instant::now())),
+            false => state.blocked_since.or_else(|| Some(Instant::now())),
         };
     }
 
+    /// Whether it has sent more than what comes before a first request.
+    fn is_noisy(&self) -> bool {
+        self.idle_bytes.load(Ordering::Relaxed) > MOST_ARRIVAL_BYTES
+    }
+
     pub(crate) fn told(&self, now: Instant) {
-        self.seen().told.get_or_insert(now);
+        self.state().told.get_or_insert(now);
     }
 
     /// How much it would be missed, and since when that is so.
     pub(crate) fn stage(&self, now: Instant) -> (Stage, Instant) {
-        let seen = self.seen();
-        let stage = match &*seen {
-            Seen { proven: false, heard, since, .. }
-                if now.duration_since(*heard) < ARRIVING && now.duration_since(*since) < LONGEST_ARRIVAL =>
-            {
-                return (Stage::Arriving, seen.since);
+        let state = self.state();
+        let stage = match &*state {
+            State { proven: false, .. } if self.is_noisy() => Stage::Noisy,
+            State { proven: false, waiting_since, waited, since, .. } => {
+                let waiting = waiting_since.map_or(Duration::ZERO, |since| now.duration_since(since));
+                let is_coming = waiting < ARRIVING && *waited + waiting < LONGEST_ARRIVAL;
+                let stage = if is_coming { Stage::Arriving } else { Stage::Silent };
+                return (stage, waiting_since.unwrap_or(*since));
             }
-            Seen { proven: false, heard, .. } => return (Stage::Silent, *heard),
-            Seen { open: 0, .. } => Stage::Idle,
-            Seen { open, reading, answering, since, .. }
+            State { open: 0, .. } => Stage::Idle,
+            State { open, reading, answering, since, .. }
                 if *open == reading + answering && now.duration_since(*since) >= STALLED =>
             {
                 Stage::Stalled
             }
             _ => Stage::Busy,
         };
-        (stage, seen.since)
+        (stage, state.since)
     }
 
     pub(crate) fn next(&self, now: Instant, limits: &Limits) -> Next {
-        let seen = self.seen();
+        let state = self.state();
         let mut look = now + limits.answer;
         let mut is_over = |since: Instant, most: Duration| {
             let until = since + most;
             look = look.min(if until > now { until } else { look });
             until <= now
         };
-        if seen.given_up.saturating_sub(seen.finished) > MOST_GIVEN_UP {
+        if state.given_up.saturating_sub(state.finished) > MOST_GIVEN_UP {
             return Next::End("it takes its requests back");
         }
-        if seen.blocked_since.is_some_and(|since| is_over(since, limits.answer))
-            || seen.answering > 0 && is_over(seen.answer_since, limits.answer)
+        if state.blocked_since.is_some_and(|since| is_over(since, limits.answer))
+            || state.answering > 0 && is_over(state.answer_since, limits.answer)
         {
             return Next::End("it does not take its answers");
         }
-        if !seen.proven && is_over(seen.since, limits.first_request) {
+        if !state.proven && is_over(state.since, limits.first_request) {
             return Next::End("it sends no request");
         }
-        if seen.open == 0 {
-            match seen.told {
-                Some(told) if is_over(told.max(seen.since), FAREWELL) => {
+        if state.open == 0 {
+            match state.told {
+                Some(told) if is_over(told.max(state.since), CLOSE_TIMEOUT) => {
                     return Next::End("it was told to close, and did not");
                 }
-                None if seen.proven && is_over(seen.since, limits.idle) => return Next::Leave,
+                None if state.proven && is_over(state.since, limits.idle) => return Next::Leave,
                 _ => {}
             }
         }
@@ -254,12 +273,6 @@ mod tests {
     fn a_connection_without_a_request_ends_and_one_that_had_one_is_told_to_close() {
         let now = Instant::now();
         let activity = Activity::new(now);
-        assert_eq!(activity.stage(now).0, Stage::Arriving);
-        assert_eq!(activity.stage(now + SECOND).0, Stage::Silent);
-        activity.read(1);
-        assert_eq!(activity.stage(Instant::now()).0, Stage::Arriving);
-        activity.seen().heard = now + SECOND;
-        assert_eq!(activity.stage(now + SECOND).0, Stage::Silent, "it has been coming for long enough");
         assert_eq!(activity.next(now + 9 * SECOND, &limits()), Next::Wait(now + 10 * SECOND));
         assert_eq!(activity.next(now + 10 * SECOND, &limits()), end("it sends no request"));
         activity.request_began();
@@ -276,16 +289,30 @@ mod tests {
     }
 
     #[test]
-    fn who_says_much_before_its_first_request_is_not_coming() {
-        let now = Instant::now();
-        let activity = Activity::new(now);
-        let said = |bytes| {
-            activity.seen().heard = now;
-            activity.read(bytes);
-            activity.seen().heard > now
-        };
-        assert!(said(MOST_ARRIVAL_BYTES));
-        assert!(!said(1));
+    fn a_caller_that_is_waited_for_is_silent_and_one_that_waits_itself_is_not() {
+        let activity = Activity::new(Instant::now());
+        let stage = |after: Duration| activity.stage(Instant::now() + after).0;
+        assert_eq!(stage(9 * SECOND), Stage::Arriving, "nothing of it was looked at yet");
+        activity.waits();
+        assert_eq!(stage(Duration::ZERO), Stage::Arriving);
+        assert_eq!(stage(ARRIVING), Stage::Silent);
+        activity.read(1);
+        assert_eq!(stage(9 * SECOND), Stage::Arriving, "what it sent is worked on");
+        activity.state().waited = LONGEST_ARRIVAL - ARRIVING / 2;
+        activity.waits();
+        assert_eq!(stage(ARRIVING / 2), Stage::Silent, "it was waited for long enough in all");
+    }
+
+    #[test]
+    fn who_sends_much_before_its_first_request_is_missed_least() {
+        let activity = Activity::new(Instant::now());
+        let stage = || activity.stage(Instant::now()).0;
+        activity.read(MOST_ARRIVAL_BYTES);
+        assert_eq!(stage(), Stage::Arriving);
+        activity.read(1);
+        assert_eq!(stage(), Stage::Noisy);
+        activity.request_began();
+        assert_eq!(stage(), Stage::Busy);
     }
 
     #[test]

@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn shares_bind_only_while_somebody_else_waits() {
+    fn shares_bind_only_while_other_callers_wait() {
         let now = Instant::now();
         let mut room = room(8 * MIB);
         hold(&mut room, 1, 5 * MIB, now);

@@ -22,9 +22,9 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use crate::activity::{Activity, Next, Stage};
-use crate::crowd::{Member, Told, network};
+use crate::connections::{Member, Notice, network};
+use crate::limits::{Limits, Protocol};
 use crate::socket::Socket;
-use crate::{Limits, Protocol};
 
 /// A request's head, in bytes; an API server's has some hundreds.
 const HEAD: usize = 16 << 10;
@@ -129,8 +129,8 @@ impl Connection {
             answer(router.clone(), request, of_requests.clone())
         });
         let mut served = pin!(self.builder.serve_connection(TokioIo::new(stream), service));
-        let (activity, mut told) = (&caller.activity, member.told.clone());
-        let mut heard = Told::Nothing;
+        let (activity, mut notices) = (&caller.activity, member.notices.clone());
+        let mut notice = Notice::None;
         let mut making_room = None;
         let mut is_closing = false;
         loop {
@@ -152,7 +152,7 @@ impl Connection {
                 if *until <= now && stage != Stage::Busy {
                     return;
                 }
-                // Told before its first request, it would end at once.
+                // A connection that is told to close before its first request would end at once.
                 if !is_closing && stage != Stage::Arriving {
                     is_closing = true;
                     activity.told(now);
@@ -161,7 +161,7 @@ impl Connection {
                 look = look.min(now + MAKE_ROOM / 10);
             }
             tokio::select! {
-                // What has arrived comes first: whoever makes room is judged by all that it has sent, however long
+                // What has arrived comes first: a connection that makes room is judged by all that it has sent, however long
                 // that had to wait for a processor.
                 biased;
                 ended = served.as_mut() => {
@@ -170,15 +170,15 @@ impl Connection {
                     }
                     return;
                 }
-                news = other_than(heard, &mut told), if making_room.is_none() => {
-                    heard = news;
+                next = other_than(notice, &mut notices), if making_room.is_none() => {
+                    notice = next;
                     let now = Instant::now();
-                    match heard {
-                        Told::MakeRoom => match member.room_to_end() {
+                    match notice {
+                        Notice::MakeRoom => match member.room_to_end() {
                             Some(room) => making_room = Some((now + MAKE_ROOM, room)),
                             None => return,
                         },
-                        Told::Close | Told::Nothing => {
+                        Notice::Close | Notice::None => {
                             is_closing = true;
                             activity.told(now);
                             served.as_mut().graceful_shutdown();
@@ -191,10 +191,10 @@ impl Connection {
     }
 }
 
-/// Waits until it is told something else.
-async fn other_than(heard: Told, told: &mut watch::Receiver<Told>) -> Told {
-    // Who has no place any more is to go.
-    told.wait_for(|told| *told != heard).await.map_or(Told::MakeRoom, |told| *told)
+/// Waits for another notice.
+async fn other_than(notice: Notice, notices: &mut watch::Receiver<Notice>) -> Notice {
+    // A connection whose place is gone is to close.
+    notices.wait_for(|next| *next != notice).await.map_or(Notice::MakeRoom, |next| *next)
 }
 
 /// A handshake that is given up where its connection makes room. One that has gone on meanwhile may end
@@ -202,12 +202,12 @@ async fn other_than(heard: Told, told: &mut watch::Receiver<Told>) -> Told {
 #[cfg(feature = "webhook")]
 async fn unless_it_makes_room<T>(handshake: impl Future<Output = T>, member: &Member) -> Option<T> {
     let mut handshake = pin!(handshake);
-    let mut told = member.told.clone();
+    let mut notices = member.notices.clone();
     tokio::select! {
         biased;
         ended = handshake.as_mut() => return Some(ended),
-        // Who has no place any more is to go.
-        _ = told.wait_for(|told| *told == Told::MakeRoom) => {}
+        // A connection whose place is gone is to close.
+        _ = notices.wait_for(|notice| *notice == Notice::MakeRoom) => {}
     }
     let _room = member.room_to_end()?;
     tokio::time::timeout(MAKE_ROOM, handshake).await.ok()

@@ -2,8 +2,9 @@
 //! of them can hold is bounded before it is held:
 //!
 //! - connections ([`Limits::connections`]): where there are too many, one that does nothing leaves for the
-//!   next, first one of a caller that has more than its share. So nobody is locked out by the silent, and a
-//!   caller that has all of them keeps them while nobody else wants one;
+//!   next, first one of a caller that has more than its share; where all have work, one leaves after what it has. So
+//!   nobody is locked out by the silent or the busy, and a caller that has all of them keeps them while nobody else
+//!   wants one;
 //! - time: to the first request, to the next one, for an answer to be taken;
 //! - bytes: heads, HTTP/2's windows and streams, the kernel's buffers, and bodies ([`Bodies`]), whose room is
 //!   taken before they are read;
@@ -15,7 +16,8 @@
 mod activity;
 mod bodies;
 mod connection;
-mod crowd;
+mod connections;
+mod limits;
 mod socket;
 
 use std::io;
@@ -31,51 +33,10 @@ use tokio::sync::mpsc;
 
 pub use bodies::{Bodies, Body, BodyError};
 pub use connection::Caller;
+pub use limits::{Limits, Protocol};
 
 use connection::Connection;
-use crowd::{Admitted, Crowd, Member};
-
-/// What callers may hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Connections at a time.
-    pub connections: usize,
-    /// From the connection to its first request, TLS handshake included.
-    pub first_request: Duration,
-    /// Of that, the TLS handshake.
-    pub handshake: Duration,
-    /// Without a request; longer than an API server keeps a connection that it does not use.
-    pub idle: Duration,
-    /// For an answer to be taken, or for the connection to take any byte.
-    pub answer: Duration,
-}
-
-impl Limits {
-    /// Times that suit API servers, kubelets and Prometheus.
-    pub fn connections(connections: usize) -> Self {
-        let seconds = Duration::from_secs;
-        Self {
-            connections,
-            first_request: seconds(10),
-            handshake: seconds(5),
-            idle: seconds(120),
-            answer: seconds(10),
-        }
-    }
-}
-
-/// The protocol of a port.
-#[derive(Clone)]
-pub enum Protocol {
-    /// HTTP/1.1 on a plain connection.
-    Plain,
-    /// HTTP/1.1 and HTTP/2 without TLS, to try out what else has TLS.
-    #[cfg(feature = "webhook")]
-    PlainBoth,
-    /// HTTP/1.1 and HTTP/2 over TLS, as the configuration's ALPN protocols say.
-    #[cfg(feature = "webhook")]
-    Tls(Arc<rustls::ServerConfig>),
-}
+use connections::{Admitted, Connections, Member};
 
 /// The kernel's buffer for what a caller sends and nobody has read, and the other way: bytes that no program
 /// sees, and that count as the container's.
@@ -88,7 +49,7 @@ const SOON: Duration = Duration::from_millis(20);
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// Listens, with small buffers. `[::]` takes callers of both families, and those of IPv4 where the kernel has no IPv6:
-/// whoever installs a program does not know which addresses its Pods will have.
+/// at installation it is not known which addresses the Pods will have.
 ///
 /// # Errors
 /// The address is taken, or not this machine's.
@@ -120,11 +81,14 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Waits for a place. The others wait to be accepted meanwhile, which costs neither side anything.
-async fn admitted(crowd: &Crowd, peer: IpAddr) -> Member {
+async fn admitted(connections: &Connections, peer: IpAddr) -> Member {
     loop {
-        match crowd.admit(peer, Instant::now()) {
+        match connections.admit(peer, Instant::now()) {
             Admitted::As(member) => return member,
-            Admitted::Not => tokio::time::sleep(SOON).await,
+            Admitted::Not => tokio::select! {
+                () = connections.place_free() => {}
+                () = tokio::time::sleep(SOON) => {}
+            },
         }
     }
 }
@@ -139,7 +103,7 @@ pub async fn serve(
     ended: impl Future<Output = ()>,
 ) {
     let connection = Arc::new(Connection::new(protocol, router, limits));
-    let crowd = Crowd::new(limits.connections);
+    let connections = Connections::new(limits.connections);
     // Each connection holds a sender: when all are gone, the receiver ends.
     let (alive, mut gone) = mpsc::channel::<()>(1);
     tokio::pin!(ended);
@@ -158,7 +122,7 @@ pub async fn serve(
         };
         let member = tokio::select! {
             () = &mut ended => break,
-            member = admitted(&crowd, peer.ip()) => member,
+            member = admitted(&connections, peer.ip()) => member,
         };
         let (connection, alive) = (connection.clone(), alive.clone());
         tokio::spawn(async move {
@@ -167,7 +131,7 @@ pub async fn serve(
         });
     }
     drop(listener);
-    crowd.close();
+    connections.close();
     drop(alive);
     gone.recv().await;
 }

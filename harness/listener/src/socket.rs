@@ -31,7 +31,12 @@ impl AsyncRead for Socket {
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(context, buffer);
         match buffer.filled().len().saturating_sub(before) {
-            0 => read,
+            0 => {
+                if read.is_pending() {
+                    this.activity.waits();
+                }
+                read
+            }
             bytes if this.activity.read(bytes) => read,
             _ => Poll::Ready(Err(io::Error::other("it sends much, and no request"))),
         }

@@ -44,7 +44,8 @@ impl Annotate {
         }
         metadata.sign();
         let host = Host::new(HostOptions { concurrency: 1, ..HostOptions::default() })?;
-        let policy = Policy::load(&host, &wasm).with_context(failed)?;
+        let interface = metadata.interface().unwrap_or_default();
+        let policy = Policy::load_as(&host, &wasm, interface).with_context(failed)?;
         let version = policy
             .protocol_version()
             .map_err(|reason| anyhow!("cannot ask the policy for its protocol version: {reason}"))

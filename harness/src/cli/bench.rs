@@ -12,7 +12,7 @@ use super::host_capabilities::Answering;
 use super::input::Reading;
 use super::policy::{Definition, Definitions, PolicyArgs};
 use crate::manifest::Operation;
-use crate::{Evaluator, Host, HostOptions, Policy, Request};
+use crate::{Evaluator, Host, HostOptions, Interface, Policy, Request};
 
 const NOTES: &str = "\
 Each review has a fresh instance, as in `harness serve`; the warm instance, which answers again and again, shows what
@@ -153,7 +153,7 @@ impl Bench {
         });
         let (mut compile_ms, mut guest_memory_bytes, mut validate_warm) = (None, None, None);
         if let Evaluator::Policy(policy, settings) = &definition.evaluator {
-            compile_ms = Some(self.compile(definition)?);
+            compile_ms = Some(self.compile(definition, policy.interface())?);
             answering.rewind();
             let measured = self.warm_up() + self.measurement();
             let deadline = Instant::now() + measured * 2 + Duration::from_secs(60);
@@ -212,11 +212,11 @@ impl Bench {
     }
 
     /// Without the cache, on this machine.
-    fn compile(&self, definition: &Definition) -> anyhow::Result<f64> {
+    fn compile(&self, definition: &Definition, interface: Interface) -> anyhow::Result<f64> {
         let (wasm, _) = super::source::load_stored(&definition.module, &self.policy.registry)?;
         let host = Host::new(HostOptions { module_cache: None, ..HostOptions::default() })?;
         let began = Instant::now();
-        Policy::load(&host, &wasm)?;
+        Policy::load_as(&host, &wasm, interface)?;
         Ok(began.elapsed().as_secs_f64() * 1e3)
     }
 

@@ -29,8 +29,7 @@ enum Here {
 use Here::{Different, Refused, Same};
 
 const UNSIGNED: &str = "signatures are not verified here: verify the module with cosign or kwctl first, and name it by its digest";
-const MODES: &str =
-    "kubewarden; what is written in Rego (opa, gatekeeper), wasi and ferricel are an error that names kwctl";
+const MODES: &str = "kubewarden and wasi; what is written in Rego (opa, gatekeeper), and ferricel are an error that names kwctl";
 const NO_DAEMON: &str =
     "it stays in the foreground: whoever starts it (systemd, a container) keeps it running";
 
@@ -117,7 +116,7 @@ const POLICY_SERVER: &[Known] = &[
     option("--sigstore-trust-config", "KUBEWARDEN_SIGSTORE_TRUST_CONFIG", Refused(UNSIGNED)),
     // The name by which Kubewarden's controller sets it.
     option("--sigstore-trust-config", "KUBEWARDEN_SIGSTORE_TRUST_CONFIG_PATH", Refused(UNSIGNED)),
-    option("--sources-path", "KUBEWARDEN_SOURCES_PATH", Different("`proxies` in it is an error")),
+    option("--sources-path", "KUBEWARDEN_SOURCES_PATH", Same),
     option("--verification-path", "KUBEWARDEN_VERIFICATION_CONFIG_PATH", Refused(UNSIGNED)),
     option(
         "--workers",
@@ -147,7 +146,7 @@ const KWCTL: &[(&str, &[Known])] = &[
             flag("--settings-json", Same),
             flag("--settings-path", Same),
             flag("--sigstore-trust-config", Refused(UNSIGNED)),
-            flag("--sources-path", Different("`proxies` in it is an error")),
+            flag("--sources-path", Same),
             flag("--verification-annotation", Refused(UNSIGNED)),
             flag("--verification-config-path", Refused(UNSIGNED)),
             flag("--verification-key", Refused(UNSIGNED)),
@@ -179,7 +178,7 @@ const KWCTL: &[(&str, &[Known])] = &[
             flag("--settings-json", Same),
             flag("--settings-path", Same),
             flag("--sigstore-trust-config", Refused(UNSIGNED)),
-            flag("--sources-path", Different("`proxies` in it is an error")),
+            flag("--sources-path", Same),
             flag("--verification-annotation", Refused(UNSIGNED)),
             flag("--verification-config-path", Refused(UNSIGNED)),
             flag("--verification-key", Refused(UNSIGNED)),
@@ -196,7 +195,7 @@ const KWCTL: &[(&str, &[Known])] = &[
             flag("--github-repo", Refused(UNSIGNED)),
             flag("--output-path", Same),
             flag("--sigstore-trust-config", Refused(UNSIGNED)),
-            flag("--sources-path", Different("`proxies` in it is an error")),
+            flag("--sources-path", Same),
             flag("--verification-annotation", Refused(UNSIGNED)),
             flag("--verification-config-path", Refused(UNSIGNED)),
             flag("--verification-key", Refused(UNSIGNED)),
@@ -208,7 +207,7 @@ const KWCTL: &[(&str, &[Known])] = &[
             flag("--docker-config-json-path", Different("may be the file itself too")),
             flag("--force", Same),
             flag("--output", Different("text is the reference alone")),
-            flag("--sources-path", Different("`proxies` in it is an error")),
+            flag("--sources-path", Same),
         ],
     ),
     (
@@ -217,7 +216,7 @@ const KWCTL: &[(&str, &[Known])] = &[
             flag("--docker-config-json-path", Different("may be the file itself too")),
             flag("--output", Different("json too, with imports, exports, digest and size")),
             flag("--show-signatures", Same),
-            flag("--sources-path", Different("`proxies` in it is an error")),
+            flag("--sources-path", Same),
         ],
     ),
     ("annotate", &[flag("--metadata-path", Same), flag("--output-path", Same), flag("--usage-path", Same)]),
@@ -225,7 +224,7 @@ const KWCTL: &[(&str, &[Known])] = &[
         "digest",
         &[
             flag("--docker-config-json-path", Different("may be the file itself too")),
-            flag("--sources-path", Different("`proxies` in it is an error")),
+            flag("--sources-path", Same),
         ],
     ),
     ("save", &[flag("--output", Same)]),

@@ -6,9 +6,9 @@ use anyhow::{Context as _, anyhow, bail};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::Request;
 use crate::document::{self, Document};
 use crate::manifest::{self, Manifested, Operation};
-use crate::request::Request;
 
 /// One request, and where it came from.
 pub(super) struct Input {

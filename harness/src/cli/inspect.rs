@@ -71,7 +71,8 @@ impl Inspect {
         }
         let options =
             HostOptions { concurrency: 1, module_cache: ModuleCache::of_user(), ..HostOptions::default() };
-        let policy = Policy::load(&Host::new(options)?, &wasm).with_context(failed)?;
+        let interface = metadata.as_ref().and_then(Metadata::interface).unwrap_or_default();
+        let policy = Policy::load_as(&Host::new(options)?, &wasm, interface).with_context(failed)?;
         let inspection = Inspection {
             digest: policy.digest().to_owned(),
             size: wasm.len(),

@@ -10,14 +10,14 @@ use clap::{Args, ValueEnum};
 use super::host_capabilities::{Answering, HostCapabilityArgs};
 use super::source::RegistryArgs;
 use crate::host_capabilities::Grants;
-use crate::metadata::{EXECUTION_MODE, Metadata, PolicyType};
+use crate::metadata::{Metadata, PolicyType, interface_of};
 use crate::policies_file::{
     Mode, PolicyOrGroup, PolicySource, Served, is_custom_resources, parse_custom_resources,
 };
 use crate::serve::constraint::constrain;
 use crate::{
-    DEFAULT_MEMORY_LIMIT_MIB, Evaluation, Evaluator, Host, HostOptions, ModuleCache, Policy, PolicyGroup,
-    Request, Settings,
+    DEFAULT_MEMORY_LIMIT_MIB, Evaluation, Evaluator, Host, HostOptions, Interface, ModuleCache, Policy,
+    PolicyGroup, Request, Settings,
 };
 
 #[derive(Debug, Clone, Args)]
@@ -177,13 +177,13 @@ impl PolicyArgs {
     fn load_one(&self, host: &Host, source: &PolicySource, is_resource: bool) -> anyhow::Result<Loaded> {
         let (wasm, name) = super::source::load_stored(&source.module, &self.registry)?;
         let failed = || format!("cannot run {}", source.module);
-        let policy = Policy::load(host, &wasm);
-        // What is no module at all, that is what is wrong with it.
-        let policy = if wasm.starts_with(b"\0asm") { policy } else { Ok(policy.with_context(failed)?) };
-        let metadata = Metadata::of_module(&wasm).with_context(failed)?.unwrap_or_default();
+        // Of what is no module at all, that is what is wrong.
+        let is_module = wasm.starts_with(b"\0asm");
+        let metadata = if is_module { Metadata::of_module(&wasm).with_context(failed)? } else { None };
+        let metadata = metadata.unwrap_or_default();
         metadata.check_version().with_context(failed)?;
-        check_mode(self.execution_mode, &metadata).with_context(failed)?;
-        let policy = policy.with_context(failed)?.named(&name);
+        let interface = interface(self.execution_mode, &metadata).with_context(failed)?;
+        let policy = Policy::load_as(host, &wasm, interface).with_context(failed)?.named(&name);
         let operations = self.host_capabilities.operations();
         let grants = match is_resource {
             true => Grants { operations, kinds: source.grants.kinds.clone() },
@@ -255,21 +255,21 @@ impl Definition {
     }
 }
 
-/// Whether policies of that kind are run here; what a flag says counts more than the metadata.
-fn check_mode(flag: Option<ExecutionMode>, metadata: &Metadata) -> anyhow::Result<()> {
+/// How a policy is spoken to; what a flag says counts more than the metadata.
+fn interface(flag: Option<ExecutionMode>, metadata: &Metadata) -> anyhow::Result<Interface> {
     let mode = match flag {
-        Some(ExecutionMode::Kubewarden) => EXECUTION_MODE,
+        Some(ExecutionMode::Kubewarden) => "kubewarden-wapc",
         Some(ExecutionMode::Wasi) => "wasi",
         Some(ExecutionMode::Opa) => "opa",
         Some(ExecutionMode::Gatekeeper) => "gatekeeper",
         Some(ExecutionMode::Ferricel) => "ferricel",
         None => metadata.execution_mode.as_str(),
     };
-    match mode {
-        "" | EXECUTION_MODE => Ok(()),
-        "opa" | "gatekeeper" => bail!(
+    match (interface_of(mode), mode) {
+        (Some(interface), _) => Ok(interface),
+        (None, "opa" | "gatekeeper") => bail!(
             "it is written in Rego (execution mode {mode}), which is not run here: kwctl and policy-server run it"
         ),
-        other => bail!("execution mode {other} is not run here: kwctl and policy-server run it"),
+        (None, other) => bail!("execution mode {other} is not run here: kwctl and policy-server run it"),
     }
 }

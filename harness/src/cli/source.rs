@@ -17,7 +17,7 @@ pub(super) struct RegistryArgs {
     #[arg(long, value_name = "PATH")]
     docker_config_json_path: Option<PathBuf>,
 
-    /// A sources.yaml: insecure_sources, and source_authorities with further CA certificates
+    /// A sources.yaml: insecure_sources, source_authorities with further CA certificates, and proxies
     #[arg(long, value_name = "PATH")]
     sources_path: Option<PathBuf>,
 }

@@ -23,7 +23,7 @@ mod coverage;
 mod results;
 mod watch;
 
-use results::Tried;
+use results::CaseResult;
 
 const EXAMPLES: &str = "\
 A file of cases (YAML or JSON) is a map:
@@ -158,8 +158,12 @@ impl Test {
             module_cache: ModuleCache::of_user(),
             ..HostOptions::default()
         })?;
-        let policy = Policy::load(&host, &wasm).with_context(failed)?.named(&name);
-        let metadata = Metadata::of_module(&wasm).with_context(failed)?.unwrap_or_default();
+        let metadata = Metadata::of_module(&wasm);
+        // Of what is no module at all, that is what is wrong.
+        let interface = metadata.as_ref().ok().and_then(|metadata| metadata.as_ref()?.interface());
+        let policy =
+            Policy::load_as(&host, &wasm, interface.unwrap_or_default()).with_context(failed)?.named(&name);
+        let metadata = metadata.with_context(failed)?.unwrap_or_default();
         let grants = grants(&metadata)?;
 
         let chosen: Vec<(&CaseFile, usize)> = files
@@ -205,9 +209,9 @@ fn try_cases<'a>(
     grants: &Grants,
     chosen: &[(&'a CaseFile, usize)],
     jobs: usize,
-) -> anyhow::Result<Vec<Tried<'a>>> {
+) -> anyhow::Result<Vec<CaseResult<'a>>> {
     let next = AtomicUsize::new(0);
-    let results: Vec<Mutex<Option<anyhow::Result<Tried<'a>>>>> =
+    let results: Vec<Mutex<Option<anyhow::Result<CaseResult<'a>>>>> =
         chosen.iter().map(|_| Mutex::default()).collect();
     std::thread::scope(|scope| {
         for _ in 0..jobs.min(chosen.len()) {
@@ -231,7 +235,7 @@ fn try_case<'a>(
     grants: &Grants,
     file: &'a CaseFile,
     index: usize,
-) -> anyhow::Result<Tried<'a>> {
+) -> anyhow::Result<CaseResult<'a>> {
     let case = &file.cases[index];
     let began = Instant::now();
     let cluster: Arc<dyn HostCapabilities> = match &case.cluster {
@@ -250,11 +254,15 @@ fn try_case<'a>(
     }
     let file = file.path.display().to_string();
     let passed = differences.is_empty();
-    Ok(Tried { file, name: &case.name, passed, differences, answer, time: began.elapsed() })
+    Ok(CaseResult { file, name: &case.name, passed, differences, answer, time: began.elapsed() })
 }
 
 /// Writes the answers of those that failed, each file once.
-fn update(files: &[CaseFile], chosen: &[(&CaseFile, usize)], results: &[Tried<'_>]) -> anyhow::Result<()> {
+fn update(
+    files: &[CaseFile],
+    chosen: &[(&CaseFile, usize)],
+    results: &[CaseResult<'_>],
+) -> anyhow::Result<()> {
     for file in files {
         let failed = || format!("cannot write the answers into {}", file.path.display());
         let mut text = file.text.clone();

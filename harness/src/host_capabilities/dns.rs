@@ -39,7 +39,7 @@ pub(super) fn lookup(host: &str, deadline: Instant) -> Result<Vec<u8>, String> {
         let found = (name.as_str(), 0).to_socket_addrs();
         let found = found.map(|addresses| addresses.map(|address| address.ip()).collect::<Vec<IpAddr>>());
         drop(place);
-        // Whoever asked may have gone.
+        // The task that asked may have ended.
         let _ = answer.send(found);
     });
     thread.map_err(|error| failed(&error.to_string()))?;

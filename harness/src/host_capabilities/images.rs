@@ -22,7 +22,7 @@ pub type OpenRegistry = Box<dyn Fn() -> Result<Registry, String> + Send + Sync>;
 
 /// Asks registries about images.
 pub(super) struct Images {
-    /// Called with the first question: whoever asks none needs no credentials.
+    /// Called with the first question: a policy without questions needs no credentials.
     open: OpenRegistry,
     registry: OnceLock<Result<Registry, String>>,
     runtime: Handle,

@@ -97,7 +97,7 @@ fn the_other_fields_are_checked_by_name() {
     );
     refused(
         |metadata| metadata.execution_mode = "opa".into(),
-        expect![[r#"executionMode: "opa" is not kubewarden-wapc, which is all this host runs"#]],
+        expect![[r#"executionMode: "opa" is not kubewarden-wapc or wasi, which is all that this host runs"#]],
     );
     refused(
         |metadata| metadata.host_capabilities = Some(vec!["net/x".into()]),

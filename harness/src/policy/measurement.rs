@@ -1,18 +1,19 @@
-//! What a policy costs, for whoever decides how much it may.
+//! What a policy costs, for the decision how much it may.
 
 use std::time::{Duration, Instant};
 
 use wasmtime::{Extern, TypedFunc};
 
 use super::Policy;
+use crate::Request;
 use crate::call::call_and_then;
-use crate::request::Request;
+use crate::linked_module::Entry;
 use crate::settings::Settings;
 
 /// Calls in one instance, one after the other.
 #[derive(Debug, Clone)]
 pub struct Warm {
-    /// What each call after the first took.
+    /// What each call after the first took; none of a program, which ends with its answer.
     pub times: Vec<Duration>,
     /// The guest's memory after the first call, in bytes: what a review of its own takes.
     pub memory: usize,
@@ -33,13 +34,16 @@ impl Policy {
     ) -> Result<Warm, String> {
         let payload = self.payload(request, settings);
         let length = u32::try_from(payload.len()).map_err(|error| error.to_string())?;
-        let guest_call = self.module.guest_call;
+        let guest_call = match &self.module.entry {
+            Entry::Wapc { guest_call, .. } => Some(*guest_call),
+            Entry::Wasi { .. } => None,
+        };
         let operation = "validate";
         let (outcome, warm) =
             call_and_then(&self.context, &self.module, operation, payload, deadline, |store, instance| {
                 let memory = store.data().memory.map_or(0, |memory| memory.data_size(&*store));
-                let function =
-                    instance.get_module_export(&mut *store, &guest_call).and_then(Extern::into_func);
+                let function = guest_call.and_then(|export| instance.get_module_export(&mut *store, &export));
+                let function = function.and_then(Extern::into_func);
                 let function: Option<TypedFunc<(u32, u32), i32>> =
                     function.and_then(|function| function.typed(&*store).ok());
                 let mut times = Vec::new();

@@ -7,7 +7,7 @@
 //! of it, and each request still has an instance of its own. Pages are shared until a request writes to
 //! them. A guest that does not know the operation is run as it always was.
 //!
-//! The settings are trusted as much as the module is: they come from whoever installed the policy.
+//! The settings are trusted as much as the module is: they come from the person who installed the policy.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,7 +17,7 @@ use wasmtime::Module;
 use super::{Policy, snapshot};
 use crate::call::{Outcome, call_and_then};
 use crate::host_capabilities::shortened;
-use crate::linked_module::LinkedModule;
+use crate::linked_module::{Entry, Interface, LinkedModule};
 use crate::settings::Settings;
 
 const OPERATION: &str = "prepare_settings";
@@ -39,6 +39,9 @@ impl Policy {
     }
 
     fn try_prepared(&self, wasm: &[u8], settings: &Settings) -> Result<Self, String> {
+        if self.interface == Interface::Wasi {
+            return Err("a program begins anew with each request".to_owned());
+        }
         let host = &self.module.host;
         let payload = settings.json().as_bytes().to_vec();
         let deadline = Instant::now() + host.inner.options.timeout;
@@ -58,9 +61,12 @@ impl Policy {
         drop(memory);
         // Not kept in the module cache: it is of these settings only.
         let module = Module::from_binary(&host.inner.engine, &wasm).map_err(|error| format!("{error:#}"))?;
-        let mut module = LinkedModule::of(host, &module).map_err(|error| error.to_string())?;
-        // They have run.
-        module.initialisers.clear();
+        let mut module =
+            LinkedModule::of(host, &module, self.interface).map_err(|error| error.to_string())?;
+        if let Entry::Wapc { initialisers, .. } = &mut module.entry {
+            // They have run.
+            initialisers.clear();
+        }
         Ok(Self { module: Arc::new(module), inside: Some(settings.clone()), ..self.clone() })
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::redirect::{Attempt, Policy};
-use reqwest::{Certificate, Client, Url};
+use reqwest::{Certificate, Client, Proxy, Url};
 
 use super::{CONNECT_TIMEOUT, LARGEST_MODULE, READ_TIMEOUT, Sources, chain, is_loopback};
 
@@ -26,7 +26,6 @@ pub enum DownloadError {
     /// The certificates of a `sources.yaml` for the host.
     #[error("source_authorities: \"{host}\": {reason}")]
     Authorities {
-        /// The host.
         host: String,
         /// What is wrong with them.
         reason: String,
@@ -34,7 +33,6 @@ pub enum DownloadError {
     /// The server cannot be reached, or answers with something else.
     #[error("cannot download {url}: {reason}")]
     Failed {
-        /// The address.
         url: String,
         /// What was tried and how it failed.
         reason: String,
@@ -83,20 +81,21 @@ pub async fn download(url: &str, sources: &Sources) -> Result<Vec<u8>, DownloadE
         (scheme, _) => return Err(bad(format!("scheme \"{scheme}\" is not https"))),
     };
     let certificates = certificates(sources, &host)?;
+    let failed = |reason| DownloadError::Failed { url: url.to_owned(), reason };
+    let proxies = sources.proxies.of_client().map_err(|error| failed(error.to_string()))?;
     let mut failures = Vec::new();
     for way in ways {
-        match fetch(&parsed, way, certificates.clone()).await {
+        match fetch(&parsed, way, certificates.clone(), proxies.clone()).await {
             Ok(module) => return Ok(module),
-            Err(Failure::Answer(reason)) => {
-                return Err(DownloadError::Failed { url: url.to_owned(), reason });
-            }
+            Err(Failure::Answer(reason)) => return Err(failed(reason)),
             Err(Failure::Unreachable(reason)) => failures.push(format!("{}: {reason}", way.name)),
         }
     }
-    Err(DownloadError::Failed { url: url.to_owned(), reason: failures.join("; ") })
+    Err(failed(failures.join("; ")))
 }
 
-fn certificates(sources: &Sources, host: &str) -> Result<Vec<Certificate>, DownloadError> {
+/// What the sources say of a host's authorities, checked.
+pub(super) fn certificates(sources: &Sources, host: &str) -> Result<Vec<Certificate>, DownloadError> {
     let mut certificates = Vec::new();
     for pem in sources.authorities(host) {
         let failed = |reason: String| DownloadError::Authorities { host: host.to_owned(), reason };
@@ -116,14 +115,21 @@ enum Failure {
     Answer(String),
 }
 
-async fn fetch(url: &Url, way: Way, certificates: Vec<Certificate>) -> Result<Vec<u8>, Failure> {
+async fn fetch(
+    url: &Url,
+    way: Way,
+    certificates: Vec<Certificate>,
+    proxies: Vec<Proxy>,
+) -> Result<Vec<u8>, Failure> {
     let unreachable = |error: reqwest::Error| Failure::Unreachable(chain(&error.without_url()));
     let mut url = url.clone();
     if url.set_scheme(way.scheme).is_err() {
         return Err(Failure::Unreachable(format!("no {} address", way.scheme)));
     }
     let own = url.host_str().unwrap_or_default().to_owned();
-    let client = Client::builder()
+    let client = proxies
+        .into_iter()
+        .fold(Client::builder(), reqwest::ClientBuilder::proxy)
         .tls_certs_merge(certificates)
         .tls_danger_accept_invalid_certs(!way.is_checked)
         .redirect(Policy::custom(move |attempt| redirected(attempt, way, &own)))

@@ -1,9 +1,11 @@
-//! Kubewarden's `sources.yaml`: which registries may be reached without TLS, and by which authorities.
+//! Kubewarden's `sources.yaml`: which registries may be reached without TLS, by which authorities, and through which proxies.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use reqwest::{NoProxy, Proxy};
 use serde::Deserialize;
+use tcr::sensitive::Sensitive;
 
 use crate::document;
 
@@ -12,6 +14,19 @@ use crate::document;
 pub struct Sources {
     insecure: BTreeSet<String>,
     authorities: BTreeMap<String, Vec<Vec<u8>>>,
+    pub(super) proxies: Proxies,
+}
+
+/// Through whom servers are reached; without it those of the environment count (`HTTPS_PROXY` and the like).
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Proxies {
+    /// For plain HTTP; may have a password in it.
+    pub(super) http_proxy: Option<Sensitive>,
+    /// For HTTPS.
+    pub(super) https_proxy: Option<Sensitive>,
+    /// Hosts and networks that are reached without, joined by commas.
+    pub(super) no_proxy: Option<String>,
 }
 
 /// Why a text is not a `sources.yaml`.
@@ -20,6 +35,14 @@ pub enum SourcesError {
     /// The file has another form.
     #[error("not a sources.yaml: {0}")]
     NotSources(String),
+    /// A proxy's address that is none.
+    #[error("proxies.{field}: {reason}")]
+    Proxy {
+        /// The field.
+        field: &'static str,
+        /// What is wrong with it; the address itself may have a password in it.
+        reason: String,
+    },
     /// A certificate that cannot be read.
     #[error("source_authorities: \"{host}\": cannot read {}: {source}", path.display())]
     Certificate {
@@ -39,6 +62,8 @@ struct File {
     insecure_sources: BTreeSet<String>,
     #[serde(default)]
     source_authorities: BTreeMap<String, Vec<Authority>>,
+    #[serde(default, deserialize_with = "document::null_is_empty")]
+    proxies: Proxies,
 }
 
 #[derive(Deserialize)]
@@ -67,7 +92,9 @@ impl Sources {
                 .collect();
             authorities.insert(host.clone(), certificates?);
         }
-        Ok(Self { insecure: file.insecure_sources, authorities })
+        // A bad one is told before anything is asked without it.
+        file.proxies.of_client()?;
+        Ok(Self { insecure: file.insecure_sources, authorities, proxies: file.proxies })
     }
 
     pub(super) fn is_insecure(&self, host: &str) -> bool {
@@ -76,6 +103,24 @@ impl Sources {
 
     pub(super) fn authorities(&self, host: &str) -> Vec<Vec<u8>> {
         self.authorities.get(host).cloned().unwrap_or_default()
+    }
+}
+
+impl Proxies {
+    /// As the HTTP client takes them.
+    pub(super) fn of_client(&self) -> Result<Vec<Proxy>, SourcesError> {
+        let no_proxy = || self.no_proxy.as_deref().and_then(NoProxy::from_string);
+        let of = |field, address: &Option<Sensitive>, make: fn(&str) -> reqwest::Result<Proxy>| {
+            let made = address.as_ref().map(|address| make(address.expose())).transpose();
+            let bad = |error: reqwest::Error| SourcesError::Proxy {
+                field,
+                reason: super::chain(&error.without_url()),
+            };
+            made.map_err(bad)
+        };
+        let https = of("https_proxy", &self.https_proxy, |address| Proxy::https(address))?;
+        let http = of("http_proxy", &self.http_proxy, |address| Proxy::http(address))?;
+        Ok(https.into_iter().chain(http).map(|proxy| proxy.no_proxy(no_proxy())).collect())
     }
 }
 
@@ -92,6 +137,20 @@ mod tests {
         assert!(sources.is_insecure("dev.example:5000") && !sources.is_insecure("dev.example"));
         assert_eq!(sources.authorities("ca.example"), [b"PEM"]);
         assert!(sources.authorities("dev.example:5000").is_empty());
+    }
+
+    #[test]
+    fn proxies_are_read_and_their_passwords_are_not_shown() {
+        let text =
+            "proxies: {https_proxy: 'http://bob:geheim@proxy.example:3128', no_proxy: 'localhost,.corp'}";
+        let sources = Sources::parse(text).unwrap();
+        assert_eq!(sources.proxies.of_client().unwrap().len(), 1);
+        assert!(!format!("{sources:?}").contains("geheim"));
+        for bad in ["http://bob:geheim@proxy.example:port", ""] {
+            let error = Sources::parse(&format!("proxies: {{http_proxy: '{bad}'}}")).unwrap_err().to_string();
+            assert!(error.starts_with("proxies.http_proxy: ") && !error.contains("geheim"), "{error}");
+        }
+        assert!(Sources::parse("proxies: {socks_proxy: a}").is_err());
     }
 
     #[test]

@@ -36,16 +36,13 @@ pub enum Source {
     Files {
         /// The certificate, then those that lead to its CA.
         certificate: PathBuf,
-        /// Its key.
         key: PathBuf,
     },
     /// A Secret of type kubernetes.io/tls.
     Secret {
         /// The API server's client.
         client: kube::Client,
-        /// The Secret's namespace.
         namespace: String,
-        /// Its name.
         name: String,
     },
 }
@@ -180,7 +177,7 @@ async fn follow_secret(secrets: Api<Secret>, name: String, served: Arc<Certifica
         let data = secret.and_then(|secret| secret.data).unwrap_or_default();
         let text = |key: &str| data.get(key).map(|bytes| bytes.0.clone());
         let Some(now) = text("tls.crt").zip(text("tls.key")) else {
-            // Deleted: whoever made it makes another; until then the one that is served is good.
+            // Deleted: its issuer makes another one; until then the one that is served is good.
             tracing::info!(secret = name, "there is no certificate in the Secret");
             continue;
         };

@@ -2,7 +2,7 @@
 //! policy-server's.
 
 use crate::policies_file::Mode;
-use crate::response::{AdmissionResponse, StatusCause, StatusDetails};
+use crate::{AdmissionResponse, StatusCause, StatusDetails};
 
 /// The namespace in which everything is admitted: the webhook's own, so that nothing keeps it from
 /// being repaired.

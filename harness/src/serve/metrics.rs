@@ -1,4 +1,4 @@
-//! Numbers for `/metrics`, in Prometheus' text format, under policy-server's names.
+//! Counters and histograms for `/metrics`, in Prometheus' text format, under policy-server's names.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -141,10 +141,10 @@ pub(super) struct Labels<'a> {
 
 /// Counters and histograms.
 #[derive(Debug, Default)]
-pub(super) struct Metrics(Mutex<Numbers>);
+pub(super) struct Metrics(Mutex<Counts>);
 
 #[derive(Debug, Default)]
-struct Numbers {
+struct Counts {
     evaluations: BTreeMap<String, u64>,
     latencies: BTreeMap<String, Latency>,
     reloads: Reloads,
@@ -181,11 +181,11 @@ impl Metrics {
             ("error_code", code.as_deref().unwrap_or_default()),
         ];
         let series = exposition::series(if code.is_some() { &pairs } else { &pairs[..pairs.len() - 1] });
-        let mut numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if numbers.evaluations.len() < MOST_SERIES || numbers.evaluations.contains_key(&series) {
-            *numbers.evaluations.entry(series).or_default() += 1;
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if counts.evaluations.len() < MOST_SERIES || counts.evaluations.contains_key(&series) {
+            *counts.evaluations.entry(series).or_default() += 1;
         }
-        let latency = numbers.latencies.entry(labels.policy.to_owned()).or_default();
+        let latency = counts.latencies.entry(labels.policy.to_owned()).or_default();
         let milliseconds = took.as_secs_f64() * 1000.0;
         latency.count += 1;
         latency.sum += milliseconds;
@@ -213,14 +213,14 @@ impl Metrics {
 
     /// The text; `stages` says how many policies are in each stage.
     pub(super) fn text(&self, stages: &BTreeMap<&'static str, usize>) -> String {
-        let numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut text = Exposition::default();
         let mut evaluations = text.metric(&EVALUATIONS);
-        for (series, count) in &numbers.evaluations {
+        for (series, count) in &counts.evaluations {
             evaluations.series(series, count);
         }
         let mut latencies = text.metric(&LATENCY);
-        for (policy, latency) in &numbers.latencies {
+        for (policy, latency) in &counts.latencies {
             let at_most = BUCKETS.into_iter().zip(latency.buckets);
             latencies.buckets(&[("policy_name", policy)], at_most, latency.sum, latency.count);
         }
@@ -228,7 +228,7 @@ impl Metrics {
         for (stage, count) in stages {
             policies.sample(&[("stage", stage)], count);
         }
-        let Reloads { applied, failed, has_failed, success } = numbers.reloads;
+        let Reloads { applied, failed, has_failed, success } = counts.reloads;
         let mut reloads = text.metric(&RELOADS);
         reloads.sample(&[("result", "applied")], applied);
         reloads.sample(&[("result", "failed")], failed);
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_that_somebody_made_up_do_not_fill_the_memory() {
+    fn kinds_that_a_caller_made_up_do_not_fill_the_memory() {
         let metrics = Metrics::default();
         for number in 0..MOST_SERIES + 10 {
             let labels = Labels {

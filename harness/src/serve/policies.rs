@@ -23,12 +23,11 @@ use super::turns::most_reviews;
 use crate::policies_file::{self, Served};
 use crate::{HostOptions, ModuleCache};
 
-/// How long after one that failed the same is tried again: a registry may have been away.
-const AGAIN: Duration = Duration::from_secs(60);
+/// How long after a failure the same source is tried again: a registry may have been away.
+const RETRY_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Which policies are served, and how.
 pub struct PoliciesOptions {
-    /// The policies file.
     pub file: PathBuf,
     /// What it says, as read already.
     pub text: String,
@@ -63,7 +62,7 @@ struct Source {
 
 /// What is to be served under an id: its part of the file, and the versions of its modules.
 #[derive(Clone, PartialEq, Eq)]
-struct Said {
+struct PolicyVersion {
     served: Served,
     versions: Vec<String>,
 }
@@ -74,14 +73,14 @@ pub(super) struct Follower {
     preparer: Arc<Preparer>,
     reviewer: Arc<Reviewer>,
     health: Health,
-    /// What the policies that answer are of.
-    answering: BTreeMap<String, Said>,
+    /// The version of each policy that answers.
+    answering: BTreeMap<String, PolicyVersion>,
     /// What is served as a whole; none while only a part of it is.
     source: Option<Source>,
     /// What could not be served as a whole, and when that was tried.
     failed: Option<(Source, Instant)>,
-    /// What was looked at last.
-    seen: Source,
+    /// The source as it was read last.
+    observed: Source,
     next_number: usize,
 }
 
@@ -119,7 +118,7 @@ impl Follower {
             answering: BTreeMap::new(),
             source: None,
             failed: None,
-            seen: Source::default(),
+            observed: Source::default(),
             next_number,
         })
     }
@@ -192,7 +191,7 @@ impl Follower {
         }
     }
 
-    /// Tells whoever asks what became of the file.
+    /// Answers the request to reload with what became of the file.
     fn told(&self, is_reload: bool) {
         self.reviewer.metrics.policies_read(is_reload, self.failed.is_some());
         self.health.reload_failed(self.failed.is_some());
@@ -201,15 +200,15 @@ impl Follower {
     /// What the modules of that text are now; those that are no files only where they are looked at too.
     async fn look(&mut self, text: String, far: bool) -> Source {
         let modules: Vec<String> = match policies_file::parse(&text) {
-            _ if text == self.seen.text => self.seen.versions.keys().cloned().collect(),
+            _ if text == self.observed.text => self.observed.versions.keys().cloned().collect(),
             Ok(served) => {
                 let sources = served.values().flat_map(Served::sources);
                 sources.map(|source| source.module.clone()).collect()
             }
-            // Whoever serves it will say so.
+            // The next reload says so.
             Err(_) => Vec::new(),
         };
-        let (known, source) = (self.seen.versions.clone(), self.options.modules.clone());
+        let (known, source) = (self.observed.versions.clone(), self.options.modules.clone());
         let versions = tokio::task::spawn_blocking(move || {
             let version = |module: String| {
                 let version = match known.get(&module) {
@@ -223,8 +222,8 @@ impl Follower {
             modules.into_iter().map(version).collect()
         });
         // Where it panicked, nothing is known of any.
-        self.seen = Source { text, versions: versions.await.unwrap_or_default() };
-        self.seen.clone()
+        self.observed = Source { text, versions: versions.await.unwrap_or_default() };
+        self.observed.clone()
     }
 
     /// A place for a policy that is new or another one than before.
@@ -263,17 +262,21 @@ impl Follower {
         for (id, served) in served {
             let version = |module: &String| source.versions.get(module).cloned().unwrap_or_default();
             let versions = served.sources().iter().map(|source| version(&source.module)).collect();
-            let said = Said { served, versions };
-            let place = match before.get(&id).filter(|_| self.answering.get(&id) == Some(&said)) {
+            let policy_version = PolicyVersion { served, versions };
+            let place = match before.get(&id).filter(|_| self.answering.get(&id) == Some(&policy_version)) {
                 Some(same) => same.clone(),
                 None => {
-                    let place = place(self, &id, &said.served);
-                    jobs.push(Job { id: id.clone(), served: said.served.clone(), policy: place.clone() });
+                    let place = place(self, &id, &policy_version.served);
+                    jobs.push(Job {
+                        id: id.clone(),
+                        served: policy_version.served.clone(),
+                        policy: place.clone(),
+                    });
                     place
                 }
             };
             policies.insert(id.clone(), place);
-            answering.insert(id, said);
+            answering.insert(id, policy_version);
         }
         let failures = self.prepare_jobs(jobs, &answering).await?;
         let mut first = None;
@@ -284,8 +287,8 @@ impl Follower {
             tracing::error!(policy = id, "{error:#}");
             answering.remove(&id);
             match (self.answering.remove(&id), before.get(&id)) {
-                (Some(said), Some(old)) => {
-                    answering.insert(id.clone(), said);
+                (Some(policy_version), Some(old)) => {
+                    answering.insert(id.clone(), policy_version);
                     policies.insert(id, old.clone());
                 }
                 _ => policies[&id].answers_by(Stage::Failed, Err(format!("{error:#}"))),
@@ -297,7 +300,7 @@ impl Follower {
         match first {
             None => Ok(()),
             Some(error) => {
-                // Neither what was said before is served as a whole.
+                // What was served before is not served as a whole either.
                 self.source = None;
                 Err(error.context("the others are served as the file says"))
             }
@@ -307,9 +310,9 @@ impl Follower {
     async fn prepare_jobs(
         &self,
         jobs: Vec<Job>,
-        said: &BTreeMap<String, Said>,
+        answering: &BTreeMap<String, PolicyVersion>,
     ) -> anyhow::Result<BTreeMap<String, anyhow::Error>> {
-        let all = said.iter().map(|(id, said)| (id.as_str(), &said.served));
+        let all = answering.iter().map(|(id, version)| (id.as_str(), &version.served));
         let registry = self.options.modules.open_registry();
         let capabilities = self.options.cluster.capabilities(all, registry).await?;
         let (preparer, before) = (self.preparer.clone(), self.reviewer.policies());
@@ -342,7 +345,9 @@ fn next_step(
     match failed {
         None if served == Some(now) => Step::Wait,
         Some(_) if served == Some(now) => Step::Recovered,
-        Some((tried, when)) if tried == now && !is_told && at.duration_since(*when) < AGAIN => Step::Wait,
+        Some((tried, when)) if tried == now && !is_told && at.duration_since(*when) < RETRY_INTERVAL => {
+            Step::Wait
+        }
         _ => Step::Reload,
     }
 }
@@ -368,11 +373,11 @@ mod tests {
         assert_eq!(step(None, &two, soon), Step::Reload);
         let failed = (two.clone(), began);
         assert_eq!(step(Some(&failed), &two, soon), Step::Wait);
-        assert_eq!(step(Some(&failed), &two, AGAIN), Step::Reload);
+        assert_eq!(step(Some(&failed), &two, RETRY_INTERVAL), Step::Reload);
         assert_eq!(step(Some(&failed), &three, soon), Step::Reload);
         assert_eq!(step(Some(&failed), &one, soon), Step::Recovered);
         assert_eq!(next_step(Some(&one), Some(&failed), &two, began, true), Step::Reload);
-        // Where only a part is served, what was said before is no longer.
+        // Where only a part is served, the source from before is no longer served as a whole.
         assert_eq!(next_step(None, Some(&failed), &one, began, false), Step::Reload);
     }
 }

@@ -143,7 +143,8 @@ impl Preparer {
             bail!("it has no metadata: annotate it (harness annotate)");
         };
         metadata.check()?;
-        let policy = known.policy(&wasm, || Policy::load(&self.host, &wasm))?;
+        let interface = metadata.interface().unwrap_or_default();
+        let policy = known.policy(&wasm, || Policy::load_as(&self.host, &wasm, interface))?;
         let policy = policy.named(id).with_capabilities(source.grants.clone(), capabilities.clone());
         policy.validate_settings(&source.settings).context("settings")?;
         Ok(Member { policy, settings: source.settings.clone(), wasm })
@@ -192,7 +193,7 @@ struct Known {
     policies: Shared<Policy>,
 }
 
-/// By key, what is made once; whoever comes meanwhile waits for it.
+/// By key, what is made once; a caller that comes meanwhile waits for it.
 type Shared<T> = Mutex<BTreeMap<String, Arc<OnceLock<Result<T, String>>>>>;
 
 impl Known {

@@ -1,35 +1,28 @@
 //! Puts reviews to the policies: who is asked, by how many at a time, until when.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, RandomState};
-use std::ops::ControlFlow;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use admission_review::{Origin, Rejection, Subject, namespace_of_beginning};
 use listener::Body;
 
 use super::constraint::{constrain, is_exempt};
 use super::fair_queue::Lane;
 use super::metrics::{self, Labels, Metrics};
-use super::rejection::Rejection;
 use super::served_policy::ServedPolicy;
 use super::time_limit::deadline;
 use super::turns::{NoTurn, Turns, Workers};
 use crate::host_capabilities::shortened;
-use crate::json::{Scanner, unescape};
 use crate::policies_file::Mode;
-use crate::{AdmissionResponse, Evaluation, Request, RequestError, Status};
+use crate::{AdmissionResponse, Evaluation, Status};
 
 const TOO_MANY: &str = "internal server error: too many reviews wait";
 const BEING_PREPARED: &str = "internal server error: the policy is being prepared";
 /// How long a review waits for its policy to be prepared where its caller does not say how long it would: what an API
 /// server gives a webhook that says nothing else.
 const PREPARATION: Duration = Duration::from_secs(10);
-/// How much of a review is looked through for what it is about, which API servers write before the object.
-const BEGINNING: usize = 16 << 10;
-/// The longest text of it that is repeated: a name's, or an identifier's.
-const LONGEST_TEXT: usize = 253;
 
 /// What an admission is answered to which no verdict can be had: the queue is full, the time is up, the
 /// policy trapped or asked for too much memory.
@@ -57,17 +50,6 @@ pub(super) struct Reviewer {
     pub(super) metrics: Metrics,
 }
 
-/// Which endpoint a review came by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
-    /// An admission.
-    Validate,
-    /// The audit scanner, which wants the policy's own answer.
-    Audit,
-    /// An admission of something else than a Kubernetes object.
-    Raw,
-}
-
 /// Why there is no answer.
 #[derive(Debug)]
 pub(super) enum Refusal {
@@ -75,7 +57,7 @@ pub(super) enum Refusal {
     Unknown,
     /// The body is not a review.
     Bad(Rejection),
-    /// There is no verdict, for this reason, and whoever called shall decide.
+    /// There is no verdict, for this reason, and the caller shall decide.
     Deferred(String),
     /// A worker failed; the log tells.
     Failed,
@@ -149,7 +131,10 @@ impl Reviewer {
             },
         };
         let deadline = deadline(arrived, served.timeout + (began - arrived), callers_time);
-        let lane = Lane { policy: served.number, namespace: self.digests.hash_one(namespace(&body.bytes)) };
+        let lane = Lane {
+            policy: served.number,
+            namespace: self.digests.hash_one(namespace_of_beginning(&body.bytes)),
+        };
         let turn = match self.turns.wait(lane, body.bytes.len(), deadline).await {
             Ok(turn) => turn,
             Err(no_turn) => {
@@ -167,11 +152,12 @@ impl Reviewer {
         let work = tokio::task::spawn_blocking(move || {
             // Until the answer is there.
             let _turn = turn;
-            let request = read(&body.bytes, origin)
+            let request = origin
+                .read(&body.bytes)
                 .map_err(|error| Refusal::Bad(Rejection::of_body(&body.bytes, origin, &error)))?;
             if origin != Origin::Raw && is_exempt(reviewer.always_accept.as_deref(), request.namespace()) {
                 let uid = request.uid().to_owned();
-                return Ok(encode(&AdmissionResponse { uid, allowed: true, ..Default::default() }, origin));
+                return Ok(origin.encode(&AdmissionResponse { uid, allowed: true, ..Default::default() }));
             }
             let evaluation = match &answerer {
                 Ok(evaluator) => {
@@ -215,7 +201,7 @@ impl Reviewer {
             tracing::warn!(policy = id, uid = &*subject.uid, message = logged(status), "a policy failed");
         }
         if origin == Origin::Audit {
-            return Ok(encode(&answer, origin));
+            return Ok(origin.encode(&answer));
         }
         if served.mode == Mode::Monitor {
             tracing::info!(
@@ -237,163 +223,11 @@ impl Reviewer {
             return Err(Refusal::Deferred(reason));
         }
         let answer = constrain(id, served.mode, served.allowed_to_mutate, served.message.as_deref(), answer);
-        Ok(encode(&answer, origin))
+        Ok(origin.encode(&answer))
     }
 }
 
 /// What a policy said, for the log: the words are its own.
 fn logged(status: &Status) -> Option<String> {
     status.message.as_deref().map(|message| shortened(message, 1 << 10))
-}
-
-impl Origin {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Audit => "audit",
-            Self::Validate | Self::Raw => "validate",
-        }
-    }
-}
-
-/// What a review is about, for the log, the metrics and an answer without a verdict.
-#[derive(Debug, Default)]
-struct Subject<'a> {
-    uid: Cow<'a, str>,
-    kind: Cow<'a, str>,
-    name: Cow<'a, str>,
-    namespace: Cow<'a, str>,
-    operation: Cow<'a, str>,
-}
-
-impl<'a> Subject<'a> {
-    fn of(request: &'a Request<'_>) -> Self {
-        Self {
-            uid: request.uid().into(),
-            kind: request.kind().into(),
-            name: request.name().into(),
-            namespace: request.namespace().into(),
-            operation: request.operation().into(),
-        }
-    }
-
-    /// What its beginning says, which nobody has checked but for its length.
-    fn of_beginning(body: &'a [u8]) -> Self {
-        let mut subject = Self::default();
-        members(body, |key, value| {
-            let place = match key {
-                "kind" => {
-                    let _ = Scanner::new(value).object(|key, kind| {
-                        let value = kind.value()?;
-                        if key == "kind" {
-                            subject.kind = short_text(value);
-                        }
-                        Ok(())
-                    });
-                    return ControlFlow::Continue(());
-                }
-                "uid" => &mut subject.uid,
-                "name" => &mut subject.name,
-                "namespace" => &mut subject.namespace,
-                "operation" => &mut subject.operation,
-                _ => return ControlFlow::Continue(()),
-            };
-            *place = short_text(value);
-            ControlFlow::Continue(())
-        });
-        subject
-    }
-}
-
-/// The namespace that a review says, for whose turn it is.
-fn namespace(body: &[u8]) -> Option<Cow<'_, str>> {
-    let mut namespace = None;
-    members(body, |key, value| match key {
-        "namespace" => {
-            namespace = text(value);
-            ControlFlow::Break(())
-        }
-        _ => ControlFlow::Continue(()),
-    });
-    namespace
-}
-
-fn text(value: &str) -> Option<Cow<'_, str>> {
-    value.starts_with('"').then(|| unescape(value).ok()).flatten()
-}
-
-fn short_text(value: &str) -> Cow<'_, str> {
-    text(value).filter(|text| text.len() <= LONGEST_TEXT).unwrap_or_default()
-}
-
-/// Goes through the members of a review's request that are in its beginning: reading all of it is a worker's task.
-fn members<'a>(body: &'a [u8], mut member: impl FnMut(&str, &'a str) -> ControlFlow<()>) {
-    let beginning = body.get(..BEGINNING.min(body.len())).unwrap_or_default();
-    let Some(beginning) = beginning.utf8_chunks().next() else { return };
-    let mut scanner = Scanner::new(beginning.valid());
-    // It stops at the first member that is cut off.
-    let _ = scanner.object(|key, review| match key {
-        "request" => review.object(|key, request| {
-            let value = request.value()?;
-            match member(key, value) {
-                ControlFlow::Continue(()) => Ok(()),
-                ControlFlow::Break(()) => Err(request.error("no more")),
-            }
-        }),
-        _ => review.value().map(drop),
-    });
-}
-
-fn read(body: &[u8], origin: Origin) -> Result<Request<'_>, RequestError> {
-    match origin {
-        Origin::Validate | Origin::Audit => Request::from_review(body),
-        Origin::Raw => Request::raw_from_body(body),
-    }
-}
-
-fn encode(answer: &AdmissionResponse, origin: Origin) -> Vec<u8> {
-    match origin {
-        Origin::Validate | Origin::Audit => answer.to_review(),
-        Origin::Raw => answer.to_raw(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_namespace_is_found_before_the_object_and_not_behind_it() {
-        let of = |text: &str| namespace(text.as_bytes()).map(Cow::into_owned);
-        let shop = Some("shop".to_owned());
-        assert_eq!(
-            of(r#"{"kind":"AdmissionReview","request":{"uid":"u","namespace":"sh\u006fp","object":{"#),
-            shop
-        );
-        assert_eq!(of(r#"{"request":{"object":{"namespace":"other"},"namespace":"shop"}}"#), shop);
-        let large = format!(r#"{{"request":{{"object":"{}","namespace":"shop"}}}}"#, "ä".repeat(BEGINNING));
-        for none in
-            [&large, "", "{", r#"{"request":{"namespace":null}}"#, "[]", r#"{"request":{"namespace":"a"#]
-        {
-            assert_eq!(of(none), None, "{none:.80}");
-        }
-        assert_eq!(namespace(b"\xff"), None);
-    }
-
-    #[test]
-    fn a_review_that_has_no_turn_is_named_by_its_beginning() {
-        let of = |text: &str| format!("{:?}", Subject::of_beginning(text.as_bytes()));
-        let expected = Subject {
-            uid: "u".into(),
-            name: "web".into(),
-            namespace: "shop".into(),
-            operation: "CREATE".into(),
-            kind: "Pod".into(),
-        };
-        let text = r#"{"request":{"uid":"u","kind":{"group":"","kind":"Pod"},"name":"web","namespace":"shop","operation":"CREATE","object":{"#;
-        assert_eq!(of(text), format!("{expected:?}"));
-        let long = "u".repeat(LONGEST_TEXT + 1);
-        for none in ["", "[]", r#"{"request":{"uid":1}}"#, &format!(r#"{{"request":{{"uid":"{long}"}}}}"#)] {
-            assert_eq!(of(none), format!("{:?}", Subject::default()), "{none:.80}");
-        }
-    }
 }

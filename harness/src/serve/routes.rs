@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use admission_review::{Origin, Rejection};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
@@ -12,8 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use listener::{Bodies, BodyError};
 
-use super::rejection::Rejection;
-use super::reviewer::{Origin, Refusal, Reviewer};
+use super::reviewer::{Refusal, Reviewer};
 use super::time_limit;
 use crate::host_capabilities::shortened;
 

@@ -1,4 +1,4 @@
-//! The tasks that the server consists of: without one of them it is not whole, and ends, so that whoever started it
+//! The tasks that the server consists of: without one of them it is not whole, and ends, so that its supervisor
 //! starts it again.
 
 use std::collections::HashMap;

@@ -117,7 +117,7 @@ impl Turns {
     pub(super) async fn wait(&self, lane: Lane, bytes: usize, until: Instant) -> Result<Turn, NoTurn> {
         let (turn, mut waits) = {
             let mut state = self.state();
-            // Whoever waits while a worker is free may not have one now.
+            // A review that waits while a worker is free may not have one now.
             if state.under_way.has_worker() && state.under_way.may_have_one(lane) {
                 let number = state.under_way.begin(lane);
                 return Ok(Turn { turns: self.clone(), lane, number, is_over: false });
@@ -216,7 +216,7 @@ impl Drop for Turn {
 }
 
 impl Slice {
-    /// Ends the slice when its time is up, and waits for the result of the review. Whoever waits no longer ends
+    /// Ends the slice when its time is up, and waits for the result of the review. A caller that no longer waits ends
     /// it too.
     pub(super) async fn or_longer<F: Future + Unpin>(self, mut review: F) -> F::Output {
         match tokio::time::timeout(SLICE, &mut review).await {

@@ -21,13 +21,11 @@ pub enum ArchiveError {
     /// A policy, or a file of the store.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The archive itself.
     #[error(transparent)]
     Io(#[from] io::Error),
     /// Something in it that is no policy of a store.
     #[error("\"{name}\" in it is no policy: {reason}")]
     Entry {
-        /// Its name.
         name: String,
         /// What is the matter with it.
         reason: String,

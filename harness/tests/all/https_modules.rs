@@ -43,7 +43,7 @@ impl Web {
                 }
                 let request = String::from_utf8_lossy(&request).into_owned();
                 let path = request.split(' ').nth(1).unwrap_or_default();
-                // Whoever does not trust us has gone.
+                // A client that does not trust us has closed the connection.
                 let _ = stream.write_all(&answer(path)).and_then(|()| stream.flush());
                 stream.conn.send_close_notify();
                 let _ = stream.flush();
@@ -140,6 +140,67 @@ fn a_host_that_is_listed_as_insecure_needs_no_authority() {
     let arguments = ["pull", &web.uri("policy.wasm"), "-o", "pulled.wasm", "--sources-path", "sources.yml"];
     workspace.harness(&arguments).done();
     assert!(workspace.path("pulled.wasm").exists());
+}
+
+/// A proxy that leads every tunnel to this port, or refuses all; and the first line of each request.
+fn proxy(leads_to: Option<u16>) -> (u16, std::sync::mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (say, asked) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let mut client = client.unwrap();
+            let (mut request, mut byte) = (Vec::new(), [0]);
+            while !request.ends_with(b"\r\n\r\n") && client.read(&mut byte).unwrap_or(0) == 1 {
+                request.push(byte[0]);
+            }
+            let request = String::from_utf8_lossy(&request).into_owned();
+            // A test that ended does not listen.
+            let _ = say.send(request.lines().next().unwrap_or_default().to_owned());
+            let Some(port) = leads_to else {
+                let _ = client.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n");
+                continue;
+            };
+            client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+            let server = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+            let (mut there, mut back) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut there, &mut &server));
+            std::thread::spawn(move || std::io::copy(&mut back, &mut &client));
+        }
+    });
+    (port, asked)
+}
+
+#[test]
+fn servers_and_registries_are_reached_through_the_proxies_of_the_sources() {
+    let web = Web::of_policy();
+    let workspace = of(&web);
+    let pull = |uri: &str, proxies: &str| {
+        workspace.file("sources.yml", format!("{}proxies: {proxies}\n", web.sources()));
+        workspace.harness(&["pull", uri, "-o", "pulled.wasm", "--sources-path", "sources.yml"])
+    };
+    let uri = web.uri("policy.wasm");
+    let (port, asked) = proxy(Some(web.port));
+    pull(&uri, &format!("{{https_proxy: 'http://127.0.0.1:{port}'}}")).done();
+    assert_eq!(asked.recv().unwrap(), format!("CONNECT localhost:{} HTTP/1.1", web.port));
+    pull(&uri, &format!("{{https_proxy: 'http://127.0.0.1:{port}', no_proxy: localhost}}")).done();
+    assert!(asked.try_recv().is_err(), "it was asked for what is reached without it");
+    let (port, asked) = proxy(None);
+    let proxies = format!("{{https_proxy: 'http://bob:geheim@127.0.0.1:{port}'}}");
+    for uri in [&uri, "registry://registry.example.com/policies/a:v1"] {
+        let error = pull(uri, &proxies).failed();
+        assert!(asked.recv().unwrap().starts_with("CONNECT "), "{error}");
+        assert!(!error.contains("geheim"), "{error}");
+    }
+    let error = pull(&uri, "{https_proxy: 'http://bob:geheim@127.0.0.1:port'}").failed();
+    assert!(error.contains("cannot read sources sources.yml: proxies.https_proxy: "), "{error}");
+    assert!(!error.contains("geheim"), "{error}");
+    // What cannot be used is not left out.
+    workspace.file("sources.yml", "source_authorities: {'registry.example.com': [{type: Data, data: text}]}");
+    let registry =
+        ["pull", "registry://registry.example.com/a:v1", "-o", "p.wasm", "--sources-path", "sources.yml"];
+    let error = workspace.harness(&registry).failed();
+    assert!(error.contains("source_authorities: \"registry.example.com\": no PEM certificate"), "{error}");
 }
 
 #[tokio::test]

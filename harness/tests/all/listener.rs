@@ -129,7 +129,7 @@ async fn a_request_that_meets_the_close_of_an_idle_connection_is_answered_or_was
     let (mut answered, mut closed) = (0, 0);
     let mut stream = TcpStream::connect(listening.address).await.unwrap();
     for pause in pauses() {
-        // Whoever finds its connection closed asks again by a new one, as API servers do.
+        // A client that finds its connection closed asks again by a new one, as API servers do.
         while !ask(&mut stream).await {
             closed += 1;
             stream = TcpStream::connect(listening.address).await.unwrap();

@@ -16,6 +16,7 @@ mod library;
 mod listener;
 mod packaging;
 mod policy_server_image;
+mod programs;
 mod queue;
 mod registries;
 mod reload;

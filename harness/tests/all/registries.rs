@@ -50,7 +50,7 @@ impl Registry {
             }
             seen += &line;
         };
-        // Whoever writes a log must find a reader.
+        // A process that writes a log must find a reader.
         std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
         let registry = Self { process, address, workspace };
         registry.log_in(PASSWORD);

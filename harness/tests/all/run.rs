@@ -164,7 +164,7 @@ fn of_two_settings_those_of_the_file_are_taken() {
 }
 
 #[test]
-fn policies_of_other_runtimes_are_refused_by_the_name_of_whoever_runs_them() {
+fn policies_of_other_runtimes_are_refused_with_the_runtime_that_runs_them() {
     let workspace = workspace();
     for mode in ["opa", "gatekeeper"] {
         let refused = workspace.harness(&["run", "guest.wasm", "-r", "review.json", "-e", mode]).failed();

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use harness::metadata::{EXECUTION_MODE, Metadata};
+use harness::metadata::Metadata;
 use reqwest::{Client, Response, StatusCode};
 use serde_json::Value;
 
@@ -139,7 +139,7 @@ pub(crate) fn add_policy(workspace: &Workspace, name: &str, wasm: &[u8]) {
 pub(crate) fn add_unasked_policy(workspace: &Workspace, name: &str, wasm: &[u8]) {
     let metadata = Metadata {
         protocol_version: Some("v1".to_owned()),
-        execution_mode: EXECUTION_MODE.to_owned(),
+        execution_mode: "kubewarden-wapc".to_owned(),
         ..Metadata::default()
     };
     workspace.file(&format!("{name}.wasm"), metadata.write_into(wasm).unwrap());

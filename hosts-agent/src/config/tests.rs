@@ -170,7 +170,7 @@ fn nearly_a_list() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn whoever_reads_through_serde_reads_the_same_entries(text in nearly_a_list()) {
+    fn a_reader_through_serde_reads_the_same_entries(text in nearly_a_list()) {
         // What this reader takes, serde takes alike; it takes less, such as no empty text.
         if let Ok(list) = parse(text.as_bytes()) {
             prop_assert_eq!(serde_saphyr::from_str::<HostsList>(&text).map_err(|error| error.to_string()), Ok(list));

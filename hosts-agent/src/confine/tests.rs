@@ -133,7 +133,7 @@ fn the_keeper_replaces_the_hosts_file_and_has_no_network_and_no_program() {
 }
 
 #[test]
-fn whoever_wants_what_is_not_there_is_refused_and_told() {
+fn a_confinement_that_the_kernel_does_not_have_is_refused_and_told() {
     let absent = || -> Result<(), FilterError> {
         Err(FilterError::from(seccompiler::Error::Seccomp(io::Error::from(ErrorKind::InvalidInput))))
     };

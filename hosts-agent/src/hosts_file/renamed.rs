@@ -21,7 +21,7 @@ const NOT_COPIED: [&[u8]; 2] = [b"security.ima", b"security.evm"];
 pub(super) fn fill(file: OwnedFd, old: &OwnedFd, stat: &Stat, copy: &Copy<'_>) -> Result<(), Failure> {
     let copied = |error| Failure::Failed("write the file beside", error);
     let mut file = File::from(file);
-    // Whoever makes it longer meanwhile is noticed before the new file takes its place.
+    // A process that makes it longer meanwhile is noticed before the new file takes its place.
     let mut old_bytes = File::from(old.try_clone().map_err(copied)?).take(super::MAX_BYTES);
     copy(&mut old_bytes, &mut file).map_err(copied)?;
     let size = file.stream_position().map_err(copied)?;

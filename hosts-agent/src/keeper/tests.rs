@@ -113,7 +113,7 @@ fn whatever_it_hands_over_is_open_for_reading_only() {
 }
 
 #[test]
-fn whoever_orders_what_the_arguments_do_not_allow_is_refused_and_nothing_is_written() {
+fn an_order_that_the_arguments_do_not_allow_is_refused_and_nothing_is_written() {
     let node = Node::new("127.0.0.1 localhost\n");
     let socket = node.socket();
     let version = Version::of(&rustix::fs::stat(node.hosts()).unwrap());

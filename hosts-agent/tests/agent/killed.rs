@@ -59,7 +59,7 @@ fn no_reader_sees_a_torn_file_whenever_the_writer_dies() {
     assert!(reads.into_inner() >= 100, "the reader hardly ran");
     let left = names(&node.path("etc"));
     assert!(left.len() <= 2, "at most one temporary file is left: {left:?}");
-    // Whoever comes next cleans up.
+    // The next process cleans up.
     node.mount_list("[]");
     assert!(node.run(&["--once"]).status.success());
     assert_eq!(fs::read_to_string(node.hosts_file()).unwrap(), others);

@@ -1,4 +1,4 @@
-use expect_test::expect;
+use expect_test::{Expect, expect};
 use serde_json::{Value, json};
 
 use crate::cluster::tests::{Objects, Unreachable};
@@ -24,6 +24,159 @@ fn instance() -> Value {
 
 fn docker(server: &str) -> Value {
     json!({"docker": {"server": server, "username": "u", "passwordSecretRef": {"name": "p", "key": "password"}}})
+}
+
+fn by(mut request: Value, username: &str, groups: &[&str]) -> Value {
+    request["userInfo"] = json!({"username": username, "groups": groups});
+    request
+}
+
+fn tenants() -> Value {
+    json!({"tenants": [
+        {"name": "platform", "groups": ["platform"], "namespaces": ["*"], "registryNamespaces": ["*"], "conflictPolicies": ["*"]},
+        {"name": "team-a", "users": ["jane"], "namespaces": ["team-a"], "registryNamespaces": ["team-a"]},
+    ]})
+}
+
+fn of_team_a() -> Value {
+    json!({"namespaces": "team-a", "tcr": {"instanceId": "tcr-1a2b3c4d", "region": "ap-guangzhou",
+        "credential": {"type": "serviceAccount", "registryNamespaces": ["team-a"]}}})
+}
+
+#[test]
+fn who_is_no_tenant_writes_nothing_and_a_tenant_what_is_its_own() {
+    let is = |request: Value, expected: Expect| check(request, tenants(), expected);
+    is(
+        by(create("demo", of_team_a()), "jane", &[]),
+        expect![[r#"
+        accepted
+    "#]],
+    );
+    is(
+        by(create("demo", instance()), "jane", &["platform"]),
+        expect![[r#"
+        accepted
+    "#]],
+    );
+    is(
+        by(create("demo", instance()), "jane", &["developers"]),
+        expect![[r#"
+        rejected 403: ImagePullSecret "demo": spec.namespaces goes beyond the namespaces of the tenant "team-a": team-a
+    "#]],
+    );
+    is(
+        by(create("demo", of_team_a()), "john", &["developers"]),
+        expect![[r#"
+        rejected 403: ImagePullSecret "demo": "john" is no user of the setting tenants, nor any of their groups; ask the cluster's administrators
+    "#]],
+    );
+    is(
+        create("demo", of_team_a()),
+        expect![[r#"
+        rejected 403: ImagePullSecret "demo": "kubernetes-admin" is no user of the setting tenants, nor any of their groups; ask the cluster's administrators
+    "#]],
+    );
+    // Nor over, nor away, what is not its own.
+    is(
+        by(update(instance(), of_team_a()), "jane", &[]),
+        expect![[r#"
+        rejected 403: ImagePullSecret "demo", as it is: spec.namespaces goes beyond the namespaces of the tenant "team-a": team-a
+    "#]],
+    );
+    is(
+        by(update(of_team_a(), instance()), "jane", &[]),
+        expect![[r#"
+        rejected 403: ImagePullSecret "demo": spec.namespaces goes beyond the namespaces of the tenant "team-a": team-a
+    "#]],
+    );
+    is(
+        by(request("DELETE", object("demo", instance())), "jane", &[]),
+        expect![[r#"
+        rejected 403: ImagePullSecret "demo", as it is: spec.namespaces goes beyond the namespaces of the tenant "team-a": team-a
+    "#]],
+    );
+    is(
+        by(request("DELETE", object("demo", of_team_a())), "jane", &[]),
+        expect![[r#"
+        accepted
+    "#]],
+    );
+    // A finalizer is not looked at, but whoever deletes may not widen meanwhile.
+    let mut deleting = by(update(of_team_a(), instance()), "jane", &[]);
+    deleting["object"]["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+    is(
+        deleting,
+        expect![[r#"
+        rejected 403: ImagePullSecret "demo": spec.namespaces goes beyond the namespaces of the tenant "team-a": team-a
+    "#]],
+    );
+    // What nobody can read is nobody's.
+    let unreadable = json!({"namespaces": 7});
+    let mut update = update(unreadable.clone(), unreadable);
+    update["object"]["metadata"]["labels"] = json!({"a": "b"});
+    is(
+        by(update, "jane", &[]),
+        expect![[r#"
+        rejected 403: ImagePullSecret "demo", as it is: cannot be read
+    "#]],
+    );
+}
+
+#[test]
+fn the_add_on_kubernetes_and_whoever_changes_nothing_are_no_tenants() {
+    let settings = tenants();
+    let users = [
+        ("system:serviceaccount:tcr-assistant-system:tcr-assistant-manager", [""]),
+        ("system:serviceaccount:kube-system:generic-garbage-collector", [""]),
+        ("system:kube-controller-manager", [""]),
+        ("kubernetes-admin", ["system:masters"]),
+    ];
+    for (username, groups) in users {
+        let mut update = update(instance(), instance());
+        update["object"]["metadata"]["finalizers"] = json!(["tcr.tencentcloudcr.com/cleanup"]);
+        check(
+            by(update, username, &groups),
+            settings.clone(),
+            expect![[r#"
+                accepted
+            "#]],
+        );
+    }
+    check(
+        by(update(instance(), instance()), "storage-version-migrator", &[]),
+        settings,
+        expect![[r#"
+            accepted
+        "#]],
+    );
+    let mut settings = tenants();
+    settings["controllerUsernames"] = json!(["me"]);
+    check(
+        by(create("demo", instance()), "me", &[]),
+        settings,
+        expect![[r#"
+        accepted
+    "#]],
+    );
+}
+
+#[test]
+fn settings_of_tenants_that_are_not_valid_let_nobody_in() {
+    for tenants in [
+        json!("all"),
+        json!({}),
+        json!([7]),
+        json!([{"users": "jane", "namespaces": "*", "registryNamespaces": "*"}]),
+    ] {
+        let request = by(create("demo", of_team_a()), "jane", &[]);
+        check(
+            request,
+            json!({"tenants": tenants}),
+            expect![[r#"
+                rejected 403: ImagePullSecret "demo": "jane" is no user of the setting tenants, nor any of their groups; ask the cluster's administrators
+            "#]],
+        );
+    }
 }
 
 #[test]
@@ -209,6 +362,25 @@ fn deletion_tells_what_stays() {
         accepted
     "#]],
     );
+}
+
+#[test]
+fn service_accounts_of_one_registry_may_stand_beside_each_other_and_anything_else() {
+    let accepted = |spec: Value, other: Value| {
+        check_with(
+            create("second", spec),
+            json!({"discover": true}),
+            &Objects::new([object("first", other)]),
+            expect![[r#"
+                accepted
+            "#]],
+        );
+    };
+    let mut of_team_b = of_team_a();
+    of_team_b["tcr"]["credential"]["registryNamespaces"] = json!(["team-b"]);
+    accepted(of_team_a(), of_team_b);
+    accepted(of_team_a(), instance());
+    accepted(instance(), of_team_a());
 }
 
 #[test]

@@ -119,7 +119,7 @@ fn a_walk_can_stop_before_the_rest_is_scanned() {
         if key == b"b" {
             return Ok(Walk::Stop);
         }
-        value.skip().map(|_| Walk::On)
+        value.skip().map(|_| Walk::Continue)
     });
     assert_eq!((walked, keys), (Ok(None), vec![b"a".to_vec(), b"b".to_vec()]));
 }

@@ -340,7 +340,7 @@ fn a_service_account_that_enforces_its_secrets_gets_a_warning_instead() {
 }
 
 #[test]
-fn an_unknown_tcr_host_is_told_to_whoever_made_the_pod() {
+fn an_unknown_tcr_host_is_a_warning_to_the_author_of_the_pod() {
     let spec =
         json!({"containers": [{"image": "demmo.tencentcloudcr.com/a"}, {"image": "other.example.com/b"}]});
     check(

@@ -6,7 +6,7 @@ use tcr::registry_host::RegistryHost;
 use tcr::rules::{RuleContext, check};
 use tcr::sentence::joined;
 
-use super::declared::{Form, NAMES, REGISTRY_NAMES, SETTINGS, Setting};
+use super::declared::{Form, NAMES, REGISTRY_NAMES, SETTINGS, Setting, TENANT_NAMES, TENANT_SETTINGS};
 use super::not_one_of;
 use crate::selector::{self, present, unknown_field};
 
@@ -16,8 +16,8 @@ pub(super) fn mistakes(settings: &Value) -> Vec<String> {
     let mut mistakes = Mistakes::default();
     match settings {
         Value::Null => {}
-        Value::Object(settings) => mistakes.of_settings(settings),
-        other => mistakes.add("settings", format!("{} is not an object", shown(other))),
+        Value::Object(settings) => mistakes.of_settings("", settings, NAMES, SETTINGS),
+        other => mistakes.is_not("settings", other, "an object"),
     }
     mistakes.0
 }
@@ -26,30 +26,59 @@ pub(super) fn mistakes(settings: &Value) -> Vec<String> {
 struct Mistakes(Vec<String>);
 
 impl Mistakes {
-    fn add(&mut self, path: &str, problem: impl AsRef<str>) {
-        self.0.push(format!("{path}: {}", problem.as_ref()));
+    fn add(&mut self, path: &str, problem: &str) {
+        self.0.push(format!("{path}: {problem}"));
     }
 
-    fn of_settings(&mut self, settings: &Map<String, Value>) {
-        self.unknown_fields("", settings, NAMES);
-        for Setting { name, form } in SETTINGS {
+    /// Says what a value is not.
+    fn is_not(&mut self, path: &str, value: &Value, what: &str) {
+        self.add(path, &format!("{} is not {what}", shown(value)));
+    }
+
+    /// `declared` are the settings that there are at `path`, and `names` their names.
+    fn of_settings(
+        &mut self,
+        path: &str,
+        settings: &Map<String, Value>,
+        names: &[&str],
+        declared: &[Setting],
+    ) {
+        self.unknown_fields(path, settings, names);
+        for Setting { name, form } in declared {
             let Some(value) = present(settings, name) else { continue };
+            let path = inside(path, name);
+            let name = path.as_str();
             match form {
-                Form::Registries => match value.as_array() {
+                Form::Registries | Form::Tenants => match value.as_array() {
+                    Some(entries) if *form == Form::Tenants => self.of_tenants(entries),
                     Some(registries) => self.of_registries(registries),
-                    None => self.add(name, format!("{} is not a list", shown(value))),
+                    None => self.is_not(name, value, "a list"),
                 },
+                Form::Text if !value.is_string() => self.is_not(name, value, "a string"),
+                Form::Beginnings => self.beginnings(name, value),
+                Form::Words(words) => {
+                    let Some(values) = value.as_array() else {
+                        self.is_not(name, value, "a list");
+                        continue;
+                    };
+                    values.iter().for_each(|value| self.word(name, value, words));
+                }
+                Form::Labels => {
+                    let labels = value.as_object();
+                    if !labels.is_some_and(|labels| labels.values().all(Value::is_string)) {
+                        self.is_not(name, value, "a map of labels to their values");
+                    }
+                }
                 Form::Word(words) => self.word(name, value, words),
                 Form::Domains => self.domains(name, value),
                 Form::UserNames => self.user_names(name, value),
                 Form::Boolean if !value.is_boolean() => {
-                    self.add(name, format!("{} is not true or false", shown(value)));
+                    self.is_not(name, value, "true or false");
                 }
                 Form::ClusterId
                     if !value.as_str().is_some_and(|id| id.is_empty() || id.starts_with("cls-")) =>
                 {
-                    let problem = format!("{} is not a cluster's id, such as \"cls-1a2b3c4d\"", shown(value));
-                    self.add(name, problem);
+                    self.is_not(name, value, "a cluster's id, such as \"cls-1a2b3c4d\"");
                 }
                 // A setting of an entry of `registries`, or one that holds what it should.
                 _ => {}
@@ -61,10 +90,10 @@ impl Mistakes {
         for (path, root) in self.strings(field, value) {
             match root.parse::<RegistryHost>() {
                 Ok(host) if host.port().is_some() => {
-                    self.add(&path, format!("{root:?} has a port, and a root domain has none"));
+                    self.add(&path, &format!("{root:?} has a port, and a root domain has none"));
                 }
                 Ok(_) => {}
-                Err(error) => self.add(&path, format!("{root:?} is not a domain: {}", error.reason)),
+                Err(error) => self.add(&path, &format!("{root:?} is not a domain: {}", error.reason)),
             }
         }
     }
@@ -72,7 +101,32 @@ impl Mistakes {
     fn user_names(&mut self, field: &str, value: &Value) {
         for (path, username) in self.strings(field, value) {
             if username.trim().is_empty() {
-                self.add(&path, format!("{username:?} is not a user name"));
+                self.add(&path, &format!("{username:?} is not a user name"));
+            }
+        }
+    }
+
+    fn beginnings(&mut self, field: &str, value: &Value) {
+        for (path, text) in self.strings(field, value) {
+            let beginning = text.strip_suffix('*').unwrap_or(text);
+            if text.is_empty() || beginning.contains(['*', '?', '!', ',', ' ']) {
+                self.add(&path, &format!("{text:?} is not a name, nor the beginning of names before a *"));
+            }
+        }
+    }
+
+    fn of_tenants(&mut self, tenants: &[Value]) {
+        for (index, tenant) in tenants.iter().enumerate() {
+            let path = format!("tenants[{index}]");
+            let Value::Object(tenant) = tenant else {
+                self.is_not(&path, &tenants[index], "an object");
+                continue;
+            };
+            self.of_settings(&path, tenant, TENANT_NAMES, TENANT_SETTINGS);
+            for (field, other) in NEEDED_OF_TENANTS {
+                if [field, other].into_iter().all(|field| is_empty(present(tenant, field))) {
+                    self.add(&inside(&path, field), "is empty");
+                }
             }
         }
     }
@@ -82,7 +136,7 @@ impl Mistakes {
         for (index, registry) in registries.iter().enumerate() {
             let path = format!("registries[{index}]");
             let Value::Object(registry) = registry else {
-                self.add(&path, format!("{} is not an object", shown(registry)));
+                self.is_not(&path, &registries[index], "an object");
                 names.push("");
                 continue;
             };
@@ -90,8 +144,8 @@ impl Mistakes {
             let name = self.string(&path, registry, "name").unwrap_or_default();
             if let Some(first) = names.iter().position(|other| !name.is_empty() && *other == name) {
                 self.add(
-                    &format!("{path}.name"),
-                    format!("{name:?} is already the name of registries[{first}]"),
+                    &inside(&path, "name"),
+                    &format!("{name:?} is already the name of registries[{first}]"),
                 );
             }
             names.push(name);
@@ -108,14 +162,14 @@ impl Mistakes {
                 return self
                     .add(&path, "names no host; list the registry's hosts, such as demo.tencentcloudcr.com");
             }
-            Some(other) => return self.add(&path, format!("{} is not a list", shown(other))),
+            Some(other) => return self.is_not(&path, other, "a list"),
         };
         for (index, host) in hosts.iter().enumerate() {
             let path = format!("{path}[{index}]");
             match host.as_str().map(str::parse::<RegistryHost>) {
                 Some(Ok(_)) => {}
-                Some(Err(error)) => self.add(&path, error.to_string()),
-                None => self.add(&path, format!("{} is not a string", shown(host))),
+                Some(Err(error)) => self.add(&path, &error.to_string()),
+                None => self.is_not(&path, host, "a string"),
             }
         }
     }
@@ -125,7 +179,7 @@ impl Mistakes {
         let namespace_selector = present(registry, "namespaceSelector").map(|value| {
             let (selector, problems) = selector::read(value);
             for (field, problem) in problems {
-                self.add(&format!("{path}.namespaceSelector{field}"), problem);
+                self.add(&format!("{path}.namespaceSelector{field}"), &problem);
             }
             selector
         });
@@ -139,29 +193,29 @@ impl Mistakes {
         for finding in check(name, &spec, &context).errors {
             // What the entry has no field for is not its mistake.
             let Some((_, field)) = finding.field.split_once('.') else { continue };
-            self.add(&format!("{path}.{field}"), finding.message);
+            self.add(&inside(path, field), &finding.message);
         }
     }
 
     fn unknown_fields(&mut self, path: &str, object: &Map<String, Value>, known: &[&str]) {
         for field in object.keys().filter(|field| !known.contains(&field.as_str())) {
-            let path = if path.is_empty() { field.clone() } else { format!("{path}.{field}") };
-            self.add(&path, unknown_field(field, known));
+            let path = inside(path, field);
+            self.add(&path, &unknown_field(field, known));
         }
     }
 
     fn word(&mut self, field: &str, value: &Value, words: &[&str]) {
         match value {
             Value::String(word) if words.contains(&word.as_str()) => {}
-            Value::String(word) => self.add(field, not_one_of(word, words)),
-            other => self.add(field, format!("{} is not one of {}", shown(other), joined(words, ", "))),
+            Value::String(word) => self.add(field, &not_one_of(word, words)),
+            other => self.is_not(field, other, &format!("one of {}", joined(words, ", "))),
         }
     }
 
     fn string<'v>(&mut self, path: &str, object: &'v Map<String, Value>, field: &str) -> Option<&'v str> {
         let value = present(object, field)?;
         if !value.is_string() {
-            self.add(&format!("{path}.{field}"), format!("{} is not a string", shown(value)));
+            self.is_not(&inside(path, field), value, "a string");
         }
         value.as_str()
     }
@@ -169,7 +223,7 @@ impl Mistakes {
     /// The strings of a list, with their paths.
     fn strings<'v>(&mut self, field: &str, value: &'v Value) -> Vec<(String, &'v str)> {
         let Some(values) = value.as_array() else {
-            self.add(field, format!("{} is not a list", shown(value)));
+            self.is_not(field, value, "a list");
             return Vec::new();
         };
         let mut strings = Vec::new();
@@ -177,10 +231,32 @@ impl Mistakes {
             let path = format!("{field}[{index}]");
             match value.as_str() {
                 Some(text) => strings.push((path, text)),
-                None => self.add(&path, format!("{} is not a string", shown(value))),
+                None => self.is_not(&path, value, "a string"),
             }
         }
         strings
+    }
+}
+
+/// The path of a field of what is at a path, which is empty for the settings themselves.
+fn inside(path: &str, field: &str) -> String {
+    if path.is_empty() { field.to_owned() } else { format!("{path}.{field}") }
+}
+
+/// Of each pair an entry of `tenants` has one.
+const NEEDED_OF_TENANTS: [(&str, &str); 4] = [
+    ("name", "name"),
+    ("users", "groups"),
+    ("namespaces", "namespaceLabels"),
+    ("registryNamespaces", "registryNamespaces"),
+];
+
+fn is_empty(value: Option<&Value>) -> bool {
+    match value {
+        Some(Value::String(text)) => text.is_empty(),
+        Some(Value::Array(items)) => items.is_empty(),
+        Some(Value::Object(members)) => members.is_empty(),
+        other => other.is_none(),
     }
 }
 

@@ -24,6 +24,16 @@ pub enum Form {
     NameList,
     /// A LabelSelector of Kubernetes.
     LabelSelector,
+    /// A list of tenants, each with the [`TENANT_SETTINGS`].
+    Tenants,
+    /// What a person calls a thing.
+    Text,
+    /// A list of names, and of beginnings of names that end with `*`.
+    Beginnings,
+    /// A list of these words.
+    Words(&'static [&'static str]),
+    /// Labels with their values.
+    Labels,
 }
 
 /// A setting.
@@ -88,6 +98,8 @@ declare! {
         "Who may change what is managed, besides Kubernetes' own controllers.";
     "clusterId", Form::ClusterId, default "not judged", chart false,
         "The cluster's id, `cls-...`, which the default description of a credential names. Empty: nobody knows it, so an ImagePullSecret with a long-term credential must describe it.";
+    "tenants", Form::Tenants, default "everybody's may say anything", chart false,
+        "Whose ImagePullSecrets may say what. Where there is an entry, whoever is in none may not write ImagePullSecrets; `controllerUsernames`, Kubernetes' own controllers and the group `system:masters` always may.";
 }
 
 declare! {
@@ -103,4 +115,28 @@ declare! {
         "The same for ServiceAccounts.";
     "namespaceSelector", Form::LabelSelector, default "all", chart true,
         "A LabelSelector for the Namespace, in addition to `namespaces`.";
+}
+
+/// What `conflictPolicies` may say.
+const CONFLICT_POLICIES: &[&str] = &["never", "adopt", "overwrite", "*"];
+
+declare! {
+    /// The fields of an entry of `tenants`. An ImagePullSecret has to be within one entry, before and after each change.
+    TENANT_SETTINGS, TENANT_NAMES, TENANT_DESCRIPTIONS:
+    "name", Form::Text, default "required", chart true,
+        "What refusals call the tenant.";
+    "users", Form::UserNames, default "none", chart true,
+        "Its users, such as `system:serviceaccount:team-a:deployer`.";
+    "groups", Form::UserNames, default "none", chart true,
+        "Groups of users that it has too, such as `system:serviceaccounts:team-a`.";
+    "namespaces", Form::Beginnings, default "none", chart true,
+        "Names of namespaces that its ImagePullSecrets may select, or beginnings of names, `team-a-*`; `*`: all. Only with `*` may they ask for `privateNetwork.resolve`, because every node gets those entries.";
+    "namespaceLabels", Form::Labels, default "none", chart true,
+        "Labels that the tenant's namespaces have: with all of them in `namespaceSelector.matchLabels` an ImagePullSecret may select any name.";
+    "registryNamespaces", Form::Beginnings, default "required", chart true,
+        "Registry namespaces that its service accounts may pull from; other types of credentials, and `docker`, pull whatever their identity may, and need `*`.";
+    "instanceIds", Form::Beginnings, default "any", chart true,
+        "Instances that it may name.";
+    "conflictPolicies", Form::Words(CONFLICT_POLICIES), default "none but `never`", chart true,
+        "What `conflictPolicy` may say besides `never`.";
 }

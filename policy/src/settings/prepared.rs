@@ -102,6 +102,10 @@ impl Prepared {
         })
     }
 
+    pub(super) fn text(&self) -> &[u8] {
+        &self.text
+    }
+
     pub(super) fn has(&self, name: &str) -> bool {
         let mut has = false;
         self.names.each(name, &mut |_| has = true);

@@ -114,7 +114,7 @@ fn unknown_fields_are_refused_with_the_nearest_name() {
         json!({"somethingElse": 1}),
         expect![[r#"
         somethingElse: unknown field
-        the fields are registries, discover, onDiscoveryFailure, declared, protect, allowedRoots, controllerUsernames, clusterId
+        the fields are registries, discover, onDiscoveryFailure, declared, protect, allowedRoots, controllerUsernames, clusterId, tenants
     "#]],
     );
     check(
@@ -122,6 +122,55 @@ fn unknown_fields_are_refused_with_the_nearest_name() {
         expect![[r#"
             registries[0].serviceAccount: unknown field
             did you mean "serviceAccounts"?
+        "#]],
+    );
+}
+
+#[test]
+fn a_tenant_says_who_and_what_and_nothing_that_only_looks_like_it() {
+    check(
+        json!({"tenants": [
+            {"name": "platform", "groups": ["platform"], "namespaces": ["*"], "registryNamespaces": ["*"], "conflictPolicies": ["*"]},
+            {"name": "team-a", "users": ["jane", "system:serviceaccount:team-a:deployer"], "namespaces": ["team-a", "team-a-*"],
+             "namespaceLabels": {"tenant": "a"}, "registryNamespaces": ["team-a", "base"], "instanceIds": ["tcr-1a2b3c4d"],
+             "conflictPolicies": ["adopt"]},
+        ]}),
+        expect!["valid"],
+    );
+    check(json!({"tenants": []}), expect!["valid"]);
+    check(
+        json!({"tenants": {"name": "a"}}),
+        expect![[r#"
+        tenants: an object is not a list
+    "#]],
+    );
+    check(
+        json!({"tenants": [
+            {},
+            "team-a",
+            {"name": 1, "user": "jane", "users": "jane", "groups": [""], "namespaces": ["team-?", "*-a", "a,b", "!c", ""],
+             "namespaceLabels": {"tenant": 1}, "registryNamespaces": ["team-a", 2], "instanceIds": "any", "conflictPolicies": ["take", "adopt"]},
+        ]}),
+        expect![[r#"
+            tenants[0].name: is empty
+            tenants[0].users: is empty
+            tenants[0].namespaces: is empty
+            tenants[0].registryNamespaces: is empty
+            tenants[1]: "team-a" is not an object
+            tenants[2].user: unknown field
+            did you mean "users"?
+            tenants[2].name: 1 is not a string
+            tenants[2].users: "jane" is not a list
+            tenants[2].groups[0]: "" is not a user name
+            tenants[2].namespaces[0]: "team-?" is not a name, nor the beginning of names before a *
+            tenants[2].namespaces[1]: "*-a" is not a name, nor the beginning of names before a *
+            tenants[2].namespaces[2]: "a,b" is not a name, nor the beginning of names before a *
+            tenants[2].namespaces[3]: "!c" is not a name, nor the beginning of names before a *
+            tenants[2].namespaces[4]: "" is not a name, nor the beginning of names before a *
+            tenants[2].namespaceLabels: an object is not a map of labels to their values
+            tenants[2].registryNamespaces[1]: 2 is not a string
+            tenants[2].instanceIds: "any" is not a list
+            tenants[2].conflictPolicies: "take" is not one of never, adopt, overwrite, *
         "#]],
     );
 }
@@ -151,6 +200,9 @@ fn the_readmes_table_has_every_setting() {
         fields.push((*field).to_owned());
         if *field == "registries" {
             fields.extend(declared::REGISTRY_NAMES.iter().map(|field| format!("registries[].{field}")));
+        }
+        if *field == "tenants" {
+            fields.extend(declared::TENANT_NAMES.iter().map(|field| format!("tenants[].{field}")));
         }
     }
     assert_eq!(rows, fields);

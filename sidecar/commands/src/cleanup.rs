@@ -28,7 +28,7 @@ use tcr::names::{
 };
 
 use crate::output::Output;
-use controller::execute::Hand;
+use controller::execute::NamespaceWriter;
 use controller::installation_key;
 use custom_resource::ImagePullSecret;
 use distribution::mark::InstallationKey;
@@ -62,7 +62,7 @@ pub struct Request {
 }
 
 /// What is told beside the objects, and who is asked.
-pub struct Dialogue<'a> {
+pub struct Prompt<'a> {
     /// Told how far it is.
     pub tell: &'a mut dyn FnMut(&str),
     /// Asked whether this may be done; an error is a no.
@@ -77,7 +77,7 @@ pub struct Dialogue<'a> {
 pub async fn run(
     client: Client,
     request: Request,
-    mut dialogue: Dialogue<'_>,
+    mut prompt: Prompt<'_>,
     out: &mut dyn Write,
 ) -> Result<()> {
     let Request { dry_run, nodes, output } = request;
@@ -88,7 +88,7 @@ pub async fn run(
         .context("cannot read the cluster")?
         .is_some_and(|namespace| namespace.metadata.deletion_timestamp.is_none());
     if dry_run || !has_system {
-        everything(&client, has_system, nodes.as_ref(), &mut dialogue, &mut told).await?;
+        everything(&client, has_system, nodes.as_ref(), &mut prompt, &mut told).await?;
     } else {
         let identity = format!("cleanup_{}", std::process::id());
         let mut lease = Leadership::new(client.clone(), identity);
@@ -98,7 +98,7 @@ pub async fn run(
                  kubectl -n {SYSTEM_NAMESPACE} scale deployment tcr-assistant-controller-manager --replicas=0"
             );
         }
-        let work = everything(&client, has_system, nodes.as_ref(), &mut dialogue, &mut told);
+        let work = everything(&client, has_system, nodes.as_ref(), &mut prompt, &mut told);
         tokio::select! {
             done = work => done?,
             lost = lease.hold() => bail!(lost),
@@ -126,7 +126,7 @@ async fn everything(
     client: &Client,
     has_system: bool,
     nodes: Option<&nodes::Request>,
-    dialogue: &mut Dialogue<'_>,
+    prompt: &mut Prompt<'_>,
     told: &mut Told<'_>,
 ) -> Result<()> {
     // Read before anything is changed.
@@ -141,15 +141,15 @@ async fn everything(
     let key = key(client).await?;
     let (observed, desired) = (observe(client, &key, &names).await?, withdrawn(&names));
     if let Some(nodes) = nodes {
-        nodes::take_off(client, nodes, told, dialogue.tell, dialogue.confirm).await?;
+        nodes::take_off(client, nodes, told, prompt.tell, prompt.confirm).await?;
     }
 
     let validating = Api::<ValidatingWebhookConfiguration>::all(client.clone());
     remove(&validating, "validatingwebhookconfiguration", VALIDATING_WEBHOOK, told).await?;
     let mutating = Api::<MutatingWebhookConfiguration>::all(client.clone());
     remove(&mutating, "mutatingwebhookconfiguration", MUTATING_WEBHOOK, told).await?;
-    let hand = Arc::new(Hand::new(client.clone(), key));
-    let mut kept = empty_all(client, &hand, &observed, &desired, told).await?;
+    let writer = Arc::new(NamespaceWriter::new(client.clone(), key));
+    let mut kept = empty_all(client, &writer, &observed, &desired, told).await?;
     if has_system {
         let (before, is_emptied) = (told.left, kept.is_empty());
         empty_system(client, told).await?;

@@ -30,9 +30,7 @@ const KINDS: [&str; 9] = [
 /// What has names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Names {
-    /// ImagePullSecrets.
     ImagePullSecrets,
-    /// Namespaces.
     Namespaces,
     /// What `explain` takes: `TYPE/NAME`.
     Targets,

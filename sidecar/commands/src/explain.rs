@@ -1,9 +1,11 @@
 //! `tcr-assistant explain`: why a Pod's images can be pulled, or cannot;
 //! before there is a Pod, what one would get.
 //!
-//! `gather` reads the cluster, with the rights of whoever asks, and asks the registries; `decide` makes findings of
+//! `gather` reads the cluster, with the user's own rights, and asks the registries; `decide` makes findings of
 //! these facts, without a client or a clock; `text` shows them.
 
+mod admission;
+mod case;
 pub mod conditions;
 pub mod decide;
 pub mod facts;
@@ -11,6 +13,7 @@ pub mod findings;
 pub mod gather;
 mod image;
 mod kubelet;
+mod objects;
 mod problem;
 mod selection;
 pub mod target;

@@ -1,6 +1,6 @@
 //! `tcr-assistant plan`: what would change in the cluster, where and why, before anything does.
 //!
-//! `input` and `values` say what is asked, `gather` reads the cluster with the rights of whoever asks, `forecast` asks
+//! `input` and `values` say what is asked, `gather` reads the cluster with the user's own rights, `forecast` asks
 //! the controller's own planners, without a client or a clock, and `report` is what came of it; `text` and `diff` show
 //! it.
 

@@ -179,7 +179,6 @@ impl Reader {
         }
     }
 
-    /// The cluster's ImagePullSecrets.
     pub async fn image_pull_secrets(&self) -> Seen<Vec<ImagePullSecret>> {
         let objects: Api<ImagePullSecret> = Api::all(self.client.clone());
         let resource = "imagepullsecrets.tcr.tencentcloudcr.com";
@@ -263,7 +262,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lease_that_ran_out_is_nobodys() {
+    fn a_lease_that_ran_out_has_no_holder() {
         let now = Timestamp::from_second(1_800_000_000).unwrap();
         let after = |holder: &str, seconds: i64| {
             let lease = LeaseSpec {

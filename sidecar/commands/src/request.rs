@@ -19,7 +19,6 @@ use custom_resource::RequestStatus;
 pub struct Outcome {
     /// The ImagePullSecret on which it was asked.
     pub image_pull_secret: String,
-    /// The answer.
     #[serde(flatten)]
     pub request: RequestStatus,
 }

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use tcr::names::{MANAGED_BY, MARK_ANNOTATION, derived_secret_name};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::DEADLINE;
 use super::observed;
 use super::partial_objects::{AccountObject, SecretObject};
+use super::settings::DEADLINE;
 use distribution::job::{Job, Report};
 use distribution::mark::InstallationKey;
 use distribution::reference::Edit;
@@ -22,15 +22,15 @@ use distribution::{Account, Content, Placed, SeenSecret, Uid};
 use executor::{NamespaceApi, WholeSecret};
 use kubernetes::api_error::{ApiError, within};
 
-/// What carries out jobs, many at a time.
-pub struct Hand {
+/// The client that carries out jobs, many at a time.
+pub struct NamespaceWriter {
     client: Client,
     key: InstallationKey,
     /// A Secret that is read is held in memory, and any user may have made it as large as a Secret may be.
     reading: Arc<Mutex<()>>,
 }
 
-impl Hand {
+impl NamespaceWriter {
     /// Writes with this client, and marks with this key.
     pub fn new(client: Client, key: InstallationKey) -> Self {
         Self { client, key, reading: Arc::default() }
@@ -38,12 +38,12 @@ impl Hand {
 }
 
 /// Carries out a job.
-pub async fn carry_out(hand: Arc<Hand>, job: Job) -> Report {
+pub async fn carry_out(writer: Arc<NamespaceWriter>, job: Job) -> Report {
     let apis = Apis {
-        secrets: Api::namespaced(hand.client.clone(), &job.namespace),
-        accounts: Api::namespaced(hand.client.clone(), &job.namespace),
+        secrets: Api::namespaced(writer.client.clone(), &job.namespace),
+        accounts: Api::namespaced(writer.client.clone(), &job.namespace),
         namespace: job.namespace.clone(),
-        hand,
+        writer,
     };
     executor::carry_out(&apis, job).await
 }
@@ -51,7 +51,7 @@ pub async fn carry_out(hand: Arc<Hand>, job: Job) -> Report {
 struct Apis {
     secrets: Api<SecretObject>,
     accounts: Api<AccountObject>,
-    hand: Arc<Hand>,
+    writer: Arc<NamespaceWriter>,
     namespace: Arc<str>,
 }
 
@@ -63,16 +63,16 @@ struct Held {
 
 impl Apis {
     fn marked(&self, name: &str, content: &Content) -> Secret {
-        secret::marked(name, &self.namespace, content, &self.hand.key)
+        secret::marked(name, &self.namespace, content, &self.writer.key)
     }
 
     fn ours(&self, made: &SecretObject) -> Result<SeenSecret, ApiError> {
-        let ours = observed::ours(made, &self.hand.key);
+        let ours = observed::ours(made, &self.writer.key);
         ours.ok_or_else(|| ApiError::Other("the API server answered with another Secret".to_owned()))
     }
 
     fn whole(&self) -> Api<Secret> {
-        Api::namespaced(self.hand.client.clone(), &self.namespace)
+        Api::namespaced(self.writer.client.clone(), &self.namespace)
     }
 }
 
@@ -90,7 +90,7 @@ impl NamespaceApi for Apis {
         let request = request.create(&PostParams { dry_run, ..posted() }, bytes);
         let request = request.map_err(|error| ApiError::Other(error.to_string()))?;
         // Of the answer only what matters is read.
-        self.ours(&within(DEADLINE, self.hand.client.request(request)).await?)
+        self.ours(&within(DEADLINE, self.writer.client.request(request)).await?)
     }
 
     async fn patch(&self, name: &str, uid: &Uid, content: &Content) -> Result<SeenSecret, ApiError> {
@@ -112,7 +112,7 @@ impl NamespaceApi for Apis {
     /// The annotation alone: the rest is as it shall be.
     async fn mark(&self, name: &str, uid: &Uid, content: &Content) -> Result<SeenSecret, ApiError> {
         let secret = derived_secret_name(name);
-        let mark = self.hand.key.mark(&self.namespace, &secret, content.digest());
+        let mark = self.writer.key.mark(&self.namespace, &secret, content.digest());
         // A uid that differs is refused, because nobody may change one.
         let patch = json!({"metadata": {"uid": uid.to_string(), "annotations": {MARK_ANNOTATION: mark}}});
         self.ours(&within(DEADLINE, self.secrets.patch(&secret, &patched(), &Patch::Merge(patch))).await?)
@@ -124,14 +124,14 @@ impl NamespaceApi for Apis {
         known: Option<&Uid>,
         content: Option<&Content>,
     ) -> Result<Option<SeenSecret>, ApiError> {
-        let _one_at_a_time = self.hand.reading.lock().await;
+        let _one_at_a_time = self.writer.reading.lock().await;
         let found = within(DEADLINE, self.secrets.get_opt(secret)).await?;
-        Ok(found.map(|object| observed::in_the_way(&object, known, content, &self.hand.key)))
+        Ok(found.map(|object| observed::in_the_way(&object, known, content, &self.writer.key)))
     }
 
     async fn read_whole(&self, secret: &str) -> Result<Option<WholeSecret<Held>>, ApiError> {
         // All of it, because all of it is sent back.
-        let one_at_a_time = self.hand.reading.clone().lock_owned().await;
+        let one_at_a_time = self.writer.reading.clone().lock_owned().await;
         let found = within(DEADLINE, self.whole().get_opt(secret)).await?;
         Ok(found.map(|secret| WholeSecret {
             uid: Uid::of(secret.metadata.uid.as_deref().unwrap_or_default()),
@@ -141,7 +141,7 @@ impl NamespaceApi for Apis {
     }
 
     fn seen(&self, object: Held, known: Option<&Uid>, content: &Content) -> SeenSecret {
-        observed::in_the_way(&object.secret.into(), known, Some(content), &self.hand.key)
+        observed::in_the_way(&object.secret.into(), known, Some(content), &self.writer.key)
     }
 
     async fn replace(&self, name: &str, object: Held, content: &Content) -> Result<SeenSecret, ApiError> {

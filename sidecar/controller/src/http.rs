@@ -41,8 +41,8 @@ pub struct Served {
     pub limits: Arc<WriteLimits>,
 }
 
-/// How long the text of `/metrics` is told again. Rendering it is all that costs anything here, and whoever reaches the
-/// port may ask without end.
+/// How long the text of `/metrics` is told again. Rendering it is all that costs anything here, and a caller that reaches
+/// the port may ask without end.
 const FRESH: Duration = Duration::from_millis(20);
 
 #[derive(Clone)]
@@ -77,7 +77,7 @@ async fn readyz(State(Pages { served, .. }): State<Pages>) -> Response {
 }
 
 async fn metrics(State(pages): State<Pages>) -> Response {
-    // Whoever comes meanwhile waits for the same text.
+    // A caller that comes meanwhile waits for the same text.
     let mut rendered = pages.rendered.lock().await;
     let text = match &*rendered {
         Some(Rendered { at, text }) if at.elapsed() < FRESH => text.clone(),

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::api::ListParams;
 use kube::{Api, Client};
 
-use super::DEADLINE;
+use super::settings::DEADLINE;
 use super::until_known::until_known;
 use credential_plan::plan;
 use kubernetes::api_error::{ApiError, within};

@@ -9,7 +9,7 @@ use kube::api::{DeleteParams, PostParams, Preconditions};
 use kube::{Api, Client};
 use tcr::names::{INSTALLATION_KEY, MANAGED_BY, MANAGED_BY_LABEL, SYSTEM_NAMESPACE};
 
-use super::DEADLINE;
+use super::settings::DEADLINE;
 use super::until_known::until_known;
 use distribution::mark::InstallationKey;
 use kubernetes::api_error::{ApiError, within};

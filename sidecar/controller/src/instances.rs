@@ -3,7 +3,7 @@
 use custom_resource::request::VisibleInstance;
 use tcr::shortened::shortened;
 
-use super::Settings;
+use super::settings::Settings;
 
 /// The region that is asked about every region, where the cluster's own is not known.
 const ANY_REGION: &str = "ap-guangzhou";

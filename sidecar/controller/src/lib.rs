@@ -14,19 +14,11 @@
 //! May import every crate of this folder but `commands`. Absent: the command line.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
-use jiff::SignedDuration;
 use kube::Client as Kube;
-use tcr::hosts_entry::HostsEntry;
-use tcr::rules::RuleContext;
-use tcr::write_limits::Kind;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
-
-use registry_client::Checker;
-use tencent_cloud::client::Client;
 
 pub mod agent;
 pub mod execute;
@@ -47,68 +39,14 @@ mod login_check;
 mod nodes;
 mod rival;
 mod runtime;
+mod settings;
 mod startup_taint;
 mod until_known;
 
+pub use settings::Settings;
+
 /// Events of watches that wait to be taken in.
 const MOST_WATCH_EVENTS: usize = 2048;
-/// The longest time for one call of the API server, where nothing shorter is said.
-const DEADLINE: Duration = Duration::from_secs(30);
-
-/// What differs between clusters.
-#[derive(Debug)]
-pub struct Settings {
-    /// The client of Tencent Cloud.
-    pub cloud: Arc<Client>,
-    /// Asks registries about credentials; none where they are not to be asked.
-    pub registry: Option<Arc<Checker>>,
-    /// How long a changed `spec.docker` password waits for its registry's verdict.
-    pub verdict_timeout: SignedDuration,
-    /// The cluster's id, `cls-...`.
-    pub cluster_id: Option<String>,
-    /// The region of the cluster, for API calls without one.
-    pub region: Option<String>,
-    /// Root domains that registries may be under.
-    pub allowed_roots: Vec<String>,
-    /// The administrator's own entries for the nodes' hosts files.
-    pub static_hosts: Vec<HostsEntry>,
-    /// Between two looks at private links that run.
-    pub link_interval: Duration,
-    /// Whether nodes lose their start-up taint once they have their hosts entries.
-    pub remove_startup_taint: bool,
-    /// The Service in front of the webhook; without one the certificate is not ours to make.
-    pub webhook_service: Option<String>,
-    /// Whether another controller may run.
-    pub leader_elect: bool,
-}
-
-impl Settings {
-    /// The kinds that are written.
-    fn written(&self) -> Vec<Kind> {
-        let is_written = |kind: &Kind| match kind {
-            Kind::Nodes => self.remove_startup_taint,
-            Kind::Webhooks => self.webhook_service.is_some(),
-            _ => true,
-        };
-        Kind::ALL.into_iter().filter(is_written).collect()
-    }
-
-    fn rules(&self) -> RuleContext<'_> {
-        RuleContext {
-            allowed_roots: &self.allowed_roots,
-            cluster_id: self.cluster_id.as_deref(),
-            description_required: true,
-        }
-    }
-
-    fn reconciler(&self) -> reconcile::Config {
-        reconcile::Config {
-            region: self.region.clone(),
-            allowed_roots: self.allowed_roots.clone(),
-            verdict_timeout: self.registry.as_ref().map(|_| self.verdict_timeout),
-        }
-    }
-}
 
 /// Serves on `listener` and, while it leads, works; until `stop` turns true.
 ///
@@ -153,8 +91,8 @@ pub async fn run(
     tracing::info!(identity, "leading");
     leading.send_replace(true);
     let written = settings.written();
-    let trials = write_limits::keep(kube.clone(), written, limits);
-    tasks.spawn_endless("the trial of what may be written", trials);
+    let dry_runs = write_limits::keep(kube.clone(), written, limits);
+    tasks.spawn_endless("the dry runs of what may not be written", dry_runs);
     let work = lead(kube, settings.clone(), ready, asked, stop, tasks);
     let work = async {
         tokio::select! {
@@ -210,8 +148,8 @@ async fn lead(
     };
     let outputs = runtime::Outputs { ready, watches, credentials, links, tasks };
     let reconciler = reconcile::Reconciler::new(settings.reconciler(), key.clone());
-    let hand = execute::Hand::new(kube.clone(), key);
-    runtime::Runtime::new(kube, settings, hand, installation, outputs).run(reconciler, inputs).await
+    let writer = execute::NamespaceWriter::new(kube.clone(), key);
+    runtime::Runtime::new(kube, settings, writer, installation, outputs).run(reconciler, inputs).await
 }
 
 /// The Pod's name, and something of this process alone.

@@ -19,8 +19,8 @@ use tcr::registry_host::RegistryHost;
 use tokio::sync::{mpsc, watch};
 
 use super::nodes;
+use super::settings::{DEADLINE, Settings};
 use super::tasks::Tasks;
-use super::{DEADLINE, Settings};
 use kubernetes::api_error::{ApiError, within};
 use private_link::examine::{Answers, Examined, Question, examine};
 use private_link::hosts_map::{HostsMap, Planned};

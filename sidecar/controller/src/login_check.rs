@@ -14,7 +14,9 @@ pub(super) async fn check(registry: Option<&Checker>, content: Option<&Content>)
     let Ok(logins) = DockerConfig::logins(content.bytes()) else {
         return unknown("the docker configuration cannot be read");
     };
-    let hosts: Vec<RegistryHost> = logins.keys().filter_map(|host| host.parse().ok()).collect();
+    // Keys of namespaces have hosts too.
+    let hosts = DockerConfig::hosts(content.bytes()).unwrap_or_default();
+    let hosts: Vec<RegistryHost> = hosts.iter().filter_map(|host| host.parse().ok()).collect();
     // All hosts are of one registry, and have the same login.
     match logins.into_values().next() {
         Some(login) => registry.check(&hosts, &login.username, &login.password).await,

@@ -17,7 +17,6 @@ use tcr::names::{MARK_ANNOTATION, SECRET_KEY};
 
 use distribution::mark::LONGEST_MARK;
 
-/// A namespace.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct NamespaceObject {
     /// Name, version, labels, and whether it is being deleted.
@@ -25,7 +24,6 @@ pub struct NamespaceObject {
     pub metadata: ObjectMeta,
 }
 
-/// A ServiceAccount.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AccountObject {
@@ -37,7 +35,6 @@ pub struct AccountObject {
     pub image_pull_secrets: Option<Vec<LocalObjectReference>>,
 }
 
-/// A Secret.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct SecretObject {
     /// Name, namespace, uid, version, labels, and of the annotations the mark.
@@ -49,12 +46,10 @@ pub struct SecretObject {
     /// Whether it can be changed.
     #[serde(default)]
     pub immutable: Option<bool>,
-    /// Its type.
     #[serde(default, rename = "type")]
     pub type_: Option<String>,
 }
 
-/// A Pod.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct PodObject {
     /// Name, namespace, uid, whether it is being deleted, and annotations.
@@ -78,16 +73,13 @@ pub struct PodSpec {
     pub image_pull_secrets: Option<Vec<LocalObjectReference>>,
     /// Containers that run first.
     pub init_containers: Option<Vec<PodContainer>>,
-    /// Containers.
     pub containers: Vec<PodContainer>,
 }
 
 /// A container of a Pod.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct PodContainer {
-    /// Its name.
     pub name: String,
-    /// Its image.
     pub image: Option<String>,
 }
 
@@ -104,7 +96,6 @@ pub struct PodStatus {
 /// What became of a container.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct PodContainerStatus {
-    /// Its name.
     pub name: String,
     /// Whether it waits.
     pub state: Option<PodContainerState>,
@@ -228,8 +219,8 @@ impl<'de> Deserialize<'de> for MarkOnly {
 
 /// Says that the one is a form of the other.
 macro_rules! form_of {
-    ($lean:ty, $whole:ty) => {
-        impl Resource for $lean {
+    ($partial:ty, $whole:ty) => {
+        impl Resource for $partial {
             type DynamicType = ();
             type Scope = <$whole as Resource>::Scope;
 

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::{Api, Client};
 use tcr::names::MANAGED_BY;
 
-use super::DEADLINE;
+use super::settings::DEADLINE;
 use distribution::{Target, TargetKind};
 use kubernetes::api_error::within;
 
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rival_is_who_wrote_last_but_us() {
+    fn the_rival_is_the_last_writer_beside_us() {
         let fields: Vec<ManagedFieldsEntry> = serde_json::from_value(serde_json::json!([
             {"manager": "kube-controller-manager", "operation": "Update", "time": "2026-01-01T00:00:00Z"},
             {"manager": "argocd-controller", "operation": "Apply", "time": "2026-01-03T00:00:00Z"},

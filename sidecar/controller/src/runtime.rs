@@ -17,9 +17,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 
 use super::event_recorder::EventRecorder;
-use super::execute::{Hand, carry_out};
+use super::execute::{NamespaceWriter, carry_out};
+use super::settings::{DEADLINE, Settings};
 use super::tasks::{Answers, TaskFailed, Tasks};
-use super::{DEADLINE, Settings, instances, login_check, rival, watch_streams};
+use super::{instances, login_check, rival, watch_streams};
 use credential::keeper::{self, AccountLists, Tools};
 use credential::store::Store;
 use credential_plan::{CredentialEvent, Key, Order};
@@ -63,7 +64,7 @@ pub(super) struct Outputs {
 pub(super) struct Runtime {
     client: Client,
     settings: Arc<Settings>,
-    hand: Arc<Hand>,
+    writer: Arc<NamespaceWriter>,
     recorder: EventRecorder,
     /// Orders of keepers, by the names of their Secrets.
     keepers: BTreeMap<String, watch::Sender<Order>>,
@@ -84,7 +85,7 @@ impl Runtime {
     pub(super) fn new(
         client: Client,
         settings: Arc<Settings>,
-        hand: Hand,
+        writer: NamespaceWriter,
         installation: Arc<str>,
         outputs: Outputs,
     ) -> Self {
@@ -92,7 +93,7 @@ impl Runtime {
             recorder: EventRecorder::start(client.clone(), &outputs.tasks),
             client,
             settings,
-            hand: Arc::new(hand),
+            writer: Arc::new(writer),
             keepers: BTreeMap::new(),
             others: BTreeMap::new(),
             installation,
@@ -148,8 +149,8 @@ impl Runtime {
     fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::RunJob(job) => {
-                let hand = self.hand.clone();
-                self.writes.spawn("a writer", async move { Input::JobEnded(carry_out(hand, job).await) });
+                let writer = self.writer.clone();
+                self.writes.spawn("a writer", async move { Input::JobEnded(carry_out(writer, job).await) });
             }
             Effect::WriteStatus { name, status } => {
                 let objects = self.objects();

@@ -19,9 +19,9 @@ use tcr::names::{IMAGE_PULL_SECRET_LABEL, MANAGED_BY, MANAGED_BY_LABEL, PASSWORD
 use tokio::sync::mpsc::Sender;
 use tokio::task::AbortHandle;
 
-use super::Settings;
 use super::observed;
 use super::partial_objects::{AccountObject, NamespaceObject, PodObject};
+use super::settings::Settings;
 use super::tasks::Tasks;
 use custom_resource::ImagePullSecret;
 use distribution::mark::InstallationKey;

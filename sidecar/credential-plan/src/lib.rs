@@ -5,14 +5,20 @@
 //! Imports `custom-resource` (a status is what is known after a restart) and `distribution` (for digests). Absent: clients,
 //! clocks, and who carries a step out, which is the crate `credential`.
 
+mod desired;
 pub mod domains;
 pub mod event;
 pub mod key;
+mod later;
 pub mod login_check;
+mod observed;
 pub mod order;
+mod ownership;
 pub mod plan;
+mod renewal;
 pub mod request;
 pub mod rollout;
+mod stored;
 
 pub use event::CredentialEvent;
 pub use key::Key;

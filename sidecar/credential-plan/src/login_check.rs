@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::plan::later;
+use super::later::later;
 use tcr::backoff::Backoff;
 use tcr::verdict::Verdict;
 

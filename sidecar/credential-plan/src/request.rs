@@ -7,76 +7,42 @@
 use custom_resource::condition::RequestState;
 use custom_resource::request::{Asked, Request, RequestId};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use tcr::credential_id::delete_action;
 use tcr::shortened::shortened;
 
-use super::plan::{GRACE, Held, Known, ListedToken, Step, Stored, Wanted, is_ours, later};
+use super::desired::Desired;
+use super::later::later;
+use super::observed::{ListedToken, Observed};
+use super::ownership::is_ours;
+use super::plan::{GRACE, Step};
+use super::stored::{Held, Stored};
+
+pub use super::stored::{Course, TakenUp};
 
 /// Longest part of a description that an answer repeats.
 const SHOWN: usize = 120;
 
-/// The last request that was taken up.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TakenUp {
-    /// Which one.
-    pub id: RequestId,
-    /// What became of it.
-    #[serde(flatten)]
-    pub course: Course,
-}
-
-/// What became of a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", tag = "course")]
-pub enum Course {
-    /// Another credential was to be made.
-    #[serde(rename_all = "camelCase")]
-    Rotation {
-        /// The [version](Held::version) of the one that was in use.
-        #[serde(skip_serializing_if = "Option::is_none", default)]
-        replaces: Option<String>,
-    },
-    /// A credential was to be deleted.
-    #[serde(rename_all = "camelCase")]
-    Revocation {
-        /// Its id.
-        token_id: String,
-        /// It is gone.
-        is_done: bool,
-    },
-    /// Nothing is done.
-    #[serde(rename_all = "camelCase")]
-    Refusal {
-        /// Why.
-        reason: String,
-    },
-}
-
 /// How far a request is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// Which one.
     pub id: RequestId,
     /// How far it is.
     pub state: RequestState,
-    /// A sentence.
     pub message: String,
 }
 
 /// The next step of a revocation; none when none is to be carried out.
-pub(crate) fn revoke(stored: &Stored, known: Known<'_>) -> Option<Step> {
+pub(crate) fn revoke(stored: &Stored, observed: Observed<'_>) -> Option<Step> {
     let under_way = stored.request.as_ref().and_then(|it| match &it.course {
         Course::Revocation { token_id, is_done: false } => Some(token_id),
         _ => None,
     });
-    let asked = known.asked.filter(|asked| is_new(asked, stored)).and_then(|it| match &it.request {
+    let asked = observed.asked.filter(|asked| is_new(asked, stored)).and_then(|it| match &it.request {
         Request::Revoke { token_id } => Some(token_id),
         _ => None,
     });
     let token_id = under_way.or(asked)?;
-    let Some(listed) = known.listed else { return Some(Step::List) };
+    let Some(listed) = observed.listed else { return Some(Step::List) };
     let found = listed.tokens.iter().find(|token| token.id == *token_id);
     Some(match (under_way, found) {
         (Some(_), Some(_)) => Step::Delete { token_id: token_id.clone() },
@@ -102,14 +68,19 @@ fn refusal(stored: &Stored, token_id: &str, found: Option<&ListedToken>) -> Opti
 }
 
 /// The next step of a rotation that has not been taken up; none while something else comes first.
-pub(crate) fn rotate(now: Timestamp, wanted: &Wanted, stored: &Stored, known: Known<'_>) -> Option<Step> {
-    let rests = known.login_checks.and_then(|it| it.rest_until).is_some_and(|until| until > now);
-    if !awaits_rotation(stored, known) || rests {
+pub(crate) fn rotate(
+    now: Timestamp,
+    desired: &Desired,
+    stored: &Stored,
+    observed: Observed<'_>,
+) -> Option<Step> {
+    let rests = observed.login_checks.and_then(|it| it.rest_until).is_some_and(|until| until > now);
+    if !awaits_rotation(stored, observed) || rests {
         return None;
     }
     match stored.previous.first() {
         // At most one lives beside the one that is replaced.
-        Some(old) if wanted.is_rolled_out => Some(match known.listed {
+        Some(old) if desired.is_rolled_out => Some(match observed.listed {
             None => Step::List,
             Some(_) => Step::Delete { token_id: old.token_id.clone() },
         }),
@@ -119,8 +90,8 @@ pub(crate) fn rotate(now: Timestamp, wanted: &Wanted, stored: &Stored, known: Kn
 }
 
 /// Whether a rotation is asked for that has not been taken up.
-pub(crate) fn awaits_rotation(stored: &Stored, known: Known<'_>) -> bool {
-    known.asked.is_some_and(|asked| asked.request == Request::Rotate && is_new(asked, stored))
+pub(crate) fn awaits_rotation(stored: &Stored, observed: Observed<'_>) -> bool {
+    observed.asked.is_some_and(|asked| asked.request == Request::Rotate && is_new(asked, stored))
 }
 
 /// Whether the credential was deleted because a person asked for it.
@@ -172,7 +143,7 @@ pub fn delete_at(stored: &Stored, replaced: &Held, now: Timestamp) -> Timestamp 
 }
 
 /// How far a request is; none while it has not been taken up.
-pub fn answer(asked: &Asked, stored: &Stored, wanted: &Wanted) -> Option<Answer> {
+pub fn answer(asked: &Asked, stored: &Stored, desired: &Desired) -> Option<Answer> {
     let taken = stored.request.as_ref()?;
     let answer = |state, message: String| Some(Answer { id: asked.id, state, message });
     if taken.id != asked.id {
@@ -188,14 +159,14 @@ pub fn answer(asked: &Asked, stored: &Stored, wanted: &Wanted) -> Option<Answer>
             answer(RequestState::Revoking, format!("credential {token_id} is being deleted"))
         }
         Course::Rotation { replaces } => {
-            let (state, message) = rotation(replaces.as_deref(), stored, wanted);
+            let (state, message) = rotation(replaces.as_deref(), stored, desired);
             answer(state, message)
         }
     }
 }
 
-fn rotation(replaces: Option<&str>, stored: &Stored, wanted: &Wanted) -> (RequestState, String) {
-    let is_listed = wanted.kind.is_listed();
+fn rotation(replaces: Option<&str>, stored: &Stored, desired: &Desired) -> (RequestState, String) {
+    let is_listed = desired.kind.is_listed();
     let named = |version: &str| match is_listed {
         true => format!("credential {version}"),
         false => format!("the temporary credential of {version}"),
@@ -226,7 +197,7 @@ fn rotation(replaces: Option<&str>, stored: &Stored, wanted: &Wanted) -> (Reques
         return (RequestState::Failed, message);
     }
     let after = named(&current);
-    if !wanted.is_rolled_out || !stored.previous.is_empty() {
+    if !desired.is_rolled_out || !stored.previous.is_empty() {
         return (
             RequestState::Replacing,
             format!("{after} takes the place of {before}, which is deleted after its last copy"),

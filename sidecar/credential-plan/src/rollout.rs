@@ -13,28 +13,21 @@
 //! let in unless the condition says otherwise, and one that waited goes on waiting until the time that the status
 //! names. A refusal is remembered too.
 
-use std::time::Duration;
-
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::plan::later;
-use custom_resource::condition::{ConditionReason, ConditionType};
-use custom_resource::{ImagePullSecretStatus, PendingCredential};
+use super::later::later;
+use custom_resource::PendingCredential;
+use custom_resource::condition::ConditionReason;
 use distribution::Digest;
-use tcr::backoff::Backoff;
+use login::Checked;
 use tcr::verdict::Verdict;
 
-/// How often a registry is asked about a login that it let in.
-pub const ASK_EVERY: SignedDuration = SignedDuration::from_mins(10);
-/// How often it is asked about one that it refused.
-pub const ASK_REFUSED: SignedDuration = SignedDuration::from_secs(60);
-/// The pause while a registry gives no verdict.
-pub const ASK_AGAIN: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(60));
+mod answer;
+mod login;
 
-/// How its messages begin and end, and what is between is the registry's.
-const NO_VERDICT: &str = "the registry has given no verdict on the credential, which is distributed: ";
-const CORRECT_IT: &str = ": correct spec.docker, or make its credential valid again";
+pub use answer::{Answer, Recorded};
+pub use login::{ASK_EVERY, ASK_REFUSED};
 
 /// The login that is distributed, and the one that shall replace it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,49 +35,6 @@ pub struct Rollout {
     distributed: Option<Checked>,
     next: Option<Next>,
     recorded: Recorded,
-}
-
-/// What the status tells a process that has just started.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Recorded {
-    answer: Answer,
-    pending: Option<PendingCredential>,
-}
-
-/// What the registry said to a login.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// The registry has said nothing so far.
-    Nothing {
-        /// Why it could not be asked; none before it was.
-        reason: Option<String>,
-        /// An earlier process may have been told that the login is good.
-        may_be_good: bool,
-    },
-    /// It lets it in.
-    LetIn {
-        /// The login may also push; none while that is known from the status only.
-        can_push: Option<bool>,
-    },
-    /// The registry does not let it in.
-    Refused {
-        /// What the registry answered.
-        reason: String,
-    },
-}
-
-/// A login and what is known of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Checked {
-    /// None where another process distributed it, so that it cannot be shown to the registry.
-    digest: Option<Digest>,
-    answer: Answer,
-    /// When the registry is to be asked.
-    due: Timestamp,
-    /// It is being asked.
-    in_flight: bool,
-    /// Times in a row that it gave no verdict.
-    failures: u32,
 }
 
 /// The login that shall replace the one that is distributed.
@@ -123,88 +73,9 @@ pub struct Given<'a> {
 pub struct Standing {
     /// Of what is distributed: whether it works; none when that is not known.
     pub is_valid: Option<bool>,
-    /// The condition's reason.
     pub reason: ConditionReason,
     /// The condition's message, a sentence.
     pub message: String,
-}
-
-impl Recorded {
-    /// What the status says.
-    pub fn of(status: &ImagePullSecretStatus) -> Self {
-        let condition = |kind: ConditionType| status.conditions.iter().find(|it| it.type_ == kind.as_str());
-        let pending = status.pending_credential.clone();
-        let Some(valid) = condition(ConditionType::CredentialValid) else {
-            return Self { pending, ..Self::default() };
-        };
-        let answer = match (valid.status.as_str(), ConditionReason::of(&valid.reason)) {
-            ("True", _) => {
-                Answer::LetIn { can_push: condition(ConditionType::CanPush).map(|it| it.status == "True") }
-            }
-            ("Unknown", Some(ConditionReason::Unverified)) => Answer::Nothing {
-                reason: valid.message.strip_prefix(NO_VERDICT).map(str::to_owned),
-                may_be_good: false,
-            },
-            ("False", Some(ConditionReason::CredentialRefused)) => {
-                let reason = valid.message.strip_suffix(CORRECT_IT).unwrap_or(&valid.message);
-                Answer::Refused { reason: reason.to_owned() }
-            }
-            _ => Answer::default(),
-        };
-        Self { answer, pending }
-    }
-}
-
-impl Default for Answer {
-    /// Of a login that another process distributed.
-    fn default() -> Self {
-        Self::Nothing { reason: None, may_be_good: true }
-    }
-}
-
-impl Answer {
-    const NOT_YET: Self = Self::Nothing { reason: None, may_be_good: false };
-
-    fn after(&self, verdict: Verdict) -> Self {
-        match (verdict, self) {
-            (Verdict::Accepted { can_push }, _) => Self::LetIn { can_push: Some(can_push) },
-            (Verdict::Refused { reason }, _) => Self::Refused { reason },
-            (Verdict::Unknown { reason }, Self::Nothing { may_be_good, .. }) => {
-                Self::Nothing { reason: Some(reason), may_be_good: *may_be_good }
-            }
-            // Not being able to ask takes nothing back that was said.
-            (Verdict::Unknown { .. }, Self::LetIn { .. } | Self::Refused { .. }) => self.clone(),
-        }
-    }
-
-    fn may_be_let_in(&self) -> bool {
-        matches!(self, Self::LetIn { .. } | Self::Nothing { may_be_good: true, .. })
-    }
-}
-
-impl Checked {
-    fn new(digest: Digest, answer: Answer, now: Timestamp) -> Self {
-        Self { digest: Some(digest), answer, due: now, in_flight: false, failures: 0 }
-    }
-
-    fn is(&self, digest: Digest) -> bool {
-        self.digest == Some(digest)
-    }
-
-    fn can_be_asked(&self) -> bool {
-        self.digest.is_some() && !self.in_flight
-    }
-
-    fn take(&mut self, verdict: Verdict, now: Timestamp) {
-        self.failures = if matches!(verdict, Verdict::Unknown { .. }) { self.failures + 1 } else { 0 };
-        self.in_flight = false;
-        self.due = match verdict {
-            Verdict::Accepted { .. } => later(now, ASK_EVERY),
-            Verdict::Refused { .. } => later(now, ASK_REFUSED),
-            Verdict::Unknown { .. } => later(now, ASK_AGAIN.wait(self.failures - 1)),
-        };
-        self.answer = self.answer.after(verdict);
-    }
 }
 
 impl Rollout {
@@ -377,22 +248,6 @@ impl Rollout {
     fn of(&mut self, digest: Digest) -> impl Iterator<Item = &mut Checked> {
         let next = self.next.as_mut().map(|next| &mut next.login);
         self.distributed.iter_mut().chain(next).filter(move |login| login.is(digest))
-    }
-}
-
-impl Answer {
-    /// About a login that is distributed.
-    fn explained(&self) -> (ConditionReason, String) {
-        match self {
-            Self::LetIn { .. } => (ConditionReason::Valid, "there is a credential".to_owned()),
-            Self::Refused { reason } => (ConditionReason::CredentialRefused, format!("{reason}{CORRECT_IT}")),
-            Self::Nothing { reason: Some(reason), .. } => {
-                (ConditionReason::Unverified, format!("{NO_VERDICT}{reason}"))
-            }
-            Self::Nothing { reason: None, .. } => {
-                (ConditionReason::Unverified, "the registry is being asked about the credential".to_owned())
-            }
-        }
     }
 }
 

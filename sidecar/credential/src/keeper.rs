@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use tcr::image_pull_secret::OnDelete;
 use tokio::sync::watch;
 use tracing::Instrument as _;
 
@@ -13,10 +12,10 @@ mod services;
 pub use account_lists::AccountLists;
 pub use services::{Services, Tools};
 
-use super::keeping::trouble::Trouble;
+use super::keeping::step_error::StepError;
 use super::keeping::{Failure, Keeping, Task, transition};
 use super::store::Read;
-use credential_plan::plan::{self, Stored};
+use credential_plan::plan::Stored;
 use credential_plan::{CredentialEvent, Key, Order};
 
 struct Keeper<S> {
@@ -50,7 +49,7 @@ pub async fn keep<S: Services>(key: Key, services: S, orders: watch::Receiver<Or
                 keeper.tell(CredentialEvent::Ended).await;
                 return;
             }
-            Err(trouble) => match keeper.fail(&trouble).await {
+            Err(error) => match keeper.fail(&error).await {
                 Some(wait) => wait,
                 None => return,
             },
@@ -66,7 +65,7 @@ pub async fn keep<S: Services>(key: Key, services: S, orders: watch::Receiver<Or
 
 impl<S: Services> Keeper<S> {
     /// One step: how long to wait before the next one; none when all is over.
-    async fn step(&mut self, order: &Order) -> Result<Option<Duration>, Trouble> {
+    async fn step(&mut self, order: &Order) -> Result<Option<Duration>, StepError> {
         if !self.is_fresh {
             let read = self.services.read(&self.keeping.key).await?;
             if stored_in(&read) != stored_in(&self.read) {
@@ -77,15 +76,10 @@ impl<S: Services> Keeper<S> {
             self.is_fresh = true;
         }
         self.tell_what_there_is().await;
-        let is_stale = |read: &&Read| {
-            !order.is_over
-                && (read.document.on_delete != order.on_delete || read.document.stored.installation.is_none())
-        };
-        if let Some(read) = self.read.as_ref().filter(is_stale) {
-            let mut stored = read.document.stored.clone();
-            // What an older release wrote is this cluster's until something says otherwise.
-            stored.installation.get_or_insert_with(|| self.services.installation().to_owned());
-            self.write(stored, order).await?;
+        let installation = self.services.installation();
+        let adopted = self.read.as_ref().and_then(|it| transition::adopt(&it.document, order, installation));
+        if let Some(next) = adopted {
+            self.write(next, order).await?;
         }
         if let Some(event) = self.keeping.extended(stored_in(&self.read)) {
             self.warn(event).await;
@@ -120,33 +114,29 @@ impl<S: Services> Keeper<S> {
     }
 
     /// Deletes the Secret.
-    async fn forget(&mut self, order: &Order) -> Result<(), Trouble> {
+    async fn forget(&mut self, order: &Order) -> Result<(), StepError> {
         let Some(read) = &self.read else { return Ok(()) };
         if let Err(error) = self.services.delete(read).await {
             self.is_fresh = false;
             self.keeping.not_forgotten();
             return Err(error.into());
         }
-        if plan::is_copied(&read.document.stored, Some(self.services.installation())) {
-            // It was never ours to delete or to leave.
-            return Ok(());
-        }
-        let is_revoked = order.on_delete == OnDelete::Revoke;
-        if let Some(event) = transition::removed(&self.keeping.key, &read.document.stored, is_revoked) {
+        let (stored, installation) = (&read.document.stored, self.services.installation());
+        if let Some(event) = transition::removed(&self.keeping.key, stored, order.on_delete, installation) {
             self.tell(event).await;
         }
         Ok(())
     }
 
     /// Tells why a step did not succeed; how long to wait, or none when nobody listens any more.
-    async fn fail(&mut self, trouble: &Trouble) -> Option<Duration> {
-        let Failure { wait, event, is_stale } = self.keeping.failed(trouble, self.services.random());
+    async fn fail(&mut self, error: &StepError) -> Option<Duration> {
+        let Failure { wait, event, is_stale } = self.keeping.failed(error, self.services.random());
         if is_stale {
             self.is_fresh = false;
         }
         // The call that failed, in fields too: the cloud's support asks for the id.
-        let call = match trouble {
-            Trouble::Cloud(error) => {
+        let call = match error {
+            StepError::Cloud(error) => {
                 let request_id = error.failure.request_id();
                 tracing::error_span!("cloud_call", action = error.action.name(), request_id)
             }

@@ -11,7 +11,6 @@ use tencent_cloud::service_account::{PULL, Permission, ServiceAccount};
 /// Longest text of a difference.
 const SHOWN: usize = 200;
 
-/// A long-term credential.
 pub fn token(token: InstanceToken) -> ListedToken {
     let InstanceToken { id, description, enabled, .. } = token;
     ListedToken { id, description, enabled, ..ListedToken::default() }

@@ -20,8 +20,6 @@ pub const MOST_INSTANCES: usize = 50;
 const LONGEST: usize = 200;
 /// Longest id of a credential; those of TCR have 20 characters.
 const LONGEST_TOKEN_ID: usize = 64;
-/// Longest name of a region.
-const LONGEST_REGION: usize = 40;
 /// Longest part of an annotation that an answer repeats.
 const SHOWN: usize = 60;
 
@@ -274,9 +272,7 @@ pub fn token_id(text: &str) -> Result<(), &'static str> {
 /// # Errors
 /// What a region looks like.
 pub fn region(text: &str) -> Result<(), &'static str> {
-    let is_region = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    let is_name = (1..=LONGEST_REGION).contains(&text.len()) && text.chars().all(is_region);
-    match is_name && text.contains('-') && !text.starts_with('-') && !text.ends_with('-') {
+    match tcr::region::is_region(text) {
         true => Ok(()),
         false => Err("a region is a name such as ap-guangzhou"),
     }

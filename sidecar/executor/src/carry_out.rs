@@ -110,7 +110,6 @@ async fn write(
     (one.written, result)
 }
 
-/// One write.
 struct One<'a, A> {
     api: &'a A,
     /// The name of the Secret, where it is one.

@@ -62,10 +62,8 @@ pub trait NamespaceApi {
 /// A Secret that was read whole.
 #[derive(Debug)]
 pub struct WholeSecret<O> {
-    /// Its uid.
     pub uid: Uid,
     /// No update of it is allowed.
     pub is_immutable: bool,
-    /// All of it.
     pub object: O,
 }

@@ -29,7 +29,7 @@ const MOST_JOBS: usize = 32;
 /// Of them, those that bulk work may take: somebody waits for the rest.
 const MOST_BULK_JOBS: usize = 28;
 /// How often a Secret of somebody else that is in the way is looked at again.
-const LOOK_AGAIN: Duration = Duration::from_secs(300);
+const RECHECK_INTERVAL: Duration = Duration::from_secs(300);
 
 /// What namespaces have and shall have, and what is written in them next.
 #[derive(Debug)]
@@ -45,8 +45,8 @@ pub(crate) struct Distributor {
     look_at: BTreeMap<Arc<str>, Instant>,
     /// Names of Secrets of others that are watched.
     watched_others: BTreeSet<String>,
-    /// Of those whose list is under way, the namespaces whose Secret it has not had so far, with its uid.
-    unlisted_others: BTreeMap<String, BTreeMap<Arc<str>, Uid>>,
+    /// While the list of such a name is under way: the namespaces whose Secret it has not had so far, with its uid.
+    missing_others: BTreeMap<String, BTreeMap<Arc<str>, Uid>>,
     relist: Relist<Arc<str>>,
     /// Jobs that have not ended, by namespace.
     running: RunningJobs,
@@ -65,7 +65,7 @@ impl Distributor {
             changed: BTreeMap::new(),
             look_at: BTreeMap::new(),
             watched_others: BTreeSet::new(),
-            unlisted_others: BTreeMap::new(),
+            missing_others: BTreeMap::new(),
             relist: Relist::default(),
             running: RunningJobs::default(),
             counters: Counters::default(),

@@ -8,7 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::distributed::in_place;
 use crate::link_requests::LastLink;
-use crate::object::{Filled, Lack, LoginSource, Object};
+use crate::object::{Filled, LoginSource, NotReady, Object};
+use crate::overlap::Claim;
 use crate::password::Passwords;
 use crate::request;
 use crate::state::State;
@@ -72,7 +73,7 @@ pub(crate) struct Item {
     /// The credential that the content is from.
     pub(crate) held: Option<Held>,
     /// Why there is no content for the spec as it is now.
-    pub(crate) lack: Option<Lack>,
+    pub(crate) not_ready: Option<NotReady>,
     /// When a login that the spec gives takes the place of the content, and what the registry said to both.
     pub(crate) rollout: Rollout,
     /// The content that waits for that.
@@ -90,7 +91,7 @@ pub(crate) struct Item {
     /// Why the credential before this one was replaced.
     pub(crate) replaced: Option<String>,
     /// What the keeper of its credential complains about.
-    pub(crate) problem: Option<Lack>,
+    pub(crate) problem: Option<NotReady>,
     pub(crate) link: Option<Link>,
     /// What the status told of the link when the object was seen first.
     pub(crate) last_link: Option<LastLink>,
@@ -109,6 +110,10 @@ pub(crate) struct Item {
     status_write: StatusWrite,
     /// The status is not written again before, because it could not be.
     not_before: Option<Instant>,
+    /// What its Secret is for, as far as the others were compared with it.
+    pub(crate) claim: Option<Claim>,
+    /// With how many others it overlaps.
+    pub(crate) overlapping: usize,
     /// Its part in the credential is over, after it was deleted.
     pub(crate) released: bool,
     finalizing: Finalizing,
@@ -124,7 +129,7 @@ impl Item {
             // Discovery reads them there: they stay until others are known.
             hosts: object.status.hosts.clone(),
             held: None,
-            lack: None,
+            not_ready: None,
             rollout: Rollout::restored(Recorded::of(&object.status)),
             waiting: None,
             made: None,
@@ -144,6 +149,8 @@ impl Item {
             written_at: None,
             status_write: StatusWrite::No,
             not_before: None,
+            claim: None,
+            overlapping: 0,
             released: false,
             finalizing: Finalizing::No,
             overtaken: None,
@@ -214,9 +221,9 @@ impl Item {
         }
         let content = match self.make(passwords, held, allowed_roots) {
             Ok(made) => made.content.clone(),
-            Err(lack) => {
+            Err(not_ready) => {
                 self.rollout.give_none();
-                self.lack = Some(lack);
+                self.not_ready = Some(not_ready);
                 return;
             }
         };
@@ -229,7 +236,7 @@ impl Item {
             None => self.rollout = Rollout::default(),
             Some(checks) if !checks.is_all_listed => {
                 let message = "what is distributed is being listed".to_owned();
-                self.lack = Some(Lack { reason: ConditionReason::Pending, message });
+                self.not_ready = Some(NotReady { reason: ConditionReason::Pending, message });
                 return;
             }
             Some(checks) if self.is_checked() => {
@@ -238,7 +245,7 @@ impl Item {
                 let in_place = in_place(state, &self.object.name, self.content.as_ref(), &content);
                 if !self.rollout.give(given, in_place, checks.timeout, checks.now) {
                     let standing = self.rollout.standing();
-                    self.lack = standing.map(|it| Lack { reason: it.reason, message: it.message });
+                    self.not_ready = standing.map(|it| NotReady { reason: it.reason, message: it.message });
                     self.waiting = Some(content);
                     return;
                 }
@@ -265,7 +272,7 @@ impl Item {
         if self.held.as_ref() != held {
             self.held = held.cloned();
         }
-        self.lack = None;
+        self.not_ready = None;
     }
 
     /// The login that the spec gives.
@@ -274,13 +281,15 @@ impl Item {
         passwords: &Passwords,
         held: Option<&Held>,
         allowed_roots: &[String],
-    ) -> Result<&MadeLogin, Lack> {
-        let is_it = |made: &MadeLogin| made.source.is_of(&self.object, passwords, held);
+    ) -> Result<&MadeLogin, NotReady> {
+        let is_beside_others = self.overlapping > 0;
+        let is_it = |made: &MadeLogin| made.source.is_of(&self.object, passwords, held, is_beside_others);
         match self.made.take().filter(is_it) {
             Some(made) => Ok(self.made.insert(made)),
             None => {
-                let Filled { bytes, hosts } = self.object.fill(passwords, held, allowed_roots)?;
-                let source = LoginSource::of(&self.object, passwords, held);
+                let Filled { bytes, hosts } =
+                    self.object.fill(passwords, held, allowed_roots, is_beside_others)?;
+                let source = LoginSource::of(&self.object, passwords, held, is_beside_others);
                 Ok(self.made.insert(MadeLogin { source, content: Content::new(bytes), hosts }))
             }
         }
@@ -297,7 +306,7 @@ impl Item {
         self.hosts.clear();
         self.can_push = None;
         self.problem = None;
-        self.lack = None;
+        self.not_ready = None;
     }
 
     /// Whether the login has to be let in before it takes the place of the content. A keeper has seen to that for
@@ -334,8 +343,8 @@ impl Item {
     /// the way.
     pub(crate) fn standing(&self) -> Option<Standing> {
         let standing = self.rollout.standing()?;
-        let other = self.problem.as_ref().or(self.lack.as_ref());
-        other.is_none_or(|lack| lack.reason == standing.reason).then_some(standing)
+        let other = self.problem.as_ref().or(self.not_ready.as_ref());
+        other.is_none_or(|not_ready| not_ready.reason == standing.reason).then_some(standing)
     }
 
     /// Who pulls with the credential of an instance that is distributed.

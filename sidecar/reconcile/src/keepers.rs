@@ -148,7 +148,7 @@ impl Keepers {
             // The newest one counts.
             let requests = [entry.1.request.take(), order.request].into_iter().flatten();
             entry.1.request = requests.max_by_key(|it| it.id);
-            // Whoever wants it kept may have its reasons.
+            // An ImagePullSecret with onDelete Retain may have its reasons.
             if order.on_delete == OnDelete::Retain {
                 entry.1.on_delete = OnDelete::Retain;
             }

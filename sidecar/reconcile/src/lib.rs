@@ -31,6 +31,7 @@ pub mod link_requests;
 pub mod metrics;
 pub mod nodes;
 pub mod object;
+pub mod overlap;
 pub mod password;
 pub mod pods;
 pub mod status;

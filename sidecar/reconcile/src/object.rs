@@ -63,21 +63,36 @@ pub(crate) struct LoginSource {
     password_version: Option<String>,
     /// The credential of the instance.
     held: Option<Held>,
+    /// It may stand beside others for the same registry.
+    is_beside_others: bool,
 }
 
 impl LoginSource {
     /// What its login is made from now.
-    pub(crate) fn of(object: &Object, passwords: &Passwords, held: Option<&Held>) -> Self {
+    pub(crate) fn of(
+        object: &Object,
+        passwords: &Passwords,
+        held: Option<&Held>,
+        is_beside_others: bool,
+    ) -> Self {
         Self {
             generation: object.generation,
             password_version: password_version(object, passwords).map(str::to_owned),
             held: held.cloned(),
+            is_beside_others,
         }
     }
 
     /// Whether that is this.
-    pub(crate) fn is_of(&self, object: &Object, passwords: &Passwords, held: Option<&Held>) -> bool {
+    pub(crate) fn is_of(
+        &self,
+        object: &Object,
+        passwords: &Passwords,
+        held: Option<&Held>,
+        is_beside_others: bool,
+    ) -> bool {
         self.generation == object.generation
+            && self.is_beside_others == is_beside_others
             && self.password_version.as_deref() == password_version(object, passwords)
             && self.held.as_ref() == held
     }
@@ -89,7 +104,7 @@ fn password_version<'a>(object: &Object, passwords: &'a Passwords) -> Option<&'a
 
 /// Why there are no bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lack {
+pub struct NotReady {
     /// A word for the condition.
     pub reason: ConditionReason,
     /// A sentence.
@@ -199,43 +214,49 @@ impl Object {
         self.spec.as_ref().ok()?.tcr.as_ref()?.credential.validity()
     }
 
-    /// What its Secret holds.
+    /// What its Secret holds. Where it may stand beside others for the same registry, a service account is for the images
+    /// of its registry namespaces alone; else for its hosts, which everything that reads docker configurations knows.
     pub fn fill(
         &self,
         passwords: &Passwords,
         held: Option<&Held>,
         allowed_roots: &[String],
-    ) -> Result<Filled, Lack> {
-        let lack = |reason, message: String| Lack { reason, message };
+        is_beside_others: bool,
+    ) -> Result<Filled, NotReady> {
+        let not_ready = |reason, message: String| NotReady { reason, message };
         let spec =
-            self.spec.as_ref().map_err(|problem| lack(ConditionReason::InvalidSpec, problem.clone()))?;
+            self.spec.as_ref().map_err(|problem| not_ready(ConditionReason::InvalidSpec, problem.clone()))?;
+        let namespaces = spec.tcr.iter().flat_map(|tcr| &tcr.credential.registry_namespaces);
+        let namespaces: Vec<&str> = namespaces.filter(|_| is_beside_others).map(String::as_str).collect();
         let config = |hosts: Vec<RegistryHost>, username: &str, password| Filled {
             hosts: hosts.iter().map(|host| host.as_str().to_owned()).collect(),
-            bytes: DockerConfig::new(hosts, username, password).to_bytes(),
+            bytes: DockerConfig::new(hosts, username, password)
+                .for_namespaces(namespaces.iter().copied())
+                .to_bytes(),
         };
         if let Some(docker) = &spec.docker {
             let host = docker.server.parse().map_err(|error| {
-                lack(ConditionReason::InvalidSpec, format!("spec.docker.server: {error}"))
+                not_ready(ConditionReason::InvalidSpec, format!("spec.docker.server: {error}"))
             })?;
             let password = match &docker.password_secret_ref {
                 None => &docker.password,
                 Some(reference) => passwords
                     .get(reference)
-                    .map_err(|error| lack(ConditionReason::NoPassword, error.to_string()))?,
+                    .map_err(|error| not_ready(ConditionReason::NoPassword, error.to_string()))?,
             };
             return Ok(config(vec![host], &docker.username, password));
         }
         let Some(tcr) = &spec.tcr else {
-            return Err(lack(ConditionReason::InvalidSpec, "neither docker nor tcr is set".to_owned()));
+            return Err(not_ready(ConditionReason::InvalidSpec, "neither docker nor tcr is set".to_owned()));
         };
         let Some(held) = held else {
-            return Err(lack(
+            return Err(not_ready(
                 ConditionReason::Pending,
                 format!("the credential of {} is being obtained", tcr.instance_id),
             ));
         };
         let hosts = domains::hosts(&tcr.domains, &held.public_domain, allowed_roots)
-            .map_err(|error| lack(ConditionReason::InvalidDomain, error.to_string()))?;
+            .map_err(|error| not_ready(ConditionReason::InvalidDomain, error.to_string()))?;
         Ok(config(hosts.into_iter().collect(), &held.username, &held.token))
     }
 

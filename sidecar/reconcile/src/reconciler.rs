@@ -2,7 +2,7 @@
 //! comes out.
 //!
 //! There is no client, clock, channel, task or log in here, and nothing is drawn at random: the same inputs at the same
-//! moments give the same effects. Whoever carries them out keeps to the order in [`input`](crate::input) and
+//! moments give the same effects. Their executor keeps to the order in [`input`](crate::input) and
 //! [`effect`](crate::effect).
 
 use std::collections::BTreeMap;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tcr::registry_host::RegistryHost;
 
 use crate::nodes::Nodes;
-use crate::object::Lack;
+use crate::object::NotReady;
 use credential_plan::rollout::Standing;
 use custom_resource::condition::{ConditionReason, ConditionType};
 use custom_resource::{
@@ -45,7 +45,7 @@ pub struct Facts<'a> {
     /// Why the credential before it was replaced.
     pub replaced: Option<&'a str>,
     /// Why it has no credential, or why the one it has cannot be kept up.
-    pub lack: Option<&'a Lack>,
+    pub not_ready: Option<&'a NotReady>,
     /// How it stands with a credential that the spec itself gives; nothing else is wrong with it then.
     pub standing: Option<Standing>,
     /// The credential that waits for its registry's verdict.
@@ -235,12 +235,12 @@ fn credential(facts: &Facts<'_>) -> NewCondition {
     if let Some(Standing { is_valid, reason, message }) = &facts.standing {
         return NewCondition::judged(kind, *is_valid, *reason, message.clone());
     }
-    match (facts.lack, facts.has_content) {
+    match (facts.not_ready, facts.has_content) {
         // The one that there is still works; the reason says what must be done before it ends.
-        (Some(lack), true) if STILL_VALID.contains(&lack.reason) => {
-            NewCondition::new(kind, true, lack.reason, lack.message.clone())
+        (Some(not_ready), true) if STILL_VALID.contains(&not_ready.reason) => {
+            NewCondition::new(kind, true, not_ready.reason, not_ready.message.clone())
         }
-        (Some(lack), _) => NewCondition::new(kind, false, lack.reason, lack.message.clone()),
+        (Some(not_ready), _) => NewCondition::new(kind, false, not_ready.reason, not_ready.message.clone()),
         (None, true) => {
             let before = facts.replaced.map(|why| format!("; the one before was replaced: {why}"));
             NewCondition::new(
@@ -263,7 +263,7 @@ fn credential(facts: &Facts<'_>) -> NewCondition {
 pub const CAN_PUSH: &str = "the credential may also push: whoever reads the Secret may change images; use an identity \
                             that may only pull (tcr:PullRepository)";
 
-/// What a registry granted, once it was asked. Whoever can read the Secret in any namespace has these rights.
+/// What a registry granted, once it was asked. Everybody who can read the Secret in any namespace has these rights.
 fn can_push(facts: &Facts<'_>) -> Option<NewCondition> {
     let kind = ConditionType::CanPush;
     Some(match facts.can_push? {

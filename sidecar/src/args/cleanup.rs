@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use clap::Args as Group;
 
 use super::cluster::ClusterArgs;
-use commands::cleanup::{self, Dialogue, nodes};
+use commands::cleanup::{self, Prompt, nodes};
 use commands::output::Output;
 
 const CLEANUP_HELP: &str = "\
@@ -59,7 +59,7 @@ pub struct CleanupArgs {
     #[arg(long, value_name = "NS/NAME", requires = "nodes", value_parser = secret)]
     pub image_pull_secret: Vec<(String, String)>,
     /// Longest time that --nodes waits for the nodes, such as 5m
-    #[arg(long, value_name = "DURATION", default_value = "3m", value_parser = super::timeout)]
+    #[arg(long, value_name = "DURATION", default_value = "3m", value_parser = super::value_parser::timeout)]
     pub wait: Duration,
     /// Do not ask before Pods run on the nodes
     #[arg(long)]
@@ -83,11 +83,11 @@ impl CleanupArgs {
         let nodes = nodes.then_some(nodes::Request { image, image_pull_secrets: image_pull_secret, wait });
         let request = cleanup::Request { dry_run, nodes, output };
         let mut confirm = |what: &str| if yes { Ok(()) } else { ask(what) };
-        cleanup::run(client, request, Dialogue { tell, confirm: &mut confirm }, out).await
+        cleanup::run(client, request, Prompt { tell, confirm: &mut confirm }, out).await
     }
 }
 
-/// Asks whoever is at the terminal.
+/// Asks the person at the terminal.
 fn ask(what: &str) -> anyhow::Result<()> {
     let (stdin, mut stderr) = (std::io::stdin(), std::io::stderr());
     if !(stdin.is_terminal() && stderr.is_terminal()) {

@@ -22,7 +22,7 @@ pub struct CloudArgs {
     #[arg(long, value_name = "FILE", env = "TCR_ASSISTANT_CA")]
     pub ca: Option<PathBuf>,
     /// Longest time that one API call may take, repeats included, such as 30s
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = super::timeout)]
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = super::value_parser::timeout)]
     pub timeout: Duration,
 }
 

@@ -30,7 +30,7 @@ pub struct ClusterArgs {
     #[arg(long = "as-group", value_name = "GROUP", requires = "impersonate")]
     pub impersonate_groups: Vec<String>,
     /// Longest time for one request to the API server, such as 10s
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = super::timeout)]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = super::value_parser::timeout)]
     pub request_timeout: Duration,
 }
 

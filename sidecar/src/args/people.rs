@@ -1,6 +1,7 @@
 //! What people ask and do, by `tcr-assistant` and as `kubectl tcr`.
 
-use std::io::{IsTerminal as _, Write};
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -12,6 +13,7 @@ use super::completion::{self, Shell};
 use super::doctor::DoctorArgs;
 use super::nodes::NodesArgs;
 use super::plan::PlanArgs;
+use super::progress::progress;
 use super::registry::RegistryArgs;
 use super::render::RenderArgs;
 use super::request::{InstancesArgs, RevokeArgs, RotateArgs};
@@ -73,7 +75,7 @@ pub enum PeopleCommand {
 #[command(name = "kubectl-tcr", bin_name = "kubectl tcr", version = version::long(), about, after_help = PLUGIN_HELP)]
 pub struct PluginArgs {
     /// What to log to stderr: error, warn, info, debug, trace, or one of them per module; warn by default
-    #[arg(long, global = true, env = "RUST_LOG", value_name = "FILTER", value_parser = super::log_filter)]
+    #[arg(long, global = true, env = "RUST_LOG", value_name = "FILTER", value_parser = super::value_parser::log_filter)]
     pub log: Option<String>,
     /// What to ask.
     #[command(subcommand)]
@@ -131,7 +133,7 @@ pub struct ExplainArgs {
     #[arg(value_name = "TYPE/NAME")]
     pub target: Target,
     /// Its namespace; by default the one of the kubeconfig's context
-    #[arg(short, long, value_name = "NS", value_parser = super::namespace)]
+    #[arg(short, long, value_name = "NS", value_parser = super::value_parser::namespace)]
     pub namespace: Option<String>,
     /// Which cluster, as for kubectl.
     #[command(flatten)]
@@ -196,18 +198,15 @@ impl PeopleCommand {
     }
 }
 
-/// Tells a person who watches what is waited for; each text takes the place of the one before it.
-pub(super) fn progress() -> impl FnMut(&str) {
-    let watched = std::io::stderr().is_terminal();
-    move |text: &str| {
-        // Nowhere to tell that stderr is closed.
-        let _ = watched.then(|| write!(std::io::stderr(), "\r\x1b[K{text}"));
-    }
+/// Whether this process has the name by which kubectl finds its plugins.
+pub(super) fn is_plugin() -> bool {
+    let program = std::env::args_os().next().map(PathBuf::from);
+    program.as_deref().and_then(Path::file_stem).is_some_and(|name| name == "kubectl-tcr")
 }
 
 /// The command line of this process: the one whose words are to be completed.
 fn command_line() -> Command {
-    match super::is_plugin() {
+    match is_plugin() {
         true => PluginArgs::command(),
         false => super::Args::command(),
     }

@@ -74,7 +74,7 @@ impl PlanArgs {
         let (client, _) = cluster.connect(None).await?;
         let reader = Reader { client, deadline: cluster.request_timeout };
         let asked = Asked { files, values, delete };
-        let outcome = plan::run(&reader, &asked, output, out, &mut super::people::progress()).await?;
+        let outcome = plan::run(&reader, &asked, output, out, &mut super::progress::progress()).await?;
         Ok(match outcome {
             Outcome::Nothing => ExitCode::SUCCESS,
             Outcome::Refused => ExitCode::FAILURE,

@@ -33,10 +33,10 @@ pub struct RenderArgs {
     #[arg(long)]
     pub revoke: bool,
     /// Render for this namespace (repeatable); by default those that spec.namespaces names, else "default"
-    #[arg(long = "namespace", value_name = "NS", value_parser = super::namespace)]
+    #[arg(long = "namespace", value_name = "NS", value_parser = super::value_parser::namespace)]
     pub namespaces: Vec<String>,
     /// The cluster's id, which the default description of a credential names
-    #[arg(long, value_name = "cls-ID", env = "TCR_ASSISTANT_CLUSTER_ID", value_parser = super::cluster_id)]
+    #[arg(long, value_name = "cls-ID", env = "TCR_ASSISTANT_CLUSTER_ID", value_parser = super::value_parser::cluster_id)]
     pub cluster_id: Option<String>,
     /// File with the password for spec.docker.passwordSecretRef
     #[arg(long, value_name = "FILE")]

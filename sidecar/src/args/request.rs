@@ -41,7 +41,7 @@ pub struct RotateArgs {
     #[arg(value_name = "NAME")]
     pub name: String,
     /// Longest time to wait for the end, such as 30m
-    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = super::timeout)]
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = super::value_parser::timeout)]
     pub timeout: Duration,
     /// Which cluster, as for kubectl.
     #[command(flatten)]
@@ -85,7 +85,7 @@ pub struct RevokeArgs {
     #[arg(short, long)]
     pub yes: bool,
     /// Longest time to wait for the end, such as 5m
-    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = super::timeout)]
+    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = super::value_parser::timeout)]
     pub timeout: Duration,
     /// Which cluster, as for kubectl.
     #[command(flatten)]
@@ -124,7 +124,7 @@ pub struct InstancesArgs {
     #[arg(long, value_name = "NAME")]
     pub through: Option<String>,
     /// Longest time to wait for the answer, such as 1m
-    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = super::timeout)]
+    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = super::value_parser::timeout)]
     pub timeout: Duration,
     /// Which cluster, as for kubectl.
     #[command(flatten)]
@@ -154,8 +154,8 @@ impl RevokeArgs {
     pub async fn run(self, out: &mut dyn Write) -> Result<bool> {
         let Self { target, of, yes, timeout, cluster, output } = self;
         let reader = reader(&cluster).await?;
-        let wish = revoke::Wish { target, of, yes, timeout };
-        revoke::run(&reader, &wish, output, out, &mut progress, &mut agree).await
+        let options = revoke::Options { target, of, yes, timeout };
+        revoke::run(&reader, &options, output, out, &mut progress, &mut agree).await
     }
 }
 
@@ -167,8 +167,8 @@ impl InstancesArgs {
     pub async fn run(self, out: &mut dyn Write) -> Result<bool> {
         let Self { region, through, timeout, cluster, output } = self;
         let reader = reader(&cluster).await?;
-        let wish = instances::Wish { region, through, timeout };
-        instances::run(&reader, &wish, output, out, &mut progress).await
+        let options = instances::Options { region, through, timeout };
+        instances::run(&reader, &options, output, out, &mut progress).await
     }
 }
 
@@ -185,7 +185,7 @@ fn progress(text: &str) {
     }
 }
 
-/// Asks whoever sits there.
+/// Asks the person at the terminal.
 fn agree(question: &str) -> Result<bool> {
     if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
         bail!("{}nobody can be asked here: --yes agrees", question);

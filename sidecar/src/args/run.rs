@@ -58,7 +58,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "IP:PORT", env = "TCR_ASSISTANT_ADDRESS", default_value = "0.0.0.0:8080")]
     pub address: SocketAddr,
     /// The cluster's id, which the default description of a credential names
-    #[arg(long, value_name = "cls-ID", env = "TCR_ASSISTANT_CLUSTER_ID", value_parser = super::cluster_id)]
+    #[arg(long, value_name = "cls-ID", env = "TCR_ASSISTANT_CLUSTER_ID", value_parser = super::value_parser::cluster_id)]
     pub cluster_id: Option<String>,
     /// The cluster's region, such as ap-guangzhou
     #[arg(long, value_name = "REGION", env = "TCR_ASSISTANT_REGION")]

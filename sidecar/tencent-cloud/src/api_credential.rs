@@ -9,11 +9,11 @@ use std::fmt;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use tcr::sensitive::Sensitive;
 
 use super::endpoint::Endpoint;
 use super::metadata::Metadata;
 
+mod credential;
 pub mod directory;
 pub mod environment;
 pub mod keeper;
@@ -21,93 +21,8 @@ pub(crate) mod machine_role;
 pub mod pod_identity;
 pub mod profile;
 
+pub use credential::{ApiCredential, ApiCredentialError, Origin, Variables};
 pub use pod_identity::PodIdentity;
-
-/// A secret id and key, with a session token when they are temporary.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ApiCredential {
-    /// Public part, shown in the console.
-    pub secret_id: String,
-    /// Signs requests; never leaves the process.
-    pub secret_key: Sensitive,
-    /// Sent as `X-TC-Token` with temporary credentials.
-    pub token: Option<Sensitive>,
-    /// Where it was found.
-    pub origin: Origin,
-    /// When a temporary one ends.
-    pub expires_at: Option<Timestamp>,
-    /// When another one should be looked for.
-    pub renew_at: Option<Timestamp>,
-}
-
-impl ApiCredential {
-    /// Whether both sign alike.
-    fn same_keys(&self, other: &Self) -> bool {
-        (&self.secret_id, &self.secret_key, &self.token)
-            == (&other.secret_id, &other.secret_key, &other.token)
-    }
-}
-
-/// A place where an API credential can be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// A folder where a Secret is mounted.
-    Directory(PathBuf),
-    /// `TENCENTCLOUD_SECRET_ID` and its companions.
-    Environment,
-    /// The role that TKE lends to the Pod.
-    PodIdentity,
-    /// A profile file at this path.
-    Profile(PathBuf),
-    /// The role that is bound to the machine; empty while its name is not known.
-    MachineRole(String),
-}
-
-impl Origin {
-    /// Whether it may be rewritten at any time.
-    fn is_a_file(&self) -> bool {
-        matches!(self, Self::Directory(_) | Self::Profile(_))
-    }
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Directory(path) => write!(f, "the Secret at {}", path.display()),
-            Self::Environment => f.write_str("the environment"),
-            Self::PodIdentity => f.write_str("the Pod's TKE identity"),
-            Self::MachineRole(role) if role.is_empty() => f.write_str("the machine's metadata"),
-            Self::MachineRole(role) => write!(f, "the machine's role {role}"),
-            Self::Profile(path) => write!(f, "profile file {}", path.display()),
-        }
-    }
-}
-
-/// Why there is no API credential.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ApiCredentialError {
-    /// Every place is empty.
-    #[error(
-        "no Tencent Cloud API credential: set {} and {}, or write a profile file (looked for {looked_for})",
-        environment::SECRET_ID,
-        environment::SECRET_KEY
-    )]
-    Absent {
-        /// The profile files that are not there.
-        looked_for: String,
-    },
-    /// A place has something that cannot be used.
-    #[error("cannot use the Tencent Cloud API credential from {origin}: {reason}")]
-    Broken {
-        /// The place that it was found at.
-        origin: Origin,
-        /// What is wrong with it; never quotes a key.
-        reason: String,
-    },
-}
-
-/// Looks a variable up, as [`std::env::var_os`] does.
-pub type Variables = dyn Fn(&str) -> Option<OsString> + Send + Sync;
 
 /// The places, in order: a mounted Secret, the environment, the role of the Pod, a profile file, the role of the
 /// machine.
@@ -208,23 +123,6 @@ impl fmt::Debug for Chain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Chain").field("directory", &self.directory).finish_non_exhaustive()
     }
-}
-
-/// A part that can be sent in a header: the service would otherwise answer with a signature error
-/// that explains nothing. The message never quotes the value.
-fn usable(name: &str, value: &str) -> Result<(), String> {
-    let problem = if value.is_empty() {
-        "is empty"
-    } else if value.chars().any(char::is_whitespace) {
-        "contains blanks or line ends"
-    } else if value.starts_with(['"', '\'']) {
-        "is quoted; write it without quotes"
-    } else if !value.chars().all(|c| c.is_ascii_graphic()) {
-        "contains characters that no key has"
-    } else {
-        return Ok(());
-    };
-    Err(format!("{name} {problem}"))
 }
 
 #[cfg(test)]

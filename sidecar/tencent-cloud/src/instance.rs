@@ -35,7 +35,6 @@ pub struct Instance {
 pub struct ListedInstance {
     /// `tcr-...`.
     pub id: String,
-    /// Its name.
     pub name: String,
     /// The region it is in.
     pub region: String,

@@ -27,11 +27,9 @@ const MOST_PAGES: usize = 100;
 pub struct ServiceAccountSpec {
     /// Its name, with or without what TCR puts before it.
     pub name: String,
-    /// The description.
     pub description: String,
     /// The namespaces of the registry that it may pull from.
     pub registry_namespaces: Vec<String>,
-    /// When it ends.
     pub expires_at: Timestamp,
 }
 
@@ -40,7 +38,6 @@ pub struct ServiceAccountSpec {
 pub struct ServiceAccount {
     /// Its name, `tcr$...`, which is also the docker user name.
     pub name: String,
-    /// The description.
     pub description: String,
     /// Whether it can be used.
     pub enabled: bool,
@@ -53,7 +50,6 @@ pub struct ServiceAccount {
 /// What an account may do in one namespace of the registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permission {
-    /// The namespace.
     pub resource: String,
     /// Actions such as [`PULL`].
     pub actions: Vec<String>,
@@ -97,7 +93,7 @@ impl Client {
         self.call(&Call { action: Action::DeleteServiceAccount, region, instance, body }).await.map(drop)
     }
 
-    /// All accounts of the instance, whoever made them, in the API's order.
+    /// All accounts of the instance, no matter who made them, in the API's order.
     pub async fn service_accounts(
         &self,
         region: &str,

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use broken_clusters::{BrokenCluster, Tried};
+use broken_clusters::{BrokenCluster, TestedOn};
 use serde_json::{Value, json};
 use support::eventually;
 
@@ -43,11 +43,11 @@ struct Broken<'a> {
 async fn what_explain_says_to_do_heals_each_broken_cluster() -> Result<()> {
     let asked = std::env::var("CLUSTERS").unwrap_or_default();
     let is_asked = |it: &&BrokenCluster| match asked.as_str() {
-        "" => it.tried == Tried::ControlPlane,
+        "" => it.tested_on == TestedOn::ControlPlane,
         "all" => true,
         name => it.name == name,
     };
-    let ways: Vec<_> = broken_clusters::tried(|tried| tried != Tried::Nodes).filter(is_asked).collect();
+    let ways: Vec<_> = broken_clusters::tested(|on| on != TestedOn::Nodes).filter(is_asked).collect();
     ensure!(!ways.is_empty(), "there is no {asked:?} in tests/broken-clusters/src/list.rs");
     let mut world = World::start().await?;
     world.run_controller().await?;

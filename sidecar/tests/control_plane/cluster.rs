@@ -183,7 +183,6 @@ impl Cluster {
         .await
     }
 
-    /// The controller's own.
     pub(crate) async fn kubeconfig(&self) -> Result<std::path::PathBuf> {
         self.plane.kubeconfig_for(&identity()).await
     }
@@ -433,7 +432,6 @@ impl Cluster {
         Ok(())
     }
 
-    /// Makes an ImagePullSecret.
     pub(crate) async fn ask(&self, name: &str, spec: Value) -> Result<()> {
         let object: ImagePullSecret =
             serde_json::from_value(json!({"metadata": {"name": name}, "spec": spec}))?;

@@ -105,7 +105,7 @@ async fn the_state_of_a_link_is_told_also_where_nodes_do_not_resolve_to_it() -> 
 }
 
 #[tokio::test]
-async fn an_instance_is_asked_once_in_a_round_whoever_uses_it() -> Result<()> {
+async fn an_instance_is_asked_once_in_a_round_for_all_that_use_it() -> Result<()> {
     let cluster = cluster().await?;
     set_link(&cluster, Some(link("10.0.0.2")));
     for name in ["one", "two", "three"] {

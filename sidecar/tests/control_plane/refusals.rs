@@ -23,7 +23,7 @@ async fn begin(cluster: &Cluster, objects: &str) -> Result<()> {
     Ok(())
 }
 
-/// A policy that denies updates of this object, whoever asks, for this reason (`Forbidden` or, what it is where a policy
+/// A policy that denies updates of this object to everybody, for this reason (`Forbidden` or, what it is where a policy
 /// gives none, `Invalid`). In force when this returns.
 pub(crate) async fn protect(cluster: &Cluster, resource: &str, name: &str, reason: &str) -> Result<()> {
     deny(cluster, "UPDATE", resource, name, reason).await?;

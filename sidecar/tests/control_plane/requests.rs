@@ -299,7 +299,7 @@ async fn the_charts_role_is_enough_and_without_it_the_right_is_named() -> Result
     cluster.finish(&[]).await
 }
 
-/// Each command of the page for whoever looks after a leak, in its order.
+/// Each command of the page about a leaked credential, in its order.
 #[tokio::test]
 async fn every_command_of_the_page_about_leaks_does_what_it_says() -> Result<()> {
     const TOKEN_OF_THE_PAGE: &str = "ctrm3g86h7cp1kb7el2g";

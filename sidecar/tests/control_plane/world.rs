@@ -71,7 +71,7 @@ impl World {
         self.registry.push_image(run, name, &image, &self.pusher).await
     }
 
-    /// Where registries are, for the controller and for whoever asks.
+    /// Where registries are, for the controller and for the commands.
     fn registry_arguments(&self) -> Vec<String> {
         let hosts = OTHER_HOSTS.into_iter().chain([HOST]);
         let addresses = hosts.map(|host| format!("--registry-address={host}={}", self.registry.address()));

@@ -37,7 +37,6 @@ struct Edit {
     by_apply: bool,
 }
 
-/// A new object.
 struct Creation {
     policy: &'static str,
     what: &'static str,
@@ -47,7 +46,6 @@ struct Creation {
     is_allowed: bool,
 }
 
-/// A deletion.
 struct Deletion {
     policy: &'static str,
     path: &'static str,

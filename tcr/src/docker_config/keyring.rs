@@ -132,6 +132,19 @@ mod tests {
     }
 
     #[test]
+    fn a_namespace_with_its_slash_is_that_namespace_and_comes_before_the_whole_host() {
+        let keys: &[(&str, &[&str])] = &[
+            ("all", &["demo.tencentcloudcr.com"]),
+            ("team", &["demo.tencentcloudcr.com/team/"]),
+            ("team2", &["demo.tencentcloudcr.com/team2/"]),
+        ];
+        let of = |image: &str, expected| check(&format!("demo.tencentcloudcr.com/{image}"), keys, expected);
+        of("team/app", expect!["team demo.tencentcloudcr.com/team/, all demo.tencentcloudcr.com"]);
+        of("team2/deep/app:v1", expect!["team2 demo.tencentcloudcr.com/team2/, all demo.tencentcloudcr.com"]);
+        of("team3/app", expect!["all demo.tencentcloudcr.com"]);
+    }
+
+    #[test]
     fn labels_may_be_globs_and_ports_must_be_the_same() {
         let keys: &[(&str, &[&str])] = &[
             ("any", &["*.tencentcloudcr.com"]),

@@ -19,6 +19,30 @@ fn hosts_are_sorted_and_each_has_the_credential() {
 }
 
 #[test]
+fn a_credential_of_some_namespaces_is_for_their_images_alone() {
+    let hosts = ["demo.tencentcloudcr.com", "demo-vpc.tencentcloudcr.com:5000"].map(host);
+    let config = DockerConfig::new(hosts, "tcr$a", &Sensitive::new("p")).for_namespaces(["team", "base"]);
+    let bytes = config.to_bytes();
+    let logins = DockerConfig::logins(bytes.expose()).unwrap();
+    expect![[r#"
+        [
+            "demo-vpc.tencentcloudcr.com:5000/base/",
+            "demo-vpc.tencentcloudcr.com:5000/team/",
+            "demo.tencentcloudcr.com/base/",
+            "demo.tencentcloudcr.com/team/",
+        ]
+    "#]]
+    .assert_debug_eq(&logins.keys().collect::<Vec<_>>());
+    assert_eq!(
+        DockerConfig::hosts(bytes.expose()).unwrap(),
+        ["demo-vpc.tencentcloudcr.com:5000", "demo.tencentcloudcr.com"]
+    );
+    let none: [&str; 0] = [];
+    let all = DockerConfig::new([host("demo.tencentcloudcr.com")], "u", &Sensitive::new("p"));
+    assert_eq!(all.clone().for_namespaces(none), all);
+}
+
+#[test]
 fn an_existing_configuration_names_its_hosts_and_logins() {
     let existing = br#"{"auths":{
         "https://index.docker.io/v1/": {"auth": "dTpwOnE="},

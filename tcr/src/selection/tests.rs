@@ -37,6 +37,29 @@ fn nothing_said_selects_everything_and_needs_no_labels() {
 }
 
 #[test]
+fn two_may_meet_unless_names_or_labels_keep_them_apart() {
+    let meet = |one: serde_json::Value, other: serde_json::Value| {
+        let (one, other) = (selection(one).unwrap(), selection(other).unwrap());
+        assert_eq!(one.may_meet(&other), other.may_meet(&one), "{one:?} {other:?}");
+        one.may_meet(&other)
+    };
+    let by_namespaces =
+        |one: &str, other: &str| meet(json!({ "namespaces": one }), json!({ "namespaces": other }));
+    for (one, other) in
+        [("*", ""), ("a", "*"), ("a,b", "b"), ("a", "?"), ("a-*", "*-b"), ("!a", "b"), ("a*", "b*")]
+    {
+        assert!(by_namespaces(one, other), "{one} {other}");
+    }
+    for (one, other) in [("a", "b"), ("a,b", "c,d"), ("a", "b*"), ("a", "!a"), ("a", "*,!a"), ("!*", "*")] {
+        assert!(!by_namespaces(one, other), "{one} {other}");
+    }
+    assert!(!meet(json!({ "serviceAccounts": "ci" }), json!({ "serviceAccounts": "default" })));
+    let labelled = |tenant: &str| json!({ "namespaceSelector": { "matchLabels": { "tenant": tenant } } });
+    assert!(meet(labelled("a"), labelled("a")) && meet(labelled("a"), json!({})));
+    assert!(!meet(labelled("a"), labelled("b")));
+}
+
+#[test]
 fn the_field_with_the_bad_list_is_named() {
     let error = |spec| selection(spec).unwrap_err().to_string();
     expect![[r#"spec.namespaces: "B" is not a name, a glob or an exclusion: names are lower case"#]]

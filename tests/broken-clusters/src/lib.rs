@@ -22,13 +22,13 @@ pub struct BrokenCluster {
     pub reason: &'static str,
     /// The one thing to do: a part of what `explain` says.
     pub to_do: &'static str,
-    /// Where it is tried.
-    pub tried: Tried,
+    /// Where it is tested.
+    pub tested_on: TestedOn,
 }
 
-/// Where a way is tried.
+/// Where a way is tested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tried {
+pub enum TestedOn {
     /// On a control plane, each time.
     ControlPlane,
     /// On a control plane, in the long level only.
@@ -37,9 +37,9 @@ pub enum Tried {
     Nodes,
 }
 
-/// Those that are tried there, in the order of the page.
-pub fn tried(is_there: impl Fn(Tried) -> bool) -> impl Iterator<Item = &'static BrokenCluster> {
-    GROUPS.iter().flat_map(|(_, list)| list.iter()).filter(move |it| is_there(it.tried))
+/// Those that are tested there, in the order of the page.
+pub fn tested(is_there: impl Fn(TestedOn) -> bool) -> impl Iterator<Item = &'static BrokenCluster> {
+    GROUPS.iter().flat_map(|(_, list)| list.iter()).filter(move |it| is_there(it.tested_on))
 }
 
 /// `docs/pull-failures.md`.
@@ -58,10 +58,10 @@ pub fn page() -> String {
             "\n## {title}\n\n| name | what is wrong | `explain` says | and to do | tried on |\n|---|---|---|---|---|"
         );
         for it in *list {
-            let BrokenCluster { name, how, reason, to_do, tried } = it;
-            let place = match tried {
-                Tried::ControlPlane | Tried::ControlPlaneLong => "control plane",
-                Tried::Nodes => "node",
+            let BrokenCluster { name, how, reason, to_do, tested_on } = it;
+            let place = match tested_on {
+                TestedOn::ControlPlane | TestedOn::ControlPlaneLong => "control plane",
+                TestedOn::Nodes => "node",
             };
             let _ = writeln!(page, "| {name} | {how} | `{reason}` | {to_do} | {place} |");
         }
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn there_are_fifty_ways_and_each_has_a_name_of_its_own() {
-        let names: Vec<&str> = tried(|_| true).map(|it| it.name).collect();
+        let names: Vec<&str> = tested(|_| true).map(|it| it.name).collect();
         assert!(names.len() >= 50, "there are {}", names.len());
         assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "a name stands there twice");
         let is_label = |name: &&str| {
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn every_cell_of_the_page_says_something() {
-        for it in tried(|_| true) {
+        for it in tested(|_| true) {
             assert!(it.how.contains(' ') && it.to_do.len() > 6, "{it:?}");
             assert!(!it.how.contains('|') && !it.to_do.contains('|'), "{it:?}");
         }

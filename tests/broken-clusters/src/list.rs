@@ -1,20 +1,20 @@
 //! The list.
 
-use super::{BrokenCluster, Tried};
+use super::{BrokenCluster, TestedOn};
 
 const fn way(
     name: &'static str,
     how: &'static str,
     reason: &'static str,
     to_do: &'static str,
-    tried: Tried,
+    tested_on: TestedOn,
 ) -> BrokenCluster {
-    BrokenCluster { name, how, reason, to_do, tried }
+    BrokenCluster { name, how, reason, to_do, tested_on }
 }
 
-const CONTROL_PLANE: Tried = Tried::ControlPlane;
-const LONG: Tried = Tried::ControlPlaneLong;
-const NODES: Tried = Tried::Nodes;
+const CONTROL_PLANE: TestedOn = TestedOn::ControlPlane;
+const LONG: TestedOn = TestedOn::ControlPlaneLong;
+const NODES: TestedOn = TestedOn::Nodes;
 
 /// All of them, by what they are about.
 pub const GROUPS: &[(&str, &[BrokenCluster])] = &[

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use broken_clusters::{BrokenCluster, Tried};
+use broken_clusters::{BrokenCluster, TestedOn};
 use serde_json::{Value, json};
 use support::nodes::{self, HUB, Node};
 use support::{Image, eventually};
@@ -47,7 +47,7 @@ pub(crate) fn tell(steps: &mut Steps, only: &[String]) -> Result<()> {
 async fn story(steps: &mut Steps, world: &mut World, only: &[String]) -> Result<()> {
     steps.step("helm installs the chart", install(world)).await?;
     steps.step("the node resolves the registry to the private link", asked(world)).await?;
-    let ways = broken_clusters::tried(|tried| tried == Tried::Nodes);
+    let ways = broken_clusters::tested(|on| on == TestedOn::Nodes);
     let ways: Vec<_> = ways.filter(|it| only.is_empty() || only.iter().any(|name| name == it.name)).collect();
     ensure!(!ways.is_empty(), "there is no {only:?} in tests/broken-clusters/src/list.rs");
     for way in ways {

@@ -62,12 +62,12 @@ pub(crate) async fn apply(
     };
     let arguments = [verb, RELEASE, text(chart)?, "-n", SYSTEM_NAMESPACE];
     let values = files.iter().flat_map(|file| ["-f", file]);
-    run(plane, helm, &arguments.into_iter().chain(values).collect::<Vec<_>>()).await
+    run(plane, helm, &arguments.into_iter().chain(values).collect::<Vec<_>>()).await.map(drop)
 }
 
 /// Goes back to a revision.
 pub(crate) async fn roll_back(plane: &ControlPlane, helm: &Path, revision: u8) -> Result<()> {
-    run(plane, helm, &["rollback", RELEASE, &revision.to_string(), "-n", SYSTEM_NAMESPACE]).await
+    run(plane, helm, &["rollback", RELEASE, &revision.to_string(), "-n", SYSTEM_NAMESPACE]).await.map(drop)
 }
 
 /// The chart of this checkout.
@@ -77,19 +77,32 @@ pub(crate) fn ours() -> PathBuf {
 
 /// Uninstalls it, with more flags.
 pub(crate) async fn uninstall(plane: &ControlPlane, helm: &Path, flags: &[&str]) -> Result<()> {
-    run(plane, helm, &[&["uninstall", RELEASE, "-n", SYSTEM_NAMESPACE], flags].concat()).await
+    run(plane, helm, &[&["uninstall", RELEASE, "-n", SYSTEM_NAMESPACE], flags].concat()).await.map(drop)
 }
 
-async fn run(plane: &ControlPlane, helm: &Path, arguments: &[&str]) -> Result<()> {
+/// The objects of the chart with `values`, definitions first, as helm renders them without looking at the cluster.
+pub(crate) async fn render(plane: &ControlPlane, helm: &Path, values: &Value) -> Result<Vec<Value>> {
+    let file = plane.run().folder().join("rendered-values.json");
+    std::fs::write(&file, values.to_string())?;
+    let (chart, file) = (ours(), text(&file)?.to_owned());
+    let version = plane.client().await?.apiserver_version().await?.git_version;
+    let arguments =
+        ["template", RELEASE, text(&chart)?, "-n", SYSTEM_NAMESPACE, "-f", &file, "--include-crds"];
+    let rendered = run(plane, helm, &[&arguments[..], &["--kube-version", &version]].concat()).await?;
+    let documents = rendered.split("\n---\n").filter(|document| document.contains("\nkind: "));
+    documents.map(|document| serde_saphyr::from_str(document).context("helm rendered no YAML")).collect()
+}
+
+/// What helm printed.
+async fn run(plane: &ControlPlane, helm: &Path, arguments: &[&str]) -> Result<String> {
     let mut command = plane.run().command(helm);
     command.args(arguments).env("KUBECONFIG", plane.kubeconfig()).stdin(Stdio::null());
     let output = tokio::process::Command::from(command).kill_on_drop(true).output().await?;
     let stderr = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "helm {} failed: {stderr}", arguments.join(" "));
-    Ok(())
+    Ok(String::from_utf8(output.stdout)?)
 }
 
-/// The checkout.
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new("/")).to_owned()
 }

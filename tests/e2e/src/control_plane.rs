@@ -159,7 +159,6 @@ impl Story {
         Ok(())
     }
 
-    /// The old certificate.
     async fn start(&mut self) -> Result<String> {
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), SYSTEM_NAMESPACE);
         let past = jiff::Timestamp::now().checked_sub(jiff::SignedDuration::from_hours(300 * 24))?;

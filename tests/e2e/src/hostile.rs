@@ -1,7 +1,7 @@
 //! Every listener of the installed add-on, attacked in every way by a thousand callers.
 //!
 //! While an attack goes on, somebody honest comes with new connections: an API server with a review at the webhook, and
-//! whoever probes the port that is attacked. Each line says how many callers the listener took, how many it still held,
+//! a prober of the port that is attacked. Each line says how many callers the listener took, how many it still held,
 //! how long the honest ones waited at most, and how much memory the attacked container has had.
 
 use std::time::{Duration, Instant};

@@ -71,7 +71,19 @@ pub(crate) struct Installed<'a> {
 /// What did not hold.
 pub(crate) fn on_control_plane(
     programs: Programs,
-    story: impl AsyncFnOnce(&ControlPlane, &Path) -> Result<()>,
+    mut story: impl AsyncFnMut(&ControlPlane, &Path) -> Result<()>,
+) -> Result<()> {
+    on_control_planes(programs, 1, async |_, plane, helm| story(plane, helm).await)
+}
+
+/// The same, `count` times, one after the other.
+///
+/// # Errors
+/// What did not hold.
+pub(crate) fn on_control_planes(
+    programs: Programs,
+    count: usize,
+    mut story: impl AsyncFnMut(usize, &ControlPlane, &Path) -> Result<()>,
 ) -> Result<()> {
     ensure!(
         programs == Programs::Built || rustix::process::geteuid().is_root(),
@@ -84,13 +96,17 @@ pub(crate) fn on_control_plane(
     }
     network::enter()?;
     network::add_address(POD_ADDRESS)?;
-    let options = Options {
-        // It calls a Service's endpoints itself: there is no kube-proxy.
-        apiserver_flags: vec!["--enable-aggregator-routing=true".to_owned()],
-        ..Options::default()
-    };
     let runtime = tokio::runtime::Runtime::new()?;
-    runtime.block_on(ControlPlane::with(options, async |plane| story(plane, &helm).await))
+    for number in 0..count {
+        let options = Options {
+            // It calls a Service's endpoints itself: there is no kube-proxy.
+            apiserver_flags: vec!["--enable-aggregator-routing=true".to_owned()],
+            ..Options::default()
+        };
+        let plane = ControlPlane::with(options, async |plane| story(number, plane, &helm).await);
+        runtime.block_on(plane)?;
+    }
+    Ok(())
 }
 
 impl<'a> Installed<'a> {

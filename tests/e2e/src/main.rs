@@ -1,4 +1,4 @@
-//! Whole stories on real Kubernetes: `e2e control-plane`, `e2e alerts`, `e2e cert-manager`, `e2e hostile`,
+//! Whole stories on real Kubernetes: `e2e control-plane`, `e2e alerts`, `e2e cert-manager`, `e2e gitops`, `e2e hostile`,
 //! `e2e flagship`, `e2e private-network`, `e2e broken`, `e2e upgrade`.
 
 use std::path::PathBuf;
@@ -13,6 +13,7 @@ mod cert_manager;
 mod chart;
 mod control_plane;
 mod flagship;
+mod gitops;
 mod hostile;
 mod installed;
 mod private_network;
@@ -47,6 +48,8 @@ enum Story {
     Alerts,
     /// The webhook's certificate by cert-manager's kinds, and its cainjector
     CertManager,
+    /// Argo CD and Flux, by their own comparison: nothing that the add-on does in a cluster is a difference to them
+    Gitops,
     /// Every listener of the add-on, held to its container's limits, attacked by a thousand callers in each way (root only)
     Hostile {
         /// Fewer callers, for a shorter time
@@ -109,6 +112,7 @@ fn main() -> ExitCode {
         Story::ControlPlane => control_plane::tell(&mut steps),
         Story::Alerts => alerts::tell(&mut steps),
         Story::CertManager => cert_manager::tell(&mut steps),
+        Story::Gitops => gitops::tell(&mut steps),
         Story::Hostile { short, callers, built } => {
             hostile::tell(&mut steps, hostile::Extent::new(short, callers, built))
         }

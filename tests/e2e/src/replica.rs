@@ -19,11 +19,9 @@ const NODE_ADDRESS: &str = crate::control_plane::POD_ADDRESS;
 pub(crate) struct Image {
     /// Programs, by their path in the image without the slash.
     pub(crate) programs: PathBuf,
-    /// The policy.
     pub(crate) policy: PathBuf,
 }
 
-/// One replica.
 pub(crate) struct Replica {
     number: i32,
     containers: BTreeMap<String, Process>,
@@ -102,7 +100,6 @@ impl Replica {
         Ok(())
     }
 
-    /// A container's process.
     pub(crate) fn process(&self, container: &str) -> Result<&Process> {
         self.containers.get(container).with_context(|| format!("container {container} was not started"))
     }

@@ -37,7 +37,7 @@ async fn expect(cluster: &Cluster, words: Option<&str>) -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_pod_that_nobody_keeps_tells_whether_the_webhook_is_reached() -> Result<()> {
+async fn a_dry_run_of_a_pod_tells_whether_the_webhook_is_reached() -> Result<()> {
     let cluster = Cluster::start(&json!({"discover": true, "clusterId": "cls-12345678"})).await?;
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}});
     let object = json!({"apiVersion": "tcr.tencentcloudcr.com/v1", "kind": "ImagePullSecret", "metadata": {"name": "demo"},

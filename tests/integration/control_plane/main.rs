@@ -5,4 +5,5 @@ mod doctor;
 mod grants;
 mod policy_authors;
 mod pull_credentials;
+mod wasi_program;
 mod webhook;

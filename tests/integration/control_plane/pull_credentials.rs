@@ -14,6 +14,7 @@ use support::Program;
 use tcr::docker_config::keyring::credentials;
 use tcr::docker_config::{DockerConfig, Login};
 use tcr::image_name::{ImageName, InvalidImageName};
+use tcr::sensitive::Sensitive;
 
 use answer::Answer;
 
@@ -62,6 +63,43 @@ fn of_generated_configurations_the_credentials_are_tried_that_a_kubelet_tries() 
     let shares =
         format!("{}% match, {}% several, {}% refused", share(matched), share(several), share(refused));
     ensure!(share(matched) >= 30 && share(several) >= 10 && (5..=50).contains(&share(refused)), "{shares}");
+    Ok(())
+}
+
+#[test]
+fn secrets_of_overlapping_tenants_are_shown_for_their_own_images_and_the_whole_hosts_after_them() -> Result<()>
+{
+    const HOST: &str = "demo.tencentcloudcr.com";
+    let config = |name: &str, namespaces: &[&str]| -> Result<String> {
+        let config = DockerConfig::new([HOST.parse()?], name, &Sensitive::new("p"));
+        Ok(STANDARD.encode(config.for_namespaces(namespaces.iter().copied()).to_bytes().expose()))
+    };
+    let secret = |name, namespaces: &[&str]| -> Result<Secret> {
+        Ok(Secret { name, data: config(name, namespaces)?, legacy: false })
+    };
+    let secrets = [
+        secret("everything", &[]),
+        secret("team", &["team", "base"]),
+        secret("team2", &["team2", "base"]),
+        secret("dotted", &["team.x_y-z"]),
+    ]
+    .into_iter()
+    .collect::<Result<Vec<_>>>()?;
+    let expected: [(&str, &[&str]); 6] = [
+        ("team/app", &["team", "everything"]),
+        ("team2/app:v1", &["team2", "everything"]),
+        ("team.x_y-z/deep/app", &["dotted", "everything"]),
+        ("base/app", &["team", "team2", "everything"]),
+        ("tea/app", &["everything"]),
+        ("teamwork/team/app", &["everything"]),
+    ];
+    let question = |image: &str| Question { image: format!("{HOST}/{image}"), secrets: secrets.clone() };
+    let questions: Vec<Question> = expected.iter().map(|(image, _)| question(image)).collect();
+    for ((image, expected), (asked, kubelet)) in expected.iter().zip(questions.iter().zip(ask(&questions)?)) {
+        let shown: Vec<&str> = kubelet.shown.iter().map(|(secret, _, _)| secret.as_str()).collect();
+        ensure!(shown == *expected, "{image}: {shown:?}");
+        ensure!(here(asked)? == kubelet.expected(), "{image} is read otherwise here");
+    }
     Ok(())
 }
 

@@ -7,7 +7,6 @@ pub(super) struct Value {
     pub(super) path: String,
     /// As it is written; empty for what has values below it.
     pub(super) default: String,
-    /// The comment.
     pub(super) meaning: String,
 }
 

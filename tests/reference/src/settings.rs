@@ -4,26 +4,32 @@ use std::fmt::Write as _;
 
 use policy::declared::{
     DESCRIPTIONS, Description, Form, REGISTRY_DESCRIPTIONS, REGISTRY_SETTINGS, SETTINGS, Setting,
+    TENANT_DESCRIPTIONS, TENANT_SETTINGS,
 };
 
 /// The head of the table in `policy/README.md`, which ends with an empty line.
 const TABLE: &str = "| Setting | Default | Meaning |\n|---|---|---|\n";
-/// How the schema of the chart's values under `policy` begins and ends.
-const SCHEMA: (&str, &str) = ("    \"policy\": {\n", "\n    },\n");
+/// How the schemas of the chart's values under `policy` and of an entry of `tenants` begin, and how both end.
+const POLICY: &str = "    \"policy\": {\n";
+const TENANT: &str = "    \"tenant\": {\n";
+const SCHEMA_END: &str = "\n    },\n";
 /// What of the chart's values under `policy` is no setting.
 const MODE: &str = "\"mode\": {\n  \"enum\": [\n    \"protect\",\n    \"monitor\"\n  ]\n}";
 
-/// Name, default and meaning of each setting, those of an entry of `registries` behind it.
+/// Name, default and meaning of each setting, those of an entry of `registries` or `tenants` behind it.
 pub(super) fn rows() -> Vec<[String; 3]> {
     let row =
         |name: String, it: &Description| [format!("`{name}`"), it.default.to_owned(), it.meaning.to_owned()];
     let mut rows = Vec::new();
     for (Setting { name, form }, description) in SETTINGS.iter().zip(DESCRIPTIONS) {
         rows.push(row((*name).to_owned(), description));
-        if *form == Form::Registries {
-            let entries = REGISTRY_SETTINGS.iter().zip(REGISTRY_DESCRIPTIONS);
-            rows.extend(entries.map(|(it, description)| row(format!("{name}[].{}", it.name), description)));
-        }
+        let (settings, descriptions) = match form {
+            Form::Registries => (REGISTRY_SETTINGS, REGISTRY_DESCRIPTIONS),
+            Form::Tenants => (TENANT_SETTINGS, TENANT_DESCRIPTIONS),
+            _ => continue,
+        };
+        let entries = settings.iter().zip(descriptions);
+        rows.extend(entries.map(|(it, description)| row(format!("{name}[].{}", it.name), description)));
     }
     rows
 }
@@ -40,15 +46,34 @@ pub(super) fn readme(text: &str) -> Result<String, String> {
 /// The schema of the chart's values with the settings of today.
 pub(super) fn chart_schema(text: &str) -> Result<String, String> {
     let mut properties = vec![MODE.to_owned()];
-    let declared = SETTINGS.iter().zip(DESCRIPTIONS).filter(|(_, description)| description.is_in_chart);
-    properties.extend(declared.map(|(Setting { name, form }, _)| format!("\"{name}\": {}", schema(*form))));
+    properties.extend(chart_properties(SETTINGS, DESCRIPTIONS));
+    let text = replaced(text, POLICY, SCHEMA_END, &object_schema(POLICY, &properties, &[]))?;
+    let properties: Vec<String> = chart_properties(TENANT_SETTINGS, TENANT_DESCRIPTIONS).collect();
+    let required = TENANT_SETTINGS.iter().zip(TENANT_DESCRIPTIONS).filter(|(_, it)| it.default == "required");
+    let required: Vec<&str> = required.map(|(setting, _)| setting.name).collect();
+    replaced(&text, TENANT, SCHEMA_END, &object_schema(TENANT, &properties, &required))
+}
+
+fn chart_properties(
+    settings: &'static [Setting],
+    descriptions: &'static [Description],
+) -> impl Iterator<Item = String> {
+    let declared = settings.iter().zip(descriptions).filter(|(_, description)| description.is_in_chart);
+    declared.map(|(Setting { name, form }, _)| format!("\"{name}\": {}", schema(*form)))
+}
+
+/// Begins with `start`, and ends before what ends it.
+fn object_schema(start: &str, properties: &[String], required: &[&str]) -> String {
     let properties = properties.join(",\n").replace('\n', "\n        ");
-    let block = format!(
-        "{}      \"type\": \"object\",\n      \"additionalProperties\": false,\n      \"properties\": {{\n        \
-         {properties}\n      }}",
-        SCHEMA.0
+    let mut block = format!(
+        "{start}      \"type\": \"object\",\n      \"additionalProperties\": false,\n      \"properties\": {{\n        \
+         {properties}\n      }}"
     );
-    replaced(text, SCHEMA.0, SCHEMA.1, &block)
+    if !required.is_empty() {
+        let names: Vec<String> = required.iter().map(|name| format!("        \"{name}\"")).collect();
+        let _ = write!(block, ",\n      \"required\": [\n{}\n      ]", names.join(",\n"));
+    }
+    block
 }
 
 /// What JSON schema says of a form. The chart has definitions of what several of its values hold.
@@ -78,6 +103,17 @@ fn schema(form: Form) -> String {
         Form::ClusterId | Form::NameList => "{\n  \"type\": \"string\"\n}".to_owned(),
         Form::Name => reference("objectName"),
         Form::LabelSelector => reference("labelSelector"),
+        Form::Tenants => list("    \"$ref\": \"#/definitions/tenant\""),
+        Form::Text => "{\n  \"type\": \"string\",\n  \"minLength\": 1\n}".to_owned(),
+        Form::Beginnings => list(
+            "    \"type\": \"string\",\n    \"description\": \"a name, or the beginning of names before a *\",\n    \
+             \"pattern\": \"^(\\\\*|[^*?!, ]+\\\\*?)$\"",
+        ),
+        Form::Words(words) => {
+            let words: Vec<String> = words.iter().map(|word| format!("      \"{word}\"")).collect();
+            list(&format!("    \"enum\": [\n{}\n    ]", words.join(",\n")))
+        }
+        Form::Labels => reference("stringMap"),
     }
 }
 

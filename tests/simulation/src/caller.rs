@@ -84,7 +84,7 @@ impl Drop for Answer {
             return;
         }
         let id = self.id;
-        // Whoever lets the world itself go, lets all of it go.
+        // With the world itself, all of it goes.
         let Ok(mut world) = self.world.try_borrow_mut() else { return };
         world.answers.retain(|(it, _)| *it != id);
         let now = world.now;

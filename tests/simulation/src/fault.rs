@@ -6,7 +6,6 @@ macro_rules! faults {
     ($($name:ident = $text:literal,)*) => {
         /// A kind of fault.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        #[expect(missing_docs, reason = "the text beside each says it")]
         pub enum Fault { $($name,)* }
         /// What each is called, in the order of [`Fault`].
         const NAMED: &[&str] = &[$($text,)*];

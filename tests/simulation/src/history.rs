@@ -139,7 +139,7 @@ impl History {
         let did = self.act_now(action);
         if did {
             self.end_overdue_calls();
-            // What is due by now is done by whoever runs.
+            // What is due by now is done by the process that runs.
             for index in 0..self.processes.len() {
                 self.processes[index].wake();
             }

@@ -33,7 +33,7 @@ impl fmt::Display for Denied {
 }
 
 impl ControlPlane {
-    /// The calls of `identity` that were answered with 403 so far, dry runs aside: whoever asks what would be wants to
+    /// The calls of `identity` that were answered with 403 so far, dry runs aside: a caller that asks what would be wants to
     /// know; so are those about a namespace that is going. Needs [`Options::audit`](crate::Options::audit).
     ///
     /// # Errors

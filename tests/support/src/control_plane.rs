@@ -56,7 +56,6 @@ pub enum Part {
     Etcd,
     /// The API server. Its address stays the same over restarts.
     ApiServer,
-    /// The controllers.
     ControllerManager,
 }
 

@@ -1,7 +1,7 @@
 //! Callers that a listener has to outlive: who says nothing, half of something, or the same for ever.
 //!
-//! Only bytes on sockets, so that no client library is in the way. They run in a thread of their own, so that whoever
-//! measures beside them is not slower for them than the machine is.
+//! Only bytes on sockets, so that no client library is in the way. They run in a thread of their own, so that a
+//! caller that measures beside them is not slower for them than the machine is.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -49,7 +49,6 @@ pub enum Attack {
 }
 
 impl Attack {
-    /// All of them.
     pub const ALL: [Self; 8] = [
         Self::SilentTcp,
         Self::SilentTls,
@@ -82,10 +81,8 @@ impl fmt::Display for Attack {
     }
 }
 
-/// A listener.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// Where it listens.
     pub address: SocketAddr,
     /// How to speak TLS with it; none where it speaks plain TCP.
     pub tls: Option<Tls>,

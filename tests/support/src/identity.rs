@@ -16,19 +16,9 @@ const TOKEN_SECONDS: i64 = 24 * 60 * 60;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Identity {
     /// A ServiceAccount, by its own token.
-    ServiceAccount {
-        /// Its namespace.
-        namespace: String,
-        /// Its name.
-        name: String,
-    },
+    ServiceAccount { namespace: String, name: String },
     /// A user, by impersonation; the group `system:authenticated` is added.
-    User {
-        /// The user's name.
-        name: String,
-        /// The user's groups.
-        groups: Vec<String>,
-    },
+    User { name: String, groups: Vec<String> },
 }
 
 impl Identity {

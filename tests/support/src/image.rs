@@ -94,7 +94,6 @@ impl Image {
         Ok(Self::OciArchive(path.to_owned()))
     }
 
-    /// The archive.
     pub fn path(&self) -> &Path {
         match self {
             Self::DockerArchive(path) | Self::OciArchive(path) => path,

@@ -19,9 +19,9 @@ const PERIOD_MICROSECONDS: f64 = 100_000.0;
 /// What may be used at most.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Limits {
-    /// Bytes; whoever needs more is ended.
+    /// Bytes; a process that needs more is ended.
     pub memory: Option<u64>,
-    /// Processors; whoever needs more waits.
+    /// Processors; a process that needs more waits.
     pub processors: Option<f64>,
 }
 

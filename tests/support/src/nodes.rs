@@ -92,7 +92,6 @@ pub struct Nodes {
     kube_proxy: PathBuf,
 }
 
-/// A node.
 #[derive(Debug)]
 pub struct Node {
     // Its end ends all the others, so it is the first to be dropped.
@@ -112,7 +111,6 @@ struct Place {
     name: String,
     number: u8,
     address: Ipv4Addr,
-    /// Its Pods' network.
     pods: String,
     /// The cgroup of its containers, below that of the run.
     cgroup: String,
@@ -403,7 +401,6 @@ impl Node {
         &self.place.name
     }
 
-    /// Its own address.
     pub fn address(&self) -> Ipv4Addr {
         self.place.address
     }
@@ -413,7 +410,7 @@ impl Node {
         self.pid
     }
 
-    /// A file of the node's, as whoever is on it sees it.
+    /// A file of the node's, as processes on it see it.
     ///
     /// # Errors
     /// There is no such file, or it cannot be read.

@@ -132,7 +132,6 @@ impl Process {
         bail!("{} ended with {status}; its log ends with\n{}", self.name, tail(&self.log, 15))
     }
 
-    /// Its log's path.
     pub fn log_path(&self) -> &Path {
         &self.log
     }

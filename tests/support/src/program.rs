@@ -27,13 +27,11 @@ const BUILD_TIMEOUT: Duration = Duration::from_secs(40 * 60);
 pub enum Program {
     /// The store behind the API server.
     Etcd,
-    /// The API server.
     KubeApiserver,
     /// ServiceAccounts of new namespaces, garbage collection, Deployments, and so on.
     KubeControllerManager,
     /// Gives Pods their nodes.
     KubeScheduler,
-    /// A node's agent.
     Kubelet,
     /// The Service network of a node.
     KubeProxy,
@@ -47,6 +45,10 @@ pub enum Program {
     PullCredentials,
     /// cert-manager's: puts authorities into the webhook configurations that ask for them.
     Cainjector,
+    /// Argo CD's engine: applies manifests, and compares them with the cluster.
+    ArgoCd,
+    /// Flux's package for server-side apply: applies manifests, and says what had drifted.
+    Flux,
 }
 
 /// A Go module beside this crate, and what is built from it.
@@ -91,6 +93,22 @@ const CERT_MANAGER: Module = Module {
     folder: concat!(env!("CARGO_MANIFEST_DIR"), "/cert-manager"),
     go_mod: concat!(include_str!("../cert-manager/go.mod"), include_str!("../cert-manager/main.go")),
     cached: "cert-manager-v1.21.2",
+    ldflags: "-s -w",
+    needs: "Go 1.26 or newer",
+};
+
+const ARGO_CD: Module = Module {
+    folder: concat!(env!("CARGO_MANIFEST_DIR"), "/argo-cd"),
+    go_mod: concat!(include_str!("../argo-cd/go.mod"), include_str!("../argo-cd/main.go")),
+    cached: "gitops-engine-v0.7.1-20250521",
+    ldflags: "-s -w",
+    needs: "Go 1.26 or newer",
+};
+
+const FLUX: Module = Module {
+    folder: concat!(env!("CARGO_MANIFEST_DIR"), "/flux"),
+    go_mod: concat!(include_str!("../flux/go.mod"), include_str!("../flux/main.go")),
+    cached: "flux-ssa-v0.78.0",
     ldflags: "-s -w",
     needs: "Go 1.26 or newer",
 };
@@ -202,7 +220,6 @@ impl Program {
         fs::rename(&output, built).with_context(|| format!("cannot put it at {}", built.display()))
     }
 
-    /// The file's name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Etcd => "etcd",
@@ -216,6 +233,8 @@ impl Program {
             Self::App => "app",
             Self::PullCredentials => "pull-credentials",
             Self::Cainjector => "cainjector",
+            Self::ArgoCd => "argo-cd",
+            Self::Flux => "flux",
         }
     }
 
@@ -231,7 +250,7 @@ impl Program {
         match self {
             Self::Etcd => "go.etcd.io/etcd/server/v3".to_owned(),
             Self::Helm => "helm.sh/helm/v3/cmd/helm".to_owned(),
-            Self::App | Self::Cainjector => ".".to_owned(),
+            Self::App | Self::Cainjector | Self::ArgoCd | Self::Flux => ".".to_owned(),
             Self::PullCredentials => "./pull-credentials".to_owned(),
             kubernetes => format!("k8s.io/kubernetes/cmd/{}", kubernetes.name()),
         }
@@ -242,6 +261,8 @@ impl Program {
             Self::Helm => &HELM,
             Self::App => &APP,
             Self::Cainjector => &CERT_MANAGER,
+            Self::ArgoCd => &ARGO_CD,
+            Self::Flux => &FLUX,
             _ => &KUBERNETES,
         }
     }
@@ -250,7 +271,13 @@ impl Program {
     fn takes(self) -> &'static str {
         match self {
             Self::KubeApiserver => "about 5 minutes",
-            Self::Etcd | Self::Kubectl | Self::Kubelet | Self::Helm | Self::Cainjector => "about 2 minutes",
+            Self::Etcd
+            | Self::Kubectl
+            | Self::Kubelet
+            | Self::Helm
+            | Self::Cainjector
+            | Self::ArgoCd
+            | Self::Flux => "about 2 minutes",
             Self::KubeControllerManager | Self::KubeScheduler | Self::KubeProxy | Self::PullCredentials => {
                 "about a minute"
             }

@@ -41,7 +41,6 @@ pub struct Options {
 /// A user name and password.
 #[derive(Clone)]
 pub struct Credential {
-    /// The user name.
     pub username: String,
     /// The password; it never stands in a command line or in Debug output.
     pub password: String,
@@ -103,7 +102,6 @@ impl Registry {
         Ok(Self { process, address, folder, ca })
     }
 
-    /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }

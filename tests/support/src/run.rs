@@ -44,7 +44,7 @@ pub struct Run {
     watchdog: Child,
     pipe: Option<ChildStdin>,
     failed: AtomicBool,
-    /// Held by us and the watchdog: whoever can take it knows that both are gone.
+    /// Held by us and the watchdog: a process that can take it knows that both are gone.
     _lock: File,
 }
 

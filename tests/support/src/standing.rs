@@ -1,7 +1,7 @@
 //! A control plane that stays until it is taken down, for a developer.
 //!
-//! A process of its own, the keeper, owns it and holds the lock of the state folder, so that whoever sees the lock free
-//! knows that nothing is up. Killing the keeper takes the cluster with it, as for any [`Run`](crate::Run).
+//! A process of its own, the keeper, owns it and holds the lock of the state folder, so that a process that sees the
+//! lock free knows that nothing is up. Killing the keeper takes the cluster with it, as for any [`Run`](crate::Run).
 
 use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
@@ -32,7 +32,6 @@ pub struct Cluster {
     pub keeper: u32,
     /// The API server's URL.
     pub url: String,
-    /// The admin's kubeconfig.
     pub kubeconfig: PathBuf,
     /// The folder of the kubectl that fits.
     pub programs: PathBuf,
@@ -145,7 +144,7 @@ impl Standing {
             signal(SignalKind::interrupt())?,
             signal(SignalKind::hangup())?,
         ];
-        // Whoever asks whether it is up has the lock for a moment.
+        // A process that asks whether it is up has the lock for a moment.
         let Some(_lock) = cache::lock(&self.lock(), Duration::from_secs(2), || ())? else { return Ok(()) };
         self.forget()?;
         let [term, int, hup] = &mut ends;
@@ -216,7 +215,7 @@ impl Standing {
     }
 }
 
-/// Whoever reads the file sees all of it or none.
+/// A reader of the file sees all of it or none.
 fn replace(path: &Path, text: &str) -> Result<()> {
     let new = path.with_extension("new");
     crate::control_plane::write_secret(&new, text)?;

@@ -1,5 +1,6 @@
 //! The actions of TCR's API, version 2019-09-24: names, limits, parameters, effects.
 
+mod definition;
 mod domain;
 mod endpoint;
 mod instance;
@@ -8,20 +9,7 @@ mod region;
 mod service_account;
 mod token;
 
-use crate::{
-    envelope::Outcome,
-    parameter::{Field, Parameters},
-    world::{Caller, World},
-};
-
-/// One action.
-pub(crate) struct Action {
-    pub(crate) name: &'static str,
-    /// Calls per second and account.
-    pub(crate) per_second: u32,
-    pub(crate) form: &'static [Field],
-    pub(crate) run: fn(&mut World, &Caller, &Parameters) -> Outcome,
-}
+pub(crate) use definition::Action;
 
 /// The action of that name, which is case-sensitive.
 pub(crate) fn find(name: &str) -> Option<&'static Action> {

@@ -28,7 +28,8 @@ use crate::{
     gateway::{GREATEST_BODY, Gateway},
     http::{Cut, Reply, Request},
     instance::Instance,
-    machine::{self, Machine},
+    machine::Machine,
+    metadata,
     random::Random,
     role::Role,
     service_account::ServiceAccountRecord,
@@ -98,7 +99,7 @@ impl Cloud {
         let router = Router::new()
             .nest("/_admin", admin::router())
             .route(&token_service::path("{registry_id}"), any(token))
-            .route(&format!("{}{{*path}}", machine::PATH), any(metadata))
+            .route(&format!("{}{{*path}}", metadata::PATH), any(metadata))
             .fallback(api)
             .with_state(Arc::clone(&shared))
             .into_make_service_with_connect_info::<Scissors>();

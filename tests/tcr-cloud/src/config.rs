@@ -13,8 +13,8 @@ use crate::{
     action,
     fault::Fault,
     instance::{self, Instance, VpcLink},
-    machine::{self, Machine},
-    region,
+    machine::Machine,
+    metadata, region,
     role::Role,
     sts,
 };
@@ -57,9 +57,7 @@ pub enum ConfigError {
     /// A field's value cannot work.
     #[error("{field}: {value:?} {reason}")]
     Value {
-        /// The field's path.
         field: String,
-        /// What it says.
         value: String,
         /// What is wrong with that.
         reason: &'static str,
@@ -163,7 +161,7 @@ pub(crate) fn check_instance(path: &str, instance: &Instance) -> Result<(), Conf
 /// The rules for one fault at `path`.
 pub(crate) fn check_fault(path: &str, fault: &Fault) -> Result<(), ConfigError> {
     match &fault.action {
-        Some(name) if !is_action(name) && name != machine::NAME => {
+        Some(name) if !is_action(name) && name != metadata::NAME => {
             wrong(format!("{path}.action"), name, "is not an action this cloud has")
         }
         _ => Ok(()),

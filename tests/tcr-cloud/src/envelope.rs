@@ -26,7 +26,6 @@ impl ApiError {
 /// The fields of `Response` beside `RequestId`, or the error.
 pub(crate) type Outcome = Result<Map<String, Value>, ApiError>;
 
-/// The whole answer.
 pub(crate) fn envelope(outcome: Outcome, request_id: &str) -> Value {
     let mut response = match outcome {
         Ok(fields) => fields,

@@ -53,9 +53,7 @@ pub enum FaultKind {
     },
     /// The old gateway's error form: `{"code": 4000, "message": .., "codeDesc": ..}`.
     LegacyError {
-        /// The number.
         code: i64,
-        /// The sentence.
         #[serde(default)]
         message: String,
     },
@@ -93,7 +91,6 @@ impl Fault {
         Self::new(FaultKind::Error { code: code.into(), message: String::new() })
     }
 
-    /// An HTTP status.
     pub fn status(status: u16) -> Self {
         Self::new(FaultKind::Status(status))
     }

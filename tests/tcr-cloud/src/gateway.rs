@@ -11,7 +11,7 @@ use crate::{
     envelope::{ApiError, Outcome, envelope},
     fault::{Fate, FaultKind, Script},
     http::{Cut, Reply, Request},
-    machine,
+    metadata,
     parameter::Parameters,
     random::Random,
     rate_limit::RateLimit,
@@ -124,19 +124,19 @@ impl Gateway {
 
     /// What a request for metadata has coming, which is thereby used up.
     pub(crate) fn metadata_fate(&mut self) -> Fate {
-        self.script.take(machine::NAME)
+        self.script.take(metadata::NAME)
     }
 
     /// Answers and records a request for metadata.
     pub(crate) fn answer_metadata(&mut self, request: &Request, fate: Fate) -> Reply {
         let now = self.clock.now();
-        let path = request.path.strip_prefix(machine::PATH).unwrap_or_default();
+        let path = request.path.strip_prefix(metadata::PATH).unwrap_or_default();
         let found = match (request.method.as_str(), fate.lets_it_happen()) {
             ("GET", true) => self.metadata(path, now),
             _ => None,
         };
         let mut call = Call {
-            action: machine::NAME.to_owned(),
+            action: metadata::NAME.to_owned(),
             secret_id: String::new(),
             code: None,
             done: found.is_some(),

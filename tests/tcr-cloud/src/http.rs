@@ -26,7 +26,6 @@ impl Request {
     }
 }
 
-/// What goes back.
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) content_type: &'static str,

@@ -108,7 +108,6 @@ pub struct VpcLink {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CustomDomain {
-    /// The domain.
     pub name: String,
     /// `SUCCESS`, `FAILURE`, `CREATING` or `DELETING`, which the API writes in any case.
     #[serde(default = "success")]
@@ -122,7 +121,6 @@ pub struct CustomDomain {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PrivateDns {
-    /// The VPC.
     pub vpc_id: String,
     /// True for the default domain, false for its `-vpc` twin.
     #[serde(default)]
@@ -155,7 +153,6 @@ impl Instance {
         }
     }
 
-    /// The default domain.
     pub fn domain(&self) -> String {
         self.public_domain.clone().unwrap_or_else(|| format!("{}.tencentcloudcr.com", self.name))
     }

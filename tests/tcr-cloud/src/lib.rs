@@ -34,6 +34,7 @@ mod gateway;
 mod http;
 mod instance;
 mod machine;
+mod metadata;
 mod parameter;
 mod random;
 mod rate_limit;

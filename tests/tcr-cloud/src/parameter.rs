@@ -4,7 +4,6 @@ use serde_json::{Map, Value};
 
 use crate::envelope::ApiError;
 
-/// One documented field.
 pub(crate) struct Field {
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,

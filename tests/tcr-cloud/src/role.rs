@@ -19,7 +19,7 @@ pub struct Role {
     /// The operations CAM grants it.
     #[serde(default = "crate::account::everything")]
     pub allow: Vec<String>,
-    /// Whoever shows a token of this OIDC provider may take it on.
+    /// A caller with a token of this OIDC provider may take it on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<OidcProvider>,
 }

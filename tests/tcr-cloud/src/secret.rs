@@ -15,7 +15,6 @@ impl Secret {
         Self(value.into())
     }
 
-    /// The value itself.
     pub fn expose(&self) -> &str {
         &self.0
     }

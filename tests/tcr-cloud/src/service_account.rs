@@ -35,7 +35,6 @@ pub struct ServiceAccountRecord {
     pub created_at: Timestamp,
     /// When it was changed last.
     pub updated_at: Timestamp,
-    /// When it ends.
     pub expires_at: Timestamp,
     /// When DeleteServiceAccount took it away.
     pub deleted_at: Option<Timestamp>,
@@ -48,7 +47,6 @@ pub struct ServiceAccountRecord {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Permission {
-    /// The namespace.
     pub resource: String,
     /// Some of [`ACTIONS`].
     pub actions: Vec<String>,

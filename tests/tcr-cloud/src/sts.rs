@@ -12,7 +12,6 @@ use crate::{
     region,
 };
 
-/// The one action.
 pub(crate) const ACTION: &str = "AssumeRoleWithWebIdentity";
 /// `X-TC-Version`.
 const VERSION: &str = "2018-08-13";
@@ -32,7 +31,7 @@ const FORM: &[Field] = &[
 ];
 
 impl Gateway {
-    /// Takes on a role for whoever shows a token that its provider signed.
+    /// Takes on a role for a caller with a token that its provider signed.
     pub(crate) fn assume_role(&mut self, request: &Request, now: Timestamp) -> Outcome {
         let header = |name: &str| Ok(request.header(name)?.unwrap_or_default());
         if header("authorization")? != SKIP || request.header("x-tc-token")?.is_some() {

@@ -35,7 +35,6 @@ pub struct TokenRecord {
     pub enabled: bool,
     /// When it was minted, by the double's clock.
     pub created_at: Timestamp,
-    /// When it ends.
     pub expires_at: Timestamp,
     /// When DeleteInstanceToken took it away.
     pub deleted_at: Option<Timestamp>,

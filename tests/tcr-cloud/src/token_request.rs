@@ -66,7 +66,6 @@ pub enum TokenRefusal {
 }
 
 impl TokenRefusal {
-    /// The HTTP status.
     pub fn status(self) -> u16 {
         match self {
             Self::Method => 405,

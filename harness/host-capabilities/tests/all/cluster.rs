@@ -1,4 +1,4 @@
-//! What the cluster's answers are held to: an API server, or whoever stands in its place, that
+//! What the cluster's answers are held to: an API server, or a program in its place, that
 //! answers something else than it was asked.
 
 use std::time::{Duration, Instant};

@@ -107,7 +107,7 @@ impl Manifest {
     fn resource(&self, module: String, metadata: Metadata, settings: Value) -> anyhow::Result<Resource> {
         let annotations = metadata.annotations.unwrap_or_default();
         let name = self.title.clone().or_else(|| annotations.get(TITLE).cloned());
-        if let Some(name) = name.as_deref().filter(|name| !is_subdomain(name)) {
+        if let Some(name) = name.as_deref().filter(|name| !tcr::dns::is_subdomain(name)) {
             bail!(
                 "Invalid title '{name}'. Must conform to RFC 1123: use lowercase alphanumeric chars, '-' or '.', and start/end with an alphanumeric character."
             );
@@ -161,13 +161,4 @@ fn module(uri: &str) -> anyhow::Result<String> {
     let path =
         std::path::absolute(uri).map_err(|error| anyhow!("cannot find out where {uri} is: {error}"))?;
     Ok(format!("file://{}", path.display()))
-}
-
-/// A DNS subdomain in lower case, as names of custom resources are.
-fn is_subdomain(name: &str) -> bool {
-    let is_label = |label: &str| {
-        let is_inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        !label.is_empty() && label.chars().all(is_inner) && !label.starts_with('-') && !label.ends_with('-')
-    };
-    name.len() <= 253 && name.split('.').all(is_label)
 }

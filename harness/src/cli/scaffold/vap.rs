@@ -54,7 +54,7 @@ fn read(path: &Path, kind: &str) -> anyhow::Result<Value> {
     }
 }
 
-/// The resource, and what whoever installs it has to know.
+/// The resource, and what a person who installs it has to know.
 fn translated(policy: &Value, binding: &Value, module: &str) -> anyhow::Result<(Value, Vec<String>)> {
     let name = policy["metadata"]["name"].as_str();
     let name = name.ok_or_else(|| anyhow!("ValidatingAdmissionPolicy has no metadata.name"))?;

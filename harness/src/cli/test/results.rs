@@ -11,7 +11,7 @@ use crate::cli::report::Colour;
 
 /// The result of one case.
 #[derive(Debug, Serialize)]
-pub(super) struct Tried<'a> {
+pub(super) struct CaseResult<'a> {
     pub(super) file: String,
     pub(super) name: &'a str,
     pub(super) passed: bool,
@@ -23,7 +23,7 @@ pub(super) struct Tried<'a> {
     pub(super) time: Duration,
 }
 
-impl Tried<'_> {
+impl CaseResult<'_> {
     pub(super) fn text(&self, is_first: bool, colour: bool) -> String {
         let mut text = String::new();
         if is_first {
@@ -50,12 +50,12 @@ fn lines(text: &str) -> String {
 }
 
 /// The results as JUnit's XML: a suite for each file.
-pub(super) fn junit(results: &[Tried<'_>]) -> String {
+pub(super) fn junit(results: &[CaseResult<'_>]) -> String {
     let mut xml = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites {}>\n", sums(results));
     for suite in results.chunk_by(|one, other| one.file == other.file) {
         let file = suite.first().map(|result| escaped(&result.file)).unwrap_or_default();
         let _ = writeln!(xml, "  <testsuite name=\"{file}\" {}>", sums(suite));
-        for Tried { name, differences, time, passed, .. } in suite {
+        for CaseResult { name, differences, time, passed, .. } in suite {
             let (name, time) = (escaped(name), time.as_secs_f64());
             let _ = write!(xml, "    <testcase classname=\"{file}\" name=\"{name}\" time=\"{time:.6}\"");
             match passed {
@@ -79,7 +79,7 @@ pub(super) fn junit(results: &[Tried<'_>]) -> String {
     xml + "</testsuites>\n"
 }
 
-fn sums(results: &[Tried<'_>]) -> String {
+fn sums(results: &[CaseResult<'_>]) -> String {
     let failures = results.iter().filter(|result| !result.passed).count();
     let time: f64 = results.iter().map(|result| result.time.as_secs_f64()).sum();
     format!("tests=\"{}\" failures=\"{failures}\" time=\"{time:.6}\"", results.len())
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn junit_has_a_suite_for_each_file_and_no_markup_of_a_policys_words() {
-        let tried = |file: &str, name, found: Option<&str>| Tried {
+        let case_result = |file: &str, name, found: Option<&str>| CaseResult {
             file: file.to_owned(),
             name,
             passed: found.is_none(),
@@ -125,9 +125,9 @@ mod tests {
             time: Duration::from_micros(1500),
         };
         let results = [
-            tried("a.yaml", "one", None),
-            tried("a.yaml", "two & \"three\"", Some("</failure> \u{1b}[1m\u{0} & more")),
-            tried("b.yaml", "four", None),
+            case_result("a.yaml", "one", None),
+            case_result("a.yaml", "two & \"three\"", Some("</failure> \u{1b}[1m\u{0} & more")),
+            case_result("b.yaml", "four", None),
         ];
         expect![[r#"
             <?xml version="1.0" encoding="UTF-8"?>

@@ -1,6 +1,6 @@
 //! Turns among those whose next items cost differently: deficit round robin with a quantum of one turn. Pure.
 //!
-//! Whoever's turn it is pays one; its next item goes when what was paid is what it costs. So of two that always
+//! The member whose turn it is pays one; its next item goes when what was paid is what it costs. So of two that always
 //! have something to ask for, neither has ever got more than the other by more than the largest item: both have
 //! had the same turns but one, and neither has an item's cost in hand.
 

@@ -53,7 +53,7 @@ fn a_large_review_takes_as_many_turns_as_it_is_larger() {
 }
 
 #[test]
-fn who_may_not_have_a_worker_now_keeps_nobody_from_one_and_keeps_its_place() {
+fn a_review_that_may_not_have_a_worker_now_delays_no_other_and_keeps_its_place() {
     let mut queue = FairQueue::new(100);
     for (policy, namespace, name) in [(0, 1, "a1"), (0, 2, "b1"), (0, 2, "b2"), (1, 1, "x1"), (1, 1, "x2")] {
         queue.push(lane(policy, namespace), 1, name);
@@ -92,7 +92,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 proptest! {
     #[test]
-    fn nobody_is_lost_or_served_twice_and_lanes_keep_their_order(
+    fn no_review_is_lost_or_served_twice_and_lanes_keep_their_order(
         steps in proptest::collection::vec(step(), 0..200),
         most in 1..20_usize,
     ) {

@@ -49,7 +49,7 @@ async fn a_turn_given_up_is_the_next_ones() {
 }
 
 #[tokio::test]
-async fn a_turn_for_somebody_who_has_gone_is_not_lost() {
+async fn the_turn_of_a_caller_that_has_gone_is_not_lost() {
     let turns = workers(1);
     let first = turns.of(LANE).await;
     let gone = turns.waiting(LANE);
@@ -119,7 +119,7 @@ async fn policies_that_never_answer_leave_every_other_one_its_worker() {
 }
 
 #[tokio::test]
-async fn whoever_waits_for_a_review_ends_its_slice_and_so_does_whoever_waits_no_longer() {
+async fn a_slice_ends_when_its_review_is_waited_for_and_when_it_is_no_longer() {
     let turns = workers(1);
     let slow = turns.of(LANE).await;
     let (answer, answered) = oneshot::channel::<()>();
@@ -138,7 +138,7 @@ async fn whoever_waits_for_a_review_ends_its_slice_and_so_does_whoever_waits_no_
 }
 
 #[tokio::test]
-async fn when_there_are_more_policies_those_who_wait_have_more_workers() {
+async fn when_there_are_more_policies_those_that_wait_have_more_workers() {
     let turns = Turns::new(Workers::new(1, 1));
     let mut slow = Vec::new();
     for namespace in 0..2 {

@@ -15,7 +15,7 @@ use tcr::selection::Selection;
 use super::leftovers::{self, Left, Refused};
 use super::list::{list, list_metadata};
 use super::told::{Action, Object, Told};
-use controller::execute::{Hand, carry_out};
+use controller::execute::{NamespaceWriter, carry_out};
 use controller::observed;
 use controller::partial_objects::{AccountObject, NamespaceObject};
 use distribution::job::{Ended, Job, Written};
@@ -85,7 +85,7 @@ pub(super) fn withdrawn(names: &[String]) -> Desired {
 /// Empties the namespaces. ImagePullSecrets of which something is left there, each with a reason.
 pub(super) async fn empty_all(
     client: &Client,
-    hand: &Arc<Hand>,
+    writer: &Arc<NamespaceWriter>,
     observed: &Observed,
     desired: &Desired,
     told: &mut Told<'_>,
@@ -113,7 +113,7 @@ pub(super) async fn empty_all(
     }
     let one = |(name, changes): (Arc<str>, Vec<Change>)| async move {
         let seen = observed.get(&name).cloned().unwrap_or_default();
-        let (written, left) = empty(client, hand, &name, seen, changes, desired).await;
+        let (written, left) = empty(client, writer, &name, seen, changes, desired).await;
         (name, written, left)
     };
     let mut ended = futures::stream::iter(work.into_iter().map(one)).buffer_unordered(AT_A_TIME);
@@ -155,7 +155,7 @@ fn kubectl_kind(kind: TargetKind) -> &'static str {
 /// left.
 async fn empty(
     client: &Client,
-    hand: &Arc<Hand>,
+    writer: &Arc<NamespaceWriter>,
     name: &Arc<str>,
     mut seen: Namespace,
     mut changes: Vec<Change>,
@@ -169,7 +169,7 @@ async fn empty(
         // All that there is was listed.
         let (look, unmet) = (Vec::new(), Vec::new());
         let job = Job { namespace: name.clone(), look, unmet, changes: changes_now };
-        let report = carry_out(hand.clone(), job).await;
+        let report = carry_out(writer.clone(), job).await;
         leftovers::apply(&report.written, &mut seen);
         all.extend(report.written);
         // Each object is refused once, so that this comes to an end.

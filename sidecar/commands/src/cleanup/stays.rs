@@ -31,7 +31,7 @@ pub(super) async fn are_agents_gone(client: &Client) -> bool {
 }
 
 /// Tells of hosts entries on nodes, where `agents_are_gone`, and of the custom resource's definition: deleting that would
-/// delete every object of it, whoever made it.
+/// delete every object of it, no matter who made it.
 pub(super) async fn tell(client: &Client, agents_are_gone: bool, told: &mut Told<'_>) -> Result<()> {
     if agents_are_gone {
         let entries = Object { kind: "hostsentries", namespace: None, name: "*" };
@@ -42,7 +42,7 @@ pub(super) async fn tell(client: &Client, agents_are_gone: bool, told: &mut Told
     let object = Object { kind: "customresourcedefinition", namespace: None, name: &name };
     match definitions.get_metadata_opt(&name).await {
         Ok(None) => Ok(()),
-        // Whoever may not look at it is told how to be rid of it all the same.
+        // A user who may not read it is told how to remove it all the same.
         Ok(Some(_)) | Err(_) => told.line(object, Action::Kept, &format!("kubectl delete crd {name}")),
     }
 }

@@ -38,7 +38,6 @@ impl<'a> Object<'a> {
     }
 }
 
-/// One line.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Line<'a> {

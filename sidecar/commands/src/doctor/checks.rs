@@ -6,40 +6,13 @@ mod distribution;
 mod installation;
 mod nodes;
 
-use super::facts::{Facts, Trial};
-use super::{Finding, Report};
+pub use super::check::Check;
+
+use super::check::{Found, condition, objects, resolves};
+use super::facts::{DryRun, Facts};
+use super::report::{Finding, Report};
 use crate::reader::Seen;
 use custom_resource::condition::ConditionType;
-use custom_resource::{ImagePullSecret, ImagePullSecretStatus};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-
-/// A check.
-#[derive(Clone, Copy, Debug)]
-pub struct Check {
-    /// Its name in `-o json`.
-    pub name: &'static str,
-    /// What it looks for, in a sentence.
-    pub about: &'static str,
-    run: fn(&Facts) -> Vec<Found>,
-}
-
-/// What a check found, before it has its name.
-struct Found {
-    place: String,
-    message: String,
-    to_do: String,
-}
-
-impl Found {
-    fn new(place: impl Into<String>, message: impl Into<String>, to_do: impl Into<String>) -> Self {
-        Self { place: place.into(), message: message.into(), to_do: to_do.into() }
-    }
-
-    /// In a list of findings.
-    fn alone(place: impl Into<String>, message: impl Into<String>, to_do: impl Into<String>) -> Vec<Self> {
-        vec![Self::new(place, message, to_do)]
-    }
-}
 
 /// Findings of one check that are shown: a fault of a thousand objects is one fault.
 const MOST_OF_ONE: usize = 10;
@@ -73,10 +46,10 @@ fn not_known(facts: &Facts) -> Vec<String> {
     fn missing<T>(what: &str, seen: &Seen<T>) -> Option<String> {
         seen.missing().map(|why| format!("{what}: {why}"))
     }
-    let trial = match &facts.trial {
-        Trial::Denied(right) => Some(format!("you may not {right}")),
-        Trial::Failed(why) => Some(why.clone()),
-        Trial::NoPlace if facts.registration.known().is_some_and(Option::is_some) => {
+    let dry_run = match &facts.dry_run {
+        DryRun::Denied(right) => Some(format!("you may not {right}")),
+        DryRun::Failed(why) => Some(why.clone()),
+        DryRun::NoPlace if facts.registration.known().is_some_and(Option::is_some) => {
             Some("no namespace is selected by an ImagePullSecret that has a credential".to_owned())
         }
         _ => None,
@@ -102,7 +75,7 @@ fn not_known(facts: &Facts) -> Vec<String> {
         missing("the add-on's Pods", &facts.pods),
         missing("the webhook's registration", &facts.registration),
         missing("the webhook's certificate", &facts.certificate),
-        trial.map(|why| format!("whether Pods are patched: {why}")),
+        dry_run.map(|why| format!("whether Pods are patched: {why}")),
         missing("quotas", &facts.quotas),
         missing("other programs that write pull secrets", &facts.rivals),
         missing("nodes", &facts.nodes),
@@ -110,28 +83,6 @@ fn not_known(facts: &Facts) -> Vec<String> {
         resolves,
     ];
     all.into_iter().flatten().collect()
-}
-
-/// The ImagePullSecrets that could be read.
-fn objects(facts: &Facts) -> impl Iterator<Item = &ImagePullSecret> {
-    facts.objects.known().into_iter().flatten()
-}
-
-fn name(object: &ImagePullSecret) -> String {
-    format!("ImagePullSecret {}", object.metadata.name.as_deref().unwrap_or_default())
-}
-
-fn status(object: &ImagePullSecret) -> impl Iterator<Item = &ImagePullSecretStatus> {
-    object.status.iter()
-}
-
-/// Whether it asks for entries on nodes.
-fn resolves(object: &ImagePullSecret) -> bool {
-    object.spec.tcr.as_ref().is_some_and(|tcr| tcr.private_network.resolve)
-}
-
-fn condition(object: &ImagePullSecret, kind: ConditionType) -> Option<&Condition> {
-    object.status.as_ref()?.conditions.iter().find(|it| it.type_ == kind.as_str())
 }
 
 #[cfg(test)]

@@ -20,7 +20,6 @@ pub struct Facts {
     pub controller_now: Option<Timestamp>,
     /// The version of this program.
     pub version: &'static str,
-    /// The ImagePullSecrets.
     pub objects: Seen<Vec<ImagePullSecret>>,
     /// The spec of their definition; none where there is none.
     pub definition: Seen<Option<Value>>,
@@ -28,25 +27,22 @@ pub struct Facts {
     pub home: Seen<HomeNamespace>,
     /// Whether a controller leads.
     pub controller: Seen<Controller>,
-    /// The controller's Deployment.
     pub deployment: Seen<Option<Workload>>,
     /// The webhook's; none where the add-on has no webhook of its own.
     pub webhook: Seen<Option<Workload>>,
     /// The node agents' DaemonSet; none where they are not installed.
     pub agents: Seen<Option<Workload>>,
-    /// The add-on's Pods.
     pub pods: Seen<Vec<OwnPod>>,
     /// The webhook's registration; none where there is none.
     pub registration: Seen<Option<Registration>>,
     /// The webhook's certificate, in PEM; none where there is no such Secret.
     pub certificate: Seen<Option<String>>,
-    /// What became of a Pod that was created for a trial.
-    pub trial: Trial,
+    /// What became of a Pod that was created with `dryRun`.
+    pub dry_run: DryRun,
     /// Quotas that leave no room for another Secret.
     pub quotas: Seen<Vec<FullQuota>>,
     /// Programs that may write pull secrets too.
     pub rivals: Seen<Vec<Rival>>,
-    /// The nodes.
     pub nodes: Seen<Vec<NodeFacts>>,
 }
 
@@ -75,7 +71,6 @@ pub struct Workload {
 /// A Pod of the add-on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnPod {
-    /// Its name.
     pub name: String,
     /// Of its label app.kubernetes.io/component.
     pub component: String,
@@ -96,23 +91,21 @@ pub struct Registration {
     pub bundle: Option<String>,
 }
 
-/// What became of a Pod that was created for a trial, which nobody keeps.
+/// What became of a Pod that was created with `dryRun`, so that nothing keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Trial {
+pub enum DryRun {
     /// None was created, because there is nowhere that one would be patched.
     NoPlace,
     /// It came back with the reference.
     Patched,
     /// It came back without.
     Unpatched {
-        /// Where.
         namespace: String,
         /// With an image of this registry.
         host: String,
     },
     /// It was refused.
     Refused {
-        /// Where.
         namespace: String,
         /// By whom and why, in the API server's words.
         message: String,
@@ -126,9 +119,7 @@ pub enum Trial {
 /// A quota that leaves no room for another Secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FullQuota {
-    /// Its namespace.
     pub namespace: String,
-    /// Its name.
     pub name: String,
     /// How many Secrets it allows.
     pub hard: String,
@@ -147,12 +138,9 @@ pub struct Rival {
     pub place: String,
 }
 
-/// A node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeFacts {
-    /// Its name.
     pub name: String,
-    /// Its labels.
     pub labels: BTreeMap<String, String>,
 }
 

@@ -27,8 +27,8 @@ use crate::reader::{Reader, Right, Seen, seen};
 use crate::server_time;
 use kubernetes::api_error::within;
 
+mod dry_run;
 mod rivals;
-mod trial;
 
 /// For everything that is read at first.
 const FIRST: Duration = Duration::from_secs(5);
@@ -92,7 +92,7 @@ pub async fn facts(reader: &Reader) -> Facts {
         read;
     let (pods, quotas, rivals, nodes, places) = lists;
     let second = Reader { client: client.clone(), deadline: SECOND };
-    let trial = trial::run(&second, &objects, &configuration, &places).await;
+    let dry_run = dry_run::run(&second, &objects, &configuration, &places).await;
     Facts {
         now,
         server_now,
@@ -108,7 +108,7 @@ pub async fn facts(reader: &Reader) -> Facts {
         pods,
         registration: configuration.map(|it| it.map(of_configuration)),
         certificate: certificate.map(|it| it.and_then(of_certificate)),
-        trial,
+        dry_run,
         quotas,
         rivals,
         nodes,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Finding, Report};
+use super::report::{Finding, Report};
 
 /// A line for each finding, then what is not known.
 pub fn text(report: &Report) -> String {

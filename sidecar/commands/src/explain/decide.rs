@@ -2,6 +2,7 @@
 
 use tcr::names::{INJECT_ANNOTATION, derived_secret_name};
 
+use super::admission::other_accounts;
 use super::facts::{Content, Facts, ImageUse, SecretFacts};
 use super::findings::Problem;
 use super::findings::{EventFinding, Findings, SecretFinding, Verdict};
@@ -9,7 +10,6 @@ use super::image;
 use super::problem::node::sandbox_failed;
 use super::problem::{make_again, not_known};
 use super::selection::{Selected, selected};
-use super::target::other_accounts;
 use crate::reader::Seen;
 
 /// Everything that can be said.

@@ -44,7 +44,6 @@ const AFTER_PULL: [&str; 11] = [
 /// Everything that is known.
 #[derive(Clone, Debug)]
 pub struct Facts {
-    /// The Pod.
     pub pod: PodFacts,
     /// Labels of its namespace.
     pub labels: Seen<BTreeMap<String, String>>,
@@ -52,13 +51,11 @@ pub struct Facts {
     pub account: Seen<Option<AccountFacts>>,
     /// Admission is not asked about Pods of its namespace.
     pub unreviewed: bool,
-    /// The cluster's ImagePullSecrets.
     pub asked: Seen<Vec<AskedFor>>,
     /// Secrets of the namespace, by name: those the Pod lists, and those that ImagePullSecrets lead to.
     pub secrets: BTreeMap<String, Seen<Option<SecretFacts>>>,
     /// Its Events about pulls, the newest first.
     pub events: Seen<Vec<EventFact>>,
-    /// The controller.
     pub controller: Seen<Controller>,
     /// What registries said.
     pub answers: BTreeMap<Question, PullAnswer>,
@@ -70,20 +67,15 @@ pub struct Facts {
     pub other_accounts: Seen<Vec<String>>,
 }
 
-/// A Pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PodFacts {
-    /// Its namespace.
     pub namespace: String,
-    /// Its name.
     pub name: String,
     /// When it was made.
     pub created: Option<Timestamp>,
-    /// Its phase.
     pub phase: String,
     /// The node that it is on.
     pub node: Option<String>,
-    /// Its ServiceAccount.
     pub account: String,
     /// What makes it again when it is deleted, `ReplicaSet/web-5d8f7`.
     pub owner: Option<String>,
@@ -114,7 +106,6 @@ pub struct ImageUse {
     pub ended: Option<(String, String)>,
 }
 
-/// A ServiceAccount.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccountFacts {
     /// The Secrets that its Pods get, when they bring no list.
@@ -123,16 +114,13 @@ pub struct AccountFacts {
     pub enforces: bool,
 }
 
-/// An ImagePullSecret.
 #[derive(Clone, Debug, Default)]
 pub struct AskedFor {
-    /// Its name.
     pub name: String,
     /// When it was made.
     pub created: Option<Timestamp>,
     /// It is being deleted.
     pub deleting: bool,
-    /// What it says.
     pub spec: ImagePullSecretSpec,
     /// The hosts that it is for: those in the status, and those that the spec itself names.
     pub hosts: Vec<String>,
@@ -153,7 +141,6 @@ impl AskedFor {
     }
 }
 
-/// A Secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretFacts {
     /// It carries our labels.
@@ -175,14 +162,11 @@ pub enum Content {
     Broken(String),
 }
 
-/// An Event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventFact {
     /// When it was seen last.
     pub at: Option<Timestamp>,
-    /// A word.
     pub reason: String,
-    /// A sentence.
     pub message: String,
     /// How often it was seen.
     pub count: i32,

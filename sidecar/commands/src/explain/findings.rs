@@ -12,15 +12,12 @@ pub struct Findings {
     /// What is explained, as `Deployment/web`, where that is no Pod that there is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
-    /// The Pod's namespace.
     pub namespace: String,
     /// Its name; empty where there is no Pod yet.
     pub pod: String,
-    /// Its phase.
     pub phase: String,
     /// The node that it is on.
     pub node: Option<String>,
-    /// Its ServiceAccount.
     pub service_account: String,
     /// What the ServiceAccount's list has to do with it.
     pub service_account_says: String,
@@ -64,7 +61,6 @@ pub enum Verdict {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretFinding {
-    /// Its name.
     pub name: String,
     /// What a kubelet makes of it, in a few words.
     pub says: String,
@@ -75,7 +71,6 @@ pub struct SecretFinding {
     pub way: Option<&'static str>,
 }
 
-/// An image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageFinding {
@@ -95,7 +90,6 @@ pub struct ImageFinding {
     pub without_credential: Option<PullAnswer>,
     /// Whether it can be pulled.
     pub verdict: Verdict,
-    /// Why not.
     pub problem: Option<Problem>,
     /// What works, and should be known.
     pub notes: Vec<String>,
@@ -105,11 +99,9 @@ pub struct ImageFinding {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AskedFinding {
-    /// Its name.
     pub name: String,
     /// Whether it is for this Pod.
     pub selected: bool,
-    /// Why.
     pub says: String,
 }
 
@@ -117,11 +109,9 @@ pub struct AskedFinding {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Try {
-    /// The Secret.
     pub secret: String,
     /// The key in its `auths`.
     pub key: String,
-    /// The user name.
     pub username: String,
     /// What the registry says; none when it was not asked.
     pub registry: Option<PullAnswer>,
@@ -133,7 +123,6 @@ pub struct Try {
 pub struct Problem {
     /// A word, for programs.
     pub reason: &'static str,
-    /// A sentence.
     pub message: String,
     /// What to do, as a sentence.
     pub to_do: String,
@@ -146,25 +135,21 @@ pub struct Problem {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Who {
-    /// Whoever runs the Pod.
+    /// The team that runs the Pod.
     Workload,
-    /// Whoever runs the cluster.
+    /// The team that runs the cluster.
     Platform,
-    /// Whoever pushes the image.
+    /// The team that pushes the image.
     Author,
 }
 
-/// An Event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EventFinding {
     /// When it was seen last, as RFC 3339.
     pub last_seen: Option<String>,
-    /// How often.
     pub count: i32,
-    /// A word.
     pub reason: String,
-    /// A sentence.
     pub message: String,
 }
 
@@ -181,7 +166,6 @@ impl EventFinding {
 }
 
 impl Problem {
-    /// A problem.
     pub fn new(reason: &'static str, message: impl Into<String>, to_do: impl Into<String>) -> Self {
         Self { reason, message: message.into(), to_do: to_do.into(), who: None }
     }

@@ -4,39 +4,18 @@ use tcr::docker_config::keyring::Credential;
 use tcr::image_name::ImageName;
 use tcr::image_ref::{ImageRef, ImageRefProblem, host_of};
 
+use super::case::{Case, Conclusion, fails};
 use super::conditions::Meaning;
 use super::facts::{AskedFor, Facts, ImageUse, Question};
 use super::findings::{AskedFinding, ImageFinding, Problem, Try, Verdict};
-use super::kubelet::{Heard, PullError};
+use super::kubelet::PullError;
 use super::problem::{self, reach};
 use super::selection::{Selected, selected};
 use registry_client::PullAnswer;
 
 mod credentials;
-mod heard;
+mod failure;
 mod unknown_host;
-
-/// What can be said: how sure it is, why not, and what should be known besides.
-type Conclusion = (Verdict, Option<Problem>, Vec<String>);
-
-/// One image of the Pod.
-pub(super) struct Case<'a> {
-    pub(super) facts: &'a Facts,
-    /// The image as the Pod has it.
-    pub(super) text: &'a str,
-    /// Its registry, in lower case.
-    pub(super) host: String,
-    /// The image in full; or why its registry cannot be asked from here, though kubelets take it for an image.
-    image: Result<ImageRef, String>,
-    /// ImagePullSecrets that are for its host.
-    pub(super) asked: Vec<(&'a AskedFor, Selected)>,
-    /// Credentials that the kubelet shows, and what the registry says to each.
-    tries: Vec<(Credential<'a>, Option<&'a PullAnswer>)>,
-    /// What it says to nobody in particular.
-    anonymous: Option<&'a PullAnswer>,
-    /// What the kubelet's last pull failed by.
-    pub(super) heard: Option<Heard>,
-}
 
 /// What is found out about an image; `used` is never empty.
 pub(super) fn finding<'a>(image: &'a str, used: &[&ImageUse], facts: &'a Facts) -> ImageFinding {
@@ -77,7 +56,7 @@ pub(super) fn finding<'a>(image: &'a str, used: &[&ImageUse], facts: &'a Facts) 
         }
         verdict = Verdict::Pulls;
     }
-    notes.extend(heard::does_not_start(used));
+    notes.extend(failure::does_not_start(used));
     let asked = |(asked, selected): &(&AskedFor, Selected)| AskedFinding {
         name: asked.name.clone(),
         selected: *selected == Selected::Yes,
@@ -129,7 +108,7 @@ impl<'a> Case<'a> {
             asked,
             tries,
             anonymous: answer(None),
-            heard: heard::heard(text, used, facts),
+            failure: failure::last_failure(text, used, facts),
             host,
             image,
         }
@@ -191,13 +170,13 @@ impl<'a> Case<'a> {
         refused.collect()
     }
 
-    /// What was heard is that a host was not reached or not trusted.
+    /// The host that was not reached or not trusted by the pull that failed.
     fn unreached(&self) -> Option<Problem> {
-        let heard = self.heard.as_ref()?;
-        let condition = heard.condition()?;
+        let failure = self.failure.as_ref()?;
+        let condition = failure.condition()?;
         match condition.meaning {
-            Meaning::Network => Some(reach::cannot_reach(self, condition, heard)),
-            Meaning::Certificate => Some(reach::certificate(self, condition, heard)),
+            Meaning::Network => Some(reach::cannot_reach(self, condition, failure)),
+            Meaning::Certificate => Some(reach::certificate(self, condition, failure)),
             Meaning::Final | Meaning::Start | Meaning::Credential | Meaning::NotFound => None,
         }
     }
@@ -207,19 +186,19 @@ impl<'a> Case<'a> {
         if let Some(problem) = self.unreached() {
             return fails(problem);
         }
-        let Some(heard) = &self.heard else { return (Verdict::Pulls, None, notes) };
-        if heard.error == PullError::BackOff {
+        let Some(failure) = &self.failure else { return (Verdict::Pulls, None, notes) };
+        if failure.error == PullError::BackOff {
             notes.push("the kubelet waits after pulls that failed, and does not say why they did".to_owned());
             return (Verdict::Likely, None, notes);
         }
         notes.push(format!(
             "the kubelet's last pull failed, and it tries again within five minutes: {}",
-            heard.words
+            failure.words
         ));
         (Verdict::Pulls, None, notes)
     }
 
-    /// At least one credential could not be tried here: what the kubelet heard decides.
+    /// At least one credential could not be tried here: the words of the pull that failed decide.
     fn unasked(&self) -> Conclusion {
         if let Some(problem) = self.invalid().or_else(|| self.unreached()) {
             return fails(problem);
@@ -308,15 +287,6 @@ impl<'a> Case<'a> {
         unknown.collect()
     }
 
-    /// The image in full, where it can be said.
-    fn name(&self) -> String {
-        self.image.as_ref().map_or_else(|_| self.text.to_owned(), ToString::to_string)
-    }
-
-    fn repository(&self) -> &str {
-        self.image.as_ref().map_or(self.text, |it| it.repository.as_str())
-    }
-
     fn not_found(&self, why: &str) -> Problem {
         Problem::new(
             "ImageNotFound",
@@ -324,8 +294,4 @@ impl<'a> Case<'a> {
             "correct the image's name or tag, or push it",
         )
     }
-}
-
-fn fails(problem: Problem) -> Conclusion {
-    (Verdict::Fails, Some(problem), Vec::new())
 }

@@ -18,9 +18,9 @@ pub(super) enum PullError {
     Unknown,
 }
 
-/// What the kubelet said.
+/// A pull that failed, as the kubelet tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Heard {
+pub(super) struct PullFailure {
     /// What it means.
     pub(super) error: PullError,
     /// Its words, shortened, without what signs a URL.
@@ -37,7 +37,7 @@ pub(super) struct Heard {
     pub(super) is_of_token: bool,
 }
 
-impl Heard {
+impl PullFailure {
     /// What is known of it.
     pub(super) fn condition(&self) -> Option<&'static Condition> {
         match self.error {
@@ -46,16 +46,22 @@ impl Heard {
         }
     }
 
-    /// What else decides.
+    /// What else has to be known.
     pub(super) fn meaning(&self) -> Option<Meaning> {
         self.condition().map(|it| it.meaning)
+    }
+
+    /// The image is there, and by it or by the disk the container does not start.
+    pub(super) fn is_of_start(&self) -> bool {
+        self.meaning() == Some(Meaning::Start)
+            || self.condition().is_some_and(|it| matches!(it.reason, "NodeDiskFull" | "NodeDiskBroken"))
     }
 }
 
 /// What the message about an image tells; it begins with the reason that the kubelet has for it.
-pub(super) fn hear(message: &str, image: &str) -> Heard {
+pub(super) fn parse(message: &str, image: &str) -> PullFailure {
     let lower = message.to_ascii_lowercase();
-    Heard {
+    PullFailure {
         error: classify(&without_image(&lower, image)),
         words: shortened(&without_secrets(message)),
         host: last_host(&lower),
@@ -79,7 +85,7 @@ fn without_image(message: &str, image: &str) -> String {
 }
 
 fn classify(message: &str) -> PullError {
-    if let Some(condition) = conditions::all().find(|it| it.is_said(message)) {
+    if let Some(condition) = conditions::all().find(|it| it.matches(message)) {
         return PullError::Known(condition);
     }
     let says_no_more = message.trim_end_matches(['"', ':', ' ']);
@@ -104,7 +110,7 @@ fn shortened(message: &str) -> String {
     format!("{beginning} ... {end}")
 }
 
-/// A URL's query may let in whoever has it, and user information is a password. A mirror is told by its query.
+/// A URL's query may let in everybody who has it, and user information is a password. A mirror is told by its query.
 fn without_secrets(message: &str) -> String {
     let mut out = String::new();
     let mut rest = message;

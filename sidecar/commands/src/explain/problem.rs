@@ -3,9 +3,9 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use tcr::names::{CONTROLLER_DEPLOYMENT, INJECT_ANNOTATION, SYSTEM_NAMESPACE, derived_secret_name};
 
+use super::case::Case;
 use super::facts::{AskedFor, Content, Facts, SecretFacts};
 use super::findings::{Problem, Who};
-use super::image::Case;
 use crate::reader::Seen;
 
 pub(super) mod node;
@@ -24,13 +24,6 @@ pub(super) fn make_again(facts: &Facts) -> String {
             "delete the Pod and make it again, for nothing else does: kubectl -n {namespace} delete pod {name}"
         ),
     }
-}
-
-/// What has to follow where the Pod lacks the reference that is meant for it: its list never changes.
-pub(super) fn then_again(facts: &Facts, secret: &str) -> &'static str {
-    let is_made = !facts.pod.name.is_empty();
-    let lacks = !facts.pod.references.iter().any(|it| it == secret);
-    if is_made && lacks { "; then make the Pod again" } else { "" }
 }
 
 fn start_controller() -> String {

@@ -8,7 +8,6 @@ use tcr::selection::Selection;
 
 use super::facts::{AskedFor, Facts};
 use super::findings::Problem;
-use super::problem::then_again;
 use crate::reader::Seen;
 
 /// Whether an ImagePullSecret is for a Pod.
@@ -20,6 +19,13 @@ pub(super) enum Selected {
     No(Problem),
     /// The namespace's labels decide, and could not be read.
     Unknown(String),
+}
+
+/// What has to follow where the Pod lacks the reference that is meant for it: its list never changes.
+pub(super) fn then_again(facts: &Facts, secret: &str) -> &'static str {
+    let is_made = !facts.pod.name.is_empty();
+    let lacks = !facts.pod.references.iter().any(|it| it == secret);
+    if is_made && lacks { "; then make the Pod again" } else { "" }
 }
 
 /// Whether the ImagePullSecret is for the Pod.

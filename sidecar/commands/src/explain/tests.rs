@@ -118,7 +118,7 @@ impl Facts {
     }
 
     /// The kubelet waits after a pull that failed with these words.
-    fn heard(&mut self, message: &str) {
+    fn pull_failed(&mut self, message: &str) {
         self.pod.images[0].waiting = Some(("ErrImagePull".to_owned(), message.to_owned()));
     }
 

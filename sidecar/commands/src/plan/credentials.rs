@@ -12,7 +12,7 @@ use super::report::{CredentialAction, CredentialPlan};
 use crate::reader::Seen;
 use credential::store::Document;
 use credential_plan::Key;
-use credential_plan::plan::{self, Held, Listed, ListedToken, RemovalStep, Step, Stored, Wanted};
+use credential_plan::plan::{self, Desired, Held, Listed, ListedToken, RemovalStep, Step, Stored};
 use reconcile::object::Object;
 
 /// Steps of one credential; more than there can be.
@@ -74,19 +74,19 @@ struct Users {
 /// What becomes of every credential.
 pub(super) fn credentials(known: &Known) -> Credentials {
     let mut all = Credentials::default();
-    let wanted = wanted(&known.after);
+    let desired = desired(&known.after);
     // What an object that says something impossible led to before, nobody knows.
     let may_use_any = known.after.iter().any(|object| object.spec.is_err() && !object.deleting);
     match &known.stored {
         Seen::Known(documents) => {
             let stored: BTreeMap<String, &Document> =
                 documents.iter().map(|document| (document.key.secret_name(), document)).collect();
-            for (name, users) in &wanted {
+            for (name, users) in &desired {
                 let source = keep(known.now, users, stored.get(name).map(|it| &it.stored), &mut all.plans);
                 all.sources.insert(name.clone(), source);
             }
             for (name, document) in stored.iter().filter(|_| !may_use_any) {
-                if !wanted.contains_key(name) {
+                if !desired.contains_key(name) {
                     let revoke = on_delete(known, &document.key).unwrap_or(document.on_delete);
                     let has_user = !users_before(known, &document.key).is_empty();
                     let plans = if has_user { &mut all.left } else { &mut all.remnants };
@@ -94,22 +94,22 @@ pub(super) fn credentials(known: &Known) -> Credentials {
                 }
             }
         }
-        Seen::Denied(_) | Seen::Failed(_) => by_status(known, &wanted, may_use_any, &mut all),
+        Seen::Denied(_) | Seen::Failed(_) => by_status(known, &desired, may_use_any, &mut all),
     }
     all
 }
 
 /// Keys that somebody wants, by the names of their Secrets.
-fn wanted(objects: &[Object]) -> BTreeMap<String, Users> {
-    let mut wanted: BTreeMap<String, Users> = BTreeMap::new();
+fn desired(objects: &[Object]) -> BTreeMap<String, Users> {
+    let mut desired: BTreeMap<String, Users> = BTreeMap::new();
     for object in objects.iter().filter(|object| !object.deleting) {
         let Some(key) = object.key() else { continue };
         let users =
-            wanted.entry(key.secret_name()).or_insert(Users { key, rotate_after: None, names: Vec::new() });
+            desired.entry(key.secret_name()).or_insert(Users { key, rotate_after: None, names: Vec::new() });
         users.rotate_after = [users.rotate_after, object.rotate_after()].into_iter().flatten().min();
         users.names.push(object.name.clone());
     }
-    wanted
+    desired
 }
 
 /// What its last user wants to become of a credential: of several that go, the last one by name.
@@ -120,7 +120,7 @@ fn on_delete(known: &Known, key: &Key) -> Option<OnDelete> {
     }
     let mut wishes = known.before.iter().filter(is_of).map(Object::on_delete);
     let first = wishes.next()?;
-    // Whoever wants it kept may have its reasons.
+    // An ImagePullSecret with onDelete Retain may have its reasons.
     Some(if wishes.any(|wish| wish == OnDelete::Retain) { OnDelete::Retain } else { first })
 }
 
@@ -146,7 +146,7 @@ fn plan_of(
 /// What the keeper of a credential does next, until it waits for something.
 fn keep(now: Timestamp, users: &Users, stored: Option<&Stored>, plans: &mut Vec<CredentialPlan>) -> Source {
     let Users { key, rotate_after, names } = users;
-    let wanted = Wanted {
+    let desired = Desired {
         kind: key.kind,
         rotate_after: *rotate_after,
         checks_logins: false,
@@ -156,8 +156,8 @@ fn keep(now: Timestamp, users: &Users, stored: Option<&Stored>, plans: &mut Vec<
     let mut stored = stored.cloned();
     for _ in 0..MOST_STEPS {
         let listed = stored.as_ref().map(|stored| listed(stored, now));
-        let step_known = plan::Known { listed: listed.as_ref(), ..plan::Known::default() };
-        let step = plan::decide(now, &wanted, stored.as_ref(), step_known);
+        let observed = plan::Observed { listed: listed.as_ref(), ..plan::Observed::default() };
+        let step = plan::decide(now, &desired, stored.as_ref(), observed);
         let current = stored.as_ref().and_then(|stored| stored.current.clone());
         match (step, &mut stored) {
             (Step::Record { why, .. }, _) => {
@@ -199,7 +199,7 @@ fn listed(stored: &Stored, now: Timestamp) -> Listed {
 /// What becomes of a credential that nobody wants any more.
 fn leave(known: &Known, document: &Document, revoke: bool, plans: &mut Vec<CredentialPlan>) {
     let Document { key, stored, .. } = document;
-    let wanted = Wanted {
+    let desired = Desired {
         kind: key.kind,
         rotate_after: None,
         checks_logins: false,
@@ -210,7 +210,7 @@ fn leave(known: &Known, document: &Document, revoke: bool, plans: &mut Vec<Crede
     let users = users_before(known, key);
     let current = stored.current.as_ref().and_then(|held| held.token_id.clone());
     let mut is_revoked = false;
-    while let RemovalStep::Delete { token_id } = plan::removal(&wanted, stored, revoke, false, Some(&listed))
+    while let RemovalStep::Delete { token_id } = plan::removal(&desired, stored, revoke, false, Some(&listed))
     {
         listed.tokens.retain(|token| token.id != token_id);
         is_revoked |= current.as_ref() == Some(&token_id);
@@ -234,14 +234,14 @@ fn users_before(known: &Known, key: &Key) -> Vec<String> {
 }
 
 /// The same where the stored credentials may not be read: each object's status says whether it has one.
-fn by_status(known: &Known, wanted: &BTreeMap<String, Users>, may_use_any: bool, all: &mut Credentials) {
+fn by_status(known: &Known, desired: &BTreeMap<String, Users>, may_use_any: bool, all: &mut Credentials) {
     let mut there: BTreeMap<String, (Key, Option<String>)> = BTreeMap::new();
     for object in known.before.iter().filter(|object| !object.status.hosts.is_empty()) {
         if let Some(key) = object.key() {
             there.entry(key.secret_name()).or_insert((key, object.status.token_id.clone()));
         }
     }
-    for (name, users) in wanted {
+    for (name, users) in desired {
         let source = if there.contains_key(name) { Source::Unread } else { Source::New };
         if matches!(source, Source::New) {
             let names = users.names.clone();
@@ -250,7 +250,7 @@ fn by_status(known: &Known, wanted: &BTreeMap<String, Users>, may_use_any: bool,
         all.sources.insert(name.clone(), source);
     }
     for (name, (key, token_id)) in there {
-        if wanted.contains_key(&name) || !key.kind.is_listed() || may_use_any {
+        if desired.contains_key(&name) || !key.kind.is_listed() || may_use_any {
             continue;
         }
         let users = users_before(known, &key);

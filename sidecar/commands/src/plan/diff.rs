@@ -18,7 +18,6 @@ const ALTERED: There = There(true, true);
 const CONTENT: &str = "data: (the credential)";
 const LABELS: &str = "metadata: (labels and mark)";
 
-/// The plan.
 pub fn diff(plan: &Plan) -> String {
     let mut out = String::new();
     plan.image_pull_secrets.iter().for_each(|object| about_object(&mut out, object));

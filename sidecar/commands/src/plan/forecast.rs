@@ -12,12 +12,13 @@ use tcr::sensitive::Sensitive;
 use super::credentials::{Credentials, Source, credentials};
 use super::hosts;
 use super::known::Known;
-use super::report::{Conflict, ObjectChange, ObjectPlan, Plan, Said, Write};
+use super::report::{Conflict, Note, ObjectChange, ObjectPlan, Plan, Write};
 use crate::reader::Seen;
 use distribution::{
     Content, Desired, Digest, Distribution, Namespace, Observed, SeenSecret, Tally, plan, tally_one,
 };
-use reconcile::object::{Filled, Lack, Object};
+use reconcile::object::{Filled, NotReady, Object};
+use reconcile::overlap::Claim;
 use reconcile::password::Passwords;
 
 /// What would come about.
@@ -31,7 +32,7 @@ pub struct Forecast {
     public_domains: BTreeMap<String, RegistryHost>,
     /// ImagePullSecrets whose registry has no host that is known yet.
     without_hosts: BTreeSet<String>,
-    notes: Vec<Said>,
+    notes: Vec<Note>,
 }
 
 /// What an ImagePullSecret is filled with.
@@ -41,7 +42,7 @@ enum Filling {
     New,
     /// What most of its Secrets hold: it may not be read.
     AsDistributed,
-    Lacks(Lack),
+    NotReady(NotReady),
 }
 
 impl Forecast {
@@ -71,12 +72,12 @@ impl Forecast {
         }
         let region = self.known.settings.region.as_deref();
         if let Some(message) = region.and_then(|region| object.crosses_regions(region)) {
-            self.notes.push(Said::new(&name, message));
+            self.notes.push(Note::new(&name, message));
         }
         if let Err(problem) = &object.spec {
             let message =
                 format!("what it led to before stays as it is, until it is mended or deleted: {problem}");
-            self.notes.push(Said::new(&name, message));
+            self.notes.push(Note::new(&name, message));
         }
         let content = match self.filling(&object) {
             _ if object.deleting || object.spec.is_err() || !object.has_credential() => None,
@@ -92,9 +93,9 @@ impl Forecast {
                 self.presume(&derived_secret_name(&name), content.digest());
                 Some(content)
             }
-            Filling::Lacks(Lack { reason, message }) => {
+            Filling::NotReady(NotReady { reason, message }) => {
                 let message = format!("{reason}: {message}; until then no Secret of it is written");
-                self.notes.push(Said::new(&name, message));
+                self.notes.push(Note::new(&name, message));
                 None
             }
         };
@@ -123,10 +124,23 @@ impl Forecast {
             Some(Source::New) => return Filling::New,
             Some(Source::Unread) => return unread(),
         };
-        match object.fill(passwords, held, &self.known.settings.allowed_roots) {
+        let is_beside_others = self.is_beside_others(object);
+        match object.fill(passwords, held, &self.known.settings.allowed_roots, is_beside_others) {
             Ok(filled) => Filling::Known(filled),
-            Err(lack) => Filling::Lacks(lack),
+            Err(not_ready) => Filling::NotReady(not_ready),
         }
+    }
+
+    /// Whether it is a service account whose Secret may stand beside another one for its registry: of no other kind it
+    /// matters.
+    fn is_beside_others(&self, object: &Object) -> bool {
+        let tcr = object.spec.as_ref().ok().and_then(|spec| spec.tcr.as_ref());
+        if tcr.is_none_or(|tcr| tcr.credential.registry_namespaces.is_empty()) {
+            return false;
+        }
+        let Some(claim) = Claim::of(object) else { return false };
+        let others = self.known.after.iter().filter(|other| other.name != object.name);
+        others.filter_map(Claim::of).any(|other| claim.overlaps(&other))
     }
 
     /// What most Secrets of this name hold is what they shall hold.
@@ -177,7 +191,7 @@ impl Forecast {
             if is_open {
                 let message = "spec.conflictPolicy is adopt, and the domain of the instance is known once it has a \
                                credential: Secrets of somebody else that are for this domain are taken over then";
-                self.notes.push(Said::new(name, message));
+                self.notes.push(Note::new(name, message));
             }
             seen.secrets.insert(secret, found);
         }

@@ -1,4 +1,4 @@
-//! Reads what a plan is made from, with the rights of whoever asks.
+//! Reads what a plan is made from, with the user's own rights.
 
 use std::collections::BTreeSet;
 

@@ -7,7 +7,7 @@ use tcr::image_pull_secret::Tcr;
 use tcr::registry_host::RegistryHost;
 
 use super::known::Known;
-use super::report::{HostsChange, HostsPlan, Said};
+use super::report::{HostsChange, HostsPlan, Note};
 use crate::reader::Seen;
 use credential_plan::domains;
 use custom_resource::condition::{ConditionReason, ConditionType};
@@ -18,7 +18,7 @@ use reconcile::object::Object;
 pub(super) fn hosts(
     known: &Known,
     public_domains: &BTreeMap<String, RegistryHost>,
-) -> (HostsPlan, Option<Said>) {
+) -> (HostsPlan, Option<Note>) {
     let nothing = HostsPlan::default();
     let Seen::Known(Some(before)) = &known.entries else { return (nothing, None) };
     let mut pending = Vec::new();
@@ -47,7 +47,7 @@ pub(super) fn hosts(
             let (nodes, nodes_without) = (nodes(&known.nodes), nodes(&known.nodes_without));
             (HostsPlan { entries, pending, nodes, nodes_without }, None)
         }
-        Err(error) => (nothing, Some(Said::new("hosts entries", format!("cannot be written: {error}")))),
+        Err(error) => (nothing, Some(Note::new("hosts entries", format!("cannot be written: {error}")))),
     }
 }
 
@@ -126,7 +126,7 @@ fn condition(object: &Object) -> Option<(bool, &str)> {
 }
 
 /// Domains that would be resolved once somebody has asked Tencent Cloud.
-fn awaited(object: &Object, tcr: &Tcr, link: &Resolved, before: &[HostsEntry]) -> Option<Said> {
+fn awaited(object: &Object, tcr: &Tcr, link: &Resolved, before: &[HostsEntry]) -> Option<Note> {
     if link.fact != Fact::Unknown {
         return None;
     }
@@ -142,7 +142,7 @@ fn awaited(object: &Object, tcr: &Tcr, link: &Resolved, before: &[HostsEntry]) -
         "{domains} of {} would resolve to its private link, whose address only the controller can ask for",
         tcr.instance_id
     );
-    Some(Said::new(&object.name, message))
+    Some(Note::new(&object.name, message))
 }
 
 fn changes(before: &[HostsEntry], after: &[HostsEntry]) -> Vec<HostsChange> {

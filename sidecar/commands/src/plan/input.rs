@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tcr::rules;
 
 use super::known::Settings;
-use super::report::Said;
+use super::report::Note;
 use super::values::Values;
 use crate::render::input::{self, Document};
 use reconcile::object::Object;
@@ -40,8 +40,8 @@ pub(super) struct Live {
 #[derive(Debug, Default)]
 pub(super) struct Overlaid {
     pub(super) after: Vec<Object>,
-    pub(super) refused: Vec<Said>,
-    pub(super) notes: Vec<Said>,
+    pub(super) refused: Vec<Note>,
+    pub(super) notes: Vec<Note>,
 }
 
 /// What is wanted, as it was read.
@@ -91,7 +91,7 @@ pub(super) fn overlay(
                 documents.into_iter().partition(|document| document.not_an_image_pull_secret().is_some());
             if !others.is_empty() {
                 let message = format!("{} objects of other kinds are not looked at", others.len());
-                overlaid.notes.push(Said::new("manifests", message));
+                overlaid.notes.push(Note::new("manifests", message));
             }
             for document in documents {
                 let place = document.place();
@@ -139,9 +139,9 @@ fn apply(all: &mut Vec<Live>, place: &str, manifest: Value, settings: &Settings,
         Ok((name, spec)) => rules::check(&name, &spec, &settings.rules()),
         Err(findings) => findings,
     };
-    overlaid.notes.extend(findings.warnings.iter().map(|finding| Said::new(place, finding.to_string())));
+    overlaid.notes.extend(findings.warnings.iter().map(|finding| Note::new(place, finding.to_string())));
     if !findings.is_ok() {
-        overlaid.refused.extend(findings.errors.iter().map(|finding| Said::new(place, finding.to_string())));
+        overlaid.refused.extend(findings.errors.iter().map(|finding| Note::new(place, finding.to_string())));
         return;
     }
     let spec = manifest["spec"].clone();

@@ -5,7 +5,7 @@ use tcr::hosts_entry::HostsEntry;
 use tcr::names::TCR_ROOT_DOMAIN;
 use tcr::rules::RuleContext;
 
-use super::report::Said;
+use super::report::Note;
 use crate::reader::Seen;
 use credential::store::Document;
 use distribution::mark::InstallationKey;
@@ -21,7 +21,6 @@ pub struct Settings {
     pub cluster_id: Option<String>,
     /// Whether that is what the controller has: else a missing id is no mistake.
     pub is_cluster_id_known: bool,
-    /// The cluster's region.
     pub region: Option<String>,
     /// The administrator's own hosts entries; none where those of the list stay.
     pub static_hosts: Option<Vec<HostsEntry>>,
@@ -32,7 +31,6 @@ pub struct Settings {
 pub struct Known {
     /// The moment that the plan is for.
     pub now: Timestamp,
-    /// The controller's settings.
     pub settings: Settings,
     /// ImagePullSecrets as they are.
     pub before: Vec<Object>,
@@ -53,9 +51,9 @@ pub struct Known {
     /// Whether our Secrets were listed.
     pub are_secrets_known: bool,
     /// What admission would refuse.
-    pub refused: Vec<Said>,
+    pub refused: Vec<Note>,
     /// What should be known.
-    pub notes: Vec<Said>,
+    pub notes: Vec<Note>,
     /// What could not be read.
     pub not_known: Vec<String>,
 }

@@ -22,25 +22,25 @@ pub struct Plan {
     /// Secrets of somebody else in the way, which would be left alone.
     pub conflicts: Vec<Conflict>,
     /// Objects that admission would refuse, so that they stay as they are.
-    pub refused: Vec<Said>,
+    pub refused: Vec<Note>,
     /// What works, and should be known.
-    pub notes: Vec<Said>,
+    pub notes: Vec<Note>,
     /// What could not be read.
     pub not_known: Vec<String>,
 }
 
-/// A sentence about something.
+/// What is to be known about an object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Said {
+pub struct Note {
     /// What it is about.
     pub about: String,
     /// The sentence.
     pub message: String,
 }
 
-impl Said {
-    /// The sentence `message` about `about`.
+impl Note {
+    /// The message `message` about `about`.
     pub fn new(about: impl Into<String>, message: impl Into<String>) -> Self {
         Self { about: about.into(), message: message.into() }
     }
@@ -186,7 +186,7 @@ pub struct HostsPlan {
     /// Entries that come or go, the same on every node that follows the list.
     pub entries: Vec<HostsChange>,
     /// Domains whose address nobody knows before the controller has asked Tencent Cloud.
-    pub pending: Vec<Said>,
+    pub pending: Vec<Note>,
     /// Nodes that follow the list.
     pub nodes: Vec<String>,
     /// Nodes on which no hosts-updater runs, so that nothing changes there.

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::report::{
-    CredentialAction, CredentialPlan, HostsPlan, ObjectChange, ObjectPlan, Plan, Said, Write, WriteAction,
+    CredentialAction, CredentialPlan, HostsPlan, Note, ObjectChange, ObjectPlan, Plan, Write, WriteAction,
 };
 
 /// Places that are named of many.
 const MOST_NAMED: usize = 5;
 
-/// The plan.
 pub fn text(plan: &Plan) -> String {
     let mut out = String::new();
     section(&mut out, "ImagePullSecrets", plan.image_pull_secrets.iter().filter_map(object));
@@ -41,7 +40,7 @@ fn section(out: &mut String, title: &str, lines: impl IntoIterator<Item = String
     }
 }
 
-fn said(said: &Said) -> String {
+fn said(said: &Note) -> String {
     format!("{}: {}", said.about, said.message)
 }
 

@@ -1,6 +1,5 @@
 //! Asks, and waits for the answer.
 
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -40,14 +39,16 @@ pub async fn object(reader: &Reader, name: &str) -> Result<ImagePullSecret> {
 /// Asks on this ImagePullSecret; the same thing that is already asked for and not done is waited for instead.
 ///
 /// # Errors
-/// Nobody would carry it out, something else is being carried out, or the annotation cannot be written.
+/// Nobody would carry it out, something else is being carried out, the annotation cannot be written, or the machine has no
+/// random numbers.
 pub async fn ask(reader: &Reader, name: &str, request: Request) -> Result<Asked> {
     if let Seen::Known(Controller::Away) = reader.controller().await {
         bail!("no controller leads, so that nobody would carry it out: kubectl tcr status says why");
     }
     let objects: Api<ImagePullSecret> = Api::all(reader.client.clone());
     let now = server_time::read(reader).await.unwrap_or_else(Timestamp::now);
-    let id = RequestId::new(now, random());
+    let random = getrandom::u64().context("cannot draw a random number for the request's id")?;
+    let id = RequestId::new(now, random);
     for _ in 0..MOST_CONFLICTS {
         let object = object(reader, name).await?;
         let asked = Asked { id: id.after(last(&object)), request: request.clone() };
@@ -107,7 +108,7 @@ fn before(object: &ImagePullSecret, asked: &Asked, now: Timestamp) -> Before {
     match (is_open, present.request == asked.request, &asked.request) {
         (false, ..) => Before::Nothing,
         (true, true, _) => Before::Same(present),
-        // Whoever revokes does not wait for a rotation.
+        // A revocation does not wait for a rotation.
         (true, false, Request::Revoke { .. }) => Before::Nothing,
         (true, false, _) => Before::Other(present.to_string()),
     }
@@ -182,11 +183,6 @@ pub async fn take_off(reader: &Reader, name: &str) {
     let patch = Patch::Merge(json!({"metadata": {"annotations": {REQUEST_ANNOTATION: null}}}));
     // One that stays is of no harm: it is not carried out again.
     drop(within(reader.deadline, objects.patch(name, &PatchParams::default(), &patch)).await);
-}
-
-/// From the standard library's seed for hash maps.
-fn random() -> u64 {
-    RandomState::new().build_hasher().finish()
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use custom_resource::request::{Request, VisibleInstance};
 
 /// What is asked for.
 #[derive(Clone, Debug)]
-pub struct Wish {
+pub struct Options {
     /// In this region; none for every region.
     pub region: Option<String>,
     /// On which ImagePullSecret the controller is asked; none for the first that is free.
@@ -34,7 +34,6 @@ pub struct Wish {
 pub struct Report {
     /// The region that was asked about; none for every region.
     pub region: Option<String>,
-    /// The instances.
     pub instances: Vec<Line>,
     /// How many more there are than are listed.
     pub more: i64,
@@ -42,7 +41,6 @@ pub struct Report {
     pub problems: Vec<String>,
 }
 
-/// An instance.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Line {
@@ -59,13 +57,13 @@ pub struct Line {
 /// There is no ImagePullSecret to ask on, the cloud refuses, or as of [`ask::ask`] and [`ask::wait`].
 pub async fn run(
     reader: &Reader,
-    wish: &Wish,
+    options: &Options,
     output: Output,
     out: &mut dyn Write,
     tell: &mut dyn FnMut(&str),
 ) -> Result<bool> {
     let objects = reader.image_pull_secrets().await.required("ImagePullSecrets")?;
-    let through = match &wish.through {
+    let through = match &options.through {
         Some(name) => name.clone(),
         None => match free(&objects) {
             Some(name) => name,
@@ -75,15 +73,15 @@ pub async fn run(
             ),
         },
     };
-    let request = Request::Instances { region: wish.region.clone() };
+    let request = Request::Instances { region: options.region.clone() };
     let asked = ask::ask(reader, &through, request).await?;
-    let answer = ask::wait(reader, &through, &asked, wish.timeout, tell).await?.request;
+    let answer = ask::wait(reader, &through, &asked, options.timeout, tell).await?.request;
     if answer.state() != Some(RequestState::Done) {
         bail!("the controller cannot list instances: {}", answer.message);
     }
     ask::take_off(reader, &through).await;
     let more = answer.more_instances.unwrap_or_default();
-    let report = report(wish.region.clone(), answer.instances, more, &objects);
+    let report = report(options.region.clone(), answer.instances, more, &objects);
     output.print(&report, text, out)?;
     Ok(report.problems.is_empty())
 }

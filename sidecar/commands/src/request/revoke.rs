@@ -26,7 +26,7 @@ const PAGE: u32 = 500;
 
 /// What is to be revoked.
 #[derive(Clone, Debug)]
-pub struct Wish {
+pub struct Options {
     /// An ImagePullSecret's name, or a credential's id.
     pub target: String,
     /// The ImagePullSecret that the credential was made for, where none uses it any more.
@@ -53,15 +53,15 @@ struct Target {
 /// There is no such credential, nobody agrees, or as of [`ask::ask`] and [`ask::wait`].
 pub async fn run(
     reader: &Reader,
-    wish: &Wish,
+    options: &Options,
     output: Output,
     out: &mut dyn Write,
     tell: &mut dyn FnMut(&str),
     agree: &mut dyn FnMut(&str) -> Result<bool>,
 ) -> Result<bool> {
     let objects = reader.image_pull_secrets().await.required("ImagePullSecrets")?;
-    let target = find(&wish.target, wish.of.as_deref(), &objects).map_err(anyhow::Error::msg)?;
-    if !target.users.is_empty() && !wish.yes {
+    let target = find(&options.target, options.of.as_deref(), &objects).map_err(anyhow::Error::msg)?;
+    if !target.users.is_empty() && !options.yes {
         let namespaces = namespaces(reader, &target.users).await;
         if !agree(&consequences(&target, &namespaces, &objects))? {
             bail!("nothing was revoked");
@@ -69,7 +69,7 @@ pub async fn run(
     }
     let request = Request::Revoke { token_id: target.token_id.clone() };
     let asked = ask::ask(reader, &target.name, request).await?;
-    let outcome = ask::wait(reader, &target.name, &asked, wish.timeout, tell).await?;
+    let outcome = ask::wait(reader, &target.name, &asked, options.timeout, tell).await?;
     output.print(&outcome, Outcome::text, out)?;
     Ok(outcome.request.state() == Some(RequestState::Done))
 }

@@ -13,8 +13,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use tcr::names::{MUTATING_WEBHOOK, VALIDATING_WEBHOOK};
 
-use crate::DEADLINE;
 use crate::execute::json_patch;
+use crate::settings::DEADLINE;
 use kubernetes::api_error::{ApiError, within};
 
 /// A webhook configuration at the API server.

@@ -18,7 +18,7 @@ use tcr::sensitive::Sensitive;
 use super::configuration::Configuration;
 use super::plan::{self, Round};
 use super::{Held, Pair, Step, make};
-use crate::DEADLINE;
+use crate::settings::DEADLINE;
 use kubernetes::api_error::{ApiError, within};
 
 /// When the one that waits was put there.

@@ -17,7 +17,6 @@ const RETRY: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(
 /// A configuration as it was read: its webhooks, or none where there is no such configuration.
 pub(super) type Read = Result<Option<Vec<Webhook>>, ApiError>;
 
-/// What to do.
 #[derive(Debug, PartialEq)]
 pub(super) struct Round {
     /// JSON patches for the configurations that do not trust the bundle yet, by their places.

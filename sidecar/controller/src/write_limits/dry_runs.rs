@@ -15,8 +15,8 @@ use kubernetes::api_error::{ApiError, within};
 
 use super::DEADLINE;
 
-/// What is tried to be written: an object or an annotation that nobody has.
-const TRIAL: &str = "tcr-assistant-write-limits-trial";
+/// The object or annotation that a dry run would write: one that nobody has.
+const DRY_RUN_NAME: &str = "tcr-assistant-write-limits-trial";
 
 /// Tries what is forbidden.
 pub(super) struct DryRuns {
@@ -33,12 +33,12 @@ impl DryRuns {
     pub(super) async fn forbidden(&self, kind: Kind) -> Result<(), ApiError> {
         match kind {
             Kind::Secrets => {
-                let metadata = ObjectMeta { name: Some(TRIAL.to_owned()), ..ObjectMeta::default() };
+                let metadata = ObjectMeta { name: Some(DRY_RUN_NAME.to_owned()), ..ObjectMeta::default() };
                 let type_ = Some("Opaque".to_owned());
                 self.create(&Secret { metadata, type_, ..Secret::default() }).await
             }
             Kind::ConfigMaps => {
-                let metadata = ObjectMeta { name: Some(TRIAL.to_owned()), ..ObjectMeta::default() };
+                let metadata = ObjectMeta { name: Some(DRY_RUN_NAME.to_owned()), ..ObjectMeta::default() };
                 self.create(&ConfigMap { metadata, ..ConfigMap::default() }).await
             }
             Kind::ServiceAccounts => {
@@ -97,7 +97,7 @@ async fn annotate<K>(api: &Api<K>, name: &str) -> Result<(), ApiError>
 where
     K: Clone + DeserializeOwned + std::fmt::Debug,
 {
-    let patch = Patch::Merge(json!({"metadata": {"annotations": {TRIAL: "true"}}}));
+    let patch = Patch::Merge(json!({"metadata": {"annotations": {DRY_RUN_NAME: "true"}}}));
     let dry = PatchParams { dry_run: true, ..PatchParams::default() };
     within(DEADLINE, api.patch_metadata(name, &dry, &patch)).await.map(drop)
 }

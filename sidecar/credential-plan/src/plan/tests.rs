@@ -1,17 +1,21 @@
+use std::time::Duration;
+
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
+use tcr::image_pull_secret::CredentialKind;
+use tcr::sensitive::Sensitive;
 
 use super::*;
 use crate::login_check::LoginCheck;
 
-const LONGTERM: Wanted = Wanted {
+const LONGTERM: Desired = Desired {
     kind: CredentialKind::Longterm,
     rotate_after: None,
     checks_logins: false,
     is_rolled_out: true,
     is_needed: true,
 };
-const TEMP: Wanted = Wanted { kind: CredentialKind::Temp, ..LONGTERM };
+const TEMP: Desired = Desired { kind: CredentialKind::Temp, ..LONGTERM };
 
 fn at(hours: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + hours * 3600).unwrap()
@@ -46,60 +50,70 @@ fn listed(tokens: &[(&str, &str)]) -> Listed {
     Listed { at: at(1), tokens: tokens.iter().map(|(id, marker)| token(id, marker)).collect(), missing: 0 }
 }
 
-fn mine(clean: bool) -> Option<Mine> {
-    Some(Mine { intent: "i1".to_owned(), clean, holds_until: at(2) })
+fn own_intent(clean: bool) -> Option<OwnIntent> {
+    Some(OwnIntent { intent: "i1".to_owned(), clean, holds_until: at(2) })
 }
 
 #[track_caller]
-fn check(stored: Option<Stored>, mine: Option<Mine>, listed: Option<Listed>, expected: Expect) {
-    let known = Known { mine: mine.as_ref(), listed: listed.as_ref(), ..Known::default() };
-    let step = decide(at(1), &LONGTERM, stored.as_ref(), known);
+fn check(stored: Option<Stored>, own_intent: Option<OwnIntent>, listed: Option<Listed>, expected: Expect) {
+    let observed =
+        Observed { own_intent: own_intent.as_ref(), listed: listed.as_ref(), ..Observed::default() };
+    let step = decide(at(1), &LONGTERM, stored.as_ref(), observed);
     expected.assert_eq(&format!("{step:?}"));
 }
 
 #[test]
 fn an_intent_comes_before_the_first_credential() {
     check(None, None, None, expect!["Record { why: None, ended: false }"]);
-    check(Some(stored(Some("i1"), None)), mine(true), None, expect!["Mint"]);
+    check(Some(stored(Some("i1"), None)), own_intent(true), None, expect!["Mint"]);
 }
 
 #[test]
 fn an_intent_that_is_too_old_is_written_anew_before_anything_is_made() {
-    let old = Some(Mine { holds_until: at(1), ..mine(true).unwrap() });
+    let old = Some(OwnIntent { holds_until: at(1), ..own_intent(true).unwrap() });
     check(Some(stored(Some("i1"), None)), old, None, expect!["Record { why: None, ended: false }"]);
 }
 
 #[test]
 fn an_intent_of_somebody_else_is_taken_over_and_what_it_left_is_deleted() {
     check(Some(stored(Some("other"), None)), None, None, expect!["Record { why: None, ended: false }"]);
-    check(Some(stored(Some("other"), None)), mine(true), None, expect!["Record { why: None, ended: false }"]);
-    check(Some(stored(Some("i1"), None)), mine(false), None, expect!["List"]);
+    check(
+        Some(stored(Some("other"), None)),
+        own_intent(true),
+        None,
+        expect!["Record { why: None, ended: false }"],
+    );
+    check(Some(stored(Some("i1"), None)), own_intent(false), None, expect!["List"]);
     check(
         Some(stored(Some("i1"), None)),
-        mine(false),
+        own_intent(false),
         Some(listed(&[("x", "m1"), ("y", "m2")])),
         expect![[r#"Delete { token_id: "x" }"#]],
     );
-    check(Some(stored(Some("i1"), None)), mine(false), Some(listed(&[("y", "m2")])), expect!["Mint"]);
+    check(Some(stored(Some("i1"), None)), own_intent(false), Some(listed(&[("y", "m2")])), expect!["Mint"]);
 }
 
 #[test]
 fn nothing_is_made_for_users_that_are_all_on_their_way_out() {
-    let leaving = Wanted { is_needed: false, ..LONGTERM };
+    let leaving = Desired { is_needed: false, ..LONGTERM };
     let wait = Step::Wait { until: later(at(1), LIST_EVERY) };
-    let clean = mine(true);
-    let known = Known { mine: clean.as_ref(), ..Known::default() };
-    assert_eq!(decide(at(1), &leaving, None, known), wait, "there never was one");
-    assert_eq!(decide(at(1), &leaving, Some(&stored(Some("i1"), None)), known), wait, "one was to be made");
+    let clean = own_intent(true);
+    let observed = Observed { own_intent: clean.as_ref(), ..Observed::default() };
+    assert_eq!(decide(at(1), &leaving, None, observed), wait, "there never was one");
+    assert_eq!(
+        decide(at(1), &leaving, Some(&stored(Some("i1"), None)), observed),
+        wait,
+        "one was to be made"
+    );
     let off = Listed { missing: 2, ..listed(&[]) };
-    let known = Known { listed: Some(&off), ..Known::default() };
+    let observed = Observed { listed: Some(&off), ..Observed::default() };
     let ended = stored(None, Some(held(Some("t1"), 87600)));
-    assert_eq!(decide(at(1), &leaving, Some(&ended), known), wait, "one is gone from the cloud");
-    let unclean = mine(false);
+    assert_eq!(decide(at(1), &leaving, Some(&ended), observed), wait, "one is gone from the cloud");
+    let unclean = own_intent(false);
     let orphan = listed(&[("x", "m1")]);
-    let known = Known { mine: unclean.as_ref(), listed: Some(&orphan), ..Known::default() };
+    let observed = Observed { own_intent: unclean.as_ref(), listed: Some(&orphan), ..Observed::default() };
     let delete = Step::Delete { token_id: "x".to_owned() };
-    assert_eq!(decide(at(1), &leaving, Some(&stored(Some("i1"), None)), known), delete);
+    assert_eq!(decide(at(1), &leaving, Some(&stored(Some("i1"), None)), observed), delete);
 }
 
 #[test]
@@ -140,18 +154,18 @@ fn one_list_without_the_credential_is_not_believed() {
 fn renewal_is_at_half_the_life_of_a_temporary_one_and_by_wish_of_a_long_one() {
     let temp = held(None, 1);
     let seconds =
-        |held: &Held, wanted: &Wanted| renewal(held, wanted).as_second() - held.issued_at.as_second();
+        |held: &Held, desired: &Desired| renewal(held, desired).as_second() - held.issued_at.as_second();
     assert_eq!(seconds(&temp, &TEMP), 1800);
     let long = held(Some("t1"), 87600);
     assert_eq!(seconds(&long, &LONGTERM), 87600 * 3600 / 10 * 9);
-    let wish = Wanted { rotate_after: Some(Duration::from_secs(7200)), ..LONGTERM };
+    let wish = Desired { rotate_after: Some(Duration::from_secs(7200)), ..LONGTERM };
     assert_eq!(seconds(&long, &wish), 7200);
     assert_eq!(
-        decide(at(0), &TEMP, Some(&stored(None, Some(temp.clone()))), Known::default()),
+        decide(at(0), &TEMP, Some(&stored(None, Some(temp.clone()))), Observed::default()),
         Step::Wait { until: renewal(&temp, &TEMP) }
     );
     assert!(matches!(
-        decide(at(1), &TEMP, Some(&stored(None, Some(temp))), Known::default()),
+        decide(at(1), &TEMP, Some(&stored(None, Some(temp))), Observed::default()),
         Step::Record { why: Some(_), ended: false }
     ));
 }
@@ -174,9 +188,9 @@ fn a_replaced_credential_stays_valid_until_the_last_copy_of_it_is_replaced() {
     let decide = |is_rolled_out| {
         decide(
             at(1),
-            &Wanted { is_rolled_out, ..LONGTERM },
+            &Desired { is_rolled_out, ..LONGTERM },
             Some(&it),
-            Known { listed: Some(&both), ..Known::default() },
+            Observed { listed: Some(&both), ..Observed::default() },
         )
     };
     assert_eq!(decide(true), Step::Delete { token_id: "t1".to_owned() });
@@ -222,15 +236,15 @@ fn check_successor(
     listed: Option<Listed>,
     expected: Expect,
 ) {
-    let wanted = Wanted { checks_logins: true, ..LONGTERM };
-    let known = Known {
-        mine: None,
+    let desired = Desired { checks_logins: true, ..LONGTERM };
+    let observed = Observed {
+        own_intent: None,
         listed: listed.as_ref(),
         login_checks: Some(login_checks),
         asked: None,
-        ..Known::default()
+        ..Observed::default()
     };
-    expected.assert_eq(&format!("{:?}", decide(at(hour), &wanted, Some(stored), known)));
+    expected.assert_eq(&format!("{:?}", decide(at(hour), &desired, Some(stored), observed)));
 }
 
 #[test]
@@ -245,11 +259,11 @@ fn a_successor_is_tried_before_it_takes_the_place_of_a_credential() {
     check_successor(1, &both, &about(refused(), 1), None, expect!["Wait { until: 2027-01-15T09:00:02Z }"]);
     check_successor(2, &both, &about(refused(), 1), None, expect!["CheckLogin { candidate: true }"]);
     check_successor(1, &both, &about(refused(), 4), None, expect![[r#"Discard { reason: "HTTP 401" }"#]]);
-    assert_eq!(decide(at(1), &LONGTERM, Some(&both), Known::default()), Step::Promote, "nobody is asked");
+    assert_eq!(decide(at(1), &LONGTERM, Some(&both), Observed::default()), Step::Promote, "nobody is asked");
 }
 
 #[test]
-fn a_successor_that_nobody_can_judge_waits_as_long_as_the_one_in_use_works() {
+fn a_successor_without_a_verdict_waits_as_long_as_the_one_in_use_works() {
     let both = replaced_by(held(Some("t2"), 87600));
     let untried = LoginChecks { candidate: Some(login_check(unknown(), 0)), ..LoginChecks::default() };
     check_successor(1, &both, &untried, None, expect!["List"]);
@@ -289,7 +303,7 @@ fn a_credential_in_use_that_its_registry_refuses_twice_is_replaced() {
 }
 
 #[test]
-fn a_farewell_also_removes_a_successor_that_nobody_used() {
+fn a_removal_also_deletes_a_successor_that_was_never_used() {
     let both = replaced_by(held(Some("t2"), 87600));
     assert_eq!(removal(&LONGTERM, &both, false, false, None), RemovalStep::List);
     let there = listed(&[("t1", "m1"), ("t2", "m1")]);
@@ -300,7 +314,7 @@ fn a_farewell_also_removes_a_successor_that_nobody_used() {
 }
 
 #[test]
-fn a_farewell_revokes_everything_or_only_what_nobody_used() {
+fn a_removal_deletes_everything_or_only_what_was_never_used() {
     let it = stored(None, Some(held(Some("t1"), 87600)));
     assert_eq!(removal(&LONGTERM, &it, false, false, None), RemovalStep::Forget);
     assert_eq!(removal(&LONGTERM, &it, true, false, None), RemovalStep::List);
@@ -333,7 +347,7 @@ struct World {
 #[derive(Default)]
 struct Process {
     seen: Option<(u64, Stored)>,
-    mine: Option<Mine>,
+    own_intent: Option<OwnIntent>,
     listed: Option<Listed>,
     login_checks: LoginChecks,
 }
@@ -367,16 +381,16 @@ impl World {
     fn step(&mut self, process: &mut Process, dies: Option<u8>) -> Option<Timestamp> {
         process.seen = self.secret.clone();
         let now = self.now;
-        let wanted = Wanted { checks_logins: true, ..LONGTERM };
+        let desired = Desired { checks_logins: true, ..LONGTERM };
         let stored = process.seen.as_ref().map(|(_, stored)| stored);
         let version = process.seen.as_ref().map(|(version, _)| *version);
-        let known = Known {
-            mine: process.mine.as_ref(),
+        let observed = Observed {
+            own_intent: process.own_intent.as_ref(),
             listed: process.listed.as_ref(),
             login_checks: Some(&process.login_checks),
-            ..Known::default()
+            ..Observed::default()
         };
-        match decide(now, &wanted, stored, known) {
+        match decide(now, &desired, stored, observed) {
             Step::Wait { until } => return Some(until),
             Step::List => {
                 let tokens = self.tokens.clone();
@@ -405,7 +419,8 @@ impl World {
                     stored.cloned().unwrap_or(Stored { marker: "m1".to_owned(), ..Stored::default() });
                 next.intent = Some(intent.clone());
                 if self.write(version, next) {
-                    process.mine = Some(Mine { intent, clean: fresh, holds_until: later(now, INTENT_HOLDS) });
+                    process.own_intent =
+                        Some(OwnIntent { intent, clean: fresh, holds_until: later(now, INTENT_HOLDS) });
                     process.listed = None;
                 }
             }
@@ -424,7 +439,7 @@ impl World {
                     Some(_) => next.candidate = made,
                 }
                 self.write(version, next);
-                process.mine = None;
+                process.own_intent = None;
                 process.listed = None;
                 process.login_checks.candidate = None;
             }

@@ -5,7 +5,7 @@ use tcr::sensitive::Sensitive;
 
 use super::*;
 use crate::login_check::LoginChecks;
-use crate::plan::{self, Listed, Mine, Replaced, description};
+use crate::plan::{self, Listed, OwnIntent, Replaced, description};
 
 const MARKER: &str = "m1";
 
@@ -33,8 +33,8 @@ fn held(id: &str) -> Held {
     }
 }
 
-fn wanted(spread: bool) -> Wanted {
-    Wanted {
+fn desired(spread: bool) -> Desired {
+    Desired {
         kind: CredentialKind::Longterm,
         rotate_after: None,
         checks_logins: false,
@@ -63,13 +63,13 @@ fn listed(tokens: &[(&str, &str)]) -> Listed {
 fn step(spread: bool, stored: &Stored, asked: &Asked, tokens: Option<&[(&str, &str)]>, rests: bool) -> Step {
     let listed = tokens.map(listed);
     let login_checks = LoginChecks { rest_until: rests.then(|| at(600)), ..LoginChecks::default() };
-    let known = Known {
+    let observed = Observed {
         listed: listed.as_ref(),
         login_checks: Some(&login_checks),
         asked: Some(asked),
-        ..Known::default()
+        ..Observed::default()
     };
-    plan::decide(at(10), &wanted(spread), Some(stored), known)
+    plan::decide(at(10), &desired(spread), Some(stored), observed)
 }
 
 #[track_caller]
@@ -183,7 +183,7 @@ fn what_was_not_made_for_this_secret_is_not_revoked() {
 #[test]
 fn the_words_for_how_far_it_is() {
     let rotate = asked(5, Request::Rotate);
-    let said = |stored: &Stored, spread| match answer(&rotate, stored, &wanted(spread)) {
+    let said = |stored: &Stored, spread| match answer(&rotate, stored, &desired(spread)) {
         None => "nothing".to_owned(),
         Some(Answer { state, message, .. }) => format!("{state}: {message}"),
     };
@@ -235,7 +235,7 @@ struct Model {
     live: Vec<(String, String)>,
     made: usize,
     deleted: Vec<String>,
-    mine: Option<Mine>,
+    own_intent: Option<OwnIntent>,
     listed: Option<Listed>,
     spread: Option<String>,
 }
@@ -247,7 +247,7 @@ impl Model {
             live: vec![("t0".to_owned(), MARKER.to_owned()), ("foreign".to_owned(), "m2".to_owned())],
             made: 0,
             deleted: Vec::new(),
-            mine: None,
+            own_intent: None,
             listed: None,
             spread: Some("t0".to_owned()),
         }
@@ -256,13 +256,13 @@ impl Model {
     /// Does the next step; false when it waits. A crash comes before what is stored, or after it.
     fn go_on(&mut self, asked: &Asked, crash: Option<bool>) -> bool {
         let spread = self.spread == self.stored.current.as_ref().map(Held::version);
-        let known = Known {
-            mine: self.mine.as_ref(),
+        let observed = Observed {
+            own_intent: self.own_intent.as_ref(),
             listed: self.listed.as_ref(),
             asked: Some(asked),
-            ..Known::default()
+            ..Observed::default()
         };
-        let step = plan::decide(at(10), &wanted(spread), Some(&self.stored), known);
+        let step = plan::decide(at(10), &desired(spread), Some(&self.stored), observed);
         let before = self.stored.clone();
         let waits = matches!(step, Step::Wait { .. });
         match step {
@@ -291,7 +291,7 @@ impl Model {
                 let intent = format!("i{}", self.made);
                 self.stored.intent = Some(intent.clone());
                 take_up_rotation(Some(asked), &mut self.stored);
-                self.mine = Some(Mine { intent, clean: false, holds_until: Timestamp::MAX });
+                self.own_intent = Some(OwnIntent { intent, clean: false, holds_until: Timestamp::MAX });
                 self.listed = None;
             }
             Step::Mint => {
@@ -300,7 +300,7 @@ impl Model {
                 self.live.push((id.clone(), MARKER.to_owned()));
                 self.stored.intent = None;
                 self.stored.candidate = Some(held(&id));
-                (self.mine, self.listed) = (None, None);
+                (self.own_intent, self.listed) = (None, None);
             }
             Step::Promote => {
                 if let Some(old) = self.stored.candidate.take().and_then(|it| self.stored.current.replace(it))
@@ -315,7 +315,7 @@ impl Model {
             Step::Extend | Step::Amend { .. } => unreachable!("it is no service account"),
         }
         if let Some(is_stored) = crash {
-            (self.mine, self.listed, self.spread) = (None, None, None);
+            (self.own_intent, self.listed, self.spread) = (None, None, None);
             if !is_stored {
                 self.stored = before;
             }
@@ -356,7 +356,7 @@ proptest! {
             }
             Some(_) => prop_assert_eq!(known, ["t0", "foreign"]),
         }
-        let state = answer(&asked, &model.stored, &wanted(true)).map(|it| it.state);
+        let state = answer(&asked, &model.stored, &desired(true)).map(|it| it.state);
         let refused = matches!(revokes, Some(1 | 2));
         prop_assert_eq!(state, Some(if refused { RequestState::Refused } else { RequestState::Done }));
     }

@@ -2,6 +2,7 @@ use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
 use super::*;
+use custom_resource::ImagePullSecretStatus;
 
 mod histories;
 

@@ -17,7 +17,6 @@ pub struct AccountLists {
 
 type List = Arc<[ServiceAccount]>;
 
-/// One instance's list.
 #[derive(Debug, Default)]
 struct Shared {
     /// How often it was begun to be read.
@@ -99,7 +98,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn all_who_wait_share_a_list_that_was_begun_after_they_asked() {
+    async fn all_callers_that_wait_share_a_list_that_was_begun_after_they_asked() {
         let shared = Arc::new(Shared::default());
         let reads = Arc::new(AtomicUsize::new(0));
         let gate = Arc::new(tokio::sync::Semaphore::new(0));

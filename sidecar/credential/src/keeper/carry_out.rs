@@ -5,29 +5,25 @@ use tcr::image_pull_secret::{CredentialKind, DEFAULT_VALIDITY};
 use tcr::registry_host::RegistryHost;
 
 use super::{Keeper, Services, stored_in};
-use crate::keeping::trouble::{self, Trouble};
-use crate::keeping::{WAITS, hosts, transition};
+use crate::keeping::step_error::{self, StepError};
+use crate::keeping::{AfterWrite, after_write, hosts, transition};
 use crate::store::Document;
 use credential_plan::plan::{self, Stored};
 use credential_plan::{CredentialEvent, Key, Order, request};
 use custom_resource::condition::{ConditionReason, EventReason};
 use kubernetes::api_error::ApiError;
-use tencent_cloud::error::{Failure, Refusal};
 use tencent_cloud::instance_token::IssuedToken;
 use tencent_cloud::service_account::ServiceAccountSpec;
 
-/// How often a new credential's Secret is tried to be written before the step fails.
-const TRIES: u32 = 6;
-
 impl<S: Services> Keeper<S> {
-    pub(super) async fn list(&mut self, now: Timestamp, order: &Order) -> Result<(), Trouble> {
+    pub(super) async fn list(&mut self, now: Timestamp, order: &Order) -> Result<(), StepError> {
         let tokens = self.services.tokens(&self.keeping.key).await?;
         self.keeping.listed(now, tokens, stored_in(&self.read), order.request.as_ref());
         Ok(())
     }
 
     /// Puts off the end of the service account in use: at the cloud first, so that what is stored is never later than it.
-    pub(super) async fn extend(&mut self, order: &Order) -> Result<(), Trouble> {
+    pub(super) async fn extend(&mut self, order: &Order) -> Result<(), StepError> {
         let Some(stored) = self.stored().cloned() else { return Ok(()) };
         let current = stored.current.as_ref();
         let Some(name) = current.and_then(|held| held.token_id.clone()) else { return Ok(()) };
@@ -41,7 +37,7 @@ impl<S: Services> Keeper<S> {
     }
 
     /// Gives a service account its rights back.
-    pub(super) async fn amend(&mut self, name: &str, drift: &str) -> Result<(), Trouble> {
+    pub(super) async fn amend(&mut self, name: &str, drift: &str) -> Result<(), StepError> {
         let Some(stored) = self.stored().cloned() else { return Ok(()) };
         let Some(expires_at) = stored.current.as_ref().and_then(|held| held.expires_at) else {
             return Ok(());
@@ -61,9 +57,9 @@ impl<S: Services> Keeper<S> {
     }
 
     /// What a service account is left out of a change, nobody knows: it gets all that it shall have.
-    async fn set_account(&self, stored: &Stored, name: &str, expires_at: Timestamp) -> Result<(), Trouble> {
+    async fn set_account(&self, stored: &Stored, name: &str, expires_at: Timestamp) -> Result<(), StepError> {
         let key = &self.keeping.key;
-        let text = trouble::description(key, self.services.cluster_id())?;
+        let text = step_error::description(key, self.services.cluster_id())?;
         let account = account(key, name.to_owned(), plan::description(&text, &stored.marker), expires_at);
         Ok(self.services.set_account(key, &account).await?)
     }
@@ -73,7 +69,7 @@ impl<S: Services> Keeper<S> {
         token_id: &str,
         is_listed: bool,
         order: &Order,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), StepError> {
         if is_listed {
             self.delete_at_cloud(token_id).await?;
         }
@@ -85,7 +81,7 @@ impl<S: Services> Keeper<S> {
         }
     }
 
-    pub(super) async fn delete_at_cloud(&mut self, token_id: &str) -> Result<(), Trouble> {
+    pub(super) async fn delete_at_cloud(&mut self, token_id: &str) -> Result<(), StepError> {
         let deleted = self.services.delete_token(&self.keeping.key, token_id).await;
         if deleted.is_err() {
             self.keeping.forget_list();
@@ -94,14 +90,14 @@ impl<S: Services> Keeper<S> {
     }
 
     /// Stores that a credential is to be revoked, or why it is not.
-    pub(super) async fn take_up(&mut self, refused: Option<String>, order: &Order) -> Result<(), Trouble> {
+    pub(super) async fn take_up(&mut self, refused: Option<String>, order: &Order) -> Result<(), StepError> {
         let Some(mut next) = self.stored().cloned() else { return Ok(()) };
         request::take_up_revocation(order.request.as_ref(), refused, &mut next);
         self.write(next, order).await
     }
 
     /// Stores that a credential that was to be revoked is gone.
-    pub(super) async fn revoked(&mut self, order: &Order) -> Result<(), Trouble> {
+    pub(super) async fn revoked(&mut self, order: &Order) -> Result<(), StepError> {
         let Some(mut next) = self.stored().cloned() else { return Ok(()) };
         let Some(token_id) = request::finish_revocation(&mut next) else { return Ok(()) };
         self.write(next, order).await?;
@@ -116,7 +112,7 @@ impl<S: Services> Keeper<S> {
         why: Option<String>,
         ended: bool,
         order: &Order,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), StepError> {
         if let (Some(why), true) = (&why, ended) {
             let message = format!("another credential is being made: {why}");
             let event = self.keeping.complain(ConditionReason::CredentialEnded, message);
@@ -137,25 +133,25 @@ impl<S: Services> Keeper<S> {
         Ok(())
     }
 
-    async fn public_domain(&self) -> Result<RegistryHost, Trouble> {
+    async fn public_domain(&self) -> Result<RegistryHost, StepError> {
         let key = &self.keeping.key;
-        trouble::public_domain(key, self.services.instance(key).await?)
+        step_error::public_domain(key, self.services.instance(key).await?)
     }
 
     /// A right on a namespace that is not there is refused, or is one on whatever gets the name later.
-    async fn has_namespaces(&self) -> Result<(), Trouble> {
+    async fn has_namespaces(&self) -> Result<(), StepError> {
         let key = &self.keeping.key;
         match key.kind {
             CredentialKind::ServiceAccount => {
-                trouble::namespaces(key, &self.services.missing_namespaces(key).await?)
+                step_error::namespaces(key, &self.services.missing_namespaces(key).await?)
             }
             CredentialKind::Longterm | CredentialKind::Temp | CredentialKind::None => Ok(()),
         }
     }
 
-    async fn create(&self, stored: &Stored, order: &Order) -> Result<IssuedToken, Trouble> {
+    async fn create(&self, stored: &Stored, order: &Order) -> Result<IssuedToken, StepError> {
         let key = &self.keeping.key;
-        let text = trouble::description(key, self.services.cluster_id())?;
+        let text = step_error::description(key, self.services.cluster_id())?;
         let description = plan::description(&text, &stored.marker);
         let created = match key.kind {
             CredentialKind::Longterm | CredentialKind::Temp | CredentialKind::None => {
@@ -172,28 +168,26 @@ impl<S: Services> Keeper<S> {
         Ok(created?)
     }
 
-    pub(super) async fn mint(&mut self, order: &Order) -> Result<(), Trouble> {
+    pub(super) async fn mint(&mut self, order: &Order) -> Result<(), StepError> {
         let public_domain = self.public_domain().await?;
         let Some(stored) = self.stored().cloned() else { return Ok(()) };
         let issued = match self.create(&stored, order).await {
             Ok(issued) => issued,
-            Err(Trouble::Cloud(error)) => {
-                let is_full = error.refusal() == Some(Refusal::NoRoom);
-                self.keeping.not_made(error.outcome_unknown(), is_full, self.services.now());
-                if let Failure::Implausible { token_id: Some(id), .. } = &error.failure {
-                    self.services.delete_token(&self.keeping.key, id).await?;
+            Err(StepError::Cloud(error)) => {
+                if let Some(id) = self.keeping.not_created(&error, self.services.now()) {
+                    self.services.delete_token(&self.keeping.key, &id).await?;
                 }
-                return Err(Trouble::Cloud(error));
+                return Err(StepError::Cloud(error));
             }
             Err(other) => return Err(other),
         };
         let token_id = issued.token_id.clone();
         let (next, is_first) = transition::mint(stored, issued, public_domain, self.services.now());
-        if let Err(trouble) = self.keep_it(next, order).await {
-            if let Some(id) = self.keeping.not_stored(trouble.is_overtaken(), token_id) {
+        if let Err(error) = self.keep_it(next, order).await {
+            if let Some(id) = self.keeping.not_stored(error.is_overtaken(), token_id) {
                 self.services.delete_token(&self.keeping.key, &id).await?;
             }
-            return Err(trouble);
+            return Err(error);
         }
         self.keeping.made();
         if is_first {
@@ -222,7 +216,7 @@ impl<S: Services> Keeper<S> {
         }
     }
 
-    pub(super) async fn promote(&mut self, order: &Order) -> Result<(), Trouble> {
+    pub(super) async fn promote(&mut self, order: &Order) -> Result<(), StepError> {
         let now = self.services.now();
         let Some(next) = self.stored().cloned().and_then(|stored| transition::promote(stored, now)) else {
             return Ok(());
@@ -239,7 +233,7 @@ impl<S: Services> Keeper<S> {
     }
 
     /// Removes a successor that the registry does not let in: at the cloud first, so that it is not forgotten there.
-    pub(super) async fn discard(&mut self, reason: &str, order: &Order) -> Result<(), Trouble> {
+    pub(super) async fn discard(&mut self, reason: &str, order: &Order) -> Result<(), StepError> {
         let Some((next, candidate)) = self.stored().cloned().and_then(transition::discard) else {
             return Ok(());
         };
@@ -260,29 +254,23 @@ impl<S: Services> Keeper<S> {
 
     /// Stores what was just made. The secret is told only once, so a write without an answer is tried
     /// again, and one that was carried out unheard is recognised.
-    async fn keep_it(&mut self, next: Stored, order: &Order) -> Result<(), Trouble> {
-        let mut failures = 0;
-        loop {
-            match self.write(next.clone(), order).await {
-                Ok(()) => return Ok(()),
-                Err(trouble) if trouble.is_overtaken() => {
+    async fn keep_it(&mut self, next: Stored, order: &Order) -> Result<(), StepError> {
+        for failures in 1.. {
+            let Err(error) = self.write(next.clone(), order).await else { break };
+            match after_write(&error, failures) {
+                AfterWrite::Retry(wait) => self.services.pause(wait).await,
+                AfterWrite::Fail => return Err(error),
+                AfterWrite::Read => {
                     self.read = self.services.read(&self.keeping.key).await?;
                     self.is_fresh = true;
-                    return match self.stored() == Some(&next) {
-                        true => Ok(()),
-                        false => Err(ApiError::Overtaken.into()),
-                    };
-                }
-                Err(trouble) if failures + 1 >= TRIES => return Err(trouble),
-                Err(_) => {
-                    self.services.pause(WAITS.wait(failures)).await;
-                    failures += 1;
+                    return if self.stored() == Some(&next) { Ok(()) } else { Err(error) };
                 }
             }
         }
+        Ok(())
     }
 
-    pub(super) async fn write(&mut self, stored: Stored, order: &Order) -> Result<(), Trouble> {
+    pub(super) async fn write(&mut self, stored: Stored, order: &Order) -> Result<(), StepError> {
         let document = Document { key: self.keeping.key.clone(), on_delete: order.on_delete, stored };
         match self.services.write(document, self.read.as_ref()).await {
             Ok(read) => {

@@ -9,7 +9,7 @@ use std::task::{Context, Waker};
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
-use tcr::image_pull_secret::CredentialKind;
+use tcr::image_pull_secret::{CredentialKind, OnDelete};
 use tcr::registry_host::RegistryHost;
 use tcr::sensitive::Sensitive;
 use tencent_cloud::action::Action;
@@ -20,7 +20,7 @@ use tencent_cloud::service_account::ServiceAccountSpec;
 
 use super::*;
 use crate::store::Document;
-use credential_plan::plan::ListedToken;
+use credential_plan::plan::{self, ListedToken};
 use kubernetes::api_error::ApiError;
 use registry_client::Verdict;
 

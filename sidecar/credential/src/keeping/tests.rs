@@ -1,7 +1,13 @@
+use credential_plan::plan::{INTENT_HOLDS, ListedToken};
+use custom_resource::request::{Asked, Request};
 use expect_test::{Expect, expect};
 use jiff::SignedDuration;
 use kubernetes::api_error::ApiError;
+use registry_client::Verdict;
+use tcr::image_pull_secret::CredentialKind;
 use tcr::sensitive::Sensitive;
+use tencent_cloud::action::Action;
+use tencent_cloud::error::{CloudError, Failure as CloudFailure};
 
 use super::*;
 
@@ -55,8 +61,8 @@ fn unknown() -> Verdict {
     Verdict::Unknown { reason: "no route to host".to_owned() }
 }
 
-fn trouble(message: &str) -> Trouble {
-    Trouble::Api(ApiError::Other(message.to_owned()))
+fn error(message: &str) -> StepError {
+    StepError::Api(ApiError::Other(message.to_owned()))
 }
 
 #[track_caller]
@@ -123,11 +129,11 @@ fn what_could_not_be_stored_is_deleted_only_where_another_process_leads() {
     let mut keeping = Keeping::new(key());
     keeping.recorded(at(0), "i1".to_owned(), true);
     assert_eq!(keeping.not_stored(true, Some("t1".to_owned())), Some("t1".to_owned()));
-    assert_eq!(keeping.mine, None);
+    assert_eq!(keeping.own_intent, None);
     keeping.recorded(at(0), "i2".to_owned(), true);
     assert_eq!(keeping.not_stored(false, Some("t2".to_owned())), None);
     let holds_until = plan::later(at(0), INTENT_HOLDS);
-    assert_eq!(keeping.mine, Some(Mine { intent: "i2".to_owned(), clean: false, holds_until }));
+    assert_eq!(keeping.own_intent, Some(OwnIntent { intent: "i2".to_owned(), clean: false, holds_until }));
 }
 
 #[test]
@@ -163,7 +169,7 @@ fn complaints_are_taken_back_once_nothing_is_under_way() {
     let mut keeping = Keeping::new(key());
     let stored = in_use("t1");
     assert!(!keeping.recovered(at(1), Some(&stored)));
-    assert!(keeping.failed(&trouble("denied"), 0).event.is_some());
+    assert!(keeping.failed(&error("denied"), 0).event.is_some());
     let under_way = Stored { intent: Some("i".to_owned()), ..in_use("t1") };
     assert!(!keeping.recovered(at(1), Some(&under_way)));
     assert!(keeping.recovered(at(1), Some(&stored)));
@@ -176,16 +182,16 @@ fn complaints_are_taken_back_once_nothing_is_under_way() {
 #[test]
 fn failures_in_a_row_wait_ever_longer_and_an_overtaken_write_is_no_trouble() {
     let mut keeping = Keeping::new(key());
-    let mut failed = |trouble: Trouble| {
-        let Failure { wait, event, is_stale } = keeping.failed(&trouble, u64::MAX);
+    let mut failed = |error: StepError| {
+        let Failure { wait, event, is_stale } = keeping.failed(&error, u64::MAX);
         (wait.as_secs(), event.is_some(), is_stale)
     };
-    assert_eq!(failed(trouble("denied")), (1, true, true));
-    assert_eq!(failed(Trouble::Api(ApiError::Overtaken)), (2, false, false));
-    let away = Trouble::Instance { reason: ConditionReason::InstanceNotFound, message: String::new() };
+    assert_eq!(failed(error("denied")), (1, true, true));
+    assert_eq!(failed(StepError::Api(ApiError::Overtaken)), (2, false, false));
+    let away = StepError::Instance { reason: ConditionReason::InstanceNotFound, message: String::new() };
     assert_eq!(failed(away), (4, true, false));
     keeping.recovered(at(1), None);
-    assert_eq!(keeping.failed(&trouble("denied"), 0).wait, Duration::from_millis(500));
+    assert_eq!(keeping.failed(&error("denied"), 0).wait, Duration::from_millis(500));
 }
 
 #[test]
@@ -264,7 +270,7 @@ fn where_no_account_can_be_made_the_end_of_the_one_in_use_is_put_off_and_that_is
     expect!["QuotaExceeded: instance tcr-demo0001 has no room for another service account, so the end of tcr$tcr-assistant-1a2b3c4d-000000000001 was put off to 2027-01-16 08:00:00 UTC: delete service accounts that are no longer used, or ask Tencent Cloud for a larger quota"].assert_eq(&said(keeping.extended(Some(&extended))));
     assert_eq!(said(keeping.extended(Some(&extended))), "nothing", "it is told once");
     assert!(!keeping.recovered(at(1), Some(&extended)), "it still is so");
-    assert!(keeping.failed(&trouble("denied"), 0).event.is_some());
+    assert!(keeping.failed(&error("denied"), 0).event.is_some());
     assert!(!keeping.recovered(at(2), Some(&extended)));
     assert_ne!(
         said(keeping.extended(Some(&extended))),
@@ -374,4 +380,33 @@ fn a_copied_cluster_makes_its_own_credential_and_deletes_nothing_of_the_other_on
     check(&mut keeping, 0, Some(&theirs), &over, expect!["Forget"]);
     let unknown = Stored { installation: None, ..account_in_use() };
     check(&mut keeping, 0, Some(&unknown), &order(), expect!["List"]);
+}
+
+#[test]
+fn the_secret_of_a_new_credential_is_written_again_ever_later_and_read_where_another_process_wrote_it() {
+    let next = |failures| after_write(&error("denied"), failures);
+    let waits: Vec<_> = (1..=6).map(next).collect();
+    expect!["[Retry(1s), Retry(2s), Retry(4s), Retry(8s), Retry(16s), Fail]"]
+        .assert_eq(&format!("{waits:?}"));
+    assert_eq!(after_write(&ApiError::Overtaken.into(), 1), AfterWrite::Read);
+    assert_eq!(after_write(&ApiError::Overtaken.into(), 6), AfterWrite::Read);
+}
+
+#[test]
+fn a_creation_that_failed_names_what_it_made_nevertheless() {
+    let failed = |failure| CloudError {
+        action: Action::CreateInstanceToken,
+        instance: "tcr-demo0001".to_owned(),
+        region: "ap-guangzhou".to_owned(),
+        endpoint: "https://tcr.tencentcloudapi.com".to_owned(),
+        identity: None,
+        failure,
+    };
+    let left = |failure| Keeping::new(key()).not_created(&failed(failure), at(0));
+    let token_id = Some("t1".to_owned());
+    let implausible =
+        |token_id| CloudFailure::Implausible { reason: "no user".to_owned(), request_id: None, token_id };
+    assert_eq!(left(implausible(token_id.clone())), token_id);
+    assert_eq!(left(implausible(None)), None);
+    assert_eq!(left(CloudFailure::Deadline { after: Duration::from_secs(1) }), None, "its marker finds it");
 }

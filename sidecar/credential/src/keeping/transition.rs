@@ -2,12 +2,13 @@
 
 use jiff::Timestamp;
 use tcr::credential_id::delete_command;
-use tcr::image_pull_secret::CredentialKind;
+use tcr::image_pull_secret::{CredentialKind, OnDelete};
 use tcr::registry_host::RegistryHost;
 
+use crate::store::Document;
 use credential_plan::plan::{self, Held, Replaced, Stored};
 use credential_plan::request;
-use credential_plan::{CredentialEvent, Key};
+use credential_plan::{CredentialEvent, Key, Order};
 use custom_resource::condition::EventReason;
 use tencent_cloud::instance_token::IssuedToken;
 
@@ -32,6 +33,19 @@ pub(crate) fn record(
     next.intent = Some(intent.clone());
     next.why = why.or(next.why);
     (next, intent, is_clean)
+}
+
+/// What is stored where a Secret is not as this process would write it: of another `onDelete`, or by a release that knew no
+/// installation. None where it is, and once its credential is no longer needed.
+pub(crate) fn adopt(document: &Document, order: &Order, installation: &str) -> Option<Stored> {
+    let is_current = document.on_delete == order.on_delete && document.stored.installation.is_some();
+    if is_current || order.is_over {
+        return None;
+    }
+    let mut next = document.stored.clone();
+    // What an older release wrote is this cluster's until something says otherwise.
+    next.installation.get_or_insert_with(|| installation.to_owned());
+    Some(next)
 }
 
 /// What is stored of a cluster that is a copy: the credential in use stays until there is another one, and nothing of it
@@ -121,13 +135,24 @@ pub(crate) fn made(key: &Key, stored: &Stored) -> CredentialEvent {
     }
 }
 
-/// What users are told of a credential that is no longer kept; none of one that ends by itself.
-pub(crate) fn removed(key: &Key, stored: &Stored, is_revoked: bool) -> Option<CredentialEvent> {
+/// What users are told of a credential that is no longer kept; none of one that ends by itself, and of a copy's, which was
+/// never ours to delete or to leave.
+pub(crate) fn removed(
+    key: &Key,
+    stored: &Stored,
+    on_delete: OnDelete,
+    installation: &str,
+) -> Option<CredentialEvent> {
     let Key { instance_id, region, .. } = key;
     let id = stored.current.as_ref()?.token_id.as_deref()?;
-    let (reason, message) = match is_revoked {
-        true => (EventReason::CredentialRevoked, format!("deleted {} of {instance_id}", named(key, id))),
-        false => {
+    if plan::is_copied(stored, Some(installation)) {
+        return None;
+    }
+    let (reason, message) = match on_delete {
+        OnDelete::Revoke => {
+            (EventReason::CredentialRevoked, format!("deleted {} of {instance_id}", named(key, id)))
+        }
+        OnDelete::Retain => {
             let message = format!(
                 "{} of {instance_id} stays valid, as onDelete says; to remove it: {}",
                 named(key, id),

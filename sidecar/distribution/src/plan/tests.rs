@@ -247,7 +247,7 @@ fn what_an_object_left_that_went_away_unseen_is_cleaned_up() {
 }
 
 #[test]
-fn a_dangling_reference_of_nobody_we_know_is_left_alone() {
+fn a_dangling_reference_of_no_known_owner_is_left_alone() {
     check(&shop(&[("default", &["tcr.ipsunknown"])], &[]), &Desired::default(), expect![""]);
 }
 

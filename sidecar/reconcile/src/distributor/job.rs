@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use tcr::names::derived_secret_name;
 
-use super::{Distributor, LOOK_AGAIN};
+use super::{Distributor, RECHECK_INTERVAL};
 use distribution::job::{Job, Unmet};
 use distribution::order::hold_back;
 use distribution::{Change, Content, Distribution, Namespace, SeenSecret, Target, TargetKind, plan};
@@ -32,7 +32,7 @@ impl Distributor {
         let look_again = match self.look_at.get_mut(namespace) {
             Some(at) if *at <= now => {
                 // Whether or not there is anything to look at now: what stays due would never let the queue go on.
-                *at = now + LOOK_AGAIN;
+                *at = now + RECHECK_INTERVAL;
                 self.foreign(seen)
             }
             _ => Vec::new(),

@@ -24,7 +24,7 @@ impl Distributor {
         let in_the_way = image_pull_secrets.filter(|name| self.state.sum(name).conflicts > 0);
         let names = in_the_way.map(|name| derived_secret_name(name)).take(MOST_WATCHED).collect();
         if self.watched_others != names {
-            self.unlisted_others.retain(|name, _| names.contains(name));
+            self.missing_others.retain(|name, _| names.contains(name));
             self.watched_others.clone_from(&names);
             effects.push(Effect::WatchOthers(names));
         }
@@ -36,16 +36,16 @@ impl Distributor {
             Watched::ListBegan => {
                 let known = self.state.others(name).map(|(namespace, uid)| (namespace.clone(), uid.clone()));
                 let known = known.collect();
-                self.unlisted_others.insert(name.to_owned(), known);
+                self.missing_others.insert(name.to_owned(), known);
             }
             Watched::Listed(Placed { namespace, seen, .. }) => {
-                let Some(unlisted) = self.unlisted_others.get_mut(name) else { return };
-                if unlisted.get(&*namespace) == Some(&seen) {
-                    unlisted.remove(&*namespace);
+                let Some(missing) = self.missing_others.get_mut(name) else { return };
+                if missing.get(&*namespace) == Some(&seen) {
+                    missing.remove(&*namespace);
                 }
             }
             Watched::ListEnded => {
-                for (namespace, uid) in self.unlisted_others.remove(name).unwrap_or_default() {
+                for (namespace, uid) in self.missing_others.remove(name).unwrap_or_default() {
                     self.lose_other(&namespace, name, &uid, now);
                 }
             }

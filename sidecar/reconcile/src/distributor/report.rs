@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Distributor, LOOK_AGAIN};
+use super::{Distributor, RECHECK_INTERVAL};
 use crate::effect::{Effect, Event};
 use crate::failures::Remembered;
 use crate::input::Now;
@@ -28,7 +28,7 @@ impl Distributor {
         self.counters.wrote(written.len());
         for one in looked.iter().chain(&written) {
             if let Written::Secret { name, seen: Some(SeenSecret::Foreign { .. }) } = one {
-                self.look_at.insert(namespace.clone(), monotonic + LOOK_AGAIN);
+                self.look_at.insert(namespace.clone(), monotonic + RECHECK_INTERVAL);
                 effects.extend(self.first_conflict(&namespace, name, items));
             }
         }

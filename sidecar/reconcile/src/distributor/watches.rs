@@ -10,7 +10,7 @@ use crate::queue::Lane;
 use crate::state::{Kind, Observation};
 use distribution::{Account, Placed, SeenNamespace, SeenSecret, Target, TargetKind};
 
-/// The API server lets whoever creates something in a namespace that its own cache does not know yet wait for
+/// The API server lets a client that creates something in a namespace that its own cache does not know yet wait for
 /// 50 ms (`missingNamespaceWait` in k8s.io/apiserver/pkg/admission/plugin/namespace/lifecycle), and our watch may
 /// be faster than that cache. The namespace's first ServiceAccount shows that it knows, and ends this wait.
 const NEW_NAMESPACE_WAIT: Duration = Duration::from_millis(10);

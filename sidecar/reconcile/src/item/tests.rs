@@ -127,7 +127,7 @@ impl World {
         self.item
             .standing()
             .map(|it| it.reason)
-            .or(self.item.lack.as_ref().map(|it| it.reason))
+            .or(self.item.not_ready.as_ref().map(|it| it.reason))
             .map(ConditionReason::as_str)
     }
 

@@ -10,7 +10,7 @@ use crate::distributed;
 use crate::effect::{Effect, Event};
 use crate::input::Now;
 use crate::item::Item;
-use crate::object::Lack;
+use crate::object::NotReady;
 use crate::status;
 use credential_plan::CredentialEvent;
 use credential_plan::Key;
@@ -21,8 +21,8 @@ use tcr::verdict::Verdict;
 
 /// Questions to registries at a time.
 const MOST_CHECKS: usize = 32;
-/// The longest time until what is due is looked for again: the clock may have been set.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// The longest sleep until what is due is looked for again: the clock may have been set.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
 impl Reconciler {
     /// Asks registries about the logins for which it is time; when the next one is.
@@ -49,7 +49,7 @@ impl Reconciler {
             next = [next, item.rollout.next()].into_iter().flatten().min();
         }
         let pause = Duration::try_from(next?.duration_since(now.wall)).unwrap_or_default();
-        Some(now.monotonic + pause.min(LOOK_AGAIN))
+        Some(now.monotonic + pause.min(LONGEST_SLEEP))
     }
 
     pub(super) fn take_login_checked(
@@ -92,7 +92,7 @@ impl Reconciler {
             }
             CredentialEvent::Failing { reason, message } => {
                 for item in self.users(key) {
-                    let problem = Lack { reason, message: message.clone() };
+                    let problem = NotReady { reason, message: message.clone() };
                     if item.problem.as_ref() != Some(&problem) {
                         effects.push(Event::warning(item, reason, message.clone()));
                     }

@@ -6,6 +6,7 @@ use crate::effect::{Effect, Event};
 use crate::input::{Now, Watched};
 use crate::item::{Checks, Item};
 use crate::object::Object;
+use crate::overlap::{self, Claim};
 use custom_resource::condition::EventReason;
 
 impl Reconciler {
@@ -14,6 +15,7 @@ impl Reconciler {
             Watched::Applied(object) | Watched::Listed(object) => {
                 let name = object.name.clone();
                 self.relist.saw(&name);
+                let mut others = Vec::new();
                 let is_elsewhere = match self.items.get_mut(&name) {
                     Some(item) if item.object.uid == object.uid => {
                         let region = item.object.region().map(str::to_owned);
@@ -24,6 +26,7 @@ impl Reconciler {
                     }
                     replaced => {
                         let before = replaced.map(|it| it.in_flight()).or(self.writes_of_gone.remove(&name));
+                        others = overlap::recount(&name, None, &mut self.items);
                         let mut item = Item::new(*object);
                         item.wait_for(before.unwrap_or_default());
                         // Of one of this name before.
@@ -35,7 +38,10 @@ impl Reconciler {
                 if is_elsewhere {
                     self.compare_regions(&name, effects);
                 }
+                let claim = self.items.get(&name).and_then(|item| Claim::of(&item.object));
+                others.extend(overlap::recount(&name, claim, &mut self.items));
                 self.refresh(&name, now, effects);
+                others.iter().for_each(|other| self.refresh(other, now, effects));
             }
             Watched::Deleted(object) => self.lose_object(&object.name, now, effects),
             Watched::ListBegan => self.relist.begin(self.items.keys().cloned()),
@@ -48,6 +54,7 @@ impl Reconciler {
     }
 
     fn lose_object(&mut self, name: &str, now: Now, effects: &mut Vec<Effect>) {
+        let others = overlap::recount(name, None, &mut self.items);
         let in_flight = self.items.remove(name).map(|item| item.in_flight());
         if let Some(in_flight) = in_flight.filter(|it| it.is_any()) {
             self.writes_of_gone.insert(name.to_owned(), in_flight);
@@ -57,6 +64,7 @@ impl Reconciler {
         self.settle_links(effects);
         // It had our finalizer, so nothing is left, unless somebody took that off.
         self.distributor.push_holding(name, now.monotonic);
+        others.iter().for_each(|other| self.refresh(other, now, effects));
     }
 
     /// Brings what an ImagePullSecret asks for up to date after its spec, a password or a credential

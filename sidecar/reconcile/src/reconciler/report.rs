@@ -109,7 +109,7 @@ impl Reconciler {
             has_content: item.content.is_some(),
             can_push: item.can_push,
             replaced: item.replaced.as_deref(),
-            lack: item.problem.as_ref().or(item.lack.as_ref()),
+            not_ready: item.problem.as_ref().or(item.not_ready.as_ref()),
             standing: item.standing(),
             pending: item.rollout.pending(),
             token_id: item.held.as_ref().and_then(|held| held.token_id.as_deref()),
@@ -185,7 +185,7 @@ impl Reconciler {
         let is_left =
             |item: &Item| !item.object.has_credential() && distributed::is_anywhere(state, &item.object.name);
         let is_sure = self.items.values().all(|item| {
-            let is_settled = item.lack.is_none() && !has_copies(item) && !is_left(item);
+            let is_settled = item.not_ready.is_none() && !has_copies(item) && !is_left(item);
             item.object.spec.is_ok() && (item.object.deleting || is_settled)
         });
         if is_sure {

@@ -7,7 +7,7 @@ use custom_resource::condition::RequestState;
 use custom_resource::request::{Request, RequestId, VisibleInstance};
 
 impl Reconciler {
-    /// Looks at the request on an object. Whoever keeps its credential is told by its next order.
+    /// Looks at the request on an object. The keeper of its credential is told by its next order.
     pub(super) fn take_request(&mut self, name: &str, now: Now, effects: &mut Vec<Effect>) {
         let Some(item) = self.items.get_mut(name) else { return };
         item.take_request(now.wall);

@@ -21,7 +21,7 @@ fn facts(before: &ImagePullSecretStatus) -> Facts<'_> {
         has_content: true,
         can_push: None,
         replaced: None,
-        lack: None,
+        not_ready: None,
         standing: None,
         pending: None,
         token_id: None,
@@ -79,9 +79,9 @@ fn the_first_thing_that_is_missing_is_why_it_is_not_ready() {
         Distributed False Conflicts: 1 of 2 namespaces have the Secret tcr.ipsdemo, 0 of 3 ServiceAccounts refer to it
         Conflicts True ForeignSecret: 1 namespaces, such as shop, have a Secret tcr.ipsdemo of somebody else: it is left alone; delete it, or set spec.conflictPolicy to adopt or overwrite"#]],
     );
-    let lack = Lack { reason: ConditionReason::NoPassword, message: "there is none".to_owned() };
+    let not_ready = NotReady { reason: ConditionReason::NoPassword, message: "there is none".to_owned() };
     check(
-        &Facts { sum, lack: Some(&lack), has_content: false, ..facts(&before) },
+        &Facts { sum, not_ready: Some(&not_ready), has_content: false, ..facts(&before) },
         expect![[r#"
         Ready False NoPassword: there is none
         CredentialValid False NoPassword: there is none

@@ -6,7 +6,8 @@ use std::io::ErrorKind;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
 
-use super::{ApiCredential, ApiCredentialError, Origin, environment};
+use super::credential::{ApiCredential, ApiCredentialError, Origin};
+use super::environment;
 
 /// Far above any key; a wrong path should not fill the memory.
 const LARGEST: u64 = 64 * 1024;

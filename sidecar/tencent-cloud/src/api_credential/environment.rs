@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use tcr::sensitive::Sensitive;
 
-use super::{ApiCredential, ApiCredentialError, Origin, Variables, usable};
+use super::credential::{ApiCredential, ApiCredentialError, Origin, Variables, usable};
 
 /// Where a name is looked up.
 type Lookup<'a> = dyn Fn(&str) -> Option<OsString> + 'a;

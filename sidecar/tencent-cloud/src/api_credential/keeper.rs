@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::Mutex;
 
-use super::{ApiCredential, ApiCredentialError, Chain, Web};
+use super::credential::{ApiCredential, ApiCredentialError};
+use super::{Chain, Web};
 
 /// How often places are read again that may be rewritten at any time: a mounted Secret, a profile file.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tcr::sensitive::{Sensitive, wipe_json};
 
-use super::{ApiCredential, ApiCredentialError, Origin, usable};
+use super::credential::{ApiCredential, ApiCredentialError, Origin, usable};
 use crate::metadata::{Metadata, MetadataError};
 
 const PATH: &str = "cam/security-credentials/";

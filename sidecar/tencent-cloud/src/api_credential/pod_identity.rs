@@ -12,7 +12,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue}
 use serde_json::json;
 use tcr::sensitive::{Sensitive, SensitiveBytes, wipe_json};
 
-use super::{ApiCredential, ApiCredentialError, Origin, Variables, usable};
+use super::credential::{ApiCredential, ApiCredentialError, Origin, Variables, usable};
 use crate::endpoint::Endpoint;
 use crate::envelope::{self, Reply};
 use crate::error::{Class, Failure};

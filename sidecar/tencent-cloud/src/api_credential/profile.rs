@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use tcr::sensitive::Sensitive;
 
-use super::{ApiCredential, ApiCredentialError, Origin, Variables, usable};
+use super::credential::{ApiCredential, ApiCredentialError, Origin, Variables, usable};
 
 /// Names the file; then no other is looked for.
 pub const CREDENTIALS_FILE: &str = "TENCENTCLOUD_CREDENTIALS_FILE";

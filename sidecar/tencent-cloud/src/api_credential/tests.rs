@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use expect_test::{Expect, expect};
+use tcr::sensitive::Sensitive;
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Secrets that whoever runs the Pod has made.
+//! Secrets that the team that runs the Pod has made.
 
 use super::*;
 

@@ -30,7 +30,6 @@ pub(crate) struct Cluster {
     /// Namespaces that were made, and ServiceAccounts in each.
     pub(crate) size: usize,
     pub(crate) accounts: usize,
-    /// The controller's program.
     program: PathBuf,
 }
 

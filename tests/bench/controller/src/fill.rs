@@ -6,8 +6,8 @@ use anyhow::Result;
 use figure::{Figure, Limit, median};
 
 use crate::cluster::Cluster;
+use crate::progress::say;
 use crate::raw::{self, Work};
-use crate::say;
 use crate::sizes::Sizes;
 use crate::subject::Subject;
 

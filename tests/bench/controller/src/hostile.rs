@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::cluster::Cluster;
 use crate::fill::figure;
-use crate::say;
+use crate::progress::say;
 use crate::sizes::Sizes;
 
 /// Large objects that are made at a time.

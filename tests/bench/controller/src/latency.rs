@@ -18,8 +18,8 @@ use tokio::sync::mpsc;
 
 use crate::cluster::{Cluster, PATIENCE, RAW_PREFIX};
 use crate::fill::{LAST, figure};
+use crate::progress::say;
 use crate::raw;
-use crate::say;
 use crate::sizes::Sizes;
 use crate::subject::Subject;
 

@@ -6,7 +6,6 @@
 //! controller. What takes memory is the controller's own process, as Linux counts it. The program is the one that
 //! ships: static, of the profile `image`.
 
-use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -16,12 +15,14 @@ mod fill;
 mod hostile;
 mod latency;
 mod people;
+mod progress;
 mod raw;
 mod refused;
 mod sizes;
 mod steady;
 mod subject;
 
+use progress::say;
 use sizes::Sizes;
 
 /// Measures the controller and prints a line for each figure: `bench controller METRIC VALUE UNIT`.
@@ -110,11 +111,4 @@ async fn measure_people(sizes: &Sizes, smoke: bool) -> anyhow::Result<bool> {
     let figures = people::measure(&mut cluster, sizes).await?;
     figure::print(&figures);
     Ok(figures.iter().any(figure::Figure::is_missed))
-}
-
-/// Says how far it is when a person watches.
-fn say(text: &str) {
-    if std::io::stderr().is_terminal() {
-        eprintln!("bench controller: {text}");
-    }
 }

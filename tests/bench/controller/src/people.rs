@@ -12,7 +12,7 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
-use crate::say;
+use crate::progress::say;
 use crate::sizes::Sizes;
 
 /// The ImagePullSecret that is everywhere already.

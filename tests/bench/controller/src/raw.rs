@@ -22,12 +22,10 @@ const LABELS: [(&str, &str); 2] = [
     ("tcr.tencentcloudcr.com/image-pull-set-raw", "demo"),
 ];
 
-/// What is written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Work {
     /// A Secret into each namespace, and a reference to it into each ServiceAccount.
     Fill {
-        /// Namespaces.
         namespaces: usize,
         /// ServiceAccounts in each.
         accounts: usize,
@@ -36,9 +34,7 @@ pub(crate) enum Work {
     },
     /// Other bytes into each Secret of a fill.
     Rotate {
-        /// Namespaces.
         namespaces: usize,
-        /// The fill's.
         round: usize,
         /// Makes the bytes.
         bytes: usize,

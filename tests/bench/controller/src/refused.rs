@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::cluster::Cluster;
 use crate::fill::figure;
-use crate::say;
+use crate::progress::say;
 
 /// The name of the policy.
 const POLICY: &str = "protect-service-accounts";

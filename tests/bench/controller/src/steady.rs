@@ -10,8 +10,8 @@ use serde_json::json;
 
 use crate::cluster::{CONCURRENCY, Cluster, RAW_PREFIX};
 use crate::fill::{LAST, figure};
+use crate::progress::say;
 use crate::raw;
-use crate::say;
 use crate::sizes::Sizes;
 
 /// Objects in one page of a list, as the controller asks for them.

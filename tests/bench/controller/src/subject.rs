@@ -9,7 +9,6 @@ use support::{ControlPlane, Process, eventually};
 
 use crate::cluster::PATIENCE;
 
-/// A running controller.
 pub(crate) struct Subject {
     process: Process,
     address: SocketAddr,

@@ -3,16 +3,12 @@
 use std::fmt;
 use std::io::Write as _;
 
-/// One measured number.
 #[derive(Clone, Debug)]
 pub struct Figure {
-    /// The benchmark.
     pub name: &'static str,
     /// What was measured.
     pub metric: &'static str,
-    /// The number.
     pub value: f64,
-    /// Its unit.
     pub unit: &'static str,
     /// What is good enough; none where the figure is for information.
     pub limit: Option<Limit>,

@@ -6,10 +6,10 @@ use std::time::Duration;
 use anyhow::ensure;
 use figure::{Figure, median};
 
+use super::bench::{Bench, at_least, at_most, figure};
 use super::client::{Caller, request};
 use super::process::Server;
 use super::tls::Authority;
-use super::{Bench, at_least, at_most, figure};
 use crate::review;
 
 const CONNECTIONS: usize = 32;

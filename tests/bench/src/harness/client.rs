@@ -19,13 +19,11 @@ pub(super) struct Caller {
     pub(super) port: u16,
 }
 
-/// A connection.
 pub(super) struct Connection {
     stream: TlsStream<TcpStream>,
     buffer: Vec<u8>,
 }
 
-/// An answer.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,

@@ -7,9 +7,9 @@ use figure::Figure;
 use harness::{Host, HostOptions, Policy};
 use tokio::task::JoinSet;
 
+use super::bench::{Bench, MANY, at_most, figure};
 use super::client::request;
 use super::tls::Authority;
-use super::{Bench, MANY, at_most, figure};
 use crate::review;
 
 pub(super) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Figure>> {

@@ -7,7 +7,7 @@ use anyhow::{Context as _, ensure};
 use figure::{Figure, median};
 use harness::{Host, HostOptions, Policy};
 
-use super::{Bench, at_most, figure};
+use super::bench::{Bench, at_most, figure};
 use crate::review;
 
 pub(super) fn measure(bench: &Bench) -> anyhow::Result<Vec<Figure>> {

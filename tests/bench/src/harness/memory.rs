@@ -5,9 +5,9 @@ use std::time::Duration;
 use anyhow::ensure;
 use figure::Figure;
 
+use super::bench::{Bench, MANY, at_most, figure};
 use super::client::{Caller, request};
 use super::tls::Authority;
-use super::{Bench, MANY, at_most, figure};
 use crate::review;
 
 const CONNECTIONS: usize = 32;

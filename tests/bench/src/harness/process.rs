@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 
-use super::Bench;
+use super::bench::Bench;
 use super::client::Caller;
 use super::tls::Authority;
 
@@ -69,7 +69,7 @@ impl Server {
             }
             seen += &line;
         };
-        // Whoever writes a log must find a reader; what goes wrong is of interest.
+        // A process that writes a log must find a reader; what goes wrong is of interest.
         std::thread::spawn(move || {
             for line in log.lines().map_while(Result::ok) {
                 if line.contains(r#""level":"ERROR""#) || line.contains("panicked") {

@@ -9,10 +9,10 @@ use anyhow::ensure;
 use figure::Figure;
 use tokio::task::JoinSet;
 
+use super::bench::{Bench, at_most, figure};
 use super::client::{Caller, Connection, request};
 use super::process::Server;
 use super::tls::Authority;
-use super::{Bench, at_most, figure};
 use crate::review;
 
 /// Callers with a connection each that they keep, and as many that make a new one for each review.

@@ -8,9 +8,9 @@ use anyhow::ensure;
 use figure::Figure;
 use tokio::task::JoinSet;
 
+use super::bench::{Bench, at_most, figure};
 use super::client::request;
 use super::tls::Authority;
-use super::{Bench, at_most, figure};
 use crate::review;
 
 /// Clients of the policy that never answers.

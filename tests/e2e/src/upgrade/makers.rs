@@ -1,4 +1,4 @@
-//! Whoever makes Pods, all the time: some in one namespace, and one in a new namespace each time.
+//! Users who make Pods, all the time: some in one namespace, and one in a new namespace each time.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

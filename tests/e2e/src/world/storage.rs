@@ -13,7 +13,6 @@ use support::TlsFront;
 use support::nodes;
 use tokio::net::TcpListener;
 
-/// Where it is.
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 200, 0, 3);
 
 /// What serves a registry's folder.

@@ -200,7 +200,7 @@ impl History {
                 (world.edit(place, slot, |it| it.labels = Labels::None), Some(Fault::LabelsTaken))
             }
             Action::WrongLabel(place, slot) => {
-                // Whoever labels a Secret as ours gives it away.
+                // A user who labels a Secret as ours gives it away.
                 let give = |it: &mut Secret| (it.labels, it.given) = (Labels::Wrong, true);
                 (world.edit(place, slot, give), Some(Fault::WrongLabel))
             }

@@ -19,7 +19,7 @@ pub(crate) fn hierarchies() -> Vec<PathBuf> {
     below.filter(|path| path.join("tasks").exists()).collect()
 }
 
-/// Makes `/RUN/NODE` in each of them. Whoever removes the run removes it.
+/// Makes `/RUN/NODE` in each of them. The removal of the run removes it.
 pub(crate) fn make(path: &str) -> Result<()> {
     for hierarchy in hierarchies() {
         let mut at = hierarchy;

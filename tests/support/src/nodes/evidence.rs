@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Nodes, files};
 
-/// For whoever reads the logs of a failed run, from the cluster as a whole to each Pod.
+/// For the reader of a failed run's logs, from the cluster as a whole to each Pod.
 const QUESTIONS: [(&str, &[&str]); 4] = [
     ("nodes", &["get", "nodes", "-o", "wide"]),
     ("pods", &["get", "pods", "-A", "-o", "wide"]),

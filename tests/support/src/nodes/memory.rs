@@ -16,11 +16,8 @@ const COUNTERS: [(&str, &str); 2] =
 /// A container that runs, or ran.
 #[derive(Clone, Debug)]
 pub struct ContainerMemory {
-    /// Its node.
     pub node: String,
-    /// Its Pod.
     pub pod: String,
-    /// Its name.
     pub container: String,
     /// The most that the kernel has charged to it, cached files included, in bytes. What is cached is given back before
     /// the limit is exceeded, so this may stand at the limit of a program that needs little.

@@ -31,4 +31,10 @@ fn the_versions_named_are_those_of_the_modules() {
     assert!(HELM.cached.ends_with("-v3.22.0") && HELM.ldflags.contains("version=v3.22.0 "));
     assert!(CERT_MANAGER.go_mod.contains("github.com/cert-manager/cert-manager v1.21.2\n"));
     assert!(CERT_MANAGER.cached.ends_with("-v1.21.2"));
+    assert!(
+        ARGO_CD.go_mod.contains("github.com/argoproj/gitops-engine v0.7.1-0.20250521000818-c08b0a72c1f1\n")
+    );
+    assert!(ARGO_CD.cached.ends_with("-v0.7.1-20250521"));
+    assert!(FLUX.go_mod.contains("github.com/fluxcd/pkg/ssa v0.78.0\n"));
+    assert!(FLUX.cached.ends_with("-v0.78.0"));
 }

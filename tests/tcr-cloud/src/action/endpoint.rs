@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Action;
+use super::definition::Action;
 use crate::{
     envelope::{ApiError, Outcome, fields},
     parameter::{Field, Kind, Parameters, optional, required},

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::Action;
+use super::definition::Action;
 use crate::{
     clock::beijing,
     envelope::{Outcome, fields},

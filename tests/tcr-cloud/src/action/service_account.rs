@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
-use super::Action;
+use super::definition::Action;
 use crate::{
     clock::beijing,
     envelope::{ApiError, Outcome, fields},
@@ -128,8 +128,8 @@ fn create(world: &mut World, caller: &Caller, parameters: &Parameters) -> Outcom
     Ok(answer)
 }
 
-/// All of the instance, whoever made them: they belong to it, and to no CAM identity. A greater `Limit` than 100 counts as
-/// 100.
+/// All of the instance, no matter who made them: they belong to it, and to no CAM identity. A greater `Limit` than 100 counts
+/// as 100.
 fn describe(world: &mut World, caller: &Caller, parameters: &Parameters) -> Outcome {
     let registry = switched_on(world, caller, parameters)?.id.clone();
     let filters: Vec<Parameters> = parameters.objects("Filters").collect();

@@ -524,7 +524,7 @@ fn service_accounts_have_a_quota_and_a_switch() {
 }
 
 #[test]
-fn service_accounts_are_listed_in_pages_whoever_made_them() {
+fn service_accounts_of_all_makers_are_listed_in_pages() {
     let mut gateway = demo();
     for number in 0..5 {
         make_account(&mut gateway, json!({"Name": format!("a{number}")}));

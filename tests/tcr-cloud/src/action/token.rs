@@ -2,7 +2,7 @@
 
 use serde_json::{Map, json};
 
-use super::Action;
+use super::definition::Action;
 use crate::{
     clock::beijing,
     envelope::{ApiError, Outcome, fields},

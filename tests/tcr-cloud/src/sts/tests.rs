@@ -35,7 +35,7 @@ fn check(change: impl FnOnce(&mut Value), expected: Expect) {
 }
 
 #[test]
-fn a_role_is_lent_to_whoever_shows_a_token_that_its_provider_signed() {
+fn a_role_is_lent_for_a_token_that_its_provider_signed() {
     check(|_| {}, expect!["ok"]);
     check(
         |body| body["WebIdentityToken"] = "forged".into(),

@@ -3,8 +3,8 @@
 use jiff::SignedDuration;
 use tcr::names::{MUTATING_WEBHOOK, SYSTEM_NAMESPACE, WEBHOOK_CERTIFICATE, WEBHOOK_DEPLOYMENT};
 
-use super::super::facts::{Facts, Registration, Trial};
-use super::{Check, Found};
+use super::super::check::{Check, Found};
+use super::super::facts::{DryRun, Facts, Registration};
 use controller::webhook_certificate::ends_and_is_signed;
 
 pub(super) const CHECKS: &[Check] = &[
@@ -18,7 +18,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "trial-pod",
         about: "A Pod that is created for a trial comes back with the reference.",
-        run: trial,
+        run: dry_run,
     },
 ];
 
@@ -100,11 +100,11 @@ fn certificate(facts: &Facts) -> Vec<Found> {
     }
 }
 
-fn trial(facts: &Facts) -> Vec<Found> {
+fn dry_run(facts: &Facts) -> Vec<Found> {
     let webhook = facts.registration.known().is_some_and(Option::is_some);
     let logs = format!("kubectl -n {SYSTEM_NAMESPACE} logs deploy/{WEBHOOK_DEPLOYMENT}");
-    match &facts.trial {
-        Trial::Unpatched { namespace, host } if webhook => Found::alone(
+    match &facts.dry_run {
+        DryRun::Unpatched { namespace, host } if webhook => Found::alone(
             format!("Namespace {namespace}"),
             format!(
                 "a Pod with an image of {host} comes back without the reference: the API server does not reach the webhook, or the policy leaves it alone"
@@ -113,7 +113,7 @@ fn trial(facts: &Facts) -> Vec<Found> {
                 "see that API servers reach the Service's Pods (security groups, NetworkPolicies, hostNetwork: true) and that policy.mode is not monitor: {logs}"
             ),
         ),
-        Trial::Refused { namespace, message } if message.contains("failed calling webhook") => {
+        DryRun::Refused { namespace, message } if message.contains("failed calling webhook") => {
             let ours = message.contains("tcr.tencentcloudcr.com");
             let to_do = match ours {
                 true => format!(
@@ -123,7 +123,7 @@ fn trial(facts: &Facts) -> Vec<Found> {
             };
             Found::alone(format!("Namespace {namespace}"), format!("Pods are refused: {message}"), to_do)
         }
-        Trial::Refused { namespace, message } if message.contains("exceeded quota") => Found::alone(
+        DryRun::Refused { namespace, message } if message.contains("exceeded quota") => Found::alone(
             format!("Namespace {namespace}"),
             format!("Pods are refused: {message}"),
             "raise the quota, or delete Pods there",

@@ -5,8 +5,8 @@ use custom_resource::condition::{ConditionReason, ConditionType};
 use jiff::SignedDuration;
 use serde_json::json;
 
+use super::super::check::{Check, Found, condition, name, objects, resolves, status};
 use super::super::facts::Facts;
-use super::{Check, Found, condition, name, objects, resolves, status};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {

@@ -4,8 +4,8 @@ use custom_resource::condition::{ConditionReason, ConditionType};
 use custom_resource::{ImagePullSecret, WriteFailure};
 use jiff::SignedDuration;
 
+use super::super::check::{Check, Found, condition, name, objects, status};
 use super::super::facts::{Facts, FullQuota, Rival};
-use super::{Check, Found, condition, name, objects, status};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {

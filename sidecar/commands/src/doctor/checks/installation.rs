@@ -5,8 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tcr::names::{CONTROLLER_DEPLOYMENT, HOSTS_UPDATER, SYSTEM_NAMESPACE, WEBHOOK_DEPLOYMENT};
 
+use super::super::check::{Check, Found};
 use super::super::facts::{Facts, HomeNamespace, OwnPod, Workload};
-use super::{Check, Found};
 use crate::overview::report::Home;
 use crate::reader::Controller;
 

@@ -6,8 +6,8 @@ use custom_resource::condition::{ConditionReason, ConditionType};
 use custom_resource::{NodesStatus, NotResolving};
 use tcr::names::{HOSTS_UPDATER, SYSTEM_NAMESPACE};
 
+use super::super::check::{Check, Found, condition, name, objects, resolves, status};
 use super::super::facts::{Facts, NodeFacts};
-use super::{Check, Found, condition, name, objects, resolves, status};
 
 pub(super) const CHECKS: &[Check] = &[
     Check { name: "private-link", about: "Private links that are asked for are resolved.", run: link },

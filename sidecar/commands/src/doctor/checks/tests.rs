@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use expect_test::expect;
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use serde_json::{Value, json};
 use tcr::names::HOSTS_UPDATER;
 
@@ -14,7 +14,9 @@ use crate::doctor::text;
 use crate::overview::report::Home;
 use crate::reader::{Controller, Right};
 use controller::webhook_certificate::make;
-use custom_resource::{NodesStatus, NotResolving, PendingCredential, WriteFailure};
+use custom_resource::{
+    ImagePullSecret, ImagePullSecretStatus, NodesStatus, NotResolving, PendingCredential, WriteFailure,
+};
 
 const VERSION: &str = "1.2.3";
 
@@ -105,7 +107,7 @@ fn well() -> Facts {
             bundle: Some(authority),
         })),
         certificate: Seen::Known(Some(pair.certificate)),
-        trial: Trial::Patched,
+        dry_run: DryRun::Patched,
         quotas: Seen::Known(Vec::new()),
         rivals: Seen::Known(Vec::new()),
         nodes: Seen::Known(vec![node("n1", &[]), node("n2", &[])]),
@@ -216,19 +218,19 @@ const FAULTS: &[Fault] = &[
         known(&mut it.registration).as_mut().unwrap().bundle = Some(authority);
     }),
     ("the webhook is not reached, and Pods stay as they are", "trial-pod", |it| {
-        it.trial =
-            Trial::Unpatched { namespace: "shop".to_owned(), host: "demo.tencentcloudcr.com".to_owned() };
+        it.dry_run =
+            DryRun::Unpatched { namespace: "shop".to_owned(), host: "demo.tencentcloudcr.com".to_owned() };
     }),
     ("the webhook is not reached, and Pods are refused", "trial-pod", |it| {
         let message = "Internal error occurred: failed calling webhook \"pods.mutating.tcr.tencentcloudcr.com\": failed to \
                        call webhook: Post \"https://tcr-assistant-webhook-service.tcr-assistant-system.svc:443/validate/tcr-assistant?timeout=5s\": \
                        context deadline exceeded";
-        it.trial = Trial::Refused { namespace: "shop".to_owned(), message: message.to_owned() };
+        it.dry_run = DryRun::Refused { namespace: "shop".to_owned(), message: message.to_owned() };
     }),
     ("another webhook refuses every Pod", "trial-pod", |it| {
         let message =
             "Internal error occurred: failed calling webhook \"istio.example.com\": no endpoints available";
-        it.trial = Trial::Refused { namespace: "shop".to_owned(), message: message.to_owned() };
+        it.dry_run = DryRun::Refused { namespace: "shop".to_owned(), message: message.to_owned() };
     }),
     ("nobody has looked at a change", "not-looked-at", |it| first(it).metadata.generation = Some(2)),
     ("a spec is wrong", "spec", |it| {
@@ -540,7 +542,7 @@ fn what_may_not_be_read_is_named_and_is_no_finding() {
     let mut facts = well();
     facts.nodes = Seen::Denied(right("list", "nodes"));
     facts.certificate = Seen::Denied(right("get", "secrets"));
-    facts.trial = Trial::Denied(right("create", "pods"));
+    facts.dry_run = DryRun::Denied(right("create", "pods"));
     facts.quotas = Seen::Failed("cannot list resourcequotas: no whole answer within 5 s".to_owned());
     facts.server_now = None;
     let report = report(&facts);

@@ -1,73 +1,74 @@
 //! What is wrong with the image itself, or with what arrived of it.
 
-use super::by::{
+use super::condition::by::{
     CONTAINERD, CONTAINERD_2, CONTAINERD_17, CONTAINERD_20, CONTAINERD_TO_20, CRIO, GO, REGISTRY,
 };
-use super::{Condition, Meaning, Who, said};
+use super::condition::{Condition, Meaning, wording};
+use crate::explain::findings::Who;
 
 pub(super) const CONDITIONS: &[Condition] = &[
     Condition {
         reason: "NotAnImage",
         meaning: Meaning::Final,
         who: Who::Author,
-        said: &[
-            said(
+        wordings: &[
+            wording(
                 CONTAINERD_2,
                 "is no longer supported",
                 "media type \"application/vnd.docker.distribution.manifest.v1+prettyjws\" is no longer supported since \
                  containerd v2.1, please rebuild the image",
             ),
-            said(
+            wording(
                 CONTAINERD_17,
                 "schema 1 image manifests are no longer supported",
                 "schema 1 image manifests are no longer supported: invalid argument",
             ),
-            said(CONTAINERD, "schema 1 not supported", "media-type: schema 1 not supported"),
-            said(
+            wording(CONTAINERD, "schema 1 not supported", "media-type: schema 1 not supported"),
+            wording(
                 CONTAINERD_20,
                 "schema 1 images have been deprecated",
                 "Pulling Schema 1 images have been deprecated",
             ),
-            said(CONTAINERD_TO_20, "schema 1 conversion failed", "schema 1 conversion failed: no history"),
-            said(
+            wording(CONTAINERD_TO_20, "schema 1 conversion failed", "schema 1 conversion failed: no history"),
+            wording(
                 CONTAINERD,
                 "unexpected media type",
                 "failed to pull and unpack image \"demo.tencentcloudcr.com/team/chart:v1\": unexpected media type \
                  application/vnd.cncf.helm.config.v1+json for sha256:ab: not found",
             ),
-            said(
+            wording(
                 CRIO,
                 "unsupported media type",
                 "unsupported media type application/vnd.cncf.helm.config.v1+json: not found",
             ),
-            said(
+            wording(
                 CRIO,
                 "unsupported manifest media type",
                 "unsupported manifest media type and no default available: application/octet-stream",
             ),
-            said(
+            wording(
                 CONTAINERD,
                 "encountered unknown type",
                 "encountered unknown type application/vnd.in-toto+json; children may not be fetched",
             ),
-            said(
+            wording(
                 CRIO,
                 "invalid mediatype",
                 "invalid mediaType in manifest: application/vnd.oci.empty.v1+json",
             ),
-            said(CRIO, "unsupported schema version", "unsupported schema version 1"),
-            said(CONTAINERD, "mismatched image rootfs", "mismatched image rootfs and manifest layers"),
-            said(
+            wording(CRIO, "unsupported schema version", "unsupported schema version 1"),
+            wording(CONTAINERD, "mismatched image rootfs", "mismatched image rootfs and manifest layers"),
+            wording(
                 CONTAINERD,
                 "number of layers and diffids don't match",
                 "number of layers and diffIDs don't match: 3 != 0",
             ),
-            said(
+            wording(
                 CONTAINERD,
                 "unmarshal image config",
                 "unmarshal image config: invalid character 'a' looking for beginning of value",
             ),
-            said(
+            wording(
                 CONTAINERD,
                 "byte manifest for",
                 "rejecting 9437184 byte manifest for demo.tencentcloudcr.com/team/app:v1: not found",
@@ -80,35 +81,35 @@ pub(super) const CONDITIONS: &[Condition] = &[
         reason: "LayerMissing",
         meaning: Meaning::Final,
         who: Who::Author,
-        said: &[
-            said(
+        wordings: &[
+            wording(
                 CONTAINERD,
                 "/blobs/*not found",
                 "failed to copy: httpReadSeeker: failed open: content at \
                  https://demo.tencentcloudcr.com/v2/team/app/blobs/sha256:ab not found: not found",
             ),
-            said(
+            wording(
                 CONTAINERD,
                 "/manifests/sha256:*not found",
                 "failed to copy: httpReadSeeker: failed open: content at \
                  https://demo.tencentcloudcr.com/v2/team/app/manifests/sha256:ab not found: not found",
             ),
-            said(
+            wording(
                 CONTAINERD,
                 "could not fetch content descriptor *not found",
                 "failed to copy: httpReadSeeker: failed open: could not fetch content descriptor sha256:ab \
                  (application/vnd.oci.image.layer.v1.tar+gzip) from remote: not found",
             ),
-            said(
+            wording(
                 CONTAINERD,
                 "failed to copy: httpreadseeker*not found",
                 "failed to copy: httpReadSeeker: failed open: content at \
                  https://tcr-1250000000.cos.ap-guangzhou.myqcloud.com/docker/x not found: not found",
             ),
-            said(REGISTRY, "blob unknown", "blob unknown to registry"),
-            said(REGISTRY, "blob_unknown", "BLOB_UNKNOWN: blob unknown to registry"),
-            said(CRIO, "reading blob *not found", "reading blob sha256:ab: fetching blob: blob not found"),
-            said(
+            wording(REGISTRY, "blob unknown", "blob unknown to registry"),
+            wording(REGISTRY, "blob_unknown", "BLOB_UNKNOWN: blob unknown to registry"),
+            wording(CRIO, "reading blob *not found", "reading blob sha256:ab: fetching blob: blob not found"),
+            wording(
                 CONTAINERD,
                 "reports content size of zero",
                 "unable to fetch descriptor (sha256:ab) which reports content size of zero: invalid argument",
@@ -121,50 +122,54 @@ pub(super) const CONDITIONS: &[Condition] = &[
         reason: "LayerDamaged",
         meaning: Meaning::Final,
         who: Who::Platform,
-        said: &[
-            said(
+        wordings: &[
+            wording(
                 CONTAINERD,
                 "unexpected commit digest",
                 "failed commit on ref \"layer-sha256:ab\": unexpected commit digest sha256:cd, expected sha256:ab: failed \
                  precondition",
             ),
-            said(
+            wording(
                 CONTAINERD,
                 "unexpected commit size",
                 "failed commit on ref \"layer-sha256:ab\": unexpected commit size 512, expected 1024: failed precondition",
             ),
-            said(
+            wording(
                 CONTAINERD,
                 "failed size validation",
                 "failed commit on ref \"layer-sha256:ab\": \"layer-sha256:ab\" failed size validation: 512 != 1024: failed \
                  precondition",
             ),
-            said(GO, "digest mismatch", "digest mismatch: sha256:ab != sha256:cd"),
-            said(CRIO, "digest did not match", "Digest did not match, expected sha256:ab, got sha256:cd"),
-            said(
+            wording(GO, "digest mismatch", "digest mismatch: sha256:ab != sha256:cd"),
+            wording(CRIO, "digest did not match", "Digest did not match, expected sha256:ab, got sha256:cd"),
+            wording(
                 CRIO,
                 "manifest does not match provided manifest digest",
                 "Manifest does not match provided manifest digest sha256:ab",
             ),
-            said(
+            wording(
                 GO,
                 "digest verification failed",
                 "filesystem layer verification failed: digest verification failed",
             ),
-            said(
+            wording(
                 GO,
                 "filesystem layer verification failed",
                 "filesystem layer verification failed for digest sha256:ab",
             ),
-            said(GO, "invalid checksum", "gzip: invalid checksum"),
-            said(CONTAINERD, "unhandled content range", "unhandled content range in response: bytes 0-10/20"),
-            said(
+            wording(GO, "invalid checksum", "gzip: invalid checksum"),
+            wording(
+                CONTAINERD,
+                "unhandled content range",
+                "unhandled content range in response: bytes 0-10/20",
+            ),
+            wording(
                 REGISTRY,
                 "416 requested range",
                 "failed to copy: httpReadSeeker: failed open: unexpected status code \
                  https://demo.tencentcloudcr.com/v2/team/app/blobs/sha256:ab: 416 Requested Range Not Satisfiable",
             ),
-            said(
+            wording(
                 CONTAINERD,
                 "discard to offset",
                 "failed to copy: httpReadSeeker: failed open: failed to discard to offset: unexpected EOF",
@@ -178,39 +183,43 @@ pub(super) const CONDITIONS: &[Condition] = &[
         reason: "LayerUnpackFailed",
         meaning: Meaning::Final,
         who: Who::Author,
-        said: &[
-            said(CONTAINERD, "wrong diff id", "wrong diff id calculated on extraction \"sha256:ab\""),
-            said(GO, "gzip: invalid header", "failed to extract layer sha256:ab: gzip: invalid header"),
-            said(
+        wordings: &[
+            wording(CONTAINERD, "wrong diff id", "wrong diff id calculated on extraction \"sha256:ab\""),
+            wording(GO, "gzip: invalid header", "failed to extract layer sha256:ab: gzip: invalid header"),
+            wording(
                 GO,
                 "archive/tar",
                 "failed to extract layer sha256:ab: archive/tar: invalid tar header: unknown",
             ),
-            said(CONTAINERD, "unsupported compression", "unsupported compression format .zst"),
-            said(GO, "unsupported content-encoding", "unsupported Content-Encoding algorithm: br"),
-            said(GO, "unknown compression", "failed to extract layer sha256:ab: unknown compression"),
-            said(
+            wording(CONTAINERD, "unsupported compression", "unsupported compression format .zst"),
+            wording(GO, "unsupported content-encoding", "unsupported Content-Encoding algorithm: br"),
+            wording(GO, "unknown compression", "failed to extract layer sha256:ab: unknown compression"),
+            wording(
                 CONTAINERD,
                 "failed to extract layer",
                 "failed to extract layer sha256:ab: failed to Lchown \"/app\" for UID 2000000, GID 0: invalid argument",
             ),
-            said(
+            wording(
                 CONTAINERD_2,
                 "apply layer error",
                 "apply layer error for \"demo.tencentcloudcr.com/team/app:v1\": exit status 1",
             ),
-            said(GO, "failed to apply layer", "failed to apply layer: link /a /b: operation not permitted"),
-            said(
+            wording(
+                GO,
+                "failed to apply layer",
+                "failed to apply layer: link /a /b: operation not permitted",
+            ),
+            wording(
                 CONTAINERD,
                 "failed to unpack",
                 "failed to unpack image on snapshotter overlayfs: exit status 1",
             ),
-            said(
+            wording(
                 CRIO,
                 "potentially insufficient uids",
                 "potentially insufficient UIDs or GIDs available in user namespace",
             ),
-            said(
+            wording(
                 CRIO,
                 "adding layer with blob",
                 "writing blob: adding layer with blob \"sha256:ab\": processing tar file: exit status 1",
@@ -223,7 +232,7 @@ pub(super) const CONDITIONS: &[Condition] = &[
         reason: "NodeStoreFailed",
         meaning: Meaning::Final,
         who: Who::Platform,
-        said: &[said(
+        wordings: &[wording(
             CONTAINERD,
             "failed commit on ref",
             "failed commit on ref \"layer-sha256:ab\": rename data: no such file or directory",

@@ -1,20 +1,21 @@
 //! What the kubelet says itself, before or instead of what its container runtime says.
 
-use super::by::{CONTAINERD, CONTAINERD_LATER, CRIO, GO, KUBELET, KUBELET_129, KUBELET_VERIFYING};
-use super::{Condition, Meaning, Who, said};
+use super::condition::by::{CONTAINERD, CONTAINERD_LATER, CRIO, GO, KUBELET, KUBELET_129, KUBELET_VERIFYING};
+use super::condition::{Condition, Meaning, wording};
+use crate::explain::findings::Who;
 
 pub(super) const CONDITIONS: &[Condition] = &[
     Condition {
         reason: "ImageNeverPulled",
         meaning: Meaning::Final,
         who: Who::Workload,
-        said: &[
-            said(
+        wordings: &[
+            wording(
                 KUBELET,
                 "with pull policy of never",
                 "Container image \"demo.tencentcloudcr.com/team/app:v1\" is not present with pull policy of Never",
             ),
-            said(KUBELET, "errimageneverpull", "Error: ErrImageNeverPull"),
+            wording(KUBELET, "errimageneverpull", "Error: ErrImageNeverPull"),
         ],
         cause: "its imagePullPolicy is Never, and the image is not on the node; or it is there (from Kubernetes 1.35) and \
                 was not verified for this Pod's credential, of which the kubelet says the same",
@@ -24,14 +25,14 @@ pub(super) const CONDITIONS: &[Condition] = &[
         reason: "ImageNameShort",
         meaning: Meaning::Final,
         who: Who::Workload,
-        said: &[
-            said(
+        wordings: &[
+            wording(
                 CRIO,
                 "short-name \"",
                 "Failed to inspect image \"\": rpc error: code = Unknown desc = short-name \"team/app:v1\" did not resolve \
                  to an alias and no unqualified-search registries are defined in \"/etc/containers/registries.conf\"",
             ),
-            said(
+            wording(
                 CRIO,
                 "short name mode is enforcing",
                 "Failed to inspect image \"\": rpc error: code = Unknown desc = short name mode is enforcing, but image \
@@ -45,19 +46,19 @@ pub(super) const CONDITIONS: &[Condition] = &[
         reason: "InvalidImageName",
         meaning: Meaning::Final,
         who: Who::Workload,
-        said: &[
-            said(
+        wordings: &[
+            wording(
                 KUBELET,
                 "invalidimagename",
                 "InvalidImageName: Failed to apply default image tag \"demo.tencentcloudcr.com/Team/app\": couldn't parse \
                  image name \"demo.tencentcloudcr.com/Team/app\": invalid reference format",
             ),
-            said(
+            wording(
                 KUBELET,
                 "couldn't parse image name",
                 "couldn't parse image name \"demo.tencentcloudcr.com/team/app:\": invalid reference format",
             ),
-            said(
+            wording(
                 GO,
                 "invalid reference format",
                 "failed to parse image reference \"demo.tencentcloudcr.com//app\": invalid reference format",
@@ -70,7 +71,7 @@ pub(super) const CONDITIONS: &[Condition] = &[
         reason: "KubeletRateLimited",
         meaning: Meaning::Final,
         who: Who::Platform,
-        said: &[said(KUBELET, "pull qps exceeded", "pull QPS exceeded")],
+        wordings: &[wording(KUBELET, "pull qps exceeded", "pull QPS exceeded")],
         cause: "the kubelet's own limit of pulls is reached (registryPullQPS, registryBurst)",
         to_do: "raise registryPullQPS and registryBurst of the kubelet; it tries again",
     },
@@ -78,19 +79,19 @@ pub(super) const CONDITIONS: &[Condition] = &[
         reason: "PullRecordFailed",
         meaning: Meaning::Final,
         who: Who::Platform,
-        said: &[
-            said(
+        wordings: &[
+            wording(
                 KUBELET_VERIFYING,
                 "failed to record image pull intent",
                 "Failed to record image pull intent for container image \"demo.tencentcloudcr.com/team/app:v1\": failed to \
                  create directory \"/var/lib/kubelet/image_manager/pulling\": permission denied",
             ),
-            said(
+            wording(
                 KUBELET_VERIFYING,
                 "imagepulledrecord",
                 "failed to decode ImagePulledRecord from file \"/var/lib/kubelet/image_manager/pulled/sha256-ab\": EOF",
             ),
-            said(
+            wording(
                 KUBELET_VERIFYING,
                 "imagepullintent",
                 "failed to decode ImagePullIntent from file \"/var/lib/kubelet/image_manager/pulling/sha256-ab\": EOF",
@@ -104,13 +105,13 @@ pub(super) const CONDITIONS: &[Condition] = &[
         reason: "CredentialProviderFailed",
         meaning: Meaning::Final,
         who: Who::Platform,
-        said: &[
-            said(
+        wordings: &[
+            wording(
                 KUBELET,
                 "credential provider plugin",
                 "error execing credential provider plugin tcr for image demo.tencentcloudcr.com/team/app: exit status 1",
             ),
-            said(
+            wording(
                 KUBELET,
                 "external registry credential provider",
                 "failed to get credential from external registry credential provider: exit status 1",
@@ -124,19 +125,19 @@ pub(super) const CONDITIONS: &[Condition] = &[
         reason: "RuntimeHandlerUnknown",
         meaning: Meaning::Final,
         who: Who::Platform,
-        said: &[
-            said(
+        wordings: &[
+            wording(
                 KUBELET_129,
                 "failed to lookup runtimehandler",
                 "Failed to lookup runtimeHandler for runtimeClassName gvisor",
             ),
-            said(
+            wording(
                 CONTAINERD,
                 "failed to get sandbox runtime",
                 "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to get sandbox runtime: no runtime for \
                  \"gvisor\" is configured",
             ),
-            said(
+            wording(
                 CONTAINERD_LATER,
                 "unknown runtime handler",
                 "unknown runtime handler \"gvisor\": invalid argument",
@@ -150,29 +151,29 @@ pub(super) const CONDITIONS: &[Condition] = &[
         reason: "RuntimeAway",
         meaning: Meaning::Final,
         who: Who::Platform,
-        said: &[
-            said(
+        wordings: &[
+            wording(
                 KUBELET,
                 "dial unix",
                 "rpc error: code = Unavailable desc = connection error: desc = \"transport: Error while dialing: dial unix \
                  /run/containerd/containerd.sock: connect: connection refused\"",
             ),
-            said(
+            wording(
                 KUBELET,
                 "code = unavailable desc = connection error",
                 "rpc error: code = Unavailable desc = connection error: desc = \"error reading server preface: EOF\"",
             ),
-            said(
+            wording(
                 KUBELET,
                 "code = unavailable desc = error reading from server",
                 "rpc error: code = Unavailable desc = error reading from server: EOF",
             ),
-            said(
+            wording(
                 KUBELET,
                 "failed to inspect image",
                 "Failed to inspect image \"\": rpc error: code = DeadlineExceeded desc = context deadline exceeded",
             ),
-            said(KUBELET, "imageinspecterror", "Error: ImageInspectError"),
+            wording(KUBELET, "imageinspecterror", "Error: ImageInspectError"),
         ],
         cause: "its container runtime does not answer the kubelet",
         to_do: "see why the node's container runtime does not answer: journalctl -u containerd",

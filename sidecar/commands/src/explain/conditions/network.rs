@@ -1,57 +1,58 @@
 //! Whether a host was reached.
 
-use super::by::{CONTAINERD, CONTAINERD_17, CONTAINERD_22, GO, KUBELET};
-use super::{Condition, Meaning, Who, said};
+use super::condition::by::{CONTAINERD, CONTAINERD_17, CONTAINERD_22, GO, KUBELET};
+use super::condition::{Condition, Meaning, wording};
+use crate::explain::findings::Who;
 
 /// A proxy fails in words that else are others'.
 pub(super) const PROXY: &[Condition] = &[Condition {
     reason: "ProxyFailed",
     meaning: Meaning::Final,
     who: Who::Platform,
-    said: &[
-        said(
+    wordings: &[
+        wording(
             GO,
             "proxyconnect",
             "failed to do request: Head \"https://demo.tencentcloudcr.com/v2/team/app/manifests/v1\": proxyconnect tcp: dial \
              tcp 10.9.9.9:3128: i/o timeout",
         ),
-        said(
+        wording(
             GO,
             "proxy authentication required",
             "failed to do request: Head \"https://demo.tencentcloudcr.com/v2/\": Proxy Authentication Required",
         ),
-        said(
+        wording(
             GO,
             "407 proxy",
             "unexpected status from HEAD request to http://10.9.9.9:3128/: 407 Proxy Auth Required",
         ),
-        said(
+        wording(
             GO,
             "socks connect",
             "failed to do request: Head \"https://demo.tencentcloudcr.com/v2/\": socks connect tcp \
              10.9.9.9:1080->demo.tencentcloudcr.com:443: dial tcp 10.9.9.9:1080: connect: connection refused",
         ),
-        said(
+        wording(
             GO,
             "\": forbidden",
             "failed to do request: Head \"https://demo.tencentcloudcr.com/v2/team/app/manifests/v1\": Forbidden",
         ),
-        said(
+        wording(
             GO,
             "\": service unavailable",
             "failed to do request: Head \"https://demo.tencentcloudcr.com/v2/\": Service Unavailable",
         ),
-        said(
+        wording(
             GO,
             "\": bad gateway",
             "failed to do request: Head \"https://demo.tencentcloudcr.com/v2/\": Bad Gateway",
         ),
-        said(
+        wording(
             GO,
             "\": gateway time",
             "failed to do request: Head \"https://demo.tencentcloudcr.com/v2/\": Gateway Timeout",
         ),
-        said(GO, "invalid proxy address", "invalid proxy address \"http://10.9.9.9:port\": invalid port"),
+        wording(GO, "invalid proxy address", "invalid proxy address \"http://10.9.9.9:port\": invalid port"),
     ],
     cause: "the proxy that its container runtime is told to use does not answer or does not let it through",
     to_do: "correct HTTPS_PROXY of the node's container runtime, or add {registry} to its NO_PROXY, and restart it",
@@ -62,40 +63,40 @@ pub(super) const CONDITIONS: &[Condition] = &[
         reason: "NameServerFailed",
         meaning: Meaning::Network,
         who: Who::Platform,
-        said: &[
-            said(
+        wordings: &[
+            wording(
                 GO,
                 "lookup *i/o timeout",
                 "dial tcp: lookup demo.tencentcloudcr.com on 10.0.0.10:53: read udp 10.1.1.1:4444->10.0.0.10:53: i/o timeout",
             ),
-            said(
+            wording(
                 GO,
                 "lookup *connection refused",
                 "dial tcp: lookup demo.tencentcloudcr.com on 127.0.0.53:53: read udp 127.0.0.1:4444->127.0.0.53:53: read: \
                  connection refused",
             ),
-            said(
+            wording(
                 GO,
                 "lookup *server misbehaving",
                 "dial tcp: lookup demo.tencentcloudcr.com on 10.0.0.10:53: server misbehaving",
             ),
-            said(
+            wording(
                 GO,
                 "lookup *network is unreachable",
                 "dial tcp: lookup demo.tencentcloudcr.com on 10.0.0.10:53: dial udp 10.0.0.10:53: connect: network is \
                  unreachable",
             ),
-            said(
+            wording(
                 GO,
                 "temporary failure in name resolution",
                 "dial tcp: lookup demo.tencentcloudcr.com: Temporary failure in name resolution",
             ),
-            said(
+            wording(
                 GO,
                 "no answer from dns server",
                 "lookup demo.tencentcloudcr.com: no answer from DNS server",
             ),
-            said(
+            wording(
                 GO,
                 "cannot unmarshal dns message",
                 "lookup demo.tencentcloudcr.com: cannot unmarshal DNS message",
@@ -108,7 +109,7 @@ pub(super) const CONDITIONS: &[Condition] = &[
         reason: "NameUnknown",
         meaning: Meaning::Network,
         who: Who::Platform,
-        said: &[said(
+        wordings: &[wording(
             GO,
             "no such host",
             "failed to do request: Head \"https://demo.tencentcloudcr.com/v2/\": dial tcp: lookup demo.tencentcloudcr.com on \
@@ -121,39 +122,43 @@ pub(super) const CONDITIONS: &[Condition] = &[
         reason: "TransferCut",
         meaning: Meaning::Final,
         who: Who::Platform,
-        said: &[
-            said(GO, "unexpected eof", "failed to copy: httpReadSeeker: failed open: unexpected EOF"),
-            said(GO, "\": eof", "failed to do request: Head \"https://demo.tencentcloudcr.com/v2/\": EOF"),
-            said(CONTAINERD_22, "short read", "short read: expected 1024 bytes but got 512: unexpected EOF"),
-            said(
+        wordings: &[
+            wording(GO, "unexpected eof", "failed to copy: httpReadSeeker: failed open: unexpected EOF"),
+            wording(GO, "\": eof", "failed to do request: Head \"https://demo.tencentcloudcr.com/v2/\": EOF"),
+            wording(
+                CONTAINERD_22,
+                "short read",
+                "short read: expected 1024 bytes but got 512: unexpected EOF",
+            ),
+            wording(
                 GO,
                 "connection reset",
                 "failed to copy: read tcp 10.1.1.1:3333->10.0.0.2:443: read: connection reset by peer",
             ),
-            said(
+            wording(
                 GO,
                 "read tcp *timed out",
                 "failed to copy: read tcp 10.1.1.1:3333->10.0.0.2:443: read: connection timed out",
             ),
-            said(
+            wording(
                 GO,
                 "read tcp *i/o timeout",
                 "failed to copy: read tcp 10.1.1.1:3333->10.0.0.2:443: i/o timeout",
             ),
-            said(GO, "broken pipe", "write tcp 10.1.1.1:3333->10.0.0.2:443: write: broken pipe"),
-            said(
+            wording(GO, "broken pipe", "write tcp 10.1.1.1:3333->10.0.0.2:443: write: broken pipe"),
+            wording(
                 GO,
                 "use of closed network connection",
                 "read tcp 10.1.1.1:3333->10.0.0.2:443: use of closed network connection",
             ),
-            said(
+            wording(
                 GO,
                 "stream error",
                 "failed to copy: stream error: stream ID 5; INTERNAL_ERROR; received from peer",
             ),
-            said(GO, "server sent goaway", "http2: server sent GOAWAY and closed the connection"),
-            said(GO, "http2: client connection lost", "failed to copy: http2: client connection lost"),
-            said(GO, "server closed idle connection", "http: server closed idle connection"),
+            wording(GO, "server sent goaway", "http2: server sent GOAWAY and closed the connection"),
+            wording(GO, "http2: client connection lost", "failed to copy: http2: client connection lost"),
+            wording(GO, "server closed idle connection", "http: server closed idle connection"),
         ],
         cause: "the connection to {host} was cut",
         to_do: "see what cuts connections between the node and {host} (firewall, proxy, MTU); the kubelet tries again",
@@ -162,7 +167,7 @@ pub(super) const CONDITIONS: &[Condition] = &[
         reason: "ConnectionRefused",
         meaning: Meaning::Network,
         who: Who::Platform,
-        said: &[said(
+        wordings: &[wording(
             GO,
             "connection refused",
             "failed to do request: Head \"https://demo.tencentcloudcr.com/v2/\": dial tcp 10.0.0.2:443: connect: connection \
@@ -175,15 +180,15 @@ pub(super) const CONDITIONS: &[Condition] = &[
         reason: "NoRoute",
         meaning: Meaning::Network,
         who: Who::Platform,
-        said: &[
-            said(GO, "no route to host", "dial tcp 10.0.0.2:443: connect: no route to host"),
-            said(
+        wordings: &[
+            wording(GO, "no route to host", "dial tcp 10.0.0.2:443: connect: no route to host"),
+            wording(
                 GO,
                 "network is unreachable",
                 "dial tcp [2402:4e00::1]:443: connect: network is unreachable",
             ),
-            said(GO, "host is down", "dial tcp 10.0.0.2:443: connect: host is down"),
-            said(
+            wording(GO, "host is down", "dial tcp 10.0.0.2:443: connect: host is down"),
+            wording(
                 GO,
                 "connect: operation not permitted",
                 "dial tcp 10.0.0.2:443: connect: operation not permitted",
@@ -196,32 +201,32 @@ pub(super) const CONDITIONS: &[Condition] = &[
         reason: "AddressSilent",
         meaning: Meaning::Network,
         who: Who::Platform,
-        said: &[
-            said(GO, "i/o timeout", "dial tcp 10.0.0.2:443: i/o timeout"),
-            said(GO, "connection timed out", "dial tcp 10.0.0.2:443: connect: connection timed out"),
-            said(
+        wordings: &[
+            wording(GO, "i/o timeout", "dial tcp 10.0.0.2:443: i/o timeout"),
+            wording(GO, "connection timed out", "dial tcp 10.0.0.2:443: connect: connection timed out"),
+            wording(
                 GO,
                 "tls handshake timeout",
                 "failed to do request: Head \"https://demo.tencentcloudcr.com/v2/\": net/http: TLS handshake timeout",
             ),
-            said(
+            wording(
                 GO,
                 "timeout awaiting response headers",
                 "failed to do request: Get \"https://demo.tencentcloudcr.com/v2/\": net/http: timeout awaiting response \
                  headers",
             ),
-            said(
+            wording(
                 GO,
                 "timeout exceeded while awaiting headers",
                 "Get \"https://demo.tencentcloudcr.com/v2/\": net/http: request canceled while waiting for connection \
                  (Client.Timeout exceeded while awaiting headers)",
             ),
-            said(
+            wording(
                 GO,
                 "\": context deadline exceeded",
                 "failed to do request: Head \"https://demo.tencentcloudcr.com/v2/\": context deadline exceeded",
             ),
-            said(
+            wording(
                 GO,
                 "dial tcp *deadline exceeded",
                 "failed to do request: Head \"https://demo.tencentcloudcr.com/v2/\": dial tcp 10.0.0.2:443: context deadline \
@@ -235,25 +240,25 @@ pub(super) const CONDITIONS: &[Condition] = &[
         reason: "PullTooSlow",
         meaning: Meaning::Final,
         who: Who::Platform,
-        said: &[
-            said(
+        wordings: &[
+            wording(
                 CONTAINERD,
                 "context canceled",
                 "failed to pull and unpack image \"demo.tencentcloudcr.com/team/app:v1\": context canceled",
             ),
-            said(
+            wording(
                 CONTAINERD_17,
                 "because of no progress",
                 "cancel pulling image demo.tencentcloudcr.com/team/app:v1 because of no progress in 5m0s",
             ),
-            said(CONTAINERD_17, "image pull progress timeout", "image pull progress timeout"),
-            said(
+            wording(CONTAINERD_17, "image pull progress timeout", "image pull progress timeout"),
+            wording(
                 KUBELET,
                 "deadlineexceeded",
                 "rpc error: code = DeadlineExceeded desc = failed to pull and unpack image \
                  \"demo.tencentcloudcr.com/team/app:v1\": failed to copy: context deadline exceeded",
             ),
-            said(CONTAINERD, "context deadline exceeded", "failed to copy: context deadline exceeded"),
+            wording(CONTAINERD, "context deadline exceeded", "failed to copy: context deadline exceeded"),
         ],
         cause: "the pull made no progress, or took longer than it may, and was given up",
         to_do: "see the way from the node to the registry and its storage (speed, MTU), or raise the runtime's \

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{Condition, Who, all};
+use super::all;
+use super::condition::Condition;
+use crate::explain::findings::Who;
 
 const HEAD: &str = "\
 # What nodes say when a pull fails
@@ -22,7 +24,7 @@ pub fn page() -> String {
 }
 
 fn row(page: &mut String, condition: &Condition) {
-    let Condition { reason, who, said, cause, to_do, .. } = condition;
+    let Condition { reason, who, wordings, cause, to_do, .. } = condition;
     let named = |text: &str| text.replace("{host}", "the host").replace("{registry}", "the registry");
     let who = match who {
         Who::Workload => "whoever runs the Pod",
@@ -31,9 +33,9 @@ fn row(page: &mut String, condition: &Condition) {
     };
     let _ = write!(page, "\n## {reason}\n\n{}.\n\n", capitalised(&named(cause)));
     let _ = write!(page, "To do, by {who}: {}.\n\n| words | of |\n| --- | --- |\n", named(to_do));
-    for said in *said {
+    for wording in *wordings {
         // A bar would end the cell.
-        let _ = writeln!(page, "| `{}` | {} |", said.words.replace('|', "\\|"), said.by);
+        let _ = writeln!(page, "| `{}` | {} |", wording.words.replace('|', "\\|"), wording.by);
     }
 }
 

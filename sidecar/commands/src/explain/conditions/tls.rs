@@ -1,21 +1,22 @@
 //! TLS: who answers, and whether the node trusts it.
 
-use super::by::GO;
-use super::{Condition, Meaning, Who, said};
+use super::condition::by::GO;
+use super::condition::{Condition, Meaning, wording};
+use crate::explain::findings::Who;
 
 pub(super) const CONDITIONS: &[Condition] = &[
     Condition {
         reason: "RegistrySpeaksHttp",
         meaning: Meaning::Final,
         who: Who::Platform,
-        said: &[
-            said(
+        wordings: &[
+            wording(
                 GO,
                 "server gave http response to https client",
                 "failed to do request: Head \"https://demo.tencentcloudcr.com:5000/v2/team/app/manifests/v1\": http: server \
                  gave HTTP response to HTTPS client",
             ),
-            said(
+            wording(
                 GO,
                 "first record does not look like a tls handshake",
                 "failed to do request: Head \"https://demo.tencentcloudcr.com/v2/\": tls: first record does not look like a \
@@ -30,24 +31,24 @@ pub(super) const CONDITIONS: &[Condition] = &[
         reason: "CertificateWrongName",
         meaning: Meaning::Certificate,
         who: Who::Platform,
-        said: &[
-            said(
+        wordings: &[
+            wording(
                 GO,
                 "x509: certificate is valid for",
                 "failed to do request: Head \"https://demo.tencentcloudcr.com/v2/\": tls: failed to verify certificate: \
                  x509: certificate is valid for *.example.com, not demo.tencentcloudcr.com",
             ),
-            said(
+            wording(
                 GO,
                 "x509: certificate is not valid for any names",
                 "x509: certificate is not valid for any names, but wanted to match demo.tencentcloudcr.com",
             ),
-            said(
+            wording(
                 GO,
                 "doesn't contain any ip sans",
                 "x509: cannot validate certificate for 10.0.0.2 because it doesn't contain any IP SANs",
             ),
-            said(
+            wording(
                 GO,
                 "legacy common name",
                 "x509: certificate relies on legacy Common Name field, use SANs instead",
@@ -62,7 +63,7 @@ pub(super) const CONDITIONS: &[Condition] = &[
         reason: "CertificateExpired",
         meaning: Meaning::Certificate,
         who: Who::Platform,
-        said: &[said(
+        wordings: &[wording(
             GO,
             "certificate has expired or is not yet valid",
             "failed to do request: Head \"https://demo.tencentcloudcr.com/v2/\": tls: failed to verify certificate: x509: \
@@ -75,29 +76,29 @@ pub(super) const CONDITIONS: &[Condition] = &[
         reason: "CertificateUntrusted",
         meaning: Meaning::Certificate,
         who: Who::Platform,
-        said: &[
-            said(
+        wordings: &[
+            wording(
                 GO,
                 "certificate signed by unknown authority",
                 "failed to do request: Head \"https://demo.tencentcloudcr.com/v2/\": tls: failed to verify certificate: \
                  x509: certificate signed by unknown authority",
             ),
-            said(
+            wording(
                 GO,
                 "certificate is not standards compliant",
                 "x509: \"demo\" certificate is not standards compliant",
             ),
-            said(
+            wording(
                 GO,
                 "failed to load system roots",
                 "x509: failed to load system roots and no roots provided",
             ),
-            said(
+            wording(
                 GO,
                 "tls: failed to verify",
                 "tls: failed to verify certificate: x509: negative serial number",
             ),
-            said(GO, "x509:", "x509: certificate specifies an incompatible key usage"),
+            wording(GO, "x509:", "x509: certificate specifies an incompatible key usage"),
         ],
         cause: "the certificate that it is shown is of no authority that it trusts",
         to_do: "see what answers the node for {host} (a proxy that opens TLS shows its own), or give the container runtime \
@@ -107,19 +108,19 @@ pub(super) const CONDITIONS: &[Condition] = &[
         reason: "TlsRefused",
         meaning: Meaning::Final,
         who: Who::Platform,
-        said: &[
-            said(
+        wordings: &[
+            wording(
                 GO,
                 "remote error: tls:",
                 "failed to do request: Head \"https://demo.tencentcloudcr.com/v2/\": remote error: tls: handshake failure",
             ),
-            said(
+            wording(
                 GO,
                 "tls: server selected unsupported protocol version",
                 "tls: server selected unsupported protocol version 301",
             ),
-            said(GO, "tls: no cipher suite", "tls: no cipher suite supported by both client and server"),
-            said(GO, "tls: bad record mac", "local error: tls: bad record MAC"),
+            wording(GO, "tls: no cipher suite", "tls: no cipher suite supported by both client and server"),
+            wording(GO, "tls: bad record mac", "local error: tls: bad record MAC"),
         ],
         cause: "{host} and the node do not agree on TLS: its version, a client certificate that is asked for, or something \
                 between that breaks it",

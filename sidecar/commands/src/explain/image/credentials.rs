@@ -6,12 +6,12 @@ use tcr::image_ref::host_of;
 use tcr::names::{TCR_ROOT_DOMAIN, derived_secret_name};
 use tcr::registry_host::RegistryHost;
 
+use super::super::case::Case;
 use super::super::conditions::Meaning;
 use super::super::facts::{AskedFor, Content, SecretFacts};
 use super::super::findings::Problem;
-use super::super::problem::{self, then_again};
-use super::super::selection::{Selected, selected};
-use super::Case;
+use super::super::problem;
+use super::super::selection::{Selected, selected, then_again};
 use crate::reader::{Controller, Seen};
 use custom_resource::condition::ConditionType;
 use registry_client::PullAnswer;
@@ -21,7 +21,7 @@ impl<'a> Case<'a> {
     pub(super) fn capitals(&self) -> Option<Problem> {
         let host = host_of(self.text);
         let lower = host.to_ascii_lowercase();
-        let is_public = self.heard.is_none() && matches!(self.anonymous, Some(PullAnswer::Pulls));
+        let is_public = self.failure.is_none() && matches!(self.anonymous, Some(PullAnswer::Pulls));
         if host == lower || !self.tries.is_empty() || is_public {
             return None;
         }

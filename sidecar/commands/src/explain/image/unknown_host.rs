@@ -4,10 +4,10 @@ use tcr::names::{SECRET_PREFIX, TCR_ROOT_DOMAIN, derived_secret_name};
 use tcr::registry_host::RegistryHost;
 use tcr::rules::nearest;
 
+use super::super::case::Case;
 use super::super::facts::{AskedFor, Content, Facts};
 use super::super::findings::Problem;
-use super::super::problem::then_again;
-use super::Case;
+use super::super::selection::then_again;
 use crate::reader::Seen;
 
 impl Case<'_> {

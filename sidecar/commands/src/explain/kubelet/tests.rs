@@ -5,21 +5,21 @@ use super::*;
 const IMAGE: &str = "demo.tencentcloudcr.com/team/app:v1";
 
 #[test]
-fn each_way_in_which_a_condition_is_said_leads_to_it() {
+fn each_wording_of_a_condition_leads_to_it() {
     let mut wrong = Vec::new();
     let mut words = std::collections::BTreeSet::new();
     for condition in conditions::all() {
-        for said in condition.said {
-            let lower = said.example.to_ascii_lowercase();
-            if !conditions::is_in(said.words, &lower) || said.words != said.words.to_ascii_lowercase() {
-                wrong.push(format!("{} is not in its example: {}", said.words, said.example));
+        for wording in condition.wordings {
+            let lower = wording.example.to_ascii_lowercase();
+            if !wording.is_in(&lower) || wording.words != wording.words.to_ascii_lowercase() {
+                wrong.push(format!("{} is not in its example: {}", wording.words, wording.example));
             }
-            if !words.insert(said.words) {
-                wrong.push(format!("{} is there twice", said.words));
+            if !words.insert(wording.words) {
+                wrong.push(format!("{} is there twice", wording.words));
             }
-            let found = hear(said.example, "").condition().map(|it| it.reason);
+            let found = parse(wording.example, "").condition().map(|it| it.reason);
             if found != Some(condition.reason) {
-                wrong.push(format!("{}: {found:?}, not {}", said.example, condition.reason));
+                wrong.push(format!("{}: {found:?}, not {}", wording.example, condition.reason));
             }
         }
     }
@@ -28,10 +28,10 @@ fn each_way_in_which_a_condition_is_said_leads_to_it() {
 }
 
 #[test]
-fn no_condition_is_told_without_who_mends_it_and_how() {
+fn each_condition_names_who_mends_it_and_how() {
     for condition in conditions::all() {
         let told = condition.who.asks(condition.to_do);
-        assert!(!condition.said.is_empty() && !condition.cause.is_empty(), "{}", condition.reason);
+        assert!(!condition.wordings.is_empty() && !condition.cause.is_empty(), "{}", condition.reason);
         assert!(!told.ends_with('.') && !condition.cause.ends_with('.'), "{}", condition.reason);
         // The host is named where the cause is one of its answers.
         let marks =
@@ -47,11 +47,11 @@ fn words_that_are_not_known_are_not_taken_for_others() {
         "ErrImagePull: moon: not found here",
         "ErrImagePull: 418 I'm a teapot",
     ] {
-        assert_eq!(hear(message, IMAGE).error, PullError::Unknown, "{message}");
+        assert_eq!(parse(message, IMAGE).error, PullError::Unknown, "{message}");
     }
     for message in ["ImagePullBackOff: Back-off pulling image \"a\"", "ImagePullBackOff: ", "ErrImagePull: "]
     {
-        assert_eq!(hear(message, IMAGE).error, PullError::BackOff, "{message}");
+        assert_eq!(parse(message, IMAGE).error, PullError::BackOff, "{message}");
     }
 }
 
@@ -59,15 +59,15 @@ fn words_that_are_not_known_are_not_taken_for_others() {
 fn an_image_that_is_named_like_an_error_is_none() {
     let image = "demo.tencentcloudcr.com/team/unauthorized-proxyconnect:v1";
     let message = format!("failed to pull and unpack image \"{image}\": the moon is full");
-    assert_eq!(hear(&message, image).error, PullError::Unknown);
+    assert_eq!(parse(&message, image).error, PullError::Unknown);
     let url = "https://demo.tencentcloudcr.com/v2/team/unauthorized-proxyconnect/manifests/v1";
     let message = format!("failed to do request: Head \"{url}\": dial tcp 10.0.0.2:443: i/o timeout");
-    assert_eq!(hear(&message, image).condition().map(|it| it.reason), Some("AddressSilent"));
+    assert_eq!(parse(&message, image).condition().map(|it| it.reason), Some("AddressSilent"));
 }
 
 #[track_caller]
 fn check(message: &str, expected: Expect) {
-    let Heard { words, host, dialled, .. } = hear(message, IMAGE);
+    let PullFailure { words, host, dialled, .. } = parse(message, IMAGE);
     expected.assert_eq(&format!(
         "{}\n{}\n{words}",
         host.unwrap_or_default(),
@@ -118,15 +118,15 @@ fn the_host_and_the_address_are_those_that_were_asked_last() {
 #[test]
 fn a_long_message_keeps_its_end_where_the_cause_is() {
     let message = format!("{}: no space left", "moon ".repeat(1000));
-    let words = hear(&message, IMAGE).words;
+    let words = parse(&message, IMAGE).words;
     assert!(words.len() < 400 && words.ends_with("no space left"), "{words}");
 }
 
 proptest::proptest! {
     #[test]
     fn any_message_about_any_image_is_heard_and_shortened(message in ".{0,400}", image in ".{0,40}") {
-        proptest::prop_assert!(hear(&message, &image).words.chars().count() <= 400);
+        proptest::prop_assert!(parse(&message, &image).words.chars().count() <= 400);
         let url = format!("a https://{message}");
-        let _ = hear(&url, &image);
+        let _ = parse(&url, &image);
     }
 }

@@ -1,52 +1,53 @@
 //! What is said about what the node itself says.
 
+use super::super::case::Case;
 use super::super::conditions::{Condition, Meaning};
 use super::super::facts::Facts;
 use super::super::findings::{Problem, Who};
-use super::super::image::Case;
-use super::super::kubelet::{Heard, hear};
+use super::super::kubelet::{PullFailure, parse};
 
 pub(super) fn name(facts: &Facts) -> &str {
     facts.pod.node.as_deref().unwrap_or("the node")
 }
 
 /// The host that was asked, and what it is to the image's registry.
-pub(super) fn asked_host(case: &Case<'_>, heard: &Heard) -> String {
+pub(super) fn asked_host(case: &Case<'_>, failure: &PullFailure) -> String {
     let registry = &case.host;
-    match heard.host.as_deref().filter(|host| !case.is_registry(host)) {
-        Some(host) if heard.is_mirror => format!("{host}, which it has as a mirror of {registry},"),
-        Some(host) if heard.is_of_layer => {
+    match failure.host.as_deref().filter(|host| !case.is_registry(host)) {
+        Some(host) if failure.is_mirror => format!("{host}, which it has as a mirror of {registry},"),
+        Some(host) if failure.is_of_layer => {
             format!("{host}, the storage that layers of {registry} come from,")
         }
-        Some(host) if heard.is_of_token => format!("{host}, where tokens for {registry} come from,"),
+        Some(host) if failure.is_of_token => format!("{host}, where tokens for {registry} come from,"),
         Some(host) => format!("{host}, which is not the registry {registry},"),
         None => registry.clone(),
     }
 }
 
 /// What to do about a condition.
-pub(super) fn to_do(case: &Case<'_>, condition: &Condition, heard: &Heard) -> String {
-    let host = heard.host.as_deref().unwrap_or(&case.host);
+pub(super) fn to_do(case: &Case<'_>, condition: &Condition, failure: &PullFailure) -> String {
+    let host = failure.host.as_deref().unwrap_or(&case.host);
     condition.who.asks(&condition.to_do.replace("{host}", host).replace("{registry}", &case.host))
 }
 
 /// Something that no credential changes.
-pub(in super::super) fn condition(case: &Case<'_>, condition: &Condition, heard: &Heard) -> Problem {
+pub(in super::super) fn condition(case: &Case<'_>, condition: &Condition, failure: &PullFailure) -> Problem {
     let node = name(case.facts);
-    let cause = condition.cause.replace("{host}", &asked_host(case, heard)).replace("{registry}", &case.host);
+    let cause =
+        condition.cause.replace("{host}", &asked_host(case, failure)).replace("{registry}", &case.host);
     let message = match condition.meaning {
-        Meaning::Start => format!("{node}: {cause}: {}", heard.words),
-        _ => format!("{node} could not pull it: {cause}: {}", heard.words),
+        Meaning::Start => format!("{node}: {cause}: {}", failure.words),
+        _ => format!("{node} could not pull it: {cause}: {}", failure.words),
     };
-    Problem::new(condition.reason, message, to_do(case, condition, heard)).of(condition.who)
+    Problem::new(condition.reason, message, to_do(case, condition, failure)).of(condition.who)
 }
 
 /// Words that are not known here.
-pub(in super::super) fn unknown_words(case: &Case<'_>, heard: &Heard) -> Problem {
+pub(in super::super) fn unknown_words(case: &Case<'_>, failure: &PullFailure) -> Problem {
     let node = name(case.facts);
     Problem::new(
         "PullErrorUnknown",
-        format!("{node} could not pull it, by an error that is not known here: {}", heard.words),
+        format!("{node} could not pull it, by an error that is not known here: {}", failure.words),
         Who::Platform
             .asks(&format!("see what the container runtime of {node} says: journalctl -u containerd")),
     )
@@ -56,9 +57,9 @@ pub(in super::super) fn unknown_words(case: &Case<'_>, heard: &Heard) -> Problem
 /// The sandbox of the Pod cannot be made.
 pub(in super::super) fn sandbox_failed(facts: &Facts, message: &str) -> Problem {
     let node = name(facts);
-    let heard = hear(message, "");
-    let (words, lower) = (&heard.words, message.to_ascii_lowercase());
-    let cause = heard.condition().filter(|it| it.meaning == Meaning::Final);
+    let failure = parse(message, "");
+    let (words, lower) = (&failure.words, message.to_ascii_lowercase());
+    let cause = failure.condition().filter(|it| it.meaning == Meaning::Final);
     let because = cause.map(|it| format!("; {}", plain(it.cause))).unwrap_or_default();
     if lower.contains("sandbox image") || lower.contains("pause image") || lower.contains("infra image") {
         let to_do = cause.map_or_else(

@@ -5,38 +5,38 @@ use std::net::IpAddr;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition as Status;
 use tcr::names::SYSTEM_NAMESPACE;
 
+use super::super::case::Case;
 use super::super::conditions::{Condition, Meaning};
 use super::super::facts::AskedFor;
 use super::super::findings::{Problem, Who};
-use super::super::image::Case;
-use super::super::kubelet::Heard;
+use super::super::kubelet::PullFailure;
 use super::node::{asked_host, name, to_do};
 use custom_resource::condition::{ConditionReason, ConditionType};
 
 /// A host that is not the registry.
-pub(in super::super) fn other_host(case: &Case<'_>, host: &str, heard: &Heard) -> Problem {
-    let (node, words) = (name(case.facts), &heard.words);
+pub(in super::super) fn other_host(case: &Case<'_>, host: &str, failure: &PullFailure) -> Problem {
+    let (node, words) = (name(case.facts), &failure.words);
     let asked = match host == case.host {
         true => format!("{host}, or by the storage that it sends to for layers,"),
-        false => asked_host(case, heard),
+        false => asked_host(case, failure),
     };
-    let (reason, says, to_do) = match (heard.meaning(), heard.condition()) {
-        (Some(Meaning::Network), Some(condition)) if heard.is_mirror => (
+    let (reason, says, to_do) = match (failure.meaning(), failure.condition()) {
+        (Some(Meaning::Network), Some(condition)) if failure.is_mirror => (
             "MirrorUnreachable",
             format!("does not reach {asked} for {}", condition.cause),
             Who::Platform.asks(&format!("mend the mirror {host}, or take it out of the node's hosts.toml")),
         ),
         (Some(Meaning::Network), Some(condition)) => (
-            if heard.is_of_layer { "StorageUnreachable" } else { "OtherHostUnreachable" },
+            if failure.is_of_layer { "StorageUnreachable" } else { "OtherHostUnreachable" },
             format!("does not reach {asked} for {}", condition.cause),
-            to_do(case, condition, heard),
+            to_do(case, condition, failure),
         ),
         (Some(Meaning::Certificate), Some(condition)) => (
             condition.reason,
             format!("does not trust {asked} for {}", condition.cause),
-            to_do(case, condition, heard),
+            to_do(case, condition, failure),
         ),
-        _ if heard.is_mirror => (
+        _ if failure.is_mirror => (
             "MirrorRefused",
             format!("is refused by {asked} or does not find the image there"),
             Who::Platform.asks(&format!(
@@ -56,26 +56,34 @@ pub(in super::super) fn other_host(case: &Case<'_>, host: &str, heard: &Heard) -
 }
 
 /// The node does not trust the registry.
-pub(in super::super) fn certificate(case: &Case<'_>, condition: &Condition, heard: &Heard) -> Problem {
+pub(in super::super) fn certificate(
+    case: &Case<'_>,
+    condition: &Condition,
+    failure: &PullFailure,
+) -> Problem {
     let (node, host) = (name(case.facts), &case.host);
     let message =
-        format!("{node} does not trust the certificate of {host}: {}: {}", condition.cause, heard.words);
-    Problem::new(condition.reason, message, to_do(case, condition, heard)).of(Who::Platform)
+        format!("{node} does not trust the certificate of {host}: {}: {}", condition.cause, failure.words);
+    Problem::new(condition.reason, message, to_do(case, condition, failure)).of(Who::Platform)
 }
 
 /// The node does not reach the registry.
-pub(in super::super) fn cannot_reach(case: &Case<'_>, condition: &Condition, heard: &Heard) -> Problem {
+pub(in super::super) fn cannot_reach(
+    case: &Case<'_>,
+    condition: &Condition,
+    failure: &PullFailure,
+) -> Problem {
     let (node, host) = (name(case.facts), &case.host);
     let message = format!("{node} does not reach {host}");
-    let said = format!("{}: {}", condition.cause.replace("{host}", host), heard.words);
+    let said = format!("{}: {}", condition.cause.replace("{host}", host), failure.words);
     let problem = match private_link(case) {
         None => Problem::new(
             "RegistryUnreachable",
             format!("{message}: {said}"),
-            Who::Platform.asks(&without_link(case, condition, heard)),
+            Who::Platform.asks(&without_link(case, condition, failure)),
         ),
         Some((asked, link)) => {
-            let problem = over_link(case, asked, link, heard, &message);
+            let problem = over_link(case, asked, link, failure, &message);
             Problem { message: format!("{}; {said}", problem.message), ..problem }
         }
     };
@@ -83,10 +91,10 @@ pub(in super::super) fn cannot_reach(case: &Case<'_>, condition: &Condition, hea
 }
 
 /// What to do where nobody asked for a private link.
-fn without_link(case: &Case<'_>, condition: &Condition, heard: &Heard) -> String {
+fn without_link(case: &Case<'_>, condition: &Condition, failure: &PullFailure) -> String {
     let host = &case.host;
-    let is_public = heard.dialled.is_none_or(|it| is_public(it.ip()));
-    if let Some((dialled, address)) = beside_moved_link(case, heard) {
+    let is_public = failure.dialled.is_none_or(|it| is_public(it.ip()));
+    if let Some((dialled, address)) = beside_moved_link(case, failure) {
         return format!(
             "correct what leads {host} to {dialled} there, a hosts file or a name server of your own: the private link has \
              the address {address}; or have it kept by spec.tcr.privateNetwork.resolve"
@@ -103,14 +111,20 @@ fn without_link(case: &Case<'_>, condition: &Condition, heard: &Heard) -> String
 }
 
 /// A private address that was dialled, and the one that the link has, where nodes are led there by hand.
-fn beside_moved_link(case: &Case<'_>, heard: &Heard) -> Option<(IpAddr, IpAddr)> {
-    let dialled = heard.dialled.map(|it| it.ip()).filter(|it| !is_public(*it))?;
+fn beside_moved_link(case: &Case<'_>, failure: &PullFailure) -> Option<(IpAddr, IpAddr)> {
+    let dialled = failure.dialled.map(|it| it.ip()).filter(|it| !is_public(*it))?;
     let mut links =
         case.asked.iter().filter_map(|(asked, _)| asked.link.as_ref()?.address.as_ref()?.parse().ok());
     links.find(|address| *address != dialled).map(|address| (dialled, address))
 }
 
-fn over_link(case: &Case<'_>, asked: &AskedFor, link: &Status, heard: &Heard, message: &str) -> Problem {
+fn over_link(
+    case: &Case<'_>,
+    asked: &AskedFor,
+    link: &Status,
+    failure: &PullFailure,
+    message: &str,
+) -> Problem {
     let (node, host) = (name(case.facts), &case.host);
     let answer =
         "let the nodes reach the link's address, port 443: its security group, routes, network policies";
@@ -146,8 +160,8 @@ fn over_link(case: &Case<'_>, asked: &AskedFor, link: &Status, heard: &Heard, me
                  app.kubernetes.io/component=hosts-updater"
             )),
         ),
-        _ if is_beside_link(heard, link) => {
-            let dialled = heard.dialled.map_or("asked a name server".to_owned(), |it| format!("dialled {}", it.ip()));
+        _ if is_beside_link(failure, link) => {
+            let dialled = failure.dialled.map_or("asked a name server".to_owned(), |it| format!("dialled {}", it.ip()));
             Problem::new(
                 "HostsFileNotUsed",
                 format!(
@@ -176,30 +190,30 @@ fn not_resolving(asked: &AskedFor, node: &str) -> Option<ConditionReason> {
 }
 
 /// Whether the node looked for the registry elsewhere than at the private link that is up for it.
-pub(in super::super) fn is_beside(case: &Case<'_>, heard: &Heard) -> bool {
-    let is_registry = heard.host.as_deref().is_none_or(|host| case.is_registry(host));
+pub(in super::super) fn is_beside(case: &Case<'_>, failure: &PullFailure) -> bool {
+    let is_registry = failure.host.as_deref().is_none_or(|host| case.is_registry(host));
     is_registry
-        && !heard.is_mirror
-        && private_link(case).is_some_and(|(_, link)| link.status == "True" && is_beside_link(heard, link))
+        && !failure.is_mirror
+        && private_link(case).is_some_and(|(_, link)| link.status == "True" && is_beside_link(failure, link))
 }
 
 /// Whether what was dialled is of another port than the registry's: a proxy.
-pub(in super::super) fn is_of_proxy(case: &Case<'_>, heard: &Heard) -> bool {
-    let Some(host) = heard.host.as_deref().filter(|host| case.is_registry(host)) else { return false };
+pub(in super::super) fn is_of_proxy(case: &Case<'_>, failure: &PullFailure) -> bool {
+    let Some(host) = failure.host.as_deref().filter(|host| case.is_registry(host)) else { return false };
     let port = host.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(443);
     // Without TLS the port is another one.
-    heard.dialled.is_some_and(|it| it.port() != port && it.port() != 80)
+    failure.dialled.is_some_and(|it| it.port() != port && it.port() != 80)
 }
 
-fn is_beside_link(heard: &Heard, link: &Status) -> bool {
+fn is_beside_link(failure: &PullFailure, link: &Status) -> bool {
     // What the link no longer is stands there too.
     let is = link.message.split("no longer to").next().unwrap_or_default();
     let addresses = is.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';'));
     let addresses: Vec<IpAddr> = addresses.filter_map(|it| it.parse().ok()).collect();
-    match heard.dialled {
+    match failure.dialled {
         Some(dialled) if addresses.is_empty() => is_public(dialled.ip()),
         Some(dialled) => !addresses.contains(&dialled.ip()),
-        None => heard.condition().is_some_and(|it| matches!(it.reason, "NameUnknown" | "NameServerFailed")),
+        None => failure.condition().is_some_and(|it| matches!(it.reason, "NameUnknown" | "NameServerFailed")),
     }
 }
 

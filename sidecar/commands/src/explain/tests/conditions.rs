@@ -3,7 +3,7 @@
 use super::*;
 
 /// Words of a node, with the reason that they lead to and a piece of what is to be done.
-const SAID: &[(&str, &str, &str)] = &[
+const MESSAGES: &[(&str, &str, &str)] = &[
     (
         "rpc error: code = Unavailable desc = connection error: desc = \"transport: Error while dialing: dial unix /run/containerd/containerd.sock: connect: connection refused\"",
         "RuntimeAway",
@@ -148,7 +148,7 @@ const SAID: &[(&str, &str, &str)] = &[
 #[test]
 fn what_the_node_says_counts_whatever_the_registry_answers_from_here() {
     let answers = [Some(PullAnswer::Pulls), Some(refused()), None];
-    for (message, reason, to_do) in SAID {
+    for (message, reason, to_do) in MESSAGES {
         for (answer, word) in answers.iter().flat_map(|it| [(it, "ErrImagePull"), (it, "ImagePullBackOff")]) {
             let mut facts = well();
             facts.answers.clear();
@@ -220,9 +220,9 @@ fn a_back_off_without_a_cause_is_asked_for_its_cause() {
 
 #[test]
 fn the_link_is_up_and_whatever_else_was_dialled_is_named() {
-    let told = |heard: &str| {
+    let told = |message: &str| {
         let mut facts = well();
-        facts.heard(heard);
+        facts.pull_failed(message);
         let link =
             "nodes resolve demo.tencentcloudcr.com to 10.0.0.2; these domains can no longer be reached";
         facts.link("True", "Running", link);
@@ -246,7 +246,7 @@ fn the_link_is_up_and_whatever_else_was_dialled_is_named() {
 #[test]
 fn words_of_any_length_are_repeated_shortened() {
     let mut facts = well();
-    facts.heard(&"moon ".repeat(1000));
+    facts.pull_failed(&"moon ".repeat(1000));
     let found = findings(&facts);
     let problem = found.images[0].problem.as_ref().unwrap();
     assert!(problem.reason == "PullErrorUnknown" && problem.message.len() < 500);

@@ -20,7 +20,7 @@ fn a_wrong_password_before_a_right_one_costs_time_only() {
 }
 
 #[test]
-fn a_wrong_password_of_somebodys_own_with_nothing_behind_it() {
+fn a_wrong_password_in_a_users_own_secret_without_an_image_pull_secret() {
     check(
         |facts| {
             partner(facts);
@@ -83,7 +83,7 @@ fn a_credential_that_was_revoked() {
     check(
         |facts| {
             facts.answer("tcr.ipsdemo", PullAnswer::Unknown("cannot ask it: timed out".to_owned()));
-            facts.heard("failed to authorize: 401 Unauthorized");
+            facts.pull_failed("failed to authorize: 401 Unauthorized");
         },
         expect![[r#"
             Fails CredentialRefused: the registry refuses the credential of Secret tcr.ipsdemo: the registry refused it when the kubelet pulled
@@ -130,7 +130,9 @@ fn rights_and_names_of_images() {
         to do: correct the image's name, and make the Pod again"#]],
     );
     check(
-        |facts| facts.heard("ErrImageNeverPull: Container image is not present with pull policy of Never"),
+        |facts| {
+            facts.pull_failed("ErrImageNeverPull: Container image is not present with pull policy of Never")
+        },
         expect![[r#"
             Fails ImageNeverPulled: node-a could not pull it: its imagePullPolicy is Never, and the image is not on the node; or it is there (from Kubernetes 1.35) and was not verified for this Pod's credential, of which the kubelet says the same: ErrImagePull: ErrImageNeverPull: Container image is not present with pull policy of Never
             to do: set imagePullPolicy to IfNotPresent, which verifies the credential or pulls; or put the image on the node"#]],

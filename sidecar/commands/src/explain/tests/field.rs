@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::{Event, Pod, Secret, ServiceAccount};
 use serde::de::DeserializeOwned;
 
 use super::*;
-use crate::explain::gather::{account_facts, asked_for, event, pod_facts};
+use crate::explain::objects::{account_facts, asked_for, event, pod_facts};
 
 /// What a cluster of these objects leads to, where the registry lets the user `demo` in.
 fn facts(objects: &str) -> Facts {

@@ -224,7 +224,7 @@ fn what_may_not_be_read_is_said_and_the_rest_is_told() {
     check(
         |facts| {
             blind(facts);
-            facts.heard("401 Unauthorized");
+            facts.pull_failed("401 Unauthorized");
         },
         expect![[r#"
             Unknown

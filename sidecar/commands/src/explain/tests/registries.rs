@@ -4,7 +4,7 @@ use super::*;
 use custom_resource::{NodesStatus, NotResolving, PrivateLinkStatus};
 
 #[test]
-fn a_host_that_nobody_asked_for() {
+fn a_host_of_no_image_pull_secret() {
     for (image, expected) in [
         (
             "dmeo.tencentcloudcr.com/team/app:v1",
@@ -60,7 +60,7 @@ fn a_host_that_nobody_asked_for() {
 fn a_link_that_has_moved_from_where_nodes_are_led_by_hand() {
     check(
         |facts| {
-            facts.heard(
+            facts.pull_failed(
                 "failed to do request: Head \"https://demo.tencentcloudcr.com/v2/\": dial tcp 10.0.0.1:443: i/o timeout",
             );
             let address = Some("10.0.0.2".to_owned());
@@ -124,14 +124,14 @@ fn the_other_domain_of_an_instance() {
 fn a_node_that_does_not_reach_the_registry() {
     let timeout = "failed to do request: Head \"https://demo.tencentcloudcr.com/v2/\": dial tcp 10.0.0.2:443: i/o timeout";
     check(
-        |facts| facts.heard(timeout),
+        |facts| facts.pull_failed(timeout),
         expect![[r#"
             Fails RegistryUnreachable: node-a does not reach demo.tencentcloudcr.com: what it dialled does not answer in time: ErrImagePull: failed to do request: Head "https://demo.tencentcloudcr.com/v2/": dial tcp 10.0.0.2:443: i/o timeout
             to do: ask the platform team: let the node reach demo.tencentcloudcr.com, port 443: security groups, routes, MTU"#]],
     );
     check(
         |facts| {
-            facts.heard(timeout);
+            facts.pull_failed(timeout);
             let message =
                 "there is no private link from vpc-1 to tcr-demo0001: connect the VPC in the TCR console";
             facts.link("False", "NoLink", message);
@@ -141,7 +141,7 @@ fn a_node_that_does_not_reach_the_registry() {
             to do: ask the platform team: mend the private link: there is no private link from vpc-1 to tcr-demo0001: connect the VPC in the TCR console"#]],
     );
     let up = |facts: &mut Facts, nodes: NodesStatus| {
-        facts.heard(timeout);
+        facts.pull_failed(timeout);
         facts.link("True", "Running", "nodes resolve demo to 10.0.0.2");
         facts.demo().nodes = Some(nodes);
     };
@@ -176,7 +176,7 @@ fn a_node_that_does_not_reach_the_registry() {
             to do: ask the platform team: let the nodes reach the link's address, port 443: its security group, routes, network policies"#]],
     );
     check(
-        |facts| facts.heard("x509: certificate signed by unknown authority"),
+        |facts| facts.pull_failed("x509: certificate signed by unknown authority"),
         expect![[r#"
             Fails CertificateUntrusted: node-a does not trust the certificate of demo.tencentcloudcr.com: the certificate that it is shown is of no authority that it trusts: ErrImagePull: x509: certificate signed by unknown authority
             to do: ask the platform team: see what answers the node for demo.tencentcloudcr.com (a proxy that opens TLS shows its own), or give the container runtime the certificate authority (ca in hosts.toml, or the node's own certificates)"#]],
@@ -186,7 +186,7 @@ fn a_node_that_does_not_reach_the_registry() {
 #[test]
 fn a_pull_that_failed_before_the_secret_came_heals_by_itself() {
     check(
-        |facts| facts.heard("401 Unauthorized"),
+        |facts| facts.pull_failed("401 Unauthorized"),
         expect![[r#"
         Pulls
         note: the kubelet's last pull failed, and it tries again within five minutes: ErrImagePull: 401 Unauthorized

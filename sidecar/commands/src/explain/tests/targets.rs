@@ -1,8 +1,9 @@
 //! What a Pod would get, before there is one.
 
 use super::*;
-use crate::explain::gather::pod_facts;
-use crate::explain::target::{Target, TargetKind, admit, any_images};
+use crate::explain::admission::{admit, any_images};
+use crate::explain::objects::pod_facts;
+use crate::explain::target::{Target, TargetKind};
 
 /// What is found about a Deployment in the namespace of [`well`].
 fn of_deployment(

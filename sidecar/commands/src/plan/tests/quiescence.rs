@@ -342,7 +342,7 @@ impl Cluster {
     fn content(&self, name: &str) -> Content {
         let filled = self.objects.contains_key(name).then(|| {
             let held = held("tcr-demo0001");
-            self.object(name).fill(&self.passwords(), Some(&held), &settings().allowed_roots).ok()
+            self.object(name).fill(&self.passwords(), Some(&held), &settings().allowed_roots, false).ok()
         });
         filled.flatten().map_or_else(|| old("of-nobody"), |filled| Content::new(filled.bytes))
     }

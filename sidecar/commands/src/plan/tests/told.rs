@@ -284,6 +284,7 @@ fn nothing_is_told_of_what_is_as_it_shall_be() {
         &Passwords::default(),
         Some(&held("a")),
         &settings().allowed_roots,
+        false,
     );
     let digest = distribution::Content::new(content.unwrap().bytes).digest();
     let namespace = observed.entry("shop");

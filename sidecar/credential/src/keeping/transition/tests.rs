@@ -65,14 +65,14 @@ fn check(stored: &Stored, expected: Expect) {
 }
 
 /// One number after the other.
-fn numbers() -> impl Fn() -> u64 {
+fn random_numbers() -> impl Fn() -> u64 {
     let next = Cell::new(0x1111_2222_3333_4444);
     move || next.replace(next.get() + 1)
 }
 
 #[test]
 fn the_marker_is_drawn_once_and_the_intent_each_time() {
-    let (first, intent, is_clean) = record(Stored::default(), None, "here", numbers());
+    let (first, intent, is_clean) = record(Stored::default(), None, "here", random_numbers());
     assert_eq!((intent.as_str(), is_clean), ("1111222233334445", true));
     check(
         &first,
@@ -80,7 +80,7 @@ fn the_marker_is_drawn_once_and_the_intent_each_time() {
             r#"marker "tcr-assistant 111122223333", intent Some("1111222233334445"), current "", candidate "", previous [], why None"#
         ]],
     );
-    let (second, intent, is_clean) = record(first, Some("it is due".to_owned()), "here", numbers());
+    let (second, intent, is_clean) = record(first, Some("it is due".to_owned()), "here", random_numbers());
     assert_eq!((intent.as_str(), is_clean), ("1111222233334444", false));
     check(
         &second,
@@ -88,7 +88,7 @@ fn the_marker_is_drawn_once_and_the_intent_each_time() {
             r#"marker "tcr-assistant 111122223333", intent Some("1111222233334444"), current "", candidate "", previous [], why Some("it is due")"#
         ]],
     );
-    let (third, ..) = record(second, None, "here", numbers());
+    let (third, ..) = record(second, None, "here", random_numbers());
     assert_eq!(third.why.as_deref(), Some("it is due"), "a second try has the reason of the first");
 }
 
@@ -133,14 +133,16 @@ fn users_are_told_what_was_made_and_what_stays() {
     };
     let stored = Stored { current: Some(held("t1")), ..Stored::default() };
     let replaced = Stored { why: Some("it is due".to_owned()), ..stored.clone() };
+    let copied = Stored { installation: Some("there".to_owned()), ..stored.clone() };
     let temporary = Stored { current: Some(Held { token_id: None, ..held("") }), ..Stored::default() };
     let told = [
         said(Some(made(&key(), &stored))),
         said(Some(made(&key(), &replaced))),
         said(Some(made(&key(), &temporary))),
-        said(removed(&key(), &stored, true)),
-        said(removed(&key(), &stored, false)),
-        said(removed(&key(), &temporary, true)),
+        said(removed(&key(), &stored, OnDelete::Revoke, "here")),
+        said(removed(&key(), &stored, OnDelete::Retain, "here")),
+        said(removed(&key(), &temporary, OnDelete::Revoke, "here")),
+        said(removed(&key(), &copied, OnDelete::Revoke, "here")),
     ];
     expect![[r#"
         CredentialCreated: created credential t1 of tcr-demo0001
@@ -148,6 +150,7 @@ fn users_are_told_what_was_made_and_what_stays() {
         CredentialCreated: created a temporary credential of tcr-demo0001
         CredentialRevoked: deleted credential t1 of tcr-demo0001
         CredentialRetained: credential t1 of tcr-demo0001 stays valid, as onDelete says; to remove it: tccli tcr DeleteInstanceToken --region ap-guangzhou --RegistryId tcr-demo0001 --TokenId t1
+        nothing
         nothing"#]]
     .assert_eq(&told.join("\n"));
 }
@@ -162,7 +165,7 @@ fn a_copied_cluster_keeps_the_credential_in_use_and_nothing_else_of_the_other_on
         previous: vec![Replaced { token_id: "t0".to_owned(), delete_at: at(0) }],
         ..Stored { marker: "m".to_owned(), ..Stored::default() }
     };
-    let (ours, _, is_clean) = record(theirs, Some("it is a copy".to_owned()), "here", numbers());
+    let (ours, _, is_clean) = record(theirs, Some("it is a copy".to_owned()), "here", random_numbers());
     assert!(is_clean, "the marker was never used");
     assert_eq!(ours.installation.as_deref(), Some("here"));
     check(
@@ -201,8 +204,8 @@ fn of_a_service_account_it_is_told_what_it_pulls_and_how_to_delete_it() {
     };
     let told = [
         said(Some(made(&key, &stored))),
-        said(removed(&key, &stored, true)),
-        said(removed(&key, &stored, false)),
+        said(removed(&key, &stored, OnDelete::Revoke, "here")),
+        said(removed(&key, &stored, OnDelete::Retain, "here")),
         said(Some(amended(&key, "tcr$x", "it has tcr:PushRepository on base"))),
     ];
     expect![[r#"
@@ -211,4 +214,37 @@ fn of_a_service_account_it_is_told_what_it_pulls_and_how_to_delete_it() {
         service account tcr$x of tcr-demo0001 stays valid, as onDelete says; to remove it: tccli tcr DeleteServiceAccount --region ap-guangzhou --RegistryId tcr-demo0001 --Name 'tcr$x'
         somebody changed the rights of service account tcr$x of tcr-demo0001: it has tcr:PushRepository on base; it has its own again, to pull from base, team-a"#]]
     .assert_eq(&told.join("\n"));
+}
+
+#[test]
+fn a_secret_of_another_on_delete_or_an_older_release_is_written_as_this_process_would() {
+    let document = |on_delete, installation: Option<&str>| {
+        let stored = Stored {
+            installation: installation.map(str::to_owned),
+            current: Some(held("t1")),
+            ..Stored::default()
+        };
+        Document { key: key(), on_delete, stored }
+    };
+    let order = Order { on_delete: OnDelete::Revoke, ..Order::default() };
+    let adopted = |document: Document, order: &Order| {
+        adopt(&document, order, "here").map(|next| {
+            assert_eq!(
+                Stored { installation: document.stored.installation.clone(), ..next.clone() },
+                document.stored
+            );
+            next.installation
+        })
+    };
+    let (here, there) = (Some("here".to_owned()), Some("there".to_owned()));
+    assert_eq!(adopted(document(OnDelete::Revoke, Some("here")), &order), None, "it is as it shall be");
+    assert_eq!(adopted(document(OnDelete::Retain, Some("here")), &order), Some(here.clone()));
+    assert_eq!(adopted(document(OnDelete::Revoke, None), &order), Some(here));
+    assert_eq!(
+        adopted(document(OnDelete::Retain, Some("there")), &order),
+        Some(there),
+        "a copy stays known as one"
+    );
+    let over = Order { is_over: true, ..order };
+    assert_eq!(adopted(document(OnDelete::Retain, None), &over), None, "it is about to be deleted");
 }

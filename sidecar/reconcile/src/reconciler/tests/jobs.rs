@@ -128,7 +128,7 @@ fn a_namespace_is_worked_on_by_one_job_at_a_time() {
 }
 
 #[test]
-fn with_as_many_jobs_as_there_may_be_nobody_wakes_for_the_next_one() {
+fn with_the_most_jobs_there_is_no_wake_for_the_next_one() {
     let mut world = World::new(false);
     world.step([applied(docker("demo", "a"))]);
     world.step(lists());

@@ -148,3 +148,68 @@ fn after_a_restart_too_a_deleted_object_goes_after_its_hosts_entries() {
     let links = world.links(&[]);
     world.check([links], expect!["finalizers of demo: []"]);
 }
+
+/// Its Secret holds a service account of the instance.
+fn account(name: &str, generation: i64, namespaces: &str, registry: &str) -> Box<Object> {
+    let credential = json!({"type": "serviceAccount", "registryNamespaces": [registry]});
+    let tcr = json!({
+        "instanceId": "tcr-demo0001", "region": "ap-guangzhou", "credential": credential, "domains": ["default"],
+    });
+    object(name, &json!({"generation": generation}), &json!({"namespaces": namespaces, "tcr": tcr}))
+}
+
+#[test]
+fn service_accounts_that_may_stand_beside_others_are_for_their_own_images_alone() {
+    let mut world = World::ready(false, account("one", 1, "*", "team"));
+    world.step([applied(account("two", 1, "shop", "base"))]);
+    for name in ["one", "two"] {
+        let key = world.reconciler.items[name].object.key().unwrap();
+        let available = CredentialEvent::Available { held: held(name), why: None };
+        world.step([Input::Credential(key, available)]);
+    }
+    let keys = |world: &World, name: &str| {
+        let content = world.reconciler.items[name].content.as_ref().unwrap();
+        let logins = tcr::docker_config::DockerConfig::logins(content.bytes()).unwrap();
+        logins.into_keys().collect::<Vec<_>>()
+    };
+    let (host, team, base) = (
+        "demo.tencentcloudcr.com".to_owned(),
+        "demo.tencentcloudcr.com/team/".to_owned(),
+        "demo.tencentcloudcr.com/base/".to_owned(),
+    );
+    assert_eq!([keys(&world, "one"), keys(&world, "two")], [[team.clone()], [base.clone()]]);
+    // Named apart they are for their hosts again, which everything reads.
+    world.step([applied(account("one", 2, "other", "team"))]);
+    assert_eq!([keys(&world, "one"), keys(&world, "two")], [[host.clone()], [host.clone()]]);
+    world.step([applied(account("one", 3, "shop,other", "team"))]);
+    assert_eq!([keys(&world, "one"), keys(&world, "two")], [[team], [base]]);
+    let gone = WatchEvent::ImagePullSecret(Watched::Deleted(account("one", 3, "shop", "team")));
+    world.step([Input::Watch(gone)]);
+    assert_eq!(keys(&world, "two"), [host]);
+    assert_eq!(world.reconciler.items["two"].overlapping, 0);
+}
+
+proptest::proptest! {
+    /// However objects come, change and go: the counts are those that comparing all with all gives.
+    #[test]
+    fn what_overlaps_is_counted_as_by_comparing_all_with_all(
+        steps in proptest::collection::vec((0..4_usize, 0..6_usize, proptest::bool::ANY), 0..24),
+    ) {
+        use crate::overlap::Claim;
+        let mut world = World::ready(false, account("one", 1, "*", "team"));
+        for (step, (who, selects, goes)) in steps.into_iter().enumerate() {
+            let name = ["one", "two", "three", "four"][who];
+            let namespaces = ["*", "shop", "other", "shop,other", "s*", "!shop"][selects];
+            let object = account(name, i64::try_from(step).unwrap() + 2, namespaces, "team");
+            let event = if goes { Watched::Deleted(object) } else { Watched::Applied(object) };
+            world.step([Input::Watch(WatchEvent::ImagePullSecret(event))]);
+            let items = &world.reconciler.items;
+            for (name, item) in items {
+                let others = items.iter().filter(|(other, _)| *other != name);
+                let claim = Claim::of(&item.object).unwrap();
+                let expected = others.filter(|(_, other)| claim.overlaps(&Claim::of(&other.object).unwrap())).count();
+                proptest::prop_assert_eq!(item.overlapping, expected, "{}", name);
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Why a step did not succeed, and how users are told.
+
+use tcr::registry_host::RegistryHost;
+
+use credential_plan::Key;
+use custom_resource::condition::ConditionReason;
+use kubernetes::api_error::ApiError;
+use tencent_cloud::error::{CloudError, Refusal};
+use tencent_cloud::instance::{Instance, Readiness};
+
+/// Why a step did not succeed.
+pub(crate) enum StepError {
+    Cloud(Box<CloudError>),
+    Api(ApiError),
+    Instance { reason: ConditionReason, message: String },
+}
+
+impl From<CloudError> for StepError {
+    fn from(error: CloudError) -> Self {
+        Self::Cloud(Box::new(error))
+    }
+}
+
+impl From<ApiError> for StepError {
+    fn from(error: ApiError) -> Self {
+        Self::Api(error)
+    }
+}
+
+impl StepError {
+    /// Another process wrote meanwhile, which is no failure: what it wrote is read.
+    pub(crate) fn is_overtaken(&self) -> bool {
+        matches!(self, Self::Api(ApiError::Overtaken))
+    }
+
+    /// The Secret could not be read or written.
+    pub(crate) fn is_of_store(&self) -> bool {
+        matches!(self, Self::Api(_))
+    }
+
+    /// The reason and the message of the condition; none where nothing stands in the way.
+    pub(crate) fn condition(&self, key: &Key) -> Option<(ConditionReason, String)> {
+        match self {
+            Self::Api(ApiError::Overtaken) => None,
+            Self::Api(error) => {
+                Some((ConditionReason::StoreFailed, format!("cannot keep the credential in {key}: {error}")))
+            }
+            Self::Cloud(error) => {
+                let reason = match error.refusal() {
+                    Some(Refusal::NoRoom) => ConditionReason::QuotaExceeded,
+                    Some(Refusal::NotSwitchedOn) => ConditionReason::ServiceAccountsUnavailable,
+                    None => ConditionReason::CloudFailed,
+                };
+                Some((reason, error.to_string()))
+            }
+            Self::Instance { reason, message } => Some((*reason, message.clone())),
+        }
+    }
+}
+
+/// The default domain of an instance that can be used.
+pub(crate) fn public_domain(key: &Key, instance: Option<Instance>) -> Result<RegistryHost, StepError> {
+    let Key { instance_id, region, .. } = key;
+    let Some(instance) = instance else {
+        let message = format!(
+            "there is no instance {instance_id} in {region}: check spec.tcr.instanceId and spec.tcr.region, and that the \
+             API credential is of the account that owns it"
+        );
+        return Err(StepError::Instance { reason: ConditionReason::InstanceNotFound, message });
+    };
+    match instance.readiness() {
+        Readiness::Ready => Ok(instance.public_domain),
+        Readiness::Later | Readiness::Never => Err(StepError::Instance {
+            reason: ConditionReason::InstanceNotRunning,
+            message: format!("instance {instance_id} is {} and not Running", instance.status),
+        }),
+    }
+}
+
+/// Whether every registry namespace that a service account shall pull from is in the instance.
+pub(crate) fn namespaces(key: &Key, missing: &[String]) -> Result<(), StepError> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "spec.tcr.credential.registryNamespaces: instance {} has no namespace {}: make it there, or correct the name",
+        key.instance_id,
+        missing.join(", ")
+    );
+    Err(StepError::Instance { reason: ConditionReason::NoRegistryNamespace, message })
+}
+
+/// What a credential is described with at the cloud, before its marker.
+pub(crate) fn description(key: &Key, cluster_id: Option<&str>) -> Result<String, StepError> {
+    match (&key.description, cluster_id) {
+        (Some(own), _) => Ok(own.clone()),
+        (None, Some(id)) => Ok(format!("TKE cluster ({id}) dedicated access credential")),
+        (None, None) => Err(StepError::Instance {
+            reason: ConditionReason::NoDescription,
+            message: "spec.tcr.credential.description: set it, or give the controller --cluster-id"
+                .to_owned(),
+        }),
+    }
+}
