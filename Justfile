@@ -80,10 +80,11 @@ verify-release *ARGS:
 
 ## Checks
 
-# Format, lints, licences and sources, generated files, a test for each claim of docs/security.md, pages in two languages
+# Format, lints, licences and sources, generated files, a test for each claim of docs/security.md and fact of docs/tencent-api.md, pages in two languages
 check: _fmt _clippy _deny _page (_build "tcr-assistant reference")
     @tests/check-generated
-    @tests/check-claims
+    @tests/check-claims docs/security.md
+    @tests/check-claims docs/tencent-api.md
     @tests/check-translations
     @artifacts/release/version >/dev/null
 

@@ -51,6 +51,14 @@ pub fn problem(address: IpAddr) -> Option<AddressProblem> {
     }
 }
 
+/// Whether it is in one of the blocks that private networks have: RFC 1918, `100.64.0.0/10`, unique local.
+pub fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_private() || matches!(address.octets(), [100, 64..=127, ..]),
+        IpAddr::V6(address) => address.is_unique_local(),
+    }
+}
+
 struct Block<A> {
     text: &'static str,
     base: A,

@@ -22,8 +22,9 @@ pub const MAX_ENTRIES: usize = 256;
 /// A domain and the address that nodes resolve it to. In YAML: `domain`, `ip`, and `disabled`
 /// (default false), the fields of the original's ConfigMap. An entry of a private link also has
 /// `whenLinkDown`: nodes try its address before they take it, and again from time to time. An entry with
-/// `vpcId` is for the nodes in that VPC, one without it for all. Releases that do not know the field refuse
-/// the whole list, so that none of them takes another network's entry.
+/// `vpcId` is for the nodes in that VPC, where it takes the place of those of its domain that are for all; one
+/// without it is for all. Releases that do not know the field refuse the whole list, so that none of them takes
+/// another network's entry.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HostsEntry {
@@ -190,15 +191,24 @@ impl HostsList {
     }
 
     /// What the hosts file of a node in that VPC gets: the entries for it that are not disabled, each
-    /// domain and address once. A node whose VPC is not known gets those that are for all.
+    /// domain and address once. Entries of its own VPC, disabled ones too, take the place of those of their domain
+    /// that are for all. A node whose VPC is not known gets those that are for all.
     pub fn enabled_for(&self, vpc_id: Option<&str>) -> Vec<&HostsEntry> {
         let mut enabled: Vec<&HostsEntry> = Vec::new();
         for entry in self.0.iter().filter(|entry| !entry.disabled && entry.is_for(vpc_id)) {
+            if entry.vpc_id.is_none() && self.has_own(&entry.domain, vpc_id) {
+                continue;
+            }
             if !enabled.iter().any(|other| (&other.domain, other.ip) == (&entry.domain, entry.ip)) {
                 enabled.push(entry);
             }
         }
         enabled
+    }
+
+    /// Whether the domain has an entry of that VPC alone.
+    fn has_own(&self, domain: &str, vpc_id: Option<&str>) -> bool {
+        vpc_id.is_some() && self.0.iter().any(|it| it.vpc_id() == vpc_id && it.domain == domain)
     }
 
     /// Whether nodes have to know their VPC to take what is theirs.

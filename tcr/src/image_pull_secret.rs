@@ -5,12 +5,14 @@
 //! reads), because the controller must be able to report on an object; [`crate::rules`] refuses.
 
 use core::time::Duration;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::go_duration;
 use crate::label_selector::LabelSelector;
 use crate::registry_host::RegistryHost;
+use crate::resource_id::is_vpc_id;
 use crate::sensitive::Sensitive;
 
 /// What a cluster wants: which namespaces and ServiceAccounts may pull from which registry.
@@ -231,7 +233,18 @@ pub const DEFAULT_VALIDITY: Duration = Duration::from_hours(2160);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(transform = crate::schema::object))]
+#[cfg_attr(feature = "schema", schemars(transform = crate::schema::object, extend("x-kubernetes-validations" = [
+    {
+        "rule": "!has(self.vpcId) || !has(self.vpcIds) || size(self.vpcIds) == 0",
+        "message": "vpcId and vpcIds cannot both be set: name all VPCs in vpcIds",
+        "fieldPath": ".vpcIds",
+    },
+    {
+        "rule": "!has(self.vpcId) || !has(self.address)",
+        "message": "vpcId and address cannot both be set: the address takes the place of the link of that VPC",
+        "fieldPath": ".address",
+    },
+])))]
 pub struct PrivateNetwork {
     /// Whether nodes resolve the domains to the private address.
     pub resolve: bool,
@@ -239,6 +252,16 @@ pub struct PrivateNetwork {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(extend("minLength" = 5, "maxLength" = 36, "pattern" = "^vpc-[a-z0-9]{1,32}$")))]
     pub vpc_id: Option<String>,
+    /// The VPCs that nodes are in, where they are several: each resolves the domains to its own link, and its nodes take
+    /// those entries alone. Instead of vpcId.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = 16), inner(length(min = 5, max = 36), regex(pattern = r"^vpc-[a-z0-9]{1,32}$")), extend("x-kubernetes-list-type" = "set")))]
+    pub vpc_ids: Vec<String>,
+    /// Where the domains lead instead of the nodes' own link, over a Cloud Connect Network: a private address, or the VPC
+    /// whose link it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(extend("minLength" = 2, "maxLength" = 45, "pattern" = "^(vpc-[a-z0-9]{1,32}|[0-9a-fA-F.:]+)$")))]
+    pub address: Option<String>,
     /// Domains to resolve privately: `default`, `vpc`, or full custom names.
     #[cfg_attr(feature = "schema", schemars(length(max = 32), inner(length(min = 1, max = 259)), extend("x-kubernetes-list-type" = "set")))]
     pub domains: Vec<String>,
@@ -275,6 +298,8 @@ impl Default for PrivateNetwork {
         Self {
             resolve: false,
             vpc_id: None,
+            vpc_ids: Vec::new(),
+            address: None,
             domains: default_domains(),
             when_link_down: WhenLinkDown::default(),
         }
@@ -304,6 +329,27 @@ impl Tcr {
     /// Whether a credential of the instance is asked for.
     pub fn has_credential(&self) -> bool {
         self.credential.kind != CredentialKind::None
+    }
+}
+
+/// What `privateNetwork.address` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// This address, which nobody follows.
+    Address(IpAddr),
+    /// The link of this VPC, wherever it moves.
+    LinkOf(String),
+}
+
+impl PrivateNetwork {
+    /// Where the domains lead instead of the link of the nodes' own VPC; none where that is not asked for, or is neither an
+    /// address nor a VPC's id, which [`crate::rules::check`] reports.
+    pub fn destination(&self) -> Option<Destination> {
+        let text = self.address.as_deref()?;
+        match text.parse() {
+            Ok(address) => Some(Destination::Address(address)),
+            Err(_) => is_vpc_id(text).then(|| Destination::LinkOf(text.to_owned())),
+        }
     }
 }
 
@@ -338,6 +384,9 @@ impl CredentialSpec {
         }
     }
 }
+
+/// VPCs of a list: more than an instance may have links (10 in its largest edition).
+pub const MAX_VPCS: usize = 16;
 
 /// Domains of a list: the schema's own limit, which the API server only looks at after admission.
 pub const MAX_DOMAINS: usize = 32;

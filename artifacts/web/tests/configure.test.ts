@@ -50,6 +50,8 @@ const MISTAKES: [field: string, value: string, message: string, prepare?: (page:
   ["rotateAfter", "10m", '"10m" is too short; the shortest is 1h'],
   ["customDomains", "demo.eviltencentcloudcr.com", '"demo.eviltencentcloudcr.com" is not under tencentcloudcr.com'],
   ["vpcId", "vpc_1", '"vpc_1" is not a VPC\'s id'],
+  ["vpcIds", "vpc-a\nvpc-a", '"vpc-a" is there twice'],
+  ["address", "8.8.8.8", '"8.8.8.8" is a public address'],
   ["privateCustomDomains", "demo.tencentcloudcr.com:5000", '"demo.tencentcloudcr.com:5000" has a port'],
   ["allowedRoots", "tencentcloudcr.com:443", '"tencentcloudcr.com:443" has a port'],
   ["hostsEntries", "127.0.0.1 demo.tencentcloudcr.com", '"127.0.0.1" is a loopback address'],
@@ -168,7 +170,8 @@ describe("the form", () => {
     await page.selectOption("#field-onDelete", "Revoke");
     await page.fill("#field-customDomains", "team.tencentcloudcr.com");
     await page.check("#field-resolve");
-    await page.fill("#field-vpcId", "vpc-12345678");
+    await page.fill("#field-vpcIds", "vpc-12345678\nvpc-87654321");
+    await page.fill("#field-address", "vpc-12345678");
     await page.uncheck("#field-privateDefaultDomain");
     await page.fill("#field-privateCustomDomains", "team.tencentcloudcr.com");
     await page.selectOption("#field-whenLinkDown", "Remove");
@@ -195,7 +198,13 @@ describe("the form", () => {
       region: "ap-guangzhou",
       credential: { description: "ours", rotateAfter: "2160h", onDelete: "Revoke" },
       domains: ["default", "vpc", "team.tencentcloudcr.com"],
-      privateNetwork: { resolve: true, vpcId: "vpc-12345678", domains: ["vpc", "team.tencentcloudcr.com"], whenLinkDown: "Remove" },
+      privateNetwork: {
+        resolve: true,
+        vpcIds: ["vpc-12345678", "vpc-87654321"],
+        address: "vpc-12345678",
+        domains: ["vpc", "team.tencentcloudcr.com"],
+        whenLinkDown: "Remove",
+      },
     };
     const policy = {
       discover: false,

@@ -22,13 +22,14 @@ use super::nodes;
 use super::settings::{DEADLINE, Settings};
 use super::tasks::Tasks;
 use kubernetes::api_error::{ApiError, within};
-use private_link::examine::{Answers, Examined, Question, examine};
+use private_link::examine::{Answers, DnsPlace, Examined, Question, examine};
 use private_link::hosts_map::{HostsMap, Planned};
+use private_link::networks::{self, Network};
 use private_link::poll::{self, Judgement, Poll, Told};
 use private_link::{Fact, Resolved};
 use reconcile::input::LinkEvent;
-use reconcile::link_requests::{LastLink, LinkRequest, LinkRequests};
-use reconcile::status::Link;
+use reconcile::link_requests::{KeptEntries, LastLink, LinkRequest, LinkRequests};
+use reconcile::status::{Link, VpcLink};
 use tencent_cloud::endpoint_dns::DnsQuestion;
 
 /// Objects that are made together are looked at together, where nobody waits for it.
@@ -58,13 +59,19 @@ pub(super) fn start(
     requests
 }
 
-/// Where nodes reach the hosts of links that are up.
-fn addresses(resolved: &[Resolved]) -> BTreeMap<RegistryHost, IpAddr> {
-    let up = resolved.iter().filter_map(|one| match one.fact {
-        Fact::Up(address) => Some((&one.hosts, address)),
-        Fact::Down(_) | Fact::Unknown => None,
-    });
-    up.flat_map(|(hosts, address)| hosts.iter().map(move |host| (host.clone(), address))).collect()
+/// Where nodes in the VPC reach the hosts of links that are up; those of other VPCs stand in where it has none.
+fn addresses(resolved: &[Resolved], vpc_id: Option<&str>) -> BTreeMap<RegistryHost, IpAddr> {
+    let is_own = |one: &&Resolved| one.vpc_id.is_none() || one.vpc_id.as_deref() == vpc_id;
+    let (own, others): (Vec<_>, Vec<_>) = resolved.iter().partition(is_own);
+    let mut addresses = BTreeMap::new();
+    for one in own.into_iter().chain(others) {
+        if let Fact::Up(address) = one.fact {
+            for host in &one.hosts {
+                addresses.entry(host.clone()).or_insert(address);
+            }
+        }
+    }
+    addresses
 }
 
 struct Poller {
@@ -85,17 +92,19 @@ impl Poller {
         let mut written: Option<String> = None;
         let mut pending_rounds = 0;
         loop {
-            let Some(LinkRequests { number, links: requests }) = self.requests.borrow_and_update().clone()
+            let Some(LinkRequests { number, links: requests, kept }) =
+                self.requests.borrow_and_update().clone()
             else {
                 if self.requests.changed().await.is_err() {
                     return;
                 }
                 continue;
             };
-            let names: BTreeSet<String> = requests.iter().map(|request| request.name.clone()).collect();
+            let names = requests.iter().map(|it| &it.name).chain(kept.iter().map(|it| &it.name));
+            let names: BTreeSet<String> = names.cloned().collect();
             let (resolving, others): (Vec<_>, Vec<_>) = requests.into_iter().partition(LinkRequest::resolves);
             let mut answers = Answers::default();
-            let told = self.round(&resolving, &names, &mut answers, &mut written).await;
+            let told = self.round(&resolving, &kept, &names, &mut answers, &mut written).await;
             let mut is_pending = told.is_pending;
             if !self.tell(number, told).await {
                 return;
@@ -147,10 +156,11 @@ impl Poller {
     }
 
     /// One round of those that nodes shall resolve to: asks the cloud, and writes the list. `names` are those of all
-    /// requests.
+    /// requests, and of what is kept.
     async fn round(
         &mut self,
         requests: &[LinkRequest],
+        kept: &[KeptEntries],
         names: &BTreeSet<String>,
         answers: &mut Answers,
         written: &mut Option<String>,
@@ -160,16 +170,21 @@ impl Poller {
         let before = hosts_map.entries();
         let (mut judged, mut resolved) = (Vec::new(), Vec::new());
         for request in requests {
-            let (judgement, one) = self.ask(request, &before, answers).await;
-            judged.push((request.name.clone(), judgement));
-            resolved.push(one);
+            let (judgement, of_networks) = self.ask(request, &before, answers).await;
+            judged.extend(judgement.map(|judgement| (request.name.clone(), judgement)));
+            resolved.extend(of_networks);
         }
         if let Some(registry) = &self.settings.registry {
-            registry.set_links(addresses(&resolved));
+            if answers.machine_vpc.is_none() && resolved.iter().any(|one| one.vpc_id.is_some()) {
+                answers.machine_vpc = Some(self.machine_vpc().await);
+            }
+            let own = answers.machine_vpc.as_ref().and_then(|vpc_id| vpc_id.as_deref().ok());
+            registry.set_links(addresses(&resolved, own));
         }
         self.poll.learn(&resolved);
+        resolved.extend(kept.iter().map(|_| Resolved::unknown()));
         let result = match read {
-            Ok(map) => self.write(&resolved, map, &hosts_map).await,
+            Ok(map) => self.write(&resolved, kept, map, &hosts_map).await,
             Err(error) => Err(error),
         };
         let result = result.map(|text| *written = text).map_err(|error| {
@@ -186,36 +201,59 @@ impl Poller {
             tokio::time::sleep(TOGETHER).await;
         }
         for request in requests {
-            judged.push((request.name.clone(), self.ask(request, &[], answers).await.0));
+            let judgement = self.ask(request, &[], answers).await.0;
+            judged.extend(judgement.map(|judgement| (request.name.clone(), judgement)));
         }
         judged
     }
 
-    /// Asks what there is to know of one link and was not asked in this round yet.
+    /// Asks what there is to know of an object's links and was not asked in this round yet: one judgement of all of them, and
+    /// what nodes of each network resolve.
     async fn ask(
         &mut self,
         request: &LinkRequest,
         before: &[HostsEntry],
         answers: &mut Answers,
-    ) -> (Judgement, Resolved) {
-        let LinkRequest { name, tcr, public_domain, last } = request;
-        if let Some(LastLink { vpc_id, address }) = last {
-            self.poll.recall(name, tcr, vpc_id, *address);
+    ) -> (Option<Judgement>, Vec<Resolved>) {
+        let (mut judged, mut resolved) = (Vec::new(), Vec::new());
+        for network in networks::of(&request.tcr) {
+            let before = network.before(before);
+            let (judgement, one) = self.ask_in(&network, request, &before, answers).await;
+            judged.push((network, judgement));
+            resolved.push(one);
         }
+        (networks::join(judged), resolved)
+    }
+
+    /// The same in one network; `before` are the entries of its nodes.
+    async fn ask_in(
+        &mut self,
+        network: &Network,
+        request: &LinkRequest,
+        before: &[HostsEntry],
+        answers: &mut Answers,
+    ) -> (Judgement, Resolved) {
+        let (Network { vpc_id, tcr }, key) = (network, network.key(&request.name));
+        let is_its = |last: &&LastLink| vpc_id.as_ref().is_none_or(|vpc_id| *vpc_id == last.vpc_id);
+        if let Some(LastLink { vpc_id, address }) = request.last.iter().find(is_its) {
+            self.poll.recall(&key, tcr, vpc_id, *address);
+        }
+        let public = request.public_domain.as_ref();
         let (judgement, hosts, fact) = loop {
-            match examine(tcr, public_domain.as_ref(), &self.settings.allowed_roots, before, answers) {
+            match examine(network, public, &self.settings.allowed_roots, before, answers) {
                 Examined::Ask(question) => self.answer(request, question, answers).await,
                 Examined::Unknown { hosts, reason, message } => {
-                    let judgement = self.poll.judge_unknown(name, tcr, hosts.clone(), reason, message);
+                    let judgement = self.poll.judge_unknown(&key, tcr, hosts.clone(), reason, message);
                     break (judgement, hosts, Fact::Unknown);
                 }
                 Examined::Found(found) => {
                     let (hosts, fact) = (found.hosts.clone(), found.fact.clone());
-                    break (self.poll.judge(name, tcr, found, before, Instant::now()), hosts, fact);
+                    break (self.poll.judge(&key, tcr, found, before, Instant::now()), hosts, fact);
                 }
             }
         };
-        (judgement, Resolved { hosts, fact, when_down: tcr.private_network.when_link_down })
+        let when_down = tcr.private_network.when_link_down;
+        (judgement, Resolved { vpc_id: vpc_id.clone(), hosts, fact, when_down })
     }
 
     async fn answer(&mut self, request: &LinkRequest, question: Question, answers: &mut Answers) {
@@ -237,16 +275,16 @@ impl Poller {
                 let domains = cloud.customized_domains(region, instance).await;
                 answers.of(&request.tcr).custom_domains = Some(domains.map_err(|error| error.to_string()));
             }
-            Question::Dns { host, is_default_domain, vpc_id, region: vpc_region, address } => {
-                let question =
-                    DnsQuestion { vpc_id: &vpc_id, region: &vpc_region, address, is_default_domain };
+            Question::Dns { place, is_default_domain, address } => {
+                let DnsPlace { vpc_id, region: vpc_region, .. } = &place;
+                let question = DnsQuestion { vpc_id, region: vpc_region, address, is_default_domain };
                 let answer = cloud.is_served_by_dns(region, instance, question).await;
                 let is_served = answer
                     .inspect_err(|error| {
                         tracing::debug!(%error, "cannot find out whether private DNS serves the VPC");
                     })
                     .ok();
-                answers.of(&request.tcr).is_served_by_dns.insert((vpc_id, host), is_served);
+                answers.of(&request.tcr).is_served_by_dns.insert(place, is_served);
             }
         }
     }
@@ -276,11 +314,14 @@ impl Poller {
     async fn write(
         &self,
         resolved: &[Resolved],
+        kept: &[KeptEntries],
         map: Option<ConfigMap>,
         hosts_map: &HostsMap,
     ) -> Result<Option<String>, ApiError> {
+        let is_kept =
+            |entry: &HostsEntry| kept.iter().any(|it| it.hosts.iter().any(|host| host == entry.domain()));
         let Planned { write, generation } = hosts_map
-            .plan(&self.settings.static_hosts, resolved, |entry| self.poll.knows(entry))
+            .plan(&self.settings.static_hosts, resolved, |entry| self.poll.knows(entry) && !is_kept(entry))
             .map_err(|error| ApiError::Other(error.to_string()))?;
         let Some(yaml) = write else {
             self.tell_generation(generation);
@@ -319,8 +360,13 @@ impl Poller {
 
 /// What is known of a link, as the reconciler takes it.
 fn link(judgement: Judgement) -> Link {
-    let Judgement { resolves, is_up, reason, message, vpc_id, address, hosts } = judgement;
-    Link { resolves, is_up, reason, message, vpc_id, address, hosts }
+    let Judgement { resolves, is_up, reason, message, vpc_id, address, hosts, links } = judgement;
+    let links = links.into_iter().map(|poll::VpcLink { vpc_id, reason, address }| VpcLink {
+        vpc_id,
+        reason,
+        address,
+    });
+    Link { resolves, is_up, reason, message, vpc_id, address, hosts, links: links.collect() }
 }
 
 /// The ConfigMap as far as it matters. See `withdraw` for the annotation.

@@ -135,6 +135,7 @@ words! {
             "Use an identity that may only pull (`tcr:PullRepository`).";
         PullOnly: "The registry grants no pushing that was seen.", "";
         Running: "The private link runs, with the address that the message names; with `privateNetwork.resolve` nodes resolve the domains to it.", "";
+        FixedAddress: "Nodes resolve the domains to the address that the spec gives; whether a link runs there, only they see.", "";
         NoLink: "The instance has no private link to the VPC.",
             "Make one in the instance's access control, for the VPC that the message names.";
         DomainUnusable: "A customized domain of the instance is not usable yet.",

@@ -172,21 +172,38 @@ pub struct PendingCredential {
     pub refused: String,
 }
 
-/// The private link of the cluster's VPC to the instance.
+/// The private link of the cluster's VPC to the instance, or those of its VPCs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PrivateLinkStatus {
-    /// The reason of the condition PrivateLink, and the address while there is one, for people.
+    /// The reason of the condition PrivateLink, and the address while there is one, for people; where nodes are in several
+    /// VPCs, how many of these have an address, and how many there are.
     pub summary: String,
-    /// The VPC that it leads from.
+    /// The VPC that it leads from; absent where nodes are in several, and where the spec gives the address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vpc_id: Option<String>,
-    /// The instance's address in the VPC, while the link runs.
+    /// The instance's address in the VPC, while the link runs; absent where nodes are in several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
     /// Domains that lead to it, or could: those of `spec.tcr.privateNetwork.domains` that the instance has.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
+    /// The link of each VPC, where nodes are in several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<VpcLinkStatus>,
+}
+
+/// The private link of one of several VPCs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct VpcLinkStatus {
+    /// The VPC of the nodes.
+    pub vpc_id: String,
+    /// A reason of the condition `PrivateLink`.
+    pub reason: String,
+    /// The address that its nodes resolve the domains to, or could.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
 }
 
 /// How far the nodes are with the entries for their hosts files.

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use tcr::hosts_entry::HostsEntry;
-use tcr::image_pull_secret::{PrivateNetwork, Tcr};
+use tcr::image_pull_secret::{Destination, PrivateNetwork, Tcr};
 use tcr::registry_host::RegistryHost;
 
 use crate::judge::PrivateDns;
+use crate::networks::Network;
 use crate::{Fact, fact};
 use credential_plan::domains;
 use custom_resource::condition::ConditionReason;
@@ -36,17 +37,24 @@ pub enum Question {
     CustomDomains,
     /// Whether TCR's private DNS serves a host in the VPC.
     Dns {
-        /// The host: the instance's default domain, or its private twin.
-        host: RegistryHost,
+        /// What is asked for, and where.
+        place: DnsPlace,
         /// Whether it is the default domain.
         is_default_domain: bool,
-        /// The nodes' VPC.
-        vpc_id: String,
-        /// The region of that VPC.
-        region: String,
         /// The link's address.
         address: IpAddr,
     },
+}
+
+/// A host in a VPC, as TCR's private DNS is asked about it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DnsPlace {
+    /// The nodes' VPC.
+    pub vpc_id: String,
+    /// The region that the VPC is in, or may be.
+    pub region: String,
+    /// The host: the instance's default domain, or its private twin.
+    pub host: RegistryHost,
 }
 
 /// What was answered so far in one round, in which nothing is asked twice; an error is told to the user.
@@ -69,8 +77,8 @@ pub struct OfInstance {
     pub endpoints: Option<Result<Vec<InternalEndpoint>, String>>,
     /// To [`Question::CustomDomains`].
     pub custom_domains: Option<Result<BTreeMap<String, String>, String>>,
-    /// To [`Question::Dns`], by VPC and host; none inside where it was not answered.
-    pub is_served_by_dns: BTreeMap<(String, RegistryHost), Option<bool>>,
+    /// To [`Question::Dns`]; none inside where it was not answered.
+    pub is_served_by_dns: BTreeMap<DnsPlace, Option<bool>>,
 }
 
 impl Answers {
@@ -101,8 +109,8 @@ pub enum Examined {
 /// What there is to know of an instance's private link from a VPC.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// The nodes' VPC.
-    pub vpc_id: String,
+    /// The VPC that the link leads from; none of an address that the spec gives.
+    pub vpc_id: Option<String>,
     /// The link.
     pub fact: Fact,
     /// Domains that shall resolve to it, or could.
@@ -114,16 +122,17 @@ pub struct Found {
     pub unusable: Vec<(String, Option<String>)>,
 }
 
-/// Examines the private link of `tcr`, also where nodes shall not resolve to it. `public` is the instance's default domain
-/// where a credential tells it, and `before` the entries that nodes have.
+/// Examines the private link of a network, also where nodes shall not resolve to it. `public` is the instance's default
+/// domain where a credential tells it, and `before` the entries that nodes of the network have.
 pub fn examine(
-    tcr: &Tcr,
+    network: &Network,
     public: Option<&RegistryHost>,
     allowed_roots: &[String],
     before: &[HostsEntry],
     answers: &mut Answers,
 ) -> Examined {
-    let PrivateNetwork { resolve, vpc_id, domains, .. } = &tcr.private_network;
+    let tcr = &network.tcr;
+    let PrivateNetwork { resolve, domains, .. } = &tcr.private_network;
     let (machine_vpc, vpc_region) = (answers.machine_vpc.clone(), answers.vpc_region.clone());
     let answers = answers.of(tcr);
     let unknown = |hosts, reason, message| Examined::Unknown { hosts, reason, message };
@@ -144,19 +153,10 @@ pub fn examine(
             return unknown(Vec::new(), ConditionReason::InvalidDomain, message);
         }
     };
-    let vpc_id = match (vpc_id, machine_vpc) {
-        (Some(vpc_id), _) => vpc_id.clone(),
-        (None, Some(Ok(vpc_id))) => vpc_id,
-        (None, None) => return Examined::Ask(Question::MachineVpc),
-        (None, Some(Err(why))) => {
-            let message = format!("spec.tcr.privateNetwork.vpcId: set it to the VPC of the nodes; {why}");
-            return unknown(hosts, ConditionReason::VpcUnknown, message);
-        }
-    };
-    let fact = match &answers.endpoints {
-        None => return Examined::Ask(Question::Endpoints),
-        Some(Ok(links)) => fact(links, &vpc_id),
-        Some(Err(error)) => return unknown(hosts, ConditionReason::CloudFailed, error.clone()),
+    let link = match link(&tcr.private_network, machine_vpc, answers) {
+        Ok(link) => link,
+        Err(Missing::Answer(question)) => return Examined::Ask(question),
+        Err(Missing::Told(reason, message)) => return unknown(hosts, reason, message),
     };
     let twin = public.vpc();
     let is_standard = |host: &RegistryHost| *host == public || Some(host) == twin.as_ref();
@@ -179,20 +179,64 @@ pub fn examine(
             }
         });
     }
-    let private_dns = match fact {
-        Fact::Up(address) if !hosts.is_empty() && hosts.iter().all(is_standard) => {
-            let region = match vpc_region {
-                None => return Examined::Ask(Question::VpcRegion),
-                Some(region) => region,
-            };
-            match private_dns(&hosts, &public, &vpc_id, region, address, answers) {
+    let private_dns = match &link {
+        Link { vpc_id: Some(vpc_id), fact: Fact::Up(address), is_own: true }
+            if !hosts.is_empty() && hosts.iter().all(is_standard) =>
+        {
+            let Some(region) = vpc_region else { return Examined::Ask(Question::VpcRegion) };
+            match private_dns(&hosts, &public, (vpc_id, &network.regions(region)), *address, answers) {
                 Ok(private_dns) => private_dns,
                 Err(question) => return Examined::Ask(question),
             }
         }
         _ => PrivateDns::DoesNot,
     };
+    let Link { vpc_id, fact, .. } = link;
     Examined::Found(Found { vpc_id, fact, hosts, private_dns, unusable })
+}
+
+/// Where the domains lead.
+struct Link {
+    /// As in [`Found`].
+    vpc_id: Option<String>,
+    fact: Fact,
+    /// It is the link of the nodes' own VPC, where private DNS may lead to it too.
+    is_own: bool,
+}
+
+/// Why a link is not known.
+enum Missing {
+    Answer(Question),
+    Told(ConditionReason, String),
+}
+
+fn link(
+    network: &PrivateNetwork,
+    machine_vpc: Option<Result<String, String>>,
+    answers: &OfInstance,
+) -> Result<Link, Missing> {
+    let destination = network.destination().filter(|_| network.resolve);
+    let (vpc_id, is_own) = match (destination, &network.vpc_id, machine_vpc) {
+        (Some(Destination::Address(address)), ..) => {
+            return Ok(Link { vpc_id: None, fact: Fact::Up(address), is_own: false });
+        }
+        (Some(Destination::LinkOf(vpc_id)), own, _) => {
+            let is_own = own.as_ref() == Some(&vpc_id);
+            (vpc_id, is_own)
+        }
+        (None, Some(vpc_id), _) => (vpc_id.clone(), true),
+        (None, None, Some(Ok(vpc_id))) => (vpc_id, true),
+        (None, None, None) => return Err(Missing::Answer(Question::MachineVpc)),
+        (None, None, Some(Err(why))) => {
+            let message = format!("spec.tcr.privateNetwork.vpcId: set it to the VPC of the nodes; {why}");
+            return Err(Missing::Told(ConditionReason::VpcUnknown, message));
+        }
+    };
+    match &answers.endpoints {
+        None => Err(Missing::Answer(Question::Endpoints)),
+        Some(Ok(links)) => Ok(Link { fact: fact(links, &vpc_id), vpc_id: Some(vpc_id), is_own }),
+        Some(Err(error)) => Err(Missing::Told(ConditionReason::CloudFailed, error.clone())),
+    }
 }
 
 /// The default domain of the instance, or what its absence is told as.
@@ -215,32 +259,35 @@ fn default_domain(
     }
 }
 
-/// Whether private DNS serves all of the hosts, or what is to be asked first.
+/// Whether private DNS serves all of the hosts in the VPC, which is in one of the regions, or what is to be asked first.
 fn private_dns(
     hosts: &[RegistryHost],
     public: &RegistryHost,
-    vpc_id: &str,
-    region: Option<String>,
+    (vpc_id, regions): (&str, &[String]),
     address: IpAddr,
     answers: &OfInstance,
 ) -> Result<PrivateDns, Question> {
-    let Some(region) = region else { return Ok(PrivateDns::Unknown(NO_REGION)) };
+    if regions.is_empty() {
+        return Ok(PrivateDns::Unknown(NO_REGION));
+    }
     let mut private_dns = PrivateDns::Serves;
     for host in hosts {
-        match answers.is_served_by_dns.get(&(vpc_id.to_owned(), host.clone())) {
-            Some(Some(true)) => {}
-            // One that is not served is enough.
-            Some(Some(false)) => return Ok(PrivateDns::DoesNot),
-            Some(None) => private_dns = PrivateDns::Unknown(NO_ANSWER),
-            None => {
-                return Err(Question::Dns {
-                    host: host.clone(),
-                    is_default_domain: host == public,
-                    vpc_id: vpc_id.to_owned(),
-                    region,
-                    address,
-                });
+        let mut is_served = None;
+        for region in regions {
+            let place = DnsPlace { vpc_id: vpc_id.to_owned(), region: region.clone(), host: host.clone() };
+            match answers.is_served_by_dns.get(&place) {
+                None => return Err(Question::Dns { is_default_domain: host == public, place, address }),
+                Some(answer) => is_served = is_served.or(*answer),
             }
+            if is_served.is_some() {
+                break;
+            }
+        }
+        match is_served {
+            Some(true) => {}
+            // One that is not served is enough.
+            Some(false) => return Ok(PrivateDns::DoesNot),
+            None => private_dns = PrivateDns::Unknown(NO_ANSWER),
         }
     }
     Ok(private_dns)

@@ -23,8 +23,8 @@ pub enum PrivateDns {
 pub struct Known<'a> {
     /// The id of the instance.
     pub instance_id: &'a str,
-    /// The VPC that the nodes are in.
-    pub vpc_id: &'a str,
+    /// The VPC that the link leads from; none of an address that the spec gives.
+    pub vpc_id: Option<&'a str>,
     /// Nodes shall resolve the domains to the link.
     pub resolves: bool,
     /// What is known of the link.
@@ -42,18 +42,18 @@ pub struct Known<'a> {
 /// Whether the link is as it shall be, a word for the condition, and a sentence. Where nodes do not resolve to it, it shall
 /// only run.
 pub fn judge(known: &Known<'_>) -> (bool, ConditionReason, String) {
-    let Known { instance_id, vpc_id, resolves, fact, unusable, .. } = known;
+    let Known { instance_id, resolves, fact, unusable, .. } = known;
+    let link = link(known);
     let address = match fact {
         Fact::Up(address) => *address,
         Fact::Down(Some(status)) => {
-            let message =
-                format!("the private link from {vpc_id} to {instance_id} is {status:?}, and not Running yet");
+            let message = format!("the {link} is {status:?}, and not Running yet");
             return (false, ConditionReason::Pending, message);
         }
         Fact::Down(None) | Fact::Unknown => {
             let message = format!(
-                "there is no private link from {vpc_id} to {instance_id}: connect the VPC in the TCR console, under Access \
-                 Control > Private Network Access of the instance"
+                "there is no {link}: connect the VPC in the TCR console, under Access Control > Private Network Access of \
+                 the instance"
             );
             return (false, ConditionReason::NoLink, message);
         }
@@ -78,6 +78,10 @@ pub fn judge(known: &Known<'_>) -> (bool, ConditionReason, String) {
     (true, reason, message)
 }
 
+fn link(Known { instance_id, vpc_id, .. }: &Known<'_>) -> String {
+    format!("private link from {} to {instance_id}", vpc_id.unwrap_or("the VPC of the nodes"))
+}
+
 fn names(hosts: &[RegistryHost]) -> String {
     hosts.iter().map(|host| host.name()).collect::<Vec<_>>().join(", ")
 }
@@ -88,8 +92,9 @@ fn resolved(known: &Known<'_>, address: IpAddr) -> (ConditionReason, String) {
     let names = names(hosts);
     if *private_dns == PrivateDns::Serves {
         let message = format!(
-            "TCR's private DNS already resolves {names} to {address} in {vpc_id}: entries in hosts files are not needed; set \
-             spec.tcr.privateNetwork.resolve to false"
+            "TCR's private DNS already resolves {names} to {address} in {}: entries in hosts files are not needed; set \
+             spec.tcr.privateNetwork.resolve to false",
+            vpc_id.unwrap_or("the VPC of the nodes")
         );
         return (ConditionReason::PrivateDNSAlreadyServes, message);
     }
@@ -99,14 +104,18 @@ fn resolved(known: &Known<'_>, address: IpAddr) -> (ConditionReason, String) {
             ConditionReason::AddressChanged,
             format!("nodes resolve {names} to {address}, and no longer to {old}; {public}"),
         ),
-        None => (ConditionReason::Running, format!("nodes resolve {names} to {address}; {public}")),
+        None => {
+            let is_link = vpc_id.is_some();
+            let reason = if is_link { ConditionReason::Running } else { ConditionReason::FixedAddress };
+            (reason, format!("nodes resolve {names} to {address}; {public}"))
+        }
     }
 }
 
 /// Of a link that runs and that this add-on leads nobody to.
 fn unresolved(known: &Known<'_>, address: IpAddr) -> (ConditionReason, String) {
-    let Known { instance_id, vpc_id, hosts, changed_from, private_dns, .. } = known;
-    let link = format!("the private link from {vpc_id} to {instance_id}");
+    let Known { hosts, changed_from, private_dns, .. } = known;
+    let link = format!("the {}", link(known));
     if let Some(old) = changed_from {
         let message = format!(
             "{link} has the address {address}, and no longer {old}: hosts files and name servers that were set by hand have \

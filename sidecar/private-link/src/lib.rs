@@ -3,8 +3,9 @@
 //! The private link is a fact, not a wish: an entry is written only for a link that runs and has an
 //! address. What was written before stays while the cloud cannot be asked.
 //!
-//! [`examine`] says what is asked about a link and what the answers mean, [`judge`] how that is told, [`hosts_map`] what is
-//! written, and [`poll`] what is remembered between two rounds and what a round tells.
+//! [`networks`] says in which VPCs there is a link to look at, [`examine`] what is asked about one and what the answers mean,
+//! [`judge`] how that is told, [`hosts_map`] what is written, and [`poll`] what is remembered between two rounds and what a
+//! round tells.
 //!
 //! Imports `tencent-cloud` for a link's form and `credential-plan` for an instance's hosts. Absent: clients, clocks and
 //! Kubernetes.
@@ -20,6 +21,7 @@ use tencent_cloud::internal_endpoint::InternalEndpoint;
 pub mod examine;
 pub mod hosts_map;
 pub mod judge;
+pub mod networks;
 pub mod poll;
 
 /// What is known of a link.
@@ -36,12 +38,21 @@ pub enum Fact {
 /// Domains that shall resolve to a link. None with [`Fact::Unknown`]: which ones is not known yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolved {
+    /// The VPC whose nodes alone take the entries; none where all nodes do.
+    pub vpc_id: Option<String>,
     /// The domains, as hosts of the registry.
     pub hosts: Vec<RegistryHost>,
     /// What is known of the link.
     pub fact: Fact,
     /// What to do without it.
     pub when_down: WhenLinkDown,
+}
+
+impl Resolved {
+    /// Of an object of which nobody knows what it asks for.
+    pub fn unknown() -> Self {
+        Self { vpc_id: None, hosts: Vec::new(), fact: Fact::Unknown, when_down: WhenLinkDown::Keep }
+    }
 }
 
 /// What the links of an instance say about one VPC.
@@ -52,9 +63,9 @@ pub fn fact(links: &[InternalEndpoint], vpc_id: &str) -> Fact {
     Fact::Down(links.iter().find(|link| link.vpc_id == vpc_id).map(|link| link.status.clone()))
 }
 
-/// The whole list: the administrator's own entries first, which win, then those of the links. While it is not known
-/// which domains are requested, the entries of links that were there before stay, except those of which it is known
-/// whose they are.
+/// The whole list: the administrator's own entries first, which win, then those of the links. An own entry of one VPC wins
+/// on the nodes of that VPC. While it is not known which domains are requested, the entries of links that were there before
+/// stay, except those of which it is known whose they are.
 pub fn entries(
     own: &[HostsEntry],
     resolved: &[Resolved],
@@ -62,29 +73,41 @@ pub fn entries(
     is_whose_known: impl Fn(&HostsEntry) -> bool,
 ) -> Result<Vec<HostsEntry>, HostsEntryError> {
     let mut entries = own.to_vec();
-    for Resolved { hosts, fact, when_down } in resolved {
+    let is_taken = |entries: &[HostsEntry], domain: &str, vpc_id: Option<&str>| {
+        own.iter().any(|it| it.domain() == domain && it.is_for(vpc_id))
+            || entries.iter().any(|it| it.domain() == domain && it.vpc_id() == vpc_id)
+    };
+    for Resolved { vpc_id, hosts, fact, when_down } in resolved {
+        let vpc_id = vpc_id.as_deref();
         for host in hosts {
             // A hosts file knows no ports.
             let domain = host.name();
-            if entries.iter().any(|entry| entry.domain() == domain) {
+            if is_taken(&entries, domain, vpc_id) {
                 continue;
             }
             match (fact, when_down) {
                 (Fact::Up(address), _) => {
                     let entry = HostsEntry::new(domain, &address.to_string(), false)?;
+                    let entry = match vpc_id {
+                        Some(vpc_id) => entry.of_vpc(vpc_id)?,
+                        None => entry,
+                    };
                     entries.push(entry.of_link(*when_down));
                 }
                 (Fact::Down(_), WhenLinkDown::Remove) => {}
                 (Fact::Down(_), WhenLinkDown::Keep) | (Fact::Unknown, _) => {
-                    let last = before.iter().find(|entry| entry.domain() == domain).cloned();
-                    entries.extend(last.map(|entry| entry.of_link(*when_down)));
+                    for entry in last(before, domain, vpc_id) {
+                        if !is_taken(&entries, domain, entry.vpc_id()) {
+                            entries.push(entry.of_link(*when_down));
+                        }
+                    }
                 }
             }
         }
     }
     if resolved.iter().any(|one| one.hosts.is_empty() && one.fact == Fact::Unknown) {
         for entry in before.iter().filter(|it| it.when_link_down().is_some() && !is_whose_known(it)) {
-            if !entries.iter().any(|other| other.domain() == entry.domain()) {
+            if !is_taken(&entries, entry.domain(), entry.vpc_id()) {
                 entries.push(entry.clone());
             }
         }
@@ -92,9 +115,21 @@ pub fn entries(
     Ok(entries)
 }
 
+/// The entries by which nodes in the VPC, or all nodes, resolve the domain so far. Those of another network are not among
+/// them; what was for all stays for all.
+fn last(before: &[HostsEntry], domain: &str, vpc_id: Option<&str>) -> Vec<HostsEntry> {
+    let of_domain = || before.iter().filter(|entry| entry.domain() == domain);
+    if let Some(entry) = of_domain().find(|entry| entry.vpc_id() == vpc_id) {
+        return vec![entry.clone()];
+    }
+    let is_part = |entry: &&HostsEntry| vpc_id.is_none() || entry.vpc_id().is_none();
+    of_domain().filter(|entry| entry.when_link_down().is_some()).filter(is_part).cloned().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use expect_test::{Expect, expect};
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -109,15 +144,19 @@ mod tests {
         let hosts = hosts.iter().map(|host| host.parse().unwrap()).collect();
         let before =
             [entry("demo.tencentcloudcr.com", "10.0.0.1"), entry("stale.tencentcloudcr.com", "10.0.0.1")];
-        let list = entries(&own, &[Resolved { hosts, fact, when_down }], &before, |_| true).unwrap();
+        let list =
+            entries(&own, &[Resolved { vpc_id: None, hosts, fact, when_down }], &before, |_| true).unwrap();
         expected.assert_eq(&shown(&list));
     }
 
     fn shown(list: &[HostsEntry]) -> String {
         let of_link =
             |it: &HostsEntry| it.when_link_down().map_or(String::new(), |when| format!(" {when:?}"));
-        let list: Vec<String> =
-            list.iter().map(|it| format!("{} {}{}", it.domain(), it.ip(), of_link(it))).collect();
+        let of_vpc = |it: &HostsEntry| it.vpc_id().map_or(String::new(), |vpc_id| format!(" in {vpc_id}"));
+        let list: Vec<String> = list
+            .iter()
+            .map(|it| format!("{} {}{}{}", it.domain(), it.ip(), of_vpc(it), of_link(it)))
+            .collect();
         list.join("\n")
     }
 
@@ -174,12 +213,12 @@ mod tests {
             entry("no-link.tencentcloudcr.com", "10.0.0.1"),
         ];
         let up = Resolved {
+            vpc_id: None,
             hosts: vec!["up.tencentcloudcr.com".parse().unwrap()],
             fact: Fact::Up([10, 0, 0, 2].into()),
             when_down: WhenLinkDown::Keep,
         };
-        let not_known_yet =
-            Resolved { hosts: Vec::new(), fact: Fact::Unknown, when_down: WhenLinkDown::Keep };
+        let not_known_yet = Resolved::unknown();
         let is_gone = |entry: &HostsEntry| entry.domain() == "gone.tencentcloudcr.com";
         let list = entries(&[], &[not_known_yet, up.clone()], &before, is_gone).unwrap();
         expect![[r#"
@@ -190,11 +229,93 @@ mod tests {
         expect!["up.tencentcloudcr.com 10.0.0.2 Keep"].assert_eq(&shown(&list));
     }
 
+    fn of_vpc(vpc_id: Option<&str>, fact: Fact) -> Resolved {
+        Resolved {
+            vpc_id: vpc_id.map(str::to_owned),
+            hosts: vec!["demo.tencentcloudcr.com".parse().unwrap()],
+            fact,
+            when_down: WhenLinkDown::Keep,
+        }
+    }
+
+    fn up(network: u8) -> Fact {
+        Fact::Up([10, network, 0, 2].into())
+    }
+
+    #[test]
+    fn an_own_entry_of_one_vpc_takes_the_links_place_there_alone() {
+        let own = [entry("demo.tencentcloudcr.com", "10.1.0.9").of_vpc("vpc-a").unwrap()];
+        let list = entries(&own, &[of_vpc(None, up(0))], &[], |_| true).unwrap();
+        expect![[r#"
+            demo.tencentcloudcr.com 10.1.0.9 in vpc-a
+            demo.tencentcloudcr.com 10.0.0.2 Keep"#]]
+        .assert_eq(&shown(&list));
+        let several = [of_vpc(Some("vpc-a"), up(1)), of_vpc(Some("vpc-b"), up(2))];
+        let list = entries(&own, &several, &[], |_| true).unwrap();
+        expect![[r#"
+            demo.tencentcloudcr.com 10.1.0.9 in vpc-a
+            demo.tencentcloudcr.com 10.2.0.2 in vpc-b Keep"#]]
+        .assert_eq(&shown(&list));
+        let for_all = [entry("demo.tencentcloudcr.com", "10.0.0.9")];
+        let list = entries(&for_all, &several, &[], |_| true).unwrap();
+        expect!["demo.tencentcloudcr.com 10.0.0.9"].assert_eq(&shown(&list));
+    }
+
+    #[test]
+    fn nodes_of_a_vpc_without_a_link_keep_what_they_have_and_the_others_get_theirs() {
+        let before = [entry("demo.tencentcloudcr.com", "10.0.0.1").of_link(WhenLinkDown::Keep)];
+        let several = [of_vpc(Some("vpc-a"), up(1)), of_vpc(Some("vpc-b"), Fact::Down(None))];
+        let first = entries(&[], &several, &before, |_| true).unwrap();
+        expect![[r#"
+            demo.tencentcloudcr.com 10.1.0.2 in vpc-a Keep
+            demo.tencentcloudcr.com 10.0.0.1 Keep"#]]
+        .assert_eq(&shown(&first));
+        let several = [of_vpc(Some("vpc-a"), Fact::Unknown), of_vpc(Some("vpc-b"), up(2))];
+        let second = entries(&[], &several, &first, |_| true).unwrap();
+        expect![[r#"
+            demo.tencentcloudcr.com 10.1.0.2 in vpc-a Keep
+            demo.tencentcloudcr.com 10.2.0.2 in vpc-b Keep"#]]
+        .assert_eq(&shown(&second));
+        // And back to one network.
+        let third = entries(&[], &[of_vpc(None, Fact::Unknown)], &second, |_| true).unwrap();
+        assert_eq!(shown(&third), shown(&second));
+        let fourth = entries(&[], &[of_vpc(None, up(3))], &third, |_| true).unwrap();
+        expect!["demo.tencentcloudcr.com 10.3.0.2 Keep"].assert_eq(&shown(&fourth));
+    }
+
+    proptest! {
+        #[test]
+        fn an_entry_of_a_vpc_never_has_the_address_of_another_ones_link(
+            rounds in prop::collection::vec(
+                (prop::collection::vec((1..4u8, 0..4u8, any::<bool>()), 0..4), any::<bool>()), 1..8),
+        ) {
+            let mut list = Vec::new();
+            for (networks, is_whose_known) in rounds {
+                let resolved: Vec<Resolved> = networks.iter().map(|(network, state, is_kept)| Resolved {
+                    hosts: if *state == 3 { Vec::new() } else { of_vpc(None, Fact::Unknown).hosts },
+                    when_down: if *is_kept { WhenLinkDown::Keep } else { WhenLinkDown::Remove },
+                    ..of_vpc(Some(&format!("vpc-{network}")), match state {
+                        0 => up(*network),
+                        1 => Fact::Down(None),
+                        _ => Fact::Unknown,
+                    })
+                }).collect();
+                list = entries(&[], &resolved, &list, |_| is_whose_known).unwrap();
+                for entry in &list {
+                    let vpc_id = format!("vpc-{}", entry.ip().to_string().split('.').nth(1).unwrap());
+                    prop_assert_eq!(entry.vpc_id(), Some(vpc_id.as_str()), "after {:?}", resolved);
+                }
+                for (network, ..) in networks.iter().filter(|(_, state, _)| *state == 0) {
+                    let vpc_id = format!("vpc-{network}");
+                    prop_assert!(list.iter().any(|it| it.vpc_id() == Some(&vpc_id)), "{} has none", vpc_id);
+                }
+            }
+        }
+    }
+
     #[test]
     fn an_address_that_no_registry_has_is_refused() {
-        let host = || vec!["demo.tencentcloudcr.com".parse().unwrap()];
-        let loopback =
-            Resolved { hosts: host(), fact: Fact::Up([127, 0, 0, 1].into()), when_down: WhenLinkDown::Keep };
+        let loopback = of_vpc(None, Fact::Up([127, 0, 0, 1].into()));
         assert!(entries(&[], &[loopback], &[], |_| true).is_err());
     }
 }

@@ -13,6 +13,7 @@ use tcr::registry_host::RegistryHost;
 
 use crate::examine::Found;
 use crate::judge::{Known, judge};
+use crate::networks::name_of;
 use crate::{Fact, Resolved};
 use custom_resource::condition::ConditionReason;
 
@@ -32,18 +33,18 @@ pub struct Poll {
     was_written: bool,
     /// Domains that have been one of theirs: whose they are is known.
     domains: BTreeSet<String>,
-    /// The address that each link had last.
+    /// The address that each link had last, by [`Network::key`](crate::networks::Network::key), as the following ones.
     addresses: BTreeMap<String, LastAddress>,
     /// What was said of each link of which nothing is known.
     failures: BTreeMap<String, String>,
     changes: BTreeMap<String, Change>,
 }
 
-/// The address that the link of an ImagePullSecret had.
+/// The address that a link had.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct LastAddress {
     instance_id: String,
-    vpc_id: String,
+    vpc_id: Option<String>,
     address: IpAddr,
 }
 
@@ -72,6 +73,19 @@ pub struct Judgement {
     pub address: Option<IpAddr>,
     /// The domains that lead to it, or could.
     pub hosts: Vec<RegistryHost>,
+    /// The link of each VPC, where nodes are in several.
+    pub links: Vec<VpcLink>,
+}
+
+/// What is known of the link of one of several VPCs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VpcLink {
+    /// The VPC of the nodes.
+    pub vpc_id: String,
+    /// The condition's reason, were it the only one.
+    pub reason: ConditionReason,
+    /// Where its nodes resolve the domains to, or could.
+    pub address: Option<IpAddr>,
 }
 
 impl Judgement {
@@ -97,48 +111,48 @@ pub struct Told {
 }
 
 impl Poll {
-    /// The link of the ImagePullSecret `name` had this address before this process began.
-    pub fn recall(&mut self, name: &str, tcr: &Tcr, vpc_id: &str, address: IpAddr) {
-        let (instance_id, vpc_id) = (tcr.instance_id.clone(), vpc_id.to_owned());
+    /// The link of this key had this address before this process began.
+    pub fn recall(&mut self, key: &str, tcr: &Tcr, vpc_id: &str, address: IpAddr) {
+        let (instance_id, vpc_id) = (tcr.instance_id.clone(), Some(vpc_id.to_owned()));
         let last = LastAddress { instance_id, vpc_id, address };
-        self.addresses.entry(name.to_owned()).or_insert(last);
+        self.addresses.entry(key.to_owned()).or_insert(last);
     }
 
     /// Judges a link of which nothing is known. A call that fails as it failed before is told in the words of then, though
     /// each has an id of its own: a status that says the same is not written again.
     pub fn judge_unknown(
         &mut self,
-        name: &str,
+        key: &str,
         tcr: &Tcr,
         hosts: Vec<RegistryHost>,
         reason: ConditionReason,
         message: String,
     ) -> Judgement {
         let last =
-            self.failures.get(name).filter(|last| without_request_id(last) == without_request_id(&message));
+            self.failures.get(key).filter(|last| without_request_id(last) == without_request_id(&message));
         let message = last.cloned().unwrap_or(message);
-        self.failures.insert(name.to_owned(), message.clone());
+        self.failures.insert(key.to_owned(), message.clone());
         let resolves = tcr.private_network.resolve;
         let is_up = resolves.then_some(false);
-        Judgement { resolves, is_up, reason, message, vpc_id: None, address: None, hosts }
+        Judgement { resolves, is_up, reason, message, vpc_id: None, address: None, hosts, links: Vec::new() }
     }
 
-    /// Judges the link of the ImagePullSecret `name`. `before` are the entries that nodes have.
+    /// Judges the link of this key. `before` are the entries that nodes have.
     pub fn judge(
         &mut self,
-        name: &str,
+        key: &str,
         tcr: &Tcr,
         found: Found,
         before: &[HostsEntry],
         now: Instant,
     ) -> Judgement {
-        self.failures.remove(name);
-        let changed_from = self.changed_from(name, tcr, &found, before, now);
+        self.failures.remove(key);
+        let changed_from = self.changed_from(key, tcr, &found, before, now);
         let resolves = tcr.private_network.resolve;
         let Found { vpc_id, fact, hosts, private_dns, unusable } = found;
         let (is_up, reason, message) = judge(&Known {
             instance_id: &tcr.instance_id,
-            vpc_id: &vpc_id,
+            vpc_id: vpc_id.as_deref(),
             resolves,
             fact: &fact,
             hosts: &hosts,
@@ -150,13 +164,14 @@ impl Poll {
             Fact::Up(address) => Some(address),
             Fact::Down(_) | Fact::Unknown => None,
         };
-        Judgement { resolves, is_up: Some(is_up), reason, message, vpc_id: Some(vpc_id), address, hosts }
+        let (is_up, links) = (Some(is_up), Vec::new());
+        Judgement { resolves, is_up, reason, message, vpc_id, address, hosts, links }
     }
 
     /// The address before this one, for a while: the one that nodes were told, else the one that the link had.
     fn changed_from(
         &mut self,
-        name: &str,
+        key: &str,
         tcr: &Tcr,
         found: &Found,
         before: &[HostsEntry],
@@ -164,7 +179,7 @@ impl Poll {
     ) -> Option<IpAddr> {
         let Fact::Up(address) = found.fact else { return None };
         let (instance_id, vpc_id) = (tcr.instance_id.clone(), found.vpc_id.clone());
-        let last = self.addresses.insert(name.to_owned(), LastAddress { instance_id, vpc_id, address });
+        let last = self.addresses.insert(key.to_owned(), LastAddress { instance_id, vpc_id, address });
         let from = match tcr.private_network.resolve {
             true => {
                 let is_other = |entry: &&HostsEntry| {
@@ -180,9 +195,9 @@ impl Poll {
                 .filter(|last| *last != address),
         };
         if let Some(from) = from {
-            self.changes.insert(name.to_owned(), Change { from, to: address, at: now });
+            self.changes.insert(key.to_owned(), Change { from, to: address, at: now });
         }
-        let Change { from, to, at } = *self.changes.get(name)?;
+        let Change { from, to, at } = *self.changes.get(key)?;
         (to == address && now.saturating_duration_since(at) < TELL_CHANGE).then_some(from)
     }
 
@@ -224,9 +239,10 @@ impl Poll {
         let (kept, gone): (BTreeSet<_>, BTreeSet<_>) =
             mem::take(&mut self.told).into_iter().partition(is_requested);
         self.told = kept;
-        self.addresses.retain(|name, _| is_requested(name));
-        self.changes.retain(|name, _| is_requested(name));
-        self.failures.retain(|name, _| is_requested(name));
+        let is_kept = |key: &str| requested.contains(name_of(key));
+        self.addresses.retain(|key, _| is_kept(key));
+        self.changes.retain(|key, _| is_kept(key));
+        self.failures.retain(|key, _| is_kept(key));
         told.links.extend(gone.into_iter().map(|name| (name, None)));
         self.applied.clone_from(&applied);
         Told { applied: self.was_written.then_some(applied), ..told }

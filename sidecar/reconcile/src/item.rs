@@ -93,8 +93,8 @@ pub(crate) struct Item {
     /// What the keeper of its credential complains about.
     pub(crate) problem: Option<NotReady>,
     pub(crate) link: Option<Link>,
-    /// What the status told of the link when the object was seen first.
-    pub(crate) last_link: Option<LastLink>,
+    /// What the status told of the links when the object was seen first.
+    pub(crate) last_links: Vec<LastLink>,
     /// What is said about the request on it.
     pub(crate) answer: Option<RequestStatus>,
     /// The request on it, while it is being carried out.
@@ -140,7 +140,7 @@ impl Item {
             replaced: None,
             problem: None,
             link: None,
-            last_link: LastLink::of(&object.status, object.generation),
+            last_links: LastLink::of(&object.status, object.generation),
             answer: object.status.request.clone(),
             asked: None,
             listing: None,

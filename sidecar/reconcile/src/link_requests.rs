@@ -22,8 +22,8 @@ pub struct LinkRequest {
     pub tcr: Tcr,
     /// The instance's default domain, where its credential tells it.
     pub public_domain: Option<RegistryHost>,
-    /// What the status told of the link when this process began.
-    pub last: Option<LastLink>,
+    /// What the status told of the link when this process began: of each where nodes are in several VPCs.
+    pub last: Vec<LastLink>,
 }
 
 /// A link as a status tells it.
@@ -36,11 +36,17 @@ pub struct LastLink {
 }
 
 impl LastLink {
-    /// The one that the status tells of; none where that is about another spec.
-    pub(crate) fn of(status: &ImagePullSecretStatus, generation: i64) -> Option<Self> {
-        let link = status.private_link.as_ref().filter(|_| status.observed_generation == Some(generation))?;
-        let address = link.address.as_ref()?.parse().ok()?;
-        Some(Self { vpc_id: link.vpc_id.clone()?, address })
+    /// Those that the status tells of; none where that is about another spec.
+    pub(crate) fn of(status: &ImagePullSecretStatus, generation: i64) -> Vec<Self> {
+        let told = status.private_link.iter().filter(|_| status.observed_generation == Some(generation));
+        told.flat_map(|told| {
+            let several = told.links.iter().map(|link| (Some(&link.vpc_id), link.address.as_ref()));
+            several.chain([(told.vpc_id.as_ref(), told.address.as_ref())])
+        })
+        .filter_map(|(vpc_id, address)| {
+            Some(Self { vpc_id: vpc_id?.clone(), address: address?.parse().ok()? })
+        })
+        .collect()
     }
 }
 
@@ -52,7 +58,7 @@ impl LinkRequest {
 
     fn wanted(&self) -> Wanted<'_> {
         let Self { name, tcr, public_domain, last } = self;
-        Wanted { name, tcr, public_domain: public_domain.as_ref(), last: last.as_ref() }
+        Wanted { name, tcr, public_domain: public_domain.as_ref(), last }
     }
 }
 
@@ -62,7 +68,7 @@ struct Wanted<'a> {
     name: &'a str,
     tcr: &'a Tcr,
     public_domain: Option<&'a RegistryHost>,
-    last: Option<&'a LastLink>,
+    last: &'a [LastLink],
 }
 
 impl<'a> Wanted<'a> {
@@ -73,7 +79,7 @@ impl<'a> Wanted<'a> {
             name: &item.object.name,
             tcr,
             public_domain: item.held.as_ref().map(|held| &held.public_domain),
-            last: item.last_link.as_ref(),
+            last: &item.last_links,
         })
     }
 
@@ -83,8 +89,34 @@ impl<'a> Wanted<'a> {
             name: name.to_owned(),
             tcr: tcr.clone(),
             public_domain: public_domain.cloned(),
-            last: last.cloned(),
+            last: last.to_vec(),
         }
+    }
+}
+
+/// An ImagePullSecret whose spec cannot be carried out: what it asks for nobody knows, and nodes keep what they have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptEntries {
+    /// The ImagePullSecret.
+    pub name: String,
+    /// The hosts that its private link led to.
+    pub hosts: Vec<String>,
+}
+
+impl KeptEntries {
+    /// What is kept for an ImagePullSecret now.
+    fn of(item: &Item) -> Option<Self> {
+        if item.object.spec.is_ok() || item.object.deleting || item.released {
+            return None;
+        }
+        let told = item.written.private_link.as_ref();
+        let hosts = match &item.link {
+            Some(link) if !link.hosts.is_empty() => {
+                link.hosts.iter().map(|host| host.name().to_owned()).collect()
+            }
+            _ => told?.hosts.clone(),
+        };
+        Some(Self { name: item.object.name.clone(), hosts })
     }
 }
 
@@ -95,11 +127,16 @@ pub struct LinkRequests {
     pub number: u64,
     /// Every link.
     pub links: Vec<LinkRequest>,
+    /// Entries that stay as they are.
+    pub kept: Vec<KeptEntries>,
 }
 
-/// ImagePullSecrets to whose links nodes shall resolve.
-fn resolving(links: &[LinkRequest]) -> impl Iterator<Item = String> {
-    links.iter().filter(|it| it.resolves()).map(|it| it.name.clone())
+impl LinkRequests {
+    /// ImagePullSecrets whose entries may be in the list.
+    fn may_have_entries(&self) -> impl Iterator<Item = String> {
+        let resolving = self.links.iter().filter(|it| it.resolves()).map(|it| &it.name);
+        resolving.chain(self.kept.iter().map(|it| &it.name)).cloned()
+    }
 }
 
 /// What is requested, and what is in the ConfigMap.
@@ -118,16 +155,18 @@ impl Links {
     /// taken off the nodes.
     pub(crate) fn settle(&mut self, items: &Items, effects: &mut Vec<Effect>) {
         let wanted = || items.values().filter_map(Wanted::of);
+        let kept: Vec<KeptEntries> = items.values().filter_map(KeptEntries::of).collect();
         // Asked after every change: what stays the same is not copied.
         if let Some(requests) = &self.requested
             && requests.links.iter().map(LinkRequest::wanted).eq(wanted())
+            && requests.kept == kept
         {
             return;
         }
         let links: Vec<LinkRequest> = wanted().map(Wanted::to_request).collect();
-        self.may_be_applied.extend(resolving(&links));
         let number = self.requested.as_ref().map_or(1, |before| before.number + 1);
-        let requests = LinkRequests { number, links };
+        let requests = LinkRequests { number, links, kept };
+        self.may_be_applied.extend(requests.may_have_entries());
         self.requested = Some(requests.clone());
         effects.push(Effect::ResolveLinks(requests));
     }
@@ -149,7 +188,7 @@ impl Links {
                 let newest = self.requested.as_ref().filter(|requests| requests.number == number);
                 if let (Some(newest), Some(applied)) = (newest, applied) {
                     self.may_be_applied = applied;
-                    self.may_be_applied.extend(resolving(&newest.links));
+                    self.may_be_applied.extend(newest.may_have_entries());
                 }
                 links
             }

@@ -13,7 +13,7 @@ use credential_plan::rollout::Standing;
 use custom_resource::condition::{ConditionReason, ConditionType};
 use custom_resource::{
     IdentityStatus, ImagePullSecretStatus, MOST_FAILURES, PendingCredential, PrivateLinkStatus,
-    RequestStatus, WriteFailure,
+    RequestStatus, VpcLinkStatus, WriteFailure,
 };
 use distribution::Tally;
 use distribution_conditions::{conflicts, distributed};
@@ -93,6 +93,19 @@ pub struct Link {
     pub address: Option<IpAddr>,
     /// The domains that lead to it, or could.
     pub hosts: Vec<RegistryHost>,
+    /// The link of each VPC, where nodes are in several.
+    pub links: Vec<VpcLink>,
+}
+
+/// The link of one of several VPCs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VpcLink {
+    /// The VPC of the nodes.
+    pub vpc_id: String,
+    /// A word, were it the only one.
+    pub reason: ConditionReason,
+    /// Where its nodes resolve the domains to, or could.
+    pub address: Option<IpAddr>,
 }
 
 /// A condition before it is compared with the one there is.
@@ -129,7 +142,11 @@ pub fn status(facts: &Facts<'_>) -> ImagePullSecretStatus {
     let Tally { secrets_desired, secrets_success, accounts_desired, accounts_success, .. } = facts.sum;
     let credential = facts.has_credential.then(|| credential(facts));
     let (distributed, conflicts) = (distributed(facts), conflicts(facts));
-    let (link, private_link) = private_link(facts).unzip();
+    let (link, private_link) = match facts.invalid {
+        // What it asks for nobody knows; nodes keep what they have.
+        Some(_) => (None, Some(facts.before.private_link.clone())),
+        None => private_link(facts).unzip(),
+    };
     // Where nodes do not resolve to it, nobody waits for it.
     let awaited = link.as_ref().filter(|_| facts.resolves == Some(true));
     let ready = ready(facts, credential.as_ref(), &distributed, awaited);
@@ -187,9 +204,20 @@ fn private_link(facts: &Facts<'_>) -> Option<(NewCondition, Option<PrivateLinkSt
 }
 
 fn told(link: &Link) -> PrivateLinkStatus {
-    let Link { reason, vpc_id, address, hosts, .. } = link;
-    let summary = address.map_or_else(|| reason.to_string(), |address| format!("{reason} {address}"));
+    let Link { reason, vpc_id, address, hosts, links, .. } = link;
+    let with_address = links.iter().filter(|link| link.address.is_some()).count();
+    let summary = match address {
+        Some(address) => format!("{reason} {address}"),
+        None if links.is_empty() => reason.to_string(),
+        None => format!("{reason} {with_address}/{}", links.len()),
+    };
+    let links = links.iter().map(|VpcLink { vpc_id, reason, address }| VpcLinkStatus {
+        vpc_id: vpc_id.clone(),
+        reason: reason.to_string(),
+        address: address.map(|address| address.to_string()),
+    });
     PrivateLinkStatus {
+        links: links.collect(),
         summary,
         vpc_id: vpc_id.clone(),
         address: address.map(|address| address.to_string()),
@@ -309,7 +337,7 @@ pub fn merge_patch(status: &ImagePullSecretStatus) -> serde_json::Result<Value> 
         let parts: [(&str, &[&str]); 3] = [
             ("identity", &["registryNamespaces"]),
             ("request", &["instances", "moreInstances"]),
-            ("privateLink", &["vpcId", "address", "hosts"]),
+            ("privateLink", &["vpcId", "address", "hosts", "links"]),
         ];
         for (field, parts) in parts {
             if let Some(Value::Object(field)) = fields.get_mut(field) {

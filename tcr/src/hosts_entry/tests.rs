@@ -282,6 +282,27 @@ fn a_node_gets_what_is_for_all_and_what_is_for_its_vpc() {
 }
 
 #[test]
+fn an_entry_of_a_vpc_takes_the_place_of_those_for_all_on_that_vpcs_nodes_alone() {
+    let json = serde_json::json!([
+        {"domain": "a.com", "ip": "10.0.0.1", "whenLinkDown": "Keep"},
+        {"domain": "A.com", "ip": "10.1.0.1", "vpcId": "vpc-one"},
+        {"domain": "a.com", "ip": "10.1.0.2", "vpcId": "vpc-one"},
+        {"domain": "a.com", "ip": "10.0.0.1", "vpcId": "vpc-off", "disabled": true},
+        {"domain": "b.com", "ip": "10.0.0.1"},
+    ]);
+    let list: HostsList = serde_json::from_value(json).unwrap();
+    let of = |vpc_id| {
+        let enabled = list.enabled_for(vpc_id);
+        let lines = enabled.iter().map(|entry| format!("{} {}", entry.ip(), entry.domain()));
+        lines.collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(of(Some("vpc-one")), "10.1.0.1 a.com, 10.1.0.2 a.com, 10.0.0.1 b.com");
+    assert_eq!(of(Some("vpc-off")), "10.0.0.1 b.com");
+    assert_eq!(of(Some("vpc-two")), "10.0.0.1 a.com, 10.0.0.1 b.com");
+    assert_eq!(of(None), "10.0.0.1 a.com, 10.0.0.1 b.com");
+}
+
+#[test]
 fn a_list_without_vpcs_has_the_generation_that_it_always_had() {
     let list: HostsList =
         serde_json::from_value(serde_json::json!([{"domain": "demo.tencentcloudcr.com", "ip": "10.0.0.2"}]))

@@ -1,16 +1,18 @@
 //! Rules of `spec.tcr`, the instance whose credential is obtained.
 
 use core::time::Duration;
+use std::net::IpAddr;
 
 use super::{Findings, RuleContext, check_host, service_account};
+use crate::address::{self, AddressProblem};
 use crate::go_duration;
 use crate::image_pull_secret::{
-    CredentialKind, CredentialSpec, MAX_DOMAINS, OnDelete, PrivateNetwork, STANDARD_DOMAINS, Tcr,
+    CredentialKind, CredentialSpec, MAX_DOMAINS, MAX_VPCS, OnDelete, PrivateNetwork, STANDARD_DOMAINS, Tcr,
 };
 use crate::quoted::{quoted, without_user_information};
 use crate::region::{is_region, region_of_zone};
 use crate::registry_host::RegistryHost;
-use crate::resource_id::is_id;
+use crate::resource_id::{is_id, is_vpc_id};
 
 /// Renewing more often only fills the instance's list of credentials.
 const SHORTEST_ROTATION: Duration = Duration::from_secs(3600);
@@ -134,7 +136,62 @@ fn check_private_network(network: &PrivateNetwork, context: &RuleContext, findin
     if let Some(id) = &network.vpc_id {
         check_id(&format!("{field}.vpcId"), "vpc-", "a VPC's id", id, findings);
     }
+    check_vpc_ids(network, findings);
+    check_destination(network, findings);
     check_domains(&format!("{field}.domains"), &network.domains, Ports::Refused, context, findings);
+}
+
+fn check_vpc_ids(PrivateNetwork { vpc_id, vpc_ids, .. }: &PrivateNetwork, findings: &mut Findings) {
+    let field = "spec.tcr.privateNetwork.vpcIds";
+    if vpc_id.is_some() && !vpc_ids.is_empty() {
+        findings.error(field, "is set together with vpcId; name all VPCs here, and leave vpcId out");
+    }
+    if vpc_ids.len() > MAX_VPCS {
+        findings.error(field, format!("has {} VPCs, and at most {MAX_VPCS} are allowed", vpc_ids.len()));
+        return;
+    }
+    for (index, id) in vpc_ids.iter().enumerate() {
+        let item = format!("{field}[{index}]");
+        if vpc_ids[..index].contains(id) {
+            findings.error(item, format!("{} is there twice; keep one", quoted(id)));
+        } else {
+            check_id(&item, "vpc-", "a VPC's id", id, findings);
+        }
+    }
+}
+
+fn check_destination(network: &PrivateNetwork, findings: &mut Findings) {
+    let Some(destination) = &network.address else { return };
+    let field = "spec.tcr.privateNetwork.address";
+    if network.vpc_id.is_some() {
+        findings.error(
+            field,
+            "is set together with vpcId, whose link it takes the place of; name the nodes' VPCs in vpcIds, or none",
+        );
+    }
+    if let Some(problem) = destination_problem(destination) {
+        findings.error(field, format!("{} {problem}", quoted(destination)));
+    }
+    if !network.resolve {
+        findings.warning(field, "has no effect while resolve is false");
+    }
+}
+
+/// Why no private link is there; none where one may be.
+fn destination_problem(text: &str) -> Option<String> {
+    if is_vpc_id(text) {
+        return None;
+    }
+    let Ok(address) = text.parse::<IpAddr>() else {
+        return Some(format!("{}, nor a VPC's id such as vpc-dg284imq", AddressProblem::NotLiteral));
+    };
+    match address::problem(address) {
+        Some(problem) => Some(problem.to_string()),
+        None if address::is_private(address) => None,
+        None => Some(
+            "is a public address; a private link has one of RFC 1918, 100.64.0.0/10 or fc00::/7".to_owned(),
+        ),
+    }
 }
 
 /// Whether domains may have ports: a registry does, and an entry of a hosts file has none.

@@ -74,6 +74,8 @@ const RIGHTS: [&str; 2] = ["actions", "permissions"];
 const PRIVATE_NETWORK: Fields = &[
     ("resolve", Shape::Flag),
     ("vpcId", Shape::Text),
+    ("vpcIds", Shape::Texts),
+    ("address", Shape::Text),
     ("domains", Shape::Texts),
     ("whenLinkDown", Shape::Choice(&["Keep", "Remove"])),
 ];

@@ -57,6 +57,8 @@ fn specs_without_mistakes_have_no_findings() {
         tcr(
             json!({ "domains": ["vpc", "images.tencentcloudcr.com"], "privateNetwork": { "vpcId": "vpc-a1b2c3d4" } }),
         ),
+        tcr(json!({ "privateNetwork": { "vpcIds": ["vpc-a1b2c3d4", "vpc-b1b2c3d4"] } })),
+        tcr(json!({ "privateNetwork": { "vpcId": "vpc-a1b2c3d4", "vpcIds": [] } })),
         docker(
             json!({ "server": "demo.tencentcloudcr.com:5000", "passwordSecretRef": { "name": "a.b", "key": ".c_D-1" } }),
         ),
@@ -583,6 +585,75 @@ fn a_private_network_has_domains_without_ports_and_a_vpc() {
             error spec.tcr.privateNetwork.domains[1]: "a.tencentcloudcr.com:443" has a port, and name resolution knows none; leave it out
             error spec.tcr.privateNetwork.domains[2]: "a.example.com" is not under tencentcloudcr.com; correct it, or allow its root domain (allowedRoots)
             warning spec.tcr.privateNetwork.resolve: while true, the domains lead to the private address on every node and cannot be reached publicly from there
+        "#]],
+    );
+}
+
+#[test]
+fn several_vpcs_are_refused_by_item() {
+    check_spec(
+        tcr(json!({ "privateNetwork": { "vpcId": "vpc-a", "vpcIds": ["vpc-a", "subnet-1", "vpc-a", ""] } })),
+        expect![[r#"
+            error spec.tcr.privateNetwork.vpcIds: is set together with vpcId; name all VPCs here, and leave vpcId out
+            error spec.tcr.privateNetwork.vpcIds[1]: "subnet-1" is not a VPC's id: vpc- and lower-case letters or digits, such as vpc-dg284imq
+            error spec.tcr.privateNetwork.vpcIds[2]: "vpc-a" is there twice; keep one
+            error spec.tcr.privateNetwork.vpcIds[3]: is empty; set a VPC's id such as vpc-dg284imq
+        "#]],
+    );
+    let vpc_ids: Vec<String> = (0..17).map(|number| format!("vpc-{number}")).collect();
+    check_spec(
+        tcr(json!({ "privateNetwork": { "vpcIds": vpc_ids } })),
+        expect![[r#"
+        error spec.tcr.privateNetwork.vpcIds: has 17 VPCs, and at most 16 are allowed
+    "#]],
+    );
+}
+
+#[test]
+fn an_address_is_a_private_one_or_the_link_of_a_vpc() {
+    let errors = |address: &str| {
+        let spec =
+            tcr(json!({ "privateNetwork": { "resolve": true, "vpcIds": ["vpc-a"], "address": address } }));
+        let found = findings("demo", spec);
+        let errors = found.lines().filter(|line| line.starts_with("error"));
+        errors.map(|line| format!("{line}\n")).collect::<String>()
+    };
+    for good in ["10.0.0.2", "192.168.1.1", "100.64.0.2", "fd00::2", "vpc-a1b2c3d4"] {
+        assert_eq!(errors(good), "", "{good}");
+    }
+    let refused = [
+        "8.8.8.8",
+        "2400::1",
+        "127.0.0.1",
+        "169.254.0.23",
+        "100.100.100.200",
+        "::ffff:10.0.0.2",
+        "10.0.0.2:443",
+        "010.0.0.2",
+        "demo.tencentcloudcr.com",
+        "vpc-",
+        "",
+    ];
+    let said: Vec<String> = refused.iter().map(|address| errors(address)).collect();
+    assert!(said.iter().all(|it| !it.is_empty()), "{said:?}");
+    expect![[r#"
+        error spec.tcr.privateNetwork.address: "8.8.8.8" is a public address; a private link has one of RFC 1918, 100.64.0.0/10 or fc00::/7
+        error spec.tcr.privateNetwork.address: "2400::1" is a public address; a private link has one of RFC 1918, 100.64.0.0/10 or fc00::/7
+        error spec.tcr.privateNetwork.address: "127.0.0.1" is a loopback address
+        error spec.tcr.privateNetwork.address: "169.254.0.23" is a link-local address
+        error spec.tcr.privateNetwork.address: "100.100.100.200" is instance metadata of a cloud
+        error spec.tcr.privateNetwork.address: "::ffff:10.0.0.2" is a public address; a private link has one of RFC 1918, 100.64.0.0/10 or fc00::/7
+        error spec.tcr.privateNetwork.address: "10.0.0.2:443" is not a literal address such as 10.0.0.2 or fd00::2, nor a VPC's id such as vpc-dg284imq
+        error spec.tcr.privateNetwork.address: "010.0.0.2" is not a literal address such as 10.0.0.2 or fd00::2, nor a VPC's id such as vpc-dg284imq
+        error spec.tcr.privateNetwork.address: "demo.tencentcloudcr.com" is not a literal address such as 10.0.0.2 or fd00::2, nor a VPC's id such as vpc-dg284imq
+        error spec.tcr.privateNetwork.address: "vpc-" is not a literal address such as 10.0.0.2 or fd00::2, nor a VPC's id such as vpc-dg284imq
+        error spec.tcr.privateNetwork.address: "" is not a literal address such as 10.0.0.2 or fd00::2, nor a VPC's id such as vpc-dg284imq
+    "#]].assert_eq(&said.concat());
+    check_spec(
+        tcr(json!({ "privateNetwork": { "vpcId": "vpc-a", "address": "10.0.0.2" } })),
+        expect![[r#"
+            error spec.tcr.privateNetwork.address: is set together with vpcId, whose link it takes the place of; name the nodes' VPCs in vpcIds, or none
+            warning spec.tcr.privateNetwork.address: has no effect while resolve is false
         "#]],
     );
 }

@@ -88,10 +88,15 @@ fn the_schema_is_structural_and_holds_the_rules_that_it_can() {
         spec.tcr.domains[] maxLength=259 minLength=1 type="string"
         spec.tcr.instanceId maxLength=36 minLength=5 pattern="^tcr-[a-z0-9]{1,32}$" type="string"
         spec.tcr.privateNetwork type="object"
+            !has(self.vpcId) || !has(self.vpcIds) || size(self.vpcIds) == 0
+            !has(self.vpcId) || !has(self.address)
+        spec.tcr.privateNetwork.address maxLength=45 minLength=2 pattern="^(vpc-[a-z0-9]{1,32}|[0-9a-fA-F.:]+)$" type="string"
         spec.tcr.privateNetwork.domains maxItems=32 type="array" x-kubernetes-list-type="set"
         spec.tcr.privateNetwork.domains[] maxLength=259 minLength=1 type="string"
         spec.tcr.privateNetwork.resolve type="boolean"
         spec.tcr.privateNetwork.vpcId maxLength=36 minLength=5 pattern="^vpc-[a-z0-9]{1,32}$" type="string"
+        spec.tcr.privateNetwork.vpcIds maxItems=16 type="array" x-kubernetes-list-type="set"
+        spec.tcr.privateNetwork.vpcIds[] maxLength=36 minLength=5 pattern="^vpc-[a-z0-9]{1,32}$" type="string"
         spec.tcr.privateNetwork.whenLinkDown enum=["Keep","Remove"] type="string"
         spec.tcr.region maxLength=32 minLength=4 pattern="^[a-z]{2}(-[a-z]+)+$" type="string"
     "#]].assert_eq(&lines);

@@ -479,6 +479,7 @@ impl<'a> Script<'a> {
             vpc_id: self.flag().then(|| self.text()),
             address: self.flag().then(|| [10, 0, 0, self.byte()].into()),
             hosts: Vec::new(),
+            links: Vec::new(),
         })
     }
 }

@@ -16,7 +16,8 @@ pub(crate) fn find(name: &str) -> Option<&'static Action> {
     ACTIONS.iter().copied().find(|action| action.name == name)
 }
 
-const ACTIONS: &[&Action] = &[
+/// All of them.
+pub(crate) const ACTIONS: &[&Action] = &[
     &token::CREATE,
     &token::DESCRIBE,
     &token::MODIFY,

@@ -12,11 +12,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
+    action::ACTIONS,
     call::Call,
     cloud::{Shared, lock},
     config::{check_fault, check_instance},
     fault::Fault,
     instance::Instance,
+    parameter::shown_form,
+    sts,
     token_request::TokenRequest,
 };
 
@@ -34,6 +37,7 @@ pub(crate) fn router() -> Router<Shared> {
         .route("/faults", get(faults).post(inject).delete(clear_faults))
         .route("/instances", get(instances))
         .route("/instances/{id}", axum::routing::put(replace_instance))
+        .route("/actions", get(actions))
         .route("/clock", get(clock))
         .route("/advance", post(advance))
         // Its own, or a misspelt control would be taken for an API call.
@@ -50,6 +54,7 @@ async fn overview() -> Json<Value> {
         "GET /_admin/token-requests": "every request to the token service; DELETE forgets them",
         "GET /_admin/faults": "the faults in force; POST adds one, DELETE clears them",
         "GET /_admin/instances": "the instances; PUT /_admin/instances/ID replaces one",
+        "GET /_admin/actions": "the actions that can be called, and the fields that each of them takes",
         "GET /_admin/clock": "the time here",
         "POST /_admin/advance": "{\"seconds\": 60} moves it on",
     }))
@@ -172,6 +177,11 @@ async fn replace_instance(
         None => gateway.world.instances.push(instance),
     }
     Ok(StatusCode::NO_CONTENT)
+}
+
+async fn actions() -> Json<Value> {
+    let tcr = ACTIONS.iter().map(|action| (action.name, action.form));
+    Json(tcr.chain([(sts::ACTION, sts::FORM)]).map(|(name, form)| (name, shown_form(form))).collect())
 }
 
 async fn clock(State(shared): State<Shared>) -> Json<Value> {

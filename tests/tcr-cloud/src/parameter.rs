@@ -1,6 +1,6 @@
 //! The form of an action's JSON body: which fields there are, of which type, and which must be there.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::envelope::ApiError;
 
@@ -17,6 +17,34 @@ pub(crate) enum Kind {
     Bool,
     Strings,
     Objects(&'static [Field]),
+}
+
+impl Field {
+    /// What the double's own controls tell of it.
+    pub(crate) fn shown(&self) -> Value {
+        let mut shown = json!({"type": self.kind.name(), "required": self.required});
+        if let Kind::Objects(form) = self.kind {
+            shown["fields"] = shown_form(form);
+        }
+        shown
+    }
+}
+
+/// The fields of an object by their names.
+pub(crate) fn shown_form(form: &[Field]) -> Value {
+    form.iter().map(|field| (field.name, field.shown())).collect()
+}
+
+impl Kind {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::Integer => "integer",
+            Self::Bool => "boolean",
+            Self::Strings => "list of strings",
+            Self::Objects(_) => "list of objects",
+        }
+    }
 }
 
 pub(crate) const fn required(name: &'static str, kind: Kind) -> Field {

@@ -22,7 +22,8 @@ const PER_SECOND: u32 = 20;
 /// Seconds: what a session lives when the caller does not say, and the most it may say.
 const LIFE: (usize, usize) = (7200, 43_200);
 
-const FORM: &[Field] = &[
+/// Its fields.
+pub(crate) const FORM: &[Field] = &[
     required("ProviderId", Kind::String),
     required("WebIdentityToken", Kind::String),
     required("RoleArn", Kind::String),
@@ -82,8 +83,9 @@ impl Gateway {
             })?
             .clone();
         let provider = role.provider.as_ref().filter(|it| it.id == parameters.text("ProviderId"));
+        // No code of its own is documented for it.
         let provider = provider.ok_or_else(|| {
-            ApiError::new("InvalidParameter.OIDCProviderNotFound", "The role does not trust this provider.")
+            ApiError::new("InvalidParameter.ParamError", "The role does not trust this provider.")
         })?;
         let token = parameters.text("WebIdentityToken");
         if !provider.tokens.iter().any(|known| known.expose() == token) {

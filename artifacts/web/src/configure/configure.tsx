@@ -182,6 +182,8 @@ function PrivateNetwork() {
             <TextInput field="vpcId" placeholder="vpc-dg284imq" />
             <Choice field="whenLinkDown" values={CHOICES.whenLinkDown} />
           </div>
+          <TextInput field="vpcIds" rows={2} placeholder={"vpc-dg284imq\nvpc-74ffq7ov"} />
+          <TextInput field="address" placeholder="10.0.2.7" />
           <Group field="privateDomains">
             <Flag field="privateDefaultDomain" />
             <Flag field="privateVpcDomain" />

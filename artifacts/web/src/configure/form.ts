@@ -34,6 +34,9 @@ export interface Form {
   customDomains: string;
   resolve: boolean;
   vpcId: string;
+  /** One on each line. */
+  vpcIds: string;
+  address: string;
   privateDefaultDomain: boolean;
   privateVpcDomain: boolean;
   privateCustomDomains: string;
@@ -82,6 +85,8 @@ export function initialForm(): Form {
     customDomains: "",
     resolve: false,
     vpcId: "",
+    vpcIds: "",
+    address: "",
     privateDefaultDomain: true,
     privateVpcDomain: true,
     privateCustomDomains: "",

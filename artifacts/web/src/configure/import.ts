@@ -160,6 +160,8 @@ function credentialOf(spec: Fields): Partial<Form> {
     customDomains: customOf(domains),
     resolve: network.resolve === true,
     vpcId: text(network.vpcId),
+    vpcIds: list(network.vpcIds).map(text).join("\n"),
+    address: text(network.address),
     privateDefaultDomain: privateDomains.includes("default"),
     privateVpcDomain: privateDomains.includes("vpc"),
     privateCustomDomains: customOf(privateDomains),

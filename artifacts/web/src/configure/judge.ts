@@ -42,6 +42,8 @@ const FIELDS: [path: string, field: Field][] = [
   ["spec.tcr.domains", "domains"],
   ["spec.tcr.privateNetwork.resolve", "resolve"],
   ["spec.tcr.privateNetwork.vpcId", "vpcId"],
+  ["spec.tcr.privateNetwork.vpcIds", "vpcIds"],
+  ["spec.tcr.privateNetwork.address", "address"],
   ["spec.tcr.privateNetwork.domains", "privateDomains"],
   ["spec.tcr.privateNetwork.whenLinkDown", "whenLinkDown"],
   ["spec.docker.server", "server"],

@@ -157,6 +157,8 @@ function instance(form: Form): Fields {
   const privateNetwork = {
     ...(form.resolve && { resolve: true }),
     ...(form.vpcId && { vpcId: form.vpcId }),
+    ...(lines(form.vpcIds).length > 0 && { vpcIds: lines(form.vpcIds) }),
+    ...(form.address && { address: form.address }),
     ...(!isDefault(privateDomains, ["default", "vpc"]) && { domains: privateDomains }),
     ...(form.whenLinkDown !== "Keep" && { whenLinkDown: form.whenLinkDown }),
   };

@@ -19,7 +19,7 @@ const TCR_FIELDS = ["instanceId", "region", "domains"];
 const CREDENTIAL_FIELDS = [
   "type", "registryNamespaces", "validity", "shared", "rotateAfter", "description", "onDelete",
 ];
-const NETWORK_FIELDS = ["resolve", "vpcId", "domains", "whenLinkDown"];
+const NETWORK_FIELDS = ["resolve", "vpcId", "vpcIds", "address", "domains", "whenLinkDown"];
 
 /** A document with what the policy reads of it. */
 export function reduce(value: unknown): unknown {

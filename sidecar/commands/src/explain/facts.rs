@@ -1,6 +1,7 @@
 //! What is known about a Pod and everything that its pulls depend on, before anything is made of it.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
@@ -138,6 +139,14 @@ impl AskedFor {
     /// Whether its private link leads to this host, or could.
     pub(super) fn has_link_for(&self, host: &str) -> bool {
         self.link.iter().any(|link| link.hosts.iter().any(|it| it == host))
+    }
+
+    /// The addresses of its private links: of each VPC where nodes are in several.
+    pub(super) fn link_addresses(&self) -> Vec<IpAddr> {
+        let told = self.link.iter().flat_map(|link| {
+            link.address.iter().chain(link.links.iter().filter_map(|link| link.address.as_ref()))
+        });
+        told.filter_map(|address| address.parse().ok()).collect()
     }
 }
 

@@ -76,7 +76,9 @@ fn about_hosts(out: &mut String, hosts: &HostsPlan) {
     }
     let lines = |added: bool| -> Vec<String> {
         let entries = hosts.entries.iter().filter(|entry| entry.added == added);
-        entries.map(|entry| format!("{} {}", entry.ip, entry.domain)).collect()
+        let only_in =
+            |vpc_id: &Option<String>| vpc_id.as_ref().map_or(String::new(), |it| format!(" # {it}"));
+        entries.map(|it| format!("{} {}{}", it.ip, it.domain, only_in(&it.vpc_id))).collect()
     };
     let (gone, come) = (lines(false), lines(true));
     change(out, "nodes/hosts", ALTERED, &texts(&gone), &texts(&come));

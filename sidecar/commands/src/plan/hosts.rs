@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tcr::hosts_entry::{HostsEntry, HostsList};
-use tcr::image_pull_secret::Tcr;
+use tcr::image_pull_secret::{Destination, Tcr};
 use tcr::registry_host::RegistryHost;
 
 use super::known::Known;
@@ -11,6 +11,7 @@ use super::report::{HostsChange, HostsPlan, Note};
 use crate::reader::Seen;
 use credential_plan::domains;
 use custom_resource::condition::{ConditionReason, ConditionType};
+use private_link::networks::{self, Network};
 use private_link::{Fact, Resolved};
 use reconcile::object::Object;
 
@@ -23,21 +24,30 @@ pub(super) fn hosts(
     let Seen::Known(Some(before)) = &known.entries else { return (nothing, None) };
     let mut pending = Vec::new();
     let mut resolved = Vec::new();
+    // Of a spec that cannot be carried out nodes keep what they have.
+    let mut kept = BTreeSet::new();
     for object in known.after.iter().filter(|object| !object.deleting) {
+        if let (Err(_), Some(link)) = (&object.spec, &object.status.private_link) {
+            kept.extend(&link.hosts);
+            resolved.push(Resolved::unknown());
+        }
         let Some(tcr) = object.spec.as_ref().ok().and_then(|spec| spec.tcr.as_ref()) else { continue };
         if !tcr.private_network.resolve {
             continue;
         }
-        let link = resolve(known, object, tcr, before, public_domains);
-        if let Some(said) = awaited(object, tcr, &link, before) {
-            pending.push(said);
+        for network in networks::of(tcr) {
+            let before = network.before(before);
+            let link = resolve(known, object, &network, &before, public_domains);
+            pending.extend(awaited(object, &network, &link, &before));
+            resolved.push(link);
         }
-        resolved.push(link);
     }
     let of_administrator =
         || before.iter().filter(|entry| entry.when_link_down().is_none()).cloned().collect();
     let own: Vec<HostsEntry> = known.settings.static_hosts.clone().unwrap_or_else(of_administrator);
-    let list = private_link::entries(&own, &resolved, before, |_| true).map_err(|error| error.to_string());
+    let is_whose_known = |entry: &HostsEntry| !kept.iter().any(|host| *host == entry.domain());
+    let list = private_link::entries(&own, &resolved, before, is_whose_known);
+    let list = list.map_err(|error| error.to_string());
     let list = list.and_then(|list| HostsList::new(list).map_err(|error| error.to_string()));
     match list {
         Ok(list) => {
@@ -51,34 +61,45 @@ pub(super) fn hosts(
     }
 }
 
-/// What is known of an object's link: what the nodes have been told, which the controller was told by Tencent Cloud.
+/// What is known of a network's link: what the nodes have been told, which the controller was told by Tencent Cloud.
 fn resolve(
     known: &Known,
     object: &Object,
-    tcr: &Tcr,
+    Network { vpc_id, tcr }: &Network,
     before: &[HostsEntry],
     public_domains: &BTreeMap<String, RegistryHost>,
 ) -> Resolved {
-    let when_down = tcr.private_network.when_link_down;
+    let of = |hosts, fact| Resolved {
+        vpc_id: vpc_id.clone(),
+        hosts,
+        fact,
+        when_down: tcr.private_network.when_link_down,
+    };
     let public = public_domain(object, public_domains);
     let hosts = public.and_then(|public| {
         domains::hosts(&tcr.private_network.domains, &public, &known.settings.allowed_roots).ok()
     });
-    let Some(hosts) = hosts else { return Resolved { hosts: Vec::new(), fact: Fact::Unknown, when_down } };
+    let Some(hosts) = hosts else { return of(Vec::new(), Fact::Unknown) };
     let hosts: Vec<RegistryHost> = hosts.into_iter().collect();
-    let same_link = known.before(&object.name).and_then(|object| object.spec.as_ref().ok()?.tcr.as_ref());
-    let same_link = same_link.filter(|old| {
-        (&old.instance_id, &old.region) == (&tcr.instance_id, &tcr.region)
-            && old.private_network.resolve
-            && old.private_network.vpc_id == tcr.private_network.vpc_id
+    if let Some(Destination::Address(address)) = tcr.private_network.destination() {
+        return of(hosts, Fact::Up(address));
+    }
+    let old = known.before(&object.name).and_then(|object| object.spec.as_ref().ok()?.tcr.as_ref());
+    let same_link = old.into_iter().flat_map(networks::of).find(|old| {
+        let (was, is) = (&old.tcr.private_network, &tcr.private_network);
+        (&old.tcr.instance_id, &old.tcr.region) == (&tcr.instance_id, &tcr.region)
+            && was.resolve
+            && (&old.vpc_id, &was.vpc_id, &was.address) == (vpc_id, &is.vpc_id, &is.address)
     });
-    let Some(old) = same_link else { return Resolved { hosts, fact: Fact::Unknown, when_down } };
-    let fact = match condition(object) {
+    let Some(old) = same_link else { return of(hosts, Fact::Unknown) };
+    let fact = match told(object, vpc_id.as_deref()) {
         Some((_, reason)) if reason == ConditionReason::NoLink.as_str() => Fact::Down(None),
-        Some((true, _)) => told_address(object, old, before, public_domains).map_or(Fact::Unknown, Fact::Up),
+        Some((true, _)) => {
+            told_address(object, &old.tcr, before, public_domains).map_or(Fact::Unknown, Fact::Up)
+        }
         _ => Fact::Unknown,
     };
-    Resolved { hosts, fact, when_down }
+    of(hosts, fact)
 }
 
 fn told_address(
@@ -118,15 +139,20 @@ fn public_domain(object: &Object, public_domains: &BTreeMap<String, RegistryHost
     twin_of.filter(|public| public.vpc().as_ref() == Some(&first)).or(Some(first))
 }
 
-/// Whether the link is up, as the controller said last, and its word for it.
-fn condition(object: &Object) -> Option<(bool, &str)> {
+/// Whether the link is up, as the controller said last, and its word for it. `vpc_id` is that of one of several.
+fn told<'a>(object: &'a Object, vpc_id: Option<&str>) -> Option<(bool, &'a str)> {
+    if let Some(vpc_id) = vpc_id {
+        let link = object.status.private_link.as_ref()?.links.iter().find(|link| link.vpc_id == vpc_id)?;
+        return Some((link.address.is_some(), &link.reason));
+    }
     let conditions = &object.status.conditions;
     let found = conditions.iter().find(|it| it.type_ == ConditionType::PrivateLink.as_str())?;
     Some((found.status == "True", found.reason.as_str()))
 }
 
 /// Domains that would be resolved once somebody has asked Tencent Cloud.
-fn awaited(object: &Object, tcr: &Tcr, link: &Resolved, before: &[HostsEntry]) -> Option<Note> {
+fn awaited(object: &Object, network: &Network, link: &Resolved, before: &[HostsEntry]) -> Option<Note> {
+    let tcr = &network.tcr;
     if link.fact != Fact::Unknown {
         return None;
     }
@@ -138,23 +164,28 @@ fn awaited(object: &Object, tcr: &Tcr, link: &Resolved, before: &[HostsEntry]) -
         true => tcr.private_network.domains.join(", "),
         false => link.hosts.iter().map(|host| host.name()).collect::<Vec<_>>().join(", "),
     };
+    let nodes = network.vpc_id.as_ref().map_or(String::new(), |vpc_id| format!(" on nodes in {vpc_id}"));
     let message = format!(
-        "{domains} of {} would resolve to its private link, whose address only the controller can ask for",
+        "{domains} of {} would resolve to its private link{nodes}, whose address only the controller can ask for",
         tcr.instance_id
     );
     Some(Note::new(&object.name, message))
 }
 
 fn changes(before: &[HostsEntry], after: &[HostsEntry]) -> Vec<HostsChange> {
-    let lines = |list: &[HostsEntry]| -> BTreeSet<(String, String)> {
+    type Line = (String, String, Option<String>);
+    let lines = |list: &[HostsEntry]| -> BTreeSet<Line> {
         let enabled = list.iter().filter(|entry| !entry.disabled());
-        enabled.map(|entry| (entry.domain().to_owned(), entry.ip().to_string())).collect()
+        let line =
+            |it: &HostsEntry| (it.domain().to_owned(), it.ip().to_string(), it.vpc_id().map(str::to_owned));
+        enabled.map(line).collect()
     };
     let (before, after) = (lines(before), lines(after));
-    let change = |added: bool, (domain, ip): &(String, String)| HostsChange {
+    let change = |added: bool, (domain, ip, vpc_id): &Line| HostsChange {
         added,
         domain: domain.clone(),
         ip: ip.clone(),
+        vpc_id: vpc_id.clone(),
     };
     let gone = before.difference(&after).map(|line| change(false, line));
     gone.chain(after.difference(&before).map(|line| change(true, line))).collect()

@@ -203,6 +203,9 @@ pub struct HostsChange {
     pub domain: String,
     /// The address.
     pub ip: String,
+    /// The VPC whose nodes alone it is for; absent where it is for all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vpc_id: Option<String>,
 }
 
 /// A Secret of somebody else in the way.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::report::{
-    CredentialAction, CredentialPlan, HostsPlan, Note, ObjectChange, ObjectPlan, Plan, Write, WriteAction,
+    CredentialAction, CredentialPlan, HostsChange, HostsPlan, Note, ObjectChange, ObjectPlan, Plan, Write,
+    WriteAction,
 };
 
 /// Places that are named of many.
@@ -129,7 +130,10 @@ fn hosts(out: &mut String, plan: &HostsPlan) {
     let HostsPlan { entries, pending, nodes, nodes_without } = plan;
     let mut lines: Vec<String> = entries
         .iter()
-        .map(|entry| format!("{} {} {}", if entry.added { "add" } else { "remove" }, entry.domain, entry.ip))
+        .map(|HostsChange { added, domain, ip, vpc_id }| {
+            let only_in = vpc_id.as_ref().map_or(String::new(), |vpc_id| format!(" in {vpc_id}"));
+            format!("{} {domain} {ip}{only_in}", if *added { "add" } else { "remove" })
+        })
         .collect();
     lines.extend(pending.iter().map(said));
     if !lines.is_empty() {

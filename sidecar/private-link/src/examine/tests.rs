@@ -1,6 +1,7 @@
 use expect_test::{Expect, expect};
 
 use super::*;
+use crate::networks;
 
 const ROOTS: [&str; 2] = ["tencentcloudcr.com", "example.com"];
 
@@ -53,6 +54,8 @@ struct Cloud {
     custom_domains: Result<BTreeMap<String, String>, String>,
     /// None where it does not answer.
     served: Option<&'static [&'static str]>,
+    /// It answers only who asks with this region.
+    vpc_region: &'static str,
 }
 
 impl Default for Cloud {
@@ -66,6 +69,7 @@ impl Default for Cloud {
                 .map(|(name, status)| (name.to_owned(), status.to_owned()))
                 .into()),
             served: Some(&[]),
+            vpc_region: "ap-nanjing",
         }
     }
 }
@@ -76,13 +80,14 @@ fn check(tcr: &Tcr, public: Option<&str>, before: &[&str], cloud: &Cloud, expect
     let roots = ROOTS.map(str::to_owned);
     let before: Vec<HostsEntry> =
         before.iter().map(|domain| HostsEntry::new(domain, "10.0.0.1", false).unwrap()).collect();
+    let network = &networks::of(tcr)[0];
     let mut answers = Answers::default();
     let mut shown = Vec::new();
     loop {
-        match examine(tcr, public.as_ref(), &roots, &before, &mut answers) {
+        match examine(network, public.as_ref(), &roots, &before, &mut answers) {
             Examined::Ask(question) => {
                 shown.push(match &question {
-                    Question::Dns { host, is_default_domain, vpc_id, region, address } => format!(
+                    Question::Dns { place: DnsPlace { host, vpc_id, region }, is_default_domain, address } => format!(
                         "ask DNS of {host} (default: {is_default_domain}) in {vpc_id} of {region} for {address}"
                     ),
                     other => format!("ask {other:?}"),
@@ -96,9 +101,10 @@ fn check(tcr: &Tcr, public: Option<&str>, before: &[&str], cloud: &Cloud, expect
                     Question::CustomDomains => {
                         of_instance.custom_domains = Some(cloud.custom_domains.clone());
                     }
-                    Question::Dns { host, vpc_id, .. } => {
-                        let is_served = cloud.served.map(|served| served.contains(&host.name()));
-                        of_instance.is_served_by_dns.insert((vpc_id, host), is_served);
+                    Question::Dns { place, .. } => {
+                        let served = cloud.served.filter(|_| place.region == cloud.vpc_region);
+                        let is_served = served.map(|served| served.contains(&place.host.name()));
+                        of_instance.is_served_by_dns.insert(place, is_served);
                     }
                 }
             }
@@ -108,6 +114,7 @@ fn check(tcr: &Tcr, public: Option<&str>, before: &[&str], cloud: &Cloud, expect
             }
             Examined::Found(Found { vpc_id, fact, hosts, private_dns, unusable }) => {
                 let hosts: Vec<&str> = hosts.iter().map(RegistryHost::as_str).collect();
+                let vpc_id = vpc_id.as_deref().unwrap_or("nowhere");
                 shown
                     .push(format!("{fact:?} from {vpc_id} for {hosts:?}, DNS {private_dns:?}, {unusable:?}"));
                 break;
@@ -215,16 +222,126 @@ fn private_dns_is_not_known_without_the_region_of_the_vpc_or_an_answer() {
     );
 }
 
+fn over_network(vpc_ids: &[&str], address: &str) -> Tcr {
+    let tcr = asked_for(&["default"], None);
+    let private_network = PrivateNetwork {
+        vpc_ids: vpc_ids.iter().map(|id| (*id).to_owned()).collect(),
+        address: Some(address.to_owned()),
+        ..tcr.private_network.clone()
+    };
+    Tcr { private_network, ..tcr }
+}
+
+#[test]
+fn an_address_that_the_spec_gives_is_taken_without_a_question_about_links() {
+    check(
+        &over_network(&[], "10.9.0.2"),
+        None,
+        &[],
+        &Cloud::default(),
+        expect![[r#"
+        ask Instance
+        Up(10.9.0.2) from nowhere for ["demo.tencentcloudcr.com"], DNS DoesNot, []"#]],
+    );
+    check(
+        &over_network(&["vpc-b"], "10.9.0.2"),
+        PUBLIC,
+        &[],
+        &Cloud::default(),
+        expect![[r#"Up(10.9.0.2) from nowhere for ["demo.tencentcloudcr.com"], DNS DoesNot, []"#]],
+    );
+    let mut looked_at = over_network(&[], "10.9.0.2");
+    looked_at.private_network.resolve = false;
+    check(
+        &looked_at,
+        PUBLIC,
+        &[],
+        &Cloud::default(),
+        expect![[r#"
+        ask MachineVpc
+        ask Endpoints
+        ask VpcRegion
+        ask DNS of demo.tencentcloudcr.com (default: true) in vpc-a of ap-nanjing for 10.0.0.2
+        Up(10.0.0.2) from vpc-a for ["demo.tencentcloudcr.com"], DNS DoesNot, []"#]],
+    );
+}
+
+#[test]
+fn the_link_of_another_vpc_is_followed_and_private_dns_is_not_asked_about_it() {
+    check(
+        &over_network(&["vpc-b"], "vpc-a"),
+        PUBLIC,
+        &[],
+        &Cloud::default(),
+        expect![[r#"
+        ask Endpoints
+        Up(10.0.0.2) from vpc-a for ["demo.tencentcloudcr.com"], DNS DoesNot, []"#]],
+    );
+    check(
+        &over_network(&[], "vpc-c"),
+        PUBLIC,
+        &[],
+        &Cloud::default(),
+        expect![[r#"
+        ask Endpoints
+        Down(None) from vpc-c for ["demo.tencentcloudcr.com"], DNS DoesNot, []"#]],
+    );
+}
+
+#[test]
+fn the_region_of_one_of_several_vpcs_is_the_machines_or_the_instances() {
+    let mut tcr = asked_for(&["default"], None);
+    tcr.private_network.vpc_ids = vec!["vpc-a".to_owned()];
+    let served: Option<&'static [&'static str]> = Some(&["demo.tencentcloudcr.com"]);
+    let cloud = Cloud { served, vpc_region: "ap-guangzhou", ..Cloud::default() };
+    check(
+        &tcr,
+        PUBLIC,
+        &[],
+        &cloud,
+        expect![[r#"
+        ask Endpoints
+        ask VpcRegion
+        ask DNS of demo.tencentcloudcr.com (default: true) in vpc-a of ap-nanjing for 10.0.0.2
+        ask DNS of demo.tencentcloudcr.com (default: true) in vpc-a of ap-guangzhou for 10.0.0.2
+        Up(10.0.0.2) from vpc-a for ["demo.tencentcloudcr.com"], DNS Serves, []"#]],
+    );
+    let cloud = Cloud { region: None, ..cloud };
+    check(
+        &tcr,
+        PUBLIC,
+        &[],
+        &cloud,
+        expect![[r#"
+        ask Endpoints
+        ask VpcRegion
+        ask DNS of demo.tencentcloudcr.com (default: true) in vpc-a of ap-guangzhou for 10.0.0.2
+        Up(10.0.0.2) from vpc-a for ["demo.tencentcloudcr.com"], DNS Serves, []"#]],
+    );
+    let cloud = Cloud { vpc_region: "ap-beijing", ..cloud };
+    check(
+        &tcr,
+        PUBLIC,
+        &[],
+        &cloud,
+        expect![[r#"
+        ask Endpoints
+        ask VpcRegion
+        ask DNS of demo.tencentcloudcr.com (default: true) in vpc-a of ap-guangzhou for 10.0.0.2
+        Up(10.0.0.2) from vpc-a for ["demo.tencentcloudcr.com"], DNS Unknown("Tencent Cloud could not be asked, as the controller's log says"), []"#]],
+    );
+}
+
 #[test]
 fn what_was_answered_about_an_instance_is_not_asked_again_for_another_object() {
     let mut answers = Answers::default();
     let (one, other) = (asked_for(&["default"], Some("vpc-a")), looked_at(&["vpc"], Some("vpc-b")));
     answers.of(&one).instance = Some(Ok(Some(instance("Running"))));
     answers.of(&one).endpoints = Some(Ok(vec![link("Running")]));
-    let examined = examine(&other, None, &ROOTS.map(str::to_owned), &[], &mut answers);
+    let examined = examine(&networks::of(&other)[0], None, &ROOTS.map(str::to_owned), &[], &mut answers);
     assert!(matches!(examined, Examined::Found(Found { fact: Fact::Down(None), .. })), "{examined:?}");
     let elsewhere = Tcr { region: "ap-nanjing".to_owned(), ..other };
-    let examined = examine(&elsewhere, None, &ROOTS.map(str::to_owned), &[], &mut answers);
+    let examined = examine(&networks::of(&elsewhere)[0], None, &ROOTS.map(str::to_owned), &[], &mut answers);
     assert_eq!(examined, Examined::Ask(Question::Instance));
 }
 

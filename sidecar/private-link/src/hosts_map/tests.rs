@@ -8,7 +8,7 @@ const OURS: &str =
 
 fn resolved(fact: Fact) -> Resolved {
     let hosts = vec!["demo.tencentcloudcr.com".parse().unwrap()];
-    Resolved { hosts, fact, when_down: WhenLinkDown::Keep }
+    Resolved { vpc_id: None, hosts, fact, when_down: WhenLinkDown::Keep }
 }
 
 fn up() -> Resolved {

@@ -5,7 +5,7 @@ use super::*;
 fn known<'a>(fact: &'a Fact, hosts: &'a [RegistryHost], resolves: bool) -> Known<'a> {
     Known {
         instance_id: "tcr-demo0001",
-        vpc_id: "vpc-a",
+        vpc_id: Some("vpc-a"),
         resolves,
         fact,
         hosts,
@@ -54,6 +54,14 @@ fn each_state_of_a_link_that_nodes_resolve_to_has_its_word_and_says_what_to_do()
             false DomainUnusable: the domain img.tencentcloudcr.com of tcr-demo0001 is "CREATING", and not usable yet
             false DomainUnusable: tcr-demo0001 has no custom domain img.tencentcloudcr.com: add it in the TCR console, or take it out of spec.tcr.privateNetwork.domains"#]],
     );
+}
+
+#[test]
+fn an_address_that_the_spec_gives_is_no_link_that_anybody_looked_at() {
+    let up = Fact::Up([10, 0, 0, 2].into());
+    let hosts: [RegistryHost; 1] = ["demo.tencentcloudcr.com".parse().unwrap()];
+    let (is_up, reason, message) = judge(&Known { vpc_id: None, ..known(&up, &hosts, true) });
+    expect!["true FixedAddress: nodes resolve demo.tencentcloudcr.com to 10.0.0.2; these domains can no longer be reached over the public network from the cluster"].assert_eq(&format!("{is_up} {reason}: {message}"));
 }
 
 #[test]

@@ -7,7 +7,8 @@ use crate::judge::PrivateDns;
 fn judgement(resolves: bool, reason: ConditionReason) -> Judgement {
     let is_up = reason == ConditionReason::Running;
     let (message, hosts) = (String::new(), Vec::new());
-    Judgement { resolves, is_up: Some(is_up), reason, message, vpc_id: None, address: None, hosts }
+    let (is_up, links) = (Some(is_up), Vec::new());
+    Judgement { resolves, is_up, reason, message, vpc_id: None, address: None, hosts, links }
 }
 
 fn running(names: &[&str]) -> Vec<(String, Judgement)> {
@@ -99,7 +100,7 @@ fn tcr(resolve: bool) -> Tcr {
 
 fn found(last: u8) -> Found {
     Found {
-        vpc_id: "vpc-a".to_owned(),
+        vpc_id: Some("vpc-a".to_owned()),
         fact: Fact::Up([10, 0, 0, last].into()),
         hosts: vec!["demo.tencentcloudcr.com".parse().unwrap()],
         private_dns: PrivateDns::DoesNot,
@@ -129,6 +130,18 @@ fn a_link_that_nodes_do_not_resolve_to_has_moved_where_it_had_another_address_be
     // From another VPC it is another link.
     poll.recall("b", &tcr(false), "vpc-b", [10, 0, 0, 1].into());
     assert_eq!(poll.judge("b", &tcr(false), found(2), &[], start).reason, ConditionReason::Running);
+}
+
+#[test]
+fn what_is_remembered_of_the_links_of_several_vpcs_goes_with_their_object() {
+    let start = Instant::now();
+    let mut poll = Poll::default();
+    let reason = |poll: &mut Poll, last| poll.judge("a/vpc-a", &tcr(false), found(last), &[], start).reason;
+    assert_eq!(reason(&mut poll, 1), ConditionReason::Running);
+    poll.finish(Vec::new(), &names(&["a"]), Ok(()));
+    assert_eq!(reason(&mut poll, 2), ConditionReason::AddressChanged);
+    poll.finish(Vec::new(), &names(&[]), Ok(()));
+    assert_eq!(reason(&mut poll, 3), ConditionReason::Running);
 }
 
 #[test]
@@ -173,6 +186,6 @@ fn a_domain_that_was_known_once_stays_known() {
     let entry = HostsEntry::new("demo.tencentcloudcr.com", "10.0.0.1", false).unwrap();
     assert!(!poll.knows(&entry));
     let hosts = vec!["demo.tencentcloudcr.com:443".parse().unwrap()];
-    poll.learn(&[Resolved { hosts, fact: Fact::Unknown, when_down: WhenLinkDown::Keep }]);
+    poll.learn(&[Resolved { vpc_id: None, hosts, fact: Fact::Unknown, when_down: WhenLinkDown::Keep }]);
     assert!(poll.knows(&entry));
 }

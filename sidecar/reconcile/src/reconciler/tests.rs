@@ -150,7 +150,9 @@ fn shown(effect: &Effect) -> String {
         }
         Effect::ResolveLinks(requests) => {
             let names = requests.links.iter().map(|it| it.name.as_str());
-            format!("resolve links of {:?}", names.collect::<Vec<_>>())
+            let kept: String =
+                requests.kept.iter().map(|it| format!(", keep {:?} of {}", it.hosts, it.name)).collect();
+            format!("resolve links of {:?}{kept}", names.collect::<Vec<_>>())
         }
         Effect::WatchOthers(names) => format!("watch others: {names:?}"),
         Effect::WatchPods => "watch Pods".to_owned(),

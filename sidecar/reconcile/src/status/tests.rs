@@ -1,6 +1,7 @@
 use expect_test::{Expect, expect};
 
 use super::*;
+use crate::link_requests::LastLink;
 use crate::nodes::{Affected, Fault};
 
 fn facts(before: &ImagePullSecretStatus) -> Facts<'_> {
@@ -172,7 +173,16 @@ fn a_condition_that_stays_keeps_its_time() {
 
 fn link(resolves: bool, is_up: Option<bool>, reason: ConditionReason) -> Link {
     let message = "it is so".to_owned();
-    Link { resolves, is_up, reason, message, vpc_id: None, address: None, hosts: Vec::new() }
+    Link {
+        resolves,
+        is_up,
+        reason,
+        message,
+        vpc_id: None,
+        address: None,
+        hosts: Vec::new(),
+        links: Vec::new(),
+    }
 }
 
 /// The conditions Ready and PrivateLink, and what is told for machines.
@@ -196,21 +206,21 @@ fn the_link_is_told_of_and_ready_waits_for_it_only_where_nodes_resolve_to_it() {
             true,
             Some(link(true, Some(false), ConditionReason::NoLink)),
             expect![[
-                r#"Ready False NoLink, PrivateLink False NoLink; PrivateLinkStatus { summary: "NoLink", vpc_id: None, address: None, hosts: [] }"#
+                r#"Ready False NoLink, PrivateLink False NoLink; PrivateLinkStatus { summary: "NoLink", vpc_id: None, address: None, hosts: [], links: [] }"#
             ]],
         ),
         (
             false,
             Some(link(false, Some(false), ConditionReason::NoLink)),
             expect![[
-                r#"Ready True Ready, PrivateLink False NoLink; PrivateLinkStatus { summary: "NoLink", vpc_id: None, address: None, hosts: [] }"#
+                r#"Ready True Ready, PrivateLink False NoLink; PrivateLinkStatus { summary: "NoLink", vpc_id: None, address: None, hosts: [], links: [] }"#
             ]],
         ),
         (
             false,
             Some(link(false, None, ConditionReason::VpcUnknown)),
             expect![[
-                r#"Ready True Ready, PrivateLink Unknown VpcUnknown; PrivateLinkStatus { summary: "VpcUnknown", vpc_id: None, address: None, hosts: [] }"#
+                r#"Ready True Ready, PrivateLink Unknown VpcUnknown; PrivateLinkStatus { summary: "VpcUnknown", vpc_id: None, address: None, hosts: [], links: [] }"#
             ]],
         ),
         (
@@ -222,12 +232,37 @@ fn the_link_is_told_of_and_ready_waits_for_it_only_where_nodes_resolve_to_it() {
                 ..link(false, Some(true), ConditionReason::Running)
             }),
             expect![[
-                r#"Ready True Ready, PrivateLink True Running; PrivateLinkStatus { summary: "Running 10.0.0.2", vpc_id: Some("vpc-a"), address: Some("10.0.0.2"), hosts: ["demo.tencentcloudcr.com"] }"#
+                r#"Ready True Ready, PrivateLink True Running; PrivateLinkStatus { summary: "Running 10.0.0.2", vpc_id: Some("vpc-a"), address: Some("10.0.0.2"), hosts: ["demo.tencentcloudcr.com"], links: [] }"#
             ]],
         ),
     ] {
         check_link(&Facts { resolves: Some(resolves), link: link.as_ref(), ..facts(&before) }, expected);
     }
+}
+
+#[test]
+fn of_several_links_a_person_reads_how_many_there_are_and_machines_read_each() {
+    let of_vpc = |vpc_id: &str, reason, address: Option<[u8; 4]>| VpcLink {
+        vpc_id: vpc_id.to_owned(),
+        reason,
+        address: address.map(Into::into),
+    };
+    let links = vec![
+        of_vpc("vpc-a", ConditionReason::Running, Some([10, 1, 0, 2])),
+        of_vpc("vpc-b", ConditionReason::NoLink, None),
+    ];
+    let several = Link { links, ..link(true, Some(false), ConditionReason::NoLink) };
+    let nothing = ImagePullSecretStatus::default();
+    let status = check_link(
+        &Facts { resolves: Some(true), link: Some(&several), ..facts(&nothing) },
+        expect![[
+            r#"Ready False NoLink, PrivateLink False NoLink; PrivateLinkStatus { summary: "NoLink 1/2", vpc_id: None, address: None, hosts: [], links: [VpcLinkStatus { vpc_id: "vpc-a", reason: "Running", address: Some("10.1.0.2") }, VpcLinkStatus { vpc_id: "vpc-b", reason: "NoLink", address: None }] }"#
+        ]],
+    );
+    let generation = status.observed_generation.unwrap();
+    let last = LastLink::of(&status, generation);
+    assert_eq!(last, [LastLink { vpc_id: "vpc-a".to_owned(), address: [10, 1, 0, 2].into() }]);
+    assert_eq!(LastLink::of(&status, generation + 1), []);
 }
 
 #[test]
@@ -276,7 +311,7 @@ fn what_a_process_before_said_of_the_link_stays_until_it_was_looked_at_again() {
     let before = status(&of_link);
     let expected = || {
         expect![[
-            r#"Ready True Ready, PrivateLink True Running; PrivateLinkStatus { summary: "Running 10.0.0.2", vpc_id: None, address: Some("10.0.0.2"), hosts: [] }"#
+            r#"Ready True Ready, PrivateLink True Running; PrivateLinkStatus { summary: "Running 10.0.0.2", vpc_id: None, address: Some("10.0.0.2"), hosts: [], links: [] }"#
         ]]
     };
     let restarted = Facts { link: None, before: &before, ..of_link.clone() };
@@ -328,7 +363,7 @@ fn what_is_gone_is_null_in_the_patch() {
     let before = ImagePullSecretStatus::default();
     let of_link = Facts { resolves: Some(false), link: Some(&away), ..facts(&before) };
     let patch = merge_patch(&status(&of_link)).unwrap();
-    for gone in ["vpcId", "address", "hosts"] {
+    for gone in ["vpcId", "address", "hosts", "links"] {
         assert_eq!(patch["status"]["privateLink"].get(gone), Some(&Value::Null), "{gone}");
     }
     assert_eq!(patch["status"]["secretsDesired"], 2);
@@ -345,6 +380,7 @@ fn nodes_that_do_not_use_their_entries_are_named_and_delay_nobody() {
         vpc_id: None,
         address: None,
         hosts: Vec::new(),
+        links: Vec::new(),
     };
     let said = |nodes: &Nodes| {
         let status =

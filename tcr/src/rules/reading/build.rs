@@ -99,6 +99,8 @@ fn private_network(mut fields: Object) -> PrivateNetwork {
     PrivateNetwork {
         resolve: fields.get("resolve").and_then(Value::as_bool).unwrap_or_default(),
         vpc_id: text(&mut fields, "vpcId"),
+        vpc_ids: texts(&mut fields, "vpcIds").unwrap_or_default(),
+        address: text(&mut fields, "address"),
         domains: texts(&mut fields, "domains").unwrap_or_else(default_domains),
         when_link_down: match text(&mut fields, "whenLinkDown").as_deref() {
             Some("Remove") => WhenLinkDown::Remove,

@@ -180,7 +180,8 @@ fn any_json() -> impl Strategy<Value = Value> {
             "matchExpressions", "key", "operator", "values", "conflictPolicy", "docker", "server", "username",
             "passwordSecretRef", "tcr", "instanceId", "region", "credential", "type", "rotateAfter", "description",
             "registryNamespaces", "validity", "shared",
-            "onDelete", "domains", "privateNetwork", "resolve", "vpcId", "whenLinkDown",
+            "onDelete", "domains", "privateNetwork", "resolve", "vpcId", "vpcIds", "address",
+            "whenLinkDown",
         ]).prop_map(str::to_owned),
         1 => any::<String>(),
     ];

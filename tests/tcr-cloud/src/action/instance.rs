@@ -93,6 +93,9 @@ fn entry(instance: &Instance) -> Value {
         "PayMod": 0,
         "RenewFlag": 0,
         "DeletionProtection": false,
+        "AIFeature": null,
+        "EnableCosMAZ": false,
+        "EnableCosVersioning": false,
     })
 }
 

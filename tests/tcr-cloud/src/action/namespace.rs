@@ -46,7 +46,20 @@ fn describe(world: &mut World, caller: &Caller, parameters: &Parameters) -> Outc
         _ => (page.saturating_mul(limit), limit),
     };
     let created_at = beijing(instance.created_at);
-    let shown = |(id, name): (usize, &&String)| json!({"Name": name, "CreationTime": created_at, "Public": false, "NamespaceId": id + 1});
+    let shown = |(id, name): (usize, &&String)| {
+        json!({
+            "Name": name,
+            "CreationTime": created_at,
+            "Public": false,
+            "NamespaceId": id + 1,
+            "TagSpecification": {"ResourceType": "namespace", "Tags": []},
+            "Metadata": [],
+            "CVEWhitelistItems": [],
+            "AutoScan": false,
+            "PreventVUL": false,
+            "Severity": "",
+        })
+    };
     let list: Vec<Value> = found.iter().enumerate().skip(skipped).take(taken).map(shown).collect();
     Ok(fields(json!({"TotalCount": found.len(), "NamespaceList": list})))
 }

@@ -164,7 +164,7 @@ fn entry(account: &ServiceAccountRecord, embeds: bool) -> Value {
         "ExpiresAt": milliseconds(account.expires_at),
         "CreateTime": beijing(account.created_at),
         "UpdateTime": beijing(account.updated_at),
-        "Permissions": null,
+        "Permissions": [],
     });
     if embeds {
         let permission = |it: &Permission| json!({"Resource": it.resource, "Actions": it.actions});

@@ -439,7 +439,7 @@ fn a_service_account_has_a_prefix_and_a_password_that_is_told_once() {
         "DescribeServiceAccounts",
         json!({"RegistryId": DEMO}),
         expect![[
-            r#"{"RequestId":"..","ServiceAccounts":[{"CreateTime":"2023-11-15T06:13:20+08:00","Description":"d","Disable":false,"ExpiresAt":1700086400000,"Name":"tcr$cluster","Permissions":null,"UpdateTime":"2023-11-15T06:13:20+08:00"}],"TotalCount":1}"#
+            r#"{"RequestId":"..","ServiceAccounts":[{"CreateTime":"2023-11-15T06:13:20+08:00","Description":"d","Disable":false,"ExpiresAt":1700086400000,"Name":"tcr$cluster","Permissions":[],"UpdateTime":"2023-11-15T06:13:20+08:00"}],"TotalCount":1}"#
         ]],
     );
     let embedded = json!({"RegistryId": DEMO, "EmbedPermission": true});

@@ -43,7 +43,7 @@ fn a_role_is_lent_for_a_token_that_its_provider_signed() {
     );
     check(
         |body| body["ProviderId"] = "cls-other".into(),
-        expect!["InvalidParameter.OIDCProviderNotFound: The role does not trust this provider."],
+        expect!["InvalidParameter.ParamError: The role does not trust this provider."],
     );
     check(
         |body| body["RoleArn"] = "qcs::cam::uin/1:roleName/puller".into(),

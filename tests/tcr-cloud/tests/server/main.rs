@@ -5,3 +5,4 @@ mod api;
 mod client;
 mod program;
 mod token_service;
+mod vendor;

@@ -113,9 +113,9 @@ fn without_link(case: &Case<'_>, condition: &Condition, failure: &PullFailure) -
 /// A private address that was dialled, and the one that the link has, where nodes are led there by hand.
 fn beside_moved_link(case: &Case<'_>, failure: &PullFailure) -> Option<(IpAddr, IpAddr)> {
     let dialled = failure.dialled.map(|it| it.ip()).filter(|it| !is_public(*it))?;
-    let mut links =
-        case.asked.iter().filter_map(|(asked, _)| asked.link.as_ref()?.address.as_ref()?.parse().ok());
-    links.find(|address| *address != dialled).map(|address| (dialled, address))
+    let links: Vec<IpAddr> = case.asked.iter().flat_map(|(asked, _)| asked.link_addresses()).collect();
+    let moved = links.first().filter(|_| !links.contains(&dialled))?;
+    Some((dialled, *moved))
 }
 
 fn over_link(
@@ -128,7 +128,9 @@ fn over_link(
     let (node, host) = (name(case.facts), &case.host);
     let answer =
         "let the nodes reach the link's address, port 443: its security group, routes, network policies";
-    if link.status == "False" {
+    let is_led_to_one = failure.dialled.is_some_and(|dialled| asked.link_addresses().contains(&dialled.ip()));
+    // Of several VPCs another one may be without.
+    if link.status == "False" && !is_led_to_one {
         return Problem::new(
             "PrivateLinkDown",
             format!("{message}: its private link is not up ({}): {}", link.reason, link.message),
@@ -160,7 +162,7 @@ fn over_link(
                  app.kubernetes.io/component=hosts-updater"
             )),
         ),
-        _ if is_beside_link(failure, link) => {
+        _ if is_beside_link(failure, asked, link) => {
             let dialled = failure.dialled.map_or("asked a name server".to_owned(), |it| format!("dialled {}", it.ip()));
             Problem::new(
                 "HostsFileNotUsed",
@@ -194,7 +196,8 @@ pub(in super::super) fn is_beside(case: &Case<'_>, failure: &PullFailure) -> boo
     let is_registry = failure.host.as_deref().is_none_or(|host| case.is_registry(host));
     is_registry
         && !failure.is_mirror
-        && private_link(case).is_some_and(|(_, link)| link.status == "True" && is_beside_link(failure, link))
+        && private_link(case)
+            .is_some_and(|(asked, link)| link.status == "True" && is_beside_link(failure, asked, link))
 }
 
 /// Whether what was dialled is of another port than the registry's: a proxy.
@@ -205,11 +208,14 @@ pub(in super::super) fn is_of_proxy(case: &Case<'_>, failure: &PullFailure) -> b
     failure.dialled.is_some_and(|it| it.port() != port && it.port() != 80)
 }
 
-fn is_beside_link(failure: &PullFailure, link: &Status) -> bool {
-    // What the link no longer is stands there too.
-    let is = link.message.split("no longer to").next().unwrap_or_default();
-    let addresses = is.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';'));
-    let addresses: Vec<IpAddr> = addresses.filter_map(|it| it.parse().ok()).collect();
+fn is_beside_link(failure: &PullFailure, asked: &AskedFor, link: &Status) -> bool {
+    let mut addresses = asked.link_addresses();
+    if addresses.is_empty() {
+        // A controller of an earlier release tells no more than the condition. What the link no longer is stands there too.
+        let is = link.message.split("no longer to").next().unwrap_or_default();
+        let words = is.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';'));
+        addresses.extend(words.filter_map(|it| it.parse::<IpAddr>().ok()));
+    }
     match failure.dialled {
         Some(dialled) if addresses.is_empty() => is_public(dialled.ip()),
         Some(dialled) => !addresses.contains(&dialled.ip()),

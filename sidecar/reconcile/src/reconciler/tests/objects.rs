@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::status::Link;
 
 #[test]
 fn nothing_is_written_before_every_first_list_is_complete() {
@@ -212,4 +213,38 @@ proptest::proptest! {
             }
         }
     }
+}
+
+#[test]
+fn nodes_keep_what_an_object_gave_them_while_its_spec_cannot_be_carried_out() {
+    let mut world = World::ready(false, instance("demo", &json!({})));
+    let link = Link {
+        resolves: true,
+        is_up: Some(true),
+        reason: ConditionReason::Running,
+        message: String::new(),
+        vpc_id: None,
+        address: None,
+        hosts: vec!["demo.tencentcloudcr.com".parse().unwrap()],
+        links: Vec::new(),
+    };
+    let number = world.link_requests;
+    let (links, applied_to) =
+        (vec![("demo".to_owned(), Some(link))], Some(BTreeSet::from(["demo".to_owned()])));
+    world.step([Input::Links(LinkEvent::Links { number, links, applied: applied_to })]);
+    let wrong = |metadata: &Value| {
+        let mut wrong = instance("demo", metadata);
+        wrong.spec = Err("privateNetwork.domains: is empty".to_owned());
+        applied(wrong)
+    };
+    let resolving = |effects: Vec<String>| -> Vec<String> {
+        effects.into_iter().filter(|it| it.starts_with("resolve")).collect()
+    };
+    let effects = world.step([wrong(&json!({"resourceVersion": "2", "generation": 2}))]);
+    assert_eq!(resolving(effects), [r#"resolve links of [], keep ["demo.tencentcloudcr.com"] of demo"#]);
+    assert!(!world.reconciler.links.is_withdrawn("demo"));
+    // Until it is deleted.
+    let metadata =
+        json!({"resourceVersion": "3", "generation": 2, "deletionTimestamp": "2026-01-01T00:00:00Z"});
+    assert_eq!(resolving(world.step([wrong(&metadata)])), ["resolve links of []"]);
 }
