@@ -80,7 +80,7 @@ impl Edit {
 }
 
 impl Operation<'_> {
-    fn to_json(&self) -> Value {
+    fn to_json(self) -> Value {
         match self {
             Self::Remove(index) => json!({"op": "remove", "path": format!("/imagePullSecrets/{index}")}),
             Self::Append(name) => {
