@@ -13,7 +13,7 @@ use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::core::ApiResource;
 use kube::{Api, Client};
 use serde_json::json;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 
 use super::event_recorder::EventRecorder;
@@ -21,7 +21,7 @@ use super::execute::{NamespaceWriter, carry_out};
 use super::settings::{DEADLINE, Settings};
 use super::tasks::{Answers, TaskFailed, Tasks};
 use super::{instances, login_check, rival, watch_streams};
-use credential::keeper::{self, AccountLists, Tools};
+use credential::keeper::{self, AccountLists, CALLS_AT_A_TIME, Tools};
 use credential::store::Store;
 use credential_plan::{CredentialEvent, Key, Order};
 use custom_resource::{ImagePullSecret, ImagePullSecretStatus};
@@ -74,6 +74,9 @@ pub(super) struct Runtime {
     installation: Arc<str>,
     /// What instances list of service accounts, for all keepers.
     accounts: Arc<AccountLists>,
+    /// Turns at the API server of what there is for each ImagePullSecret: its status, its finalizers, its keeper. The
+    /// semaphore is never closed.
+    api_calls: Arc<Semaphore>,
     /// Writes, which end before the process does.
     writes: Answers<Input>,
     /// Questions, which nobody waits for in the end.
@@ -98,6 +101,7 @@ impl Runtime {
             others: BTreeMap::new(),
             installation,
             accounts: Arc::default(),
+            api_calls: Arc::new(Semaphore::new(CALLS_AT_A_TIME)),
             writes: Answers::default(),
             questions: Answers::default(),
             outputs,
@@ -153,15 +157,17 @@ impl Runtime {
                 self.writes.spawn("a writer", async move { Input::JobEnded(carry_out(writer, job).await) });
             }
             Effect::WriteStatus { name, status } => {
-                let objects = self.objects();
+                let (objects, turns) = (self.objects(), self.api_calls.clone());
                 self.writes.spawn("the writer of a status", async move {
+                    let _turn = turns.acquire().await;
                     let result = write_status(&objects, &name, &status).await;
                     Input::StatusWritten { result: refused(&name, "status", result), name, status }
                 });
             }
             Effect::WriteFinalizers { name, resource_version, finalizers } => {
-                let objects = self.objects();
+                let (objects, turns) = (self.objects(), self.api_calls.clone());
                 self.writes.spawn("the writer of finalizers", async move {
+                    let _turn = turns.acquire().await;
                     let metadata = json!({"resourceVersion": resource_version, "finalizers": finalizers});
                     let patch = Patch::Merge(json!({"metadata": metadata}));
                     let params = PatchParams::default();
@@ -252,6 +258,7 @@ impl Runtime {
             clock: cloud.clock_corrections(),
             installation: self.installation.clone(),
             accounts: self.accounts.clone(),
+            api_calls: self.api_calls.clone(),
         };
         let what = format!("the keeper of {key}");
         self.outputs.tasks.spawn(what, keeper::keep(key, tools, receiver));

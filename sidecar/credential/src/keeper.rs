@@ -10,7 +10,7 @@ mod carry_out;
 mod services;
 
 pub use account_lists::AccountLists;
-pub use services::{Services, Tools};
+pub use services::{CALLS_AT_A_TIME, Services, Tools};
 
 use super::keeping::step_error::StepError;
 use super::keeping::{Failure, Keeping, Task, transition};

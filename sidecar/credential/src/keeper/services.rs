@@ -8,7 +8,7 @@ use kube::Client as Kube;
 use tcr::image_pull_secret::CredentialKind;
 use tcr::registry_host::RegistryHost;
 use tcr::sensitive::Sensitive;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::keeper::account_lists::AccountLists;
 use crate::listed;
@@ -96,7 +96,13 @@ pub struct Tools {
     pub installation: Arc<str>,
     /// The lists of service accounts, which all keepers of a process share.
     pub accounts: Arc<AccountLists>,
+    /// Turns at the API server, with as many permits as [`CALLS_AT_A_TIME`].
+    pub api_calls: Arc<Semaphore>,
 }
+
+/// Calls of the API server at a time, where there may be one for each ImagePullSecret: each is a connection, and TLS
+/// keeps tens of kilobytes for it.
+pub const CALLS_AT_A_TIME: usize = 16;
 
 impl Tools {
     fn store(&self) -> Store {
@@ -186,15 +192,19 @@ impl Services for Tools {
         self.cloud.delete_credential(&key.region, &key.instance_id, token_id).await
     }
 
+    // The semaphore is never closed, so that each of these has its turn.
     async fn read(&self, key: &Key) -> Result<Option<Read>, ApiError> {
+        let _turn = self.api_calls.acquire().await;
         self.store().read(key).await
     }
 
     async fn write(&self, document: Document, before: Option<&Read>) -> Result<Read, ApiError> {
+        let _turn = self.api_calls.acquire().await;
         self.store().write(document, before).await
     }
 
     async fn delete(&self, read: &Read) -> Result<(), ApiError> {
+        let _turn = self.api_calls.acquire().await;
         self.store().delete(read).await
     }
 

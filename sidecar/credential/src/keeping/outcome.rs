@@ -57,7 +57,9 @@ impl Keeping {
         };
         let concerns_us =
             |token: &ListedToken| stored.is_some_and(|it| plan::is_ours(it, token)) || is_asked_for(token);
-        let tokens: Vec<ListedToken> = tokens.into_iter().filter(concerns_us).collect();
+        let mut tokens: Vec<ListedToken> = tokens.into_iter().filter(concerns_us).collect();
+        // Collected in place, it would keep the room of the whole list in every keeper.
+        tokens.shrink_to_fit();
         let current = stored.and_then(|stored| stored.current.as_ref()?.token_id.as_ref());
         let is_there = current.is_none_or(|id| tokens.iter().any(|token| token.id == *id));
         let before = self.listed.as_ref().map_or(0, |listed| listed.missing);
