@@ -103,8 +103,9 @@ pub struct SecretKeyRef {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(transform = crate::schema::object, extend("required" = ["instanceId", "region"])))]
 pub struct Tcr {
-    /// The instance's id, `tcr-` and letters or digits.
-    #[cfg_attr(feature = "schema", schemars(length(min = 5, max = 36), extend("pattern" = "^tcr-[a-z0-9]{1,32}$")))]
+    /// The instance's id, `tcr-` and letters or digits; that of a replica has the number of its region behind it, such as
+    /// `tcr-06d62e1r-5`.
+    #[cfg_attr(feature = "schema", schemars(length(min = 5, max = 63), extend("pattern" = "^tcr-[a-z0-9]{1,32}(-[0-9]{1,4}(-[a-z0-9]{1,32})?)?$")))]
     pub instance_id: String,
     /// The instance's region, such as `ap-guangzhou`.
     #[cfg_attr(feature = "schema", schemars(length(min = 4, max = 32), extend("pattern" = "^[a-z]{2}(-[a-z]+)+$")))]

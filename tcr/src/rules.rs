@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::image_pull_secret::ImagePullSecretSpec;
 use crate::label_selector::LabelSelector;
 use crate::name_list::NameList;
-use crate::names::{SECRET_PREFIX, derived_secret_name};
+use crate::names::{PERSONAL_EDITION_ROOT_DOMAIN, SECRET_PREFIX, derived_secret_name};
 use crate::object_name::subdomain_problem;
 use crate::quoted::quoted;
 use crate::sentence::joined;
@@ -228,10 +228,13 @@ fn check_host(field: &str, host: &str, context: &RuleContext, findings: &mut Fin
     match host.parse::<crate::registry_host::RegistryHost>() {
         Err(error) => findings.error(field, error.to_string()),
         Ok(parsed) if !context.allowed_roots.iter().any(|root| parsed.is_under(root)) => {
+            // It has a value of its own in the chart, for what is said of it there.
+            let is_personal = parsed.is_under(PERSONAL_EDITION_ROOT_DOMAIN);
+            let value = if is_personal { "personalEdition" } else { "allowedRoots" };
             let message = match context.allowed_roots {
-                [] => format!("{} is not allowed, because no root domain is (allowedRoots)", quoted(host)),
+                [] => format!("{} is not allowed, because no root domain is ({value})", quoted(host)),
                 roots => format!(
-                    "{} is not under {}; correct it, or allow its root domain (allowedRoots)",
+                    "{} is not under {}; correct it, or allow its root domain ({value})",
                     quoted(host),
                     joined(roots, " or ")
                 ),

@@ -2,8 +2,10 @@
 
 use super::{Findings, RuleContext, check_host};
 use crate::image_pull_secret::{Docker, SecretKeyRef};
+use crate::names::PERSONAL_EDITION_ROOT_DOMAIN;
 use crate::object_name::{data_key_problem, subdomain_problem};
 use crate::quoted::quoted;
+use crate::registry_host::RegistryHost;
 
 pub(super) fn check(docker: &Docker, context: &RuleContext, findings: &mut Findings) {
     if docker.server.is_empty() {
@@ -13,6 +15,14 @@ pub(super) fn check(docker: &Docker, context: &RuleContext, findings: &mut Findi
         );
     } else {
         check_host("spec.docker.server", &docker.server, context, findings);
+        if docker.server.parse::<RegistryHost>().is_ok_and(|host| host.is_under(PERSONAL_EDITION_ROOT_DOMAIN))
+        {
+            findings.warning(
+                "spec.docker.server",
+                "has TKE's own system images too: with a wrong password a node cannot pull them either, for kubelets do \
+                 not fall back to anonymous; leave kube-system out of spec.namespaces",
+            );
+        }
         if let Some(host) = docker.server.strip_suffix(":443") {
             let host = quoted(host);
             findings.warning(

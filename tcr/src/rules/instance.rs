@@ -12,7 +12,7 @@ use crate::image_pull_secret::{
 use crate::quoted::{quoted, without_user_information};
 use crate::region::{is_region, region_of_zone};
 use crate::registry_host::RegistryHost;
-use crate::resource_id::{is_id, is_vpc_id};
+use crate::resource_id::{is_instance_id, is_vpc_id};
 
 /// Renewing more often only fills the instance's list of credentials.
 const SHORTEST_ROTATION: Duration = Duration::from_secs(3600);
@@ -20,7 +20,8 @@ const SHORTEST_ROTATION: Duration = Duration::from_secs(3600);
 const LONGTERM_LIFE: Duration = Duration::from_secs(3650 * 24 * 3600);
 
 pub(super) fn check(tcr: &Tcr, context: &RuleContext, findings: &mut Findings) {
-    check_id("spec.tcr.instanceId", "tcr-", "an instance id", &tcr.instance_id, findings);
+    let id = tcr.instance_id.as_str();
+    check_id("spec.tcr.instanceId", "tcr-", "an instance id", is_instance_id(id), id, findings);
     check_region(&tcr.region, findings);
     check_credential(&tcr.credential, context, findings);
     check_domains("spec.tcr.domains", &tcr.domains, Ports::Allowed, context, findings);
@@ -33,10 +34,10 @@ pub(super) fn check(tcr: &Tcr, context: &RuleContext, findings: &mut Findings) {
     }
 }
 
-fn check_id(field: &str, prefix: &str, kind: &str, id: &str, findings: &mut Findings) {
+fn check_id(field: &str, prefix: &str, kind: &str, is_legal: bool, id: &str, findings: &mut Findings) {
     if id.is_empty() {
         findings.error(field, format!("is empty; set {kind} such as {prefix}dg284imq"));
-    } else if !is_id(prefix, id) {
+    } else if !is_legal {
         let message = format!(
             "{} is not {kind}: {prefix} and lower-case letters or digits, such as {prefix}dg284imq",
             quoted(id)
@@ -134,7 +135,7 @@ fn check_private_network(network: &PrivateNetwork, context: &RuleContext, findin
         );
     }
     if let Some(id) = &network.vpc_id {
-        check_id(&format!("{field}.vpcId"), "vpc-", "a VPC's id", id, findings);
+        check_id(&format!("{field}.vpcId"), "vpc-", "a VPC's id", is_vpc_id(id), id, findings);
     }
     check_vpc_ids(network, findings);
     check_destination(network, findings);
@@ -155,7 +156,7 @@ fn check_vpc_ids(PrivateNetwork { vpc_id, vpc_ids, .. }: &PrivateNetwork, findin
         if vpc_ids[..index].contains(id) {
             findings.error(item, format!("{} is there twice; keep one", quoted(id)));
         } else {
-            check_id(&item, "vpc-", "a VPC's id", id, findings);
+            check_id(&item, "vpc-", "a VPC's id", is_vpc_id(id), id, findings);
         }
     }
 }

@@ -52,6 +52,8 @@ fn specs_without_mistakes_have_no_findings() {
         tcr(json!({})),
         docker(json!({})),
         tcr(json!({ "instanceId": "tcr-x", "region": "ap-shanghai-fsi" })),
+        tcr(json!({ "instanceId": "tcr-06d62e1r-5", "region": "ap-hongkong" })),
+        tcr(json!({ "instanceId": "tcr-dg284imq-5-os5gcu", "region": "ap-hongkong" })),
         tcr(json!({ "credential": { "type": "temp" } })),
         tcr(json!({ "credential": { "description": "d", "rotateAfter": "1h", "onDelete": "Revoke" } })),
         tcr(
@@ -207,6 +209,22 @@ fn the_server_is_a_bare_host_under_an_allowed_root() {
 }
 
 #[test]
+fn the_personal_edition_has_a_value_of_its_own_and_is_warned_of() {
+    let spec = docker(json!({ "server": "hkccr.ccs.tencentyun.com" }));
+    check_spec(
+        spec.clone(),
+        expect![[r#"
+            error spec.docker.server: "hkccr.ccs.tencentyun.com" is not under tencentcloudcr.com; correct it, or allow its root domain (personalEdition)
+            warning spec.docker.server: has TKE's own system images too: with a wrong password a node cannot pull them either, for kubelets do not fall back to anonymous; leave kube-system out of spec.namespaces
+        "#]],
+    );
+    let roots = ["ccs.tencentyun.com".to_owned()];
+    let context = RuleContext { allowed_roots: &roots, cluster_id: None, description_required: false };
+    let found = super::check("demo", &serde_json::from_value(spec).unwrap(), &context);
+    assert!(found.is_ok() && found.warnings.len() == 1, "{found:?}");
+}
+
+#[test]
 fn no_allowed_root_allows_nothing() {
     let context = RuleContext { allowed_roots: &[], cluster_id: None, description_required: false };
     let spec = serde_json::from_value(docker(json!({}))).unwrap();
@@ -334,6 +352,19 @@ fn the_instance_id_has_its_form() {
         ),
     ] {
         check_spec(tcr(json!({ "instanceId": id })), expect);
+    }
+    let beyond_a_label = format!("tcr-{}-5-{}", "a".repeat(32), "b".repeat(25));
+    for id in [
+        "tcr--5",
+        "tcr-a-",
+        "tcr-a-b",
+        "tcr-a-12345",
+        "tcr-a-5-",
+        "tcr-a-5-B",
+        "tcr-a-5-b-c",
+        &beyond_a_label,
+    ] {
+        assert!(findings("demo", tcr(json!({ "instanceId": id }))).contains("is not an instance id"), "{id}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! Why a step did not succeed, and how users are told.
 
 use tcr::registry_host::RegistryHost;
+use tcr::resource_id::main_instance_id;
 
 use credential_plan::Key;
 use custom_resource::condition::ConditionReason;
@@ -62,10 +63,14 @@ impl StepError {
 pub(crate) fn public_domain(key: &Key, instance: Option<Instance>) -> Result<RegistryHost, StepError> {
     let Key { instance_id, region, .. } = key;
     let Some(instance) = instance else {
-        let message = format!(
+        let mut message = format!(
             "there is no instance {instance_id} in {region}: check spec.tcr.instanceId and spec.tcr.region, and that the \
              API credential is of the account that owns it"
         );
+        if let Some(main) = main_instance_id(instance_id) {
+            let hint = format!("; if it is a replica, name its main instance, {main}, and that one's region");
+            message.push_str(&hint);
+        }
         return Err(StepError::Instance { reason: ConditionReason::InstanceNotFound, message });
     };
     match instance.readiness() {
@@ -100,5 +105,27 @@ pub(crate) fn description(key: &Key, cluster_id: Option<&str>) -> Result<String,
             message: "spec.tcr.credential.description: set it, or give the controller --cluster-id"
                 .to_owned(),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replica_that_is_not_found_names_its_main_instance() {
+        let told = |id: &str| {
+            let key = Key {
+                instance_id: id.to_owned(),
+                region: "ap-hongkong".to_owned(),
+                ..Key::default()
+            };
+            public_domain(&key, None).unwrap_err().condition(&key).unwrap().1
+        };
+        for id in ["tcr-06d62e1r-5", "tcr-06d62e1r-5-os5gcu"] {
+            let hint = "if it is a replica, name its main instance, tcr-06d62e1r, and that one's region";
+            assert!(told(id).ends_with(hint), "{}", told(id));
+        }
+        assert!(told("tcr-06d62e1r").ends_with("of the account that owns it"));
     }
 }

@@ -445,6 +445,18 @@ metadata: {name: other}
 }
 
 #[test]
+fn the_personal_edition_is_allowed_where_the_charts_value_says_so() {
+    let roots = |values: &str| {
+        let values: Values = serde_json::from_str(values).unwrap();
+        values.settings().unwrap().allowed_roots.join(" ")
+    };
+    assert_eq!(roots("{}"), "tencentcloudcr.com");
+    assert_eq!(roots(r#"{"personalEdition": true}"#), "tencentcloudcr.com ccs.tencentyun.com");
+    let twice = r#"{"personalEdition": true, "allowedRoots": ["ccs.tencentyun.com", "example.com"]}"#;
+    assert_eq!(roots(twice), "ccs.tencentyun.com example.com");
+}
+
+#[test]
 fn the_charts_values_are_the_objects_that_the_chart_makes() {
     let values = "
 global:
