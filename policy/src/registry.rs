@@ -235,7 +235,7 @@ impl<'a> Entry<'a> {
                                 value.object(|key, value| {
                                     match key {
                                         b"instanceId" => entry.instance = value.string_or_empty()?,
-                                        b"domains" => domains = strings(value)?,
+                                        b"domains" | b"aliases" => domains.append(&mut strings(value)?),
                                         b"credential" => {
                                             let kind = value.at_path(&["type"], Scanner::string_or_empty)?;
                                             entry.without_credential = kind.as_deref() == Some("none");

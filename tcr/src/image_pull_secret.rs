@@ -115,6 +115,11 @@ pub struct Tcr {
     /// Domains that the Secret holds the credential for: `default`, `vpc`, or full custom names.
     #[cfg_attr(feature = "schema", schemars(length(max = 32), inner(length(min = 1, max = 259)), extend("x-kubernetes-list-type" = "set")))]
     pub domains: Vec<String>,
+    /// Further hosts that the Secret holds the credential for: pull-through caches and mirrors of the instance. The
+    /// credential is sent to them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = 32), inner(length(min = 1, max = 259)), extend("x-kubernetes-list-type" = "set")))]
+    pub aliases: Vec<String>,
     /// Resolution of the instance's domains to its private address on every node.
     pub private_network: PrivateNetwork,
 }
@@ -289,6 +294,7 @@ impl Default for Tcr {
             region: String::new(),
             credential: CredentialSpec::default(),
             domains: default_domains(),
+            aliases: Vec::new(),
             private_network: PrivateNetwork::default(),
         }
     }
@@ -308,16 +314,18 @@ impl Default for PrivateNetwork {
 }
 
 impl ImagePullSecretSpec {
-    /// The registry hosts that the object itself names: `docker.server`, and the custom ones of
-    /// `tcr.domains`. What `default` and `vpc` stand for only the instance's API knows. A value
+    /// The registry hosts that the object itself names: `docker.server`, the custom ones of
+    /// `tcr.domains`, and `tcr.aliases`. What `default` and `vpc` stand for only the instance's API knows. A value
     /// that is no host is left out; [`crate::rules::check`] reports it.
     ///
     /// Without a credential there are none: nothing is pulled with it.
     pub fn hosts(&self) -> Vec<RegistryHost> {
         let server = self.docker.iter().map(|docker| &docker.server);
-        let domains = self.tcr.iter().filter(|tcr| tcr.has_credential()).flat_map(|tcr| &tcr.domains);
-        let custom = domains.filter(|domain| !STANDARD_DOMAINS.contains(&domain.as_str()));
-        server.chain(custom).filter_map(|host| host.parse().ok()).collect()
+        let tcr = self.tcr.iter().filter(|tcr| tcr.has_credential());
+        let custom = tcr.clone().flat_map(|tcr| &tcr.domains);
+        let custom = custom.filter(|domain| !STANDARD_DOMAINS.contains(&domain.as_str()));
+        let aliases = tcr.flat_map(|tcr| &tcr.aliases);
+        server.chain(custom).chain(aliases).filter_map(|host| host.parse().ok()).collect()
     }
 
     /// Whether it leads to Secrets: without a credential it is about the private network alone.

@@ -1,6 +1,6 @@
 //! Rules of `spec.docker`, the static credential.
 
-use super::{Findings, RuleContext, check_host};
+use super::{Findings, HostKind, RuleContext, check_host};
 use crate::image_pull_secret::{Docker, SecretKeyRef};
 use crate::names::PERSONAL_EDITION_ROOT_DOMAIN;
 use crate::object_name::{data_key_problem, subdomain_problem};
@@ -14,7 +14,7 @@ pub(super) fn check(docker: &Docker, context: &RuleContext, findings: &mut Findi
             "is empty; name the registry's host, such as demo.tencentcloudcr.com",
         );
     } else {
-        check_host("spec.docker.server", &docker.server, context, findings);
+        check_host("spec.docker.server", &docker.server, HostKind::Registry, context, findings);
         if docker.server.parse::<RegistryHost>().is_ok_and(|host| host.is_under(PERSONAL_EDITION_ROOT_DOMAIN))
         {
             findings.warning(

@@ -70,6 +70,8 @@ fn the_schema_is_structural_and_holds_the_rules_that_it_can() {
         spec.namespaces type="string"
         spec.serviceAccounts type="string"
         spec.tcr required=["instanceId","region"] type="object"
+        spec.tcr.aliases maxItems=32 type="array" x-kubernetes-list-type="set"
+        spec.tcr.aliases[] maxLength=259 minLength=1 type="string"
         spec.tcr.credential type="object"
             !has(self.rotateAfter) || !has(self.type) || self.type == 'longterm'
             !has(self.rotateAfter) || duration(self.rotateAfter) >= duration('1h')

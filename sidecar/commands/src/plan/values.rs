@@ -22,6 +22,7 @@ pub(super) struct Values {
     instances: Vec<Map<String, Value>>,
     allowed_roots: Option<Vec<String>>,
     personal_edition: bool,
+    allowed_aliases: Vec<String>,
 }
 
 #[derive(Clone, Default, Deserialize)]
@@ -87,6 +88,7 @@ impl Values {
         };
         Ok(Settings {
             allowed_roots: self.allowed_roots(),
+            allowed_aliases: self.allowed_aliases.clone(),
             cluster_id: Some(cluster.id.clone()).filter(|id| !id.is_empty()),
             is_cluster_id_known: true,
             region: self.region(),
@@ -144,7 +146,7 @@ impl Values {
                     spec[field] = value;
                 }
             }
-            for field in ["credential", "domains", "privateNetwork"] {
+            for field in ["credential", "domains", "aliases", "privateNetwork"] {
                 if let Some(value) = given(one, field) {
                     spec["tcr"][field] = value;
                 }

@@ -115,11 +115,7 @@ mod tests {
     #[test]
     fn a_replica_that_is_not_found_names_its_main_instance() {
         let told = |id: &str| {
-            let key = Key {
-                instance_id: id.to_owned(),
-                region: "ap-hongkong".to_owned(),
-                ..Key::default()
-            };
+            let key = Key { instance_id: id.to_owned(), region: "ap-hongkong".to_owned(), ..Key::default() };
             public_domain(&key, None).unwrap_err().condition(&key).unwrap().1
         };
         for id in ["tcr-06d62e1r-5", "tcr-06d62e1r-5-os5gcu"] {
