@@ -21,7 +21,8 @@ fn is_part(text: &str) -> bool {
 /// (`tcr-06d62e1r-5`), and at younger ones some letters more (`tcr-dg284imq-5-os5gcu`).
 pub fn is_instance_id(text: &str) -> bool {
     let Some(id) = text.strip_prefix("tcr-") else { return false };
-    let is_number = |part: &str| part.len() <= LONGEST_NUMBER && part.bytes().all(|byte| byte.is_ascii_digit());
+    let is_number =
+        |part: &str| part.len() <= LONGEST_NUMBER && part.bytes().all(|byte| byte.is_ascii_digit());
     let mut parts = id.split('-');
     text.len() <= LONGEST_LABEL
         && parts.next().is_some_and(is_part)
