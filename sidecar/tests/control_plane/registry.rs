@@ -203,8 +203,8 @@ async fn where_the_cam_user_is_deleted_service_accounts_pull_on_and_others_say_w
     let way = "set credential.type to serviceAccount";
     let unknown = ["AuthFailure.SecretIdNotFound", way, "It pulls for the namespaces shop"];
     valid_says(&world.cluster, "demo", "True", "ApiKeyUnknown", &unknown).await?;
-    // The registry is asked twice before it is believed.
-    world.advance(Duration::from_secs(61)).await?;
+    // The registry is asked twice before it is believed; a step of less than five minutes would not be seen.
+    world.advance(Duration::from_secs(360)).await?;
     let gone = ["its CAM user was deleted or disabled", "HTTP 401", way, "It pulls for the namespaces shop"];
     valid_says(&world.cluster, "demo", "False", "CamUserGone", &gone).await?;
     let goes_on = ["the service account in use goes on pulling", "It pulls for the namespaces web"];
