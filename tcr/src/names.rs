@@ -94,7 +94,7 @@ pub const PERSONAL_EDITION_ROOT_DOMAIN: &str = "ccs.tencentyun.com";
 
 /// The name of the Secret that the ImagePullSecret `name` leads to.
 pub fn derived_secret_name(name: &str) -> String {
-    format!("{SECRET_PREFIX}{name}")
+    [SECRET_PREFIX, name].concat()
 }
 
 /// The value of [`IMAGE_PULL_SECRET_LABEL`] on what the ImagePullSecret `name` leads to: the name

@@ -129,6 +129,7 @@ fn print(summary: &Summary, took: Duration, output: Output) {
             "histories": summary.histories,
             "medianInputs": summary.median_inputs(),
             "historiesPerSecond": rate,
+            "digest": format!("{:016x}", summary.digest),
             "faults": faults,
             "failed": summary.failed.iter().map(|(seed, broken)| {
                 serde_json::json!({"seed": seed, "rule": broken.rule, "how": broken.how})

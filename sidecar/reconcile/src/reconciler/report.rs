@@ -1,6 +1,7 @@
 //! What is told about each ImagePullSecret: its status and its finalizer; and what is done once with what nobody uses
 //! any more.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tcr::names::{FINALIZER, derived_secret_name};
@@ -79,7 +80,7 @@ impl Reconciler {
         let Some(status) = self.status_of(name, now) else { return };
         let Some(item) = self.items.get_mut(name) else { return };
         if item.begin_writing_status(&status, now.monotonic) {
-            effects.push(Effect::WriteStatus { name: name.to_owned(), status: Box::new(status) });
+            effects.push(Effect::WriteStatus { name: name.to_owned(), status: Arc::new(status) });
         }
     }
 
