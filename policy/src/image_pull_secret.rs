@@ -108,7 +108,7 @@ fn check(
         if !other.discovered {
             answer.warn(format!("spec: the {what} also belongs to the policy's registry {:?}", other.name));
         } else if !is_by_namespace
-            && !other.is_by_namespace
+            && other.registry_namespaces.is_empty()
             && !own.as_ref().is_some_and(|own| are_disjoint(own, other))
         {
             errors.push(format!(

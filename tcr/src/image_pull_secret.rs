@@ -328,6 +328,13 @@ impl ImagePullSecretSpec {
         server.chain(custom).chain(aliases).filter_map(|host| host.parse().ok()).collect()
     }
 
+    /// The registry namespaces that its credential pulls from; without any it pulls whatever its identity may.
+    pub fn registry_namespaces(&self) -> &[String] {
+        let credential = self.tcr.as_ref().map(|tcr| &tcr.credential);
+        let limited = credential.filter(|it| it.kind == CredentialKind::ServiceAccount);
+        limited.map_or(&[], |it| &it.registry_namespaces)
+    }
+
     /// Whether it leads to Secrets: without a credential it is about the private network alone.
     pub fn has_credential(&self) -> bool {
         self.tcr.as_ref().is_none_or(Tcr::has_credential)

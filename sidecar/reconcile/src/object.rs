@@ -226,13 +226,10 @@ impl Object {
         let not_ready = |reason, message: String| NotReady { reason, message };
         let spec =
             self.spec.as_ref().map_err(|problem| not_ready(ConditionReason::InvalidSpec, problem.clone()))?;
-        let namespaces = spec.tcr.iter().flat_map(|tcr| &tcr.credential.registry_namespaces);
-        let namespaces: Vec<&str> = namespaces.filter(|_| is_beside_others).map(String::as_str).collect();
+        let namespaces = if is_beside_others { spec.registry_namespaces() } else { &[] };
         let config = |hosts: Vec<RegistryHost>, username: &str, password| Filled {
             hosts: hosts.iter().map(|host| host.as_str().to_owned()).collect(),
-            bytes: DockerConfig::new(hosts, username, password)
-                .for_namespaces(namespaces.iter().copied())
-                .to_bytes(),
+            bytes: DockerConfig::new(hosts, username, password).for_namespaces(namespaces).to_bytes(),
         };
         if let Some(docker) = &spec.docker {
             let host = docker.server.parse().map_err(|error| {
