@@ -4,6 +4,7 @@ use anyhow::{Context, Result, ensure};
 use custom_resource::PrivateLinkStatus;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
+use kube::api::DeleteParams;
 use serde_json::{Value, json};
 use support::eventually;
 use tcr::hosts_entry::HostsList;
@@ -11,6 +12,7 @@ use tcr::names::SYSTEM_NAMESPACE;
 use tcr_cloud::VpcLink;
 
 use crate::cluster::{Cluster, SOON};
+use crate::links::{Agent, hosts, pods};
 
 const ONE: &str = "vpc-demo0001";
 const OTHER: &str = "vpc-other001";
@@ -126,6 +128,62 @@ async fn each_vpc_has_the_entries_of_its_own_link_and_one_without_is_named() -> 
     expect_entries(&cluster, &[&in_other]).await?;
     cluster.delete("demo").await?;
     expect_entries(&cluster, &[]).await?;
+    cluster.finish(&[]).await
+}
+
+/// Waits until the agent's node leads the domain there, as a kubelet that mounts the list would have it.
+async fn leads_to(cluster: &Cluster, agent: &Agent, address: &str) -> Result<()> {
+    eventually(&format!("the node to lead to {address}"), SOON, async || {
+        agent.mount(&hosts(cluster).await?)?;
+        let hosts = std::fs::read_to_string(agent.folder.join("etc/hosts"))?;
+        let lines = hosts.lines().map(|line| line.split('#').next().unwrap_or_default().trim_end());
+        let found: Vec<&str> = lines.filter(|line| line.ends_with(" demo.tencentcloudcr.com")).collect();
+        ensure!(found.len() == 1 && found[0].starts_with(&format!("{address} ")), "{hosts}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn nodes_in_vpcs_that_nobody_named_get_the_entries_of_their_own() -> Result<()> {
+    let cluster = cluster().await?;
+    set_links(&cluster, &[one("10.0.0.2"), other("10.1.0.2")]);
+    let first = Agent::start(&cluster, "node-a", &["--vpc-id", ONE]).await?;
+    cluster.ask("demo", spec(json!({}))).await?;
+    expect(&cluster, "True", "Running", "Running 10.0.0.2").await?;
+    expect_entries(&cluster, &["* 10.0.0.2"]).await?;
+    leads_to(&cluster, &first, "10.0.0.2").await?;
+
+    // One joins in another VPC, whose link it takes.
+    let second = Agent::start(&cluster, "node-b", &["--vpc-id", OTHER]).await?;
+    let of_one = format!("{ONE} 10.0.0.2");
+    let of_other = |address: &str| format!("{OTHER} {address}");
+    expect_entries(&cluster, &[&of_one, &of_other("10.1.0.2"), "* 10.0.0.2"]).await?;
+    leads_to(&cluster, &second, "10.1.0.2").await?;
+    leads_to(&cluster, &first, "10.0.0.2").await?;
+    let (link, _) = expect(&cluster, "True", "Running", "Running 10.0.0.2").await?;
+    ensure!(link.links.len() == 2, "{link:?}");
+    set_links(&cluster, &[one("10.0.0.2"), other("10.1.0.3")]);
+    leads_to(&cluster, &second, "10.1.0.3").await?;
+
+    // Its link goes: it is named, and nodes there keep what they have.
+    set_links(&cluster, &[one("10.0.0.2")]);
+    let named = format!("{OTHER}: there is no private link from {OTHER} to tcr-demo0001");
+    eventually("the VPC without a link to be named", SOON, async || {
+        let (_, message) = expect(&cluster, "True", "Running", "Running 10.0.0.2").await?;
+        ensure!(message.contains(&named), "{message}");
+        Ok(())
+    })
+    .await?;
+    let all = [of_one, "* 10.0.0.2".to_owned(), of_other("10.1.0.3")];
+    ensure!(entries(&cluster).await? == all, "{:?}", entries(&cluster).await?);
+
+    // With its last node the VPC is forgotten.
+    pods(&cluster)
+        .delete("node-b", &DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() })
+        .await?;
+    expect_entries(&cluster, &["* 10.0.0.2"]).await?;
+    cluster.delete("demo").await?;
     cluster.finish(&[]).await
 }
 
