@@ -189,7 +189,12 @@ impl Mistakes {
             namespace_selector,
             ..ImagePullSecretSpec::default()
         };
-        let context = RuleContext { allowed_roots: &[], cluster_id: None, description_required: false };
+        let context = RuleContext {
+            allowed_roots: &[],
+            allowed_aliases: &[],
+            cluster_id: None,
+            description_required: false,
+        };
         for finding in check(name, &spec, &context).errors {
             // What the entry has no field for is not its mistake.
             let Some((_, field)) = finding.field.split_once('.') else { continue };
