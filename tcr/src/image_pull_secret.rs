@@ -259,7 +259,7 @@ pub struct PrivateNetwork {
     #[cfg_attr(feature = "schema", schemars(extend("minLength" = 5, "maxLength" = 36, "pattern" = "^vpc-[a-z0-9]{1,32}$")))]
     pub vpc_id: Option<String>,
     /// The VPCs that nodes are in, where they are several: each resolves the domains to its own link, and its nodes take
-    /// those entries alone. Instead of vpcId.
+    /// those entries alone. Instead of vpcId. Without either, those that nodes are in and that have a link.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "schema", schemars(length(max = 16), inner(length(min = 5, max = 36), regex(pattern = r"^vpc-[a-z0-9]{1,32}$")), extend("x-kubernetes-list-type" = "set")))]
     pub vpc_ids: Vec<String>,

@@ -47,7 +47,7 @@ export const en = {
     aliases: { label: "Caches and mirrors", help: "Hosts, one on each line. The instance's credential is sent to them too." },
     resolve: { label: "Enable private network resolution", help: "Every node resolves the domains below to the instance's private address. Needs a private network access link." },
     vpcId: { label: "VPC ID", help: "Empty: the VPC of the nodes." },
-    vpcIds: { label: "Several VPCs", help: "Where nodes are in several, instead of VPC ID: one on each line. Nodes of each resolve the domains to its own link." },
+    vpcIds: { label: "Several VPCs", help: "Where nodes are in several, instead of VPC ID: one on each line. Nodes of each resolve the domains to its own link. Empty: found by the nodes themselves." },
     address: { label: "Address over CCN", help: "A private address, or the VPC whose link it is, in place of the nodes' own link." },
     privateDomains: { label: "Private network access domain names", help: "" },
     privateDefaultDomain: { label: "Default domain", help: "" },

@@ -49,7 +49,7 @@ export const zh: Text = {
     aliases: { label: "缓存与镜像站", help: "域名，每行一个。实例的凭证也会发送给它们。" },
     resolve: { label: "启用内网解析", help: "所有节点将下列域名解析到实例的内网地址。需要已建立内网访问链路。" },
     vpcId: { label: "VPC ID", help: "留空表示节点所在的 VPC。" },
-    vpcIds: { label: "多个 VPC", help: "节点位于多个 VPC 时，用它代替 VPC ID：每行一个。各 VPC 的节点将域名解析到自己的内网链路。" },
+    vpcIds: { label: "多个 VPC", help: "节点位于多个 VPC 时，用它代替 VPC ID：每行一个。各 VPC 的节点将域名解析到自己的内网链路。留空表示由节点自行得知。" },
     address: { label: "云联网地址", help: "内网地址，或提供链路的 VPC，用来代替节点自己的链路。" },
     privateDomains: { label: "内网访问域名", help: "" },
     privateDefaultDomain: { label: "默认域名", help: "" },
