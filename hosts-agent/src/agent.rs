@@ -181,6 +181,10 @@ impl Agent {
         }
         self.report.file_problem = result.err().map(Message::new);
         self.prove();
+        if self.last_good.as_deref().is_some_and(HostsList::has_links) && !self.is_by_vpc() {
+            self.locator.look_rarely(Instant::now());
+            self.take_in_network();
+        }
         outcome
     }
 
@@ -219,12 +223,17 @@ impl Agent {
         if self.is_by_vpc() {
             self.locator.look(Instant::now());
         }
+        self.take_in_network();
+        let network = self.locator.network();
+        self.report.network_problem = self.last_good.as_deref().and_then(|list| network.problem(list));
+    }
+
+    fn take_in_network(&mut self) {
         let network = self.locator.network();
         if self.report.network != *network {
             self.settled = None;
             self.report.network = network.clone();
         }
-        self.report.network_problem = self.last_good.as_deref().and_then(|list| network.problem(list));
     }
 
     fn next_locating(&self) -> Option<Instant> {

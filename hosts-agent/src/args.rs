@@ -105,8 +105,8 @@ pub struct Args {
     #[arg(long, env = "HOSTS_UPDATER_PROBE_PORT", value_name = "PORT", default_value_t = 443)]
     pub probe_port: u16,
 
-    /// The VPC that the node is in; without it, and where no --vpc-range says it, instance metadata is asked, while the
-    /// list has entries by VPC
+    /// The VPC that the node is in; without it, and where no --vpc-range says it, instance metadata is asked: while the
+    /// list has entries by VPC, and ever more rarely while it has those of private links
     #[arg(long, env = "HOSTS_UPDATER_VPC_ID", value_name = "VPC", value_parser = vpc_id)]
     pub vpc_id: Option<String>,
 

@@ -1,7 +1,8 @@
 //! Which VPC the node is in, so that it takes the entries of its own network and never another one's.
 //!
-//! Arguments say it, or the machine's metadata does. Metadata is asked only while the list has entries by VPC, until it
-//! has answered once: a machine's VPC does not change while it runs. What an earlier process of the same Pod was told
+//! Arguments say it, or the machine's metadata does. Metadata is asked while the list has entries by VPC, and rarely while it
+//! has entries of private links, which the controller tells apart by what the agents say, until it has answered once: a
+//! machine's VPC does not change while it runs. What an earlier process of the same Pod was told
 //! holds until then. A node that does not know its VPC, or is in two, takes what is for all nodes and nothing else.
 
 use std::collections::BTreeSet;
@@ -21,6 +22,8 @@ pub mod metadata;
 
 /// Between two questions to metadata that did not answer.
 const RETRY: Duration = Duration::from_secs(5);
+/// The longest between two questions whose answer changes nothing on this node.
+const RARELY: Duration = Duration::from_secs(3600);
 
 /// What is known of the node's network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,9 +91,13 @@ impl Network {
         let without = "it takes the entries without a vpcId only";
         Some(match self {
             Self::Vpc(vpc_id) => {
-                let is_own = |vpc: &str| vpc == vpc_id;
-                let mut enabled = list.entries().iter().filter(|entry| !entry.disabled());
-                if enabled.any(|entry| entry.vpc_id().is_some_and(is_own)) {
+                let has_one = |domain: &str| {
+                    let mut of_domain = list.entries().iter().filter(|entry| entry.domain() == domain);
+                    of_domain.any(|entry| entry.is_for(Some(vpc_id)))
+                };
+                let mut by_vpc =
+                    list.entries().iter().filter(|entry| !entry.disabled() && entry.vpc_id().is_some());
+                if by_vpc.all(|entry| has_one(entry.domain())) {
                     return None;
                 }
                 Message::new(format_args!("no entry is for {vpc_id}, the VPC of this node: {without}"))
@@ -152,9 +159,21 @@ impl Locator {
         &self.network
     }
 
-    /// Asks if that is due. To be called while somebody wants to know only.
+    /// Asks if that is due. To be called while the node needs to know only.
     pub fn look(&mut self, now: Instant) {
-        let Some(search) = self.search.as_mut().filter(|it| it.next.is_none_or(|next| next <= now)) else {
+        if let Some(search) = &self.search {
+            self.look_within(search.longest, now);
+        }
+    }
+
+    /// Asks if that is due, ever more rarely.
+    pub fn look_rarely(&mut self, now: Instant) {
+        self.look_within(RARELY, now);
+    }
+
+    fn look_within(&mut self, longest: Duration, now: Instant) {
+        let is_due = |next: Instant| next <= now || next > now + longest;
+        let Some(search) = self.search.as_mut().filter(|it| it.next.is_none_or(is_due)) else {
             return;
         };
         match (search.ask)() {
@@ -172,7 +191,7 @@ impl Locator {
                 }
             }
         }
-        search.next = Some(now + Backoff::new(RETRY, search.longest).wait(search.failures));
+        search.next = Some(now + Backoff::new(RETRY, longest).wait(search.failures));
         search.failures = search.failures.saturating_add(1);
     }
 

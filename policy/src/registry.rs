@@ -241,7 +241,7 @@ impl<'a> Entry<'a> {
                                 value.object(|key, value| {
                                     match key {
                                         b"instanceId" => entry.instance = value.string_or_empty()?,
-                                        b"domains" => domains = strings(value)?,
+                                        b"domains" | b"aliases" => domains.append(&mut strings(value)?),
                                         b"credential" => {
                                             entry.read_credential(value)?;
                                         }

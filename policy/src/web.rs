@@ -77,9 +77,15 @@ pub fn requests(manifest: &str, operation: &str, username: &str) -> Result<Vec<S
 /// `{"errors": [{"field", "message"}], "warnings": [...]}`. `cluster_id` is the policy's setting
 /// `clusterId`: absent, it is not judged.
 #[wasm_bindgen]
-pub fn findings(object: &str, allowed_roots: Vec<String>, cluster_id: Option<String>) -> String {
+pub fn findings(
+    object: &str,
+    allowed_roots: Vec<String>,
+    allowed_aliases: Vec<String>,
+    cluster_id: Option<String>,
+) -> String {
     let context = RuleContext {
         allowed_roots: &allowed_roots,
+        allowed_aliases: &allowed_aliases,
         cluster_id: cluster_id.as_deref().filter(|id| !id.is_empty()),
         description_required: cluster_id.is_some(),
     };

@@ -28,6 +28,8 @@ mod faults;
 mod gate;
 #[path = "control_plane/identities.rs"]
 mod identities;
+#[path = "control_plane/link_networks.rs"]
+mod link_networks;
 #[path = "control_plane/link_without_resolution.rs"]
 mod link_without_resolution;
 #[path = "control_plane/links.rs"]

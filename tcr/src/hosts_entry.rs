@@ -216,6 +216,11 @@ impl HostsList {
         self.0.iter().any(|entry| !entry.disabled && entry.vpc_id.is_some())
     }
 
+    /// Whether nodes resolve a domain to a private link.
+    pub fn has_links(&self) -> bool {
+        self.0.iter().any(|entry| !entry.disabled && entry.when_link_down.is_some())
+    }
+
     /// Whether the list gives this domain this address in other VPCs only.
     pub fn is_of_another_vpc(&self, line: &HostsEntry, vpc_id: Option<&str>) -> bool {
         let mut same = self.0.iter().filter(|it| (&it.domain, it.ip) == (&line.domain, line.ip)).peekable();

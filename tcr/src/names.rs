@@ -89,10 +89,15 @@ pub const ENFORCE_MOUNTABLE_SECRETS_ANNOTATION: &str = "kubernetes.io/enforce-mo
 
 /// Root domain of every TCR Enterprise instance.
 pub const TCR_ROOT_DOMAIN: &str = "tencentcloudcr.com";
+/// Root domain of TCR's Personal Edition: `ccr.ccs.tencentyun.com`, and `hkccr.ccs...` and the like elsewhere.
+pub const PERSONAL_EDITION_ROOT_DOMAIN: &str = "ccs.tencentyun.com";
 
 /// The name of the Secret that the ImagePullSecret `name` leads to.
 pub fn derived_secret_name(name: &str) -> String {
-    [SECRET_PREFIX, name].concat()
+    // Joining a list of texts is a kilobyte and a half of the policy's wasm.
+    let mut secret = SECRET_PREFIX.to_owned();
+    secret.push_str(name);
+    secret
 }
 
 /// The value of [`IMAGE_PULL_SECRET_LABEL`] on what the ImagePullSecret `name` leads to: the name

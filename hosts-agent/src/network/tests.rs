@@ -74,6 +74,24 @@ fn metadata_is_asked_until_it_has_answered_once_and_ever_more_rarely() {
 }
 
 #[test]
+fn metadata_is_asked_rarely_while_the_node_needs_no_answer_and_at_once_when_it_does() {
+    let (mut locator, _, asked) = asking(None);
+    let mut now = Instant::now();
+    for _ in 0..12 {
+        locator.look_rarely(now);
+        now = locator.next().unwrap();
+    }
+    locator.look_rarely(now);
+    assert_eq!((locator.next().unwrap().duration_since(now).as_secs(), asked.get()), (3600, 13));
+    locator.look_rarely(now + Duration::from_secs(1));
+    assert_eq!(asked.get(), 13);
+    locator.look(now + Duration::from_secs(1));
+    assert_eq!(asked.get(), 14, "the wait of before was for another reason");
+    locator.look(now + Duration::from_secs(2));
+    assert_eq!(asked.get(), 14);
+}
+
+#[test]
 fn what_was_remembered_holds_until_metadata_says_otherwise() {
     let (mut locator, answer, _) = asking(Some("vpc-a"));
     let now = Instant::now();
@@ -94,7 +112,10 @@ fn what_was_remembered_holds_until_metadata_says_otherwise() {
 #[track_caller]
 fn check(network: Network, expected: Expect) {
     let entry = |ip: &str| HostsEntry::new("a.com", ip, false).unwrap();
-    let by_vpc = HostsList::new(vec![entry("10.0.0.1"), entry("10.0.0.2").of_vpc("vpc-a").unwrap()]).unwrap();
+    let of = |vpc_id: &str| HostsEntry::new("b.com", "10.0.0.2", false).unwrap().of_vpc(vpc_id).unwrap();
+    // That name has an entry for all nodes beside.
+    let other = entry("10.0.0.2").of_vpc("vpc-c").unwrap();
+    let by_vpc = HostsList::new(vec![entry("10.0.0.1"), other, of("vpc-a")]).unwrap();
     let for_all = HostsList::new(vec![entry("10.0.0.1")]).unwrap();
     assert_eq!(network.problem(&for_all), None);
     expected.assert_eq(&network.problem(&by_vpc).map_or("none".to_owned(), |problem| problem.to_string()));

@@ -22,6 +22,14 @@ pub(super) fn mistakes(settings: &Value) -> Vec<String> {
     mistakes.0
 }
 
+/// What an entry of a tenant's lists is.
+const BEGINNING: &str = "a name, nor the beginning of names before a *";
+
+fn is_beginning(text: &str) -> bool {
+    let beginning = text.strip_suffix('*').unwrap_or(text);
+    !text.is_empty() && !beginning.contains(['*', '?', '!', ',', ' '])
+}
+
 #[derive(Default)]
 struct Mistakes(Vec<String>);
 
@@ -55,7 +63,7 @@ impl Mistakes {
                     None => self.is_not(name, value, "a list"),
                 },
                 Form::Text if !value.is_string() => self.is_not(name, value, "a string"),
-                Form::Beginnings => self.beginnings(name, value),
+                Form::Beginnings => self.each(name, value, BEGINNING, is_beginning),
                 Form::Words(words) => {
                     let Some(values) = value.as_array() else {
                         self.is_not(name, value, "a list");
@@ -71,7 +79,7 @@ impl Mistakes {
                 }
                 Form::Word(words) => self.word(name, value, words),
                 Form::Domains => self.domains(name, value),
-                Form::UserNames => self.user_names(name, value),
+                Form::UserNames => self.each(name, value, "a user name", |text| !text.trim().is_empty()),
                 Form::Boolean if !value.is_boolean() => {
                     self.is_not(name, value, "true or false");
                 }
@@ -98,19 +106,11 @@ impl Mistakes {
         }
     }
 
-    fn user_names(&mut self, field: &str, value: &Value) {
-        for (path, username) in self.strings(field, value) {
-            if username.trim().is_empty() {
-                self.add(&path, &format!("{username:?} is not a user name"));
-            }
-        }
-    }
-
-    fn beginnings(&mut self, field: &str, value: &Value) {
+    /// Says which texts of a list are not what they have to be.
+    fn each(&mut self, field: &str, value: &Value, what: &str, is_one: fn(&str) -> bool) {
         for (path, text) in self.strings(field, value) {
-            let beginning = text.strip_suffix('*').unwrap_or(text);
-            if text.is_empty() || beginning.contains(['*', '?', '!', ',', ' ']) {
-                self.add(&path, &format!("{text:?} is not a name, nor the beginning of names before a *"));
+            if !is_one(text) {
+                self.add(&path, &format!("{text:?} is not {what}"));
             }
         }
     }
@@ -189,7 +189,12 @@ impl Mistakes {
             namespace_selector,
             ..ImagePullSecretSpec::default()
         };
-        let context = RuleContext { allowed_roots: &[], cluster_id: None, description_required: false };
+        let context = RuleContext {
+            allowed_roots: &[],
+            allowed_aliases: &[],
+            cluster_id: None,
+            description_required: false,
+        };
         for finding in check(name, &spec, &context).errors {
             // What the entry has no field for is not its mistake.
             let Some((_, field)) = finding.field.split_once('.') else { continue };

@@ -15,6 +15,7 @@ use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use tcr::names::HOSTS_GENERATION_ANNOTATION;
+use tcr::resource_id::is_vpc_id;
 
 use kubernetes::api_error::within;
 use reconcile::nodes::Fault;
@@ -52,6 +53,8 @@ pub struct Answer {
     pub withheld: u64,
     /// What confines the agent on its node.
     pub confinement: Confinement,
+    /// The VPC that its node is in, once it knows that.
+    pub vpc_id: Option<String>,
     /// Why its node does not resolve what it shall.
     pub faults: BTreeSet<Fault>,
 }
@@ -144,7 +147,8 @@ async fn metrics(http: &reqwest::Client, address: SocketAddr) -> Option<String> 
 fn read(metrics: &str) -> Option<Answer> {
     let info = metrics.lines().find_map(|line| line.strip_prefix("hosts_updater_info{"))?;
     let generation = info.split_once("generation=\"")?.1.split('"').next()?;
-    let confinement = info.split_once("confinement=\"").and_then(|(_, rest)| rest.split('"').next());
+    let label = |name: &str| info.split_once(name).and_then(|(_, rest)| rest.split('"').next());
+    let (confinement, vpc_id) = (label("confinement=\""), label("vpc_id=\""));
     let withheld = metrics.lines().find_map(|line| line.strip_prefix("hosts_updater_withheld_entries "));
     Some(Answer {
         generation: generation.to_owned(),
@@ -154,6 +158,7 @@ fn read(metrics: &str) -> Option<Answer> {
             Some("seccomp") => Confinement::Seccomp,
             _ => Confinement::None,
         },
+        vpc_id: vpc_id.filter(|text| is_vpc_id(text)).map(str::to_owned),
         faults: FAULTS
             .iter()
             .filter(|(sample, _)| is_positive(metrics, sample))
@@ -182,12 +187,21 @@ mod tests {
 
     #[test]
     fn an_agents_metrics_tell_its_list_and_what_it_leaves_out() {
-        let metrics = "# HELP hosts_updater_info x\nhosts_updater_info{version=\"0.1.0\",generation=\"00112233445566aa\",mode=\"rename\",confinement=\"seccomp\"} 1\n\
+        let metrics = "# HELP hosts_updater_info x\nhosts_updater_info{version=\"0.1.0\",generation=\"00112233445566aa\",mode=\"rename\",vpc_id=\"vpc-a\",confinement=\"seccomp\"} 1\n\
                        hosts_updater_withheld_entries 2\n";
         let generation = "00112233445566aa".to_owned();
-        let expected =
-            Answer { generation, withheld: 2, confinement: Confinement::Seccomp, faults: BTreeSet::new() };
+        let expected = Answer {
+            generation,
+            withheld: 2,
+            confinement: Confinement::Seccomp,
+            vpc_id: Some("vpc-a".to_owned()),
+            faults: BTreeSet::new(),
+        };
         assert_eq!(read(metrics), Some(expected.clone()));
+        for told in ["", "vpc_id=\"\",", "vpc_id=\"subnet-1\","] {
+            let metrics = metrics.replace("vpc_id=\"vpc-a\",", told);
+            assert_eq!(read(&metrics), Some(Answer { vpc_id: None, ..expected.clone() }));
+        }
         for (told, confinement) in [
             (",confinement=\"landlock\"", Confinement::Landlock),
             (",confinement=\"none\"", Confinement::None),

@@ -24,9 +24,9 @@ use super::tasks::Tasks;
 use kubernetes::api_error::{ApiError, within};
 use private_link::examine::{Answers, DnsPlace, Examined, Question, examine};
 use private_link::hosts_map::{HostsMap, Planned};
-use private_link::networks::{self, Network};
+use private_link::networks::{self, Network, NodeVpcs};
 use private_link::poll::{self, Judgement, Poll, Told};
-use private_link::{Fact, Resolved};
+use private_link::{Fact, Resolved, running_first};
 use reconcile::input::LinkEvent;
 use reconcile::link_requests::{KeptEntries, LastLink, LinkRequest, LinkRequests};
 use reconcile::status::{Link, VpcLink};
@@ -45,13 +45,15 @@ pub(super) fn start(
 ) -> watch::Sender<Option<LinkRequests>> {
     let (requests, receiver) = watch::channel(None);
     let (generation, current) = watch::channel(None);
-    nodes::start(client, current, settings.remove_startup_taint, events.clone(), tasks);
+    let (vpcs, node_vpcs) = watch::channel(NodeVpcs::default());
+    nodes::start(client, current, vpcs, settings.remove_startup_taint, events.clone(), tasks);
     let poller = Poller {
         settings: settings.clone(),
         maps: Api::namespaced(client.clone(), SYSTEM_NAMESPACE),
         requests: receiver,
         events,
         generation,
+        node_vpcs,
         poll: Poll::default(),
         machine_region: None,
     };
@@ -81,6 +83,8 @@ struct Poller {
     events: mpsc::Sender<LinkEvent>,
     /// The generation of the list that is in the ConfigMap: empty while there is none.
     generation: watch::Sender<Option<String>>,
+    /// In which VPCs nodes are, as their agents tell.
+    node_vpcs: watch::Receiver<NodeVpcs>,
     poll: Poll,
     /// The region that instance metadata told: a machine stays in its own.
     machine_region: Option<String>,
@@ -143,6 +147,10 @@ impl Poller {
                         }
                         Some(Err(error)) => tracing::debug!(%error, "the watch of {UPDATER_CONFIG} broke off; it goes on"),
                         None => return,
+                    },
+                    changed = self.node_vpcs.changed() => match changed {
+                        Ok(()) => break,
+                        Err(_) => return,
                     },
                 }
             }
@@ -216,12 +224,14 @@ impl Poller {
         answers: &mut Answers,
     ) -> (Option<Judgement>, Vec<Resolved>) {
         let (mut judged, mut resolved) = (Vec::new(), Vec::new());
-        for network in networks::of(&request.tcr) {
+        let of_nodes = self.node_vpcs.borrow_and_update().with(before);
+        for network in networks::of(&request.tcr, &of_nodes) {
             let before = network.before(before);
             let (judgement, one) = self.ask_in(&network, request, &before, answers).await;
             judged.push((network, judgement));
             resolved.push(one);
         }
+        running_first(&mut resolved);
         (networks::join(judged), resolved)
     }
 
@@ -233,7 +243,7 @@ impl Poller {
         before: &[HostsEntry],
         answers: &mut Answers,
     ) -> (Judgement, Resolved) {
-        let (Network { vpc_id, tcr }, key) = (network, network.key(&request.name));
+        let (Network { vpc_id, tcr, .. }, key) = (network, network.key(&request.name));
         let is_its = |last: &&LastLink| vpc_id.as_ref().is_none_or(|vpc_id| *vpc_id == last.vpc_id);
         if let Some(LastLink { vpc_id, address }) = request.last.iter().find(is_its) {
             self.poll.recall(&key, tcr, vpc_id, *address);

@@ -17,16 +17,18 @@ use super::startup_taint;
 use super::tasks::Tasks;
 use agents::{Agents, Nudge};
 use kubernetes::api_error::within;
+use private_link::networks::NodeVpcs;
 use reconcile::input::LinkEvent;
 use reconcile::nodes::Nodes;
 
 mod agents;
 
 /// Starts the task that follows `generation`, the list in the ConfigMap: empty while there is none, and none before
-/// that is known.
+/// that is known. The VPCs of the nodes are told to `vpcs`.
 pub(super) fn start(
     client: &Client,
     generation: watch::Receiver<Option<String>>,
+    vpcs: watch::Sender<NodeVpcs>,
     remove_startup_taint: bool,
     events: mpsc::Sender<LinkEvent>,
     tasks: &Tasks,
@@ -44,6 +46,7 @@ pub(super) fn start(
         nodes: remove_startup_taint.then(|| Api::all(client.clone())),
         http,
         generation,
+        vpcs,
         events,
         agents: Agents::new(Instant::now()),
     };
@@ -57,6 +60,7 @@ struct Follower {
     nodes: Option<Api<Node>>,
     http: reqwest::Client,
     generation: watch::Receiver<Option<String>>,
+    vpcs: watch::Sender<NodeVpcs>,
     events: mpsc::Sender<LinkEvent>,
     agents: Agents,
 }
@@ -104,6 +108,8 @@ impl Follower {
     async fn round(&mut self) -> Option<Nodes> {
         let asked = self.agents.begin(Instant::now())?;
         let answers = ask(&self.http, &asked).await;
+        let vpcs = self.agents.vpcs(&answers);
+        self.vpcs.send_if_modified(|now| std::mem::replace(now, vpcs.clone()) != vpcs);
         let scheduled = within(DEADLINE, self.sets.get_opt(HOSTS_UPDATER)).await.ok().flatten();
         let scheduled = scheduled.and_then(|set| set.status).map(|status| status.desired_number_scheduled);
         let desired = scheduled.and_then(|count| usize::try_from(count).ok());

@@ -63,6 +63,14 @@ pub fn fact(links: &[InternalEndpoint], vpc_id: &str) -> Fact {
     Fact::Down(links.iter().find(|link| link.vpc_id == vpc_id).map(|link| link.status.clone()))
 }
 
+/// Of one ImagePullSecret's networks, where one is of all nodes, those whose link runs come first: what was there before, and
+/// is kept for another one's sake, gives way to them.
+pub fn running_first(resolved: &mut [Resolved]) {
+    if resolved.iter().any(|one| one.vpc_id.is_none()) {
+        resolved.sort_by_key(|one| !matches!(one.fact, Fact::Up(_)));
+    }
+}
+
 /// The whole list: the administrator's own entries first, which win, then those of the links. An own entry of one VPC wins
 /// on the nodes of that VPC. While it is not known which domains are requested, the entries of links that were there before
 /// stay, except those of which it is known whose they are.
@@ -281,6 +289,28 @@ mod tests {
         assert_eq!(shown(&third), shown(&second));
         let fourth = entries(&[], &[of_vpc(None, up(3))], &third, |_| true).unwrap();
         expect!["demo.tencentcloudcr.com 10.3.0.2 Keep"].assert_eq(&shown(&fourth));
+    }
+
+    #[test]
+    fn a_link_that_moves_is_followed_beside_one_that_is_not_there() {
+        let before = [
+            entry("demo.tencentcloudcr.com", "10.1.0.1").of_vpc("vpc-a").unwrap().of_link(WhenLinkDown::Keep),
+            entry("demo.tencentcloudcr.com", "10.0.0.1").of_link(WhenLinkDown::Keep),
+        ];
+        let list = |of_b, of_all| {
+            let mut resolved =
+                [of_vpc(Some("vpc-b"), of_b), of_vpc(Some("vpc-a"), up(1)), of_vpc(None, of_all)];
+            running_first(&mut resolved);
+            shown(&entries(&[], &resolved, &before, |_| true).unwrap())
+        };
+        expect![[r#"
+            demo.tencentcloudcr.com 10.1.0.2 in vpc-a Keep
+            demo.tencentcloudcr.com 10.0.0.2 Keep"#]]
+        .assert_eq(&list(Fact::Down(None), up(0)));
+        expect![[r#"
+            demo.tencentcloudcr.com 10.1.0.2 in vpc-a Keep
+            demo.tencentcloudcr.com 10.0.0.1 Keep"#]]
+        .assert_eq(&list(Fact::Down(None), Fact::Unknown));
     }
 
     proptest! {

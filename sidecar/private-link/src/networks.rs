@@ -1,10 +1,15 @@
 //! The networks of an ImagePullSecret: in which VPCs nodes take entries of their own, and one judgement of all the links.
 
+use std::collections::BTreeSet;
+
 use tcr::hosts_entry::HostsEntry;
 use tcr::image_pull_secret::{PrivateNetwork, Tcr};
 
 use crate::poll::{Judgement, VpcLink};
 use custom_resource::condition::ConditionReason;
+
+/// VPCs that are looked at without being named: as many as can be named.
+const MOST_FOUND: usize = 16;
 
 /// Nodes that resolve the domains to one address.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,21 +18,47 @@ pub struct Network {
     pub vpc_id: Option<String>,
     /// What is asked for there.
     pub tcr: Tcr,
+    /// Nobody named the VPC, but nodes are in it: as long as it has no link of its own, they resolve to that of all nodes.
+    pub is_found: bool,
 }
 
-/// One for each of `vpcIds`; without them one of all nodes.
-pub fn of(tcr: &Tcr) -> Vec<Network> {
-    let vpc_ids = &tcr.private_network.vpc_ids;
-    if vpc_ids.is_empty() {
-        return vec![Network { vpc_id: None, tcr: tcr.clone() }];
+/// In which VPCs nodes are, as far as anybody knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeVpcs {
+    /// Those of nodes whose agents told.
+    pub vpc_ids: BTreeSet<String>,
+    /// Every agent has told.
+    pub is_complete: bool,
+}
+
+impl NodeVpcs {
+    /// With those of entries of links, whose nodes an earlier process has known.
+    pub fn with(&self, before: &[HostsEntry]) -> BTreeSet<String> {
+        let of_links = before.iter().filter(|entry| !self.is_complete && entry.when_link_down().is_some());
+        let of_links = of_links.filter_map(|entry| entry.vpc_id().map(str::to_owned));
+        self.vpc_ids.iter().cloned().chain(of_links).collect()
     }
-    let network = |vpc_id: &String| {
+}
+
+/// One for each of `vpcIds`; without them one of all nodes, and where the spec names no VPC and nodes are in several, one for
+/// each of these before it, up to as many as `vpcIds` takes.
+pub fn of(tcr: &Tcr, of_nodes: &BTreeSet<String>) -> Vec<Network> {
+    let PrivateNetwork { resolve, vpc_id, vpc_ids, address, .. } = &tcr.private_network;
+    let network = |vpc_id: &String, is_found: bool| {
         let vpc_id = Some(vpc_id.clone());
         let private_network =
             PrivateNetwork { vpc_id: vpc_id.clone(), vpc_ids: Vec::new(), ..tcr.private_network.clone() };
-        Network { vpc_id, tcr: Tcr { private_network, ..tcr.clone() } }
+        Network { vpc_id, tcr: Tcr { private_network, ..tcr.clone() }, is_found }
     };
-    vpc_ids.iter().map(network).collect()
+    if !vpc_ids.is_empty() {
+        return vpc_ids.iter().map(|vpc_id| network(vpc_id, false)).collect();
+    }
+    let mut networks = Vec::new();
+    if *resolve && vpc_id.is_none() && address.is_none() && of_nodes.len() > 1 {
+        networks.extend(of_nodes.iter().take(MOST_FOUND).map(|vpc_id| network(vpc_id, true)));
+    }
+    networks.push(Network { vpc_id: None, tcr: tcr.clone(), is_found: false });
+    networks
 }
 
 impl Network {
@@ -63,22 +94,31 @@ pub(crate) fn name_of(key: &str) -> &str {
 }
 
 /// One judgement of those of all networks: up where all of them are, with the reason of the first that is not, else of the
-/// first that says more than that its link runs. None where there is no network.
+/// first that says more than that its link runs. Those that were found decide only where nobody knows the VPC of the
+/// controller's node. None where there is no network.
 pub fn join(mut judged: Vec<(Network, Judgement)>) -> Option<Judgement> {
     if judged.iter().all(|(network, _)| network.vpc_id.is_none()) {
         return judged.pop().map(|(_, judgement)| judgement);
     }
-    let is_up = match judged.iter().any(|(_, it)| it.is_up == Some(false)) {
+    let has_found = judged.iter().any(|(network, _)| network.is_found);
+    if has_found && judged.iter().any(|(_, it)| it.reason == ConditionReason::VpcUnknown) {
+        judged.retain(|(network, _)| network.is_found);
+        judged.iter_mut().for_each(|(network, _)| network.is_found = false);
+    }
+    let named = || judged.iter().filter(|(network, _)| !network.is_found).map(|(_, judgement)| judgement);
+    let is_up = match named().any(|it| it.is_up == Some(false)) {
         true => Some(false),
-        false => judged.iter().all(|(_, it)| it.is_up == Some(true)).then_some(true),
+        false => named().all(|it| it.is_up == Some(true)).then_some(true),
     };
-    let first_that =
-        |wanted: &dyn Fn(&Judgement) -> bool| judged.iter().map(|(_, it)| it).find(|it| wanted(it));
+    let first_that = |wanted: &dyn Fn(&Judgement) -> bool| named().find(|it| wanted(it));
     let told = first_that(&|it| it.is_up == Some(false))
         .or_else(|| first_that(&|it| it.is_up.is_none()))
         .or_else(|| first_that(&|it| it.reason != ConditionReason::Running))
         .or_else(|| first_that(&|_| true))?;
     let (resolves, reason) = (told.resolves, told.reason);
+    // Of one link for all nodes, which those of single VPCs are beside.
+    let of_all = judged.iter().find(|(network, _)| network.vpc_id.is_none()).map(|(_, it)| it);
+    let (vpc_id, address) = (of_all.and_then(|it| it.vpc_id.clone()), of_all.and_then(|it| it.address));
     let mut hosts = Vec::new();
     let mut links = Vec::new();
     for (network, judgement) in &judged {
@@ -94,13 +134,13 @@ pub fn join(mut judged: Vec<(Network, Judgement)>) -> Option<Judgement> {
         }));
     }
     // Those that are not up come first: whoever reads only the beginning reads what to do.
-    judged.sort_by_key(|(_, it)| it.is_up == Some(true));
+    judged.sort_by_key(|(network, it)| (network.is_found, it.is_up == Some(true)));
     let said = judged.iter().map(|(network, it)| match &network.vpc_id {
         Some(vpc_id) => format!("{vpc_id}: {}", it.message),
         None => it.message.clone(),
     });
     let message = said.collect::<Vec<_>>().join("; ");
-    Some(Judgement { resolves, is_up, reason, message, vpc_id: None, address: None, hosts, links })
+    Some(Judgement { resolves, is_up, reason, message, vpc_id, address, hosts, links })
 }
 
 #[cfg(test)]

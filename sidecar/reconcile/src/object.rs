@@ -252,7 +252,7 @@ impl Object {
                 format!("the credential of {} is being obtained", tcr.instance_id),
             ));
         };
-        let hosts = domains::hosts(&tcr.domains, &held.public_domain, allowed_roots)
+        let hosts = domains::all(tcr, &held.public_domain, allowed_roots)
             .map_err(|error| not_ready(ConditionReason::InvalidDomain, error.to_string()))?;
         Ok(config(hosts.into_iter().collect(), &held.username, &held.token))
     }

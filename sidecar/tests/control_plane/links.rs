@@ -26,7 +26,7 @@ fn spec(private_network: Value) -> Value {
     }})
 }
 
-async fn hosts(cluster: &Cluster) -> Result<String> {
+pub(crate) async fn hosts(cluster: &Cluster) -> Result<String> {
     let maps: Api<ConfigMap> = Api::namespaced(cluster.client.clone(), SYSTEM_NAMESPACE);
     let map = maps.get("updater-config").await?;
     Ok(map.data.unwrap_or_default().remove("hosts.yaml").unwrap_or_default())
@@ -156,13 +156,13 @@ async fn a_controller_that_starts_takes_no_entries_away() -> Result<()> {
 }
 
 /// A node's agent, and the Pod that the API server believes it to be.
-struct Agent {
+pub(crate) struct Agent {
     process: Process,
-    folder: PathBuf,
+    pub(crate) folder: PathBuf,
 }
 
 impl Agent {
-    async fn start(cluster: &Cluster, name: &str) -> Result<Self> {
+    pub(crate) async fn start(cluster: &Cluster, name: &str, args: &[&str]) -> Result<Self> {
         let folder = cluster.plane.run().folder().join(name);
         for directory in ["config", "etc", "state"] {
             std::fs::create_dir_all(folder.join(directory))?;
@@ -175,7 +175,7 @@ impl Agent {
         command.arg("--config-dir").arg(folder.join("config"));
         command.arg("--hosts-file").arg(folder.join("etc/hosts"));
         command.arg("--state-dir").arg(folder.join("state"));
-        command.args(["--probe-port=0", "--metrics-ip=127.0.0.1", "--metrics-port=0"]);
+        command.args(["--probe-port=0", "--metrics-ip=127.0.0.1", "--metrics-port=0"]).args(args);
         let process = cluster.plane.run().start(name, command)?;
         let metrics = eventually("the agent to say where its metrics are", SOON, async || {
             process.address_behind("metrics at http://")
@@ -206,7 +206,7 @@ impl Agent {
     }
 
     /// What a kubelet does when the Pod has changed.
-    fn mount(&self, text: &str) -> Result<()> {
+    pub(crate) fn mount(&self, text: &str) -> Result<()> {
         let beside = self.folder.join("config/new");
         std::fs::write(&beside, text)?;
         std::fs::rename(beside, self.folder.join("config/hosts.yaml"))?;
@@ -214,7 +214,7 @@ impl Agent {
     }
 }
 
-fn pods(cluster: &Cluster) -> Api<Pod> {
+pub(crate) fn pods(cluster: &Cluster) -> Api<Pod> {
     Api::namespaced(cluster.client.clone(), SYSTEM_NAMESPACE)
 }
 
@@ -231,7 +231,7 @@ async fn expect_nodes(cluster: &Cluster, summary: &str, silent: i64) -> Result<(
 #[tokio::test]
 async fn kubelets_are_nudged_and_the_status_says_which_nodes_carry_the_list() -> Result<()> {
     let cluster = Cluster::with_controller().await?;
-    let agents = [Agent::start(&cluster, "node-a").await?, Agent::start(&cluster, "node-b").await?];
+    let agents = [Agent::start(&cluster, "node-a", &[]).await?, Agent::start(&cluster, "node-b", &[]).await?];
     cluster.ask("demo", spec(json!({"resolve": true, "vpcId": VPC}))).await?;
     cluster.expect_condition("demo", "PrivateLink", "True", "Running").await?;
     eventually("both Pods to be told", SOON, async || {

@@ -228,6 +228,7 @@ impl<'a> Script<'a> {
         let roots = [ALLOWED_ROOTS.to_owned()];
         let rules = RuleContext {
             allowed_roots: &roots,
+            allowed_aliases: &[],
             cluster_id: Some("cls-12345678"),
             description_required: true,
         };

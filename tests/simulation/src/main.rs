@@ -12,6 +12,10 @@ use simulation::history::Outcome;
 use simulation::view::Views;
 use simulation::{action, history, shrink};
 
+/// Histories make and drop small objects by the million.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Run the controller's decisions against a simulated cluster, cloud and registry, with faults at random.
 ///
 /// Each seed is one history: what watches tell and when, what becomes of each call, when the controller is killed or

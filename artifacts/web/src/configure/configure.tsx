@@ -164,6 +164,7 @@ function Credential() {
             <Flag field="vpcDomain" />
             <TextInput field="customDomains" rows={2} placeholder="team.tencentcloudcr.com" />
           </Group>
+          <TextInput field="aliases" rows={2} placeholder="cache.example.com" />
         </>
       )}
     </section>
@@ -218,6 +219,7 @@ function Policy() {
         <Choice field="failurePolicy" values={CHOICES.failurePolicy} />
       </div>
       <TextInput field="allowedRoots" rows={2} />
+      <TextInput field="allowedAliases" rows={2} placeholder="cache.example.com" />
       <TextInput field="controllerUsernames" rows={2} />
       <Tenants />
       <TextInput field="policyModule" placeholder="registry://demo.tencentcloudcr.com/tcr-assistant/policy:v0.1.0" />

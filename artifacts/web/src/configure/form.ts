@@ -47,6 +47,7 @@ export interface Form {
   vpcDomain: boolean;
   /** Here and in other lists: one on each line. */
   customDomains: string;
+  aliases: string;
   resolve: boolean;
   vpcId: string;
   /** One on each line. */
@@ -73,6 +74,7 @@ export interface Form {
   declared: (typeof WORDS.declared)[number];
   protect: (typeof WORDS.protect)[number];
   allowedRoots: string;
+  allowedAliases: string;
   controllerUsernames: string;
   tenants: Tenant[];
 }
@@ -99,6 +101,7 @@ export function initialForm(): Form {
     defaultDomain: true,
     vpcDomain: true,
     customDomains: "",
+    aliases: "",
     resolve: false,
     vpcId: "",
     vpcIds: "",
@@ -123,6 +126,7 @@ export function initialForm(): Form {
     declared: "warn",
     protect: "warn",
     allowedRoots: "tencentcloudcr.com",
+    allowedAliases: "",
     controllerUsernames: "system:serviceaccount:tcr-assistant-system:tcr-assistant-manager",
     tenants: [],
   };

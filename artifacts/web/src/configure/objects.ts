@@ -57,6 +57,7 @@ export function helmValues(form: Form): Fields {
       ],
     }),
     ...(!isDefault(roots, ["tencentcloudcr.com"]) && { allowedRoots: roots }),
+    ...aliasesOf(form),
     ...tenants(form),
     ...(form.failurePolicy !== "Ignore" && { webhook: { failurePolicy: form.failurePolicy } }),
     policy: { mode: form.mode, ...policyOf(form) },
@@ -65,7 +66,18 @@ export function helmValues(form: Form): Fields {
 
 /** The settings of the ClusterAdmissionPolicy. */
 export function settings(form: Form): Fields {
-  return { ...policyOf(form), allowedRoots: lines(form.allowedRoots), clusterId: form.clusterId, ...tenants(form) };
+  return {
+    ...policyOf(form),
+    allowedRoots: lines(form.allowedRoots),
+    ...aliasesOf(form),
+    clusterId: form.clusterId,
+    ...tenants(form),
+  };
+}
+
+function aliasesOf(form: Form): Fields {
+  const allowedAliases = lines(form.allowedAliases);
+  return allowedAliases.length > 0 ? { allowedAliases } : {};
 }
 
 /** What the form has and the chart's values for a static credential cannot say. */
@@ -187,6 +199,7 @@ function instance(form: Form): Fields {
     region: form.region,
     ...(Object.keys(credential).length > 0 && { credential }),
     ...(hasSecret(form) && !isDefault(domains, ["default", "vpc"]) && { domains }),
+    ...(hasSecret(form) && lines(form.aliases).length > 0 && { aliases: lines(form.aliases) }),
     ...(Object.keys(privateNetwork).length > 0 && { privateNetwork }),
   };
 }

@@ -155,6 +155,21 @@ fn an_address_that_moved_within_the_nodes_own_network_is_kept_until_the_new_one_
     assert_eq!(node.addresses(), ["10.0.0.9", "10.1.0.7"]);
 }
 
+#[test]
+fn a_node_learns_its_vpc_while_it_has_entries_of_a_link_and_says_it() {
+    let mut node = Node::new(LOCAL);
+    node.restart_in(&Metadata::of(&["vpc-1"]), None, &["10.1.0.1"]);
+    node.list("- {domain: demo.tencentcloudcr.com, ip: 10.1.0.1}\n");
+    node.agent.pass();
+    node.agent.pass();
+    assert_eq!(node.agent.report().network.vpc_id(), None, "nobody is led to a link");
+    node.list("- {domain: demo.tencentcloudcr.com, ip: 10.1.0.1, whenLinkDown: Keep}\n");
+    node.agent.pass();
+    node.agent.pass();
+    assert_eq!(node.agent.report().network.vpc_id(), Some("vpc-1"));
+    assert_eq!((node.addresses(), node.problem()), (vec!["10.1.0.1".to_owned()], None));
+}
+
 /// What happens to a node.
 #[derive(Clone, Debug)]
 enum Step {

@@ -11,8 +11,8 @@ use super::report::{HostsChange, HostsPlan, Note};
 use crate::reader::Seen;
 use credential_plan::domains;
 use custom_resource::condition::{ConditionReason, ConditionType};
-use private_link::networks::{self, Network};
-use private_link::{Fact, Resolved};
+use private_link::networks::{self, Network, NodeVpcs};
+use private_link::{Fact, Resolved, running_first};
 use reconcile::object::Object;
 
 /// What comes and goes, and what keeps the list from being written.
@@ -22,6 +22,8 @@ pub(super) fn hosts(
 ) -> (HostsPlan, Option<Note>) {
     let nothing = HostsPlan::default();
     let Seen::Known(Some(before)) = &known.entries else { return (nothing, None) };
+    // Which agents have told of more, only the controller knows.
+    let of_nodes = NodeVpcs::default().with(before);
     let mut pending = Vec::new();
     let mut resolved = Vec::new();
     // Of a spec that cannot be carried out nodes keep what they have.
@@ -35,12 +37,15 @@ pub(super) fn hosts(
         if !tcr.private_network.resolve {
             continue;
         }
-        for network in networks::of(tcr) {
+        let mut of_networks = Vec::new();
+        for network in networks::of(tcr, &of_nodes) {
             let before = network.before(before);
-            let link = resolve(known, object, &network, &before, public_domains);
-            pending.extend(awaited(object, &network, &link, &before));
-            resolved.push(link);
+            let link = resolve(known, object, &network, (&of_nodes, &before), public_domains);
+            pending.extend(awaited(object, &network, &link, &before).filter(|_| !network.is_found));
+            of_networks.push(link);
         }
+        running_first(&mut of_networks);
+        resolved.append(&mut of_networks);
     }
     let of_administrator =
         || before.iter().filter(|entry| entry.when_link_down().is_none()).cloned().collect();
@@ -65,8 +70,8 @@ pub(super) fn hosts(
 fn resolve(
     known: &Known,
     object: &Object,
-    Network { vpc_id, tcr }: &Network,
-    before: &[HostsEntry],
+    Network { vpc_id, tcr, .. }: &Network,
+    (of_nodes, before): (&BTreeSet<String>, &[HostsEntry]),
     public_domains: &BTreeMap<String, RegistryHost>,
 ) -> Resolved {
     let of = |hosts, fact| Resolved {
@@ -85,7 +90,7 @@ fn resolve(
         return of(hosts, Fact::Up(address));
     }
     let old = known.before(&object.name).and_then(|object| object.spec.as_ref().ok()?.tcr.as_ref());
-    let same_link = old.into_iter().flat_map(networks::of).find(|old| {
+    let same_link = old.into_iter().flat_map(|old| networks::of(old, of_nodes)).find(|old| {
         let (was, is) = (&old.tcr.private_network, &tcr.private_network);
         (&old.tcr.instance_id, &old.tcr.region) == (&tcr.instance_id, &tcr.region)
             && was.resolve

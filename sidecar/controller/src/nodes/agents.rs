@@ -10,6 +10,7 @@ use kube::runtime::watcher::Event;
 use tcr::backoff::Backoff;
 
 use crate::agent::{Agent, Answer, Confinement};
+use private_link::networks::NodeVpcs;
 use reconcile::nodes::{Affected, Fault, Nodes};
 
 /// The wait while nodes are behind.
@@ -29,6 +30,8 @@ pub(super) struct Agents {
     listing: BTreeMap<String, Agent>,
     /// Agents whose node has no start-up taint any more.
     released: BTreeSet<String>,
+    /// The VPC that each node is in, as its agent told last.
+    vpc_ids: BTreeMap<String, String>,
     /// The list in the ConfigMap: empty while there is none, and none before that is known.
     generation: Option<String>,
     due: Instant,
@@ -62,6 +65,7 @@ impl Agents {
             agents: BTreeMap::new(),
             listing: BTreeMap::new(),
             released: BTreeSet::new(),
+            vpc_ids: BTreeMap::new(),
             generation: None,
             due: now + BEHIND.wait(0),
             round: 0,
@@ -112,6 +116,7 @@ impl Agents {
             Event::Delete(pod) => {
                 let name = pod.metadata.name.unwrap_or_default();
                 self.released.remove(&name);
+                self.vpc_ids.remove(&name);
                 self.agents.remove(&name).is_some()
             }
             Event::Init => {
@@ -125,6 +130,7 @@ impl Agents {
             Event::InitDone => {
                 self.agents = std::mem::take(&mut self.listing);
                 self.released.retain(|name| self.agents.contains_key(name));
+                self.vpc_ids.retain(|name, _| self.agents.contains_key(name));
                 true
             }
         }
@@ -138,6 +144,17 @@ impl Agents {
         }
         self.round += 1;
         Some(self.agents.iter().map(|(name, agent)| (name.clone(), agent.clone())).collect())
+    }
+
+    /// In which VPCs nodes are, with what these answers tell.
+    pub(super) fn vpcs(&mut self, answers: &BTreeMap<String, Answer>) -> NodeVpcs {
+        let told = answers.iter().filter_map(|(name, answer)| Some((name.clone(), answer.vpc_id.clone()?)));
+        self.vpc_ids.extend(told.filter(|(name, _)| self.agents.contains_key(name)));
+        NodeVpcs {
+            vpc_ids: self.vpc_ids.values().cloned().collect(),
+            is_complete: !self.agents.is_empty()
+                && self.agents.keys().all(|name| self.vpc_ids.contains_key(name)),
+        }
     }
 
     /// What follows from these answers of the agents that were asked. `desired` is how many nodes should have an agent, as

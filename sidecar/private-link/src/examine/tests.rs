@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use expect_test::{Expect, expect};
 
 use super::*;
@@ -80,7 +82,7 @@ fn check(tcr: &Tcr, public: Option<&str>, before: &[&str], cloud: &Cloud, expect
     let roots = ROOTS.map(str::to_owned);
     let before: Vec<HostsEntry> =
         before.iter().map(|domain| HostsEntry::new(domain, "10.0.0.1", false).unwrap()).collect();
-    let network = &networks::of(tcr)[0];
+    let network = &networks::of(tcr, &BTreeSet::new())[0];
     let mut answers = Answers::default();
     let mut shown = Vec::new();
     loop {
@@ -338,10 +340,22 @@ fn what_was_answered_about_an_instance_is_not_asked_again_for_another_object() {
     let (one, other) = (asked_for(&["default"], Some("vpc-a")), looked_at(&["vpc"], Some("vpc-b")));
     answers.of(&one).instance = Some(Ok(Some(instance("Running"))));
     answers.of(&one).endpoints = Some(Ok(vec![link("Running")]));
-    let examined = examine(&networks::of(&other)[0], None, &ROOTS.map(str::to_owned), &[], &mut answers);
+    let examined = examine(
+        &networks::of(&other, &BTreeSet::new())[0],
+        None,
+        &ROOTS.map(str::to_owned),
+        &[],
+        &mut answers,
+    );
     assert!(matches!(examined, Examined::Found(Found { fact: Fact::Down(None), .. })), "{examined:?}");
     let elsewhere = Tcr { region: "ap-nanjing".to_owned(), ..other };
-    let examined = examine(&networks::of(&elsewhere)[0], None, &ROOTS.map(str::to_owned), &[], &mut answers);
+    let examined = examine(
+        &networks::of(&elsewhere, &BTreeSet::new())[0],
+        None,
+        &ROOTS.map(str::to_owned),
+        &[],
+        &mut answers,
+    );
     assert_eq!(examined, Examined::Ask(Question::Instance));
 }
 

@@ -15,7 +15,13 @@ fn pod(name: &str, told: Option<&str>) -> Pod {
 
 fn answer(generation: &str) -> Answer {
     let confinement = Confinement::Landlock;
-    Answer { generation: generation.to_owned(), withheld: 0, confinement, faults: BTreeSet::new() }
+    Answer {
+        generation: generation.to_owned(),
+        withheld: 0,
+        confinement,
+        vpc_id: None,
+        faults: BTreeSet::new(),
+    }
 }
 
 struct Story {
@@ -199,4 +205,24 @@ fn nodes_that_do_not_resolve_are_counted_by_why_and_named_in_order() {
     );
     let told = story.agents.finish(round, None, story.now).unwrap();
     assert_eq!(told.faults.len(), 2);
+}
+
+#[test]
+fn the_vpcs_of_nodes_are_all_known_once_every_agent_has_told_its_own() {
+    let mut story = Story::of(&["a", "b"]);
+    let mut told = |answers: &[(&str, Option<&str>)]| {
+        let answers = answers.iter().map(|(name, vpc_id)| {
+            ((*name).to_owned(), Answer { vpc_id: vpc_id.map(str::to_owned), ..answer("") })
+        });
+        let NodeVpcs { vpc_ids, is_complete } = story.agents.vpcs(&answers.collect());
+        format!("{vpc_ids:?} {is_complete}")
+    };
+    assert_eq!(told(&[]), "{} false");
+    assert_eq!(told(&[("a", Some("vpc-a")), ("b", None), ("gone", Some("vpc-c"))]), r#"{"vpc-a"} false"#);
+    assert_eq!(told(&[("b", Some("vpc-b"))]), r#"{"vpc-a", "vpc-b"} true"#);
+    // Who is silent has not moved.
+    assert_eq!(told(&[]), r#"{"vpc-a", "vpc-b"} true"#);
+    story.agents.pod_changed(Event::Delete(pod("b", None)), story.now);
+    let NodeVpcs { vpc_ids, is_complete } = story.agents.vpcs(&BTreeMap::new());
+    assert_eq!((vpc_ids.into_iter().collect::<Vec<_>>(), is_complete), (vec!["vpc-a".to_owned()], true));
 }
