@@ -34,6 +34,8 @@ pub struct Forecast {
     without_hosts: BTreeSet<String>,
     /// Those whose Secrets may stand beside another one for the same registry.
     overlapping: BTreeSet<String>,
+    /// Namespaces and names of Secrets that no list by our labels has.
+    unlisted: BTreeSet<(String, String)>,
     notes: Vec<Note>,
 }
 
@@ -52,9 +54,18 @@ impl Forecast {
     pub fn new(known: Known, observed: Observed) -> Self {
         let credentials = credentials(&known);
         let (desired, public_domains, notes) = (Desired::default(), BTreeMap::new(), Vec::new());
-        let (without_hosts, overlapping) = (BTreeSet::new(), overlapping(&known.after));
-        let mut forecast =
-            Self { known, observed, desired, credentials, public_domains, without_hosts, overlapping, notes };
+        let overlapping = overlapping(&known.after);
+        let mut forecast = Self {
+            known,
+            observed,
+            desired,
+            credentials,
+            public_domains,
+            without_hosts: BTreeSet::new(),
+            overlapping,
+            unlisted: BTreeSet::new(),
+            notes,
+        };
         for index in 0..forecast.known.after.len() {
             forecast.ask(index);
         }
@@ -183,13 +194,14 @@ impl Forecast {
                                credential: Secrets of somebody else that are for this domain are taken over then";
                 self.notes.push(Note::new(name, message));
             }
+            self.unlisted.insert((namespace.to_owned(), secret.clone()));
             seen.secrets.insert(secret, found);
         }
     }
 
     /// What would change.
     pub fn plan(self) -> Plan {
-        let Self { known, observed, desired, credentials, public_domains, notes, .. } = self;
+        let Self { known, observed, desired, credentials, public_domains, unlisted, notes, .. } = self;
         let mut sums: BTreeMap<&str, Tally> = BTreeMap::new();
         let (mut writes, mut conflicts) = (Vec::new(), Vec::new());
         for (namespace, seen) in observed.iter() {
@@ -222,10 +234,14 @@ impl Forecast {
             })
             .collect();
         let is_everything_filled = desired.iter().all(|(_, it)| it.withdrawn || it.content.is_some());
+        // The controller judges by what is listed when it starts.
         let has_copies = |name: &str| {
             let secret = derived_secret_name(name);
             let is_ours = |seen: &Namespace| seen.secrets.get(&secret).is_some_and(SeenSecret::is_ours);
-            observed.iter().any(|(_, seen)| seen.is_live() && is_ours(seen))
+            observed.iter().any(|(namespace, seen)| {
+                let is_listed = || !unlisted.contains(&(namespace.to_string(), secret.clone()));
+                seen.is_live() && is_ours(seen) && is_listed()
+            })
         };
         let mut unfilled = desired.iter().filter(|(_, it)| !it.withdrawn && it.content.is_none());
         let has_unknown_copies = unfilled.any(|(name, _)| has_copies(name));

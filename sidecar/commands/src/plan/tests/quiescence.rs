@@ -176,7 +176,18 @@ fn case() -> impl Strategy<Value = Case> {
         prop::collection::vec(prop::option::weighted(0.8, object_case()), OBJECTS.len()),
         prop::option::of(any::<bool>()),
     )
-        .prop_map(|(namespaces, objects, remnant)| Case { namespaces, objects, remnant })
+        .prop_map(|(namespaces, mut objects, remnant)| {
+            // Of several that are deleted, the last one decides what becomes of the credential; which is the last one,
+            // depends on when a Secret without labels is found.
+            let is_found_late =
+                |found: &Found| matches!(found, Found::WithoutLabels | Found::OldWithoutLabels);
+            if namespaces.iter().flatten().any(|namespace| namespace.found.iter().any(is_found_late)) {
+                let mut deleted = objects.iter_mut().flatten().filter(|object| object.deleting);
+                let revoke = deleted.next().is_some_and(|first| first.revoke);
+                deleted.for_each(|object| object.revoke = revoke);
+            }
+            Case { namespaces, objects, remnant }
+        })
 }
 
 fn key() -> InstallationKey {
