@@ -61,7 +61,11 @@ impl Key {
             let _ = write!(text, "{}:{part};", part.len());
         }
         let digest = Sha256::digest(text);
-        let hash = tcr::hex::encode(&digest[..4]);
+        // The description is free text: with four bytes of the digest, who may write one ImagePullSecret could find a
+        // description that leads to another one's service account. Other kinds all pull as the same identity, and keep the
+        // names that they had before there were service accounts.
+        let length = if *kind == CredentialKind::ServiceAccount { 16 } else { 4 };
+        let hash = tcr::hex::encode(&digest[..length]);
         format!("tcr-assistant-credential-{instance_id}-{hash}")
     }
 }
@@ -83,7 +87,7 @@ mod tests {
         let mut tcr =
             Tcr { instance_id: "tcr-demo0001".into(), region: "ap-guangzhou".into(), ..Tcr::default() };
         let name = |tcr: &Tcr| Key::of("demo", tcr).secret_name();
-        expect![[r#"tcr-assistant-credential-tcr-demo0001-"#]].assert_eq(&name(&tcr)[..38]);
+        expect![[r#"tcr-assistant-credential-tcr-demo0001-66234ab3"#]].assert_eq(&name(&tcr));
         let before = name(&tcr);
         tcr.credential.rotate_after = Some("2160h".to_owned());
         assert_eq!(name(&tcr), before);
@@ -116,5 +120,17 @@ mod tests {
         assert_eq!(Key::of("demo", &longer), key);
         let read: Key = serde_json::from_value(serde_json::to_value(&key).unwrap()).unwrap();
         assert_eq!(read, key);
+    }
+
+    #[test]
+    fn nobody_finds_another_text_for_a_service_account() {
+        let mut tcr = Tcr { instance_id: "tcr-demo0001".into(), ..Tcr::default() };
+        tcr.credential.kind = CredentialKind::ServiceAccount;
+        tcr.credential.registry_namespaces = vec!["team-a".to_owned()];
+        let name = Key::of("demo", &tcr).secret_name();
+        // 128 bits of it.
+        expect![[r#"tcr-assistant-credential-tcr-demo0001-b1720c9f47035ec0c732c6694d7fb082"#]]
+            .assert_eq(&name);
+        assert!(name.len() <= 253);
     }
 }

@@ -60,7 +60,15 @@ impl Store {
     pub async fn read(&self, key: &Key) -> Result<Option<Read>, ApiError> {
         let name = key.secret_name();
         let Some(secret) = within(DEADLINE, self.secrets.get_opt(&name)).await? else { return Ok(None) };
-        parse(secret).map(Some)
+        let read = parse(secret)?;
+        // The name holds a hash.
+        if read.document.key != *key {
+            return Err(ApiError::Other(format!(
+                "the Secret {SYSTEM_NAMESPACE}/{name} keeps the credential of another instance, region, description or \
+                 registry namespaces than is asked for; change spec.tcr.credential.description of one of them"
+            )));
+        }
+        Ok(Some(read))
     }
 
     /// Every document there is; what cannot be read is left out and logged.

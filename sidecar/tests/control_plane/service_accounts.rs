@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 use support::registry::{Credential, Options};
 use support::{Image, Registry, eventually};
@@ -373,6 +374,41 @@ async fn an_account_whose_answer_was_lost_is_found_and_removed_and_others_are_le
         "the other cluster's is gone"
     );
     assert_eq!(calls(&cluster, "ModifyServiceAccount"), 0);
+    finish(cluster).await
+}
+
+#[tokio::test]
+async fn a_stored_credential_of_another_identity_is_used_for_nobody() -> Result<()> {
+    let (mut cluster, account) = with_an_account(Config::demo()).await?;
+    cluster.kill();
+    // As if somebody had found a description whose hash is that of another object's.
+    let secrets = cluster.secrets("tcr-assistant-system");
+    let list = secrets.list(&ListParams::default().labels("tcr.tencentcloudcr.com/credential")).await?;
+    let [secret] = list.items.as_slice() else { bail!("there are {} stored credentials", list.items.len()) };
+    let stored = secret.data.as_ref().and_then(|data| data.get("credential.json")).context("it is empty")?;
+    let mut document: Value = serde_json::from_slice(&stored.0)?;
+    document["key"]["registryNamespaces"] = json!(["kept-from-you"]);
+    let patch = json!({"stringData": {"credential.json": document.to_string()}});
+    let name = secret.metadata.name.clone().unwrap_or_default();
+    secrets.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await?;
+
+    cluster.namespace("web", &[]).await?;
+    cluster.run().await?;
+    cluster.change("demo", json!({"namespaces": "shop,web"})).await?;
+    eventually("the status to name the Secret", SOON, async || {
+        let status = cluster.objects().get("demo").await?.status.unwrap_or_default();
+        let said: Vec<String> = status.conditions.into_iter().map(|condition| condition.message).collect();
+        let expected = format!("tcr-assistant-system/{name} keeps the credential of another instance");
+        ensure!(said.iter().any(|message| message.contains(&expected)), "{said:?}");
+        Ok(())
+    })
+    .await?;
+    assert!(login(&cluster, "web", "demo").await.is_err(), "another one's credential was distributed");
+    assert_eq!(calls(&cluster, "CreateServiceAccount"), 1);
+    is_distributed(&cluster, &account).await?;
+
+    secrets.delete(&name, &DeleteParams::default()).await?;
+    cluster.expect_in("demo", &["shop", "web"]).await?;
     finish(cluster).await
 }
 
