@@ -33,6 +33,7 @@ impl Subject {
             .arg("--address=127.0.0.1:0")
             // There is no registry, and a rotation is to be written at once.
             .arg("--check-registry=false")
+            .env("GLIBC_TUNABLES", tunables()?)
             .env("KUBECONFIG", kubeconfig)
             .env("TENCENTCLOUD_SECRET_ID", "AKIDbench")
             .env("TENCENTCLOUD_SECRET_KEY", "bench");
@@ -168,6 +169,15 @@ impl Metrics {
         let verbs = ["create", "update", "patch", "delete"];
         self.calls(&verbs, None) - self.calls(&verbs, Some("leases"))
     }
+}
+
+/// How the C library is to treat the controller's memory, as the chart says.
+fn tunables() -> Result<&'static str> {
+    let container = include_str!("../../../../artifacts/chart/templates/deployment.yaml");
+    let mut lines = container.lines();
+    let found = lines.find_map(|line| line.trim().strip_prefix("- {name: GLIBC_TUNABLES, value: \""));
+    let value = found.and_then(|rest| rest.strip_suffix("\"}"));
+    value.context("the chart's Deployment sets no GLIBC_TUNABLES")
 }
 
 /// The program that ships; the short form takes what the tests have built.
