@@ -9,7 +9,7 @@ use wasmtime::{Memory, ResourceLimiter};
 use crate::context::Context;
 use crate::guest_output::GuestOutput;
 use crate::host_capabilities::GuestLog;
-use crate::wasi::Program;
+use crate::wasi::program::Program;
 
 /// What the guest's imports work on, and the limits of its memory.
 pub(crate) struct CallState {

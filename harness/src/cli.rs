@@ -1,23 +1,21 @@
 //! The command line: one struct for each subcommand, with its arguments and `execute`.
 
 use std::ffi::OsString;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 
-use anyhow::Context as _;
 use clap::error::ContextKind;
-use clap::{ArgAction, Parser, Subcommand};
+use clap::{ArgAction, CommandFactory as _, Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::whole_file;
-
 mod about;
 mod annotate;
 mod bench;
 mod compatibility;
+mod files;
 mod host_capabilities;
 mod input;
 mod inspect;
@@ -182,10 +180,10 @@ impl Cli {
             Command::Rm(rm) => rm.execute(),
             Command::Save(save) => save.execute(),
             Command::Load(load) => load.execute(),
-            Command::Completions(completions) => completions.execute(),
-            Command::Docs(docs) => docs.execute(),
+            Command::Completions(completions) => completions.execute(&mut Self::command()),
+            Command::Docs(docs) => docs.execute(Self::command()),
             Command::Info(info) => info.execute(),
-            Command::Options => print(&compatibility::table()),
+            Command::Options => files::print(&compatibility::table()),
         }
     }
 
@@ -193,35 +191,6 @@ impl Cli {
         let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         wanted && !self.no_color && stream.is_terminal()
     }
-}
-
-/// Writes to standard output. A reader that has gone (`harness … | head`) is not an error.
-fn print(text: &str) -> anyhow::Result<()> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result.context("cannot write to standard output"),
-    }
-}
-
-/// Reads a file, or standard input for `-`.
-fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    if path == Path::new("-") {
-        let mut bytes = Vec::new();
-        io::Read::read_to_end(&mut io::stdin().lock(), &mut bytes).context("cannot read standard input")?;
-        return Ok(bytes);
-    }
-    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
-}
-
-fn read_text(path: &Path) -> anyhow::Result<String> {
-    String::from_utf8(read(path)?).with_context(|| format!("cannot read {}: not UTF-8", path.display()))
-}
-
-/// Replaces a file as a whole: readers see the old one or the new one.
-fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    whole_file::replace(path, |file| file.write_all(bytes))
-        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// A level for all but the client of the API server, which logs an answer that it cannot parse, whole, and an answer

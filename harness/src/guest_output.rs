@@ -1,6 +1,11 @@
-//! What a guest prints, for the log: a host's own output is its user's.
+//! What a guest prints, for the log (a host's own output is its user's), and how much it may answer.
 
 use crate::host_capabilities::GuestLog;
+
+/// The longest answer of a guest, in bytes: more than twice the largest object that an API server takes.
+pub(crate) const LONGEST_ANSWER: u32 = 8 << 20;
+/// The longest error of a guest that is passed on to the caller, in bytes.
+pub(crate) const LONGEST_ERROR: usize = 16 << 10;
 
 /// The longest line of a guest's output that is logged in one piece, in bytes.
 const LONGEST_LINE: usize = 1 << 10;

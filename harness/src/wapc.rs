@@ -9,6 +9,7 @@ use std::fmt;
 use wasmtime::{Caller, Extern, Linker, Memory};
 
 use crate::call_state::CallState;
+use crate::guest_output::{LONGEST_ANSWER, LONGEST_ERROR};
 use crate::host_capabilities::{self, GuestCall};
 
 /// The module that guests import waPC's functions from.
@@ -26,11 +27,6 @@ pub(crate) const FUNCTIONS: [&str; 9] = [
     "__host_error",
     "__console_log",
 ];
-
-/// The longest answer of a guest, in bytes: more than twice the largest object that an API server takes.
-pub(crate) const LONGEST_ANSWER: u32 = 8 << 20;
-/// The longest error of a guest that is passed on to the caller, in bytes.
-pub(crate) const LONGEST_ERROR: usize = 16 << 10;
 
 /// The guest pointed outside of its memory.
 #[derive(Debug)]

@@ -9,26 +9,25 @@
 //! model and an async runtime along, for a dozen functions that answer "there is none".
 
 use std::fmt;
-use std::sync::OnceLock;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use wasmtime::{Caller, Linker, Val, ValType};
 
 use crate::call_state::CallState;
 use crate::wapc::{host_call, read, write};
 
+mod arguments;
+mod clock;
+mod errno;
 mod poll;
-mod program;
+pub(crate) mod program;
+
+use errno::{BADF, NOSYS, SUCCESS};
 
 pub(crate) use program::{HOST_CALL, HOST_MODULE, Program};
 
 /// The module that guests import these functions from.
 pub(crate) const MODULE: &str = "wasi_snapshot_preview1";
-
-const SUCCESS: i32 = 0;
-const BADF: i32 = 8;
-const INVAL: i32 = 28;
-const NOSYS: i32 = 52;
 
 /// The guest left by `proc_exit` with this code.
 #[derive(Debug)]
@@ -43,12 +42,12 @@ impl fmt::Display for Exit {
 impl std::error::Error for Exit {}
 
 pub(crate) fn add_to_linker(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
-    linker.func_wrap(MODULE, "args_get", program::arguments)?;
-    linker.func_wrap(MODULE, "args_sizes_get", program::arguments_sizes)?;
+    linker.func_wrap(MODULE, "args_get", arguments::arguments)?;
+    linker.func_wrap(MODULE, "args_sizes_get", arguments::sizes)?;
     linker.func_wrap(MODULE, "environ_get", |_: u32, _: u32| SUCCESS)?;
     linker.func_wrap(MODULE, "environ_sizes_get", nothing)?;
-    linker.func_wrap(MODULE, "clock_res_get", clock_resolution)?;
-    linker.func_wrap(MODULE, "clock_time_get", clock_time)?;
+    linker.func_wrap(MODULE, "clock_res_get", clock::resolution)?;
+    linker.func_wrap(MODULE, "clock_time_get", clock::time)?;
     linker.func_wrap(MODULE, "fd_write", fd_write)?;
     linker.func_wrap(MODULE, "fd_read", fd_read)?;
     linker.func_wrap(MODULE, "fd_fdstat_get", fd_status)?;
@@ -58,7 +57,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<CallState>) -> wasmtime::Result<
     linker.func_wrap(MODULE, "proc_exit", |code: i32| -> wasmtime::Result<()> {
         Err(wasmtime::Error::new(Exit(code)))
     })?;
-    linker.func_wrap(HOST_MODULE, HOST_CALL, host_call("host.call", program::take_answer))?;
+    linker.func_wrap(HOST_MODULE, HOST_CALL, host_call("host.call", take_answer))?;
     for (name, parameters, answer) in UNSUPPORTED {
         let parameters = parameters.chars().map(|letter| match letter {
             'l' => ValType::I64,
@@ -137,36 +136,6 @@ const UNSUPPORTED: &[(&str, &str, i32)] = &[
 fn nothing(mut caller: Caller<'_, CallState>, count: u32, size: u32) -> wasmtime::Result<i32> {
     write(&mut caller, "sizes_get", count, &0u32.to_le_bytes())?;
     write(&mut caller, "sizes_get", size, &0u32.to_le_bytes())?;
-    Ok(SUCCESS)
-}
-
-fn clock_resolution(mut caller: Caller<'_, CallState>, clock: u32, result: u32) -> wasmtime::Result<i32> {
-    if clock > 3 {
-        return Ok(INVAL);
-    }
-    write(&mut caller, "clock_res_get", result, &1u64.to_le_bytes())?;
-    Ok(SUCCESS)
-}
-
-/// Clock 0 is the time of day; the others run from an arbitrary start. `None` for one that there is not.
-fn now(clock: u32) -> Option<Duration> {
-    static START: OnceLock<Instant> = OnceLock::new();
-    match clock {
-        0 => Some(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()),
-        1..=3 => Some(START.get_or_init(Instant::now).elapsed()),
-        _ => None,
-    }
-}
-
-fn clock_time(
-    mut caller: Caller<'_, CallState>,
-    clock: u32,
-    _precision: u64,
-    result: u32,
-) -> wasmtime::Result<i32> {
-    let Some(now) = now(clock) else { return Ok(INVAL) };
-    let nanoseconds = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-    write(&mut caller, "clock_time_get", result, &nanoseconds.to_le_bytes())?;
     Ok(SUCCESS)
 }
 
@@ -276,4 +245,14 @@ fn fd_status(mut caller: Caller<'_, CallState>, descriptor: u32, result: u32) ->
     status[8..16].copy_from_slice(&u64::MAX.to_le_bytes());
     write(&mut caller, "fd_fdstat_get", result, &status)?;
     Ok(SUCCESS)
+}
+
+/// Takes the host's answer to a question; 0 where there is one, 1 where the input has the reason why there is none.
+fn take_answer(call: &mut CallState, answer: Result<Vec<u8>, String>) -> wasmtime::Result<i32> {
+    let has_failed = answer.is_err();
+    let answer = answer.unwrap_or_else(String::into_bytes);
+    if let Some(program) = &mut call.program {
+        program.give(&answer)?;
+    }
+    Ok(i32::from(has_failed))
 }

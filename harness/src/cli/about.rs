@@ -4,10 +4,9 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::bail;
-use clap::{Args, Command, CommandFactory as _};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use super::Cli;
 use crate::metadata::KUBEWARDEN_VERSION;
 
 /// Print completions for a shell
@@ -40,15 +39,17 @@ pub struct Verify {
 }
 
 impl Completions {
-    pub(super) fn execute(self) -> anyhow::Result<()> {
+    /// `command` is the whole program's.
+    pub(super) fn execute(self, command: &mut Command) -> anyhow::Result<()> {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "harness", &mut script);
-        super::print(&String::from_utf8_lossy(&script))
+        clap_complete::generate(self.shell, command, "harness", &mut script);
+        super::files::print(&String::from_utf8_lossy(&script))
     }
 }
 
 impl Docs {
-    pub(super) fn execute(self) -> anyhow::Result<()> {
+    /// `command` is the whole program's.
+    pub(super) fn execute(self, mut command: Command) -> anyhow::Result<()> {
         if self.output.extension().is_none_or(|extension| extension != "md") {
             bail!(
                 "cannot write {}: Markdown is what there is, so that its name must end in .md",
@@ -56,10 +57,9 @@ impl Docs {
             );
         }
         let mut text = String::new();
-        let mut command = Cli::command();
         command.build();
         document(&mut command, "harness", &mut text);
-        super::write(&self.output, text.as_bytes())
+        super::files::write(&self.output, text.as_bytes())
     }
 }
 
@@ -78,7 +78,7 @@ impl Info {
         let (major, minor) = KUBEWARDEN_VERSION;
         let folder =
             |path: Option<PathBuf>| path.map_or("none".to_owned(), |path| path.display().to_string());
-        super::print(&format!(
+        super::files::print(&format!(
             "version           {}\nlike Kubewarden   {major}.{minor}\nruntimes          kubewarden-wapc\nstore             {}\n",
             version::long(),
             folder(crate::store::Store::of_user().map(|store| store.root().to_owned())),

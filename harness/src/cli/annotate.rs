@@ -35,11 +35,12 @@ impl Annotate {
     pub(super) fn execute(self) -> anyhow::Result<()> {
         let Self { wasm: path, metadata_path, output_path, usage_path } = self;
         let failed = || format!("cannot annotate {}", path.display());
-        let wasm = super::read(&path)?;
+        let wasm = super::files::read(&path)?;
         let bad_metadata = || format!("cannot use metadata {}", metadata_path.display());
-        let mut metadata = Metadata::parse(&super::read_text(&metadata_path)?).with_context(bad_metadata)?;
+        let mut metadata =
+            Metadata::parse(&super::files::read_text(&metadata_path)?).with_context(bad_metadata)?;
         if let Some(usage_path) = usage_path {
-            let usage = super::read_text(&usage_path)?;
+            let usage = super::files::read_text(&usage_path)?;
             metadata.annotations.get_or_insert_default().insert(USAGE_ANNOTATION.into(), usage);
         }
         metadata.sign();
@@ -53,7 +54,7 @@ impl Annotate {
         metadata.protocol_version = Some(version);
         metadata.check().with_context(bad_metadata)?;
         warn_of(&mismatch(&wasm, &metadata).with_context(failed)?, &metadata);
-        super::write(&output_path, &metadata.write_into(&wasm).with_context(failed)?)
+        super::files::write(&output_path, &metadata.write_into(&wasm).with_context(failed)?)
     }
 }
 

@@ -116,7 +116,7 @@ impl Bench {
             };
             let figures = self.measure(definition, &request, &answering, processors);
             let figures = figures.with_context(|| format!("cannot measure {}", definition.id))?;
-            super::print(&match self.output {
+            super::files::print(&match self.output {
                 Output::Json => serde_json::to_string(&figures)? + "\n",
                 Output::Text => figures.text(),
             })?;
@@ -186,7 +186,7 @@ impl Bench {
     fn progress(&self, what: &str) {
         if self.output == Output::Text {
             // Where nobody reads it any more, the figures will say so.
-            let _ = super::print(&format!("{what}: warming up for {} s\n", self.warm_up_time));
+            let _ = super::files::print(&format!("{what}: warming up for {} s\n", self.warm_up_time));
         }
     }
 

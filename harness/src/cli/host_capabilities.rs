@@ -74,7 +74,7 @@ impl HostCapabilityArgs {
     pub(super) fn open(&self, registry: &RegistryArgs, reads_cluster: bool) -> anyhow::Result<Answering> {
         if let Some(path) = &self.replay_host_capabilities_interactions {
             let failed = || format!("cannot read session {}", path.display());
-            let session = Arc::new(Session::parse(&super::read_text(path)?).with_context(failed)?);
+            let session = Arc::new(Session::parse(&super::files::read_text(path)?).with_context(failed)?);
             let capabilities = session.clone();
             return Ok(Answering { capabilities, session: Some(session), recorder: None, _runtime: None });
         }
@@ -124,7 +124,7 @@ impl Answering {
         let Some((recorder, path)) = &self.recorder else { return Ok(()) };
         let failed = || format!("cannot record into {}", path.display());
         let session = recorder.to_yaml().map_err(|reason| anyhow!(reason)).with_context(failed)?;
-        super::write(path, session.as_bytes())
+        super::files::write(path, session.as_bytes())
     }
 }
 
@@ -133,7 +133,7 @@ fn objects(path: &Path) -> anyhow::Result<Vec<Value>> {
     let mut objects = Vec::new();
     for file in super::test::files_of(path)? {
         let failed = || format!("cannot read the objects of {}", file.display());
-        for document in document::read(&super::read_text(&file)?).with_context(failed)? {
+        for document in document::read(&super::files::read_text(&file)?).with_context(failed)? {
             let mut object: Value = serde_json::from_str(document.json()).with_context(failed)?;
             if !object["apiVersion"].is_string() || !object["kind"].is_string() {
                 return Err(anyhow!("an object has no apiVersion or no kind")).with_context(failed);

@@ -45,7 +45,7 @@ impl Reading<'_> {
     /// Reads all inputs of a file.
     pub(super) fn read(&self, path: &Path) -> anyhow::Result<Vec<Input>> {
         let failed = || format!("cannot read request {}", path.display());
-        let text = super::read_text(path)?;
+        let text = super::files::read_text(path)?;
         let documents = document::read(&text).with_context(failed)?;
         if documents.is_empty() {
             bail!("cannot read request {}: it is empty", path.display());

@@ -67,7 +67,7 @@ impl Inspect {
         let signatures = if self.show_signatures { self.signatures(&uri)? } else { None };
         if self.output == Output::Yaml {
             // Also of what is not run here.
-            return super::print(&yaml(metadata.as_ref(), &signatures).with_context(failed)?);
+            return super::files::print(&yaml(metadata.as_ref(), &signatures).with_context(failed)?);
         }
         let options =
             HostOptions { concurrency: 1, module_cache: ModuleCache::of_user(), ..HostOptions::default() };
@@ -81,7 +81,7 @@ impl Inspect {
             exports: policy.exports(),
             signatures,
         };
-        super::print(&match self.output {
+        super::files::print(&match self.output {
             Output::Text | Output::Yaml => text(&inspection)?,
             Output::Json => serde_json::to_string_pretty(&inspection)? + "\n",
         })

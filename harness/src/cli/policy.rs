@@ -137,7 +137,7 @@ impl PolicyArgs {
             bail!("cannot run {path}: custom resources are no raw policies, so that --raw has no meaning");
         }
         let path = path.strip_prefix("file://").unwrap_or(path);
-        let text = super::read_text(path.as_ref())?;
+        let text = super::files::read_text(path.as_ref())?;
         parse_custom_resources(&text).with_context(|| format!("cannot run the policies of {path}"))
     }
 
@@ -225,7 +225,7 @@ impl PolicyArgs {
         match (&self.settings_path, &self.settings_json) {
             (Some(path), _) => {
                 let failed = || format!("cannot read settings {}", path.display());
-                Settings::parse(&super::read_text(path)?).with_context(failed)
+                Settings::parse(&super::files::read_text(path)?).with_context(failed)
             }
             (None, Some(json)) => Settings::parse(json).context("cannot read --settings-json"),
             (None, None) => Ok(Settings::default()),

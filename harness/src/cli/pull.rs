@@ -37,13 +37,13 @@ impl Pull {
             }
         };
         match self.output_path {
-            Some(path) => super::write(&path, &wasm)?,
+            Some(path) => super::files::write(&path, &wasm)?,
             None => {
                 let store = Store::of_user()
                     .ok_or_else(|| anyhow!("cannot find the store: give --output-path, or set HOME"))?;
                 store.write(&uri, &wasm).with_context(|| format!("cannot keep {uri} in the store"))?;
             }
         }
-        super::print(&format!("{reference}\n"))
+        super::files::print(&format!("{reference}\n"))
     }
 }

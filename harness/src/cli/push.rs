@@ -55,7 +55,7 @@ impl Push {
             false => format!("registry://{}", self.uri),
         };
         let reference = super::source::runtime()?.block_on(registry.push(&uri, wasm, annotations))?;
-        super::print(&match self.output {
+        super::files::print(&match self.output {
             Output::Text => format!("{reference}\n"),
             Output::Json => format!("{}\n", serde_json::json!({ "immutable_ref": reference })),
         })

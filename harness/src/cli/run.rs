@@ -75,7 +75,7 @@ impl Run {
         answering.finish()?;
         match self.output {
             Output::Json => Ok(()),
-            Output::Diff => super::print(&report.summary()),
+            Output::Diff => super::files::print(&report.summary()),
         }
     }
 
@@ -95,7 +95,7 @@ impl Run {
                 false => Request::from_request(input.request.as_bytes())?,
             };
             let evaluation = definition.evaluate(&request);
-            super::print(&match self.output {
+            super::files::print(&match self.output {
                 Output::Json => serde_json::to_string(&evaluation.response)? + "\n",
                 Output::Diff => report.entry(&request, &evaluation, input.is_yaml),
             })?;

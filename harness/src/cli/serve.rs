@@ -192,7 +192,7 @@ impl Serve {
     pub(super) fn execute(self) -> anyhow::Result<()> {
         version::check_chart()?;
         super::compatibility::refuse_variables(|name| std::env::var(name).ok())?;
-        let text = super::read_text(&self.policies)?;
+        let text = super::files::read_text(&self.policies)?;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = self.workers.map_or(processors, usize::from);
         let runtime = tokio::runtime::Builder::new_multi_thread()

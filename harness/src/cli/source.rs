@@ -39,7 +39,7 @@ impl RegistryArgs {
             None => Ok(Sources::default()),
             Some(path) => {
                 let failed = || format!("cannot read sources {}", path.display());
-                Sources::parse(&super::read_text(path)?).with_context(failed)
+                Sources::parse(&super::files::read_text(path)?).with_context(failed)
             }
         }
     }
@@ -63,7 +63,7 @@ pub(super) fn load(policy: &str, registry: &RegistryArgs) -> anyhow::Result<(Vec
     }
     let path = Path::new(policy.strip_prefix("file://").unwrap_or(policy));
     let name = path.file_stem().map_or_else(|| policy.to_owned(), |stem| stem.to_string_lossy().into_owned());
-    Ok((super::read(path)?, name))
+    Ok((super::files::read(path)?, name))
 }
 
 /// The same for people: what was pulled before is taken from the store, and what is pulled is kept there. The beginning of

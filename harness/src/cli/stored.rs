@@ -66,7 +66,7 @@ impl Policies {
         }
         match rows.is_empty() {
             true => Ok(()),
-            false => super::print(&table(&rows)),
+            false => super::files::print(&table(&rows)),
         }
     }
 }
@@ -123,7 +123,7 @@ impl Save {
         let failed = || format!("cannot save into {}", self.output.display());
         let mut archive = Vec::new();
         store()?.save(&uris, &mut archive).with_context(failed)?;
-        super::write(&self.output, &archive)
+        super::files::write(&self.output, &archive)
     }
 }
 
@@ -140,7 +140,7 @@ impl Digest {
     pub(super) fn execute(self) -> anyhow::Result<()> {
         let registry = self.registry.registry()?;
         let digest = super::source::runtime()?.block_on(registry.manifest_digest(&self.uri))?;
-        super::print(&format!("{}@{digest}\n", self.uri))
+        super::files::print(&format!("{}@{digest}\n", self.uri))
     }
 }
 

@@ -180,20 +180,22 @@ impl Test {
         let failed = results.iter().filter(|result| !result.passed).count();
         for (at, result) in results.iter().enumerate() {
             let is_first = at == 0 || results[at - 1].file != result.file;
-            super::print(&match self.output {
+            super::files::print(&match self.output {
                 Output::Json => serde_json::to_string(result)? + "\n",
                 Output::Text => result.text(is_first, colour),
             })?;
         }
         if self.output == Output::Text {
-            super::print(&format!("\n{} passed, {failed} failed\n", results.len() - failed))?;
+            super::files::print(&format!("\n{} passed, {failed} failed\n", results.len() - failed))?;
         }
         if self.coverage {
             let requests = chosen.iter().filter_map(|(file, index)| file.cases[*index].request.as_deref());
-            super::print(&coverage::of(&metadata.rules, requests).shown(self.output == Output::Json)?)?;
+            super::files::print(
+                &coverage::of(&metadata.rules, requests).shown(self.output == Output::Json)?,
+            )?;
         }
         if let Some(path) = &self.junit {
-            super::write(path, results::junit(&results).as_bytes())?;
+            super::files::write(path, results::junit(&results).as_bytes())?;
         }
         match failed {
             0 => Ok(()),
@@ -287,7 +289,7 @@ fn update(
             // What is written must be read as the same cases.
             let beside = |name: &str| beside(&file.path, name);
             cases::parse(&text, &beside).with_context(failed)?;
-            super::write(&file.path, text.as_bytes())?;
+            super::files::write(&file.path, text.as_bytes())?;
             tracing::info!("wrote {}", file.path.display());
         }
     }
@@ -323,7 +325,7 @@ fn read(path: &Path, seen: &mut BTreeSet<PathBuf>) -> anyhow::Result<CaseFile> {
         read.borrow_mut().insert(folder(path).join(name));
         Ok(text)
     };
-    let text = super::read_text(path)?;
+    let text = super::files::read_text(path)?;
     let cases = cases::parse(&text, &beside);
     let cases = cases.with_context(|| format!("cannot read the cases of {}", path.display()))?;
     Ok(CaseFile { path: path.to_owned(), text, cases })
@@ -335,7 +337,7 @@ fn folder(path: &Path) -> &Path {
 
 /// A file that a case names.
 fn beside(path: &Path, name: &str) -> Result<String, String> {
-    super::read_text(&folder(path).join(name)).map_err(|error| format!("{error:#}"))
+    super::files::read_text(&folder(path).join(name)).map_err(|error| format!("{error:#}"))
 }
 
 /// What the metadata asks for, which is what an administrator would grant.

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use wasmtime::{Caller, Trap};
 
-use super::{BADF, INVAL, SUCCESS, now};
+use super::clock::now;
+use super::errno::{BADF, INVAL, SUCCESS};
 use crate::call_state::CallState;
 use crate::wapc::{read, write};
 

@@ -4,11 +4,7 @@
 //! There is one function besides WASI's, `host.call`: as waPC's, but the answer comes by the input, behind what has not been
 //! read of it. An exit code other than 0 is a failure, of which the error output tells.
 
-use wasmtime::Caller;
-
-use super::SUCCESS;
-use crate::call_state::CallState;
-use crate::wapc::{LONGEST_ANSWER, LONGEST_ERROR, write};
+use crate::guest_output::{LONGEST_ANSWER, LONGEST_ERROR};
 
 /// The module of the function by which a program asks its host.
 pub(crate) const HOST_MODULE: &str = "host";
@@ -61,7 +57,7 @@ impl Program {
     }
 
     /// Answers its question.
-    fn give(&mut self, answer: &[u8]) -> wasmtime::Result<()> {
+    pub(super) fn give(&mut self, answer: &[u8]) -> wasmtime::Result<()> {
         self.input.drain(..self.read);
         self.read = 0;
         if self.input.len() + answer.len() > self.most_waiting {
@@ -89,52 +85,7 @@ impl Program {
         self.error.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
-    fn arguments(&self) -> [&'static str; 2] {
+    pub(super) fn arguments(&self) -> [&'static str; 2] {
         ["policy.wasm", self.operation]
     }
-}
-
-fn arguments_of(caller: &Caller<'_, CallState>) -> Vec<&'static str> {
-    caller.data().program.as_ref().map(|program| program.arguments().to_vec()).unwrap_or_default()
-}
-
-/// How many arguments there are, and how many bytes they take with the zero behind each.
-pub(super) fn arguments_sizes(
-    mut caller: Caller<'_, CallState>,
-    count: u32,
-    size: u32,
-) -> wasmtime::Result<i32> {
-    const IMPORT: &str = "args_sizes_get";
-    let arguments = arguments_of(&caller);
-    let bytes: usize = arguments.iter().map(|argument| argument.len() + 1).sum();
-    write(&mut caller, IMPORT, count, &(arguments.len() as u32).to_le_bytes())?;
-    write(&mut caller, IMPORT, size, &(bytes as u32).to_le_bytes())?;
-    Ok(SUCCESS)
-}
-
-/// The arguments: a pointer to each, and their bytes.
-pub(super) fn arguments(
-    mut caller: Caller<'_, CallState>,
-    pointers: u32,
-    bytes: u32,
-) -> wasmtime::Result<i32> {
-    const IMPORT: &str = "args_get";
-    let mut at = bytes;
-    for (index, argument) in arguments_of(&caller).into_iter().enumerate() {
-        let text = [argument.as_bytes(), &[0]].concat();
-        write(&mut caller, IMPORT, pointers.wrapping_add(4 * index as u32), &at.to_le_bytes())?;
-        write(&mut caller, IMPORT, at, &text)?;
-        at = at.wrapping_add(text.len() as u32);
-    }
-    Ok(SUCCESS)
-}
-
-/// Takes the host's answer to a question; 0 where there is one, 1 where the input has the reason why there is none.
-pub(super) fn take_answer(call: &mut CallState, answer: Result<Vec<u8>, String>) -> wasmtime::Result<i32> {
-    let has_failed = answer.is_err();
-    let answer = answer.unwrap_or_else(String::into_bytes);
-    if let Some(program) = &mut call.program {
-        program.give(&answer)?;
-    }
-    Ok(i32::from(has_failed))
 }

@@ -54,13 +54,13 @@ impl AdmissionRequest {
             manifest::requests(&json, &manifested).context("cannot make a request of the object")?;
         let [request] = &requests[..] else { bail!("{} objects where one was expected", requests.len()) };
         let request: Value = serde_json::from_str(request)?;
-        super::super::print(&(serde_json::to_string_pretty(&request)? + "\n"))
+        super::super::files::print(&(serde_json::to_string_pretty(&request)? + "\n"))
     }
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {
     let failed = || format!("cannot read the object {}", path.display());
-    let documents = document::read(&super::super::read_text(path)?).with_context(failed)?;
+    let documents = document::read(&super::super::files::read_text(path)?).with_context(failed)?;
     match &documents[..] {
         [document] => Ok(document.json().to_owned()),
         several => bail!("{}: {} documents where one was expected", failed(), several.len()),

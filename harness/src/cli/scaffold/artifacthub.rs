@@ -99,15 +99,15 @@ impl Artifacthub {
             })?,
         };
         let failed = || format!("cannot use metadata {}", path.display());
-        let metadata = Metadata::parse(&super::super::read_text(&path)?).with_context(failed)?;
+        let metadata = Metadata::parse(&super::super::files::read_text(&path)?).with_context(failed)?;
         let questions = self
             .questions_path
             .or_else(|| here(&["questions-ui.yml", "questions-ui.yaml", "questions.yml", "questions.yaml"]));
-        let questions = questions.map(|path| super::super::read_text(&path)).transpose()?;
+        let questions = questions.map(|path| super::super::files::read_text(&path)).transpose()?;
         let text = package(&metadata, questions.as_deref(), Timestamp::now()).with_context(failed)?;
         match self.output {
-            Some(output) => super::super::write(&output, text.as_bytes()),
-            None => super::super::print(&text),
+            Some(output) => super::super::files::write(&output, text.as_bytes()),
+            None => super::super::files::print(&text),
         }
     }
 }

@@ -101,7 +101,7 @@ impl Manifest {
         metadata.check_fields().with_context(|| format!("cannot use the metadata of {uri}"))?;
         let settings: Value = serde_json::from_str(self.settings()?.json())?;
         let resource = self.resource(module(&uri)?, metadata, settings)?;
-        super::super::print(&serde_saphyr::to_string(&resource)?)
+        super::super::files::print(&serde_saphyr::to_string(&resource)?)
     }
 
     fn resource(&self, module: String, metadata: Metadata, settings: Value) -> anyhow::Result<Resource> {
@@ -144,7 +144,7 @@ impl Manifest {
     fn settings(&self) -> anyhow::Result<Settings> {
         match (&self.settings_path, &self.settings_json) {
             (Some(path), _) => {
-                let text = super::super::read_text(path)?;
+                let text = super::super::files::read_text(path)?;
                 Settings::parse(&text).with_context(|| format!("cannot read settings {}", path.display()))
             }
             (None, Some(json)) => Settings::parse(json).context("cannot read --settings-json"),

@@ -37,13 +37,13 @@ impl Vap {
         }
         let (resource, warnings) = translated(&policy, &binding, &self.cel_policy)?;
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-        super::super::print(&serde_saphyr::to_string(&resource)?)
+        super::super::files::print(&serde_saphyr::to_string(&resource)?)
     }
 }
 
 fn read(path: &Path, kind: &str) -> anyhow::Result<Value> {
     let failed = || format!("cannot read the {kind} of {}", path.display());
-    let documents = document::read(&super::super::read_text(path)?).with_context(failed)?;
+    let documents = document::read(&super::super::files::read_text(path)?).with_context(failed)?;
     let [document] = &documents[..] else {
         bail!("{}: {} documents where one was expected", failed(), documents.len());
     };

@@ -18,10 +18,10 @@ pub(super) fn watch(
     loop {
         let (result, seen) = attempt();
         if let Err(error) = result {
-            crate::cli::print(&format!("error: {error:#}\n"))?;
+            crate::cli::files::print(&format!("error: {error:#}\n"))?;
         }
         let before = state(&seen);
-        crate::cli::print("\nwaiting for a change\n\n")?;
+        crate::cli::files::print("\nwaiting for a change\n\n")?;
         while state(&seen) == before {
             std::thread::sleep(INTERVAL);
         }
