@@ -7,7 +7,6 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use clap::ValueEnum;
 use distribution::secret;
 use tcr::image_pull_secret::Tcr;
 use tcr::rules::{self, RuleContext};
@@ -23,8 +22,7 @@ mod target;
 use credential::Credentials;
 use input::Object;
 
-/// Takes one line for a person.
-type Tell<'a> = &'a mut dyn FnMut(&str);
+pub use output::Format;
 
 /// What is to be rendered.
 #[derive(Debug)]
@@ -51,17 +49,8 @@ pub struct Request {
     pub cloud: client::Settings,
 }
 
-/// How to print objects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// YAML documents
-    Yaml,
-    /// One JSON object, a List when there are several
-    Json,
-}
-
-/// Reads, checks, obtains, prints.
-pub async fn run(request: Request, out: &mut dyn Write, tell: Tell<'_>) -> anyhow::Result<()> {
+/// Reads, checks, obtains, prints; `tell` takes one line for a person.
+pub async fn run(request: Request, out: &mut dyn Write, tell: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
     let Request { files, mask, revoke, namespaces, cluster_id, password_file, output, cloud, .. } = request;
     let Request { allowed_roots, allowed_aliases, .. } = request;
     let context = RuleContext {
@@ -102,7 +91,7 @@ async fn render(
     mask: bool,
     format: Format,
     credentials: &mut Credentials<'_>,
-    tell: Tell<'_>,
+    tell: &mut dyn FnMut(&str),
 ) -> anyhow::Result<String> {
     let mut secrets = Vec::new();
     for object in objects {
@@ -126,7 +115,7 @@ async fn render(
 fn check(
     documents: Vec<input::Document>,
     context: &RuleContext<'_>,
-    tell: Tell<'_>,
+    tell: &mut dyn FnMut(&str),
 ) -> anyhow::Result<Vec<Object>> {
     let mut objects: Vec<Object> = Vec::new();
     let mut mistakes = Vec::new();

@@ -10,7 +10,6 @@ use tcr::image_pull_secret::{CredentialKind, CredentialSpec, DEFAULT_VALIDITY, D
 use tcr::registry_host::RegistryHost;
 use tcr::sensitive::{Sensitive, SensitiveBytes};
 
-use super::Tell;
 use super::input::Object;
 use credential_plan::{domains, plan};
 use tencent_cloud::client::Client;
@@ -48,7 +47,11 @@ impl<'a> Credentials<'a> {
     }
 
     /// The content of the object's Secret.
-    pub(super) async fn config(&mut self, object: &Object, tell: Tell<'_>) -> anyhow::Result<DockerConfig> {
+    pub(super) async fn config(
+        &mut self,
+        object: &Object,
+        tell: &mut dyn FnMut(&str),
+    ) -> anyhow::Result<DockerConfig> {
         match (&object.spec.docker, &object.spec.tcr) {
             (Some(docker), _) => self.fixed(docker),
             (None, Some(tcr)) => self.of_instance(tcr, tell).await,
@@ -70,7 +73,7 @@ impl<'a> Credentials<'a> {
         Ok(DockerConfig::new([host], &docker.username, password))
     }
 
-    async fn of_instance(&mut self, tcr: &Tcr, tell: Tell<'_>) -> anyhow::Result<DockerConfig> {
+    async fn of_instance(&mut self, tcr: &Tcr, tell: &mut dyn FnMut(&str)) -> anyhow::Result<DockerConfig> {
         let same = |created: &Created| {
             tcr.credential.is_shared()
                 && (&created.instance_id, &created.region, &created.spec)
@@ -89,7 +92,7 @@ impl<'a> Credentials<'a> {
         Ok(DockerConfig::new(hosts, &issued.username, &issued.token))
     }
 
-    async fn create(&self, tcr: &Tcr, tell: Tell<'_>) -> anyhow::Result<Created> {
+    async fn create(&self, tcr: &Tcr, tell: &mut dyn FnMut(&str)) -> anyhow::Result<Created> {
         let Tcr { instance_id, region, credential, .. } = tcr;
         let client = self.client.context("there is no connection to the cloud")?;
         let found = client.instance(region, instance_id).await?;
@@ -142,7 +145,7 @@ impl<'a> Credentials<'a> {
     }
 
     /// Deletes the credentials that were created and can be deleted. Tries all of them, and tells of each.
-    pub(super) async fn revoke(&self, tell: Tell<'_>) -> anyhow::Result<()> {
+    pub(super) async fn revoke(&self, tell: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
         let mut result = Ok(());
         for created in &self.created {
             let (Some(client), Some(id)) = (self.client, &created.issued.token_id) else { continue };

@@ -2,16 +2,24 @@
 
 use std::collections::BTreeMap;
 
+use clap::ValueEnum;
 use custom_resource::manifest;
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Map, Value, json};
 use tcr::docker_config::DockerConfig;
 use tcr::names::SECRET_KEY;
 
-use super::Format;
-
 /// What stands for a password.
 const MASK: &str = "***";
+
+/// How to print objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// YAML documents
+    Yaml,
+    /// One JSON object, a List when there are several
+    Json,
+}
 
 /// All Secrets in one text.
 pub(super) fn text(secrets: &[Secret], format: Format) -> anyhow::Result<String> {

@@ -6,11 +6,14 @@ use tcr::name_list::NameList;
 use tcr::names::derived_secret_name;
 use tcr::selection::Selection;
 
-use super::Tell;
-
 /// The namespaces to render for: the given ones that are selected; else those that the selection
 /// names one by one; else `default` as an example.
-pub(super) fn namespaces(name: &str, selection: &Selection, given: &[String], tell: Tell<'_>) -> Vec<String> {
+pub(super) fn namespaces(
+    name: &str,
+    selection: &Selection,
+    given: &[String],
+    tell: &mut dyn FnMut(&str),
+) -> Vec<String> {
     let by_labels = selection.needs_namespace_labels();
     // Labels are on Namespaces, which are in the cluster: the names alone decide here.
     let by_name = Selection { namespace_selector: None, ..selection.clone() };
