@@ -27,7 +27,7 @@ use credential_plan::{CredentialEvent, Key, Order};
 use custom_resource::{ImagePullSecret, ImagePullSecretStatus};
 use kubernetes::api_error::{ApiError, within};
 use reconcile::input::{LinkEvent, Refused, StoredCredential, WatchEvent};
-use reconcile::link_requests::LinkRequests;
+use reconcile::link_request::LinkRequests;
 use reconcile::{Effect, Input, Now, Reconciler, status};
 
 /// Events of watches that are taken in at once, before anything else is looked at.

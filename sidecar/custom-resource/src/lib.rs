@@ -15,6 +15,7 @@ use tcr::names::{API_GROUP, API_VERSION, IMAGE_PULL_SECRET_KIND, IMAGE_PULL_SECR
 
 pub mod condition;
 mod definition;
+pub mod link;
 pub mod manifest;
 pub mod request;
 

@@ -10,6 +10,7 @@
 //! Imports `tencent-cloud` for a link's form and `credential-plan` for an instance's hosts. Absent: clients, clocks and
 //! Kubernetes.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use tcr::hosts_entry::{HostsEntry, HostsEntryError};
@@ -53,6 +54,21 @@ impl Resolved {
     pub fn unknown() -> Self {
         Self { vpc_id: None, hosts: Vec::new(), fact: Fact::Unknown, when_down: WhenLinkDown::Keep }
     }
+}
+
+/// Where nodes in the VPC reach the hosts of links that are up; those of other VPCs stand in where it has none.
+pub fn addresses(resolved: &[Resolved], vpc_id: Option<&str>) -> BTreeMap<RegistryHost, IpAddr> {
+    let is_own = |one: &&Resolved| one.vpc_id.is_none() || one.vpc_id.as_deref() == vpc_id;
+    let (own, others): (Vec<_>, Vec<_>) = resolved.iter().partition(is_own);
+    let mut addresses = BTreeMap::new();
+    for one in own.into_iter().chain(others) {
+        if let Fact::Up(address) = one.fact {
+            for host in &one.hosts {
+                addresses.entry(host.clone()).or_insert(address);
+            }
+        }
+    }
+    addresses
 }
 
 /// What the links of an instance say about one VPC.

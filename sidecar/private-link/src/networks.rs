@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use tcr::hosts_entry::HostsEntry;
 use tcr::image_pull_secret::{PrivateNetwork, Tcr};
 
-use crate::poll::{Judgement, VpcLink};
 use custom_resource::condition::ConditionReason;
+use custom_resource::link::{Link, VpcLink};
 
 /// VPCs that are looked at without being named: as many as can be named.
 const MOST_FOUND: usize = 16;
@@ -96,7 +96,7 @@ pub(crate) fn name_of(key: &str) -> &str {
 /// One judgement of those of all networks: up where all of them are, with the reason of the first that is not, else of the
 /// first that says more than that its link runs. Those that were found decide only where nobody knows the VPC of the
 /// controller's node. None where there is no network.
-pub fn join(mut judged: Vec<(Network, Judgement)>) -> Option<Judgement> {
+pub fn join(mut judged: Vec<(Network, Link)>) -> Option<Link> {
     if judged.iter().all(|(network, _)| network.vpc_id.is_none()) {
         return judged.pop().map(|(_, judgement)| judgement);
     }
@@ -110,7 +110,7 @@ pub fn join(mut judged: Vec<(Network, Judgement)>) -> Option<Judgement> {
         true => Some(false),
         false => named().all(|it| it.is_up == Some(true)).then_some(true),
     };
-    let first_that = |wanted: &dyn Fn(&Judgement) -> bool| named().find(|it| wanted(it));
+    let first_that = |wanted: &dyn Fn(&Link) -> bool| named().find(|it| wanted(it));
     let told = first_that(&|it| it.is_up == Some(false))
         .or_else(|| first_that(&|it| it.is_up.is_none()))
         .or_else(|| first_that(&|it| it.reason != ConditionReason::Running))
@@ -140,7 +140,7 @@ pub fn join(mut judged: Vec<(Network, Judgement)>) -> Option<Judgement> {
         None => it.message.clone(),
     });
     let message = said.collect::<Vec<_>>().join("; ");
-    Some(Judgement { resolves, is_up, reason, message, vpc_id, address, hosts, links })
+    Some(Link { resolves, is_up, reason, message, vpc_id, address, hosts, links })
 }
 
 #[cfg(test)]

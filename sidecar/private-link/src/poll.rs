@@ -16,6 +16,7 @@ use crate::judge::{Known, judge};
 use crate::networks::name_of;
 use crate::{Fact, Resolved};
 use custom_resource::condition::ConditionReason;
+use custom_resource::link::Link;
 
 /// The wait while a link is being built.
 const PENDING: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(60));
@@ -56,46 +57,12 @@ struct Change {
     at: Instant,
 }
 
-/// What a condition says of one link.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Judgement {
-    /// Nodes shall resolve the domains to it.
-    pub resolves: bool,
-    /// It runs, and nodes resolve the domains to it where they shall; none where nobody knows and nobody waits for it.
-    pub is_up: Option<bool>,
-    /// The condition's reason.
-    pub reason: ConditionReason,
-    /// The condition's message.
-    pub message: String,
-    /// The VPC that it leads from.
-    pub vpc_id: Option<String>,
-    /// Its address in the VPC, while it runs.
-    pub address: Option<IpAddr>,
-    /// The domains that lead to it, or could.
-    pub hosts: Vec<RegistryHost>,
-    /// The link of each VPC, where nodes are in several.
-    pub links: Vec<VpcLink>,
-}
-
-/// What is known of the link of one of several VPCs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VpcLink {
-    /// The VPC of the nodes.
-    pub vpc_id: String,
-    /// The condition's reason, were it the only one.
-    pub reason: ConditionReason,
-    /// Where its nodes resolve the domains to, or could.
-    pub address: Option<IpAddr>,
-}
-
-impl Judgement {
-    /// Whether it may soon be otherwise.
-    fn is_pending(&self) -> bool {
-        match self.resolves {
-            true => self.is_up != Some(true),
-            // Nobody waits for it: only one that is being built is looked at sooner.
-            false => self.reason == ConditionReason::Pending,
-        }
+/// Whether it may soon be otherwise.
+fn is_pending(link: &Link) -> bool {
+    match link.resolves {
+        true => link.is_up != Some(true),
+        // Nobody waits for it: only one that is being built is looked at sooner.
+        false => link.reason == ConditionReason::Pending,
     }
 }
 
@@ -103,7 +70,7 @@ impl Judgement {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
     /// For ImagePullSecrets; none for one that has no link any more.
-    pub links: Vec<(String, Option<Judgement>)>,
+    pub links: Vec<(String, Option<Link>)>,
     /// Those whose entries may be in the ConfigMap; none before it was written, or found right, for the first time.
     pub applied: Option<BTreeSet<String>>,
     /// Something may soon be otherwise.
@@ -127,25 +94,18 @@ impl Poll {
         hosts: Vec<RegistryHost>,
         reason: ConditionReason,
         message: String,
-    ) -> Judgement {
+    ) -> Link {
         let last =
             self.failures.get(key).filter(|last| without_request_id(last) == without_request_id(&message));
         let message = last.cloned().unwrap_or(message);
         self.failures.insert(key.to_owned(), message.clone());
         let resolves = tcr.private_network.resolve;
         let is_up = resolves.then_some(false);
-        Judgement { resolves, is_up, reason, message, vpc_id: None, address: None, hosts, links: Vec::new() }
+        Link { resolves, is_up, reason, message, vpc_id: None, address: None, hosts, links: Vec::new() }
     }
 
     /// Judges the link of this key. `before` are the entries that nodes have.
-    pub fn judge(
-        &mut self,
-        key: &str,
-        tcr: &Tcr,
-        found: Found,
-        before: &[HostsEntry],
-        now: Instant,
-    ) -> Judgement {
+    pub fn judge(&mut self, key: &str, tcr: &Tcr, found: Found, before: &[HostsEntry], now: Instant) -> Link {
         self.failures.remove(key);
         let changed_from = self.changed_from(key, tcr, &found, before, now);
         let resolves = tcr.private_network.resolve;
@@ -165,7 +125,7 @@ impl Poll {
             Fact::Down(_) | Fact::Unknown => None,
         };
         let (is_up, links) = (Some(is_up), Vec::new());
-        Judgement { resolves, is_up, reason, message, vpc_id, address, hosts, links }
+        Link { resolves, is_up, reason, message, vpc_id, address, hosts, links }
     }
 
     /// The address before this one, for a while: the one that nodes were told, else the one that the link had.
@@ -216,7 +176,7 @@ impl Poll {
     /// ImagePullSecrets that have a link at all.
     pub fn finish(
         &mut self,
-        judged: Vec<(String, Judgement)>,
+        judged: Vec<(String, Link)>,
         requested: &BTreeSet<String>,
         written: Result<(), String>,
     ) -> Told {
@@ -249,9 +209,9 @@ impl Poll {
     }
 
     /// What is told of links of which nothing is written.
-    pub fn tell(&mut self, judged: Vec<(String, Judgement)>) -> Told {
+    pub fn tell(&mut self, judged: Vec<(String, Link)>) -> Told {
         self.told.extend(judged.iter().map(|(name, _)| name.clone()));
-        let is_pending = judged.iter().any(|(_, link)| link.is_pending());
+        let is_pending = judged.iter().any(|(_, link)| is_pending(link));
         let links = judged.into_iter().map(|(name, link)| (name, Some(link))).collect();
         let applied = self.was_written.then(|| self.applied.clone());
         Told { links, applied, is_pending }

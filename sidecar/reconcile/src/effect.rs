@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::item::Item;
-use crate::link_requests::LinkRequests;
+use crate::link_request::LinkRequests;
 use credential_plan::Key;
 use credential_plan::Order;
 use custom_resource::ImagePullSecretStatus;

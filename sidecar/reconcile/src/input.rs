@@ -16,13 +16,13 @@ use tcr::image_pull_secret::OnDelete;
 use crate::nodes::Nodes;
 use crate::object::Object;
 use crate::password::Password;
-use crate::pods::SeenPod;
-use crate::status::Link;
 use credential_plan::CredentialEvent;
 use credential_plan::Key;
 use custom_resource::ImagePullSecretStatus;
+use custom_resource::link::Link;
 use custom_resource::request::{RequestId, VisibleInstance};
 use distribution::job::Report;
+use distribution::stuck::WaitingPod;
 use distribution::{Account, Digest, SeenSecret, Target, Uid};
 use distribution::{Placed, SeenNamespace};
 use tcr::verdict::Verdict;
@@ -146,6 +146,15 @@ pub enum Watched<T> {
     Listed(T),
     /// The list is complete: what it did not have is not there.
     ListEnded,
+}
+
+/// What is seen of a Pending Pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenPod {
+    /// Its uid.
+    pub uid: Uid,
+    /// Set while it waits for an image.
+    pub waiting: Option<WaitingPod>,
 }
 
 /// Why a write to an ImagePullSecret was not carried out, as far as it matters.

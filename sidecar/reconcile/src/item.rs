@@ -7,23 +7,24 @@ use std::time::Instant;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::distributed::in_place;
-use crate::link_requests::LastLink;
+use crate::link_request::LastLink;
 use crate::object::{Filled, LoginSource, NotReady, Object};
 use crate::overlap::Claim;
 use crate::password::Passwords;
 use crate::request;
 use crate::state::State;
-use crate::status::Link;
 use credential_plan::Key;
 use credential_plan::plan::Held;
 use credential_plan::rollout::{Given, Recorded, Rollout, Standing};
 use custom_resource::condition::{ConditionReason, RequestState};
+use custom_resource::link::Link;
 use custom_resource::request::{Asked, RequestId};
 use custom_resource::{IdentityStatus, ImagePullSecretStatus, RequestStatus};
 use distribution::{Content, Digest};
 pub(crate) use writes::InFlight;
 use writes::{Finalizing, StatusWrite};
 
+pub(crate) mod overlapping;
 mod writes;
 
 /// All of them, by name.

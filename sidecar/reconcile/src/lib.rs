@@ -16,7 +16,7 @@
 //!   together: one namespace is one unit of work ([`distribution::job`]).
 //! - `item` is one ImagePullSecret ([`object`], [`password`]): its content, and when its status and finalizers are written
 //!   ([`status`]).
-//! - `keepers` is which credentials are kept, [`link_requests`] which private links are asked for, [`pods`] which Pods
+//! - `keepers` is which credentials are kept, `links` which private links are asked for ([`link_request`]), `pods` which Pods
 //!   cannot pull.
 //! - [`Reconciler`] is all of them, and what one means for another.
 //!
@@ -27,13 +27,12 @@
 
 pub mod effect;
 pub mod input;
-pub mod link_requests;
+pub mod link_request;
 pub mod metrics;
 pub mod nodes;
 pub mod object;
 pub mod overlap;
 pub mod password;
-pub mod pods;
 pub mod status;
 
 mod backlog;
@@ -43,6 +42,8 @@ mod distributor;
 mod failures;
 mod item;
 mod keepers;
+mod links;
+mod pods;
 mod queue;
 mod reconciler;
 mod relist;

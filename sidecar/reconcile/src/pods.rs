@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::effect::{Effect, Event, Regarding};
-use crate::input::Watched;
+use crate::input::{SeenPod, Watched};
 use crate::item::Items;
 use crate::relist::Relist;
 use crate::state::State;
@@ -14,15 +14,6 @@ use tcr::image_pull_secret::ImagePullSecretSpec;
 
 /// Pods that are remembered; more than a person could look at.
 const MOST: usize = 1000;
-
-/// What is seen of a Pending Pod.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SeenPod {
-    /// Its uid.
-    pub uid: Uid,
-    /// Set while it waits for an image.
-    pub waiting: Option<WaitingPod>,
-}
 
 /// Pods that wait for an image.
 #[derive(Debug, Default)]

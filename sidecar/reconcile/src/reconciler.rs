@@ -17,7 +17,7 @@ use crate::effect::{Effect, Event};
 use crate::input::{Input, Now, WatchEvent, Watched};
 use crate::item::{InFlight, Item, Items};
 use crate::keepers::Keepers;
-use crate::link_requests::Links;
+use crate::links::Links;
 use crate::metrics::{Gauges, ObjectGauges};
 use crate::nodes::Nodes;
 use crate::password::Passwords;

@@ -1,16 +1,14 @@
 //! The status of an ImagePullSecret, from what is known about it. Pure.
 
-use std::net::IpAddr;
-
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use serde_json::{Value, json};
-use tcr::registry_host::RegistryHost;
 
 use crate::nodes::Nodes;
 use crate::object::NotReady;
 use credential_plan::rollout::Standing;
 use custom_resource::condition::{ConditionReason, ConditionType};
+use custom_resource::link::{Link, VpcLink};
 use custom_resource::{
     IdentityStatus, ImagePullSecretStatus, MOST_FAILURES, PendingCredential, PrivateLinkStatus,
     RequestStatus, VpcLinkStatus, WriteFailure,
@@ -76,38 +74,6 @@ pub struct Facts<'a> {
     pub before: &'a ImagePullSecretStatus,
     /// The time.
     pub now: Timestamp,
-}
-
-/// The private link of an instance.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Link {
-    /// Nodes shall resolve the domains to it.
-    pub resolves: bool,
-    /// It runs, and nodes resolve the domains to it where they shall; none where nobody knows and nobody waits for it.
-    pub is_up: Option<bool>,
-    /// A word.
-    pub reason: ConditionReason,
-    /// A sentence.
-    pub message: String,
-    /// The VPC that it leads from.
-    pub vpc_id: Option<String>,
-    /// Its address in the VPC, while it runs.
-    pub address: Option<IpAddr>,
-    /// The domains that lead to it, or could.
-    pub hosts: Vec<RegistryHost>,
-    /// The link of each VPC, where nodes are in several.
-    pub links: Vec<VpcLink>,
-}
-
-/// The link of one of several VPCs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VpcLink {
-    /// The VPC of the nodes.
-    pub vpc_id: String,
-    /// A word, were it the only one.
-    pub reason: ConditionReason,
-    /// Where its nodes resolve the domains to, or could.
-    pub address: Option<IpAddr>,
 }
 
 /// A condition before it is compared with the one there is.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use credential_plan::plan::Held;
 use credential_plan::{CredentialEvent, Key};
 use custom_resource::condition::{ConditionReason, EventReason};
+use custom_resource::link::Link;
 use distribution::job::{Ended, FailedWrite, Job, Report, Written};
 use distribution::stuck::WaitingPod;
 use distribution::{
@@ -17,12 +18,11 @@ use distribution::{
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use reconcile::input::SeenPod;
 use reconcile::input::{LinkEvent, Refused, StoredCredential, WatchEvent, Watched};
 use reconcile::nodes::Nodes;
 use reconcile::object::Object;
 use reconcile::password::Password;
-use reconcile::pods::SeenPod;
-use reconcile::status::Link;
 use reconcile::{Effect, Input};
 use serde_json::{Value, json};
 use tcr::image_pull_secret::{OnDelete, Tcr};

@@ -2,7 +2,7 @@
 
 use distribution::Uid;
 use distribution::stuck::WaitingPod;
-use reconcile::pods::SeenPod;
+use reconcile::input::SeenPod;
 use tcr::names::INJECT_ANNOTATION;
 
 use crate::partial_objects::PodObject;

@@ -63,7 +63,7 @@ fn a_vpc_that_nobody_named_is_told_of_and_decides_nothing() {
     let mut tcr = asked(None, &[]);
     tcr.private_network.resolve = true;
     let networks = of(&tcr, &["vpc-a".to_owned(), "vpc-b".to_owned()].into());
-    let judgement = |is_up, reason: ConditionReason, address: Option<[u8; 4]>| Judgement {
+    let judgement = |is_up, reason: ConditionReason, address: Option<[u8; 4]>| Link {
         resolves: true,
         is_up: Some(is_up),
         reason,
@@ -79,7 +79,7 @@ fn a_vpc_that_nobody_named_is_told_of_and_decides_nothing() {
         judgement(true, ConditionReason::Running, Some([10, 0, 0, 2])),
     ];
     let joined = join(networks.iter().cloned().zip(judged.clone()).collect()).unwrap();
-    let Judgement { is_up, reason, message, vpc_id, address, links, .. } = joined;
+    let Link { is_up, reason, message, vpc_id, address, links, .. } = joined;
     assert_eq!((is_up, reason), (Some(true), ConditionReason::Running));
     assert_eq!((vpc_id.as_deref(), address), (Some("vpc-a"), Some([10, 0, 0, 2].into())));
     assert_eq!(message, "Running there; vpc-b: NoLink there; vpc-a: AddressChanged there");
@@ -88,7 +88,7 @@ fn a_vpc_that_nobody_named_is_told_of_and_decides_nothing() {
 
     // Where the controller does not know its own, they are what there is.
     judged[2] = judgement(false, ConditionReason::VpcUnknown, None);
-    let Judgement { is_up, message, address, links, .. } =
+    let Link { is_up, message, address, links, .. } =
         join(networks.into_iter().zip(judged).collect()).unwrap();
     assert_eq!((is_up, address, links.len()), (Some(false), None, 2));
     assert_eq!(message, "vpc-b: NoLink there; vpc-a: AddressChanged there");
@@ -116,7 +116,7 @@ fn each_of_several_vpcs_is_asked_about_by_itself() {
 fn check(judged: &[(&str, Option<bool>, ConditionReason)], expected: Expect) {
     let vpc_ids: Vec<&str> = judged.iter().map(|(vpc_id, ..)| *vpc_id).collect();
     let networks = of(&asked(None, &vpc_ids), &BTreeSet::new());
-    let judged = judged.iter().enumerate().map(|(number, (_, is_up, reason))| Judgement {
+    let judged = judged.iter().enumerate().map(|(number, (_, is_up, reason))| Link {
         resolves: true,
         is_up: *is_up,
         reason: *reason,
@@ -126,7 +126,7 @@ fn check(judged: &[(&str, Option<bool>, ConditionReason)], expected: Expect) {
         hosts: vec!["demo.tencentcloudcr.com".parse().unwrap()],
         links: Vec::new(),
     });
-    let Judgement { is_up, reason, message, hosts, links, .. } =
+    let Link { is_up, reason, message, hosts, links, .. } =
         join(networks.into_iter().zip(judged).collect()).unwrap();
     let links: Vec<String> =
         links.iter().map(|it| format!("{} {} {:?}", it.vpc_id, it.reason, it.address)).collect();

@@ -4,15 +4,15 @@ use tcr::image_pull_secret::{PrivateNetwork, WhenLinkDown};
 use super::*;
 use crate::judge::PrivateDns;
 
-fn judgement(resolves: bool, reason: ConditionReason) -> Judgement {
+fn link(resolves: bool, reason: ConditionReason) -> Link {
     let is_up = reason == ConditionReason::Running;
     let (message, hosts) = (String::new(), Vec::new());
     let (is_up, links) = (Some(is_up), Vec::new());
-    Judgement { resolves, is_up, reason, message, vpc_id: None, address: None, hosts, links }
+    Link { resolves, is_up, reason, message, vpc_id: None, address: None, hosts, links }
 }
 
-fn running(names: &[&str]) -> Vec<(String, Judgement)> {
-    names.iter().map(|name| ((*name).to_owned(), judgement(true, ConditionReason::Running))).collect()
+fn running(names: &[&str]) -> Vec<(String, Link)> {
+    names.iter().map(|name| ((*name).to_owned(), link(true, ConditionReason::Running))).collect()
 }
 
 fn names(names: &[&str]) -> BTreeSet<String> {
@@ -20,7 +20,7 @@ fn names(names: &[&str]) -> BTreeSet<String> {
 }
 
 fn shown(told: &Told) -> String {
-    let link = |(name, link): &(String, Option<Judgement>)| match link {
+    let link = |(name, link): &(String, Option<Link>)| match link {
         Some(link) => format!("{name} {}", link.reason),
         None => format!("{name} gone"),
     };
@@ -49,7 +49,7 @@ fn entries_may_be_in_the_list_until_it_was_written_without_them() {
 #[test]
 fn a_link_that_is_resolved_no_longer_is_told_on_and_has_no_entries() {
     let mut poll = Poll::default();
-    let unresolved = || vec![("a".to_owned(), judgement(false, ConditionReason::NoLink))];
+    let unresolved = || vec![("a".to_owned(), link(false, ConditionReason::NoLink))];
     let rounds = [
         poll.finish(running(&["a"]), &names(&["a"]), Ok(())),
         poll.finish(Vec::new(), &names(&["a"]), Ok(())),
@@ -82,9 +82,8 @@ fn what_was_in_the_list_before_is_not_known_until_it_is_written_once() {
 #[test]
 fn a_link_that_somebody_waits_for_is_asked_about_again_soon() {
     let interval = Duration::from_secs(300);
-    let is_pending = |resolves, reason| {
-        Poll::default().tell(vec![("a".to_owned(), judgement(resolves, reason))]).is_pending
-    };
+    let is_pending =
+        |resolves, reason| Poll::default().tell(vec![("a".to_owned(), link(resolves, reason))]).is_pending;
     assert!(is_pending(true, ConditionReason::NoLink) && is_pending(true, ConditionReason::Pending));
     assert!(!is_pending(false, ConditionReason::NoLink) && is_pending(false, ConditionReason::Pending));
     let waits: Vec<u64> = (0..7).map(|before| wait(true, before, interval).as_secs()).collect();

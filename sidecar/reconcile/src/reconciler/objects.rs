@@ -4,9 +4,9 @@ use super::Reconciler;
 use crate::distributed;
 use crate::effect::{Effect, Event};
 use crate::input::{Now, Watched};
-use crate::item::{Checks, Item};
+use crate::item::{Checks, Item, overlapping};
 use crate::object::Object;
-use crate::overlap::{self, Claim};
+use crate::overlap::Claim;
 use custom_resource::condition::EventReason;
 
 impl Reconciler {
@@ -26,7 +26,7 @@ impl Reconciler {
                     }
                     replaced => {
                         let before = replaced.map(|it| it.in_flight()).or(self.writes_of_gone.remove(&name));
-                        others = overlap::recount(&name, None, &mut self.items);
+                        others = overlapping::recount(&name, None, &mut self.items);
                         let mut item = Item::new(*object);
                         item.wait_for(before.unwrap_or_default());
                         // Of one of this name before.
@@ -39,7 +39,7 @@ impl Reconciler {
                     self.compare_regions(&name, effects);
                 }
                 let claim = self.items.get(&name).and_then(|item| Claim::of(&item.object));
-                others.extend(overlap::recount(&name, claim, &mut self.items));
+                others.extend(overlapping::recount(&name, claim, &mut self.items));
                 self.refresh(&name, now, effects);
                 others.iter().for_each(|other| self.refresh(other, now, effects));
             }
@@ -54,7 +54,7 @@ impl Reconciler {
     }
 
     fn lose_object(&mut self, name: &str, now: Now, effects: &mut Vec<Effect>) {
-        let others = overlap::recount(name, None, &mut self.items);
+        let others = overlapping::recount(name, None, &mut self.items);
         let in_flight = self.items.remove(name).map(|item| item.in_flight());
         if let Some(in_flight) = in_flight.filter(|it| it.is_any()) {
             self.writes_of_gone.insert(name.to_owned(), in_flight);

@@ -1,7 +1,7 @@
 use expect_test::{Expect, expect};
 
 use super::*;
-use crate::link_requests::LastLink;
+use crate::link_request::LastLink;
 use crate::nodes::{Affected, Fault};
 
 fn facts(before: &ImagePullSecretStatus) -> Facts<'_> {

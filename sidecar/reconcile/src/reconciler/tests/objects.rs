@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::status::Link;
+use custom_resource::link::Link;
 
 #[test]
 fn nothing_is_written_before_every_first_list_is_complete() {

@@ -1,0 +1,78 @@
+//! Puts the questions about a private link to the cloud and to instance metadata.
+
+use std::sync::Arc;
+
+use private_link::examine::{Answers, DnsPlace, Question};
+use tcr::image_pull_secret::Tcr;
+use tcr::region::is_region;
+use tencent_cloud::endpoint_dns::DnsQuestion;
+
+use crate::settings::Settings;
+
+/// What is asked, and what was told once and for all.
+pub(super) struct Cloud {
+    settings: Arc<Settings>,
+    /// The region that instance metadata told: a machine stays in its own.
+    machine_region: Option<String>,
+}
+
+impl Cloud {
+    pub(super) fn new(settings: Arc<Settings>) -> Self {
+        Self { settings, machine_region: None }
+    }
+
+    /// Asks one question about the links of an instance; adds what is told to `answers`.
+    pub(super) async fn answer(&mut self, tcr: &Tcr, question: Question, answers: &mut Answers) {
+        let settings = self.settings.clone();
+        let cloud = &settings.cloud;
+        let (region, instance) = (&tcr.region, &tcr.instance_id);
+        match question {
+            Question::MachineVpc => answers.machine_vpc = Some(self.machine_vpc().await),
+            Question::VpcRegion => answers.vpc_region = Some(self.vpc_region().await),
+            Question::Instance => {
+                let found = cloud.instance(region, instance).await.map_err(|error| error.to_string());
+                answers.of(tcr).instance = Some(found);
+            }
+            Question::Endpoints => {
+                let endpoints = cloud.internal_endpoints(region, instance).await;
+                answers.of(tcr).endpoints = Some(endpoints.map_err(|error| error.to_string()));
+            }
+            Question::CustomDomains => {
+                let domains = cloud.customized_domains(region, instance).await;
+                answers.of(tcr).custom_domains = Some(domains.map_err(|error| error.to_string()));
+            }
+            Question::Dns { place, is_default_domain, address } => {
+                let DnsPlace { vpc_id, region: vpc_region, .. } = &place;
+                let question = DnsQuestion { vpc_id, region: vpc_region, address, is_default_domain };
+                let answer = cloud.is_served_by_dns(region, instance, question).await;
+                let is_served = answer
+                    .inspect_err(|error| {
+                        tracing::debug!(%error, "cannot find out whether private DNS serves the VPC");
+                    })
+                    .ok();
+                answers.of(tcr).is_served_by_dns.insert(place, is_served);
+            }
+        }
+    }
+
+    /// The region of the nodes: as instance metadata tells it, else as the operator does.
+    async fn vpc_region(&mut self) -> Option<String> {
+        if self.machine_region.is_none()
+            && let Some(metadata) = self.settings.cloud.metadata()
+        {
+            let told = metadata.region().await;
+            self.machine_region = told.ok().flatten().filter(|region| is_region(region));
+        }
+        self.machine_region.clone().or_else(|| self.settings.region.clone())
+    }
+
+    /// The VPC of the node that the controller runs on, or why it is not known.
+    pub(super) async fn machine_vpc(&self) -> Result<String, String> {
+        let metadata = self.settings.cloud.metadata().ok_or("there is no instance metadata to ask")?;
+        match metadata.vpc_id().await {
+            Ok(Some(vpc_id)) => Ok(vpc_id),
+            Ok(None) => Err(format!("{} names none", metadata.endpoint())),
+            Err(error) => Err(format!("{} does not tell: {error}", metadata.endpoint())),
+        }
+    }
+}
