@@ -1,13 +1,10 @@
 //! Which registries' Secrets the images of a Pod need, where several are for its hosts.
 
-use std::borrow::Cow;
-
-use tcr::image_ref::host_of;
 use tcr::pull_rights::{Choice, lacks};
 
 use crate::error::Error;
 use crate::pod_spec::PodSpec;
-use crate::registry::Registry;
+use crate::registry::{Image, Registry};
 use crate::review::{Review, Selected};
 use crate::settings::Settings;
 use crate::verdict::{Answer, short};
@@ -45,7 +42,7 @@ pub(crate) fn needs<'s, 'i>(
     review: &Review<'_>,
     settings: &'s Settings<'_>,
     spec: &PodSpec<'_>,
-    images: &'i [Cow<'_, str>],
+    images: &[Image<'i>],
     told: Told,
     answer: &mut Answer,
 ) -> Result<Vec<Need<'s, 'i>>, Error> {
@@ -68,22 +65,25 @@ pub(crate) fn needs<'s, 'i>(
         needs.push(Need { registry, is_listed, image: None });
     }
     for image in images {
-        let image = image.as_ref();
         let mut choice = Choice::default();
         for (index, need) in needs.iter_mut().enumerate() {
             let registry = need.registry;
-            if registry.has(host_of(image)) {
-                let may_pull = registry.pulls(image);
+            if registry.has(image.host) {
+                let may_pull = registry.pulls(*image);
                 choice.offer(index, may_pull, need.is_listed);
                 if may_pull {
-                    need.image.get_or_insert(image);
+                    need.image.get_or_insert(image.reference);
                 }
             }
         }
         let Some(need) = choice.lacks().and_then(|index| needs.get_mut(index)) else { continue };
-        need.image.get_or_insert(image);
+        need.image.get_or_insert(image.reference);
         if told.warnings {
-            answer.warn(format!("image {:?}: {}", short(image), lacks(&need.registry.name, image)));
+            answer.warn(format!(
+                "image {:?}: {}",
+                short(image.reference),
+                lacks(&need.registry.name, image.reference)
+            ));
         }
     }
     Ok(needs)

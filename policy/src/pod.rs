@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::json::Scanner;
 use crate::needs::{Need, Told, needs};
 use crate::pod_spec::{Pod, PodSpec};
-use crate::registry::{Wanted, hosts_of};
+use crate::registry::{Image, Wanted, hosts_of};
 use crate::request::Operation;
 use crate::review::Review;
 use crate::text_set::TextSet;
@@ -46,12 +46,13 @@ fn create(review: &Review<'_>, pod: &Pod<'_>) -> Result<Answer, Error> {
     if spec.images.is_empty() {
         return Ok(answer);
     }
-    let hosts = hosts_of(&spec.images);
+    let images = Image::all(&spec.images);
+    let hosts = hosts_of(&images);
     let wanted = Wanted { hosts: hosts.as_slice(), ..Wanted::default() };
     let settings = review.settings(&wanted, &mut answer)?;
     // A user who makes Pods by a workload was warned about the workload's template.
     let told = Told { notes: true, warnings: !pod.metadata.owned };
-    let mut needs = needs(review, &settings, spec, &spec.images, told, &mut answer)?;
+    let mut needs = needs(review, &settings, spec, &images, told, &mut answer)?;
     for need in needs.iter().filter(|need| need.image.is_none() && !need.is_listed) {
         answer.note("skipped", format!("{} is for other registry namespaces", need.registry.secret));
     }
@@ -59,12 +60,12 @@ fn create(review: &Review<'_>, pod: &Pod<'_>) -> Result<Answer, Error> {
     let missing = || needs.iter().filter(|need| need.is_missing());
     if let Some(edit) = spec.pull_secrets.slot.add(missing().map(|need| need.registry.secret.as_str())) {
         for need in missing() {
-            answer.note("injected", format!("{} ({})", need.registry.secret, some_images(need, spec)));
+            answer.note("injected", format!("{} ({})", need.registry.secret, some_images(need, &images)));
         }
         answer.verdict = Verdict::Patch { object: pod.span, edit };
     }
     if !pod.metadata.owned {
-        review.warn_of_unknown_hosts(&spec.images, &hosts, &settings, &mut answer)?;
+        review.warn_of_unknown_hosts(&images, &hosts, &settings, &mut answer)?;
     }
     Ok(answer)
 }
@@ -119,6 +120,7 @@ fn update(review: &Review<'_>, pod: &Pod<'_>) -> Result<Answer, Error> {
     if images.is_empty() {
         return Ok(answer);
     }
+    let images = Image::all(&images);
     let hosts = hosts_of(&images);
     let settings = review.settings(&Wanted { hosts: hosts.as_slice(), ..Wanted::default() }, &mut answer)?;
     let told = Told { notes: false, warnings: true };
@@ -138,10 +140,10 @@ fn update(review: &Review<'_>, pod: &Pod<'_>) -> Result<Answer, Error> {
 }
 
 /// Up to three images, for the audit log.
-fn some_images(need: &Need<'_, '_>, spec: &PodSpec<'_>) -> String {
+fn some_images(need: &Need<'_, '_>, images: &[Image<'_>]) -> String {
     const SHOWN: usize = 3;
     let mut distinct = vec![need.image.unwrap_or_default()];
-    for image in need.registry.images(&spec.images) {
+    for image in need.registry.images(images) {
         if !distinct.contains(&image) {
             distinct.push(image);
         }

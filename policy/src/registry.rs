@@ -71,15 +71,31 @@ pub(crate) struct Entry<'a> {
 /// A field of an entry that cannot be used, and why.
 pub(crate) type Unusable = (&'static str, String);
 
+/// An image with its host, which is looked for once and not for each registry.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Image<'i> {
+    /// The image as it is written.
+    pub(crate) reference: &'i str,
+    /// Its registry host as it is written.
+    pub(crate) host: &'i str,
+}
+
+impl<'i> Image<'i> {
+    /// Each of these.
+    pub(crate) fn all(references: &'i [Cow<'_, str>]) -> Vec<Self> {
+        references.iter().map(|reference| Self { reference, host: host_of(reference) }).collect()
+    }
+}
+
 impl Registry {
     /// Those of `images` that are of this registry, and that its credential may pull.
-    pub(crate) fn images<'i>(&self, images: &'i [Cow<'_, str>]) -> impl Iterator<Item = &'i str> {
-        images.iter().map(AsRef::as_ref).filter(|image| self.pulls(image))
+    pub(crate) fn images<'i>(&self, images: &[Image<'i>]) -> impl Iterator<Item = &'i str> {
+        images.iter().filter(|image| self.pulls(**image)).map(|image| image.reference)
     }
 
     /// Whether an image is of this registry, and its credential may pull it.
-    pub(crate) fn pulls(&self, image: &str) -> bool {
-        self.has(host_of(image)) && may_pull(&self.registry_namespaces, image)
+    pub(crate) fn pulls(&self, image: Image<'_>) -> bool {
+        self.has(image.host) && may_pull(&self.registry_namespaces, image.reference)
     }
 
     /// Whether a wanted host is this registry's.
@@ -311,6 +327,10 @@ impl<'a> Entry<'a> {
         Ok(())
     }
 
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        self.name == name
+    }
+
     /// The registry, with its lists and selector parsed. `source` is the scanned text.
     pub(crate) fn into_registry(self, source: &[u8]) -> Result<Registry, Unusable> {
         let namespaces = names("namespaces", &self.namespaces)?;
@@ -344,8 +364,8 @@ fn names(field: &'static str, text: &str) -> Result<NameList, Unusable> {
 }
 
 /// The distinct hosts of images, as they are written.
-pub(crate) fn hosts_of<'i>(images: &'i [Cow<'_, str>]) -> TextSet<'i> {
-    images.iter().map(|image| host_of(image)).collect()
+pub(crate) fn hosts_of<'i>(images: &[Image<'i>]) -> TextSet<'i> {
+    images.iter().map(|image| image.host).collect()
 }
 
 /// The names of the registries that Secrets are named after.

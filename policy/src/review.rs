@@ -14,7 +14,7 @@ use crate::cluster::{self, Cluster};
 use crate::error::Error;
 use crate::json::{Malformed, Scanner};
 use crate::pod_spec::{LONGEST_IMAGE, MOST_IMAGES, PodSpec};
-use crate::registry::{Entry, Registry, Wanted};
+use crate::registry::{Entry, Image, Registry, Wanted};
 use crate::request::Request;
 use crate::settings::{self, Settings};
 use crate::text_set::TextSet;
@@ -77,13 +77,14 @@ impl<'a> Review<'a> {
         wanted: &Wanted<'_>,
         settings: &mut Settings<'_>,
     ) -> Result<(), Error> {
+        let own = settings.registries.len();
         for entry in Entry::in_cluster(&mut Scanner::new(listing, 0), wanted)? {
             // An object that cannot be carried out selects nothing; its own conditions say why.
-            let Ok(registry) = entry.into_registry(listing) else { continue };
-            if !self.settings.has(&registry.name)? {
+            if let Ok(registry) = entry.into_registry(listing) {
                 settings.registries.push(registry);
             }
         }
+        self.settings.without_own(&mut settings.registries, own)?;
         Ok(())
     }
 
@@ -151,7 +152,7 @@ impl<'a> Review<'a> {
     /// those of the images.
     pub(crate) fn warn_of_unknown_hosts(
         &self,
-        images: &[Cow<'_, str>],
+        images: &[Image<'_>],
         hosts: &TextSet<'_>,
         settings: &Settings<'_>,
         answer: &mut Answer,
@@ -185,8 +186,8 @@ impl<'a> Review<'a> {
         }
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
         let mut told = 0;
-        for image in images.iter().filter(|image| candidates.contains(&host_of(image))) {
-            let host = host_of(image).to_ascii_lowercase();
+        for image in images.iter().filter(|image| candidates.contains(&image.host)) {
+            let host = image.host.to_ascii_lowercase();
             if known.contains(&host.as_str()) {
                 continue;
             }
@@ -200,7 +201,7 @@ impl<'a> Review<'a> {
                 Some(near) => format!("did you mean {near}?"),
                 None => "add the registry, or correct the image".to_owned(),
             };
-            let image = short(image);
+            let image = short(image.reference);
             answer.warn(format!(
                 "image {image:?} gets no pull secret, because no registry has its host; {hint}"
             ));
@@ -210,9 +211,8 @@ impl<'a> Review<'a> {
 }
 
 /// Warns of images that get no credential, whatever refers to it: kubelets compare hosts as they are written.
-fn warn_of_hosts_as_written(images: &[Cow<'_, str>], settings: &Settings<'_>, answer: &mut Answer) {
-    for image in images {
-        let host = host_of(image);
+fn warn_of_hosts_as_written(images: &[Image<'_>], settings: &Settings<'_>, answer: &mut Answer) {
+    for Image { reference: image, host } in images.iter().copied() {
         // What stands before the slashes of a scheme is taken for a host.
         let rest = if host.ends_with(':') { image.get(host.len() + 2..).unwrap_or_default() } else { image };
         let meant = host_of(rest).to_ascii_lowercase();

@@ -10,6 +10,7 @@ use tcr::sentence::joined;
 use crate::error::Error;
 use crate::json::{self, Malformed, Scanner};
 use crate::registry::{Entry, Registry, Wanted, strings};
+use crate::text_set::TextSet;
 
 mod check;
 pub mod declared;
@@ -81,16 +82,30 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Whether a registry of the settings has this name.
-    pub(crate) fn has(self, name: &str) -> Result<bool, Malformed> {
-        match self {
-            Source::Payload(_, None) => Ok(false),
-            Source::Payload(payload, Some(at)) => {
-                let wanted = Wanted { names: &[name], ..Wanted::default() };
-                Ok(!Written::read(&mut Scanner::new(payload, at), &wanted)?.registries.is_empty())
-            }
-            Source::Prepared(prepared) => Ok(prepared.has(name)),
+    /// Leaves out those of the registries from this place on that have the name of one of the settings. The text is read
+    /// once, however many there are.
+    pub(crate) fn without_own(self, registries: &mut Vec<Registry>, from: usize) -> Result<(), Malformed> {
+        let mut own = Vec::new();
+        if let Source::Payload(payload, Some(at)) = self
+            && registries.len() > from
+        {
+            let names: TextSet<'_> = registries[from..].iter().map(|it| it.name.as_str()).collect();
+            let wanted = Wanted { names: names.as_slice(), ..Wanted::default() };
+            own = Written::read(&mut Scanner::new(payload, at), &wanted)?.registries;
         }
+        let mut at = from;
+        while let Some(Registry { name, .. }) = registries.get(at) {
+            let is_own = match self {
+                Source::Prepared(prepared) => prepared.has(name),
+                Source::Payload(..) => own.iter().any(|entry| entry.is_named(name)),
+            };
+            if is_own {
+                registries.remove(at);
+            } else {
+                at += 1;
+            }
+        }
+        Ok(())
     }
 
     /// Whose ImagePullSecrets may say what; empty where everybody's may say anything.

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::json::{Malformed, Scanner, Span};
 use crate::needs::{Told, needs};
 use crate::pod_spec::{Metadata, Pod, PodSpec};
-use crate::registry::{Wanted, hosts_of, names_of};
+use crate::registry::{Image, Wanted, hosts_of, names_of};
 use crate::request::Operation;
 use crate::review::{Review, Selected};
 use crate::settings::{Level, Settings};
@@ -56,7 +56,8 @@ pub(crate) fn decide(review: &Review<'_>, template: &[&str]) -> Result<Answer, E
     if spec.images.is_empty() {
         return Ok(answer);
     }
-    let hosts = hosts_of(&spec.images);
+    let images = Image::all(&spec.images);
+    let hosts = hosts_of(&images);
     let names = names_of(spec.pull_secrets.names.iter().map(|(_, name)| name.as_ref()).take(MOST_LISTED));
     let wanted = Wanted { hosts: hosts.as_slice(), names: names.as_slice(), ..Wanted::default() };
     let settings = review.settings(&wanted, &mut answer)?;
@@ -65,9 +66,9 @@ pub(crate) fn decide(review: &Review<'_>, template: &[&str]) -> Result<Answer, E
     }
     if settings.registries.iter().any(|registry| !registry.registry_namespaces.is_empty()) {
         let told = Told { notes: false, warnings: true };
-        needs(review, &settings, &spec, &spec.images, told, &mut answer)?;
+        needs(review, &settings, &spec, &images, told, &mut answer)?;
     }
-    review.warn_of_unknown_hosts(&spec.images, &hosts, &settings, &mut answer)?;
+    review.warn_of_unknown_hosts(&images, &hosts, &settings, &mut answer)?;
     Ok(answer)
 }
 
@@ -115,6 +116,7 @@ fn declared<'s>(
     answer: &mut Answer,
 ) -> Result<Vec<Declared<'s>>, Error> {
     let mut found = Vec::new();
+    let images = Image::all(&spec.images);
     // Each is found where it stands first.
     let mut managed: TextSet<'_> =
         settings.registries.iter().map(|registry| registry.secret.as_str()).collect();
@@ -122,7 +124,7 @@ fn declared<'s>(
         if managed.take(name)
             && let Some(registry) = settings.registries.iter().find(|registry| registry.secret == *name)
         {
-            let image = registry.images(&spec.images).next().map(short);
+            let image = registry.images(&images).next().map(short);
             found.push(Declared::Managed { index: *index, secret: name.clone(), image });
         }
     }
@@ -130,11 +132,10 @@ fn declared<'s>(
     if !found.is_empty() {
         return Ok(found);
     }
-    let of_a_registry =
-        |image: &Cow<'_, str>| settings.registries.iter().any(|registry| registry.pulls(image));
-    let perhaps_needed = !spec.images.iter().all(of_a_registry);
+    let of_a_registry = |image: &Image<'_>| settings.registries.iter().any(|registry| registry.pulls(*image));
+    let perhaps_needed = !images.iter().all(of_a_registry);
     for registry in &settings.registries {
-        let Some(image) = registry.images(&spec.images).next() else { continue };
+        let Some(image) = registry.images(&images).next() else { continue };
         if let Selected::Yes = review.selects(registry, &spec.service_account, settings, answer)? {
             found.push(Declared::Own {
                 entry: entry.clone(),

@@ -276,7 +276,15 @@ fn prepared_settings_say_the_same() {
         hosts.sort();
         hosts.dedup();
         assert_eq!(hosts, ["a.example.com", "b.example.com", "both.example.com", "c.example.com:5000"]);
-        assert_eq!(["a", "z"].map(|name| source.has(name).expect("they are valid")), [true, false]);
+        let wanted = Wanted { all: true, ..Wanted::default() };
+        let mut registries = source.settings(&wanted).expect("they are valid").registries;
+        registries.iter_mut().for_each(|registry| registry.name.insert(0, 'z'));
+        registries[1].name = "a".to_owned();
+        registries[0].name = "a".to_owned();
+        let before = registries.len();
+        source.without_own(&mut registries, 1).expect("they are valid");
+        assert_eq!(registries.len(), before - 1);
+        assert!(registries[0].name == "a" && registries[1..].iter().all(|it| it.name.starts_with('z')));
     }
 }
 
