@@ -16,8 +16,15 @@ use anyhow::{Context, Result, anyhow, bail};
 use crate::process::tail;
 use crate::{Run, cache};
 
+mod module;
 #[cfg(test)]
 mod tests;
+
+use module::{APP, ARGO_CD, CERT_MANAGER, FLUX, HELM, KUBERNETES, Module, OTHER_KUBERNETES};
+
+/// The environment variable that names the minor version of Kubernetes whose control plane is started, `1.28`; this
+/// crate's own by default.
+pub const KUBERNETES_VERSION: &str = "TCR_ASSISTANT_TEST_KUBERNETES";
 
 /// Longer than the slowest of them takes on two busy cores with nothing in Go's own caches.
 const BUILD_TIMEOUT: Duration = Duration::from_secs(40 * 60);
@@ -51,68 +58,6 @@ pub enum Program {
     Flux,
 }
 
-/// A Go module beside this crate, and what is built from it.
-struct Module {
-    folder: &'static str,
-    go_mod: &'static str,
-    /// The folder under the cache; names the version.
-    cached: &'static str,
-    /// Without the version kubectl cannot parse the server's, and charts see Kubernetes 1.20.
-    ldflags: &'static str,
-    needs: &'static str,
-}
-
-const KUBERNETES: Module = Module {
-    folder: concat!(env!("CARGO_MANIFEST_DIR"), "/kubernetes"),
-    go_mod: include_str!("../kubernetes/go.mod"),
-    cached: "kubernetes-v1.35.4",
-    ldflags: "-s -w -X k8s.io/component-base/version.gitVersion=v1.35.4 \
-        -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=35",
-    needs: "Go 1.25 or newer",
-};
-
-const HELM: Module = Module {
-    folder: concat!(env!("CARGO_MANIFEST_DIR"), "/helm"),
-    go_mod: include_str!("../helm/go.mod"),
-    cached: "helm-v3.22.0",
-    ldflags: "-s -w -X helm.sh/helm/v3/internal/version.version=v3.22.0 \
-        -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=35 \
-        -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor=35",
-    needs: "Go 1.26 or newer",
-};
-
-const APP: Module = Module {
-    folder: concat!(env!("CARGO_MANIFEST_DIR"), "/app"),
-    go_mod: concat!(include_str!("../app/go.mod"), include_str!("../app/main.go")),
-    cached: "app",
-    ldflags: "-s -w",
-    needs: "Go 1.25 or newer",
-};
-
-const CERT_MANAGER: Module = Module {
-    folder: concat!(env!("CARGO_MANIFEST_DIR"), "/cert-manager"),
-    go_mod: concat!(include_str!("../cert-manager/go.mod"), include_str!("../cert-manager/main.go")),
-    cached: "cert-manager-v1.21.2",
-    ldflags: "-s -w",
-    needs: "Go 1.26 or newer",
-};
-
-const ARGO_CD: Module = Module {
-    folder: concat!(env!("CARGO_MANIFEST_DIR"), "/argo-cd"),
-    go_mod: concat!(include_str!("../argo-cd/go.mod"), include_str!("../argo-cd/main.go")),
-    cached: "gitops-engine-v0.7.1-20250521",
-    ldflags: "-s -w",
-    needs: "Go 1.26 or newer",
-};
-
-const FLUX: Module = Module {
-    folder: concat!(env!("CARGO_MANIFEST_DIR"), "/flux"),
-    go_mod: concat!(include_str!("../flux/go.mod"), include_str!("../flux/main.go")),
-    cached: "flux-ssa-v0.78.0",
-    ldflags: "-s -w",
-    needs: "Go 1.26 or newer",
-};
-
 impl Program {
     /// What a control plane and its user need.
     pub const CONTROL_PLANE: [Self; 4] =
@@ -130,13 +75,13 @@ impl Program {
         if let Some(path) = self.in_assets(std::env::var_os("KUBEBUILDER_ASSETS")) {
             return Ok(path);
         }
-        let module = self.module();
+        let module = self.module()?;
         let folder = cache::folder()?.join(module.cached);
         cache::make(&folder)?;
         let built = folder.join(self.name());
         let stamp = folder.join(format!(".{}.built-from", self.name()));
         // A changed go.mod makes another program: Go's own cache makes that a matter of seconds.
-        let source = format!("{}\n{}\n{}", module.go_mod, module.ldflags, self.own_source());
+        let source = format!("{}\n{}{}\n{}", module.go_mod, module.ldflags, module.tags, self.own_source());
         let is_current = || built.is_file() && fs::read_to_string(&stamp).is_ok_and(|from| from == source);
         if is_current() {
             return Ok(built);
@@ -146,7 +91,7 @@ impl Program {
             format!("cannot build {self}: another process has been building for too long")
         })?;
         if !is_current() {
-            self.build(&folder, &built).with_context(|| format!("cannot build {self}"))?;
+            self.build(module, &folder, &built).with_context(|| format!("cannot build {self}"))?;
             fs::write(&stamp, &source).with_context(|| format!("cannot write {}", stamp.display()))?;
         }
         Ok(built)
@@ -159,7 +104,7 @@ impl Program {
     pub fn source_of(self, module: &str) -> Result<PathBuf> {
         let mut go = Command::new("go");
         go.args(["list", "-m", "-f", "{{.Dir}}", module])
-            .current_dir(self.module().folder)
+            .current_dir(self.module()?.folder)
             .env("GOFLAGS", "-mod=readonly")
             .env("GOWORK", "off");
         let output = go.output().with_context(|| format!("cannot look for {module}: is Go installed?"))?;
@@ -177,18 +122,26 @@ impl Program {
         (has(Self::KubeApiserver) && has(Self::Etcd) && has(self)).then(|| assets.join(self.name()))
     }
 
-    fn build(self, folder: &Path, built: &Path) -> Result<()> {
-        let module = self.module();
+    fn build(self, module: &Module, folder: &Path, built: &Path) -> Result<()> {
         // In a run of its own: when we are killed, neither the compiler nor half a program is left.
         let run = Run::under(folder)?;
         let output = run.folder().join(self.name());
         let mut go = run.command("go");
-        go.args(["build", "-trimpath", "-buildvcs=false", "-ldflags", module.ldflags, "-o"])
-            .args([output.as_os_str(), self.package().as_ref()])
-            .current_dir(module.folder)
-            .env("CGO_ENABLED", "0")
-            .env("GOFLAGS", "-mod=readonly")
-            .env("GOWORK", "off");
+        go.args([
+            "build",
+            "-trimpath",
+            "-buildvcs=false",
+            "-tags",
+            module.tags,
+            "-ldflags",
+            module.ldflags,
+            "-o",
+        ])
+        .args([output.as_os_str(), self.package().as_ref()])
+        .current_dir(module.folder)
+        .env("CGO_ENABLED", "0")
+        .env("GOFLAGS", "-mod=readonly")
+        .env("GOWORK", "off");
         let mut progress = Progress::start(&format!("building {self} ({} the first time)", self.takes()));
         let build = run.start("go-build", go).map_err(|error| match error.downcast_ref::<std::io::Error>() {
             Some(io) if io.kind() == ErrorKind::NotFound => anyhow!(
@@ -256,15 +209,18 @@ impl Program {
         }
     }
 
-    fn module(self) -> &'static Module {
-        match self {
+    fn module(self) -> Result<&'static Module> {
+        Ok(match self {
             Self::Helm => &HELM,
             Self::App => &APP,
             Self::Cainjector => &CERT_MANAGER,
             Self::ArgoCd => &ARGO_CD,
             Self::Flux => &FLUX,
+            Self::KubeApiserver | Self::KubeControllerManager => {
+                control_plane(std::env::var_os(KUBERNETES_VERSION))?
+            }
             _ => &KUBERNETES,
-        }
+        })
     }
 
     /// On two cores with nothing in Go's cache; the later ones share much with the earlier.
@@ -284,6 +240,16 @@ impl Program {
             Self::App => "seconds",
         }
     }
+}
+
+/// The module of the control plane of this version, the value of [`KUBERNETES_VERSION`].
+fn control_plane(version: Option<OsString>) -> Result<&'static Module> {
+    let Some(version) = version.filter(|version| !version.is_empty()) else { return Ok(&KUBERNETES) };
+    let found = OTHER_KUBERNETES.iter().find(|(minor, _)| *minor == version);
+    found.map(|(_, module)| module).with_context(|| {
+        let known: Vec<&str> = OTHER_KUBERNETES.iter().map(|(minor, _)| *minor).collect();
+        format!("{KUBERNETES_VERSION}={} is not one of {}", version.display(), known.join(", "))
+    })
 }
 
 impl fmt::Display for Program {
