@@ -40,9 +40,12 @@ const PODS: [(&str, &[&str]); 6] = [
     ("public-image", &[]),
     ("mixed", &[SECRET]),
     ("own-pull-secret", &["partner-registry", SECRET]),
-    ("image-volume", &[SECRET]),
+    (IMAGE_VOLUME, &[SECRET]),
     ("opted-out", &[]),
 ];
+/// A sample of what is on by default only from this minor version of Kubernetes on.
+const IMAGE_VOLUME: &str = "image-volume";
+const IMAGE_VOLUMES_SINCE: u32 = 35;
 
 /// Tells the story.
 ///
@@ -318,7 +321,10 @@ impl Story {
         self.plane.kubectl(&["create", "namespace", "samples"]).await?.checked()?;
         self.wait_for_account("samples").await?;
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), "samples");
-        for (name, wanted) in PODS {
+        let minor = self.client.apiserver_version().await?.minor;
+        let minor: u32 = minor.parse().with_context(|| format!("Kubernetes 1.{minor}: no minor version"))?;
+        let is_known = |(name, _): &(&str, _)| *name != IMAGE_VOLUME || minor >= IMAGE_VOLUMES_SINCE;
+        for (name, wanted) in PODS.into_iter().filter(is_known) {
             let mut pod: Value = serde_saphyr::from_str(&sample(&format!("pods/{name}.yaml"))?)?;
             pod["metadata"]["namespace"] = json!("samples");
             self.apply(&[], &pod.to_string()).await?.checked()?;
