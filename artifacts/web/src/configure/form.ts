@@ -14,6 +14,7 @@ export interface Form {
   source: "tcr" | "docker";
   instanceId: string;
   region: string;
+  roleArn: string;
   clusterId: string;
   namespaces: string;
   serviceAccounts: string;
@@ -60,6 +61,7 @@ export interface Form {
   protect: (typeof WORDS.protect)[number];
   allowedRoots: string;
   allowedAliases: string;
+  allowedRoles: string;
   controllerUsernames: string;
 }
 
@@ -70,6 +72,7 @@ export function initialForm(): Form {
     source: "tcr",
     instanceId: "",
     region: "",
+    roleArn: "",
     clusterId: "",
     namespaces: "*",
     serviceAccounts: "*",
@@ -111,6 +114,7 @@ export function initialForm(): Form {
     protect: "warn",
     allowedRoots: "tencentcloudcr.com",
     allowedAliases: "",
+    allowedRoles: "",
     controllerUsernames: "system:serviceaccount:tcr-assistant-system:tcr-assistant-manager",
   };
 }
