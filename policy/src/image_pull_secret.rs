@@ -14,7 +14,7 @@ use crate::json::{self, Span};
 use crate::registry::{Registry, Wanted};
 use crate::request::Operation;
 use crate::review::Review;
-use crate::settings::{List, Settings};
+use crate::settings::List;
 use crate::text_set::TextSet;
 use crate::verdict::{Answer, Verdict};
 
@@ -89,9 +89,14 @@ fn check(
     let instance = tcr.map(|tcr| tcr.instance_id.as_str()).filter(|id| !id.is_empty());
     let wanted = Wanted { hosts: &hosts, instance, ..Wanted::default() };
     let settings = review.settings(&wanted, answer)?;
-    let (allowed_roots, allowed_aliases) =
-        (owned(settings.list(List::AllowedRoots)), owned(settings.list(List::AllowedAliases)));
-    let findings = rules::check(name, spec, &context(&allowed_roots, &allowed_aliases, &settings));
+    let context = RuleContext {
+        allowed_roots: &owned(settings.list(List::AllowedRoots)),
+        allowed_aliases: &owned(settings.list(List::AllowedAliases)),
+        allowed_roles: &owned(settings.list(List::AllowedRoles)),
+        cluster_id: settings.cluster_id.as_deref().filter(|id| !id.is_empty()),
+        description_required: settings.cluster_id.is_some(),
+    };
+    let findings = rules::check(name, spec, &context);
     errors.extend(findings.errors.iter().map(ToString::to_string));
     findings.warnings.iter().for_each(|warning| answer.warn(warning.to_string()));
     let namespaces = spec.namespaces.parse::<NameList>().ok();
@@ -121,21 +126,10 @@ fn check(
     Ok(())
 }
 
+/// Once, and not at each list: that is a kilobyte of wasm.
+#[inline(never)]
 fn owned(texts: &[Cow<'_, str>]) -> Vec<String> {
     texts.iter().map(|text| text.clone().into_owned()).collect()
-}
-
-fn context<'a>(
-    allowed_roots: &'a [String],
-    allowed_aliases: &'a [String],
-    settings: &'a Settings<'_>,
-) -> RuleContext<'a> {
-    RuleContext {
-        allowed_roots,
-        allowed_aliases,
-        cluster_id: settings.cluster_id.as_deref().filter(|id| !id.is_empty()),
-        description_required: settings.cluster_id.is_some(),
-    }
 }
 
 /// Both name their namespaces one by one, and none twice. What globs and selectors overlap in

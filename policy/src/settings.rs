@@ -56,12 +56,14 @@ pub(crate) enum List {
     AllowedRoots,
     /// Root domains that aliases may be under besides.
     AllowedAliases,
+    /// Roles that Tencent's API may be called in.
+    AllowedRoles,
     /// Who may change what is managed.
     ControllerUsernames,
 }
 
 /// One for each [`List`]. An array, because code for each of them by itself is a kilobyte of wasm.
-type Lists<'a> = [Vec<Cow<'a, str>>; 3];
+type Lists<'a> = [Vec<Cow<'a, str>>; 4];
 
 /// Where the settings of a request are.
 #[derive(Clone, Copy, Debug)]
@@ -206,7 +208,10 @@ impl<'a> Settings<'a> {
 impl<'a> Written<'a> {
     fn new() -> Self {
         let one = |text| vec![Cow::Borrowed(text)];
-        Self { lists: [one(TCR_ROOT_DOMAIN), Vec::new(), one(CONTROLLER_USERNAME)], ..Self::default() }
+        Self {
+            lists: [one(TCR_ROOT_DOMAIN), Vec::new(), Vec::new(), one(CONTROLLER_USERNAME)],
+            ..Self::default()
+        }
     }
 
     /// Keeps a list in the place of its default.
@@ -230,6 +235,7 @@ impl<'a> Written<'a> {
                 b"protect" => written.protect = value.string()?,
                 b"allowedRoots" => written.set(List::AllowedRoots, value)?,
                 b"allowedAliases" => written.set(List::AllowedAliases, value)?,
+                b"allowedRoles" => written.set(List::AllowedRoles, value)?,
                 b"controllerUsernames" => written.set(List::ControllerUsernames, value)?,
                 b"clusterId" => written.cluster_id = value.string()?,
                 _ => value.pass()?,

@@ -81,11 +81,13 @@ pub fn findings(
     object: &str,
     allowed_roots: Vec<String>,
     allowed_aliases: Vec<String>,
+    allowed_roles: Vec<String>,
     cluster_id: Option<String>,
 ) -> String {
     let context = RuleContext {
         allowed_roots: &allowed_roots,
         allowed_aliases: &allowed_aliases,
+        allowed_roles: &allowed_roles,
         cluster_id: cluster_id.as_deref().filter(|id| !id.is_empty()),
         description_required: cluster_id.is_some(),
     };

@@ -22,13 +22,15 @@ mod service_account;
 pub use nearest::nearest;
 pub use reading::read;
 
-/// What the rules need to know besides the object.
-#[derive(Clone, Copy, Debug)]
+/// What the rules need to know besides the object. By default nothing is allowed.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct RuleContext<'a> {
     /// Root domains that registry hosts must be under, such as `tencentcloudcr.com`.
     pub allowed_roots: &'a [String],
     /// Root domains that `spec.tcr.aliases` may be under besides.
     pub allowed_aliases: &'a [String],
+    /// Roles that `spec.tcr.roleArn` may name.
+    pub allowed_roles: &'a [String],
     /// The cluster's id (`cls-...`), which the default description of a credential names.
     pub cluster_id: Option<&'a str>,
     /// Whether a missing cluster id makes a description necessary; false when the caller cannot

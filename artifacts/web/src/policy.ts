@@ -25,9 +25,17 @@ export interface Findings {
   warnings: Finding[];
 }
 
+/** What the operator allows: the settings allowedRoots, allowedAliases and allowedRoles. */
+export interface Allowed {
+  roots: string[];
+  aliases: string[];
+  roles: string[];
+}
+
 /** What admission finds in an ImagePullSecret, field by field. */
-export function findings(object: unknown, allowedRoots: string[], allowedAliases: string[], clusterId: string | undefined): Findings {
-  return JSON.parse(findingsOf(JSON.stringify(object), allowedRoots, allowedAliases, clusterId)) as Findings;
+export function findings(object: unknown, allowed: Allowed, clusterId: string | undefined): Findings {
+  const { roots, aliases, roles } = allowed;
+  return JSON.parse(findingsOf(JSON.stringify(object), roots, aliases, roles, clusterId)) as Findings;
 }
 
 initSync({ module: Uint8Array.from(atob(base64), (character) => character.charCodeAt(0)) });

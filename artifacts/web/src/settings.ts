@@ -9,6 +9,7 @@ export const SETTINGS = [
   "protect",
   "allowedRoots",
   "allowedAliases",
+  "allowedRoles",
   "controllerUsernames",
   "clusterId",
   "tenants",

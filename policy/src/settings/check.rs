@@ -22,6 +22,8 @@ pub(super) fn mistakes(settings: &Value) -> Vec<String> {
     mistakes.0
 }
 
+/// What an entry of `allowedRoles` is.
+const ROLE: &str = "a role, such as qcs::cam::uin/NUMBER:roleName/NAME";
 /// What an entry of a tenant's lists is.
 const BEGINNING: &str = "a name, nor the beginning of names before a *";
 
@@ -80,6 +82,7 @@ impl Mistakes {
                 Form::Word(words) => self.word(name, value, words),
                 Form::Domains => self.domains(name, value),
                 Form::UserNames => self.each(name, value, "a user name", |text| !text.trim().is_empty()),
+                Form::Roles => self.each(name, value, ROLE, |text| text.starts_with("qcs::cam::uin/")),
                 Form::Boolean if !value.is_boolean() => {
                     self.is_not(name, value, "true or false");
                 }
@@ -189,13 +192,7 @@ impl Mistakes {
             namespace_selector,
             ..ImagePullSecretSpec::default()
         };
-        let context = RuleContext {
-            allowed_roots: &[],
-            allowed_aliases: &[],
-            cluster_id: None,
-            description_required: false,
-        };
-        for finding in check(name, &spec, &context).errors {
+        for finding in check(name, &spec, &RuleContext::default()).errors {
             // What the entry has no field for is not its mistake.
             let Some((_, field)) = finding.field.split_once('.') else { continue };
             self.add(&inside(path, field), &finding.message);

@@ -267,9 +267,8 @@ impl Poller {
     }
 
     async fn answer(&mut self, request: &LinkRequest, question: Question, answers: &mut Answers) {
-        let settings = self.settings.clone();
-        let cloud = &settings.cloud;
         let (region, instance) = (&request.tcr.region, &request.tcr.instance_id);
+        let cloud = self.settings.clouds.of(request.tcr.role_arn.as_deref(), region, instance);
         match question {
             Question::MachineVpc => answers.machine_vpc = Some(self.machine_vpc().await),
             Question::VpcRegion => answers.vpc_region = Some(self.vpc_region().await),
@@ -302,7 +301,7 @@ impl Poller {
     /// The region of the nodes: as instance metadata tells it, else as the operator does.
     async fn vpc_region(&mut self) -> Option<String> {
         if self.machine_region.is_none()
-            && let Some(metadata) = self.settings.cloud.metadata()
+            && let Some(metadata) = self.settings.clouds.own().metadata()
         {
             let told = metadata.region().await;
             self.machine_region = told.ok().flatten().filter(|region| is_region(region));
@@ -312,7 +311,7 @@ impl Poller {
 
     /// The VPC of the node that the controller runs on, or why it is not known.
     async fn machine_vpc(&self) -> Result<String, String> {
-        let metadata = self.settings.cloud.metadata().ok_or("there is no instance metadata to ask")?;
+        let metadata = self.settings.clouds.own().metadata().ok_or("there is no instance metadata to ask")?;
         match metadata.vpc_id().await {
             Ok(Some(vpc_id)) => Ok(vpc_id),
             Ok(None) => Err(format!("{} names none", metadata.endpoint())),

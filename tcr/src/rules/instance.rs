@@ -23,6 +23,9 @@ pub(super) fn check(tcr: &Tcr, context: &RuleContext, findings: &mut Findings) {
     let id = tcr.instance_id.as_str();
     check_id("spec.tcr.instanceId", "tcr-", "an instance id", is_instance_id(id), id, findings);
     check_region(&tcr.region, findings);
+    if let Some(arn) = &tcr.role_arn {
+        check_role(arn, tcr.credential.kind, context, findings);
+    }
     check_credential(&tcr.credential, context, findings);
     check_domains("spec.tcr.domains", &tcr.domains, HostKind::Registry, context, findings);
     if !tcr.aliases.is_empty() {
@@ -67,6 +70,20 @@ fn check_region(region: &str, findings: &mut Findings) {
     } else if !is_region(region) {
         let message = format!("{} is not a region such as ap-guangzhou or ap-shanghai-fsi", quoted(region));
         findings.error(field, message);
+    }
+}
+
+fn check_role(arn: &String, kind: CredentialKind, context: &RuleContext, findings: &mut Findings) {
+    let field = "spec.tcr.roleArn";
+    if !context.allowed_roles.contains(arn) {
+        findings.error(field, format!("{} is no allowed role (allowedRoles)", quoted(arn)));
+    }
+    // What becomes of a credential that a role made is not known.
+    if kind == CredentialKind::Longterm {
+        findings.error(
+            field,
+            "is not for longterm credentials; set spec.tcr.credential.type to serviceAccount or temp",
+        );
     }
 }
 

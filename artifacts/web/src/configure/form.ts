@@ -18,17 +18,19 @@ export interface Tenant {
   namespaceLabels: string;
   registryNamespaces: string;
   instanceIds: string;
+  roleArns: string;
   conflictPolicies: string;
 }
 
 /** The lists of a tenant, in the order in which they are documented. */
-export const TENANT_LISTS = ["users", "groups", "namespaces", "namespaceLabels", "registryNamespaces", "instanceIds", "conflictPolicies"] as const;
+export const TENANT_LISTS = ["users", "groups", "namespaces", "namespaceLabels", "registryNamespaces", "instanceIds", "roleArns", "conflictPolicies"] as const;
 
 export interface Form {
   name: string;
   source: "tcr" | "docker";
   instanceId: string;
   region: string;
+  roleArn: string;
   clusterId: string;
   namespaces: string;
   serviceAccounts: string;
@@ -75,6 +77,7 @@ export interface Form {
   protect: (typeof WORDS.protect)[number];
   allowedRoots: string;
   allowedAliases: string;
+  allowedRoles: string;
   controllerUsernames: string;
   tenants: Tenant[];
 }
@@ -86,6 +89,7 @@ export function initialForm(): Form {
     source: "tcr",
     instanceId: "",
     region: "",
+    roleArn: "",
     clusterId: "",
     namespaces: "*",
     serviceAccounts: "*",
@@ -127,6 +131,7 @@ export function initialForm(): Form {
     protect: "warn",
     allowedRoots: "tencentcloudcr.com",
     allowedAliases: "",
+    allowedRoles: "",
     controllerUsernames: "system:serviceaccount:tcr-assistant-system:tcr-assistant-manager",
     tenants: [],
   };

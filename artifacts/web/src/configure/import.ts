@@ -2,6 +2,7 @@
 import { read } from "../documents.ts";
 import { WORDS } from "../settings.ts";
 import { type Form, initialForm, type Requirement, type Tenant } from "./form.ts";
+import { roleLine } from "./objects.ts";
 
 /** One thing that the form can start from. */
 export interface Candidate {
@@ -149,6 +150,7 @@ function credentialOf(spec: Fields): Partial<Form> {
     source: "tcr",
     instanceId: text(tcr.instanceId),
     region: text(tcr.region),
+    roleArn: text(tcr.roleArn),
     credentialType: choice(credential.type, ["longterm", "temp", "serviceAccount", "none"], "longterm"),
     registryNamespaces: list(credential.registryNamespaces).map(text).join("\n"),
     validity: text(credential.validity),
@@ -177,7 +179,11 @@ function policyOf(values: Fields): Partial<Form> {
   // As the chart's value allows the Personal Edition.
   const personal = values.personalEdition === true ? ["ccs.tencentyun.com"] : [];
   const roots = [...(list(values.allowedRoots).length > 0 ? list(values.allowedRoots).map(text) : ["tencentcloudcr.com"]), ...personal];
-  const allowed = { allowedRoots: roots.join("\n"), allowedAliases: list(values.allowedAliases).map(text).join("\n") };
+  const roles = list(values.allowedRoles).map((role) => {
+    const { roleArn, externalId, providerId } = fields(role);
+    return roleLine({ roleArn: text(roleArn), externalId: text(externalId), providerId: text(providerId) });
+  });
+  const allowed = { allowedRoots: roots.join("\n"), allowedAliases: list(values.allowedAliases).map(text).join("\n"), allowedRoles: roles.join("\n") };
   if (!isFields(policy)) return allowed;
   const usernames = list(policy.controllerUsernames).map(text);
   return {
@@ -204,6 +210,7 @@ function tenantOf(entry: Fields): Tenant {
     namespaceLabels: Object.entries(fields(entry.namespaceLabels)).map(([key, value]) => `${key}=${text(value)}`).join("\n"),
     registryNamespaces: all("registryNamespaces"),
     instanceIds: all("instanceIds"),
+    roleArns: all("roleArns"),
     conflictPolicies: all("conflictPolicies"),
   };
 }
