@@ -124,6 +124,7 @@ fn context<'a>(allowed_roots: &'a [String], settings: &'a Settings<'_>) -> RuleC
         allowed_roots,
         cluster_id: settings.cluster_id.as_deref().filter(|id| !id.is_empty()),
         description_required: settings.cluster_id.is_some(),
+        cluster_region: settings.cluster_region.as_deref().filter(|region| !region.is_empty()),
     }
 }
 

@@ -49,6 +49,7 @@ pub(crate) struct Settings<'a> {
     /// The cluster's id: `None` when the settings do not speak of it, empty when they say that
     /// nobody knows it.
     pub(crate) cluster_id: Option<Cow<'a, str>>,
+    pub(crate) cluster_region: Option<Cow<'a, str>>,
 }
 
 /// Where the settings of a request are.
@@ -137,6 +138,7 @@ struct Written<'a> {
     allowed_roots: Option<Vec<Cow<'a, str>>>,
     controller_usernames: Option<Vec<Cow<'a, str>>>,
     cluster_id: Option<Cow<'a, str>>,
+    cluster_region: Option<Cow<'a, str>>,
 }
 
 impl<'a> Settings<'a> {
@@ -153,6 +155,7 @@ impl<'a> Settings<'a> {
             allowed_roots: owned(self.allowed_roots),
             controller_usernames: owned(self.controller_usernames),
             cluster_id: self.cluster_id.map(|id| Cow::Owned(id.into_owned())),
+            cluster_region: self.cluster_region.map(|region| Cow::Owned(region.into_owned())),
             discover: self.discover,
             refuse_undecided: self.refuse_undecided,
             declared: self.declared,
@@ -188,6 +191,7 @@ impl<'a> Settings<'a> {
                 .controller_usernames
                 .unwrap_or_else(|| vec![Cow::Borrowed(CONTROLLER_USERNAME)]),
             cluster_id: written.cluster_id,
+            cluster_region: written.cluster_region,
         })
     }
 }
@@ -205,6 +209,7 @@ impl<'a> Written<'a> {
                 b"allowedRoots" => written.allowed_roots = list(value)?,
                 b"controllerUsernames" => written.controller_usernames = list(value)?,
                 b"clusterId" => written.cluster_id = value.string()?,
+                b"clusterRegion" => written.cluster_region = value.string()?,
                 _ => value.pass()?,
             }
             Ok(())

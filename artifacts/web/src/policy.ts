@@ -26,8 +26,13 @@ export interface Findings {
 }
 
 /** What admission finds in an ImagePullSecret, field by field. */
-export function findings(object: unknown, allowedRoots: string[], clusterId: string | undefined): Findings {
-  return JSON.parse(findingsOf(JSON.stringify(object), allowedRoots, clusterId)) as Findings;
+export function findings(
+  object: unknown,
+  allowedRoots: string[],
+  clusterId: string | undefined,
+  clusterRegion: string | undefined,
+): Findings {
+  return JSON.parse(findingsOf(JSON.stringify(object), allowedRoots, clusterId, clusterRegion)) as Findings;
 }
 
 initSync({ module: Uint8Array.from(atob(base64), (character) => character.charCodeAt(0)) });

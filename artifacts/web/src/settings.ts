@@ -10,6 +10,7 @@ export const SETTINGS = [
   "allowedRoots",
   "controllerUsernames",
   "clusterId",
+  "clusterRegion",
   "tenants",
 ] as const;
 

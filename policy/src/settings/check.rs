@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 use tcr::image_pull_secret::ImagePullSecretSpec;
+use tcr::region::is_region;
 use tcr::registry_host::RegistryHost;
 use tcr::rules::{RuleContext, check};
 use tcr::sentence::joined;
@@ -79,6 +80,9 @@ impl Mistakes {
                     if !value.as_str().is_some_and(|id| id.is_empty() || id.starts_with("cls-")) =>
                 {
                     self.is_not(name, value, "a cluster's id, such as \"cls-1a2b3c4d\"");
+                }
+                Form::Region if !value.as_str().is_some_and(|it| it.is_empty() || is_region(it)) => {
+                    self.is_not(name, value, "a region, such as \"ap-guangzhou\"");
                 }
                 // A setting of an entry of `registries`, or one that holds what it should.
                 _ => {}
@@ -189,7 +193,12 @@ impl Mistakes {
             namespace_selector,
             ..ImagePullSecretSpec::default()
         };
-        let context = RuleContext { allowed_roots: &[], cluster_id: None, description_required: false };
+        let context = RuleContext {
+            allowed_roots: &[],
+            cluster_id: None,
+            description_required: false,
+            cluster_region: None,
+        };
         for finding in check(name, &spec, &context).errors {
             // What the entry has no field for is not its mistake.
             let Some((_, field)) = finding.field.split_once('.') else { continue };

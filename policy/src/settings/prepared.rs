@@ -98,6 +98,7 @@ impl Prepared {
             allowed_roots: borrowed(&self.settings.allowed_roots),
             controller_usernames: borrowed(&self.settings.controller_usernames),
             cluster_id: self.settings.cluster_id.as_deref().map(Cow::Borrowed),
+            cluster_region: self.settings.cluster_region.as_deref().map(Cow::Borrowed),
             ..self.settings
         })
     }

@@ -57,6 +57,7 @@ impl Settings {
             allowed_roots: &self.allowed_roots,
             cluster_id: self.cluster_id.as_deref(),
             description_required: true,
+            cluster_region: None,
         }
     }
 

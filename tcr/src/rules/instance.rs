@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::net::IpAddr;
 
-use super::{Findings, RuleContext, check_host, service_account};
+use super::{Findings, RuleContext, check_host, crosses_regions, service_account};
 use crate::address::{self, AddressProblem};
 use crate::go_duration;
 use crate::image_pull_secret::{
@@ -21,7 +21,7 @@ const LONGTERM_LIFE: Duration = Duration::from_secs(3650 * 24 * 3600);
 
 pub(super) fn check(tcr: &Tcr, context: &RuleContext, findings: &mut Findings) {
     check_id("spec.tcr.instanceId", "tcr-", "an instance id", &tcr.instance_id, findings);
-    check_region(&tcr.region, findings);
+    check_region(&tcr.region, context, findings);
     check_credential(&tcr.credential, context, findings);
     check_domains("spec.tcr.domains", &tcr.domains, Ports::Allowed, context, findings);
     check_private_network(&tcr.private_network, context, findings);
@@ -45,7 +45,7 @@ fn check_id(field: &str, prefix: &str, kind: &str, id: &str, findings: &mut Find
     }
 }
 
-fn check_region(region: &str, findings: &mut Findings) {
+fn check_region(region: &str, context: &RuleContext, findings: &mut Findings) {
     let field = "spec.tcr.region";
     if region.is_empty() {
         findings.error(field, "is empty; set the instance's region, such as ap-guangzhou");
@@ -55,6 +55,9 @@ fn check_region(region: &str, findings: &mut Findings) {
     } else if !is_region(region) {
         let message = format!("{} is not a region such as ap-guangzhou or ap-shanghai-fsi", quoted(region));
         findings.error(field, message);
+    } else if let Some(message) = context.cluster_region.and_then(|cluster| crosses_regions(region, cluster))
+    {
+        findings.warning(field, message);
     }
 }
 

@@ -13,7 +13,12 @@ fn check_spec(spec: Value, expect: Expect) {
 
 fn findings(name: &str, spec: Value) -> String {
     let roots = ["tencentcloudcr.com".to_owned()];
-    let context = RuleContext { allowed_roots: &roots, cluster_id: None, description_required: true };
+    let context = RuleContext {
+        allowed_roots: &roots,
+        cluster_id: None,
+        description_required: true,
+        cluster_region: None,
+    };
     let spec = serde_json::from_value(spec).unwrap();
     let found = super::check(name, &spec, &context);
     let errors = found.errors.iter().map(|finding| format!("error {finding}\n"));
@@ -208,7 +213,12 @@ fn the_server_is_a_bare_host_under_an_allowed_root() {
 
 #[test]
 fn no_allowed_root_allows_nothing() {
-    let context = RuleContext { allowed_roots: &[], cluster_id: None, description_required: false };
+    let context = RuleContext {
+        allowed_roots: &[],
+        cluster_id: None,
+        description_required: false,
+        cluster_region: None,
+    };
     let spec = serde_json::from_value(docker(json!({}))).unwrap();
     expect![[r#"spec.docker.server: "demo.tencentcloudcr.com" is not allowed, because no root domain is (allowedRoots)"#]].assert_eq(&super::check("demo", &spec, &context).to_string());
 }
@@ -530,7 +540,11 @@ fn a_description_is_required_when_the_default_has_no_cluster_id() {
     );
     let spec = serde_json::from_value(tcr(json!({ "credential": {} }))).unwrap();
     let found = |cluster_id, description_required| {
-        super::check("demo", &spec, &RuleContext { allowed_roots: &[], cluster_id, description_required })
+        super::check(
+            "demo",
+            &spec,
+            &RuleContext { allowed_roots: &[], cluster_id, description_required, cluster_region: None },
+        )
     };
     assert!(found(Some("cls-12345678"), true).is_ok());
     assert!(found(None, false).is_ok());
@@ -587,6 +601,27 @@ fn a_private_network_has_domains_without_ports_and_a_vpc() {
             warning spec.tcr.privateNetwork.resolve: while true, the domains lead to the private address on every node and cannot be reached publicly from there
         "#]],
     );
+}
+
+#[test]
+fn an_instance_of_another_region_than_the_cluster_is_warned_of() {
+    let warned = |cluster_region| {
+        let roots = ["tencentcloudcr.com".to_owned()];
+        let context = RuleContext {
+            allowed_roots: &roots,
+            cluster_id: None,
+            description_required: false,
+            cluster_region,
+        };
+        let spec = serde_json::from_value(tcr(json!({}))).unwrap();
+        super::check("demo", &spec, &context).warnings.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(warned(None), Vec::<String>::new());
+    assert_eq!(warned(Some("ap-guangzhou")), Vec::<String>::new());
+    expect![[
+        r#"spec.tcr.region: is "ap-guangzhou" and the cluster is in ap-nanjing: pulls cross regions; use an instance of the cluster's region, or one that is replicated to it"#
+    ]]
+    .assert_eq(&warned(Some("ap-nanjing")).join("\n"));
 }
 
 #[test]

@@ -230,6 +230,7 @@ impl<'a> Script<'a> {
             allowed_roots: &roots,
             cluster_id: Some("cls-12345678"),
             description_required: true,
+            cluster_region: None,
         };
         Box::new(Object::read(metadata, data, &rules))
     }

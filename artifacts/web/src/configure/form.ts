@@ -15,6 +15,8 @@ export interface Form {
   instanceId: string;
   region: string;
   clusterId: string;
+  /** Empty: that of the instance. */
+  clusterRegion: string;
   namespaces: string;
   serviceAccounts: string;
   selector: Requirement[];
@@ -69,6 +71,7 @@ export function initialForm(): Form {
     instanceId: "",
     region: "",
     clusterId: "",
+    clusterRegion: "",
     namespaces: "*",
     serviceAccounts: "*",
     selector: [],

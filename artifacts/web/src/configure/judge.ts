@@ -60,10 +60,11 @@ const FIELDS: [path: string, field: Field][] = [
   ["allowedRoots", "allowedRoots"],
   ["controllerUsernames", "controllerUsernames"],
   ["clusterId", "clusterId"],
+  ["clusterRegion", "clusterRegion"],
 ];
 
 export function judge(form: Form): Judgement {
-  const { errors, warnings } = findings(imagePullSecret(form), lines(form.allowedRoots), form.clusterId);
+  const { errors, warnings } = findings(imagePullSecret(form), lines(form.allowedRoots), form.clusterId, form.clusterRegion);
   return {
     errors: errors.map(remark),
     warnings: warnings.map(remark),

@@ -22,7 +22,7 @@ export function imagePullSecret(form: Form): Fields {
 export function helmValues(form: Form): Fields {
   const cluster = {
     ...(form.clusterId && { id: form.clusterId }),
-    ...(form.source === "tcr" && form.region && { longregion: form.region }),
+    ...(form.source === "tcr" && (form.clusterRegion || form.region) && { longregion: form.clusterRegion || form.region }),
   };
   const { docker: login, tcr } = { docker: docker(form), tcr: instance(form) };
   const global = {
@@ -64,7 +64,12 @@ export function helmValues(form: Form): Fields {
 
 /** The settings of the ClusterAdmissionPolicy. */
 export function settings(form: Form): Fields {
-  return { ...policyOf(form), allowedRoots: lines(form.allowedRoots), clusterId: form.clusterId };
+  return {
+    ...policyOf(form),
+    allowedRoots: lines(form.allowedRoots),
+    clusterId: form.clusterId,
+    ...(form.clusterRegion && { clusterRegion: form.clusterRegion }),
+  };
 }
 
 /** What the form has and the chart's values for a static credential cannot say. */

@@ -29,6 +29,7 @@ export const en = {
     instanceId: { label: "Instance ID", help: "Of the TCR Enterprise Edition instance." },
     region: { label: "Region", help: "Where the instance is." },
     clusterId: { label: "Cluster ID", help: "Stands in the default description of the credential." },
+    clusterRegion: { label: "Region of the cluster", help: "Empty: that of the instance." },
     namespaces: { label: "Namespaces", help: "* for all, future ones too. Or names and globs joined by commas; !name leaves one out." },
     serviceAccounts: { label: "ServiceAccounts", help: "The same for the ServiceAccounts of these namespaces." },
     selector: { label: "Namespaces with these labels", help: "Limits the namespaces further. All conditions must hold." },

@@ -31,6 +31,7 @@ export const zh: Text = {
     instanceId: { label: "实例 ID", help: "容器镜像服务企业版实例的 ID。" },
     region: { label: "地域", help: "实例所在地域。" },
     clusterId: { label: "集群 ID", help: "用于凭证的默认描述。" },
+    clusterRegion: { label: "集群地域", help: "留空表示与实例相同。" },
     namespaces: { label: "命名空间", help: "* 表示全部命名空间，包括新增的。也可填写以逗号分隔的名称或通配符；!名称 表示排除。" },
     serviceAccounts: { label: "ServiceAccount", help: "上述命名空间中的 ServiceAccount，写法相同。" },
     selector: { label: "按标签筛选命名空间", help: "进一步限定命名空间，须满足全部条件。" },

@@ -78,6 +78,7 @@ impl Settings {
             allowed_roots: &self.allowed_roots,
             cluster_id: self.cluster_id.as_deref(),
             description_required: self.is_cluster_id_known,
+            cluster_region: None,
         }
     }
 }

@@ -200,7 +200,12 @@ fn shown(findings: &Findings) -> String {
 
 fn examine(object: &Value) -> Findings {
     let roots = ["tencentcloudcr.com".to_owned()];
-    let context = RuleContext { allowed_roots: &roots, cluster_id: None, description_required: true };
+    let context = RuleContext {
+        allowed_roots: &roots,
+        cluster_id: None,
+        description_required: true,
+        cluster_region: None,
+    };
     match read(object) {
         Ok((name, spec)) => super::check(&name, &spec, &context),
         Err(findings) => findings,
