@@ -99,6 +99,8 @@ const IMAGE_PULL_SECRET_FIELDS: &[&str] = &[
     "spec.namespaceSelector",
     "spec.namespaces",
     "spec.serviceAccounts",
+    "spec.tcr.aliases",
+    "spec.tcr.credential.registryNamespaces",
     "spec.tcr.credential.type",
     "spec.tcr.domains",
     "spec.tcr.instanceId",

@@ -14,6 +14,7 @@ mod image_pull_secret;
 mod inject;
 pub mod json;
 mod managed_secret;
+mod needs;
 mod pod;
 mod pod_spec;
 mod registry;

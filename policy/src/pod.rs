@@ -6,11 +6,11 @@ use tcr::sentence::joined;
 
 use crate::error::Error;
 use crate::json::Scanner;
+use crate::needs::{Need, Told, needs};
 use crate::pod_spec::{Pod, PodSpec};
-use crate::registry::{Registry, Wanted, hosts_of};
+use crate::registry::{Wanted, hosts_of};
 use crate::request::Operation;
-use crate::review::{Review, Selected};
-use crate::settings::Settings;
+use crate::review::Review;
 use crate::text_set::TextSet;
 use crate::verdict::{Answer, Verdict, short};
 
@@ -49,41 +49,24 @@ fn create(review: &Review<'_>, pod: &Pod<'_>) -> Result<Answer, Error> {
     let hosts = hosts_of(&spec.images);
     let wanted = Wanted { hosts: hosts.as_slice(), ..Wanted::default() };
     let settings = review.settings(&wanted, &mut answer)?;
-    let mut missing = missing(review, &settings, spec, &mut answer)?;
-    leave_what_the_service_account_forbids(review, spec, &mut missing, &mut answer);
-    if let Some(edit) = spec.pull_secrets.slot.add(missing.iter().map(|registry| registry.secret.as_str())) {
-        for registry in &missing {
-            answer.note("injected", format!("{} ({})", registry.secret, some_images(registry, spec)));
+    // A user who makes Pods by a workload was warned about the workload's template.
+    let told = Told { notes: true, warnings: !pod.metadata.owned };
+    let mut needs = needs(review, &settings, spec, &spec.images, told, &mut answer)?;
+    for need in needs.iter().filter(|need| need.image.is_none() && !need.is_listed) {
+        answer.note("skipped", format!("{} is for other registry namespaces", need.registry.secret));
+    }
+    leave_what_the_service_account_forbids(review, spec, &mut needs, &mut answer);
+    let missing = || needs.iter().filter(|need| need.is_missing());
+    if let Some(edit) = spec.pull_secrets.slot.add(missing().map(|need| need.registry.secret.as_str())) {
+        for need in missing() {
+            answer.note("injected", format!("{} ({})", need.registry.secret, some_images(need, spec)));
         }
         answer.verdict = Verdict::Patch { object: pod.span, edit };
     }
-    // A user who makes Pods by a workload was warned about the workload's template.
     if !pod.metadata.owned {
         review.warn_of_unknown_hosts(&spec.images, &hosts, &settings, &mut answer)?;
     }
     Ok(answer)
-}
-
-/// The registries whose Secret is for the Pod and which it does not list.
-fn missing<'s>(
-    review: &Review<'_>,
-    settings: &'s Settings<'_>,
-    spec: &PodSpec<'_>,
-    answer: &mut Answer,
-) -> Result<Vec<&'s Registry>, Error> {
-    let mut missing = Vec::new();
-    let listed = spec.pull_secrets.among(settings.secrets());
-    for registry in &settings.registries {
-        if listed.has(&registry.secret) {
-            answer.note("listed", registry.secret.clone());
-            continue;
-        }
-        match review.selects(registry, &spec.service_account, settings, answer)? {
-            Selected::Yes => missing.push(registry),
-            Selected::No(reason) => answer.note("skipped", reason),
-        }
-    }
-    Ok(missing)
 }
 
 /// A ServiceAccount that enforces mountable secrets makes the API server refuse Pods that refer
@@ -92,28 +75,28 @@ fn missing<'s>(
 fn leave_what_the_service_account_forbids(
     review: &Review<'_>,
     spec: &PodSpec<'_>,
-    missing: &mut Vec<&Registry>,
+    needs: &mut [Need<'_, '_>],
     answer: &mut Answer,
 ) {
-    if missing.is_empty() {
+    if !needs.iter().any(Need::is_missing) {
         return;
     }
     let name = &spec.service_account;
     let Some(account) = review.service_account(name).filter(|account| account.enforces) else { return };
     let listed: TextSet<'_> = account.pull_secrets.iter().map(String::as_str).collect();
-    missing.retain(|registry| {
-        let secret = &registry.secret;
-        let listed = listed.has(secret);
-        if !listed {
-            answer.note("skipped", format!("the ServiceAccount {name:?} enforces its secrets and lacks {secret}"));
-            answer.warn(format!(
-                "image {:?} gets no pull secret: the ServiceAccount {name:?} enforces mountable secrets and does \
-                 not list {secret:?}; add it to the ServiceAccount's imagePullSecrets",
-                first_image(registry, spec)
-            ));
+    for need in needs.iter_mut().filter(|need| need.is_missing()) {
+        let secret = &need.registry.secret;
+        if listed.has(secret) {
+            continue;
         }
-        listed
-    });
+        answer
+            .note("skipped", format!("the ServiceAccount {name:?} enforces its secrets and lacks {secret}"));
+        answer.warn(format!(
+            "image {:?} gets no pull secret: the ServiceAccount {name:?} enforces mountable secrets and does \
+             not list {secret:?}; add it to the ServiceAccount's imagePullSecrets",
+            short(need.image.take().unwrap_or_default())
+        ));
+    }
 }
 
 /// A running Pod gets a new image, but no new reference.
@@ -138,33 +121,27 @@ fn update(review: &Review<'_>, pod: &Pod<'_>) -> Result<Answer, Error> {
     }
     let hosts = hosts_of(&images);
     let settings = review.settings(&Wanted { hosts: hosts.as_slice(), ..Wanted::default() }, &mut answer)?;
-    let listed = spec.pull_secrets.among(settings.secrets());
-    for registry in &settings.registries {
-        if listed.has(&registry.secret) {
-            continue;
-        }
-        match review.selects(registry, &spec.service_account, &settings, &mut answer)? {
-            Selected::No(_) => {}
-            Selected::Yes => answer.warn(format!(
+    let told = Told { notes: false, warnings: true };
+    for need in needs(review, &settings, spec, &images, told, &mut answer)? {
+        if !need.is_listed
+            && let Some(image) = need.registry.images(&images).next()
+        {
+            answer.warn(format!(
                 "image {:?} needs the pull secret {:?}, which a running Pod cannot get any more; create the Pod anew",
-                short(registry.images(&images).next().unwrap_or_default()),
-                registry.secret
-            )),
+                short(image),
+                need.registry.secret
+            ));
         }
     }
     review.warn_of_unknown_hosts(&images, &hosts, &settings, &mut answer)?;
     Ok(answer)
 }
 
-fn first_image(registry: &Registry, spec: &PodSpec<'_>) -> String {
-    short(registry.images(&spec.images).next().unwrap_or_default())
-}
-
 /// Up to three images, for the audit log.
-fn some_images(registry: &Registry, spec: &PodSpec<'_>) -> String {
+fn some_images(need: &Need<'_, '_>, spec: &PodSpec<'_>) -> String {
     const SHOWN: usize = 3;
-    let mut distinct: Vec<&str> = Vec::new();
-    for image in registry.images(&spec.images) {
+    let mut distinct = vec![need.image.unwrap_or_default()];
+    for image in need.registry.images(&spec.images) {
         if !distinct.contains(&image) {
             distinct.push(image);
         }

@@ -7,6 +7,7 @@ use tcr::image_ref::host_of;
 use tcr::label_selector::LabelSelector;
 use tcr::name_list::{NameList, NameListError};
 use tcr::names::{SECRET_PREFIX, derived_secret_name};
+use tcr::pull_rights::may_pull;
 use tcr::selection::Selection;
 
 use crate::json::{self, Malformed, Scanner, Span};
@@ -27,8 +28,8 @@ pub(crate) struct Registry {
     pub(crate) discovered: bool,
     /// The wanted hosts that are this registry's.
     pub(crate) hosts: Vec<String>,
-    /// Its credential is for images of its own registry namespaces alone.
-    pub(crate) is_by_namespace: bool,
+    /// The registry namespaces that its credential pulls from; without any it pulls from all of the registry.
+    pub(crate) registry_namespaces: Vec<String>,
     /// Whom the Secret is for.
     pub(crate) selection: Selection,
 }
@@ -63,7 +64,7 @@ pub(crate) struct Entry<'a> {
     deleting: bool,
     /// It asks for no credential, so that there is no Secret of it.
     without_credential: bool,
-    is_by_namespace: bool,
+    registry_namespaces: Vec<String>,
     discovered: bool,
 }
 
@@ -71,9 +72,14 @@ pub(crate) struct Entry<'a> {
 pub(crate) type Unusable = (&'static str, String);
 
 impl Registry {
-    /// The first of `images` that are of this registry, for sentences and notes.
+    /// Those of `images` that are of this registry, and that its credential may pull.
     pub(crate) fn images<'i>(&self, images: &'i [Cow<'_, str>]) -> impl Iterator<Item = &'i str> {
-        images.iter().map(AsRef::as_ref).filter(|image| self.has(host_of(image)))
+        images.iter().map(AsRef::as_ref).filter(|image| self.pulls(image))
+    }
+
+    /// Whether an image is of this registry, and its credential may pull it.
+    pub(crate) fn pulls(&self, image: &str) -> bool {
+        self.has(host_of(image)) && may_pull(&self.registry_namespaces, image)
     }
 
     /// Whether a wanted host is this registry's.
@@ -235,11 +241,9 @@ impl<'a> Entry<'a> {
                                 value.object(|key, value| {
                                     match key {
                                         b"instanceId" => entry.instance = value.string_or_empty()?,
-                                        b"domains" => domains = strings(value)?,
+                                        b"domains" | b"aliases" => domains.append(&mut strings(value)?),
                                         b"credential" => {
-                                            let kind = value.at_path(&["type"], Scanner::string_or_empty)?;
-                                            entry.without_credential = kind.as_deref() == Some("none");
-                                            entry.is_by_namespace = kind.as_deref() == Some("serviceAccount");
+                                            entry.read_credential(value)?;
                                         }
                                         _ => value.pass()?,
                                     }
@@ -265,6 +269,32 @@ impl<'a> Entry<'a> {
             wanted.matching(host, &mut entry.hosts);
         }
         Ok((entry, hosts))
+    }
+
+    fn read_credential(&mut self, value: &mut Scanner<'a>) -> Result<(), Malformed> {
+        let mut kind = Cow::default();
+        value.object(|key, value| {
+            match key {
+                b"type" => kind = value.string_or_empty()?,
+                b"registryNamespaces" => {
+                    self.registry_namespaces.clear();
+                    value.array(|name| {
+                        if let Some(name) = name.string()? {
+                            self.registry_namespaces.push(name.into_owned());
+                        }
+                        Ok(())
+                    })?;
+                }
+                _ => value.pass()?,
+            }
+            Ok(())
+        })?;
+        self.without_credential = kind == "none";
+        // Whatever else pulls all that its identity may.
+        if kind != "serviceAccount" {
+            self.registry_namespaces.clear();
+        }
+        Ok(())
     }
 
     fn read_selection(&mut self, key: &[u8], value: &mut Scanner<'a>) -> Result<(), Malformed> {
@@ -294,7 +324,7 @@ impl<'a> Entry<'a> {
             name: self.name.into_owned(),
             discovered: self.discovered,
             hosts: self.hosts,
-            is_by_namespace: self.is_by_namespace,
+            registry_namespaces: self.registry_namespaces,
             selection: Selection { namespaces, service_accounts, namespace_selector },
         })
     }

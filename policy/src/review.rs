@@ -228,17 +228,23 @@ fn warn_of_hosts_as_written(images: &[Cow<'_, str>], settings: &Settings<'_>, an
 }
 
 /// Whether the cluster may add one of the wanted registries. The hosts of ImagePullSecrets are
-/// under the allowed roots, so most images need no question.
+/// under the allowed roots, or those of aliases, so most images need no question.
 fn may_be_discovered(wanted: &Wanted<'_>, settings: &Settings<'_>) -> bool {
     wanted.all
         || wanted.instance.is_some()
         || !wanted.names.is_empty()
-        || wanted.hosts.iter().any(|host| is_under_a_root(host, settings))
+        || wanted.hosts.iter().any(|host| {
+            is_under_a_root(host, settings) || is_under(host, settings.list(settings::List::AllowedAliases))
+        })
 }
 
+/// Whether it looks like a registry's. Under the roots of aliases there is much else.
 fn is_under_a_root(host: &str, settings: &Settings<'_>) -> bool {
-    host.parse::<RegistryHost>()
-        .is_ok_and(|host| settings.allowed_roots.iter().any(|root| host.is_under(root)))
+    is_under(host, settings.list(settings::List::AllowedRoots))
+}
+
+fn is_under(host: &str, roots: &[Cow<'_, str>]) -> bool {
+    host.parse::<RegistryHost>().is_ok_and(|host| roots.iter().any(|root| host.is_under(root)))
 }
 
 /// Warns, or ends the review, as the settings want it.

@@ -42,15 +42,27 @@ pub(crate) struct Settings<'a> {
     pub(crate) declared: Level,
     /// Changes to managed Secrets and references by others.
     pub(crate) protect: Level,
-    /// Root domains of registries.
-    pub(crate) allowed_roots: Vec<Cow<'a, str>>,
-    /// Who may change what is managed.
-    pub(crate) controller_usernames: Vec<Cow<'a, str>>,
+    /// The settings that are lists of texts.
+    lists: Lists<'a>,
     /// The cluster's id: `None` when the settings do not speak of it, empty when they say that
     /// nobody knows it.
     pub(crate) cluster_id: Option<Cow<'a, str>>,
     pub(crate) cluster_region: Option<Cow<'a, str>>,
 }
+
+/// A setting that is a list of texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum List {
+    /// Root domains of registries.
+    AllowedRoots,
+    /// Root domains that aliases may be under besides.
+    AllowedAliases,
+    /// Who may change what is managed.
+    ControllerUsernames,
+}
+
+/// One for each [`List`]. An array, because code for each of them by itself is a kilobyte of wasm.
+type Lists<'a> = [Vec<Cow<'a, str>>; 3];
 
 /// Where the settings of a request are.
 #[derive(Clone, Copy, Debug)]
@@ -135,8 +147,7 @@ struct Written<'a> {
     on_discovery_failure: Option<Cow<'a, str>>,
     declared: Option<Cow<'a, str>>,
     protect: Option<Cow<'a, str>>,
-    allowed_roots: Option<Vec<Cow<'a, str>>>,
-    controller_usernames: Option<Vec<Cow<'a, str>>>,
+    lists: Lists<'a>,
     cluster_id: Option<Cow<'a, str>>,
     cluster_region: Option<Cow<'a, str>>,
 }
@@ -147,15 +158,18 @@ impl<'a> Settings<'a> {
         self.registries.iter().map(|registry| registry.secret.as_str())
     }
 
+    /// The texts of a setting.
+    pub(crate) fn list(&self, list: List) -> &[Cow<'a, str>] {
+        &self.lists[list as usize]
+    }
+
     fn into_owned(self) -> Settings<'static> {
-        let owned =
-            |texts: Vec<Cow<'_, str>>| texts.into_iter().map(|text| Cow::Owned(text.into_owned())).collect();
+        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
         Settings {
             registries: self.registries,
-            allowed_roots: owned(self.allowed_roots),
-            controller_usernames: owned(self.controller_usernames),
-            cluster_id: self.cluster_id.map(|id| Cow::Owned(id.into_owned())),
-            cluster_region: self.cluster_region.map(|region| Cow::Owned(region.into_owned())),
+            lists: self.lists.map(|texts| texts.into_iter().map(owned).collect()),
+            cluster_id: self.cluster_id.map(owned),
+            cluster_region: self.cluster_region.map(owned),
             discover: self.discover,
             refuse_undecided: self.refuse_undecided,
             declared: self.declared,
@@ -167,7 +181,7 @@ impl<'a> Settings<'a> {
     pub(crate) fn read(payload: &'a [u8], at: Option<usize>, wanted: &Wanted<'_>) -> Result<Self, Error> {
         let written = match at {
             Some(at) => Written::read(&mut Scanner::new(payload, at), wanted)?,
-            None => Written::default(),
+            None => Written::new(),
         };
         let mut registries = Vec::with_capacity(written.registries.len());
         for entry in written.registries {
@@ -186,10 +200,7 @@ impl<'a> Settings<'a> {
             refuse_undecided,
             declared: level("declared", written.declared, DECLARED)?,
             protect: level("protect", written.protect, PROTECT)?,
-            allowed_roots: written.allowed_roots.unwrap_or_else(|| vec![Cow::Borrowed(TCR_ROOT_DOMAIN)]),
-            controller_usernames: written
-                .controller_usernames
-                .unwrap_or_else(|| vec![Cow::Borrowed(CONTROLLER_USERNAME)]),
+            lists: written.lists,
             cluster_id: written.cluster_id,
             cluster_region: written.cluster_region,
         })
@@ -197,8 +208,23 @@ impl<'a> Settings<'a> {
 }
 
 impl<'a> Written<'a> {
+    fn new() -> Self {
+        let one = |text| vec![Cow::Borrowed(text)];
+        Self { lists: [one(TCR_ROOT_DOMAIN), Vec::new(), one(CONTROLLER_USERNAME)], ..Self::default() }
+    }
+
+    /// Keeps a list in the place of its default.
+    fn set(&mut self, list: List, value: &mut Scanner<'a>) -> Result<(), Malformed> {
+        let is_list = value.peek() == Some(b'[');
+        let texts = strings(value)?;
+        if is_list {
+            self.lists[list as usize] = texts;
+        }
+        Ok(())
+    }
+
     fn read(scanner: &mut Scanner<'a>, wanted: &Wanted<'_>) -> Result<Self, Malformed> {
-        let mut written = Written::default();
+        let mut written = Written::new();
         scanner.object(|key, value| {
             match key {
                 b"registries" => written.registries = Entry::in_settings(value, wanted)?,
@@ -206,8 +232,9 @@ impl<'a> Written<'a> {
                 b"onDiscoveryFailure" => written.on_discovery_failure = value.string()?,
                 b"declared" => written.declared = value.string()?,
                 b"protect" => written.protect = value.string()?,
-                b"allowedRoots" => written.allowed_roots = list(value)?,
-                b"controllerUsernames" => written.controller_usernames = list(value)?,
+                b"allowedRoots" => written.set(List::AllowedRoots, value)?,
+                b"allowedAliases" => written.set(List::AllowedAliases, value)?,
+                b"controllerUsernames" => written.set(List::ControllerUsernames, value)?,
                 b"clusterId" => written.cluster_id = value.string()?,
                 b"clusterRegion" => written.cluster_region = value.string()?,
                 _ => value.pass()?,
@@ -223,12 +250,6 @@ fn usable(entry: Entry<'_>, payload: &[u8]) -> Result<Registry, Error> {
     let index = entry.index;
     let registry = entry.into_registry(payload);
     registry.map_err(|(field, problem)| Error::settings(format!("registries[{index}].{field}"), problem))
-}
-
-fn list<'a>(scanner: &mut Scanner<'a>) -> Result<Option<Vec<Cow<'a, str>>>, Malformed> {
-    let is_list = scanner.peek() == Some(b'[');
-    let strings = strings(scanner)?;
-    Ok(is_list.then_some(strings))
 }
 
 fn level(field: &str, written: Option<Cow<'_, str>>, words: &[&str]) -> Result<Level, Error> {

@@ -80,11 +80,13 @@ pub fn requests(manifest: &str, operation: &str, username: &str) -> Result<Vec<S
 pub fn findings(
     object: &str,
     allowed_roots: Vec<String>,
+    allowed_aliases: Vec<String>,
     cluster_id: Option<String>,
     cluster_region: Option<String>,
 ) -> String {
     let context = RuleContext {
         allowed_roots: &allowed_roots,
+        allowed_aliases: &allowed_aliases,
         cluster_id: cluster_id.as_deref().filter(|id| !id.is_empty()),
         description_required: cluster_id.is_some(),
         cluster_region: cluster_region.as_deref().filter(|region| !region.is_empty()),

@@ -8,6 +8,7 @@ use tcr::sentence::joined;
 
 use crate::error::Error;
 use crate::json::{Malformed, Scanner, Span};
+use crate::needs::{Told, needs};
 use crate::pod_spec::{Metadata, Pod, PodSpec};
 use crate::registry::{Wanted, hosts_of, names_of};
 use crate::request::Operation;
@@ -61,6 +62,10 @@ pub(crate) fn decide(review: &Review<'_>, template: &[&str]) -> Result<Answer, E
     let settings = review.settings(&wanted, &mut answer)?;
     if settings.declared != Level::Off {
         judge(review, template, &spec, &settings, &mut answer)?;
+    }
+    if settings.registries.iter().any(|registry| !registry.registry_namespaces.is_empty()) {
+        let told = Told { notes: false, warnings: true };
+        needs(review, &settings, &spec, &spec.images, told, &mut answer)?;
     }
     review.warn_of_unknown_hosts(&spec.images, &hosts, &settings, &mut answer)?;
     Ok(answer)
@@ -125,12 +130,8 @@ fn declared<'s>(
     if !found.is_empty() {
         return Ok(found);
     }
-    let of_a_registry = |image: &Cow<'_, str>| {
-        settings
-            .registries
-            .iter()
-            .any(|registry| registry.images(std::slice::from_ref(image)).next().is_some())
-    };
+    let of_a_registry =
+        |image: &Cow<'_, str>| settings.registries.iter().any(|registry| registry.pulls(image));
     let perhaps_needed = !spec.images.iter().all(of_a_registry);
     for registry in &settings.registries {
         let Some(image) = registry.images(&spec.images).next() else { continue };

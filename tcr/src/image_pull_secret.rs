@@ -103,8 +103,9 @@ pub struct SecretKeyRef {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(transform = crate::schema::object, extend("required" = ["instanceId", "region"])))]
 pub struct Tcr {
-    /// The instance's id, `tcr-` and letters or digits.
-    #[cfg_attr(feature = "schema", schemars(length(min = 5, max = 36), extend("pattern" = "^tcr-[a-z0-9]{1,32}$")))]
+    /// The instance's id, `tcr-` and letters or digits; that of a replica has the number of its region behind it, such as
+    /// `tcr-06d62e1r-5`.
+    #[cfg_attr(feature = "schema", schemars(length(min = 5, max = 63), extend("pattern" = "^tcr-[a-z0-9]{1,32}(-[0-9]{1,4}(-[a-z0-9]{1,32})?)?$")))]
     pub instance_id: String,
     /// The instance's region, such as `ap-guangzhou`.
     #[cfg_attr(feature = "schema", schemars(length(min = 4, max = 32), extend("pattern" = "^[a-z]{2}(-[a-z]+)+$")))]
@@ -114,6 +115,11 @@ pub struct Tcr {
     /// Domains that the Secret holds the credential for: `default`, `vpc`, or full custom names.
     #[cfg_attr(feature = "schema", schemars(length(max = 32), inner(length(min = 1, max = 259)), extend("x-kubernetes-list-type" = "set")))]
     pub domains: Vec<String>,
+    /// Further hosts that the Secret holds the credential for: pull-through caches and mirrors of the instance. The
+    /// credential is sent to them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = 32), inner(length(min = 1, max = 259)), extend("x-kubernetes-list-type" = "set")))]
+    pub aliases: Vec<String>,
     /// Resolution of the instance's domains to its private address on every node.
     pub private_network: PrivateNetwork,
 }
@@ -288,6 +294,7 @@ impl Default for Tcr {
             region: String::new(),
             credential: CredentialSpec::default(),
             domains: default_domains(),
+            aliases: Vec::new(),
             private_network: PrivateNetwork::default(),
         }
     }
@@ -307,16 +314,25 @@ impl Default for PrivateNetwork {
 }
 
 impl ImagePullSecretSpec {
-    /// The registry hosts that the object itself names: `docker.server`, and the custom ones of
-    /// `tcr.domains`. What `default` and `vpc` stand for only the instance's API knows. A value
+    /// The registry hosts that the object itself names: `docker.server`, the custom ones of
+    /// `tcr.domains`, and `tcr.aliases`. What `default` and `vpc` stand for only the instance's API knows. A value
     /// that is no host is left out; [`crate::rules::check`] reports it.
     ///
     /// Without a credential there are none: nothing is pulled with it.
     pub fn hosts(&self) -> Vec<RegistryHost> {
         let server = self.docker.iter().map(|docker| &docker.server);
-        let domains = self.tcr.iter().filter(|tcr| tcr.has_credential()).flat_map(|tcr| &tcr.domains);
-        let custom = domains.filter(|domain| !STANDARD_DOMAINS.contains(&domain.as_str()));
-        server.chain(custom).filter_map(|host| host.parse().ok()).collect()
+        let tcr = self.tcr.iter().filter(|tcr| tcr.has_credential());
+        let custom = tcr.clone().flat_map(|tcr| &tcr.domains);
+        let custom = custom.filter(|domain| !STANDARD_DOMAINS.contains(&domain.as_str()));
+        let aliases = tcr.flat_map(|tcr| &tcr.aliases);
+        server.chain(custom).chain(aliases).filter_map(|host| host.parse().ok()).collect()
+    }
+
+    /// The registry namespaces that its credential pulls from; without any it pulls whatever its identity may.
+    pub fn registry_namespaces(&self) -> &[String] {
+        let credential = self.tcr.as_ref().map(|tcr| &tcr.credential);
+        let limited = credential.filter(|it| it.kind == CredentialKind::ServiceAccount);
+        limited.map_or(&[], |it| &it.registry_namespaces)
     }
 
     /// Whether it leads to Secrets: without a credential it is about the private network alone.

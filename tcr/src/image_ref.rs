@@ -121,6 +121,12 @@ pub fn host_of(reference: &str) -> &str {
     split_host(reference).0
 }
 
+/// The registry namespace of a reference, as it is written: the first component of a repository that has several. TCR
+/// keeps each repository in one. Like [`host_of`], it says nothing about the rest.
+pub fn registry_namespace_of(reference: &str) -> Option<&str> {
+    split_host(reference).1.split_once('/').map(|(namespace, _)| namespace)
+}
+
 /// `splitDockerDomain` of the Go package: the first component is a host when it has a dot or a
 /// colon, is `localhost`, or has an upper-case letter, which no repository has.
 fn split_host(reference: &str) -> (&str, &str) {

@@ -58,8 +58,13 @@ impl LabelSelector {
     /// Whether an object with these labels is selected. A requirement that Kubernetes would refuse
     /// (see [`LabelSelector::check`]) selects nothing.
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
-        self.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value))
-            && self.match_expressions.iter().all(|requirement| requirement.matches(labels))
+        self.matches_values(|key| labels.get(key).map(String::as_str))
+    }
+
+    /// The same of an object whose labels are kept in another form; `value` gives the value of a key.
+    pub fn matches_values<'a>(&self, value: impl Fn(&str) -> Option<&'a str>) -> bool {
+        self.match_labels.iter().all(|(key, wanted)| value(key) == Some(wanted))
+            && self.match_expressions.iter().all(|requirement| requirement.matches(value(&requirement.key)))
     }
 
     /// Whether everything is selected, whatever its labels.
@@ -93,9 +98,8 @@ impl LabelSelector {
 }
 
 impl Requirement {
-    fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
-        let value = labels.get(&self.key);
-        let is_one_of_values = || value.is_some_and(|value| self.values.contains(value));
+    fn matches(&self, value: Option<&str>) -> bool {
+        let is_one_of_values = || value.is_some_and(|value| self.values.iter().any(|it| it == value));
         match self.operator {
             Operator::In => is_one_of_values(),
             Operator::NotIn => !self.values.is_empty() && !is_one_of_values(),

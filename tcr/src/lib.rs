@@ -24,6 +24,7 @@ pub mod image_ref;
 pub mod label_selector;
 pub mod name_list;
 pub mod names;
+pub mod pull_rights;
 pub mod region;
 pub mod registry_host;
 pub mod resource_id;

@@ -89,10 +89,12 @@ pub const ENFORCE_MOUNTABLE_SECRETS_ANNOTATION: &str = "kubernetes.io/enforce-mo
 
 /// Root domain of every TCR Enterprise instance.
 pub const TCR_ROOT_DOMAIN: &str = "tencentcloudcr.com";
+/// Root domain of TCR's Personal Edition: `ccr.ccs.tencentyun.com`, and `hkccr.ccs...` and the like elsewhere.
+pub const PERSONAL_EDITION_ROOT_DOMAIN: &str = "ccs.tencentyun.com";
 
 /// The name of the Secret that the ImagePullSecret `name` leads to.
 pub fn derived_secret_name(name: &str) -> String {
-    format!("{SECRET_PREFIX}{name}")
+    [SECRET_PREFIX, name].concat()
 }
 
 /// The value of [`IMAGE_PULL_SECRET_LABEL`] on what the ImagePullSecret `name` leads to: the name

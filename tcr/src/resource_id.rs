@@ -2,11 +2,39 @@
 
 /// Longest part after the prefix: ids have eight characters, and nothing promises that.
 const LONGEST: usize = 32;
+/// Longest number of a replica's region: the largest one that is known has two digits.
+const LONGEST_NUMBER: usize = 4;
+/// An instance's id is the value of a label.
+const LONGEST_LABEL: usize = 63;
 
 /// Whether it is an id: the prefix, and lower-case letters and digits. Plain YAML, and one word.
-pub fn is_id(prefix: &str, text: &str) -> bool {
-    let is_part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    text.strip_prefix(prefix).is_some_and(|id| (1..=LONGEST).contains(&id.len()) && id.bytes().all(is_part))
+fn is_id(prefix: &str, text: &str) -> bool {
+    text.strip_prefix(prefix).is_some_and(is_part)
+}
+
+fn is_part(text: &str) -> bool {
+    let is_of_ids = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    (1..=LONGEST).contains(&text.len()) && text.bytes().all(is_of_ids)
+}
+
+/// Whether it is the id of an instance, or of a replica: the number of its region follows the instance's id
+/// (`tcr-06d62e1r-5`), and at younger ones some letters more (`tcr-dg284imq-5-os5gcu`).
+pub fn is_instance_id(text: &str) -> bool {
+    let Some(id) = text.strip_prefix("tcr-") else { return false };
+    let is_number =
+        |part: &str| part.len() <= LONGEST_NUMBER && part.bytes().all(|byte| byte.is_ascii_digit());
+    let mut parts = id.split('-');
+    text.len() <= LONGEST_LABEL
+        && parts.next().is_some_and(is_part)
+        && parts.next().is_none_or(|region| is_part(region) && is_number(region))
+        && parts.next().is_none_or(is_part)
+        && parts.next().is_none()
+}
+
+/// The instance that a replica is of: `tcr-06d62e1r` for `tcr-06d62e1r-5`, and nothing for an instance that is no replica.
+pub fn main_instance_id(replica: &str) -> Option<&str> {
+    let (main, _) = replica.strip_prefix("tcr-")?.split_once('-')?;
+    replica.get(.."tcr-".len() + main.len())
 }
 
 /// Whether it is the id of a VPC.

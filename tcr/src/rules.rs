@@ -8,10 +8,10 @@ use serde::Serialize;
 use crate::image_pull_secret::ImagePullSecretSpec;
 use crate::label_selector::LabelSelector;
 use crate::name_list::NameList;
-use crate::names::{SECRET_PREFIX, derived_secret_name};
+use crate::names::{PERSONAL_EDITION_ROOT_DOMAIN, SECRET_PREFIX, derived_secret_name};
 use crate::object_name::subdomain_problem;
 use crate::quoted::quoted;
-use crate::sentence::joined;
+use crate::registry_host::RegistryHost;
 
 mod docker;
 mod instance;
@@ -27,6 +27,8 @@ pub use reading::read;
 pub struct RuleContext<'a> {
     /// Root domains that registry hosts must be under, such as `tencentcloudcr.com`.
     pub allowed_roots: &'a [String],
+    /// Root domains that `spec.tcr.aliases` may be under besides.
+    pub allowed_aliases: &'a [String],
     /// The cluster's id (`cls-...`), which the default description of a credential names.
     pub cluster_id: Option<&'a str>,
     /// Whether a missing cluster id makes a description necessary; false when the caller cannot
@@ -236,23 +238,43 @@ fn check_list(field: &str, text: &str, findings: &mut Findings) -> Option<NameLi
     }
 }
 
-/// Adds what is wrong with a registry host that must be under one of the allowed roots.
-fn check_host(field: &str, host: &str, context: &RuleContext, findings: &mut Findings) {
-    match host.parse::<crate::registry_host::RegistryHost>() {
-        Err(error) => findings.error(field, error.to_string()),
-        Ok(parsed) if !context.allowed_roots.iter().any(|root| parsed.is_under(root)) => {
-            let message = match context.allowed_roots {
-                [] => format!("{} is not allowed, because no root domain is (allowedRoots)", quoted(host)),
-                roots => format!(
-                    "{} is not under {}; correct it, or allow its root domain (allowedRoots)",
-                    quoted(host),
-                    joined(roots, " or ")
-                ),
-            };
-            findings.error(field, message);
+/// What a host is named for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum HostKind {
+    /// A registry, which may have a port.
+    Registry,
+    /// A cache or mirror of an instance, which may be under roots of its own.
+    Alias,
+    /// A name in hosts files, whose entries have no ports.
+    HostsEntry,
+}
+
+/// Adds what is wrong with a host that must be under one of the roots that the operator allows.
+fn check_host(field: &str, host: &str, kind: HostKind, context: &RuleContext, findings: &mut Findings) {
+    let (setting, besides) = match kind {
+        HostKind::Alias => ("allowedAliases", context.allowed_aliases),
+        HostKind::Registry | HostKind::HostsEntry => ("allowedRoots", [].as_slice()),
+    };
+    let parsed = match host.parse::<RegistryHost>() {
+        Ok(parsed) => parsed,
+        Err(error) => return findings.error(field, error.to_string()),
+    };
+    // By hand: a list of both, joined, is half a kilobyte of wasm.
+    let mut named = String::new();
+    for root in context.allowed_roots.iter().chain(besides) {
+        if parsed.is_under(root) {
+            return;
         }
-        Ok(_) => {}
+        named.push_str(if named.is_empty() { "under " } else { " or " });
+        named.push_str(root);
     }
+    // It has a value of its own in the chart, for what is said of it there.
+    let setting = if parsed.is_under(PERSONAL_EDITION_ROOT_DOMAIN) { "personalEdition" } else { setting };
+    let message = match named.is_empty() {
+        true => format!("{} is not allowed, because no root domain is ({setting})", quoted(host)),
+        false => format!("{} is not {named}; correct it, or allow its root domain ({setting})", quoted(host)),
+    };
+    findings.error(field, message);
 }
 
 #[cfg(test)]

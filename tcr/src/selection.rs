@@ -43,8 +43,14 @@ impl Selection {
     /// Whether the namespace with this name and these labels is selected. The labels do not
     /// matter unless [`Selection::needs_namespace_labels`] says so.
     pub fn selects_namespace(&self, name: &str, labels: &BTreeMap<String, String>) -> bool {
+        self.selects_labelled(name, |key| labels.get(key).map(String::as_str))
+    }
+
+    /// The same of a namespace whose labels are kept in another form; `label` gives the value of a key.
+    pub fn selects_labelled<'a>(&self, name: &str, label: impl Fn(&str) -> Option<&'a str>) -> bool {
+        // The name first: it is cheap, and most often says no.
         self.namespaces.selects(name)
-            && self.namespace_selector.as_ref().is_none_or(|selector| selector.matches(labels))
+            && self.namespace_selector.as_ref().is_none_or(|selector| selector.matches_values(label))
     }
 
     /// Whether a ServiceAccount may be selected by both, in whichever namespaces there may be. Where it cannot be told, it

@@ -48,6 +48,12 @@ app.kubernetes.io/component: hosts-updater
 {{ .Values.cloudCredential.existingSecret | default "tcr-assistant-cloud-credential" }}
 {{- end }}
 
+{{/* Root domains that ImagePullSecrets may name, as JSON. No root of hosts-updater: the Personal Edition has no private link. */}}
+{{- define "tcr-assistant.allowedRoots" -}}
+{{- $personal := ternary (list "ccs.tencentyun.com") (list) .Values.personalEdition -}}
+{{- concat .Values.allowedRoots $personal | uniq | toJson -}}
+{{- end }}
+
 {{/* A list as updater-config's hosts.yaml has it. */}}
 {{- define "tcr-assistant.hostsYaml" -}}
 {{- range . }}

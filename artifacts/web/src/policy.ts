@@ -29,10 +29,11 @@ export interface Findings {
 export function findings(
   object: unknown,
   allowedRoots: string[],
+  allowedAliases: string[],
   clusterId: string | undefined,
   clusterRegion: string | undefined,
 ): Findings {
-  return JSON.parse(findingsOf(JSON.stringify(object), allowedRoots, clusterId, clusterRegion)) as Findings;
+  return JSON.parse(findingsOf(JSON.stringify(object), allowedRoots, allowedAliases, clusterId, clusterRegion)) as Findings;
 }
 
 initSync({ module: Uint8Array.from(atob(base64), (character) => character.charCodeAt(0)) });

@@ -8,6 +8,7 @@ export const SETTINGS = [
   "declared",
   "protect",
   "allowedRoots",
+  "allowedAliases",
   "controllerUsernames",
   "clusterId",
   "clusterRegion",

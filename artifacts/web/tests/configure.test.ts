@@ -55,6 +55,8 @@ const MISTAKES: [field: string, value: string, message: string, prepare?: (page:
   ["address", "8.8.8.8", '"8.8.8.8" is a public address'],
   ["privateCustomDomains", "demo.tencentcloudcr.com:5000", '"demo.tencentcloudcr.com:5000" has a port'],
   ["allowedRoots", "tencentcloudcr.com:443", '"tencentcloudcr.com:443" has a port'],
+  ["aliases", "cache.example.com", '"cache.example.com" is not under tencentcloudcr.com; correct it, or allow its root domain (allowedAliases)'],
+  ["allowedAliases", "example.com:443", '"example.com:443" has a port'],
   ["hostsEntries", "127.0.0.1 demo.tencentcloudcr.com", '"127.0.0.1" is a loopback address'],
   ["registryHosts", "https://demo.tencentcloudcr.com", '"https://demo.tencentcloudcr.com" ', (page) => page.uncheck("#field-discover")],
   ["server", "https://demo.tencentcloudcr.com/v2/", '"https://demo.tencentcloudcr.com/v2/" ', docker],
@@ -172,6 +174,7 @@ describe("the form", () => {
     await page.fill("#field-rotateAfter", "2160h");
     await page.selectOption("#field-onDelete", "Revoke");
     await page.fill("#field-customDomains", "team.tencentcloudcr.com");
+    await page.fill("#field-aliases", "cache.example.org:5000");
     await page.check("#field-resolve");
     await page.fill("#field-vpcIds", "vpc-12345678\nvpc-87654321");
     await page.fill("#field-address", "vpc-12345678");
@@ -186,6 +189,7 @@ describe("the form", () => {
     await page.selectOption("#field-mode", "monitor");
     await page.selectOption("#field-failurePolicy", "Fail");
     await page.fill("#field-allowedRoots", "tencentcloudcr.com\nexample.com");
+    await page.fill("#field-allowedAliases", "example.org");
     await page.fill("#field-policyModule", "registry://demo.tencentcloudcr.com/policy:v1");
 
     const selection = {
@@ -201,6 +205,7 @@ describe("the form", () => {
       region: "ap-guangzhou",
       credential: { description: "ours", rotateAfter: "2160h", onDelete: "Revoke" },
       domains: ["default", "vpc", "team.tencentcloudcr.com"],
+      aliases: ["cache.example.org:5000"],
       privateNetwork: {
         resolve: true,
         vpcIds: ["vpc-12345678", "vpc-87654321"],
@@ -217,6 +222,7 @@ describe("the form", () => {
       controllerUsernames: ["system:serviceaccount:tcr-assistant-system:tcr-assistant-manager"],
     };
     const allowedRoots = ["tencentcloudcr.com", "example.com"];
+    const allowedAliases = ["example.org"];
     const object = await output(page, "imagepullsecret");
     assert.deepEqual((parse(object) as Fields).spec, { ...selection, conflictPolicy: "adopt", tcr });
     const values = parse(await output(page, "values"), { version: "1.1" }) as Fields;
@@ -230,6 +236,7 @@ describe("the form", () => {
       },
       instances: [{ name: "team", ...tcr, ...selection, conflictPolicy: "adopt" }],
       allowedRoots,
+      allowedAliases,
       webhook: { failurePolicy: "Fail" },
       policy: { mode: "monitor", ...policy },
     });
@@ -238,7 +245,7 @@ describe("the form", () => {
     assert.equal(admission.spec.module, "registry://demo.tencentcloudcr.com/policy:v1");
     assert.equal(admission.spec.mode, "monitor");
     assert.equal(admission.spec.failurePolicy, "Fail");
-    const settings = { ...policy, allowedRoots, clusterId: "cls-12345678" };
+    const settings = { ...policy, allowedRoots, allowedAliases, clusterId: "cls-12345678" };
     assert.deepEqual(admission.spec.settings, settings);
     assert.deepEqual(admission.spec.contextAwareResources, [{ apiVersion: "v1", kind: "Namespace" }, { apiVersion: "v1", kind: "ServiceAccount" }]);
     // What the page calls accepted, policy.wasm accepts.

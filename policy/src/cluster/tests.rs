@@ -72,7 +72,7 @@ impl Cluster for Shows {
 fn asks_for_what_it_needs_and_no_password() {
     let cluster = Shows(RefCell::default());
     assert_eq!(image_pull_secrets(&cluster), Err("closed".to_owned()));
-    expect![[r#"list_resources_all {"api_version":"tcr.tencentcloudcr.com/v1","kind":"ImagePullSecret","label_selector":null,"field_selector":null,"field_masks":["metadata.deletionTimestamp","metadata.name","spec.docker.server","spec.namespaceSelector","spec.namespaces","spec.serviceAccounts","spec.tcr.credential.type","spec.tcr.domains","spec.tcr.instanceId","status.hosts"]}"#]]
+    expect![[r#"list_resources_all {"api_version":"tcr.tencentcloudcr.com/v1","kind":"ImagePullSecret","label_selector":null,"field_selector":null,"field_masks":["metadata.deletionTimestamp","metadata.name","spec.docker.server","spec.namespaceSelector","spec.namespaces","spec.serviceAccounts","spec.tcr.aliases","spec.tcr.credential.registryNamespaces","spec.tcr.credential.type","spec.tcr.domains","spec.tcr.instanceId","status.hosts"]}"#]]
     .assert_eq(&cluster.0.borrow());
     assert_eq!(namespace_labels(&cluster, "team-a"), Err("closed".to_owned()));
     expect![[r#"get_resource {"api_version":"v1","kind":"Namespace","name":"team-a","namespace":null,"disable_cache":false,"field_masks":["metadata.labels"]}"#]]

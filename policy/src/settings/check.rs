@@ -195,6 +195,7 @@ impl Mistakes {
         };
         let context = RuleContext {
             allowed_roots: &[],
+            allowed_aliases: &[],
             cluster_id: None,
             description_required: false,
             cluster_region: None,

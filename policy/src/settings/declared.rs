@@ -95,6 +95,8 @@ declare! {
         "Changes to managed Secrets and references by others: `off`, `warn` or `reject`.";
     "allowedRoots", Form::Domains, default "`[tencentcloudcr.com]`", chart false,
         "Root domains that registries of ImagePullSecrets must be under.";
+    "allowedAliases", Form::Domains, default "none", chart false,
+        "Root domains that `spec.tcr.aliases` may be under besides: caches and mirrors, to which the instance's credential is sent.";
     "controllerUsernames", Form::UserNames,
         default "`[system:serviceaccount:tcr-assistant-system:tcr-assistant-manager]`", chart true,
         "Who may change what is managed, besides Kubernetes' own controllers.";

@@ -95,8 +95,7 @@ impl Prepared {
         }
         Ok(Settings {
             registries,
-            allowed_roots: borrowed(&self.settings.allowed_roots),
-            controller_usernames: borrowed(&self.settings.controller_usernames),
+            lists: self.settings.lists.each_ref().map(|texts| borrowed(texts)),
             cluster_id: self.settings.cluster_id.as_deref().map(Cow::Borrowed),
             cluster_region: self.settings.cluster_region.as_deref().map(Cow::Borrowed),
             ..self.settings

@@ -117,7 +117,7 @@ fn unknown_fields_are_refused_with_the_nearest_name() {
         json!({"somethingElse": 1}),
         expect![[r#"
         somethingElse: unknown field
-        the fields are registries, discover, onDiscoveryFailure, declared, protect, allowedRoots, controllerUsernames, clusterId, clusterRegion, tenants
+        the fields are registries, discover, onDiscoveryFailure, declared, protect, allowedRoots, allowedAliases, controllerUsernames, clusterId, clusterRegion, tenants
     "#]],
     );
     check(

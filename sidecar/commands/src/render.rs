@@ -43,6 +43,8 @@ pub struct Request {
     pub password_file: Option<PathBuf>,
     /// Root domains that registries may be under.
     pub allowed_roots: Vec<String>,
+    /// Root domains that aliases may be under besides.
+    pub allowed_aliases: Vec<String>,
     /// How the Secrets are printed.
     pub output: Format,
     /// How to reach Tencent Cloud.
@@ -60,10 +62,11 @@ pub enum Format {
 
 /// Reads, checks, obtains, prints.
 pub async fn run(request: Request, out: &mut dyn Write, tell: Tell<'_>) -> anyhow::Result<()> {
-    let Request { files, mask, revoke, namespaces, cluster_id, password_file, allowed_roots, output, cloud } =
-        request;
+    let Request { files, mask, revoke, namespaces, cluster_id, password_file, output, cloud, .. } = request;
+    let Request { allowed_roots, allowed_aliases, .. } = request;
     let context = RuleContext {
         allowed_roots: &allowed_roots,
+        allowed_aliases: &allowed_aliases,
         cluster_id: cluster_id.as_deref(),
         description_required: true,
         cluster_region: None,

@@ -29,6 +29,8 @@ pub struct Settings {
     pub region: Option<String>,
     /// Root domains that registries may be under.
     pub allowed_roots: Vec<String>,
+    /// Root domains that aliases may be under besides.
+    pub allowed_aliases: Vec<String>,
     /// The administrator's own entries for the nodes' hosts files.
     pub static_hosts: Vec<HostsEntry>,
     /// Between two looks at private links that run.
@@ -55,6 +57,7 @@ impl Settings {
     pub(super) fn rules(&self) -> RuleContext<'_> {
         RuleContext {
             allowed_roots: &self.allowed_roots,
+            allowed_aliases: &self.allowed_aliases,
             cluster_id: self.cluster_id.as_deref(),
             description_required: true,
             cluster_region: None,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use tcr::image_pull_secret::Tcr;
 use tcr::registry_host::{RegistryHost, RegistryHostError};
 
 /// Why a domain of an ImagePullSecret has no host.
@@ -32,6 +33,21 @@ pub enum DomainError {
         /// The allowed root domains.
         allowed: Vec<String>,
     },
+}
+
+/// The hosts that the Secret of an instance is for: its domains, and the aliases, which are no domains of it.
+pub fn all(
+    tcr: &Tcr,
+    public: &RegistryHost,
+    allowed_roots: &[String],
+) -> Result<BTreeSet<RegistryHost>, DomainError> {
+    let mut all = hosts(&tcr.domains, public, allowed_roots)?;
+    for alias in &tcr.aliases {
+        // Which of them are allowed the rules know, and no answer of the cloud changes it.
+        let not_a_host = |source| DomainError::NotAHost { domain: alias.clone(), source };
+        all.insert(alias.parse().map_err(not_a_host)?);
+    }
+    Ok(all)
 }
 
 /// The hosts that `domains` stand for, given the instance's default domain.
@@ -81,6 +97,21 @@ mod tests {
             "demo.tencentcloudcr.com",
             expect!["demo-vpc.tencentcloudcr.com demo.tencentcloudcr.com images.demo.tencentcloudcr.com"],
         );
+    }
+
+    #[test]
+    fn aliases_are_hosts_beside_the_domains() {
+        let domains = vec!["default".to_owned()];
+        let found = |aliases: &[&str]| {
+            let aliases = aliases.iter().map(|&alias| alias.to_owned()).collect();
+            let tcr = Tcr { domains: domains.clone(), aliases, ..Tcr::default() };
+            let public = "demo.tencentcloudcr.com".parse().unwrap();
+            all(&tcr, &public, &["tencentcloudcr.com".to_owned()])
+        };
+        let hosts = found(&["Cache.example.com:5000", "demo.tencentcloudcr.com"]).unwrap();
+        let hosts: Vec<&str> = hosts.iter().map(RegistryHost::as_str).collect();
+        assert_eq!(hosts, ["cache.example.com:5000", "demo.tencentcloudcr.com"]);
+        assert!(matches!(found(&["a b"]), Err(DomainError::NotAHost { .. })));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What makes two ImagePullSecrets share a credential.
 
 use std::collections::BTreeSet;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -57,7 +57,8 @@ impl Key {
         // Lengths in front, so that no two keys give the same text.
         let mut text = String::new();
         for part in parts {
-            text.push_str(&format!("{}:{part};", part.len()));
+            // Nothing fails to be written to a text.
+            let _ = write!(text, "{}:{part};", part.len());
         }
         let digest = Sha256::digest(text);
         let hash = tcr::hex::encode(&digest[..4]);

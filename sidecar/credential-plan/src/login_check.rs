@@ -62,6 +62,14 @@ impl LoginCheck {
         matches!(self.verdict, Verdict::Refused { .. }) && self.refusals >= 2
     }
 
+    /// What the registry says to the credential in use, where it is refused for good.
+    pub fn end(&self) -> Option<&str> {
+        match &self.verdict {
+            Verdict::Refused { reason } if self.has_ended() => Some(reason),
+            _ => None,
+        }
+    }
+
     /// When the registry is to be asked about a credential in use again.
     pub fn next_of_current(&self) -> Timestamp {
         match self.verdict {

@@ -9,7 +9,7 @@ use tcr::image_pull_secret::OnDelete;
 use tcr::registry_host::RegistryHost;
 
 use super::store::Document;
-use credential_plan::login_check::LoginChecks;
+use credential_plan::login_check::{LoginCheck, LoginChecks};
 use credential_plan::plan::{self, Desired, Held, Listed, Observed, OwnIntent, RemovalStep, Step, Stored};
 use credential_plan::request::{self, Answer};
 use credential_plan::{CredentialEvent, Key, Order, domains};
@@ -240,7 +240,9 @@ impl Keeping {
     pub(crate) fn failed(&mut self, error: &StepError, random: u64) -> Failure {
         let wait = WAITS.jittered(self.failures, random);
         self.failures = self.failures.saturating_add(1);
-        let event = error.condition(&self.key).map(|(reason, message)| self.complain(reason, message));
+        let refused = self.login_checks.current.as_ref().and_then(LoginCheck::end);
+        let told = error.condition(&self.key, refused);
+        let event = told.map(|(reason, message)| self.complain(reason, message));
         let is_stale = event.is_some() && error.is_of_store();
         Failure { wait, event, is_stale }
     }

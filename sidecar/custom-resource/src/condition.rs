@@ -108,6 +108,10 @@ words! {
         InstanceNotRunning: "The instance is there and does not run.", "Look at the instance in the console.";
         CloudFailed: "A call of Tencent Cloud's API failed.",
             "Read the message: it has the action, the cloud's code and its request id.";
+        ApiKeyUnknown: "Tencent Cloud does not know the API key that signs: it, or its CAM user, is deleted or disabled.",
+            "Give the controller the key of a user that stays; `type: serviceAccount` outlives people.";
+        CamUserGone: "The CAM user whose credential pulls was deleted or disabled: the registry refuses it, and Tencent Cloud does not know the key.",
+            "Give the controller the key of a user that stays, or set `type: serviceAccount`; the message names the namespaces.";
         QuotaExceeded: "The instance has no room for another service account, so none could be made.",
             "Delete service accounts that are no longer used from the instance, or ask Tencent Cloud for a larger quota.";
         ServiceAccountsUnavailable: "The instance has no service accounts: the feature is not switched on for it.",

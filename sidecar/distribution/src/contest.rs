@@ -122,6 +122,11 @@ impl Contests {
         }
     }
 
+    /// Whether none is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.by_target.is_empty()
+    }
+
     /// Until when it is left as it is; none when it may be written now.
     pub fn held_until(&self, target: &Target, now: Instant) -> Option<Instant> {
         self.by_target.get(target).map(|contest| contest.until).filter(|until| *until > now)
@@ -129,6 +134,9 @@ impl Contests {
 
     /// When the first object of the namespace that waits may be written.
     pub fn next_in(&self, namespace: &Arc<str>, now: Instant) -> Option<Instant> {
+        if self.is_empty() {
+            return None;
+        }
         let first = Target { namespace: namespace.clone(), kind: TargetKind::Secret, name: "".into() };
         let here = self.by_target.range(first..).take_while(|(target, _)| target.namespace == *namespace);
         here.map(|(_, contest)| contest.until).filter(|until| *until > now).min()

@@ -127,17 +127,7 @@ impl Desired {
 impl Distribution {
     /// Whether the namespace shall have the Secret.
     pub fn wants(&self, name: &str, namespace: &Namespace) -> bool {
-        if self.withdrawn {
-            return false;
-        }
-        match self.selection.needs_namespace_labels() {
-            // The name first: it is cheap, and most often says no.
-            true => {
-                self.selection.namespaces.selects(name)
-                    && self.selection.selects_namespace(name, &namespace.labels.to_map(name))
-            }
-            false => self.selection.selects_namespace(name, &BTreeMap::new()),
-        }
+        !self.withdrawn && self.selection.selects_labelled(name, |key| namespace.labels.get(name, key))
     }
 
     /// Whether a ServiceAccount of a namespace that has the Secret shall refer to it.

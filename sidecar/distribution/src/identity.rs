@@ -24,14 +24,21 @@ impl Uid {
 }
 
 fn uuid(text: &str) -> Option<[u8; 16]> {
-    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    let in_form = text.len() == 36
-        && text.bytes().enumerate().all(|(index, byte)| match HYPHENS.contains(&index) {
-            true => byte == b'-',
-            false => is_digit(byte),
-        });
-    let digits: String = text.split('-').collect();
-    in_form.then(|| u128::from_str_radix(&digits, 16).ok().map(u128::to_be_bytes)).flatten()
+    if text.len() != 36 {
+        return None;
+    }
+    let mut number = 0_u128;
+    for (index, byte) in text.bytes().enumerate() {
+        let digit = match byte {
+            b'-' if HYPHENS.contains(&index) => continue,
+            _ if HYPHENS.contains(&index) => return None,
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
+            _ => return None,
+        };
+        number = number << 4 | u128::from(digit);
+    }
+    Some(number.to_be_bytes())
 }
 
 impl fmt::Display for Uid {
@@ -87,7 +94,8 @@ enum Stated {
 impl ResourceVersion {
     /// Reads one. [`fmt::Display`] gives exactly this text again.
     pub fn of(text: &str) -> Self {
-        let number = text.parse::<u64>().ok().filter(|number| number.to_string() == text);
+        let is_canonical = text == "0" || !text.starts_with(['0', '+']);
+        let number = text.parse::<u64>().ok().filter(|_| is_canonical);
         Self(number.map_or_else(|| Stated::Other(text.into()), Stated::Number))
     }
 

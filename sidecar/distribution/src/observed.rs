@@ -109,10 +109,10 @@ impl Labels {
         Self(others.map(|(key, value)| (key.into(), value.into())).collect())
     }
 
-    /// All labels of the namespace `name`.
-    pub fn to_map(&self, name: &str) -> BTreeMap<String, String> {
-        let others = self.0.iter().map(|(key, value)| (key.to_string(), value.to_string()));
-        std::iter::once((NAME_LABEL.to_owned(), name.to_owned())).chain(others).collect()
+    /// The value of a label of the namespace `name`.
+    pub fn get<'a>(&'a self, name: &'a str, key: &str) -> Option<&'a str> {
+        let stated = self.0.iter().find(|(stated, _)| **stated == *key).map(|(_, value)| &**value);
+        stated.or_else(|| (key == NAME_LABEL).then_some(name))
     }
 }
 
@@ -180,11 +180,19 @@ impl Observed {
         self.namespaces.get_mut(namespace)
     }
 
-    /// Makes the namespace's entry where it is new.
-    pub fn add(&mut self, namespace: &str) {
-        if !self.namespaces.contains_key(namespace) {
-            self.namespaces.insert(namespace.into(), Namespace::default());
+    /// Makes the namespace's entry where it is new; its name, which whoever keeps it shares.
+    pub fn add(&mut self, namespace: &str) -> Arc<str> {
+        if let Some((name, _)) = self.namespaces.get_key_value(namespace) {
+            return name.clone();
         }
+        let name: Arc<str> = namespace.into();
+        self.namespaces.insert(name.clone(), Namespace::default());
+        name
+    }
+
+    /// The name of a namespace of which something was seen, as it is kept.
+    pub fn name(&self, namespace: &str) -> Option<&Arc<str>> {
+        self.namespaces.get_key_value(namespace).map(|(name, _)| name)
     }
 
     /// The namespace's entry, made where it is new.

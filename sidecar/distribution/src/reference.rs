@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use super::identity::ResourceVersion;
 use super::observed::Account;
 
 /// What is to be changed in the list of one ServiceAccount.
@@ -19,6 +20,17 @@ pub struct Edit {
     remove: BTreeSet<usize>,
     /// Secrets that are added.
     add: Vec<String>,
+}
+
+/// One operation of an [`Edit`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation<'a> {
+    /// The entry at this index goes.
+    Remove(usize),
+    /// An entry is added at the end.
+    Append(&'a str),
+    /// There was no list; these are its entries.
+    Create(&'a [String]),
 }
 
 impl Edit {
@@ -45,27 +57,39 @@ impl Edit {
         is_needed.then_some(self)
     }
 
+    /// The version that the list was read from.
+    pub fn version(&self) -> &ResourceVersion {
+        &self.account.resource_version
+    }
+
+    /// What is done to the list, one after the other.
+    pub fn operations(&self) -> impl Iterator<Item = Operation<'_>> {
+        let Self { account, remove, add } = self;
+        // From the back, so that the indices in front stay what they were.
+        let removals = remove.iter().rev().copied().map(Operation::Remove);
+        let (added, made) = if account.has_list { (&**add, None) } else { (&[][..], Some(&**add)) };
+        removals.chain(added.iter().map(|name| Operation::Append(name))).chain(made.map(Operation::Create))
+    }
+
     /// A JSON patch (RFC 6902), which tests the version that the list was read from.
     pub fn patch(&self) -> Vec<Value> {
-        let Self { account, remove, add } = self;
-        let version = account.resource_version.to_string();
-        let mut operations =
-            vec![json!({"op": "test", "path": "/metadata/resourceVersion", "value": version})];
-        // From the back, so that the indices in front stay what they were.
-        let removals = remove.iter().rev();
-        operations.extend(
-            removals.map(|index| json!({"op": "remove", "path": format!("/imagePullSecrets/{index}")})),
-        );
-        let entries = add.iter().map(|name| json!({"name": name}));
-        match account.has_list {
-            true => operations.extend(
-                entries.map(|entry| json!({"op": "add", "path": "/imagePullSecrets/-", "value": entry})),
-            ),
-            false => {
-                let list: Vec<Value> = entries.collect();
-                operations.push(json!({"op": "add", "path": "/imagePullSecrets", "value": list}));
+        let version = self.version().to_string();
+        let test = json!({"op": "test", "path": "/metadata/resourceVersion", "value": version});
+        std::iter::once(test).chain(self.operations().map(|operation| operation.to_json())).collect()
+    }
+}
+
+impl Operation<'_> {
+    fn to_json(self) -> Value {
+        match self {
+            Self::Remove(index) => json!({"op": "remove", "path": format!("/imagePullSecrets/{index}")}),
+            Self::Append(name) => {
+                json!({"op": "add", "path": "/imagePullSecrets/-", "value": {"name": name}})
+            }
+            Self::Create(names) => {
+                let list: Vec<Value> = names.iter().map(|name| json!({"name": name})).collect();
+                json!({"op": "add", "path": "/imagePullSecrets", "value": list})
             }
         }
-        operations
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use tcr::image_ref;
 use tcr::names::derived_secret_name;
+use tcr::pull_rights::{Candidate, Needed, needed};
 
 use super::desired::Distribution;
 use super::identity::Uid;
@@ -38,24 +39,30 @@ pub struct Advice {
     pub message: String,
 }
 
-/// What to tell about the Pod; none where it is not for us to help. `asked` are the ImagePullSecrets
-/// with the hosts that each is for.
+/// An ImagePullSecret, as far as it says which images its Secret is for.
+#[derive(Clone, Copy, Debug)]
+pub struct AskedFor<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The hosts that it is for.
+    pub hosts: &'a [String],
+    /// The registry namespaces that its credential pulls from; none for all.
+    pub registry_namespaces: &'a [String],
+    /// What it asks of namespaces.
+    pub distribution: &'a Distribution,
+}
+
+/// What to tell about the Pod; none where it is not for us to help.
 pub fn advice<'a>(
     pod: &WaitingPod,
     namespace: &Namespace,
-    asked: impl IntoIterator<Item = (&'a str, &'a [String], &'a Distribution)>,
+    asked: impl IntoIterator<Item = AskedFor<'a>>,
 ) -> Option<Advice> {
-    let (image, name, distribution) = asked
-        .into_iter()
-        .filter(|(_, _, distribution)| distribution.wants(&pod.namespace, namespace))
-        .find_map(|(name, hosts, distribution)| {
-            let is_here = |image: &str| hosts.iter().any(|host| host == image_ref::host_of(image));
-            Some((pod.images.iter().find(|image| is_here(image))?, name, distribution))
-        })?;
+    let asked = asked.into_iter().filter(|it| it.distribution.wants(&pod.namespace, namespace));
+    let asked: Vec<AskedFor<'_>> = asked.collect();
+    let (image, AskedFor { name, distribution, .. }) =
+        pod.images.iter().find_map(|image| Some((image, lacking(pod, image, &asked)?)))?;
     let secret = derived_secret_name(name);
-    if pod.references.iter().any(|reference| **reference == *secret) {
-        return None;
-    }
     let account = &pod.account;
     let help = if distribution.wants_account(account) {
         format!(
@@ -71,6 +78,28 @@ pub fn advice<'a>(
     let message =
         format!("the image {image} needs the Secret {secret}, which this Pod does not refer to: {help}");
     Some(Advice { image_pull_secret: name.to_owned(), message })
+}
+
+/// The ImagePullSecret whose Secret the Pod lacks for an image; none where it refers to one that may pull it, or where
+/// none may.
+fn lacking<'a>(pod: &WaitingPod, image: &str, asked: &[AskedFor<'a>]) -> Option<AskedFor<'a>> {
+    let host = image_ref::host_of(image);
+    let here: Vec<&AskedFor<'_>> = asked.iter().filter(|it| it.hosts.iter().any(|own| own == host)).collect();
+    let is_listed = |it: &AskedFor<'_>| {
+        let secret = derived_secret_name(it.name);
+        pod.references.iter().any(|reference| **reference == *secret)
+    };
+    let candidate = |it: &&AskedFor<'a>| Candidate {
+        registry_namespaces: it.registry_namespaces,
+        is_listed: is_listed(it),
+    };
+    let candidates: Vec<Candidate<'_>> = here.iter().map(candidate).collect();
+    let Needed::All(all) = needed(image, &candidates) else { return None };
+    if all.iter().any(|index| candidates[*index].is_listed) {
+        return None;
+    }
+    let all = || all.iter().map(|index| here[*index]);
+    all().find(|it| it.distribution.wants_account(&pod.account)).or(all().next()).copied()
 }
 
 #[cfg(test)]
@@ -107,8 +136,9 @@ mod tests {
             frozen: false,
         };
         let hosts = ["demo.tencentcloudcr.com".to_owned()];
-        let asked = [("demo", hosts.as_slice(), &distribution)];
-        let advice = advice(pod, &Namespace { exists: true, ..Namespace::default() }, asked);
+        let demo =
+            AskedFor { name: "demo", hosts: &hosts, registry_namespaces: &[], distribution: &distribution };
+        let advice = advice(pod, &Namespace { exists: true, ..Namespace::default() }, [demo]);
         expected.assert_eq(&advice.map_or("nothing".to_owned(), |advice| advice.message));
     }
 
@@ -139,5 +169,45 @@ mod tests {
         check(&pod(ours, &[]), "other", "*", expect!["nothing"]);
         check(&pod("docker.io/library/nginx", &[]), "*", "*", expect!["nothing"]);
         check(&pod("nginx", &[]), "*", "*", expect!["nothing"]);
+    }
+    #[test]
+    fn among_several_for_a_host_the_pod_lacks_the_one_that_may_pull_its_image() {
+        let all = |accounts: &str| Distribution {
+            selection: Selection { service_accounts: accounts.parse().unwrap(), ..Selection::default() },
+            conflict_policy: ConflictPolicy::Never,
+            content: None,
+            withdrawn: false,
+            frozen: false,
+        };
+        let (builder, everybody) = (all("builder"), all("*"));
+        let hosts = ["demo.tencentcloudcr.com".to_owned()];
+        let [team_a, team_b] = ["team-a", "team-b"].map(|name| [name.to_owned()]);
+        let asked = |name, registry_namespaces, distribution| AskedFor {
+            name,
+            hosts: &hosts,
+            registry_namespaces,
+            distribution,
+        };
+        let asked = [
+            asked("a", &team_a, &everybody),
+            asked("b-builder", &team_b, &builder),
+            asked("b", &team_b, &everybody),
+        ];
+        let namespace = Namespace { exists: true, ..Namespace::default() };
+        let lacks = |image: &str, references: &[&str]| {
+            let image = format!("demo.tencentcloudcr.com/{image}");
+            advice(&pod(&image, references), &namespace, asked).map(|it| it.image_pull_secret)
+        };
+        assert_eq!(lacks("team-a/app", &[]).as_deref(), Some("a"));
+        assert_eq!(
+            lacks("team-b/app", &["tcr.ipsa"]).as_deref(),
+            Some("b"),
+            "the one for its ServiceAccount"
+        );
+        assert_eq!(lacks("team-b/app", &["tcr.ipsb-builder"]), None, "what may pull it is there");
+        assert_eq!(lacks("team-c/app", &["tcr.ipsa"]), None, "no Secret would help");
+        let mut two = pod("demo.tencentcloudcr.com/team-a/app", &["tcr.ipsa"]);
+        two.images.push("demo.tencentcloudcr.com/team-b/app".into());
+        assert_eq!(advice(&two, &namespace, asked).map(|it| it.image_pull_secret).as_deref(), Some("b"));
     }
 }

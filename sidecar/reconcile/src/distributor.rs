@@ -131,7 +131,8 @@ impl Distributor {
     /// Namespaces that still have something of an ImagePullSecret that is gone are to be planned anew.
     pub(crate) fn push_holding(&mut self, image_pull_secret: &str, now: Instant) {
         let holding = self.state.observed().holding(&derived_secret_name(image_pull_secret));
-        holding.into_iter().for_each(|name| self.queue.push(&name.into(), Lane::Bulk, now));
+        let names = holding.into_iter().map(|name| self.state.name_of(name));
+        names.for_each(|name| self.queue.push(&name, Lane::Bulk, now));
     }
 
     /// Starts jobs for what is due; when more is.

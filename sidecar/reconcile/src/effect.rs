@@ -30,7 +30,7 @@ pub enum Effect {
         /// The ImagePullSecret.
         name: String,
         /// The whole status.
-        status: Box<ImagePullSecretStatus>,
+        status: Arc<ImagePullSecretStatus>,
     },
     /// Write the finalizers of an ImagePullSecret where it still has this version; never two at a time of one. Answered
     /// by [`Input::FinalizersWritten`](crate::input::Input::FinalizersWritten).

@@ -138,44 +138,52 @@ impl Failures {
 
     /// The object was written.
     pub(crate) fn succeed(&mut self, namespace: &str, kind: TargetKind, name: &str) {
-        let is_it = |it: (TargetKind, &str)| it == (kind, name);
-        self.retain(namespace, |it, owners| (!is_it(it)).then(|| owners.to_vec()));
+        let Some(list) = self.by_namespace.get_mut(namespace) else { return };
+        let Ok(index) = list.binary_search_by(|it| it.key().cmp(&(kind, name))) else { return };
+        let Failure { reason, .. } = list.remove(index);
+        if list.is_empty() {
+            self.by_namespace.remove(namespace);
+        }
+        self.count -= 1;
+        self.disown(&reason);
+        self.has_forgotten = true;
     }
 
-    /// Forgets what is no longer to be written in the namespace, and for whom it no longer is. `wanted_for` says of an
-    /// object which of these ImagePullSecrets it is still to be written for; none where it is not to be written at all.
+    /// Forgets what is no longer to be written in the namespace, and for whom it no longer is. `is_wanted_for` says of
+    /// an object whether it is still to be written for this ImagePullSecret.
     pub(crate) fn retain(
         &mut self,
         namespace: &str,
-        wanted_for: impl Fn((TargetKind, &str), &[String]) -> Option<Vec<String>>,
+        is_wanted_for: impl Fn((TargetKind, &str), &str) -> bool,
     ) {
-        let Some(mut list) = self.by_namespace.remove(namespace) else { return };
+        let Some(list) = self.by_namespace.get_mut(namespace) else { return };
         let mut forgotten = Vec::new();
         list.retain_mut(|failure| {
+            let is_left_for = |owner: &&String| is_wanted_for(failure.key(), owner);
             let owners = &failure.reason.image_pull_secrets;
-            let left = wanted_for(failure.key(), owners);
-            if left.as_ref().is_some_and(|left| left.len() == owners.len()) {
+            let count = owners.iter().filter(is_left_for).count();
+            let is_left = count > 0;
+            if is_left && count == owners.len() {
                 return true;
             }
-            let is_left = left.is_some();
             let Reason { kind, message, is_quota, .. } = &*failure.reason;
             let reason = Arc::new(Reason {
                 kind: *kind,
-                image_pull_secrets: left.unwrap_or_default(),
+                image_pull_secrets: owners.iter().filter(is_left_for).cloned().collect(),
                 message: message.clone(),
                 is_quota: *is_quota,
             });
             forgotten.push((std::mem::replace(&mut failure.reason, reason.clone()), reason, is_left));
             is_left
         });
+        if list.is_empty() {
+            self.by_namespace.remove(namespace);
+        }
         self.count -= forgotten.iter().filter(|(_, _, is_left)| !is_left).count();
         for (reason, left, _) in forgotten {
             left.image_pull_secrets.iter().for_each(|name| self.own(name));
             self.disown(&reason);
             self.has_forgotten = true;
-        }
-        if !list.is_empty() {
-            self.by_namespace.insert(namespace.into(), list);
         }
     }
 
@@ -186,7 +194,7 @@ impl Failures {
 
     /// Forgets a namespace that is gone.
     pub(crate) fn forget(&mut self, namespace: &str) {
-        self.retain(namespace, |_, _| None);
+        self.retain(namespace, |_, _| false);
     }
 
     /// Something was deleted in the namespace: what a quota had no room for is tried soon.

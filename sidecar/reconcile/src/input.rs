@@ -7,6 +7,7 @@
 //!   Answers come in any order.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -49,7 +50,7 @@ pub enum Input {
         /// The ImagePullSecret.
         name: String,
         /// What was written, or not.
-        status: Box<ImagePullSecretStatus>,
+        status: Arc<ImagePullSecretStatus>,
         /// Whether it was.
         result: Result<(), Refused>,
     },

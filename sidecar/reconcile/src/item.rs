@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::distributed::in_place;
 use crate::link_requests::LastLink;
-use crate::object::{Filled, NotReady, Object};
+use crate::object::{Filled, LoginSource, NotReady, Object};
 use crate::overlap::Claim;
 use crate::password::Passwords;
 use crate::request;
@@ -21,7 +21,8 @@ use custom_resource::condition::{ConditionReason, RequestState};
 use custom_resource::request::{Asked, RequestId};
 use custom_resource::{IdentityStatus, ImagePullSecretStatus, RequestStatus};
 use distribution::{Content, Digest};
-use writes::Finalizing;
+pub(crate) use writes::InFlight;
+use writes::{Finalizing, StatusWrite};
 
 mod writes;
 
@@ -36,6 +37,14 @@ pub(crate) struct Checks {
     /// How long a login waits for a verdict.
     pub(crate) timeout: SignedDuration,
     pub(crate) now: Timestamp,
+}
+
+/// A login as a Secret holds it, and what it was made from: making it again costs a digest.
+#[derive(Debug)]
+struct MadeLogin {
+    source: LoginSource,
+    content: Content,
+    hosts: Vec<String>,
 }
 
 /// The credential that an ImagePullSecret asks for, with the name of the Secret that keeps it: making that costs a digest.
@@ -69,6 +78,8 @@ pub(crate) struct Item {
     pub(crate) rollout: Rollout,
     /// The content that waits for that.
     waiting: Option<Content>,
+    /// The login that the spec gives, as it was made last.
+    made: Option<MadeLogin>,
     /// The instance whose credential the content is; none where the spec itself gives it.
     content_key: Option<Key>,
     /// Credentials whose content namespaces may still have: they have to be good until then.
@@ -93,10 +104,10 @@ pub(crate) struct Item {
     /// The status may no longer be true.
     pub(crate) needs_report: bool,
     /// The status that there is.
-    pub(crate) written: ImagePullSecretStatus,
+    pub(crate) written: Arc<ImagePullSecretStatus>,
     /// When the last one was sent.
     written_at: Option<Instant>,
-    is_writing_status: bool,
+    status_write: StatusWrite,
     /// The status is not written again before, because it could not be.
     not_before: Option<Instant>,
     /// What its Secret is for, as far as the others were compared with it.
@@ -121,6 +132,7 @@ impl Item {
             not_ready: None,
             rollout: Rollout::restored(Recorded::of(&object.status)),
             waiting: None,
+            made: None,
             content_key: None,
             moving_from: Vec::new(),
             has_unknown_copies: false,
@@ -135,7 +147,7 @@ impl Item {
             needs_report: true,
             written: object.status.clone(),
             written_at: None,
-            is_writing_status: false,
+            status_write: StatusWrite::No,
             not_before: None,
             claim: None,
             overlapping: 0,
@@ -147,24 +159,30 @@ impl Item {
     }
 
     /// The object as it is now. Whether it asks for anything else than before: most events are the echo of a status.
-    pub(crate) fn see(&mut self, object: Object) -> bool {
-        self.needs_report = true;
+    pub(crate) fn see(&mut self, mut object: Object) -> bool {
         // An answer of ours may have arrived before an older event.
         if object.generation < self.object.generation {
             return false;
         }
         let is_change = !object.asks_like(&self.object);
         if is_change {
+            self.made = None;
             let before = std::mem::replace(&mut self.asks_for, CredentialName::of(&object));
             if before.as_ref().map(|it| &it.key) != self.key() {
                 // The keeper that complained is no longer asked.
                 self.problem = None;
             }
         }
-        if !self.is_writing_status && object.status != self.written {
+        let is_written = object.status == self.written;
+        if is_written {
+            // One copy in memory instead of two.
+            object.status = self.written.clone();
+        } else if self.status_write != StatusWrite::InFlight {
             // Another process wrote after us, or a write of ours was carried out late.
             self.written = object.status.clone();
         }
+        // The echo of a status makes no other one. Finalizers wait for each new version.
+        self.needs_report |= is_change || !is_written || object.is_secured() == object.deleting;
         self.object = object;
         is_change
     }
@@ -201,20 +219,16 @@ impl Item {
             self.give_up_content();
             return;
         }
-        let is_beside_others = self.overlapping > 0;
-        let Filled { bytes, hosts } = match self.object.fill(passwords, held, allowed_roots, is_beside_others)
-        {
-            Ok(filled) => filled,
+        let content = match self.make(passwords, held, allowed_roots) {
+            Ok(made) => made.content.clone(),
             Err(not_ready) => {
                 self.rollout.give_none();
                 self.not_ready = Some(not_ready);
                 return;
             }
         };
-        let content = Content::new(bytes);
         state.know(&content);
-        let key = self.key().cloned();
-        if key.is_none() {
+        if self.key().is_none() {
             // What a keeper complained about is no longer asked for.
             self.problem = None;
         }
@@ -225,7 +239,7 @@ impl Item {
                 self.not_ready = Some(NotReady { reason: ConditionReason::Pending, message });
                 return;
             }
-            Some(checks) if self.is_checked(key.as_ref()) => {
+            Some(checks) if self.is_checked() => {
                 let version = self.object.login_version(passwords, held);
                 let given = Given { digest: content.digest(), version: &version };
                 let in_place = in_place(state, &self.object.name, self.content.as_ref(), &content);
@@ -238,7 +252,7 @@ impl Item {
             }
             Some(_) => {}
         }
-        if key.is_some() {
+        if self.key().is_some() {
             // Its keeper asks about it from now on.
             self.rollout = Rollout::default();
         }
@@ -248,13 +262,37 @@ impl Item {
             self.can_push = None;
         }
         self.waiting = None;
-        if self.content_key != key {
+        if self.content_key.as_ref() != self.key() {
             self.moving_from.extend(self.content_key.take());
+            self.content_key = self.key().cloned();
         }
-        self.content_key = key;
-        self.hosts = hosts;
-        self.held = held.cloned();
+        if let Some(made) = self.made.as_ref().filter(|made| made.hosts != self.hosts) {
+            self.hosts.clone_from(&made.hosts);
+        }
+        if self.held.as_ref() != held {
+            self.held = held.cloned();
+        }
         self.not_ready = None;
+    }
+
+    /// The login that the spec gives.
+    fn make(
+        &mut self,
+        passwords: &Passwords,
+        held: Option<&Held>,
+        allowed_roots: &[String],
+    ) -> Result<&MadeLogin, NotReady> {
+        let is_beside_others = self.overlapping > 0;
+        let is_it = |made: &MadeLogin| made.source.is_of(&self.object, passwords, held, is_beside_others);
+        match self.made.take().filter(is_it) {
+            Some(made) => Ok(self.made.insert(made)),
+            None => {
+                let Filled { bytes, hosts } =
+                    self.object.fill(passwords, held, allowed_roots, is_beside_others)?;
+                let source = LoginSource::of(&self.object, passwords, held, is_beside_others);
+                Ok(self.made.insert(MadeLogin { source, content: Content::new(bytes), hosts }))
+            }
+        }
     }
 
     /// It asks for no credential any more. What namespaces still have has to be good until it is gone.
@@ -263,6 +301,7 @@ impl Item {
         self.rollout = Rollout::default();
         self.content = None;
         self.waiting = None;
+        self.made = None;
         self.held = None;
         self.hosts.clear();
         self.can_push = None;
@@ -270,9 +309,10 @@ impl Item {
         self.not_ready = None;
     }
 
-    /// Whether a login of `key` has to be let in before it takes the place of the content. A keeper has seen to that for
+    /// Whether the login has to be let in before it takes the place of the content. A keeper has seen to that for
     /// each but the first credential of its instance.
-    fn is_checked(&self, key: Option<&Key>) -> bool {
+    fn is_checked(&self) -> bool {
+        let key = self.key();
         key.is_none() || (self.content.is_some() && self.content_key.as_ref() != key) || self.rollout.waits()
     }
 

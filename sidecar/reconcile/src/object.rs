@@ -1,12 +1,13 @@
 //! An ImagePullSecret as the controller reads it: lenient, because it must be able to report on an
 //! object that no admission policy ever saw.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Value, json};
 use tcr::docker_config::DockerConfig;
-use tcr::image_pull_secret::{ImagePullSecretSpec, OnDelete};
+use tcr::image_pull_secret::{ImagePullSecretSpec, OnDelete, SecretKeyRef};
 use tcr::names::{API_GROUP, API_VERSION, FINALIZER, IMAGE_PULL_SECRET_KIND, REQUEST_ANNOTATION};
 use tcr::registry_host::RegistryHost;
 use tcr::rules::{self, RuleContext};
@@ -40,7 +41,7 @@ pub struct Object {
     /// What it asks for, or what is wrong with it.
     pub spec: Result<ImagePullSecretSpec, String>,
     /// The status that it has.
-    pub status: ImagePullSecretStatus,
+    pub status: Arc<ImagePullSecretStatus>,
     /// What somebody asks for once.
     pub request: Option<Result<Asked, Unreadable>>,
 }
@@ -52,6 +53,53 @@ pub struct Filled {
     pub bytes: SensitiveBytes,
     /// The hosts it is for, sorted.
     pub hosts: Vec<String>,
+}
+
+/// What an object's login was made from: the same gives the same login.
+#[derive(Clone, Debug)]
+pub(crate) struct LoginSource {
+    generation: i64,
+    /// The resourceVersion of the Secret with the password.
+    password_version: Option<String>,
+    /// The credential of the instance.
+    held: Option<Held>,
+    /// It may stand beside others for the same registry.
+    is_beside_others: bool,
+}
+
+impl LoginSource {
+    /// What its login is made from now.
+    pub(crate) fn of(
+        object: &Object,
+        passwords: &Passwords,
+        held: Option<&Held>,
+        is_beside_others: bool,
+    ) -> Self {
+        Self {
+            generation: object.generation,
+            password_version: password_version(object, passwords).map(str::to_owned),
+            held: held.cloned(),
+            is_beside_others,
+        }
+    }
+
+    /// Whether that is this.
+    pub(crate) fn is_of(
+        &self,
+        object: &Object,
+        passwords: &Passwords,
+        held: Option<&Held>,
+        is_beside_others: bool,
+    ) -> bool {
+        self.generation == object.generation
+            && self.is_beside_others == is_beside_others
+            && self.password_version.as_deref() == password_version(object, passwords)
+            && self.held.as_ref() == held
+    }
+}
+
+fn password_version<'a>(object: &Object, passwords: &'a Passwords) -> Option<&'a str> {
+    passwords.version(object.password_reference()?)
 }
 
 /// Why there are no bytes.
@@ -67,7 +115,7 @@ impl Object {
     /// Reads an object from its metadata and the rest of it.
     pub fn read(metadata: ObjectMeta, mut data: Value, context: &RuleContext<'_>) -> Self {
         let name = metadata.name.unwrap_or_default();
-        let status = serde_json::from_value(data["status"].take()).unwrap_or_default();
+        let status: ImagePullSecretStatus = serde_json::from_value(data["status"].take()).unwrap_or_default();
         let spec = data["spec"].take();
         let mut whole = json!({
             "apiVersion": format!("{API_GROUP}/{API_VERSION}"),
@@ -93,7 +141,7 @@ impl Object {
             finalizers: metadata.finalizers.unwrap_or_default(),
             deleting: metadata.deletion_timestamp.is_some(),
             spec,
-            status,
+            status: Arc::new(status),
             request: metadata
                 .annotations
                 .as_ref()
@@ -175,13 +223,10 @@ impl Object {
         let not_ready = |reason, message: String| NotReady { reason, message };
         let spec =
             self.spec.as_ref().map_err(|problem| not_ready(ConditionReason::InvalidSpec, problem.clone()))?;
-        let namespaces = spec.tcr.iter().flat_map(|tcr| &tcr.credential.registry_namespaces);
-        let namespaces: Vec<&str> = namespaces.filter(|_| is_beside_others).map(String::as_str).collect();
+        let namespaces = if is_beside_others { spec.registry_namespaces() } else { &[] };
         let config = |hosts: Vec<RegistryHost>, username: &str, password| Filled {
             hosts: hosts.iter().map(|host| host.as_str().to_owned()).collect(),
-            bytes: DockerConfig::new(hosts, username, password)
-                .for_namespaces(namespaces.iter().copied())
-                .to_bytes(),
+            bytes: DockerConfig::new(hosts, username, password).for_namespaces(namespaces).to_bytes(),
         };
         if let Some(docker) = &spec.docker {
             let host = docker.server.parse().map_err(|error| {
@@ -204,22 +249,25 @@ impl Object {
                 format!("the credential of {} is being obtained", tcr.instance_id),
             ));
         };
-        let hosts = domains::hosts(&tcr.domains, &held.public_domain, allowed_roots)
+        let hosts = domains::all(tcr, &held.public_domain, allowed_roots)
             .map_err(|error| not_ready(ConditionReason::InvalidDomain, error.to_string()))?;
         Ok(config(hosts.into_iter().collect(), &held.username, &held.token))
     }
 
     /// What differs when it gives another login, in every process alike, and tells nothing of the login itself.
     pub fn login_version(&self, passwords: &Passwords, held: Option<&Held>) -> String {
-        let spec = self.spec.as_ref().ok();
-        let reference = spec.and_then(|spec| spec.docker.as_ref()?.password_secret_ref.as_ref());
-        match (reference, held) {
+        match (self.password_reference(), held) {
             (Some(reference), _) => {
                 format!("{}/{}", self.generation, passwords.version(reference).unwrap_or_default())
             }
             (None, Some(held)) => format!("{}/{}", self.generation, held.issued_at),
             (None, None) => self.generation.to_string(),
         }
+    }
+
+    /// The Secret that its password is read from.
+    pub(crate) fn password_reference(&self) -> Option<&SecretKeyRef> {
+        self.spec.as_ref().ok()?.docker.as_ref()?.password_secret_ref.as_ref()
     }
 
     /// What is asked of the namespaces, with the content that there is.

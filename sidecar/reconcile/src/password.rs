@@ -83,11 +83,11 @@ impl Passwords {
         self.relist.begin(self.by_name.keys().cloned());
     }
 
-    /// The list is complete: what it did not have is gone.
-    pub fn end_listing(&mut self) {
-        for name in self.relist.end() {
-            self.by_name.remove(&name);
-        }
+    /// The list is complete: what it did not have is gone, and these were there.
+    pub fn end_listing(&mut self) -> Vec<String> {
+        let gone: Vec<String> = self.relist.end().collect();
+        gone.iter().for_each(|name| drop(self.by_name.remove(name)));
+        gone
     }
 
     /// The resourceVersion of the Secret that the reference leads to.

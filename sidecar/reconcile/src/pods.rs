@@ -9,7 +9,8 @@ use crate::relist::Relist;
 use crate::state::State;
 use custom_resource::condition::EventReason;
 use distribution::Uid;
-use distribution::stuck::{WaitingPod, advice};
+use distribution::stuck::{AskedFor, WaitingPod, advice};
+use tcr::image_pull_secret::ImagePullSecretSpec;
 
 /// Pods that are remembered; more than a person could look at.
 const MOST: usize = 1000;
@@ -86,7 +87,13 @@ impl Stuck {
         let Some(namespace) = state.observed().get(&self.pod.namespace) else { return };
         let asked = items.values().filter_map(|item| {
             let name = item.object.name.as_str();
-            Some((name, item.hosts.as_slice(), state.desired().get(name)?))
+            let spec = item.object.spec.as_ref().ok();
+            Some(AskedFor {
+                name,
+                hosts: &item.hosts,
+                registry_namespaces: spec.map_or(&[], ImagePullSecretSpec::registry_namespaces),
+                distribution: state.desired().get(name)?,
+            })
         });
         let Some(advice) = advice(&self.pod, namespace, asked) else { return };
         let WaitingPod { namespace, name, uid, .. } = self.pod.clone();

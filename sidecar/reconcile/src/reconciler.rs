@@ -5,6 +5,7 @@
 //! moments give the same effects. Their executor keeps to the order in [`input`](crate::input) and
 //! [`effect`](crate::effect).
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use jiff::SignedDuration;
@@ -14,7 +15,7 @@ use crate::distributed;
 use crate::distributor::Distributor;
 use crate::effect::{Effect, Event};
 use crate::input::{Input, Now, WatchEvent, Watched};
-use crate::item::Items;
+use crate::item::{InFlight, Item, Items};
 use crate::keepers::Keepers;
 use crate::link_requests::Links;
 use crate::metrics::{Gauges, ObjectGauges};
@@ -50,6 +51,8 @@ pub struct Reconciler {
     config: Config,
     distributor: Distributor,
     items: Items,
+    /// What is still being written of ImagePullSecrets that are gone.
+    writes_of_gone: BTreeMap<String, InFlight>,
     relist: Relist<String>,
     passwords: Passwords,
     keepers: Keepers,
@@ -87,6 +90,7 @@ impl Reconciler {
             config,
             distributor: Distributor::new(key),
             items: Items::new(),
+            writes_of_gone: BTreeMap::new(),
             relist: Relist::default(),
             passwords: Passwords::default(),
             keepers: Keepers::default(),
@@ -153,16 +157,14 @@ impl Reconciler {
                     item.needs_report |= item.object.deleting || failing.contains(name);
                 }
             }
-            Input::StatusWritten { name, status, result } => {
-                if let Some(item) = self.items.get_mut(&name) {
-                    item.end_writing_status(*status, result, now.monotonic);
-                }
-            }
-            Input::FinalizersWritten { name, resource_version, result } => {
-                if let Some(item) = self.items.get_mut(&name) {
-                    item.end_finalizing(resource_version, result, now.monotonic);
-                }
-            }
+            Input::StatusWritten { name, status, result } => match self.items.get_mut(&name) {
+                Some(item) => item.end_writing_status(status, result, now.monotonic),
+                None => self.end_write_of_gone(&name, |in_flight| in_flight.status = false),
+            },
+            Input::FinalizersWritten { name, resource_version, result } => match self.items.get_mut(&name) {
+                Some(item) => item.end_finalizing(resource_version, result, now.monotonic),
+                None => self.end_write_of_gone(&name, |in_flight| in_flight.finalizers = false),
+            },
             Input::LoginChecked { name, digest, verdict } => {
                 self.take_login_checked(&name, digest, verdict, now, effects);
             }
@@ -178,6 +180,14 @@ impl Reconciler {
                 }
                 self.report_all();
             }
+        }
+    }
+
+    fn end_write_of_gone(&mut self, name: &str, end: impl FnOnce(&mut InFlight)) {
+        let Some(in_flight) = self.writes_of_gone.get_mut(name) else { return };
+        end(in_flight);
+        if !in_flight.is_any() {
+            self.writes_of_gone.remove(name);
         }
     }
 
@@ -213,19 +223,36 @@ impl Reconciler {
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
-        match event {
-            Watched::Applied(password) | Watched::Listed(password) => self.passwords.set(password),
-            Watched::Deleted(password) => self.passwords.remove(&password.name),
+        let changed = match event {
+            Watched::Applied(password) | Watched::Listed(password) => {
+                let name = password.name.clone();
+                self.passwords.set(password);
+                vec![name]
+            }
+            Watched::Deleted(password) => {
+                self.passwords.remove(&password.name);
+                vec![password.name]
+            }
             Watched::ListBegan => return self.passwords.begin_listing(),
             Watched::ListEnded => {
-                self.passwords.end_listing();
+                let gone = self.passwords.end_listing();
                 self.listings.passwords = true;
                 self.begin_if_all_is_listed(now, effects);
+                gone
             }
+        };
+        if self.is_ready {
+            self.refresh_users(&changed, now, effects);
         }
-        if self.listings.passwords {
-            self.refresh_all(now, effects);
-        }
+    }
+
+    /// Refreshes ImagePullSecrets whose passwords are in one of these Secrets.
+    fn refresh_users(&mut self, secrets: &[String], now: Now, effects: &mut Vec<Effect>) {
+        let uses =
+            |item: &&Item| item.object.password_reference().is_some_and(|it| secrets.contains(&it.name));
+        let names: Vec<String> =
+            self.items.values().filter(uses).map(|item| item.object.name.clone()).collect();
+        names.iter().for_each(|name| self.refresh(name, now, effects));
     }
 
     fn begin_if_all_is_listed(&mut self, now: Now, effects: &mut Vec<Effect>) {

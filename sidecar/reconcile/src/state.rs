@@ -174,7 +174,7 @@ impl State {
         });
         let wanted = self.desired.of_secret(name).is_some();
         if lost.is_change && wanted && self.observed.get(namespace).is_some_and(Namespace::is_live) {
-            let key = (self.share(namespace), self.share(name));
+            let key = (self.name_of(namespace), self.share(name));
             self.lost.insert(key, uid.clone());
         }
         self.forget_if_nothing(namespace);
@@ -298,6 +298,16 @@ impl State {
         {
             self.observed.remove(name);
         }
+    }
+
+    /// The name of a namespace of which something is seen, once for all that keep it.
+    pub(crate) fn place(&mut self, namespace: &str) -> Arc<str> {
+        self.observed.add(namespace)
+    }
+
+    /// The same of one of which something may have been seen.
+    pub(crate) fn name_of(&self, namespace: &str) -> Arc<str> {
+        self.observed.name(namespace).cloned().unwrap_or_else(|| namespace.into())
     }
 
     /// The name, once for all its uses where many have it in common.

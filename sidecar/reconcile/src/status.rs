@@ -46,6 +46,8 @@ pub struct Facts<'a> {
     pub replaced: Option<&'a str>,
     /// Why it has no credential, or why the one it has cannot be kept up.
     pub not_ready: Option<&'a NotReady>,
+    /// Namespaces that have its Secret, in order.
+    pub namespaces: Vec<&'a str>,
     /// How it stands with a credential that the spec itself gives; nothing else is wrong with it then.
     pub standing: Option<Standing>,
     /// The credential that waits for its registry's verdict.
@@ -225,9 +227,13 @@ fn told(link: &Link) -> PrivateLinkStatus {
     }
 }
 
+/// So many namespaces are named in a message.
+const MOST_NAMED: usize = 10;
+
 /// What stands in the way of the next credential and not of the one there is.
-const STILL_VALID: [ConditionReason; 6] = [
+const STILL_VALID: [ConditionReason; 7] = [
     ConditionReason::CloudFailed,
+    ConditionReason::ApiKeyUnknown,
     ConditionReason::QuotaExceeded,
     ConditionReason::ServiceAccountsUnavailable,
     ConditionReason::NoRegistryNamespace,
@@ -265,10 +271,10 @@ fn credential(facts: &Facts<'_>) -> NewCondition {
     }
     match (facts.not_ready, facts.has_content) {
         // The one that there is still works; the reason says what must be done before it ends.
-        (Some(not_ready), true) if STILL_VALID.contains(&not_ready.reason) => {
-            NewCondition::new(kind, true, not_ready.reason, not_ready.message.clone())
+        (Some(not_ready), has_content) => {
+            let is_valid = has_content && STILL_VALID.contains(&not_ready.reason);
+            NewCondition::new(kind, is_valid, not_ready.reason, concerned(not_ready, &facts.namespaces))
         }
-        (Some(not_ready), _) => NewCondition::new(kind, false, not_ready.reason, not_ready.message.clone()),
         (None, true) => {
             let before = facts.replaced.map(|why| format!("; the one before was replaced: {why}"));
             NewCondition::new(
@@ -284,6 +290,21 @@ fn credential(facts: &Facts<'_>) -> NewCondition {
             ConditionReason::Pending,
             "the credential is being obtained".to_owned(),
         ),
+    }
+}
+
+/// Whose pulls it is about, where these depend on somebody who may be gone.
+fn concerned(not_ready: &NotReady, namespaces: &[&str]) -> String {
+    let message = &not_ready.message;
+    let is_about_them =
+        matches!(not_ready.reason, ConditionReason::ApiKeyUnknown | ConditionReason::CamUserGone);
+    let (named, rest) = namespaces.split_at(namespaces.len().min(MOST_NAMED));
+    match (is_about_them, named, rest.len()) {
+        (false, ..) | (true, [], _) => message.clone(),
+        (true, named, 0) => format!("{message}. It pulls for the namespaces {}", named.join(", ")),
+        (true, named, more) => {
+            format!("{message}. It pulls for the namespaces {} and {more} more", named.join(", "))
+        }
     }
 }
 

@@ -44,6 +44,9 @@ pub struct RenderArgs {
     /// Root domain that registries may be under (repeatable)
     #[arg(long = "allowed-root", value_name = "DOMAIN", default_value = TCR_ROOT_DOMAIN)]
     pub allowed_roots: Vec<String>,
+    /// Root domain that spec.tcr.aliases may be under besides (repeatable)
+    #[arg(long = "allowed-alias", value_name = "DOMAIN")]
+    pub allowed_aliases: Vec<String>,
     /// Output format
     #[arg(short, long, value_enum, default_value_t = Format::Yaml)]
     pub output: Format,
@@ -55,8 +58,8 @@ pub struct RenderArgs {
 impl RenderArgs {
     /// What is to be rendered; reads the file of certificates.
     pub fn request(self) -> anyhow::Result<Request> {
-        let Self { files, mask, revoke, namespaces, cluster_id, password_file, allowed_roots, output, cloud } =
-            self;
+        let Self { files, mask, revoke, namespaces, cluster_id, password_file, output, cloud, .. } = self;
+        let Self { allowed_roots, allowed_aliases, .. } = self;
         let cloud = cloud.settings()?;
         Ok(Request {
             files,
@@ -66,6 +69,7 @@ impl RenderArgs {
             cluster_id,
             password_file,
             allowed_roots,
+            allowed_aliases,
             output,
             cloud,
         })

@@ -88,6 +88,15 @@ pub struct RunArgs {
     /// Root domain that registries may be under (repeatable)
     #[arg(long = "allowed-root", value_name = "DOMAIN", env = "TCR_ASSISTANT_ALLOWED_ROOT", value_delimiter = ',', default_value = TCR_ROOT_DOMAIN)]
     pub allowed_roots: Vec<String>,
+    /// Root domain that spec.tcr.aliases may be under besides: caches and mirrors, to which an instance's credential is sent
+    /// (repeatable)
+    #[arg(
+        long = "allowed-alias",
+        value_name = "DOMAIN",
+        env = "TCR_ASSISTANT_ALLOWED_ALIAS",
+        value_delimiter = ','
+    )]
+    pub allowed_aliases: Vec<String>,
     /// YAML file with hosts entries that every node gets: a list of {domain, ip, disabled}
     #[arg(long, value_name = "FILE", env = "TCR_ASSISTANT_STATIC_HOSTS")]
     pub static_hosts: Option<PathBuf>,
@@ -136,6 +145,7 @@ impl RunArgs {
             registry,
             verdict_timeout,
             allowed_roots,
+            allowed_aliases,
             static_hosts,
             link_interval,
             remove_startup_taint,
@@ -170,6 +180,7 @@ impl RunArgs {
             cluster_id: cluster_id.clone(),
             region: region.clone(),
             allowed_roots: allowed_roots.clone(),
+            allowed_aliases: allowed_aliases.clone(),
             static_hosts,
             link_interval: *link_interval,
             remove_startup_taint: *remove_startup_taint,

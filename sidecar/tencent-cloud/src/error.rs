@@ -107,6 +107,8 @@ pub enum Refusal {
     NoRoom,
     /// The instance has no service accounts: the feature is off.
     NotSwitchedOn,
+    /// The API does not know the key that signed: it, or its CAM user, is deleted or disabled.
+    UnknownKey,
 }
 
 /// Codes that say "later". A name here also stands for its details: `Name.Detail`.
@@ -217,6 +219,9 @@ impl CloudError {
     /// Which refusal it is, where it is one that is told from others.
     pub fn refusal(&self) -> Option<Refusal> {
         let Failure::Refused { code, .. } = &self.failure else { return None };
+        if is(code, "AuthFailure.SecretIdNotFound") || is(code, "AuthFailure.InvalidSecretId") {
+            return Some(Refusal::UnknownKey);
+        }
         if !self.action.is_of_service_accounts() {
             return None;
         }
@@ -266,7 +271,8 @@ impl CloudError {
                      credentials of type longterm"
                 ));
             }
-            None => {}
+            // Its advice is that of its code, as of others that the gateway refuses with.
+            Some(Refusal::UnknownKey) | None => {}
         }
         let advice = if is(code, "UnauthorizedOperation") || is(code, "AuthFailure.UnauthorizedOperation") {
             let resource = action.cam_resource(instance);

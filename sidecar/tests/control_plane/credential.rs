@@ -58,6 +58,35 @@ async fn a_credential_is_made_once_shared_and_used_again_after_a_restart() -> Re
     cluster.finish(&[&secret]).await
 }
 
+/// The policy decides by the object's spec and `status.hosts`, which have the same hosts as the Secret has keys.
+#[tokio::test]
+async fn aliases_get_the_credential_where_the_operator_allows_them_and_nowhere_else() -> Result<()> {
+    let mut cluster = Cluster::start().await?;
+    cluster.run_with("--allowed-alias=example.org").await?;
+    cluster.namespace("shop", &[]).await?;
+    let spec = |aliases: &[&str]| json!({"namespaces": "shop", "tcr": {"instanceId": "tcr-demo0001", "region": "ap-guangzhou", "domains": ["default"], "aliases": aliases}});
+    cluster.ask("demo", spec(&["Cache.example.org:5000", "mirror.tencentcloudcr.com"])).await?;
+    cluster.expect_in("demo", &["shop"]).await?;
+    let object = cluster.expect_condition("demo", "Ready", "True", "Ready").await?;
+    let hosts = ["cache.example.org:5000", "demo.tencentcloudcr.com", "mirror.tencentcloudcr.com"];
+    assert_eq!(object.status.unwrap_or_default().hosts, hosts);
+    let secret = cluster.secrets("shop").get("tcr.ipsdemo").await?;
+    let bytes = secret.data.unwrap_or_default().remove(".dockerconfigjson").unwrap_or_default().0;
+    let config: serde_json::Value = serde_json::from_slice(&bytes)?;
+    let keys: Vec<&String> = config["auths"].as_object().into_iter().flat_map(|auths| auths.keys()).collect();
+    assert_eq!(keys, hosts);
+
+    // What is not allowed is said by field, and what there is stays.
+    cluster.change("demo", json!({"tcr": {"aliases": ["cache.example.com"]}})).await?;
+    let object = cluster.expect_condition("demo", "Ready", "False", "InvalidSpec").await?;
+    let told = serde_json::to_string(&object.status)?;
+    ensure!(told.contains("spec.tcr.aliases[0]") && told.contains("allowedAliases"), "{told}");
+    let secret = cluster.secrets("shop").get("tcr.ipsdemo").await?;
+    ensure!(secret.data.unwrap_or_default()[".dockerconfigjson"].0 == bytes, "the last good one stays");
+    let token = cluster.cloud.live_tokens()[0].secret.expose().to_owned();
+    cluster.finish(&[&token]).await
+}
+
 #[tokio::test]
 async fn a_credential_whose_answer_was_lost_is_found_and_removed() -> Result<()> {
     let cluster = Cluster::with_controller().await?;

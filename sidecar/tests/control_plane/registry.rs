@@ -169,6 +169,59 @@ async fn a_credential_that_somebody_switches_off_is_replaced_and_the_condition_s
     world.finish().await
 }
 
+/// Waits until a condition CredentialValid, so and for that reason, says all of this.
+async fn valid_says(cluster: &Cluster, name: &str, status: &str, reason: &str, texts: &[&str]) -> Result<()> {
+    let what = format!("CredentialValid of {name} to be {status} for {reason} and to say {texts:?}");
+    eventually(&what, SOON, async || {
+        let object = cluster.expect_condition(name, "CredentialValid", status, reason).await?;
+        let conditions = object.status.unwrap_or_default().conditions;
+        let valid = conditions.iter().find(|it| it.type_ == "CredentialValid").context("there is none")?;
+        let missing: Vec<_> = texts.iter().filter(|text| !valid.message.contains(**text)).collect();
+        ensure!(missing.is_empty(), "{missing:?} is not in {}", valid.message);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn where_the_cam_user_is_deleted_service_accounts_pull_on_and_others_say_what_happened() -> Result<()> {
+    let config = Config::demo();
+    let user = config.accounts[0].uin.clone();
+    let mut world = World::start(config).await?;
+    world.ask(json!({})).await?;
+    world.cluster.namespace("web", &[]).await?;
+    let account = json!({"type": "serviceAccount", "registryNamespaces": ["team-a"]});
+    let tcr = json!({"instanceId": INSTANCE, "region": "ap-guangzhou", "credential": account});
+    world.cluster.ask("robot", json!({"namespaces": "web", "tcr": tcr})).await?;
+    world.cluster.expect_in("robot", &["web"]).await?;
+    world.cluster.expect_condition("demo", "CanPush", "False", "PullOnly").await?;
+    let Login { username, password, .. } = world.login().await?;
+
+    ensure!(world.cluster.cloud.delete_user(&user), "there is no such user");
+    ensure!(!world.cluster.cloud.accepts_login(INSTANCE, &username, password.expose()), "it pulls on");
+    world.advance(Duration::from_secs(660)).await?;
+    let way = "set credential.type to serviceAccount";
+    let unknown = ["AuthFailure.SecretIdNotFound", way, "It pulls for the namespaces shop"];
+    valid_says(&world.cluster, "demo", "True", "ApiKeyUnknown", &unknown).await?;
+    // The registry is asked twice before it is believed; a step of less than five minutes would not be seen.
+    world.advance(Duration::from_secs(360)).await?;
+    let gone = ["its CAM user was deleted or disabled", "HTTP 401", way, "It pulls for the namespaces shop"];
+    valid_says(&world.cluster, "demo", "False", "CamUserGone", &gone).await?;
+    let goes_on = ["the service account in use goes on pulling", "It pulls for the namespaces web"];
+    valid_says(&world.cluster, "robot", "True", "ApiKeyUnknown", &goes_on).await?;
+    let [account] = &world.cluster.cloud.live_service_accounts()[..] else { anyhow::bail!("not one lives") };
+    let secret = account.secret.expose();
+    ensure!(world.cluster.cloud.accepts_login(INSTANCE, &account.name, secret), "its account is refused");
+    let bytes = world.cluster.secrets("web").get("tcr.ipsrobot").await?.data;
+    let bytes = bytes.and_then(|mut data| data.remove(".dockerconfigjson")).context("it is empty")?;
+    let distributed = DockerConfig::logins(&bytes.0)?.remove(HOST).context("it is for another host")?;
+    ensure!(distributed.password.expose() == secret, "another password is distributed");
+    let secret = secret.to_owned();
+    let tokens = world.cluster.cloud.tokens();
+    let secrets = tokens.iter().map(|token| token.secret.expose()).chain([secret.as_str()]);
+    world.cluster.finish(&secrets.collect::<Vec<_>>()).await
+}
+
 #[tokio::test]
 async fn a_temporary_credential_is_renewed_before_it_ends_and_what_is_distributed_always_pulls() -> Result<()>
 {

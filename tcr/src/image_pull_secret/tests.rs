@@ -35,7 +35,7 @@ fn an_object_of_the_original_reads_and_keeps_its_bytes() {
 }
 
 #[test]
-fn the_hosts_that_an_object_names_are_its_server_and_its_custom_domains() {
+fn the_hosts_that_an_object_names_are_its_server_its_custom_domains_and_its_aliases() {
     let hosts = |json| {
         let spec: ImagePullSecretSpec = serde_json::from_value(json).unwrap();
         spec.hosts().iter().map(RegistryHost::to_string).collect::<Vec<_>>()
@@ -48,6 +48,12 @@ fn the_hosts_that_an_object_names_are_its_server_and_its_custom_domains() {
         hosts(json!({ "tcr": { "domains": ["default", "images.tencentcloudcr.com", "vpc", "not a host"] } })),
         ["images.tencentcloudcr.com"]
     );
+    assert_eq!(
+        hosts(json!({ "tcr": { "aliases": ["Cache.example.com:5000", "not a host"] } })),
+        ["cache.example.com:5000"]
+    );
+    let without = json!({ "tcr": { "aliases": ["cache.example.com"], "credential": { "type": "none" } } });
+    assert!(hosts(without).is_empty());
 }
 
 #[test]

@@ -231,6 +231,20 @@ fn the_host_is_found_without_parsing_the_rest() {
     }
 }
 
+#[test]
+fn registry_namespace_of_is_the_first_of_several_components() {
+    for (reference, namespace) in [
+        ("demo.tencentcloudcr.com/team/app:v1", Some("team")),
+        ("demo.tencentcloudcr.com:443/team/deep/app@sha256:00", Some("team")),
+        ("demo.tencentcloudcr.com/app:v1", None),
+        ("team/app", Some("team")),
+        ("nginx", None),
+        ("", None),
+    ] {
+        assert_eq!(registry_namespace_of(reference), namespace, "{reference}");
+    }
+}
+
 fn plausible() -> impl Strategy<Value = String> {
     let host = r"([a-zA-Z0-9]{1,5}(\.[a-z0-9]{1,5}){0,2}(:[1-9][0-9]{0,3})?/)?";
     let repository = r"[a-z0-9]{1,4}((\.|_|__|-{1,3}|/)[a-z0-9]{1,4}){0,4}";

@@ -1,9 +1,11 @@
 //! Rules of `spec.docker`, the static credential.
 
-use super::{Findings, RuleContext, check_host};
+use super::{Findings, HostKind, RuleContext, check_host};
 use crate::image_pull_secret::{Docker, SecretKeyRef};
+use crate::names::PERSONAL_EDITION_ROOT_DOMAIN;
 use crate::object_name::{data_key_problem, subdomain_problem};
 use crate::quoted::quoted;
+use crate::registry_host::RegistryHost;
 
 pub(super) fn check(docker: &Docker, context: &RuleContext, findings: &mut Findings) {
     if docker.server.is_empty() {
@@ -12,7 +14,15 @@ pub(super) fn check(docker: &Docker, context: &RuleContext, findings: &mut Findi
             "is empty; name the registry's host, such as demo.tencentcloudcr.com",
         );
     } else {
-        check_host("spec.docker.server", &docker.server, context, findings);
+        check_host("spec.docker.server", &docker.server, HostKind::Registry, context, findings);
+        if docker.server.parse::<RegistryHost>().is_ok_and(|host| host.is_under(PERSONAL_EDITION_ROOT_DOMAIN))
+        {
+            findings.warning(
+                "spec.docker.server",
+                "has TKE's own system images too: with a wrong password a node cannot pull them either, for kubelets do \
+                 not fall back to anonymous; leave kube-system out of spec.namespaces",
+            );
+        }
         if let Some(host) = docker.server.strip_suffix(":443") {
             let host = quoted(host);
             findings.warning(

@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::net::IpAddr;
 
-use super::{Findings, RuleContext, check_host, crosses_regions, service_account};
+use super::{Findings, HostKind, RuleContext, check_host, crosses_regions, service_account};
 use crate::address::{self, AddressProblem};
 use crate::go_duration;
 use crate::image_pull_secret::{
@@ -12,7 +12,7 @@ use crate::image_pull_secret::{
 use crate::quoted::{quoted, without_user_information};
 use crate::region::{is_region, region_of_zone};
 use crate::registry_host::RegistryHost;
-use crate::resource_id::{is_id, is_vpc_id};
+use crate::resource_id::{is_instance_id, is_vpc_id};
 
 /// Renewing more often only fills the instance's list of credentials.
 const SHORTEST_ROTATION: Duration = Duration::from_secs(3600);
@@ -20,10 +20,22 @@ const SHORTEST_ROTATION: Duration = Duration::from_secs(3600);
 const LONGTERM_LIFE: Duration = Duration::from_secs(3650 * 24 * 3600);
 
 pub(super) fn check(tcr: &Tcr, context: &RuleContext, findings: &mut Findings) {
-    check_id("spec.tcr.instanceId", "tcr-", "an instance id", &tcr.instance_id, findings);
+    let id = tcr.instance_id.as_str();
+    check_id("spec.tcr.instanceId", "tcr-", "an instance id", is_instance_id(id), id, findings);
     check_region(&tcr.region, context, findings);
     check_credential(&tcr.credential, context, findings);
-    check_domains("spec.tcr.domains", &tcr.domains, Ports::Allowed, context, findings);
+    check_domains("spec.tcr.domains", &tcr.domains, HostKind::Registry, context, findings);
+    if !tcr.aliases.is_empty() {
+        check_domains("spec.tcr.aliases", &tcr.aliases, HostKind::Alias, context, findings);
+        let message = match tcr.has_credential() {
+            true => {
+                "the instance's credential is sent to them too, and who runs one can pull with it; name none that you \
+                 would not give a password"
+            }
+            false => "has no effect: type is none",
+        };
+        findings.warning("spec.tcr.aliases", message);
+    }
     check_private_network(&tcr.private_network, context, findings);
     if !tcr.has_credential() && !tcr.private_network.resolve {
         findings.warning(
@@ -33,10 +45,10 @@ pub(super) fn check(tcr: &Tcr, context: &RuleContext, findings: &mut Findings) {
     }
 }
 
-fn check_id(field: &str, prefix: &str, kind: &str, id: &str, findings: &mut Findings) {
+fn check_id(field: &str, prefix: &str, kind: &str, is_legal: bool, id: &str, findings: &mut Findings) {
     if id.is_empty() {
         findings.error(field, format!("is empty; set {kind} such as {prefix}dg284imq"));
-    } else if !is_id(prefix, id) {
+    } else if !is_legal {
         let message = format!(
             "{} is not {kind}: {prefix} and lower-case letters or digits, such as {prefix}dg284imq",
             quoted(id)
@@ -137,11 +149,11 @@ fn check_private_network(network: &PrivateNetwork, context: &RuleContext, findin
         );
     }
     if let Some(id) = &network.vpc_id {
-        check_id(&format!("{field}.vpcId"), "vpc-", "a VPC's id", id, findings);
+        check_id(&format!("{field}.vpcId"), "vpc-", "a VPC's id", is_vpc_id(id), id, findings);
     }
     check_vpc_ids(network, findings);
     check_destination(network, findings);
-    check_domains(&format!("{field}.domains"), &network.domains, Ports::Refused, context, findings);
+    check_domains(&format!("{field}.domains"), &network.domains, HostKind::HostsEntry, context, findings);
 }
 
 fn check_vpc_ids(PrivateNetwork { vpc_id, vpc_ids, .. }: &PrivateNetwork, findings: &mut Findings) {
@@ -158,7 +170,7 @@ fn check_vpc_ids(PrivateNetwork { vpc_id, vpc_ids, .. }: &PrivateNetwork, findin
         if vpc_ids[..index].contains(id) {
             findings.error(item, format!("{} is there twice; keep one", quoted(id)));
         } else {
-            check_id(&item, "vpc-", "a VPC's id", id, findings);
+            check_id(&item, "vpc-", "a VPC's id", is_vpc_id(id), id, findings);
         }
     }
 }
@@ -197,18 +209,11 @@ fn destination_problem(text: &str) -> Option<String> {
     }
 }
 
-/// Whether domains may have ports: a registry does, and an entry of a hosts file has none.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Ports {
-    Allowed,
-    Refused,
-}
-
-/// `default`, `vpc`, or a host under an allowed root, each once.
+/// `default`, `vpc` (but for aliases), or a host under an allowed root, each once.
 fn check_domains(
     field: &str,
     domains: &[String],
-    ports: Ports,
+    kind: HostKind,
     context: &RuleContext,
     findings: &mut Findings,
 ) {
@@ -227,10 +232,10 @@ fn check_domains(
                 item,
                 format!("{} is there twice; keep one", quoted(&without_user_information(domain))),
             );
-        } else if !STANDARD_DOMAINS.contains(&domain.as_str()) {
-            check_host(&item, domain, context, findings);
+        } else if kind == HostKind::Alias || !STANDARD_DOMAINS.contains(&domain.as_str()) {
+            check_host(&item, domain, kind, context, findings);
             let has_port = domain.parse::<RegistryHost>().is_ok_and(|host| host.port().is_some());
-            if ports == Ports::Refused && has_port {
+            if kind == HostKind::HostsEntry && has_port {
                 let message =
                     format!("{} has a port, and name resolution knows none; leave it out", quoted(domain));
                 findings.error(item, message);

@@ -55,6 +55,7 @@ const TCR: Fields = &[
     ("region", Shape::Text),
     ("credential", Shape::Object(CREDENTIAL)),
     ("domains", Shape::Texts),
+    ("aliases", Shape::Texts),
     ("privateNetwork", Shape::Object(PRIVATE_NETWORK)),
 ];
 

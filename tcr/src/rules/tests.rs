@@ -15,6 +15,7 @@ fn findings(name: &str, spec: Value) -> String {
     let roots = ["tencentcloudcr.com".to_owned()];
     let context = RuleContext {
         allowed_roots: &roots,
+        allowed_aliases: &[],
         cluster_id: None,
         description_required: true,
         cluster_region: None,
@@ -57,6 +58,8 @@ fn specs_without_mistakes_have_no_findings() {
         tcr(json!({})),
         docker(json!({})),
         tcr(json!({ "instanceId": "tcr-x", "region": "ap-shanghai-fsi" })),
+        tcr(json!({ "instanceId": "tcr-06d62e1r-5", "region": "ap-hongkong" })),
+        tcr(json!({ "instanceId": "tcr-dg284imq-5-os5gcu", "region": "ap-hongkong" })),
         tcr(json!({ "credential": { "type": "temp" } })),
         tcr(json!({ "credential": { "description": "d", "rotateAfter": "1h", "onDelete": "Revoke" } })),
         tcr(
@@ -212,9 +215,32 @@ fn the_server_is_a_bare_host_under_an_allowed_root() {
 }
 
 #[test]
+fn the_personal_edition_has_a_value_of_its_own_and_is_warned_of() {
+    let spec = docker(json!({ "server": "hkccr.ccs.tencentyun.com" }));
+    check_spec(
+        spec.clone(),
+        expect![[r#"
+            error spec.docker.server: "hkccr.ccs.tencentyun.com" is not under tencentcloudcr.com; correct it, or allow its root domain (personalEdition)
+            warning spec.docker.server: has TKE's own system images too: with a wrong password a node cannot pull them either, for kubelets do not fall back to anonymous; leave kube-system out of spec.namespaces
+        "#]],
+    );
+    let roots = ["ccs.tencentyun.com".to_owned()];
+    let context = RuleContext {
+        allowed_roots: &roots,
+        allowed_aliases: &[],
+        cluster_id: None,
+        description_required: false,
+        cluster_region: None,
+    };
+    let found = super::check("demo", &serde_json::from_value(spec).unwrap(), &context);
+    assert!(found.is_ok() && found.warnings.len() == 1, "{found:?}");
+}
+
+#[test]
 fn no_allowed_root_allows_nothing() {
     let context = RuleContext {
         allowed_roots: &[],
+        allowed_aliases: &[],
         cluster_id: None,
         description_required: false,
         cluster_region: None,
@@ -344,6 +370,19 @@ fn the_instance_id_has_its_form() {
         ),
     ] {
         check_spec(tcr(json!({ "instanceId": id })), expect);
+    }
+    let beyond_a_label = format!("tcr-{}-5-{}", "a".repeat(32), "b".repeat(25));
+    for id in [
+        "tcr--5",
+        "tcr-a-",
+        "tcr-a-b",
+        "tcr-a-12345",
+        "tcr-a-5-",
+        "tcr-a-5-B",
+        "tcr-a-5-b-c",
+        &beyond_a_label,
+    ] {
+        assert!(findings("demo", tcr(json!({ "instanceId": id }))).contains("is not an instance id"), "{id}");
     }
 }
 
@@ -543,7 +582,13 @@ fn a_description_is_required_when_the_default_has_no_cluster_id() {
         super::check(
             "demo",
             &spec,
-            &RuleContext { allowed_roots: &[], cluster_id, description_required, cluster_region: None },
+            &RuleContext {
+                allowed_roots: &[],
+                allowed_aliases: &[],
+                cluster_id,
+                description_required,
+                cluster_region: None,
+            },
         )
     };
     assert!(found(Some("cls-12345678"), true).is_ok());
@@ -589,6 +634,50 @@ fn domains_are_standard_or_hosts_under_an_allowed_root() {
 }
 
 #[test]
+fn aliases_are_hosts_that_the_operator_allows_and_are_warned_of() {
+    let aliases =
+        json!(["default", "cache.tencentcloudcr.com", "mirror.example.com:5000", "mirror.example.org"]);
+    let spec = tcr(json!({ "aliases": aliases, "domains": ["default", "mirror.example.com"] }));
+    let found = |allowed: &[&str]| {
+        let roots = ["tencentcloudcr.com".to_owned()];
+        let allowed: Vec<String> = allowed.iter().map(|&root| root.to_owned()).collect();
+        let context = RuleContext {
+            allowed_roots: &roots,
+            allowed_aliases: &allowed,
+            cluster_id: None,
+            description_required: true,
+            cluster_region: None,
+        };
+        let found = super::check("demo", &serde_json::from_value(spec.clone()).unwrap(), &context);
+        let told = found.errors.iter().chain(&found.warnings).map(|finding| format!("{finding}\n"));
+        told.collect::<String>()
+    };
+    expect![[r#"
+        spec.tcr.domains[1]: "mirror.example.com" is not under tencentcloudcr.com; correct it, or allow its root domain (allowedRoots)
+        spec.tcr.aliases[0]: "default" is not under tencentcloudcr.com; correct it, or allow its root domain (allowedAliases)
+        spec.tcr.aliases[2]: "mirror.example.com:5000" is not under tencentcloudcr.com; correct it, or allow its root domain (allowedAliases)
+        spec.tcr.aliases[3]: "mirror.example.org" is not under tencentcloudcr.com; correct it, or allow its root domain (allowedAliases)
+        spec.tcr.aliases: the instance's credential is sent to them too, and who runs one can pull with it; name none that you would not give a password
+    "#]].assert_eq(&found(&[]));
+    expect![[r#"
+        spec.tcr.domains[1]: "mirror.example.com" is not under tencentcloudcr.com; correct it, or allow its root domain (allowedRoots)
+        spec.tcr.aliases[0]: "default" is not under tencentcloudcr.com or example.com; correct it, or allow its root domain (allowedAliases)
+        spec.tcr.aliases[3]: "mirror.example.org" is not under tencentcloudcr.com or example.com; correct it, or allow its root domain (allowedAliases)
+        spec.tcr.aliases: the instance's credential is sent to them too, and who runs one can pull with it; name none that you would not give a password
+    "#]].assert_eq(&found(&["example.com"]));
+    check_spec(tcr(json!({ "aliases": [] })), expect![""]);
+    check_spec(
+        tcr(
+            json!({ "aliases": ["a.tencentcloudcr.com"], "credential": { "type": "none" }, "privateNetwork": { "resolve": true } }),
+        ),
+        expect![[r#"
+            warning spec.tcr.aliases: has no effect: type is none
+            warning spec.tcr.privateNetwork.resolve: while true, the domains lead to the private address on every node and cannot be reached publicly from there
+        "#]],
+    );
+}
+
+#[test]
 fn a_private_network_has_domains_without_ports_and_a_vpc() {
     check_spec(
         tcr(json!({ "privateNetwork": {
@@ -609,6 +698,7 @@ fn an_instance_of_another_region_than_the_cluster_is_warned_of() {
         let roots = ["tencentcloudcr.com".to_owned()];
         let context = RuleContext {
             allowed_roots: &roots,
+            allowed_aliases: &[],
             cluster_id: None,
             description_required: false,
             cluster_region,

@@ -70,6 +70,8 @@ fn the_schema_is_structural_and_holds_the_rules_that_it_can() {
         spec.namespaces type="string"
         spec.serviceAccounts type="string"
         spec.tcr required=["instanceId","region"] type="object"
+        spec.tcr.aliases maxItems=32 type="array" x-kubernetes-list-type="set"
+        spec.tcr.aliases[] maxLength=259 minLength=1 type="string"
         spec.tcr.credential type="object"
             !has(self.rotateAfter) || !has(self.type) || self.type == 'longterm'
             !has(self.rotateAfter) || duration(self.rotateAfter) >= duration('1h')
@@ -86,7 +88,7 @@ fn the_schema_is_structural_and_holds_the_rules_that_it_can() {
         spec.tcr.credential.validity maxLength=64 pattern="^([0-9]+(\\.[0-9]*)?(ns|us|µs|ms|s|m|h))+$" type="string"
         spec.tcr.domains maxItems=32 type="array" x-kubernetes-list-type="set"
         spec.tcr.domains[] maxLength=259 minLength=1 type="string"
-        spec.tcr.instanceId maxLength=36 minLength=5 pattern="^tcr-[a-z0-9]{1,32}$" type="string"
+        spec.tcr.instanceId maxLength=63 minLength=5 pattern="^tcr-[a-z0-9]{1,32}(-[0-9]{1,4}(-[a-z0-9]{1,32})?)?$" type="string"
         spec.tcr.privateNetwork type="object"
             !has(self.vpcId) || !has(self.vpcIds) || size(self.vpcIds) == 0
             !has(self.vpcId) || !has(self.address)

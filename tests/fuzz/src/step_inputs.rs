@@ -228,6 +228,7 @@ impl<'a> Script<'a> {
         let roots = [ALLOWED_ROOTS.to_owned()];
         let rules = RuleContext {
             allowed_roots: &roots,
+            allowed_aliases: &[],
             cluster_id: Some("cls-12345678"),
             description_required: true,
             cluster_region: None,
@@ -409,7 +410,7 @@ impl<'a> Script<'a> {
                 report.written.push(Written::Secret { name: self.text(), seen: Some(self.seen_secret()) });
                 Input::JobEnded(report)
             }
-            1 => Input::StatusWritten { name, status: Box::default(), result: self.refused() },
+            1 => Input::StatusWritten { name, status: Arc::default(), result: self.refused() },
             2 => Input::FinalizersWritten { name, resource_version: self.text(), result: self.refused() },
             3 => Input::LoginChecked { name, digest: Digest::of(&[self.byte()]), verdict: self.verdict() },
             4 => {

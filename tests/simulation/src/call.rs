@@ -1,6 +1,6 @@
 //! Calls to somebody outside a controller, and their answers.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use credential::store::Document;
 use credential_plan::Key;
@@ -58,7 +58,7 @@ pub enum Call {
     /// Patches a ServiceAccount of this version to this list.
     EditAccount(usize, usize, u64, Vec<u8>),
     /// Writes a status.
-    Status(usize, Rc<ImagePullSecretStatus>),
+    Status(usize, Arc<ImagePullSecretStatus>),
     /// Puts the finalizer on, or takes it off, of an object of this version.
     Finalize(usize, u64, bool),
 }

@@ -20,11 +20,19 @@ pub struct Summary {
     faults: Vec<u64>,
     /// Seeds of histories in which a rule was broken.
     pub failed: Vec<(u64, Broken)>,
+    /// The same where the same seeds came to the same: inputs, faults, writes and what was broken.
+    pub digest: u64,
 }
 
 impl Default for Summary {
     fn default() -> Self {
-        Self { histories: 0, inputs: Vec::new(), faults: vec![0; fault::KINDS], failed: Vec::new() }
+        Self {
+            histories: 0,
+            inputs: Vec::new(),
+            faults: vec![0; fault::KINDS],
+            failed: Vec::new(),
+            digest: 0,
+        }
     }
 }
 
@@ -50,6 +58,7 @@ impl Summary {
         self.inputs.extend(other.inputs);
         self.faults.iter_mut().zip(other.faults).for_each(|(sum, count)| *sum += count);
         self.failed.extend(other.failed);
+        self.digest = self.digest.wrapping_add(other.digest);
     }
 }
 
@@ -72,6 +81,8 @@ pub fn run(seeds: impl Iterator<Item = u64>, most_failures: usize, progress: &Pr
         }
         let outcome = history::run(seed, &action::draw(seed), &views, None);
         summary.histories += 1;
+        // A sum: on how many threads they ran makes no difference.
+        summary.digest = summary.digest.wrapping_add(outcome.digest(seed));
         summary.inputs.push(u32::try_from(outcome.inputs).unwrap_or(u32::MAX));
         for (kind, count) in summary.faults.iter_mut().enumerate() {
             *count += u64::from(outcome.faults.has(kind));

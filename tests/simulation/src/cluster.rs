@@ -138,7 +138,7 @@ pub struct Object {
     /// The number of its spec, see [`crate::spec`].
     pub spec: usize,
     /// The status that was written last.
-    pub status: Rc<ImagePullSecretStatus>,
+    pub status: Arc<ImagePullSecretStatus>,
     /// What somebody asks for once.
     pub request: Option<Asked>,
 }
@@ -254,7 +254,7 @@ impl Cluster {
             return false;
         }
         let (uid, version) = (self.tick(), self.tick());
-        let status = Rc::default();
+        let status = Arc::default();
         let object = Object {
             uid,
             version,

@@ -26,6 +26,15 @@ pub struct Outcome {
     pub broken: Option<Broken>,
     /// How many of its actions were carried out by then.
     pub at: usize,
+    /// Writes of controllers, until all was right and quiet.
+    pub writes: usize,
+}
+
+impl Outcome {
+    /// What stands for the outcome of the history of this seed where only equality matters.
+    pub fn digest(&self, seed: u64) -> u64 {
+        tcr::checksum::fnv1a(format!("{seed} {self:?}").as_bytes())
+    }
 }
 
 /// Carries out the actions of a history.
@@ -84,10 +93,10 @@ pub fn run(seed: u64, actions: &[Action], views: &SharedViews, tell: Tell) -> Ou
         history.settle();
     }
     let broken = history.world.borrow_mut().broken.take();
-    let faults = history.faults;
+    let (faults, writes) = (history.faults, history.world.borrow().all_writes());
     // Tasks hold the world, and the world outlives them.
     history.processes.clear();
-    Outcome { inputs, faults, broken, at }
+    Outcome { inputs, faults, broken, at, writes }
 }
 
 impl History {

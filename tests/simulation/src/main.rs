@@ -12,6 +12,10 @@ use simulation::history::Outcome;
 use simulation::view::Views;
 use simulation::{action, history, shrink};
 
+/// Histories make and drop small objects by the million.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Run the controller's decisions against a simulated cluster, cloud and registry, with faults at random.
 ///
 /// Each seed is one history: what watches tell and when, what becomes of each call, when the controller is killed or
@@ -129,6 +133,7 @@ fn print(summary: &Summary, took: Duration, output: Output) {
             "histories": summary.histories,
             "medianInputs": summary.median_inputs(),
             "historiesPerSecond": rate,
+            "digest": format!("{:016x}", summary.digest),
             "faults": faults,
             "failed": summary.failed.iter().map(|(seed, broken)| {
                 serde_json::json!({"seed": seed, "rule": broken.rule, "how": broken.how})

@@ -171,9 +171,9 @@ impl Process {
                 let until = at.saturating_duration_since(self.began);
                 u64::try_from(until.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX).max(milliseconds)
             });
-            for effect in std::mem::take(&mut self.effects) {
-                self.carry_out(effect);
-            }
+            let mut effects = std::mem::take(&mut self.effects);
+            effects.drain(..).for_each(|effect| self.carry_out(effect));
+            self.effects = effects;
             if self.inbox.borrow().is_empty() {
                 return;
             }

@@ -136,7 +136,7 @@ impl Views {
             finalizers: if object.secured { vec![FINALIZER.to_owned()] } else { Vec::new() },
             deleting: object.deleting,
             spec: self.specs[object.spec].clone(),
-            status: (*object.status).clone(),
+            status: object.status.clone(),
             request: object.request.clone().map(Ok),
         }
     }

@@ -4,11 +4,10 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use distribution::job::{Job, Report};
-use distribution::reference::Edit;
+use distribution::reference::{Edit, Operation};
 use distribution::{Account as SeenAccount, Content, Placed, SeenSecret, Uid};
 use executor::{NamespaceApi, WholeSecret};
 use kubernetes::api_error::ApiError;
-use serde_json::Value;
 
 use crate::call::{Call, Reply};
 use crate::caller::Caller;
@@ -127,24 +126,18 @@ impl NamespaceApi for Writer {
     }
 }
 
-/// The version that an edit tests, and the list that its patch (RFC 6902) makes of the ServiceAccount's.
+/// The version that an edit tests, and what it makes of the ServiceAccount's list.
 fn edited(edit: &Edit, account: Option<&Account>) -> (u64, Vec<u8>) {
-    let operations = edit.patch();
-    let tested = operations.first().and_then(|it| it["value"].as_str()?.parse().ok()).unwrap_or_default();
+    let tested = edit.version().version().0;
     let mut list =
         account.filter(|it| it.version == tested).map(|it| it.references.to_vec()).unwrap_or_default();
-    let number = |value: &Value| {
-        let name = value["name"].as_str().unwrap_or_default();
-        REFERENCES.iter().position(|it| *it == name).unwrap_or_default() as u8
-    };
-    for operation in operations.iter().skip(1) {
-        let path = operation["path"].as_str().unwrap_or_default();
-        let index = path.rsplit('/').next().and_then(|it| it.parse::<usize>().ok());
-        match (operation["op"].as_str(), index) {
-            (Some("remove"), Some(index)) if index < list.len() => drop(list.remove(index)),
-            (Some("remove"), _) => {}
-            _ if path.ends_with('-') => list.push(number(&operation["value"])),
-            _ => list = operation["value"].as_array().into_iter().flatten().map(number).collect(),
+    let number = |name: &str| REFERENCES.iter().position(|it| *it == name).unwrap_or_default() as u8;
+    for operation in edit.operations() {
+        match operation {
+            Operation::Remove(index) if index < list.len() => drop(list.remove(index)),
+            Operation::Remove(_) => {}
+            Operation::Append(name) => list.push(number(name)),
+            Operation::Create(names) => list = names.iter().map(|name| number(name)).collect(),
         }
     }
     (tested, list)

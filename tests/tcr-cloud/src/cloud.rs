@@ -236,6 +236,12 @@ impl Cloud {
         gateway.world.accounts.iter_mut().find(|it| it.secret_id == secret_id).map(change).is_some()
     }
 
+    /// Deletes a CAM user as the console would: its keys sign no more, and its tokens open no registry. False when it had no
+    /// key.
+    pub fn delete_user(&self, uin: &str) -> bool {
+        lock(&self.shared).world.delete_user(uin)
+    }
+
     /// Changes a role. False when there is none of that name.
     pub fn update_role(&self, name: &str, change: impl FnOnce(&mut Role)) -> bool {
         let mut gateway = lock(&self.shared);

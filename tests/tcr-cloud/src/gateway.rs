@@ -50,6 +50,7 @@ impl Gateway {
                 instances: config.instances,
                 machine: config.machine,
                 machine_key: None,
+                deleted_users: Default::default(),
                 tokens: Vec::new(),
                 service_accounts: Vec::new(),
                 polls: Default::default(),

@@ -63,6 +63,8 @@ pub enum TokenRefusal {
     Deleted,
     /// Its time is over, by the double's clock.
     Expired,
+    /// The CAM user who made it was deleted.
+    UserDeleted,
 }
 
 impl TokenRefusal {
@@ -77,7 +79,8 @@ impl TokenRefusal {
             | Self::UnknownCredential
             | Self::Disabled
             | Self::Deleted
-            | Self::Expired => 401,
+            | Self::Expired
+            | Self::UserDeleted => 401,
         }
     }
 }

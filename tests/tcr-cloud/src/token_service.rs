@@ -119,7 +119,7 @@ fn grant(world: &World, request: &Request, record: &mut TokenRequest) -> Result<
     let token =
         world.credential(&record.registry_id, &username, &password).ok_or(TokenRefusal::UnknownCredential)?;
     record.token_id = Some(token.id());
-    if let Some(refusal) = token.refusal(record.at) {
+    if let Some(refusal) = world.refusal(token, record.at) {
         return Err(refusal);
     }
     let scopes = record.scopes.iter().map(|text| Scope::parse(text).ok_or(TokenRefusal::Scope));

@@ -1,6 +1,6 @@
 //! What the cloud holds: identities, instances and the credentials it has minted.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
@@ -18,6 +18,8 @@ pub(crate) struct World {
     pub(crate) machine: Option<Machine>,
     /// The secret id that the machine's role handed out last.
     pub(crate) machine_key: Option<String>,
+    /// The numbers of CAM users that were deleted.
+    pub(crate) deleted_users: BTreeSet<String>,
     pub(crate) tokens: Vec<TokenRecord>,
     pub(crate) service_accounts: Vec<ServiceAccountRecord>,
     /// How often DescribeInternalEndpoints has looked at each instance.
@@ -86,7 +88,7 @@ impl World {
 
     /// Whether an instance's registry lets this user name and password in.
     pub(crate) fn login(&self, registry: &str, username: &str, password: &str, now: Timestamp) -> bool {
-        self.credential(registry, username, password).is_some_and(|it| it.refusal(now).is_none())
+        self.credential(registry, username, password).is_some_and(|it| self.refusal(it, now).is_none())
     }
 
     /// The credential of that instance with this user name and password, live or not.
@@ -96,6 +98,22 @@ impl World {
             self.service_accounts.iter().filter(|it| it.registry_id == registry && it.name == username);
         let token = tokens.find(|it| it.secret.expose() == password).map(Shown::Token);
         token.or_else(|| accounts.find(|it| it.secret.expose() == password).map(Shown::Account))
+    }
+
+    /// Why a credential does not open the registry at that time; none where it does. A token ends with its user.
+    pub(crate) fn refusal(&self, credential: Shown<'_>, now: Timestamp) -> Option<TokenRefusal> {
+        match credential {
+            Shown::Token(token) if self.deleted_users.contains(&token.uin) => Some(TokenRefusal::UserDeleted),
+            _ => credential.refusal(now),
+        }
+    }
+
+    /// Deletes a CAM user, with its keys.
+    pub(crate) fn delete_user(&mut self, uin: &str) -> bool {
+        let keys = self.accounts.len();
+        self.accounts.retain(|account| account.uin != uin);
+        self.deleted_users.insert(uin.to_owned());
+        self.accounts.len() < keys
     }
 
     /// Whether that is the number of somebody who may call, or once did.
@@ -135,8 +153,8 @@ impl Shown<'_> {
         }
     }
 
-    /// Why it does not open the registry at that time; none where it does.
-    pub(crate) fn refusal(self, now: Timestamp) -> Option<TokenRefusal> {
+    /// The same of the credential by itself.
+    fn refusal(self, now: Timestamp) -> Option<TokenRefusal> {
         let (is_live, is_deleted, is_disabled) = match self {
             Self::Token(token) => (token.is_live(now), token.deleted_at.is_some(), !token.enabled),
             Self::Account(it) => (it.is_live(now), it.deleted_at.is_some(), it.disabled),

@@ -166,6 +166,7 @@ function Credential() {
             <Flag field="vpcDomain" />
             <TextInput field="customDomains" rows={2} placeholder="team.tencentcloudcr.com" />
           </Group>
+          <TextInput field="aliases" rows={2} placeholder="cache.example.com" />
         </>
       )}
     </section>
@@ -220,6 +221,7 @@ function Policy() {
         <Choice field="failurePolicy" values={CHOICES.failurePolicy} />
       </div>
       <TextInput field="allowedRoots" rows={2} />
+      <TextInput field="allowedAliases" rows={2} placeholder="cache.example.com" />
       <TextInput field="controllerUsernames" rows={2} />
       <TextInput field="policyModule" placeholder="registry://demo.tencentcloudcr.com/tcr-assistant/policy:v0.1.0" />
     </section>

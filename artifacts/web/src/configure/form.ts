@@ -34,6 +34,7 @@ export interface Form {
   vpcDomain: boolean;
   /** Here and in other lists: one on each line. */
   customDomains: string;
+  aliases: string;
   resolve: boolean;
   vpcId: string;
   /** One on each line. */
@@ -60,6 +61,7 @@ export interface Form {
   declared: (typeof WORDS.declared)[number];
   protect: (typeof WORDS.protect)[number];
   allowedRoots: string;
+  allowedAliases: string;
   controllerUsernames: string;
 }
 
@@ -86,6 +88,7 @@ export function initialForm(): Form {
     defaultDomain: true,
     vpcDomain: true,
     customDomains: "",
+    aliases: "",
     resolve: false,
     vpcId: "",
     vpcIds: "",
@@ -110,6 +113,7 @@ export function initialForm(): Form {
     declared: "warn",
     protect: "warn",
     allowedRoots: "tencentcloudcr.com",
+    allowedAliases: "",
     controllerUsernames: "system:serviceaccount:tcr-assistant-system:tcr-assistant-manager",
   };
 }

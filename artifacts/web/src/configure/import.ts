@@ -159,6 +159,7 @@ function credentialOf(spec: Fields): Partial<Form> {
     defaultDomain: domains.includes("default"),
     vpcDomain: domains.includes("vpc"),
     customDomains: customOf(domains),
+    aliases: list(tcr.aliases).map(text).join("\n"),
     resolve: network.resolve === true,
     vpcId: text(network.vpcId),
     vpcIds: list(network.vpcIds).map(text).join("\n"),
@@ -173,11 +174,14 @@ function credentialOf(spec: Fields): Partial<Form> {
 /** The chart's values have the policy's settings too. */
 function policyOf(values: Fields): Partial<Form> {
   const { policy } = values;
-  const roots = list(values.allowedRoots).map(text);
-  if (!isFields(policy)) return roots.length > 0 ? { allowedRoots: roots.join("\n") } : {};
+  // As the chart's value allows the Personal Edition.
+  const personal = values.personalEdition === true ? ["ccs.tencentyun.com"] : [];
+  const roots = [...(list(values.allowedRoots).length > 0 ? list(values.allowedRoots).map(text) : ["tencentcloudcr.com"]), ...personal];
+  const allowed = { allowedRoots: roots.join("\n"), allowedAliases: list(values.allowedAliases).map(text).join("\n") };
+  if (!isFields(policy)) return allowed;
   const usernames = list(policy.controllerUsernames).map(text);
   return {
-    ...(roots.length > 0 && { allowedRoots: roots.join("\n") }),
+    ...allowed,
     ...(usernames.length > 0 && { controllerUsernames: usernames.join("\n") }),
     mode: choice(policy.mode, ["protect", "monitor"], "protect"),
     discover: policy.discover !== false,

@@ -40,6 +40,7 @@ const FIELDS: [path: string, field: Field][] = [
   ["spec.tcr.credential.rotateAfter", "rotateAfter"],
   ["spec.tcr.credential.onDelete", "onDelete"],
   ["spec.tcr.domains", "domains"],
+  ["spec.tcr.aliases", "aliases"],
   ["spec.tcr.privateNetwork.resolve", "resolve"],
   ["spec.tcr.privateNetwork.vpcId", "vpcId"],
   ["spec.tcr.privateNetwork.vpcIds", "vpcIds"],
@@ -58,13 +59,20 @@ const FIELDS: [path: string, field: Field][] = [
   ["registries[0].serviceAccounts", "serviceAccounts"],
   ["registries[0].namespaceSelector", "selector"],
   ["allowedRoots", "allowedRoots"],
+  ["allowedAliases", "allowedAliases"],
   ["controllerUsernames", "controllerUsernames"],
   ["clusterId", "clusterId"],
   ["clusterRegion", "clusterRegion"],
 ];
 
 export function judge(form: Form): Judgement {
-  const { errors, warnings } = findings(imagePullSecret(form), lines(form.allowedRoots), form.clusterId, form.clusterRegion);
+  const { errors, warnings } = findings(
+    imagePullSecret(form),
+    lines(form.allowedRoots),
+    lines(form.allowedAliases),
+    form.clusterId,
+    form.clusterRegion,
+  );
   return {
     errors: errors.map(remark),
     warnings: warnings.map(remark),

@@ -57,6 +57,7 @@ export function helmValues(form: Form): Fields {
       ],
     }),
     ...(!isDefault(roots, ["tencentcloudcr.com"]) && { allowedRoots: roots }),
+    ...aliasesOf(form),
     ...(form.failurePolicy !== "Ignore" && { webhook: { failurePolicy: form.failurePolicy } }),
     policy: { mode: form.mode, ...policyOf(form) },
   };
@@ -67,9 +68,15 @@ export function settings(form: Form): Fields {
   return {
     ...policyOf(form),
     allowedRoots: lines(form.allowedRoots),
+    ...aliasesOf(form),
     clusterId: form.clusterId,
     ...(form.clusterRegion && { clusterRegion: form.clusterRegion }),
   };
+}
+
+function aliasesOf(form: Form): Fields {
+  const allowedAliases = lines(form.allowedAliases);
+  return allowedAliases.length > 0 ? { allowedAliases } : {};
 }
 
 /** What the form has and the chart's values for a static credential cannot say. */
@@ -172,6 +179,7 @@ function instance(form: Form): Fields {
     region: form.region,
     ...(Object.keys(credential).length > 0 && { credential }),
     ...(hasSecret(form) && !isDefault(domains, ["default", "vpc"]) && { domains }),
+    ...(hasSecret(form) && lines(form.aliases).length > 0 && { aliases: lines(form.aliases) }),
     ...(Object.keys(privateNetwork).length > 0 && { privateNetwork }),
   };
 }

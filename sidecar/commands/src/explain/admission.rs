@@ -1,6 +1,10 @@
 //! What a Pod that is made now would refer to, and with which ServiceAccounts it would be otherwise. Pure.
 
+use std::collections::BTreeSet;
+
+use tcr::image_ref::host_of;
 use tcr::names::derived_secret_name;
+use tcr::pull_rights::{Candidate, Needed, needed};
 
 use super::facts::{AccountFacts, AskedFor, Facts, ImageUse};
 use super::selection::{Selected, selected};
@@ -8,20 +12,64 @@ use crate::reader::Seen;
 
 /// ServiceAccounts of a namespace that are compared with `default`.
 const MOST_ACCOUNTS: usize = 50;
+/// Stands for any image, behind its registry.
+const ANY_IMAGE: &str = "/any/image";
+/// The same behind a registry namespace.
+const ANY_OF_NAMESPACE: &str = "/image";
 
-/// One image of each registry that ImagePullSecrets are for, where the Pod is any.
+/// One image of each registry that ImagePullSecrets are for, where the Pod is any; where credentials are for registry
+/// namespaces of it, one of each that is for the Pod.
 pub(super) fn any_images(facts: &Facts) -> Vec<ImageUse> {
-    let mut hosts: Vec<&String> =
-        facts.asked.known().into_iter().flatten().flat_map(|it| &it.hosts).collect();
-    hosts.sort();
-    hosts.dedup();
-    let any = |host: &String| ImageUse {
-        image: format!("{host}/any/image"),
-        user: "any container".to_owned(),
-        is_any: true,
-        ..ImageUse::default()
-    };
-    hosts.into_iter().map(any).collect()
+    let all = || facts.asked.known().into_iter().flatten();
+    let mut images = BTreeSet::new();
+    for asked in all().filter(|it| !matches!(selected(it, facts), Selected::No(_))) {
+        for host in &asked.hosts {
+            match asked.spec.registry_namespaces() {
+                [] => images.extend([format!("{host}{ANY_IMAGE}")]),
+                some => images.extend(some.iter().map(|name| format!("{host}/{name}{ANY_OF_NAMESPACE}"))),
+            }
+        }
+    }
+    for host in all().flat_map(|it| &it.hosts) {
+        if !images.iter().any(|image| host_of(image) == host) {
+            images.insert(format!("{host}{ANY_IMAGE}"));
+        }
+    }
+    let any =
+        |image| ImageUse { image, user: "any container".to_owned(), is_any: true, ..ImageUse::default() };
+    images.into_iter().map(any).collect()
+}
+
+/// What stands for any image, as a person reads it: `demo.tencentcloudcr.com/team/*`.
+pub(super) fn shown_as_any(image: &str) -> String {
+    let cut = image.strip_suffix(ANY_IMAGE).or_else(|| image.strip_suffix(ANY_OF_NAMESPACE));
+    format!("{}/*", cut.unwrap_or(image))
+}
+
+/// ImagePullSecrets whose Secrets the policy has a Pod like this one refer to, in their order.
+pub(super) fn needed_by_policy(facts: &Facts) -> Vec<&AskedFor> {
+    let is_listed = |it: &AskedFor| facts.pod.references.contains(&derived_secret_name(&it.name));
+    let all = facts.asked.known().into_iter().flatten();
+    let all = all.map(|it| (it, selected(it, facts) == Selected::Yes, is_listed(it)));
+    let all: Vec<_> = all.filter(|(_, is_selected, is_listed)| *is_selected || *is_listed).collect();
+    let mut is_needed = vec![false; all.len()];
+    for image in facts.pod.images.iter().map(|it| it.image.as_str()) {
+        let host = host_of(image).to_ascii_lowercase();
+        let here: Vec<usize> = (0..all.len()).filter(|index| all[*index].0.hosts.contains(&host)).collect();
+        let candidate = |index: &usize| Candidate {
+            registry_namespaces: all[*index].0.spec.registry_namespaces(),
+            is_listed: all[*index].2,
+        };
+        let candidates: Vec<Candidate<'_>> = here.iter().map(candidate).collect();
+        let places = match needed(image, &candidates) {
+            Needed::All(all) => all,
+            Needed::Lacks(one) => vec![one],
+        };
+        places.into_iter().for_each(|place| is_needed[here[place]] = true);
+    }
+    let needed =
+        all.iter().zip(is_needed).filter(|((_, is_selected, _), is_needed)| *is_selected && *is_needed);
+    needed.map(|((asked, ..), _)| *asked).collect()
 }
 
 /// What a Pod that is made now would refer to, and by which way.
@@ -36,11 +84,7 @@ pub(super) fn admit(facts: &mut Facts) {
     if facts.pod.opted_out || facts.pod.mirror || facts.unreviewed {
         return;
     }
-    let hosts: Vec<&str> = facts.pod.images.iter().map(|it| tcr::image_ref::host_of(&it.image)).collect();
-    let is_meant = |it: &&AskedFor| it.hosts.iter().any(|host| hosts.contains(&host.as_str()));
-    let meant = facts.asked.known().into_iter().flatten().filter(is_meant);
-    let meant = meant.filter(|it| selected(it, facts) == Selected::Yes);
-    let names: Vec<String> = meant.map(|it| derived_secret_name(&it.name)).collect();
+    let names: Vec<String> = needed_by_policy(facts).iter().map(|it| derived_secret_name(&it.name)).collect();
     for name in names {
         let is_allowed = !enforces || references.contains(&name);
         if is_allowed && !facts.pod.references.contains(&name) {

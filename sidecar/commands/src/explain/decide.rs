@@ -2,14 +2,13 @@
 
 use tcr::names::{INJECT_ANNOTATION, derived_secret_name};
 
-use super::admission::other_accounts;
+use super::admission::{needed_by_policy, other_accounts};
 use super::facts::{Content, Facts, ImageUse, SecretFacts};
 use super::findings::Problem;
 use super::findings::{EventFinding, Findings, SecretFinding, Verdict};
 use super::image;
 use super::problem::node::sandbox_failed;
 use super::problem::{make_again, not_known};
-use super::selection::{Selected, selected};
 use crate::reader::Seen;
 
 /// Everything that can be said.
@@ -143,16 +142,10 @@ fn policy_says(facts: &Facts) -> String {
     if facts.unreviewed {
         return format!("is not asked about Pods of namespace {}", pod.namespace);
     }
-    let Some(asked) = facts.asked.known() else {
+    if facts.asked.known().is_none() {
         return "not known: it goes by the ImagePullSecrets".to_owned();
-    };
-    let hosts: Vec<&str> = pod.images.iter().map(|it| tcr::image_ref::host_of(&it.image)).collect();
-    let adds: Vec<String> = asked
-        .iter()
-        .filter(|it| it.hosts.iter().any(|host| hosts.contains(&host.as_str())))
-        .filter(|it| selected(it, facts) == Selected::Yes)
-        .map(|it| derived_secret_name(&it.name))
-        .collect();
+    }
+    let adds: Vec<String> = needed_by_policy(facts).iter().map(|it| derived_secret_name(&it.name)).collect();
     match adds.as_slice() {
         [] => "adds nothing to a Pod like this one".to_owned(),
         names => format!("adds {} to a Pod like this one, when it is made", names.join(", ")),

@@ -15,6 +15,7 @@ use tcr::names::{
     IMAGE_PULL_SECRET_LABEL, MANAGED_BY, MANAGED_BY_LABEL, SECRET_KEY, SECRET_PREFIX, SECRET_TYPE,
     image_pull_secret_label,
 };
+use tcr::pull_rights::may_pull;
 
 use super::target::Target;
 use crate::reader::{Controller, Seen};
@@ -136,6 +137,11 @@ pub struct AskedFor {
 }
 
 impl AskedFor {
+    /// Whether its credential may pull the image, which is of one of its hosts.
+    pub fn may_pull(&self, image: &str) -> bool {
+        may_pull(self.spec.registry_namespaces(), image)
+    }
+
     /// Whether its private link leads to this host, or could.
     pub(super) fn has_link_for(&self, host: &str) -> bool {
         self.link.iter().any(|link| link.hosts.iter().any(|it| it == host))

@@ -4,6 +4,7 @@ use tcr::docker_config::keyring::Credential;
 use tcr::image_name::ImageName;
 use tcr::image_ref::{ImageRef, ImageRefProblem, host_of};
 
+use super::admission::shown_as_any;
 use super::case::{Case, Conclusion, fails};
 use super::conditions::Meaning;
 use super::facts::{AskedFor, Facts, ImageUse, Question};
@@ -70,7 +71,7 @@ pub(super) fn finding<'a>(image: &'a str, used: &[&ImageUse], facts: &'a Facts) 
     };
     let is_any = used.iter().any(|it| it.is_any);
     ImageFinding {
-        image: if is_any { format!("{}/*", case.host) } else { image.to_owned() },
+        image: if is_any { shown_as_any(image) } else { image.to_owned() },
         registry: Some(case.host.clone()),
         asked: case.asked.iter().map(asked).collect(),
         tries: case.tries.iter().map(one_try).collect(),
@@ -200,7 +201,7 @@ impl<'a> Case<'a> {
 
     /// At least one credential could not be tried here: the words of the pull that failed decide.
     fn unasked(&self) -> Conclusion {
-        if let Some(problem) = self.invalid().or_else(|| self.unreached()) {
+        if let Some(problem) = self.invalid().or_else(|| self.unreached()).or_else(|| self.shown_in_vain()) {
             return fails(problem);
         }
         match self.meaning() {

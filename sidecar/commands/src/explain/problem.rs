@@ -1,11 +1,14 @@
 //! What is said about each thing that keeps an image from being pulled, and the one thing to do about it.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use tcr::image_ref::registry_namespace_of;
 use tcr::names::{CONTROLLER_DEPLOYMENT, INJECT_ANNOTATION, SYSTEM_NAMESPACE, derived_secret_name};
+use tcr::pull_rights::lacks;
 
 use super::case::Case;
 use super::facts::{AskedFor, Content, Facts, SecretFacts};
 use super::findings::{Problem, Who};
+use super::selection::then_again;
 use crate::reader::Seen;
 
 pub(super) mod node;
@@ -95,6 +98,32 @@ pub(super) fn not_listed(facts: &Facts, asked: &AskedFor, secret: &str) -> Probl
     };
     let message = format!("{lacks}: {why}, and a Pod's list never changes");
     Problem::new("ReferenceMissing", message, make_again(facts))
+}
+
+/// The credential for the Pod is one of registry namespaces, and the image is in none of them. `elsewhere` is why an
+/// ImagePullSecret that may pull it is not for the Pod.
+pub(super) fn registry_namespace_lacking(
+    facts: &Facts,
+    asked: &AskedFor,
+    image: &str,
+    elsewhere: Option<&str>,
+) -> Problem {
+    let name = &asked.name;
+    let said = lacks(name, image);
+    // What a person at a Pod's manifest is told to do is said in full here.
+    let why = said.split_once("; ").map_or(said.as_str(), |(why, _)| why);
+    let to_do = match registry_namespace_of(image) {
+        Some(namespace) => {
+            format!("add {namespace} to registryNamespaces of ImagePullSecret {name}, or correct the image")
+        }
+        None => "correct the image".to_owned(),
+    };
+    let message = match elsewhere {
+        Some(elsewhere) => format!("no credential for the Pod may pull it: {why}; {elsewhere}"),
+        None => format!("no credential for the Pod may pull it: {why}"),
+    };
+    let again = then_again(facts, &derived_secret_name(name));
+    Problem::new("RegistryNamespaceLacking", message, format!("{to_do}{again}"))
 }
 
 /// The Secret that the Pod needs does not exist.

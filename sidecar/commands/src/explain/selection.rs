@@ -129,8 +129,12 @@ impl Selected {
                 let ImagePullSecretSpec { namespaces, service_accounts, namespace_selector, .. } =
                     &asked.spec;
                 let labels = namespace_selector.as_ref().map_or("", |_| " with the labels it asks for");
+                let pulls = match asked.spec.registry_namespaces() {
+                    [] => String::new(),
+                    some => format!("; pulls from registry namespaces {}", some.join(", ")),
+                };
                 format!(
-                    "for namespaces {:?}{labels} and ServiceAccounts {:?}",
+                    "for namespaces {:?}{labels} and ServiceAccounts {:?}{pulls}",
                     all(namespaces),
                     all(service_accounts)
                 )

@@ -165,3 +165,4 @@ mod references;
 mod registries;
 mod reports;
 mod targets;
+mod tenants;

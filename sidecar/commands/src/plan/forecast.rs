@@ -275,7 +275,8 @@ fn objects(known: &Known) -> impl Iterator<Item = (String, ObjectChange)> {
 /// Whether the object gave the same login before.
 fn same_login(before: &Object, spec: &ImagePullSecretSpec) -> bool {
     let Ok(old) = &before.spec else { return false };
-    let domains = |spec: &ImagePullSecretSpec| spec.tcr.as_ref().map(|tcr| tcr.domains.clone());
+    let domains =
+        |spec: &ImagePullSecretSpec| spec.tcr.as_ref().map(|tcr| (tcr.domains.clone(), tcr.aliases.clone()));
     let key =
         |spec: &ImagePullSecretSpec| spec.tcr.as_ref().map(|tcr| credential_plan::Key::of(&before.name, tcr));
     old.docker == spec.docker && key(old) == key(spec) && domains(old) == domains(spec)

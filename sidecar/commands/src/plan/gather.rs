@@ -150,13 +150,17 @@ fn settings_of(deployment: &Deployment) -> Settings {
         let variable = variables.iter().find(|it| it.name == variable).and_then(|it| it.value.clone());
         if flags.is_empty() { variable.into_iter().collect() } else { flags }
     };
-    let roots: Vec<String> = given("allowed-root", "TCR_ASSISTANT_ALLOWED_ROOT")
-        .iter()
-        .flat_map(|roots| roots.split(',').map(str::to_owned).collect::<Vec<_>>())
-        .collect();
+    let domains = |flag: &str, variable: &str| -> Vec<String> {
+        given(flag, variable)
+            .iter()
+            .flat_map(|list| list.split(',').map(str::to_owned).collect::<Vec<_>>())
+            .collect()
+    };
+    let roots = domains("allowed-root", "TCR_ASSISTANT_ALLOWED_ROOT");
     let default = Settings::default();
     Settings {
         allowed_roots: if roots.is_empty() { default.allowed_roots } else { roots },
+        allowed_aliases: domains("allowed-alias", "TCR_ASSISTANT_ALLOWED_ALIAS"),
         cluster_id: given("cluster-id", "TCR_ASSISTANT_CLUSTER_ID").pop(),
         is_cluster_id_known: true,
         region: given("region", "TCR_ASSISTANT_REGION").pop(),

@@ -17,6 +17,8 @@ use reconcile::password::Passwords;
 pub struct Settings {
     /// Root domains that registries may be under.
     pub allowed_roots: Vec<String>,
+    /// Root domains that aliases may be under besides.
+    pub allowed_aliases: Vec<String>,
     /// The cluster's id, `cls-...`.
     pub cluster_id: Option<String>,
     /// Whether that is what the controller has: else a missing id is no mistake.
@@ -63,6 +65,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             allowed_roots: vec![TCR_ROOT_DOMAIN.to_owned()],
+            allowed_aliases: Vec::new(),
             cluster_id: None,
             is_cluster_id_known: false,
             region: None,
@@ -76,6 +79,7 @@ impl Settings {
     pub fn rules(&self) -> RuleContext<'_> {
         RuleContext {
             allowed_roots: &self.allowed_roots,
+            allowed_aliases: &self.allowed_aliases,
             cluster_id: self.cluster_id.as_deref(),
             description_required: self.is_cluster_id_known,
             cluster_region: None,

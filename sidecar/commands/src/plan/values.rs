@@ -7,7 +7,9 @@ use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tcr::hosts_entry::HostsEntry;
-use tcr::names::{API_GROUP, API_VERSION, IMAGE_PULL_SECRET_KIND, TCR_ROOT_DOMAIN};
+use tcr::names::{
+    API_GROUP, API_VERSION, IMAGE_PULL_SECRET_KIND, PERSONAL_EDITION_ROOT_DOMAIN, TCR_ROOT_DOMAIN,
+};
 
 use super::known::Settings;
 use crate::render::input;
@@ -19,6 +21,8 @@ pub(super) struct Values {
     global: Global,
     instances: Vec<Map<String, Value>>,
     allowed_roots: Option<Vec<String>>,
+    personal_edition: bool,
+    allowed_aliases: Vec<String>,
 }
 
 #[derive(Clone, Default, Deserialize)]
@@ -73,7 +77,7 @@ impl Values {
     /// # Errors
     /// An entry of `global.hosts` is none.
     pub(super) fn settings(&self) -> Result<Settings> {
-        let Self { global: Global { hosts, cluster, .. }, allowed_roots, .. } = self;
+        let Self { global: Global { hosts, cluster, .. }, .. } = self;
         let entry = |(index, host): (usize, &Host)| {
             let entry = HostsEntry::new(&host.domain, &host.ip, host.disabled);
             let entry = entry.and_then(|entry| match &host.vpc_id {
@@ -83,12 +87,21 @@ impl Values {
             entry.with_context(|| format!("--values: global.hosts[{index}]"))
         };
         Ok(Settings {
-            allowed_roots: allowed_roots.clone().unwrap_or_else(|| vec![TCR_ROOT_DOMAIN.to_owned()]),
+            allowed_roots: self.allowed_roots(),
+            allowed_aliases: self.allowed_aliases.clone(),
             cluster_id: Some(cluster.id.clone()).filter(|id| !id.is_empty()),
             is_cluster_id_known: true,
             region: self.region(),
             static_hosts: Some(hosts.iter().enumerate().map(entry).collect::<Result<_>>()?),
         })
+    }
+
+    /// As the chart's template `tcr-assistant.allowedRoots` has them.
+    fn allowed_roots(&self) -> Vec<String> {
+        let personal = self.personal_edition.then(|| PERSONAL_EDITION_ROOT_DOMAIN.to_owned());
+        let mut roots = self.allowed_roots.clone().unwrap_or_else(|| vec![TCR_ROOT_DOMAIN.to_owned()]);
+        roots.extend(personal.filter(|root| !roots.contains(root)));
+        roots
     }
 
     fn region(&self) -> Option<String> {
@@ -133,7 +146,7 @@ impl Values {
                     spec[field] = value;
                 }
             }
-            for field in ["credential", "domains", "privateNetwork"] {
+            for field in ["credential", "domains", "aliases", "privateNetwork"] {
                 if let Some(value) = given(one, field) {
                     spec["tcr"][field] = value;
                 }

@@ -85,7 +85,7 @@ impl<'a> Credentials<'a> {
             }
         };
         let Created { public_domain, issued, .. } = &self.created[index];
-        let hosts = domains::hosts(&tcr.domains, public_domain, self.allowed_roots)?;
+        let hosts = domains::all(tcr, public_domain, self.allowed_roots)?;
         Ok(DockerConfig::new(hosts, &issued.username, &issued.token))
     }
 
@@ -95,7 +95,7 @@ impl<'a> Credentials<'a> {
         let found = client.instance(region, instance_id).await?;
         let instance = usable(found, instance_id, region)?;
         // Before anything is created: a domain that cannot be used is an error that costs nothing.
-        domains::hosts(&tcr.domains, &instance.public_domain, self.allowed_roots)?;
+        domains::all(tcr, &instance.public_domain, self.allowed_roots)?;
         let description = credential
             .description_in(self.cluster_id)
             .context("spec.tcr.credential.description: set it, or give --cluster-id")?;

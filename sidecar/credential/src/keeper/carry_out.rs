@@ -17,7 +17,16 @@ use tencent_cloud::service_account::ServiceAccountSpec;
 
 impl<S: Services> Keeper<S> {
     pub(super) async fn list(&mut self, now: Timestamp, order: &Order) -> Result<(), StepError> {
-        let tokens = self.services.tokens(&self.keeping.key).await?;
+        let tokens = match self.services.tokens(&self.keeping.key).await.map_err(StepError::from) {
+            Ok(tokens) => tokens,
+            Err(error) => {
+                // Whether the credential in use has ended with the one who signs, only the registry says.
+                if error.is_unknown_key() && self.keeping.is_login_due(now) {
+                    self.ask_registry(false).await;
+                }
+                return Err(error);
+            }
+        };
         self.keeping.listed(now, tokens, stored_in(&self.read), order.request.as_ref());
         Ok(())
     }

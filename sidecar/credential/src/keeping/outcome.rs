@@ -148,6 +148,11 @@ impl Keeping {
         }
     }
 
+    /// Whether the registry is to be asked about the credential in use.
+    pub(crate) fn is_login_due(&self, now: Timestamp) -> bool {
+        self.login_checks.current.as_ref().is_none_or(|last| last.next_of_current() <= now)
+    }
+
     /// The registry gave its verdict on the credential in use, or on its successor. What is to be told.
     pub(crate) fn checked(
         &mut self,

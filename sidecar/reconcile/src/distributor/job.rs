@@ -1,5 +1,6 @@
 //! What is to be done in one namespace.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
@@ -57,22 +58,22 @@ impl Distributor {
         }
         let changes = plan(namespace, seen, self.state.desired());
         if self.failures.is_any_in(namespace) {
-            let planned = |(kind, name): (TargetKind, &str), owner: &str| {
-                let is_it = |change: &&Change| change.target() == (kind, name.into());
-                changes.iter().filter(is_it).any(|change| change.image_pull_secrets().contains(owner))
+            let targets: Vec<_> = changes.iter().map(|change| (change.target(), change)).collect();
+            let is_planned = |(kind, name): (TargetKind, &str), owner: &str| {
+                let is_it = |((its_kind, its_name), _): &&((_, Cow<'_, str>), _)| {
+                    *its_kind == kind && its_name == name
+                };
+                targets.iter().filter(is_it).any(|(_, change)| change.image_pull_secrets().contains(owner))
             };
             let is_to_be_read = |name: &str| {
                 let wants = |(_, it): (_, &Distribution)| it.content.is_some() && it.wants(namespace, seen);
                 seen.secrets.get(name).is_some_and(SeenSecret::is_unread)
                     && self.state.desired().of_secret(name).is_some_and(wants)
             };
-            let wanted_for = |it: (TargetKind, &str), owners: &[String]| {
+            self.failures.retain(namespace, |it, owner| {
                 let (kind, name) = it;
-                let is_read = kind == TargetKind::Secret && is_to_be_read(name);
-                let left = owners.iter().filter(|owner| is_read || planned(it, owner)).cloned();
-                Some(left.collect()).filter(|left: &Vec<String>| !left.is_empty())
-            };
-            self.failures.retain(namespace, wanted_for);
+                (kind == TargetKind::Secret && is_to_be_read(name)) || is_planned(it, owner)
+            });
         }
         let mut changes = hold_back(changes, |kind, name| self.is_held(namespace, kind, name, now));
         if self.failures.is_any_in(namespace) {
@@ -142,8 +143,9 @@ impl Distributor {
 
     /// Whether the object is left as it is for now: somebody fights for it, or it was refused.
     fn is_held(&self, namespace: &Arc<str>, kind: TargetKind, name: &str, now: Instant) -> bool {
-        let target = Target { namespace: namespace.clone(), kind, name: name.into() };
-        self.contests.held_until(&target, now).is_some() || self.failures.holds(namespace, kind, name, now)
+        let target = || Target { namespace: namespace.clone(), kind, name: name.into() };
+        (!self.contests.is_empty() && self.contests.held_until(&target(), now).is_some())
+            || self.failures.holds(namespace, kind, name, now)
     }
 
     /// Secrets of others in the way, and what ours would hold.

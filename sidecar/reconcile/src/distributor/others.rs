@@ -51,7 +51,7 @@ impl Distributor {
                 }
             }
             Watched::Deleted(Placed { namespace, seen, .. }) => {
-                let namespace: Arc<str> = (*namespace).into();
+                let namespace = self.state.name_of(&namespace);
                 self.running.lost(&namespace, TargetKind::Secret, &name.into());
                 self.lose_other(&namespace, name, &seen, now);
             }

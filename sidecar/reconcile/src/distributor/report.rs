@@ -89,13 +89,13 @@ impl Distributor {
                 self.failures.fail(namespace, name, one, now.monotonic, now.random);
             waits_alone &= is_remembered;
             let is_new = !is_remembered || !new_for.is_empty();
-            effects.push(Effect::LogRefusal { text: text.clone(), is_new });
             for owner in owners {
                 let Some(item) = items.get(&owner) else { continue };
                 if self.failures.may_tell(&owner, new_for.contains(&owner), item.object.deleting) {
-                    told.entry(owner).or_insert((text.clone(), 0)).1 += 1;
+                    told.entry(owner).or_insert_with(|| (text.clone(), 0)).1 += 1;
                 }
             }
+            effects.push(Effect::LogRefusal { text, is_new });
         }
         for (name, (text, count)) in told {
             let Some(item) = items.get(&name) else { continue };

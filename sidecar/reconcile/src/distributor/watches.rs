@@ -20,8 +20,8 @@ impl Distributor {
     pub(crate) fn take_namespace(&mut self, event: Watched<SeenNamespace>, now: Instant) {
         match event {
             Watched::Applied(seen) => {
-                let name: Arc<str> = (*seen.name).into();
-                let is_new = !self.state.observed().get(&name).is_some_and(|namespace| namespace.exists);
+                let is_new = !self.state.observed().get(&seen.name).is_some_and(|namespace| namespace.exists);
+                let name = self.state.place(&seen.name);
                 match self.state.see_namespace(seen) {
                     true if is_new => self.queue.push_at(&name, now + NEW_NAMESPACE_WAIT),
                     true => self.queue.push(&name, Lane::Urgent, now),
@@ -29,7 +29,7 @@ impl Distributor {
                 }
             }
             Watched::Listed(seen) => {
-                let name: Arc<str> = (*seen.name).into();
+                let name = self.state.place(&seen.name);
                 self.relist.saw(&name);
                 if self.state.see_namespace(seen) {
                     self.queue.push(&name, Lane::Urgent, now);
@@ -57,7 +57,7 @@ impl Distributor {
     ) {
         match event {
             Watched::Applied(placed) | Watched::Listed(placed) => {
-                let namespace: Arc<str> = (*placed.namespace).into();
+                let namespace = self.state.place(&placed.namespace);
                 let name = placed.name.clone();
                 let observation = self.state.see_account(placed);
                 if self.take_drift(&namespace, TargetKind::ServiceAccount, &name, observation, now, effects) {
@@ -85,7 +85,7 @@ impl Distributor {
     ) {
         match event {
             Watched::Applied(Some(placed)) => {
-                let (namespace, name): (Arc<str>, _) = ((*placed.namespace).into(), placed.name.clone());
+                let (namespace, name) = (self.state.place(&placed.namespace), placed.name.clone());
                 let known = self.state.observed().get(&namespace).and_then(|seen| seen.secrets.get(&name));
                 if known.map(SeenSecret::uid) != Some(placed.seen.uid()) {
                     self.running.appeared(&namespace, &name);
@@ -98,13 +98,13 @@ impl Distributor {
                 }
             }
             Watched::Listed(Some(placed)) => {
-                let namespace: Arc<str> = (*placed.namespace).into();
+                let namespace = self.state.place(&placed.namespace);
                 self.see_secret(&namespace, placed, now, effects);
             }
             Watched::Deleted(Some(placed)) => {
                 let SeenSecret::Ours { uid, .. } = &placed.seen else { return };
+                let namespace = self.state.name_of(&placed.namespace);
                 let observation = self.state.lose_secret(&placed.namespace, &placed.name, uid);
-                let namespace: Arc<str> = (*placed.namespace).into();
                 self.running.lost(&namespace, TargetKind::Secret, &placed.name);
                 if self.take_drift(&namespace, TargetKind::Secret, &placed.name, observation, now, effects) {
                     self.queue.push(&namespace, Lane::Urgent, now);

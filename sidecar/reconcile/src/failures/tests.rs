@@ -115,10 +115,7 @@ fn what_is_no_longer_to_be_written_is_forgotten() {
     fail(&mut failures, &shop(), account("default"), now);
     fail(&mut failures, &shop(), secret("tcr.ipsdemo"), now);
     assert!(!failures.take_forgotten());
-    let secrets = |(kind, _): (TargetKind, &str), owners: &[String]| match kind {
-        TargetKind::Secret => Some(owners.to_vec()),
-        TargetKind::ServiceAccount => None,
-    };
+    let secrets = |(kind, _): (TargetKind, &str), _: &str| kind == TargetKind::Secret;
     failures.retain("shop", secrets);
     assert!(failures.take_forgotten());
     failures.retain("shop", secrets);
@@ -133,7 +130,7 @@ fn what_is_no_longer_written_for_an_image_pull_secret_is_not_told_of_it_and_wait
     let (mut failures, now) = (Failures::default(), Instant::now());
     let both = failed(TargetKind::ServiceAccount, "default", &["demo", "team"], "denied");
     fail(&mut failures, &shop(), both, now);
-    failures.retain("shop", |_, _| Some(vec!["team".to_owned()]));
+    failures.retain("shop", |_, owner| owner == "team");
     assert_eq!((failures.of("demo").len(), failures.of("team").len(), failures.count), (0, 1, 1));
     assert!(failures.take_forgotten() && !failures.owners.contains_key("demo"));
     assert!(failures.holds("shop", TargetKind::ServiceAccount, "default", now));

@@ -13,8 +13,13 @@ use tcr::verdict::Verdict;
 fn read(mut object: Value) -> Object {
     let metadata = serde_json::from_value(object["metadata"].take()).unwrap();
     let allowed_roots = &["example.com".to_owned()];
-    let rules =
-        RuleContext { allowed_roots, cluster_id: None, description_required: true, cluster_region: None };
+    let rules = RuleContext {
+        allowed_roots,
+        allowed_aliases: &[],
+        cluster_id: None,
+        description_required: true,
+        cluster_region: None,
+    };
     Object::read(metadata, object, &rules)
 }
 

@@ -24,9 +24,11 @@ impl Reconciler {
                         }
                         item.object.region() != region.as_deref()
                     }
-                    _ => {
+                    replaced => {
+                        let before = replaced.map(|it| it.in_flight()).or(self.writes_of_gone.remove(&name));
                         others = overlap::recount(&name, None, &mut self.items);
                         let mut item = Item::new(*object);
+                        item.wait_for(before.unwrap_or_default());
                         // Of one of this name before.
                         item.has_unknown_copies = distributed::is_any(self.distributor.state(), &name);
                         self.items.insert(name.clone(), item);
@@ -53,7 +55,10 @@ impl Reconciler {
 
     fn lose_object(&mut self, name: &str, now: Now, effects: &mut Vec<Effect>) {
         let others = overlap::recount(name, None, &mut self.items);
-        self.items.remove(name);
+        let in_flight = self.items.remove(name).map(|item| item.in_flight());
+        if let Some(in_flight) = in_flight.filter(|it| it.is_any()) {
+            self.writes_of_gone.insert(name.to_owned(), in_flight);
+        }
         self.distributor.state_mut().forget(name);
         self.keepers.settle(&self.items, effects);
         self.settle_links(effects);

@@ -1,6 +1,7 @@
 //! What is told about each ImagePullSecret: its status and its finalizer; and what is done once with what nobody uses
 //! any more.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tcr::names::{FINALIZER, derived_secret_name};
@@ -79,7 +80,7 @@ impl Reconciler {
         let Some(status) = self.status_of(name, now) else { return };
         let Some(item) = self.items.get_mut(name) else { return };
         if item.begin_writing_status(&status, now.monotonic) {
-            effects.push(Effect::WriteStatus { name: name.to_owned(), status: Box::new(status) });
+            effects.push(Effect::WriteStatus { name: name.to_owned(), status: Arc::new(status) });
         }
     }
 
@@ -97,6 +98,15 @@ impl Reconciler {
                 foreign.map(|(namespace, _)| &**namespace).min()
             }
         };
+        let not_ready = item.problem.as_ref().or(item.not_ready.as_ref());
+        let mut namespaces = Vec::new();
+        if not_ready.is_some() {
+            let ours = state.observed().iter().filter(|(_, seen)| {
+                seen.is_live() && seen.secrets.get(&secret).is_some_and(|found| found.is_ours())
+            });
+            namespaces.extend(ours.map(|(namespace, _)| &**namespace));
+            namespaces.sort_unstable();
+        }
         Some(status::status(&Facts {
             name,
             generation: item.object.generation,
@@ -108,7 +118,8 @@ impl Reconciler {
             has_content: item.content.is_some(),
             can_push: item.can_push,
             replaced: item.replaced.as_deref(),
-            not_ready: item.problem.as_ref().or(item.not_ready.as_ref()),
+            not_ready,
+            namespaces,
             standing: item.standing(),
             pending: item.rollout.pending(),
             token_id: item.held.as_ref().and_then(|held| held.token_id.as_deref()),

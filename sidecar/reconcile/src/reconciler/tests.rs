@@ -60,6 +60,7 @@ fn object(name: &str, metadata: &Value, spec: &Value) -> Box<Object> {
     let allowed_roots = &config(false).allowed_roots;
     let rules = RuleContext {
         allowed_roots,
+        allowed_aliases: &[],
         cluster_id: Some("cls-12345678"),
         description_required: true,
         cluster_region: None,

@@ -14,6 +14,7 @@ fn object(annotation: Option<&str>, spec: &serde_json::Value) -> Object {
     let roots = ["tencentcloudcr.com".to_owned()];
     let context = RuleContext {
         allowed_roots: &roots,
+        allowed_aliases: &[],
         cluster_id: Some("cls-1"),
         description_required: true,
         cluster_region: None,

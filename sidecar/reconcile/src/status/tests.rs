@@ -23,6 +23,7 @@ fn facts(before: &ImagePullSecretStatus) -> Facts<'_> {
         can_push: None,
         replaced: None,
         not_ready: None,
+        namespaces: Vec::new(),
         standing: None,
         pending: None,
         token_id: None,
@@ -411,4 +412,23 @@ fn nodes_that_do_not_use_their_entries_are_named_and_delay_nobody() {
     assert!(!status(&looked_at).conditions.iter().any(is_about_nodes), "no entries are asked for");
     let without_link = status(&Facts { nodes: Some(&nodes), ..facts(&before) });
     assert!(without_link.conditions.iter().all(|it| it.type_ != ConditionType::NodesResolve.as_str()));
+}
+
+#[test]
+fn where_a_user_may_be_gone_the_namespaces_that_pull_are_named() {
+    let before = ImagePullSecretStatus::default();
+    let said = |reason, count: usize| {
+        let names: Vec<String> = (0..count).map(|number| format!("team-{number}")).collect();
+        let not_ready = NotReady { reason, message: "it is said".to_owned() };
+        let namespaces = names.iter().map(String::as_str).collect();
+        let status = status(&Facts { not_ready: Some(&not_ready), namespaces, ..facts(&before) });
+        let valid = status.conditions.iter().find(|it| it.type_ == "CredentialValid").unwrap();
+        format!("{} {}: {}", valid.status, valid.reason, valid.message)
+    };
+    expect!["False CamUserGone: it is said. It pulls for the namespaces team-0, team-1"]
+        .assert_eq(&said(ConditionReason::CamUserGone, 2));
+    expect!["True ApiKeyUnknown: it is said. It pulls for the namespaces team-0, team-1, team-2, team-3, team-4, team-5, team-6, team-7, team-8, team-9 and 2 more"]
+        .assert_eq(&said(ConditionReason::ApiKeyUnknown, 12));
+    expect!["True ApiKeyUnknown: it is said"].assert_eq(&said(ConditionReason::ApiKeyUnknown, 0));
+    expect!["True CloudFailed: it is said"].assert_eq(&said(ConditionReason::CloudFailed, 2));
 }

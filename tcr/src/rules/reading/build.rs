@@ -71,6 +71,7 @@ fn tcr(mut fields: Object) -> Tcr {
         region: text(&mut fields, "region").unwrap_or_default(),
         credential: credential(object(&mut fields, "credential").unwrap_or_default()),
         domains: texts(&mut fields, "domains").unwrap_or_else(default_domains),
+        aliases: texts(&mut fields, "aliases").unwrap_or_default(),
         private_network: object(&mut fields, "privateNetwork").map(private_network).unwrap_or_default(),
     }
 }

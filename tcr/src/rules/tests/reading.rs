@@ -202,6 +202,7 @@ fn examine(object: &Value) -> Findings {
     let roots = ["tencentcloudcr.com".to_owned()];
     let context = RuleContext {
         allowed_roots: &roots,
+        allowed_aliases: &[],
         cluster_id: None,
         description_required: true,
         cluster_region: None,

@@ -42,11 +42,23 @@ struct Args {
     /// Measure what people ask instead: `bench people METRIC VALUE UNIT`.
     #[arg(long)]
     people: bool,
+    /// Measure this part of memory alone, for a look in between.
+    #[arg(long, value_name = "PART", conflicts_with_all = ["check", "smoke", "people"])]
+    only: Option<Part>,
+}
+
+/// A part that can be measured without those before it.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Part {
+    /// Every reference is refused.
+    Refused,
+    /// Objects of others, as large as may be.
+    Hostile,
 }
 
 fn main() -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let Args { check, smoke, namespaces, people } = Args::parse();
+    let Args { check, smoke, namespaces, people, only } = Args::parse();
     let sizes = match (smoke, namespaces) {
         (true, _) => Sizes::smoke(),
         (false, Some(namespaces)) => Sizes::full().with_namespaces(namespaces),
@@ -55,9 +67,10 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let figures = runtime.map_err(anyhow::Error::from).and_then(|runtime| {
         runtime.block_on(async {
-            match people {
-                true => measure_people(&sizes, smoke).await,
-                false => measure(&sizes, smoke).await,
+            match (people, only) {
+                (true, _) => measure_people(&sizes, smoke).await,
+                (false, Some(part)) => measure_only(part, &sizes).await,
+                (false, None) => measure(&sizes, smoke).await,
             }
         })
     });
@@ -102,6 +115,22 @@ async fn measure(sizes: &Sizes, smoke: bool) -> anyhow::Result<bool> {
     let mut cluster = cluster::Cluster::start(program).await?;
     tell(hostile::measure(&mut cluster, sizes).await?);
     Ok(missed)
+}
+
+/// Prints the figures of one part; whether one missed its limit.
+async fn measure_only(part: Part, sizes: &Sizes) -> anyhow::Result<bool> {
+    say("starting a control plane");
+    let mut cluster = cluster::Cluster::start(subject::program(false)?).await?;
+    let figures = match part {
+        Part::Refused => {
+            say(&format!("making {} namespaces with three ServiceAccounts each", sizes.namespaces));
+            cluster.grow(sizes.namespaces, 3).await?;
+            refused::measure(&mut cluster).await?
+        }
+        Part::Hostile => hostile::measure(&mut cluster, sizes).await?,
+    };
+    figure::print(&figures);
+    Ok(figures.iter().any(figure::Figure::is_missed))
 }
 
 /// Prints the figures of what people ask; whether one missed its limit.

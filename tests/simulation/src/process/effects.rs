@@ -1,7 +1,6 @@
 //! How each effect is carried out.
 
 use std::future::Future;
-use std::rc::Rc;
 
 use credential::keeper;
 use credential_plan::{Key, Order};
@@ -49,7 +48,7 @@ impl Process {
             Effect::WriteStatus { name, status } => {
                 let caller = self.caller();
                 self.spawn(caller.task, None, async move {
-                    let call = Call::Status(slot(&name), Rc::new((*status).clone()));
+                    let call = Call::Status(slot(&name), status.clone());
                     let result = done(caller.call(call).await);
                     inbox.borrow_mut().push_back(Input::StatusWritten { name, status, result });
                 });

@@ -102,6 +102,10 @@ impl<'a> Case<'a> {
                 _ => 7,
             },
         };
+        // What selects the Pod is meant for it, whatever it may pull; of the others one that may pull the image.
+        let rank = |asked: &AskedFor, selected: &Selected| {
+            (matches!(selected, Selected::No(_)), !asked.may_pull(self.text), rank(asked, selected))
+        };
         let best = self.asked.iter().min_by_key(|(asked, selected)| rank(asked, selected));
         best.map(|(asked, selected)| (*asked, selected))
     }
@@ -113,6 +117,9 @@ impl<'a> Case<'a> {
             Selected::No(problem) => return Some(problem.clone()),
             Selected::Unknown(_) => return None,
             Selected::Yes => {}
+        }
+        if let Some(problem) = self.lacking() {
+            return Some(problem);
         }
         let secret = derived_secret_name(&asked.name);
         let is_listed = self.facts.pod.references.contains(&secret);
@@ -134,6 +141,37 @@ impl<'a> Case<'a> {
             Seen::Denied(_) | Seen::Failed(_) => {}
         }
         (!is_listed).then(|| problem::not_listed(self.facts, asked, &secret))
+    }
+
+    /// None of the credentials that are meant for the Pod may pull it, by what their ImagePullSecrets say.
+    pub(super) fn lacking(&self) -> Option<Problem> {
+        let selected = |it: &&(&'a AskedFor, Selected)| it.1 == Selected::Yes;
+        let mut here = self.asked.iter().filter(selected).peekable();
+        here.peek()?;
+        if here.any(|(asked, _)| asked.may_pull(self.text)) {
+            return None;
+        }
+        let is_listed = |it: &&&(&'a AskedFor, Selected)| {
+            self.facts.pod.references.contains(&derived_secret_name(&it.0.name))
+        };
+        let here = || self.asked.iter().filter(selected);
+        let (asked, _) = here().find(|it| is_listed(&it)).or(here().next())?;
+        let elsewhere = self.asked.iter().find_map(|(other, selected)| match selected {
+            Selected::No(problem) if other.may_pull(self.text) => Some(problem.message.as_str()),
+            _ => None,
+        });
+        Some(problem::registry_namespace_lacking(self.facts, asked, self.text, elsewhere))
+    }
+
+    /// Every credential that is shown is of an ImagePullSecret by which it may not pull the image.
+    pub(super) fn shown_in_vain(&self) -> Option<Problem> {
+        let may_not = |credential: &Credential<'_>| {
+            let of = |asked: &AskedFor| derived_secret_name(&asked.name) == credential.secret;
+            self.asked.iter().any(|(asked, _)| of(asked) && !asked.may_pull(self.text))
+        };
+        let is_in_vain =
+            !self.tries.is_empty() && self.tries.iter().all(|(credential, _)| may_not(credential));
+        self.lacking().filter(|_| is_in_vain)
     }
 
     /// What the controller says about the credential that is meant for it, when that is no good.
@@ -174,6 +212,9 @@ impl<'a> Case<'a> {
 
     /// Every credential that is shown is refused.
     pub(super) fn refused(&self) -> Problem {
+        if let Some(problem) = self.shown_in_vain() {
+            return problem;
+        }
         let managed = self.asked.iter().find_map(|(asked, _)| {
             let secret = derived_secret_name(&asked.name);
             let (_, answer) = self.tries.iter().find(|(credential, _)| credential.secret == secret)?;

@@ -445,6 +445,18 @@ metadata: {name: other}
 }
 
 #[test]
+fn the_personal_edition_is_allowed_where_the_charts_value_says_so() {
+    let roots = |values: &str| {
+        let values: Values = serde_json::from_str(values).unwrap();
+        values.settings().unwrap().allowed_roots.join(" ")
+    };
+    assert_eq!(roots("{}"), "tencentcloudcr.com");
+    assert_eq!(roots(r#"{"personalEdition": true}"#), "tencentcloudcr.com ccs.tencentyun.com");
+    let twice = r#"{"personalEdition": true, "allowedRoots": ["ccs.tencentyun.com", "example.com"]}"#;
+    assert_eq!(roots(twice), "ccs.tencentyun.com example.com");
+}
+
+#[test]
 fn the_charts_values_are_the_objects_that_the_chart_makes() {
     let values = "
 global:
@@ -452,16 +464,17 @@ global:
   hosts: [{domain: own.tencentcloudcr.com, ip: 10.0.0.9}]
   imagePullSecretsCrs:
     - {name: plain, dockerServer: own.tencentcloudcr.com, dockerUsername: 100012345678, dockerPassword: p-secret-1}
+allowedAliases: [example.com]
 instances:
-  - {instanceId: tcr-demo0001, namespaces: 'shop', credential: {onDelete: Revoke}}
+  - {instanceId: tcr-demo0001, namespaces: 'shop', credential: {onDelete: Revoke}, aliases: [cache.example.com]}
 ";
     let folder = std::env::temp_dir().join(format!("plan-values-{}.yaml", std::process::id()));
     std::fs::write(&folder, values).unwrap();
     let values = Values::read(&folder).unwrap();
     std::fs::remove_file(&folder).unwrap();
-    expect![[r#"Settings { allowed_roots: ["tencentcloudcr.com"], cluster_id: Some("cls-12345678"), is_cluster_id_known: true, region: Some("ap-guangzhou"), static_hosts: Some([HostsEntry { domain: "own.tencentcloudcr.com", ip: 10.0.0.9, disabled: false, vpc_id: None, when_link_down: None }]) }"#]].assert_eq(&format!("{:?}", values.settings().unwrap()));
+    expect![[r#"Settings { allowed_roots: ["tencentcloudcr.com"], allowed_aliases: ["example.com"], cluster_id: Some("cls-12345678"), is_cluster_id_known: true, region: Some("ap-guangzhou"), static_hosts: Some([HostsEntry { domain: "own.tencentcloudcr.com", ip: 10.0.0.9, disabled: false, vpc_id: None, when_link_down: None }]) }"#]].assert_eq(&format!("{:?}", values.settings().unwrap()));
     let shown: Vec<String> = values.image_pull_secrets().iter().map(ToString::to_string).collect();
     expect![[r#"
         {"apiVersion":"tcr.tencentcloudcr.com/v1","kind":"ImagePullSecret","metadata":{"name":"plain"},"spec":{"docker":{"password":"p-secret-1","server":"own.tencentcloudcr.com","username":"100012345678"},"namespaces":"*","serviceAccounts":"*"}}
-        {"apiVersion":"tcr.tencentcloudcr.com/v1","kind":"ImagePullSecret","metadata":{"name":"tcr-demo0001"},"spec":{"namespaces":"shop","serviceAccounts":"*","tcr":{"credential":{"onDelete":"Revoke"},"instanceId":"tcr-demo0001","region":"ap-guangzhou"}}}"#]].assert_eq(&shown.join("\n"));
+        {"apiVersion":"tcr.tencentcloudcr.com/v1","kind":"ImagePullSecret","metadata":{"name":"tcr-demo0001"},"spec":{"namespaces":"shop","serviceAccounts":"*","tcr":{"aliases":["cache.example.com"],"credential":{"onDelete":"Revoke"},"instanceId":"tcr-demo0001","region":"ap-guangzhou"}}}"#]].assert_eq(&shown.join("\n"));
 }

@@ -51,7 +51,7 @@ fn input(number: u64) -> Input {
         15 => Input::Watch(WatchEvent::Secret(Watched::ListBegan)),
         16 => Input::StatusWritten {
             name: name.to_owned(),
-            status: Box::default(),
+            status: Arc::default(),
             result: Err(Refused::Failed),
         },
         17 => {

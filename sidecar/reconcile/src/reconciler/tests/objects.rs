@@ -36,6 +36,46 @@ fn a_finalizer_is_put_on_before_anything_is_distributed_and_once() {
     world.check([applied(docker_with("demo", "a", &metadata))], expect!["in shop: create tcr.ipsdemo"]);
 }
 
+/// One that is gone and there again while its writes are under way.
+#[test]
+fn an_object_of_the_same_name_waits_for_the_writes_of_the_one_before_and_takes_none_of_their_answers() {
+    let without = |uid: &str, version: &str| {
+        let metadata = json!({"uid": uid, "resourceVersion": version, "finalizers": []});
+        docker_with("demo", "a", &metadata)
+    };
+    let finalizers = format!("finalizers of demo: [{FINALIZER:?}]");
+    let answers = || {
+        let (name, resource_version) = ("demo".to_owned(), "1".to_owned());
+        let status = Input::StatusWritten { name: name.clone(), status: Arc::default(), result: Ok(()) };
+        [status, Input::FinalizersWritten { name, resource_version, result: Ok(()) }]
+    };
+    let deleted = || Input::Watch(WatchEvent::ImagePullSecret(Watched::Deleted(without("first", "2"))));
+    let applied = || applied(without("second", "3"));
+    // Whether its end was told, and what comes first: the end of the writes, or the next one.
+    for (told, between) in [(true, false), (true, true), (false, false)] {
+        let mut world = World::new(false);
+        world.step([super::applied(without("first", "1"))]);
+        let effects = world.step(lists());
+        assert!(effects.contains(&finalizers) && effects.iter().any(|it| it.starts_with("status of demo")));
+        world.pass(Duration::from_secs(10));
+        if told {
+            world.step([deleted()]);
+        }
+        if between {
+            world.step(answers());
+        }
+        let mut effects = world.step([applied()]);
+        if !between {
+            assert!(!effects.iter().any(|it| it.contains("of demo")), "two at a time: {effects:?}");
+            world.pass(Duration::from_secs(10));
+            effects = world.step(answers());
+        }
+        assert!(effects.contains(&finalizers), "{told} {between}: {effects:?}");
+        assert!(effects.iter().any(|it| it.starts_with("status of demo")), "{told} {between}: {effects:?}");
+        assert!(world.reconciler.writes_of_gone.is_empty());
+    }
+}
+
 #[test]
 fn finalizers_that_could_not_be_written_are_written_again_after_a_while() {
     let mut world = World::new(false);

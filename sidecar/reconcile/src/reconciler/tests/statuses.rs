@@ -36,7 +36,7 @@ fn a_status_that_failed_is_written_again_later_and_not_at_once() {
         let mut world = World::ready(false, docker("demo", "a"));
         let secret = world.secret("demo");
         world.step([report("shop", vec![secret], Ended::Done)]);
-        let status = Box::default();
+        let status = Arc::default();
         let failed = Input::StatusWritten { name: "demo".to_owned(), status, result: Err(refused) };
         assert_eq!(world.step([failed]), Vec::<String>::new());
         world.pass(Duration::from_secs(5));
@@ -65,7 +65,7 @@ fn a_failed_write_is_in_the_status_until_one_succeeds() {
             list stored credentials"#]],
     );
     world.pass(Duration::from_secs(2));
-    let status = Box::default();
+    let status = Arc::default();
     let effects = world.effects([Input::StatusWritten { name: "demo".to_owned(), status, result: Ok(()) }]);
     let failures = effects.iter().find_map(|effect| match effect {
         Effect::WriteStatus { status, .. } => Some(status.failures.clone()),
