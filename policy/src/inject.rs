@@ -60,7 +60,10 @@ impl Slot {
             Slot::Null(span) => (span, [b"[", &entries, b"]"]),
             Slot::Unusable => return None,
         };
-        Some(Edit { removed, inserted: parts.concat() })
+        // Joining the list would be more wasm.
+        let mut inserted = Vec::new();
+        parts.iter().for_each(|part| inserted.extend_from_slice(part));
+        Some(Edit { removed, inserted })
     }
 }
 

@@ -94,7 +94,10 @@ pub const PERSONAL_EDITION_ROOT_DOMAIN: &str = "ccs.tencentyun.com";
 
 /// The name of the Secret that the ImagePullSecret `name` leads to.
 pub fn derived_secret_name(name: &str) -> String {
-    [SECRET_PREFIX, name].concat()
+    // Joining a list of texts is a kilobyte and a half of the policy's wasm.
+    let mut secret = SECRET_PREFIX.to_owned();
+    secret.push_str(name);
+    secret
 }
 
 /// The value of [`IMAGE_PULL_SECRET_LABEL`] on what the ImagePullSecret `name` leads to: the name

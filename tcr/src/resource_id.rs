@@ -21,14 +21,20 @@ fn is_part(text: &str) -> bool {
 /// (`tcr-06d62e1r-5`), and at younger ones some letters more (`tcr-dg284imq-5-os5gcu`).
 pub fn is_instance_id(text: &str) -> bool {
     let Some(id) = text.strip_prefix("tcr-") else { return false };
-    let is_number =
-        |part: &str| part.len() <= LONGEST_NUMBER && part.bytes().all(|byte| byte.is_ascii_digit());
-    let mut parts = id.split('-');
     text.len() <= LONGEST_LABEL
-        && parts.next().is_some_and(is_part)
-        && parts.next().is_none_or(|region| is_part(region) && is_number(region))
-        && parts.next().is_none_or(is_part)
-        && parts.next().is_none()
+        && match id.split_once('-') {
+            None => is_part(id),
+            Some((main, replica)) => is_part(main) && is_replica(replica),
+        }
+}
+
+/// Whether it follows an instance's id in that of a replica.
+fn is_replica(text: &str) -> bool {
+    let (region, is_fine) = match text.split_once('-') {
+        None => (text, true),
+        Some((region, rest)) => (region, is_part(rest)),
+    };
+    is_fine && is_part(region) && region.len() <= LONGEST_NUMBER && region.parse::<u16>().is_ok()
 }
 
 /// The instance that a replica is of: `tcr-06d62e1r` for `tcr-06d62e1r-5`, and nothing for an instance that is no replica.

@@ -256,6 +256,50 @@ describe("the form", () => {
     await context.close();
   });
 
+  test("writes tenants into values and settings, says what one lacks, and takes them back", async () => {
+    const { page, context } = await stage.visit();
+    await filled(page);
+    await page.getByRole("button", { name: "Add a tenant" }).click();
+    const part = (label: string) => page.locator(".tenant").first().getByLabel(label);
+    await part("Tenant name").fill("team-a");
+    await part("Users").fill("jane\nsystem:serviceaccount:team-a:deployer");
+    await part("Namespaces it may select").fill("team-a\nteam-*-x");
+    await part("Namespaces it may select").blur();
+    await remarks(page, "tenants", "error", /^tenants\[0\]\.registryNamespaces: is empty/);
+    await remarks(page, "tenants", "error", /^tenants\[0\]\.namespaces\[1\]: "team-\*-x" is not a name/);
+    await refusedAlike(page);
+    await part("Namespaces it may select").fill("team-a\nteam-a-*");
+    await part("labels of its namespaces").fill("tenant=team-a");
+    await part("Registry namespaces it may pull from").fill("team-a\nbase");
+    await part("Instances").fill("tcr-demo0001");
+    await part("Conflict policies").fill("adopt");
+    await page.locator("#field-tenants-remarks .error").first().waitFor({ state: "detached" });
+    const tenants = [{
+      name: "team-a",
+      users: ["jane", "system:serviceaccount:team-a:deployer"],
+      namespaces: ["team-a", "team-a-*"],
+      namespaceLabels: { tenant: "team-a" },
+      registryNamespaces: ["team-a", "base"],
+      instanceIds: ["tcr-demo0001"],
+      conflictPolicies: ["adopt"],
+    }];
+    const values = await output(page, "values");
+    assert.deepEqual((parse(values, { version: "1.1" }) as Fields).tenants, tenants);
+    const { spec } = parse(await output(page, "policy"), { version: "1.1" }) as { spec: { settings: Fields } };
+    assert.deepEqual(spec.settings.tenants, tenants);
+    assert.equal(complaint(await output(page, "imagepullsecret"), stringify(spec.settings, { version: "1.1" })), "");
+
+    await page.click("#reset");
+    assert.equal(await page.locator(".tenant").count(), 0);
+    await page.locator(".import").evaluate((details: HTMLDetailsElement) => void (details.open = true));
+    await page.fill("#import-text", values);
+    await page.click("#import");
+    assert.deepEqual((parse(await output(page, "values"), { version: "1.1" }) as Fields).tenants, tenants);
+    await page.getByRole("button", { name: "Remove this tenant" }).click();
+    assert.ok(!("tenants" in (parse(await output(page, "values"), { version: "1.1" }) as Fields)));
+    await context.close();
+  });
+
   test("writes values from which the chart makes the same ImagePullSecret", { skip: cannotRender() }, async () => {
     const { page, context } = await stage.visit();
     const agree = async () => {

@@ -21,9 +21,11 @@ async function configure(page: Page): Promise<void> {
   await page.fill("#field-clusterId", "cls-12345678");
   await page.locator("#field-region").blur();
   await page.check("#field-resolve");
-  await page.locator(".add").click();
+  await page.locator("#field-selector .add").click();
   await page.locator(".requirement input").first().fill("environment");
   await page.locator(".requirement input").last().fill("production");
+  await page.locator("#field-tenants .add").click();
+  await page.locator(".tenant input").fill("team-a");
 }
 
 const VIEWS = [

@@ -163,3 +163,15 @@ fn an_answer_that_is_no_json_is_an_error() {
     let labels = namespace_labels(&Garbage, "a");
     assert_eq!(labels, Err("the host's answer is malformed JSON at byte 22: expected a value".to_owned()));
 }
+
+#[test]
+fn the_chart_grants_every_field_that_is_asked_for() {
+    let template = include_str!("../../../artifacts/chart/templates/policies.yaml");
+    let lines: Vec<&str> = template.lines().map(str::trim).collect();
+    for field in IMAGE_PULL_SECRET_FIELDS {
+        assert!(
+            lines.contains(&format!("- {field}").as_str()),
+            "artifacts/chart/templates/policies.yaml lacks {field}"
+        );
+    }
+}

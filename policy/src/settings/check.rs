@@ -23,6 +23,14 @@ pub(super) fn mistakes(settings: &Value) -> Vec<String> {
     mistakes.0
 }
 
+/// What an entry of a tenant's lists is.
+const BEGINNING: &str = "a name, nor the beginning of names before a *";
+
+fn is_beginning(text: &str) -> bool {
+    let beginning = text.strip_suffix('*').unwrap_or(text);
+    !text.is_empty() && !beginning.contains(['*', '?', '!', ',', ' '])
+}
+
 #[derive(Default)]
 struct Mistakes(Vec<String>);
 
@@ -56,7 +64,7 @@ impl Mistakes {
                     None => self.is_not(name, value, "a list"),
                 },
                 Form::Text if !value.is_string() => self.is_not(name, value, "a string"),
-                Form::Beginnings => self.beginnings(name, value),
+                Form::Beginnings => self.each(name, value, BEGINNING, is_beginning),
                 Form::Words(words) => {
                     let Some(values) = value.as_array() else {
                         self.is_not(name, value, "a list");
@@ -72,7 +80,7 @@ impl Mistakes {
                 }
                 Form::Word(words) => self.word(name, value, words),
                 Form::Domains => self.domains(name, value),
-                Form::UserNames => self.user_names(name, value),
+                Form::UserNames => self.each(name, value, "a user name", |text| !text.trim().is_empty()),
                 Form::Boolean if !value.is_boolean() => {
                     self.is_not(name, value, "true or false");
                 }
@@ -102,19 +110,11 @@ impl Mistakes {
         }
     }
 
-    fn user_names(&mut self, field: &str, value: &Value) {
-        for (path, username) in self.strings(field, value) {
-            if username.trim().is_empty() {
-                self.add(&path, &format!("{username:?} is not a user name"));
-            }
-        }
-    }
-
-    fn beginnings(&mut self, field: &str, value: &Value) {
+    /// Says which texts of a list are not what they have to be.
+    fn each(&mut self, field: &str, value: &Value, what: &str, is_one: fn(&str) -> bool) {
         for (path, text) in self.strings(field, value) {
-            let beginning = text.strip_suffix('*').unwrap_or(text);
-            if text.is_empty() || beginning.contains(['*', '?', '!', ',', ' ']) {
-                self.add(&path, &format!("{text:?} is not a name, nor the beginning of names before a *"));
+            if !is_one(text) {
+                self.add(&path, &format!("{text:?} is not {what}"));
             }
         }
     }

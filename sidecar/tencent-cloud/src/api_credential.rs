@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use super::endpoint::Endpoint;
 use super::metadata::Metadata;
 
+pub mod assumed_role;
 mod credential;
 pub mod directory;
 pub mod environment;
@@ -20,7 +21,9 @@ pub mod keeper;
 pub(crate) mod machine_role;
 pub mod pod_identity;
 pub mod profile;
+mod security_token;
 
+pub use assumed_role::AssumedRole;
 pub use credential::{ApiCredential, ApiCredentialError, Origin, Variables};
 pub use pod_identity::PodIdentity;
 
@@ -100,12 +103,17 @@ impl Chain {
         Ok(Found::Nothing { looked_for: looked_for.join(", ") })
     }
 
+    /// The role that the Pod may take on, and its token, whatever else there is.
+    pub(crate) fn pod_identity(&self) -> Result<Option<PodIdentity>, ApiCredentialError> {
+        pod_identity::find(&*self.variables)
+    }
+
     /// The first credential found.
     pub(crate) async fn load(&self, web: &Web, now: Timestamp) -> Result<ApiCredential, ApiCredentialError> {
         let looked_for = match self.find()? {
             Found::Credential(found) => return Ok(found),
             Found::PodIdentity(identity) => {
-                return pod_identity::assume(&identity, &web.http, web.sts.as_ref(), now).await;
+                return pod_identity::assume(&identity, Origin::PodIdentity, web, now).await;
             }
             Found::Nothing { looked_for } => looked_for,
         };

@@ -19,7 +19,7 @@ use tracing::Instrument as _;
 
 use super::action::{API_VERSION, Action, Repeat, SERVICE};
 use super::api_credential::keeper::ApiCredentials;
-use super::api_credential::{ApiCredential, Chain, Web};
+use super::api_credential::{ApiCredential, ApiCredentialError, AssumedRole, Chain, Web};
 use super::calls::Calls;
 use super::endpoint::{Endpoint, EndpointError};
 use super::envelope::{self, Reply};
@@ -29,7 +29,7 @@ use super::rate_limit::RateLimit;
 use super::retry::{History, Next, Policy, random};
 use super::signature;
 pub use super::transport::LARGEST_ANSWER;
-use super::transport::{self, hidden, innermost, plain};
+use super::transport::{self, Failed, hidden, innermost, plain};
 
 /// Exactly what is sent and signed; the Go SDK uses the same.
 const JSON: &str = "application/json";
@@ -89,11 +89,11 @@ pub enum SettingsError {
 pub struct Client {
     http: reqwest::Client,
     settings: Settings,
-    credentials: ApiCredentials,
-    rates: Mutex<RateLimit>,
-    calls: Calls,
+    credentials: Arc<ApiCredentials>,
+    rates: Arc<Mutex<RateLimit>>,
+    calls: Arc<Calls>,
     /// Seconds to add to this machine's clock, learnt from the cloud.
-    clock_offset: watch::Sender<i64>,
+    clock_offset: Arc<watch::Sender<i64>>,
 }
 
 /// One call of an action.
@@ -102,12 +102,6 @@ pub(crate) struct Call<'a> {
     pub(crate) region: &'a str,
     pub(crate) instance: &'a str,
     pub(crate) body: Value,
-}
-
-/// One exchange that failed, with the time at the cloud when it said so.
-struct Failed {
-    failure: Failure,
-    date: Option<Timestamp>,
 }
 
 impl Client {
@@ -136,11 +130,25 @@ impl Client {
         Ok(Self {
             http,
             settings,
-            credentials,
-            rates: Mutex::default(),
-            calls: Calls::default(),
-            clock_offset: watch::Sender::new(0),
+            credentials: Arc::new(credentials),
+            rates: Arc::default(),
+            calls: Arc::default(),
+            clock_offset: Arc::new(watch::Sender::new(0)),
         })
+    }
+
+    /// A client that signs with the keys of a role, which this one's identity takes on. It has the same connections,
+    /// clock and counters. The cloud counts an account's calls in a second, so that the clients of a role share what is
+    /// left of them: `other` is one of those, if there is one.
+    pub(crate) fn in_role(&self, role: AssumedRole, other: Option<&Self>) -> Self {
+        Self {
+            http: self.http.clone(),
+            settings: self.settings.clone(),
+            credentials: Arc::new(ApiCredentials::of_role(role, self.credentials.clone())),
+            rates: other.map(|other| other.rates.clone()).unwrap_or_default(),
+            calls: self.calls.clone(),
+            clock_offset: self.clock_offset.clone(),
+        }
     }
 
     /// The cloud's time, as far as it is known: this machine's until a call was refused for it.
@@ -184,7 +192,7 @@ impl Client {
         };
         let ends = Instant::now() + self.settings.deadline;
         let mut history = History::default();
-        let found = match timeout_at(ends, self.credentials.current(self.now())).await {
+        let found = match timeout_at(ends, self.credential()).await {
             Ok(found) => found.map_err(Failure::from),
             Err(_) => Err(Failure::Deadline { after: self.settings.deadline }),
         };
@@ -224,6 +232,16 @@ impl Client {
             if !again {
                 return Err(self.error(call, Some(&credential), failed.failure));
             }
+        }
+    }
+
+    /// The credential in use. Where one cannot be got because this machine's clock is wrong, that is corrected first.
+    async fn credential(&self) -> Result<Arc<ApiCredential>, ApiCredentialError> {
+        match self.credentials.current(self.now()).await {
+            Err(ApiCredentialError::ClockSkew { date, .. }) if self.correct_clock(Some(date)) => {
+                self.credentials.current(self.now()).await
+            }
+            found => found,
         }
     }
 
@@ -283,7 +301,7 @@ impl Client {
         let started = Instant::now();
         let result = timeout(limit, self.exchange(call, endpoint, credential))
             .await
-            .unwrap_or(Err(Failed { failure: Failure::Deadline { after: limit }, date: None }));
+            .unwrap_or_else(|_| Err(Failure::Deadline { after: limit }.into()));
         let code = result.as_ref().err().map_or("ok", |failed| failed.failure.code());
         self.calls.count(call.action.name(), code);
         tracing::debug!(
@@ -304,11 +322,10 @@ impl Client {
         endpoint: &Endpoint,
         credential: &ApiCredential,
     ) -> Result<Reply, Failed> {
-        let undated = |failure| Failed { failure, date: None };
         let body = call.body.to_string();
-        let headers = self.headers(call, endpoint, credential, &body).map_err(undated)?;
+        let headers = self.headers(call, endpoint, credential, &body)?;
         let sent = self.http.post(endpoint.url().clone()).headers(headers).body(body).send().await;
-        let response = sent.map_err(|error| undated(transport::failure(&error)))?;
+        let response = sent.map_err(|error| transport::failure(&error))?;
         let date = transport::date(&response);
         let status = response.status().as_u16();
         let answer = transport::body(response).await;

@@ -107,6 +107,8 @@ pub enum Refusal {
     NoRoom,
     /// The instance has no service accounts: the feature is off.
     NotSwitchedOn,
+    /// The role in which the call would have been signed may not be taken on.
+    Role,
     /// The API does not know the key that signed: it, or its CAM user, is deleted or disabled.
     UnknownKey,
 }
@@ -218,7 +220,11 @@ impl CloudError {
 
     /// Which refusal it is, where it is one that is told from others.
     pub fn refusal(&self) -> Option<Refusal> {
-        let Failure::Refused { code, .. } = &self.failure else { return None };
+        let code = match &self.failure {
+            Failure::Refused { code, .. } => code,
+            Failure::Credential(ApiCredentialError::RoleRefused { .. }) => return Some(Refusal::Role),
+            _ => return None,
+        };
         if is(code, "AuthFailure.SecretIdNotFound") || is(code, "AuthFailure.InvalidSecretId") {
             return Some(Refusal::UnknownKey);
         }
@@ -271,8 +277,8 @@ impl CloudError {
                      credentials of type longterm"
                 ));
             }
-            // Its advice is that of its code, as of others that the gateway refuses with.
-            Some(Refusal::UnknownKey) | None => {}
+            // The advice is that of the code, as of others that the gateway refuses with.
+            Some(Refusal::UnknownKey | Refusal::Role) | None => {}
         }
         let advice = if is(code, "UnauthorizedOperation") || is(code, "AuthFailure.UnauthorizedOperation") {
             let resource = action.cam_resource(instance);

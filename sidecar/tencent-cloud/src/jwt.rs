@@ -1,10 +1,10 @@
-//! The two claims of a TCR token that help to check the answer it came in. The signature is the
+//! Claims of tokens: the two of a TCR token that help to check the answer it came in. The signature is the
 //! registry's business and is not verified.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tcr::sensitive::Sensitive;
 
 /// Claims of a token, as far as they are there.
@@ -16,18 +16,31 @@ pub(crate) struct Claims {
     pub(crate) token_id: Option<String>,
 }
 
+fn payload(token: &Sensitive) -> Option<Map<String, Value>> {
+    let part = token.expose().split('.').nth(1)?;
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok()
+}
+
 /// Reads the claims; a token that is not a JWT has none.
 pub(crate) fn claims(token: &Sensitive) -> Claims {
-    let payload = token.expose().split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
-    let Some(Value::Object(payload)) = payload.and_then(|bytes| serde_json::from_slice(&bytes).ok()) else {
-        return Claims::default();
-    };
+    let Some(payload) = payload(token) else { return Claims::default() };
     Claims {
         expires_at: payload
             .get("exp")
             .and_then(Value::as_i64)
             .and_then(|seconds| Timestamp::from_second(seconds).ok()),
         token_id: payload.get("tokenId").and_then(Value::as_str).map(str::to_owned),
+    }
+}
+
+/// Whom a token is for, `aud`; a token that is not a JWT is for nobody.
+pub(crate) fn audience(token: &Sensitive) -> Vec<String> {
+    match payload(token).as_mut().and_then(|payload| payload.remove("aud")) {
+        Some(Value::String(one)) => vec![one],
+        Some(Value::Array(many)) => {
+            many.into_iter().filter_map(|it| it.as_str().map(str::to_owned)).collect()
+        }
+        _ => Vec::new(),
     }
 }
 

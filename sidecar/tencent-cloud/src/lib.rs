@@ -22,6 +22,7 @@ pub mod metadata;
 pub mod rate_limit;
 pub mod registry_namespace;
 pub mod retry;
+pub mod roles;
 pub mod service_account;
 pub mod signature;
 pub mod transport;

@@ -10,6 +10,18 @@ use super::error::Failure;
 /// More than the longest documented answer, 100 instances; what is longer is no answer.
 pub const LARGEST_ANSWER: usize = 1024 * 1024;
 
+/// One exchange that failed, with the time at the cloud when it said so.
+pub(crate) struct Failed {
+    pub(crate) failure: Failure,
+    pub(crate) date: Option<Timestamp>,
+}
+
+impl From<Failure> for Failed {
+    fn from(failure: Failure) -> Self {
+        Self { failure, date: None }
+    }
+}
+
 /// A whole body, unless it is too long to be an answer. It may hold a credential.
 pub(crate) async fn body(mut response: Response) -> Result<SensitiveBytes, Failure> {
     let mut answer = SensitiveBytes::default();

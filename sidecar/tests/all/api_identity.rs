@@ -3,10 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tcr_cloud::{Cloud, Config, Fault, FaultKind, Machine, OidcProvider, Role};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
+use tcr::image_pull_secret::CredentialKind;
+use tcr_cloud::{Account, Cloud, Config, Fault, FaultKind, Instance, Machine, OidcProvider, Role};
 use tencent_cloud::api_credential::Chain;
 use tencent_cloud::client::{Client, Settings};
-use tencent_cloud::error::{CloudError, Failure};
+use tencent_cloud::error::{CloudError, Failure, Refusal};
+use tencent_cloud::roles::Clients;
+use tencent_cloud::service_account::ServiceAccountSpec;
 
 use crate::setup::*;
 
@@ -185,4 +191,202 @@ async fn no_more_calls_are_sent_in_a_second_than_the_cloud_takes() {
         caller.await.unwrap().unwrap();
     }
     assert_eq!(calls(&cloud), ["DescribeInstanceToken"; 40], "none was refused");
+}
+
+/// The identity's own account lends nothing; the account of the instance `tcr-other001` has a role that trusts it.
+fn two_accounts() -> Config {
+    let mut config = Config::demo();
+    let mut other = Instance::new("tcr-other001", "other", REGION);
+    other.owner_uin = Some("100000000002".to_owned());
+    other.namespaces = vec!["team-a".to_owned()];
+    config.instances.push(other);
+    let mut role = Role::new("reader", "100000000002", "4611686000000000002");
+    role.trusts = vec!["100000000001".to_owned()];
+    role.external_id = Some("cluster-1".to_owned());
+    config.roles = vec![role];
+    config.accounts[0].allow.push("sts:AssumeRole".to_owned());
+    config
+}
+
+const READER: &str = "qcs::cam::uin/100000000002:roleName/reader";
+const OTHER: &str = "tcr-other001";
+
+fn clouds(cloud: &Cloud, chain: Chain, roles: &[&str]) -> Clients {
+    let own = Arc::new(client_with(lender(cloud), chain));
+    Clients::new(own, roles.iter().map(|role| role.parse().unwrap()).collect())
+}
+
+/// The client of the other account's instance, in its role, by an operator who allows that.
+fn in_role(cloud: &Cloud) -> Arc<Client> {
+    let role = format!("{READER};external-id=cluster-1");
+    clouds(cloud, demo_chain(), &[&role]).of(Some(READER), REGION, OTHER)
+}
+
+#[tokio::test]
+async fn an_instance_of_another_account_is_reached_in_a_role_that_is_taken_on_again_in_time() {
+    let cloud = Cloud::start(two_accounts()).unwrap();
+    let role = format!("{READER};external-id=cluster-1");
+    let clouds = clouds(&cloud, demo_chain(), &[&role]);
+    assert_eq!(clouds.own().instance(REGION, OTHER).await.unwrap(), None);
+    for _ in 0..2 {
+        // Whoever asks shares its keys.
+        let found = clouds.of(Some(READER), REGION, OTHER).instance(REGION, OTHER).await.unwrap().unwrap();
+        assert_eq!(found.name, "other");
+    }
+    assert_eq!(count(&cloud, "AssumeRole"), 1);
+    let client = clouds.of(Some(READER), REGION, OTHER);
+    let issued = client.create_instance_token(REGION, OTHER, CredentialKind::Temp, "").await.unwrap();
+    assert_eq!(issued.username, "4611686000000000002");
+    assert!(cloud.accepts_login(OTHER, &issued.username, issued.token.expose()));
+
+    cloud.advance(Duration::from_secs(6600));
+    // The first of them learns the time.
+    for _ in 0..2 {
+        client.instance(REGION, OTHER).await.unwrap().unwrap();
+    }
+    assert_eq!(count(&cloud, "AssumeRole"), 2, "before the first one's key ends");
+}
+
+#[tokio::test]
+async fn a_roles_key_makes_service_accounts_and_is_good_for_its_one_instance() {
+    let cloud = Cloud::start(two_accounts()).unwrap();
+    let client = in_role(&cloud);
+    assert!(client.has_namespace(REGION, OTHER, "team-a").await.unwrap());
+    let account = ServiceAccountSpec {
+        name: "cluster".to_owned(),
+        description: String::new(),
+        registry_namespaces: vec!["team-a".to_owned()],
+        expires_at: cloud.now() + Duration::from_secs(90 * 86_400),
+    };
+    client.create_service_account(REGION, OTHER, &account).await.unwrap();
+    for error in [
+        client.instance(REGION, INSTANCE).await.unwrap_err(),
+        client.create_instance_token(REGION, INSTANCE, CredentialKind::Temp, "").await.unwrap_err(),
+        client.instance_tokens(REGION, OTHER).await.unwrap_err(),
+    ] {
+        assert!(error.to_string().contains("UnauthorizedOperation"), "{error}");
+    }
+}
+
+/// What is told of a role that cannot be taken on, and whether it is the role that stands in the way.
+async fn told(cloud: &Cloud) -> (String, bool) {
+    let error = in_role(cloud).instance(REGION, OTHER).await.unwrap_err();
+    (error.to_string(), error.refusal() == Some(Refusal::Role))
+}
+
+#[tokio::test]
+async fn a_role_that_does_not_trust_the_caller_is_an_error_with_the_statement_to_add() {
+    let cloud = Cloud::start(two_accounts()).unwrap();
+    cloud.update_role("reader", |role| role.trusts.clear());
+    let (said, is_of_role) = told(&cloud).await;
+    assert!(is_of_role && said.contains("UnauthorizedOperation"), "{said}");
+    let statement = r#"{"action":"name/sts:AssumeRole","condition":{"string_equal":{"sts:external_id":"cluster-1"}},"effect":"allow","principal":{"qcs":["qcs::cam::uin/100000000001:root"]}}"#;
+    assert!(said.contains(statement), "{said}");
+
+    cloud.update_role("reader", |role| role.name = "another".to_owned());
+    let (said, is_of_role) = told(&cloud).await;
+    assert!(
+        is_of_role && said.contains("ResourceNotFound.RoleNotFound") && !said.contains("trust"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn a_pod_takes_on_a_role_of_another_account_by_its_own_token() {
+    let mut config = two_accounts();
+    config.roles[0].trusts.clear();
+    config.roles[0].provider =
+        Some(OidcProvider { id: "cls-of-theirs".to_owned(), tokens: vec!["projected".into()] });
+    let cloud = Cloud::start(config).unwrap();
+    let (folder, chain) = pod();
+    let role = format!("{READER};provider-id=cls-of-theirs");
+    let client = clouds(&cloud, chain, &[&role]).of(Some(READER), REGION, OTHER);
+    for _ in 0..2 {
+        client.instance(REGION, OTHER).await.unwrap().unwrap();
+    }
+    assert_eq!(calls(&cloud), ["AssumeRoleWithWebIdentity", "DescribeInstances", "DescribeInstances"]);
+
+    // Not trusted any more.
+    cloud.update_role("reader", |role| role.provider = None);
+    let claims = URL_SAFE_NO_PAD.encode(r#"{"aud":["sts.cloud.tencent.com"]}"#);
+    let token = format!("e30.{claims}.c2ln");
+    std::fs::write(folder.path().join("token"), &token).unwrap();
+    cloud.advance(Duration::from_secs(7200));
+    let error = client.instance(REGION, OTHER).await.unwrap_err();
+    let said = error.to_string();
+    let statement = r#"{"action":"name/sts:AssumeRoleWithWebIdentity","condition":{"string_equal":{"oidc:aud":["sts.cloud.tencent.com"]}},"effect":"allow","principal":{"federated":["qcs::cam::uin/100000000002:oidc-provider/cls-of-theirs"]}}"#;
+    assert!(
+        error.refusal() == Some(Refusal::Role) && said.contains(statement) && !said.contains(&token),
+        "{said}"
+    );
+
+    // No Pod's identity at all.
+    let client = clouds(&cloud, demo_chain(), &[&role]).of(Some(READER), REGION, OTHER);
+    let error = client.instance(REGION, OTHER).await.unwrap_err();
+    assert!(error.refusal().is_none() && error.to_string().contains("the Pod has none"), "{error}");
+}
+
+#[tokio::test]
+async fn a_role_that_is_not_allowed_is_not_asked_for() {
+    let cloud = Cloud::start(two_accounts()).unwrap();
+    let other = "qcs::cam::uin/100000000002:roleName/other";
+    let client = clouds(&cloud, demo_chain(), &[other]).of(Some(READER), REGION, OTHER);
+    let error = client.instance(REGION, OTHER).await.unwrap_err();
+    assert!(
+        error.refusal() == Some(Refusal::Role) && error.to_string().contains("(allowedRoles)"),
+        "{error}"
+    );
+    assert!(calls(&cloud).is_empty());
+}
+
+#[tokio::test]
+async fn what_stands_in_the_way_to_a_role_is_not_the_roles_fault() {
+    // The service, for a while and for long.
+    let cloud = Cloud::start(two_accounts()).unwrap();
+    cloud.inject(Fault::error("InternalError.DbError").on("AssumeRole").times(1));
+    in_role(&cloud).instance(REGION, OTHER).await.unwrap().unwrap();
+    assert_eq!(count(&cloud, "AssumeRole"), 2);
+    cloud.inject(Fault::status(503).on("AssumeRole"));
+    let (said, is_of_role) = told(&cloud).await;
+    assert!(!is_of_role && said.contains("HTTP status 503"), "{said}");
+
+    // The key that signs.
+    let cloud = Cloud::start(two_accounts()).unwrap();
+    assert!(cloud.delete_user("100012345678"));
+    let (said, is_of_role) = told(&cloud).await;
+    assert!(
+        !is_of_role && said.contains("from the environment") && said.contains("SecretIdNotFound"),
+        "{said}"
+    );
+
+    // The clock, which is corrected.
+    let late = Config { now: Some(Timestamp::now() + Duration::from_secs(3600)), ..two_accounts() };
+    let cloud = Cloud::start(late).unwrap();
+    in_role(&cloud).instance(REGION, OTHER).await.unwrap().unwrap();
+    assert_eq!(calls(&cloud)[..2], ["AssumeRole AuthFailure.SignatureExpire", "AssumeRole"]);
+}
+
+#[tokio::test]
+async fn a_role_is_taken_on_with_the_next_key_of_a_secret_that_changed() {
+    let mut config = two_accounts();
+    let mut next = Account::new("AKIDnext", "next", "100012345679");
+    next.owner_uin = Some("100000000001".to_owned());
+    next.allow.push("sts:AssumeRole".to_owned());
+    config.accounts.push(next);
+    let cloud = Cloud::start(config).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let write = |id: &str, key: &str| {
+        std::fs::write(folder.path().join("TENCENTCLOUD_SECRET_ID"), id).unwrap();
+        std::fs::write(folder.path().join("TENCENTCLOUD_SECRET_KEY"), key).unwrap();
+    };
+    let (id, key) = demo_key();
+    write(&id, &key);
+    let chain = chain(&[]).after_directory(Some(folder.path().to_owned()));
+    let role = format!("{READER};external-id=cluster-1");
+    let client = clouds(&cloud, chain, &[&role]).of(Some(READER), REGION, OTHER);
+    client.instance(REGION, OTHER).await.unwrap().unwrap();
+    write("AKIDnext", "next");
+    assert!(cloud.delete_user("100012345678"));
+    cloud.advance(Duration::from_secs(7200));
+    client.instance(REGION, OTHER).await.unwrap().unwrap();
 }

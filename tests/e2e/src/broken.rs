@@ -1,7 +1,6 @@
 //! Nodes broken in the ways of `docs/pull-failures.md`: explain names the one thing to do, the story does that and nothing
 //! else, explain says that the image can be pulled, and the Pod runs.
 
-use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -10,7 +9,6 @@ use serde_json::{Value, json};
 use support::nodes::{self, HUB, Node};
 use support::{Image, eventually};
 
-use crate::chart::root;
 use crate::steps::Steps;
 use crate::world::{self, DAEMON_SET, DEFAULT_DOMAIN, DEPLOYMENT, LONG, VPC_DOMAIN, WEBHOOK, World, trust};
 
@@ -180,24 +178,6 @@ impl Broken<'_> {
     }
 
     async fn explained(&self, pod: &str) -> Result<(Value, Option<i32>)> {
-        let mut command = tokio::process::Command::new(root().join("target/debug/tcr-assistant"));
-        command.args([
-            "explain",
-            pod,
-            "-n",
-            self.name(),
-            "-o",
-            "json",
-            "--request-timeout=60s",
-            "--kubeconfig",
-        ]);
-        command.arg(self.world.nodes.plane().kubeconfig()).args(self.world.registry_flags()?);
-        command.env_clear().stdin(Stdio::null()).kill_on_drop(true);
-        let output = command
-            .output()
-            .await
-            .context("cannot run target/debug/tcr-assistant: tests/build tcr-assistant")?;
-        let error = || format!("explain says: {}", String::from_utf8_lossy(&output.stderr));
-        Ok((serde_json::from_slice(&output.stdout).with_context(error)?, output.status.code()))
+        self.world.explained(self.name(), pod).await
     }
 }

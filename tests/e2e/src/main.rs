@@ -1,5 +1,5 @@
 //! Whole stories on real Kubernetes: `e2e control-plane`, `e2e alerts`, `e2e cert-manager`, `e2e gitops`, `e2e hostile`,
-//! `e2e flagship`, `e2e private-network`, `e2e broken`, `e2e upgrade`.
+//! `e2e flagship`, `e2e private-network`, `e2e tenants`, `e2e broken`, `e2e upgrade`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,6 +22,7 @@ mod review;
 mod serve;
 mod speed;
 mod steps;
+mod tenants;
 mod upgrade;
 mod world;
 
@@ -75,6 +76,9 @@ enum Story {
     Flagship,
     /// On real nodes: hosts files follow the private link, whatever happens to it, the list, the files and the nodes (root only)
     PrivateNetwork,
+    /// On real nodes: two tenants of one instance, each with an account of its own that pulls its repositories and not the
+    /// other's, whatever is on the node already and whoever is killed (root only)
+    Tenants,
     /// On real nodes: what `explain` says of a node that is broken, and that doing it heals it (root only)
     Broken {
         /// In this way only, of those in docs/pull-failures.md (repeatable)
@@ -120,6 +124,7 @@ fn main() -> ExitCode {
         Story::Flagship => flagship::tell(&mut steps),
         Story::Broken { only } => broken::tell(&mut steps, &only),
         Story::PrivateNetwork => private_network::tell(&mut steps),
+        Story::Tenants => tenants::tell(&mut steps),
         Story::Speed { check } => return measured(speed::measure(), check),
         Story::Upgrade { from } => upgrade::tell(&mut steps, &from),
         Story::Hold => flagship::hold(),

@@ -21,6 +21,7 @@ use tencent_cloud::client::{Client, Settings};
 use crate::chart::{self, root};
 use crate::steps::Steps;
 
+mod explained;
 pub(crate) mod machine;
 pub(crate) mod state;
 pub(crate) mod storage;
@@ -35,8 +36,8 @@ pub(crate) const VPC_DOMAIN: &str = "demo-vpc.tencentcloudcr.com";
 pub(crate) const DEPLOYMENT: &str = "tcr-assistant-controller-manager";
 pub(crate) const WEBHOOK: &str = "tcr-assistant-webhook";
 pub(crate) const DAEMON_SET: &str = "hosts-updater";
-const INSTANCE: &str = "tcr-demo0001";
-const REGION: &str = "ap-guangzhou";
+pub(crate) const INSTANCE: &str = "tcr-demo0001";
+pub(crate) const REGION: &str = "ap-guangzhou";
 pub(crate) const VPC: &str = "vpc-demo0001";
 const SUBNET: &str = "subnet-demo0001";
 /// Of `./justw images`.

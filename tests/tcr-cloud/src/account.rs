@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{scope::Rights, secret::Secret};
+use crate::{scope::Rights, secret::Secret, session_policy::SessionPolicy};
 
 /// A CAM identity with one API key.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -31,6 +31,9 @@ pub struct Account {
     /// `allow` is wide: a cluster's identity may only pull, and a test of the other kind has to say so.
     #[serde(default)]
     pub push: bool,
+    /// Narrows `allow` further, for the session of a role that was taken on with a policy.
+    #[serde(skip)]
+    pub(crate) policy: Option<SessionPolicy>,
     /// When a temporary key ends: from then on it is refused as if its token were wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
@@ -51,6 +54,7 @@ impl Account {
             owner_uin: None,
             allow: everything(),
             push: false,
+            policy: None,
             expires_at: None,
         }
     }
@@ -99,11 +103,26 @@ impl Account {
         Rights { pull: self.may("tcr:PullRepository"), push: self.push && self.may("tcr:PushRepository") }
     }
 
-    /// Whether CAM grants `operation` (`tcr:CreateInstanceToken`).
+    /// Whether CAM grants `operation` (`tcr:CreateInstanceToken`) on something.
     pub(crate) fn may(&self, operation: &str) -> bool {
-        self.allow.iter().any(|granted| match granted.strip_suffix('*') {
-            Some(prefix) => operation.starts_with(prefix),
-            None => granted == operation,
-        })
+        self.allow.iter().any(|granted| covers(granted, operation))
+            && self.policy.as_ref().is_none_or(|policy| policy.allows(operation, None))
+    }
+
+    /// Whether it does on an instance.
+    pub(crate) fn may_on(&self, operation: &str, registry_id: Option<&str>) -> bool {
+        self.may(operation)
+            && self
+                .policy
+                .as_ref()
+                .is_none_or(|policy| registry_id.is_none() || policy.allows(operation, registry_id))
+    }
+}
+
+/// Whether a granted operation, which may end in `*`, is or covers this one.
+pub(crate) fn covers(granted: &str, operation: &str) -> bool {
+    match granted.strip_suffix('*') {
+        Some(prefix) => operation.starts_with(prefix),
+        None => granted == operation,
     }
 }

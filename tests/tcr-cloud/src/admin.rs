@@ -181,7 +181,7 @@ async fn replace_instance(
 
 async fn actions() -> Json<Value> {
     let tcr = ACTIONS.iter().map(|action| (action.name, action.form));
-    Json(tcr.chain([(sts::ACTION, sts::FORM)]).map(|(name, form)| (name, shown_form(form))).collect())
+    Json(tcr.chain(sts::ACTIONS).map(|(name, form)| (name, shown_form(form))).collect())
 }
 
 async fn clock(State(shared): State<Shared>) -> Json<Value> {

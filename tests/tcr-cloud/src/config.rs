@@ -169,7 +169,7 @@ pub(crate) fn check_fault(path: &str, fault: &Fault) -> Result<(), ConfigError> 
 }
 
 fn is_action(name: &str) -> bool {
-    action::find(name).is_some() || name == sts::ACTION
+    action::find(name).is_some() || sts::ACTIONS.iter().any(|(known, _)| *known == name)
 }
 
 fn wrong(field: impl Into<String>, value: &str, reason: &'static str) -> Result<(), ConfigError> {

@@ -103,9 +103,14 @@ impl Gateway {
     }
 
     fn perform(&mut self, request: &Request, now: Timestamp) -> Outcome {
-        if action_name(request) == sts::ACTION {
-            check_form(request)?;
-            return self.assume_role(request, now);
+        match action_name(request) {
+            sts::WITH_WEB_IDENTITY => {
+                check_form(request)?;
+                return self.assume_role_with_web_identity(request, now);
+            }
+            sts::ASSUME_ROLE => return self.assume_role(request, now),
+            sts::CALLER => return self.caller_identity(request, now),
+            _ => {}
         }
         let (action, caller, parameters) = self.admit(request, now)?;
         (action.run)(&mut self.world, &caller, &parameters)
@@ -192,7 +197,12 @@ impl Gateway {
         self.limit(action.name, &account.uin, action.per_second, now)?;
         let parameters = Parameters::read(&request.body, action.form)?;
         let operation = format!("tcr:{name}");
-        if !account.may(&operation) {
+        // The one instance that it is about; a list of several is about none.
+        let about = parameters.string("RegistryId").or_else(|| match parameters.strings("Registryids")[..] {
+            [one] => Some(one),
+            _ => None,
+        });
+        if !account.may_on(&operation, about) {
             return Err(ApiError::new(
                 "UnauthorizedOperation",
                 format!("you are not authorized to perform operation ({operation})"),
@@ -202,7 +212,7 @@ impl Gateway {
     }
 }
 
-fn check_form(request: &Request) -> Result<(), ApiError> {
+pub(crate) fn check_form(request: &Request) -> Result<(), ApiError> {
     if request.body.len() > GREATEST_BODY {
         return Err(ApiError::new("RequestSizeLimitExceeded", "The request exceeds 10 MB."));
     }
@@ -224,7 +234,7 @@ fn check_form(request: &Request) -> Result<(), ApiError> {
     }
 }
 
-fn required_header<'a>(request: &'a Request, name: &str) -> Result<&'a str, ApiError> {
+pub(crate) fn required_header<'a>(request: &'a Request, name: &str) -> Result<&'a str, ApiError> {
     request
         .header(&name.to_ascii_lowercase())?
         .filter(|value| !value.is_empty())

@@ -26,6 +26,9 @@ pub struct Instance {
     pub id: String,
     /// The first label of its domains.
     pub name: String,
+    /// The root account whose it is; everybody's when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner_uin: Option<String>,
     /// Where it lives, `ap-guangzhou`. Requests for another region do not find it.
     pub region: String,
     /// One of the documented states; token actions need `Running`.
@@ -136,6 +139,7 @@ impl Instance {
         Self {
             id: id.into(),
             name: name.into(),
+            owner_uin: None,
             region: region.into(),
             status: running(),
             edition: premium(),

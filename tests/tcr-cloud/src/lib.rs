@@ -43,6 +43,7 @@ mod role;
 mod scope;
 mod secret;
 mod service_account;
+mod session_policy;
 #[cfg(test)]
 mod signed;
 mod signer;

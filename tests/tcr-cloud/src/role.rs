@@ -19,6 +19,12 @@ pub struct Role {
     /// The operations CAM grants it.
     #[serde(default = "crate::account::everything")]
     pub allow: Vec<String>,
+    /// Accounts whose identities may take it on by AssumeRole, by the root account's number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trusts: Vec<String>,
+    /// What they have to say besides, `sts:external_id` of the trust policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<String>,
     /// A caller with a token of this OIDC provider may take it on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<OidcProvider>,
@@ -43,6 +49,8 @@ impl Role {
             uin: uin.into(),
             owner_uin: owner_uin.into(),
             allow: crate::account::everything(),
+            trusts: Vec::new(),
+            external_id: None,
             provider: None,
         }
     }
@@ -63,6 +71,7 @@ impl Role {
             owner_uin: Some(self.owner_uin.clone()),
             allow: self.allow.clone(),
             push: false,
+            policy: None,
             expires_at: Some(now.checked_add(life).unwrap_or(Timestamp::MAX)),
         }
     }

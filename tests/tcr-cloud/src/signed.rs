@@ -50,11 +50,16 @@ pub(crate) fn request(action: &str, body: impl ToString) -> Request {
 }
 
 /// Gives a request the Authorization of its present content.
-pub(crate) fn sign(mut request: Request, account: &Account) -> Request {
+pub(crate) fn sign(request: Request, account: &Account) -> Request {
+    sign_for("tcr", request, account)
+}
+
+/// The same for another service.
+pub(crate) fn sign_for(service: &str, mut request: Request, account: &Account) -> Request {
     set(&mut request, "authorization", None);
     let timestamp = request.header("x-tc-timestamp").unwrap().unwrap().to_owned();
     let date = utc_day(Timestamp::from_second(timestamp.parse().unwrap()).unwrap());
-    let scope = format!("{date}/tcr/tc3_request");
+    let scope = format!("{date}/{service}/tc3_request");
     let canonical = tc3::canonical_request(&request, "content-type;host").unwrap();
     let signature = tc3::sign(account.secret_key.expose(), &timestamp, &scope, &canonical);
     let authorization = format!(

@@ -34,12 +34,19 @@ pub(crate) struct Caller {
     pub(crate) now: Timestamp,
 }
 
+impl Caller {
+    /// Whether an instance is one of the caller's account.
+    pub(crate) fn owns(&self, instance: &Instance) -> bool {
+        instance.owner_uin.as_deref().is_none_or(|owner| owner == self.account.owner())
+    }
+}
+
 impl World {
     /// The instance of that id in the request's region: a region knows only its own.
     pub(crate) fn instance(&self, id: &str, caller: &Caller) -> Result<&Instance, ApiError> {
         self.instances
             .iter()
-            .find(|instance| instance.id == id && instance.region == caller.region)
+            .find(|instance| instance.id == id && instance.region == caller.region && caller.owns(instance))
             .ok_or_else(|| {
                 ApiError::new(
                     "ResourceNotFound.TcrResourceNotFound",

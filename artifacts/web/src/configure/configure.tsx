@@ -10,6 +10,7 @@ import { hasSecret, settings } from "./objects.ts";
 import { OutputPanel } from "./output-panel.tsx";
 import { REGIONS } from "./regions.ts";
 import { Selector } from "./selector.tsx";
+import { Tenants } from "./tenants.tsx";
 import { useTouched } from "./touched.ts";
 import { stateOf } from "./verdict.tsx";
 
@@ -223,6 +224,7 @@ function Policy() {
       <TextInput field="allowedRoots" rows={2} />
       <TextInput field="allowedAliases" rows={2} placeholder="cache.example.com" />
       <TextInput field="controllerUsernames" rows={2} />
+      <Tenants />
       <TextInput field="policyModule" placeholder="registry://demo.tencentcloudcr.com/tcr-assistant/policy:v0.1.0" />
     </section>
   );

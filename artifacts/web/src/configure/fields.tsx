@@ -123,7 +123,7 @@ export function Flag({ field }: { field: FlagField }) {
 }
 
 interface GroupProps {
-  field: "domains" | "privateDomains" | "selector";
+  field: "domains" | "privateDomains" | "selector" | "tenants";
   children: ComponentChildren;
 }
 

@@ -9,6 +9,21 @@ export interface Requirement {
   values: string;
 }
 
+/** An entry of `tenants`: lists have one on each line, labels as `key=value`. */
+export interface Tenant {
+  name: string;
+  users: string;
+  groups: string;
+  namespaces: string;
+  namespaceLabels: string;
+  registryNamespaces: string;
+  instanceIds: string;
+  conflictPolicies: string;
+}
+
+/** The lists of a tenant, in the order in which they are documented. */
+export const TENANT_LISTS = ["users", "groups", "namespaces", "namespaceLabels", "registryNamespaces", "instanceIds", "conflictPolicies"] as const;
+
 export interface Form {
   name: string;
   source: "tcr" | "docker";
@@ -63,6 +78,7 @@ export interface Form {
   allowedRoots: string;
   allowedAliases: string;
   controllerUsernames: string;
+  tenants: Tenant[];
 }
 
 /** The add-on's defaults. */
@@ -115,6 +131,7 @@ export function initialForm(): Form {
     allowedRoots: "tencentcloudcr.com",
     allowedAliases: "",
     controllerUsernames: "system:serviceaccount:tcr-assistant-system:tcr-assistant-manager",
+    tenants: [],
   };
 }
 
@@ -141,6 +158,7 @@ export function fromLink(state: unknown): Form {
   const known = Object.entries(state).filter(([name, value]) => {
     if (name === "password" || !Object.hasOwn(form, name)) return false;
     if (name === "selector") return Array.isArray(value) && value.every(isRequirement);
+    if (name === "tenants") return Array.isArray(value) && value.every(isTenant);
     const choices = CHOICES[name as keyof typeof CHOICES] as readonly unknown[] | undefined;
     return choices ? choices.includes(value) : typeof value === typeof form[name as keyof Form];
   });
@@ -166,6 +184,13 @@ function isRequirement(value: unknown): value is Requirement {
   if (typeof value !== "object" || value === null) return false;
   const { key, operator, values } = value as Record<string, unknown>;
   return typeof key === "string" && typeof values === "string" && OPERATORS.some((known) => known === operator);
+}
+
+function isTenant(value: unknown): value is Tenant {
+  if (typeof value !== "object" || value === null) return false;
+  const parts = value as Record<string, unknown>;
+  const names = ["name", ...TENANT_LISTS];
+  return names.every((name) => typeof parts[name] === "string") && Object.keys(parts).every((name) => names.includes(name));
 }
 
 /** The lines of a list that have something on them. */

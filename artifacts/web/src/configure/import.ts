@@ -1,7 +1,7 @@
 /** From what exists to the form: an ImagePullSecret, or the values of the original add-on. */
 import { read } from "../documents.ts";
 import { WORDS } from "../settings.ts";
-import { type Form, initialForm, type Requirement } from "./form.ts";
+import { type Form, initialForm, type Requirement, type Tenant } from "./form.ts";
 
 /** One thing that the form can start from. */
 export interface Candidate {
@@ -69,6 +69,7 @@ function ofValues(values: Fields): Candidate[] {
     clusterId: text(cluster.id),
     hostsEntries: list(global.hosts).map(hostsLine).join("\n"),
     ...policyOf(values),
+    tenants: list(values.tenants).map(fields).map(tenantOf),
   };
   const statics = list(global.imagePullSecretsCrs).map(fields).map((entry) => {
     const docker = {
@@ -191,6 +192,20 @@ function policyOf(values: Fields): Partial<Form> {
     // YAML 1.1 reads a bare off as false.
     protect: policy.protect === false ? "off" : choice(policy.protect, WORDS.protect, "warn"),
     failurePolicy: choice(fields(values.webhook).failurePolicy, ["Ignore", "Fail"], "Ignore"),
+  };
+}
+
+function tenantOf(entry: Fields): Tenant {
+  const all = (part: string) => list(entry[part]).map(text).join("\n");
+  return {
+    name: text(entry.name),
+    users: all("users"),
+    groups: all("groups"),
+    namespaces: all("namespaces"),
+    namespaceLabels: Object.entries(fields(entry.namespaceLabels)).map(([key, value]) => `${key}=${text(value)}`).join("\n"),
+    registryNamespaces: all("registryNamespaces"),
+    instanceIds: all("instanceIds"),
+    conflictPolicies: all("conflictPolicies"),
   };
 }
 

@@ -63,6 +63,7 @@ const FIELDS: [path: string, field: Field][] = [
   ["controllerUsernames", "controllerUsernames"],
   ["clusterId", "clusterId"],
   ["clusterRegion", "clusterRegion"],
+  ["tenants", "tenants"],
 ];
 
 export function judge(form: Form): Judgement {
@@ -89,7 +90,10 @@ export function judge(form: Form): Judgement {
 
 function remark({ field: path, message }: Finding): Remark {
   const known = FIELDS.find(([prefix]) => path === prefix || path.startsWith(`${prefix}.`) || path.startsWith(`${prefix}[`));
-  return { field: known?.[1] ?? "object", sentence: `${path}: ${message}`, message };
+  const field = known?.[1] ?? "object";
+  const sentence = `${path}: ${message}`;
+  // Which part of which tenant it is about only the path says.
+  return { field, sentence, message: field === "tenants" ? sentence : message };
 }
 
 function remarkOn(field: Field, sentence: string): Remark {

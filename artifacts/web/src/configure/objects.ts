@@ -1,5 +1,5 @@
 /** What a form leads to: the ImagePullSecret, the chart's values, the policy's settings. */
-import { type Form, lines, type Requirement } from "./form.ts";
+import { type Form, lines, type Requirement, type Tenant, TENANT_LISTS } from "./form.ts";
 
 type Fields = Record<string, unknown>;
 
@@ -58,6 +58,7 @@ export function helmValues(form: Form): Fields {
     }),
     ...(!isDefault(roots, ["tencentcloudcr.com"]) && { allowedRoots: roots }),
     ...aliasesOf(form),
+    ...tenants(form),
     ...(form.failurePolicy !== "Ignore" && { webhook: { failurePolicy: form.failurePolicy } }),
     policy: { mode: form.mode, ...policyOf(form) },
   };
@@ -71,6 +72,7 @@ export function settings(form: Form): Fields {
     ...aliasesOf(form),
     clusterId: form.clusterId,
     ...(form.clusterRegion && { clusterRegion: form.clusterRegion }),
+    ...tenants(form),
   };
 }
 
@@ -103,6 +105,25 @@ function policyOf(form: Form): Fields {
     protect: form.protect,
     controllerUsernames: lines(form.controllerUsernames),
   };
+}
+
+/** Whose ImagePullSecrets may say what; what is empty is left out. */
+function tenants({ tenants }: Form): Fields {
+  return tenants.length > 0 ? { tenants: tenants.map(tenant) } : {};
+}
+
+function tenant(entry: Tenant): Fields {
+  const parts = TENANT_LISTS.flatMap((part): [string, unknown][] => {
+    const all = lines(entry[part]);
+    if (all.length === 0) return [];
+    return [[part, part === "namespaceLabels" ? Object.fromEntries(all.map(label)) : all]];
+  });
+  return { name: entry.name, ...Object.fromEntries(parts) };
+}
+
+function label(line: string): [string, string] {
+  const [key = "", ...value] = line.split("=");
+  return [key.trim(), value.join("=").trim()];
 }
 
 /** The ImagePullSecret as an entry of the settings. */

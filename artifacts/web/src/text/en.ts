@@ -72,6 +72,7 @@ export const en = {
     allowedRoots: { label: "Allowed root domains", help: "Registries must be under one of them. One on each line." },
     allowedAliases: { label: "Allowed root domains of caches and mirrors", help: "In addition to those above. One on each line." },
     controllerUsernames: { label: "Controllers", help: "User names that may change what is managed. One on each line." },
+    tenants: { label: "Tenants", help: "Who may write ImagePullSecrets, and for what. With one of them, whoever is in none may write none: begin with one for those who administer the add-on, with * for both kinds of namespaces." },
     policyModule: { label: "Policy module", help: "Where you pushed policy.wasm, for Kubewarden. Empty: the example's." },
   },
   choices: {
@@ -94,6 +95,21 @@ export const en = {
     remove: "Remove this condition",
     add: "Add a condition",
     operators: { "=": "is", In: "is one of", NotIn: "is none of", Exists: "exists", DoesNotExist: "does not exist" } as Record<string, string>,
+  },
+  tenants: {
+    unnamed: "New tenant",
+    add: "Add a tenant",
+    remove: "Remove this tenant",
+    parts: {
+      name: "Tenant name",
+      users: "Users, one on each line",
+      groups: "Groups, one on each line",
+      namespaces: "Namespaces it may select: names, or beginnings before *",
+      namespaceLabels: "Or labels of its namespaces, key=value on each line",
+      registryNamespaces: "Registry namespaces it may pull from",
+      instanceIds: "Instances; empty: any",
+      conflictPolicies: "Conflict policies besides never",
+    },
   },
   import: {
     title: "Start from an existing configuration",

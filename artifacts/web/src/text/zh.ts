@@ -74,6 +74,7 @@ export const zh: Text = {
     allowedRoots: { label: "允许的根域名", help: "镜像仓库须位于其中之一。每行一个。" },
     allowedAliases: { label: "缓存与镜像站允许的根域名", help: "在上述根域名之外。每行一个。" },
     controllerUsernames: { label: "控制器", help: "可修改受管对象的用户名。每行一个。" },
+    tenants: { label: "租户", help: "谁可以编写 ImagePullSecret、编写什么。只要有一个租户，不属于任何租户的人就不能编写：请先为插件管理员添加一个，两种命名空间都填 *。" },
     policyModule: { label: "策略模块", help: "policy.wasm 推送到的位置，供 Kubewarden 使用。留空则使用示例地址。" },
   },
   choices: {
@@ -96,6 +97,21 @@ export const zh: Text = {
     remove: "移除该条件",
     add: "添加条件",
     operators: { "=": "等于", In: "属于", NotIn: "不属于", Exists: "存在", DoesNotExist: "不存在" },
+  },
+  tenants: {
+    unnamed: "新租户",
+    add: "添加租户",
+    remove: "移除该租户",
+    parts: {
+      name: "租户名称",
+      users: "用户，每行一个",
+      groups: "用户组，每行一个",
+      namespaces: "可选择的命名空间：名称，或以 * 结尾的前缀",
+      namespaceLabels: "或其命名空间的标签，每行一个 key=value",
+      registryNamespaces: "可拉取的镜像仓库命名空间",
+      instanceIds: "实例；留空表示任意",
+      conflictPolicies: "never 之外的冲突策略",
+    },
   },
   import: {
     title: "从现有配置开始",

@@ -58,7 +58,7 @@ impl StepError {
                     Some(Refusal::UnknownKey) => return Some(unknown_key(key, error, refused)),
                     Some(Refusal::NoRoom) => ConditionReason::QuotaExceeded,
                     Some(Refusal::NotSwitchedOn) => ConditionReason::ServiceAccountsUnavailable,
-                    None => ConditionReason::CloudFailed,
+                    Some(Refusal::Role) | None => ConditionReason::CloudFailed,
                 };
                 Some((reason, error.to_string()))
             }

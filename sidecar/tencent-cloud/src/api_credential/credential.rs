@@ -47,6 +47,8 @@ pub enum Origin {
     Profile(PathBuf),
     /// The role that is bound to the machine; empty while its name is not known.
     MachineRole(String),
+    /// A role that another of these credentials takes on.
+    AssumedRole(String),
 }
 
 impl Origin {
@@ -64,6 +66,7 @@ impl fmt::Display for Origin {
             Self::PodIdentity => f.write_str("the Pod's TKE identity"),
             Self::MachineRole(role) if role.is_empty() => f.write_str("the machine's metadata"),
             Self::MachineRole(role) => write!(f, "the machine's role {role}"),
+            Self::AssumedRole(arn) => write!(f, "the role {arn}"),
             Self::Profile(path) => write!(f, "profile file {}", path.display()),
         }
     }
@@ -89,6 +92,24 @@ pub enum ApiCredentialError {
         origin: Origin,
         /// What is wrong with it; never quotes a key.
         reason: String,
+    },
+    /// A role may not be taken on.
+    #[error("cannot take on the role {arn}: {reason}")]
+    RoleRefused {
+        /// The role.
+        arn: String,
+        /// The service's words, and what somebody can do; never quotes a key.
+        reason: String,
+    },
+    /// A role cannot be taken on while this machine's clock is wrong.
+    #[error(
+        "cannot take on the role {arn}: this machine's clock differs from the cloud's, which says {date}"
+    )]
+    ClockSkew {
+        /// The role.
+        arn: String,
+        /// The time at the cloud.
+        date: Timestamp,
     },
 }
 

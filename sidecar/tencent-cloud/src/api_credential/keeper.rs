@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::sync::Mutex;
 
 use super::credential::{ApiCredential, ApiCredentialError};
-use super::{Chain, Web};
+use super::{AssumedRole, Chain, PodIdentity, Web};
 
 /// How often places are read again that may be rewritten at any time: a mounted Secret, a profile file.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
@@ -15,9 +15,22 @@ const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// The credential in use. Callers at the same moment share one look-up.
 #[derive(Debug)]
 pub struct ApiCredentials {
-    chain: Chain,
-    web: Web,
+    source: Source,
     state: Mutex<State>,
+}
+
+/// Where the next one comes from.
+#[derive(Debug)]
+enum Source {
+    Chain {
+        chain: Chain,
+        web: Web,
+    },
+    /// From a role that another credential takes on.
+    Role {
+        role: AssumedRole,
+        signer: Arc<ApiCredentials>,
+    },
 }
 
 #[derive(Debug, Default)]
@@ -47,7 +60,19 @@ enum Use {
 impl ApiCredentials {
     /// Nothing is read before the first use.
     pub(crate) fn new(chain: Chain, web: Web) -> Self {
-        Self { chain, web, state: Mutex::default() }
+        Self { source: Source::Chain { chain, web }, state: Mutex::default() }
+    }
+
+    /// The credential of a role that the one of `signer` takes on. Nothing is asked before the first use.
+    pub(crate) fn of_role(role: AssumedRole, signer: Arc<ApiCredentials>) -> Self {
+        Self { source: Source::Role { role, signer }, state: Mutex::default() }
+    }
+
+    async fn load(&self, now: Timestamp) -> Result<ApiCredential, ApiCredentialError> {
+        match &self.source {
+            Source::Chain { chain, web } => chain.load(web, now).await,
+            Source::Role { role, signer } => role.take_on(signer, now).await,
+        }
     }
 
     /// The credential, looked up when there is none yet, and when it is time for another. A look-up that fails
@@ -64,7 +89,7 @@ impl ApiCredentials {
             (Use::LookAgain, Some(current)) => Some(current.clone()),
             _ => None,
         };
-        let loaded = self.chain.load(&self.web, now).await;
+        let loaded = self.load(now).await;
         state.looked = Some(Looked { at: Instant::now(), in_vain: true });
         match (loaded, kept) {
             (Ok(loaded), Some(kept)) if loaded.same_keys(&kept) => Ok(kept),
@@ -95,7 +120,7 @@ impl ApiCredentials {
         if let Some(current) = state.current.as_ref().filter(|current| !current.same_keys(refused)) {
             return Ok(Some(current.clone()));
         }
-        let loaded = self.chain.load(&self.web, now).await?;
+        let loaded = self.load(now).await?;
         state.looked = Some(Looked { at: Instant::now(), in_vain: false });
         if loaded.same_keys(refused) {
             return Ok(None);
@@ -103,9 +128,20 @@ impl ApiCredentials {
         Ok(Some(state.current.insert(Arc::new(loaded)).clone()))
     }
 
-    /// Instance metadata, where it may be asked.
+    /// The Pod's identity, where it has one.
+    pub(super) fn pod_identity(&self) -> Result<Option<PodIdentity>, ApiCredentialError> {
+        match &self.source {
+            Source::Chain { chain, .. } => chain.pod_identity(),
+            Source::Role { signer, .. } => signer.pod_identity(),
+        }
+    }
+
+    /// What is asked for credentials.
     pub(crate) fn web(&self) -> &Web {
-        &self.web
+        match &self.source {
+            Source::Chain { web, .. } => web,
+            Source::Role { signer, .. } => signer.web(),
+        }
     }
 }
 

@@ -5,19 +5,17 @@
 //! `tke.cloud.tencent.com/role-arn`: <https://cloud.tencent.com/document/product/457/81989>.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
 use serde_json::json;
 use tcr::sensitive::{Sensitive, SensitiveBytes, wipe_json};
 
+use super::Web;
 use super::credential::{ApiCredential, ApiCredentialError, Origin, Variables, usable};
-use crate::endpoint::Endpoint;
-use crate::envelope::{self, Reply};
-use crate::error::{Class, Failure};
-use crate::retry;
-use crate::transport::{self, plain};
+use super::security_token::{self, Call};
+use crate::error::Failure;
+use crate::jwt;
+use crate::transport::Failed;
 
 /// The region to ask.
 pub const REGION: &str = "TKE_REGION";
@@ -29,12 +27,6 @@ pub const TOKEN_FILE: &str = "TKE_WEB_IDENTITY_TOKEN_FILE";
 pub const ROLE_ARN: &str = "TKE_ROLE_ARN";
 
 const ACTION: &str = "AssumeRoleWithWebIdentity";
-const VERSION: &str = "2018-08-13";
-/// Seconds that the key shall live: the documented default.
-const LIFE: i64 = 7200;
-/// One exchange may take so long, and so many are tried.
-const EXCHANGE: Duration = Duration::from_secs(5);
-const ATTEMPTS: u32 = 3;
 /// Far above any token.
 const LARGEST: u64 = 64 * 1024;
 
@@ -75,102 +67,60 @@ pub fn find(variables: &Variables) -> Result<Option<PodIdentity>, ApiCredentialE
     }))
 }
 
-/// Takes on the role; the token's file is read anew each time.
+/// Takes on the role, of whichever origin; the token's file is read anew each time.
 pub(crate) async fn assume(
     identity: &PodIdentity,
-    http: &reqwest::Client,
-    endpoint: Option<&Endpoint>,
+    origin: Origin,
+    web: &Web,
     now: Timestamp,
 ) -> Result<ApiCredential, ApiCredentialError> {
-    let endpoint = match endpoint {
-        Some(endpoint) => endpoint.clone(),
-        None => default_endpoint(&identity.region)?,
-    };
+    let endpoint = security_token::endpoint(web, &identity.region);
+    let endpoint = endpoint.map_err(|error| broken(format!("{REGION}: {error}")))?;
     let token = read_token(&identity.token_file).map_err(broken)?;
-    let mut tries = 1;
-    let reply = loop {
-        match exchange(identity, http, &endpoint, &token, now).await {
-            Ok(reply) => break reply,
-            Err(failure) if failure.class() == Class::Retryable && tries < ATTEMPTS => {
-                tokio::time::sleep(retry::wait(&retry::Policy::default(), tries, retry::random())).await;
-                tries += 1;
-            }
-            Err(failure) => {
-                // It might repeat what it was sent.
-                let said = failure.to_string().replace(token.expose(), "[redacted]");
-                return Err(broken(format!("{ACTION} of {} at {endpoint}: {said}", identity.role_arn)));
-            }
-        }
-    };
-    read_reply(&reply, now).map_err(|failure| broken(format!("{ACTION} at {endpoint}: {failure}")))
-}
-
-/// Financial zones are isolated for this service too.
-fn default_endpoint(region: &str) -> Result<Endpoint, ApiCredentialError> {
-    let host = match region.ends_with("-fsi") {
-        true => format!("sts.{region}.tencentcloudapi.com"),
-        false => "sts.tencentcloudapi.com".to_owned(),
-    };
-    host.parse().map_err(|error| broken(format!("{REGION}: {error}")))
-}
-
-async fn exchange(
-    identity: &PodIdentity,
-    http: &reqwest::Client,
-    endpoint: &Endpoint,
-    token: &Sensitive,
-    now: Timestamp,
-) -> Result<Reply, Failure> {
     let mut body = json!({
         "ProviderId": identity.provider_id,
         "WebIdentityToken": token.expose(),
         "RoleArn": identity.role_arn,
-        "RoleSessionName": format!("tcr-assistant-{}", now.as_microsecond()),
-        "DurationSeconds": LIFE,
+        "RoleSessionName": security_token::session_name(now),
+        "DurationSeconds": security_token::LIFE,
     });
-    let mut headers = HeaderMap::new();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(HOST, plain(endpoint.host())?);
-    // The token says who asks: nothing is signed.
-    headers.insert(AUTHORIZATION, HeaderValue::from_static("SKIP"));
-    headers.insert("x-tc-action", HeaderValue::from_static(ACTION));
-    headers.insert("x-tc-version", HeaderValue::from_static(VERSION));
-    headers.insert("x-tc-region", plain(&identity.region)?);
-    headers.insert("x-tc-timestamp", plain(&now.as_second().to_string())?);
-    headers.insert("x-tc-language", HeaderValue::from_static("en-US"));
-    let sent = http.post(endpoint.url().clone()).headers(headers).body(body.to_string());
+    let bytes = SensitiveBytes::from(body.to_string().into_bytes());
     wipe_json(&mut body);
-    let whole = async {
-        let response = sent.send().await.map_err(|error| transport::failure(&error))?;
-        let status = response.status().as_u16();
-        envelope::parse(status, transport::body(response).await?.expose())
+    // The token says who asks: nothing is signed.
+    let call = Call { action: ACTION, region: &identity.region, body: &bytes, signer: None };
+    let reply = match security_token::call(&call, web, &endpoint, now).await {
+        Ok(reply) => reply,
+        Err(Failed { failure, .. }) => {
+            // It might repeat what it was sent.
+            let mut said = failure.to_string().replace(token.expose(), "[redacted]");
+            said.push_str(&advice(identity, &origin, &token, &failure));
+            let said = format!("{ACTION} of {} at {endpoint}: {said}", identity.role_arn);
+            return Err(security_token::error(origin, &failure, said));
+        }
     };
-    tokio::time::timeout(EXCHANGE, whole).await.unwrap_or(Err(Failure::Deadline { after: EXCHANGE }))
+    security_token::key(&reply, origin.clone(), now).map_err(|failure| {
+        security_token::error(origin, &failure, format!("{ACTION} at {endpoint}: {failure}"))
+    })
 }
 
-fn read_reply(reply: &Reply, now: Timestamp) -> Result<ApiCredential, Failure> {
-    let lie = |reason: &str| reply.implausible(reason);
-    let credentials = reply.object("Credentials")?.ok_or_else(|| lie("it has no Credentials"))?;
-    let text = |name: &str| {
-        let value = credentials.text(name)?.unwrap_or_default();
-        usable(name, &value).map_err(|reason| reply.implausible(reason))?;
-        Ok::<_, Failure>(value)
+/// What somebody at the account of a role that an object names can do.
+fn advice(identity: &PodIdentity, origin: &Origin, token: &Sensitive, failure: &Failure) -> String {
+    let PodIdentity { role_arn, provider_id, .. } = identity;
+    let owner = role_arn.strip_prefix("qcs::cam::uin/").and_then(|rest| rest.split_once(':'));
+    let (Origin::AssumedRole(_), Some((owner, _)), false) =
+        (origin, owner, security_token::is_no_role(failure))
+    else {
+        return String::new();
     };
-    let end = reply.integer("ExpiredTime")?.ok_or_else(|| lie("it has no ExpiredTime"))?;
-    let end = Timestamp::from_second(end).map_err(|_| lie("its ExpiredTime is no time"))?;
-    if end <= now {
-        return Err(lie("the key has expired before it was made"));
-    }
-    // A tenth of its life before the end, as Tencent's SDKs do.
-    let left = end.duration_since(now);
-    Ok(ApiCredential {
-        secret_id: text("TmpSecretId")?,
-        secret_key: Sensitive::new(text("TmpSecretKey")?),
-        token: Some(Sensitive::new(text("Token")?)),
-        origin: Origin::PodIdentity,
-        expires_at: Some(end),
-        renew_at: Some(end.checked_sub(left / 10).unwrap_or(end)),
-    })
+    let statement = json!({
+        "effect": "allow",
+        "action": "name/sts:AssumeRoleWithWebIdentity",
+        "principal": {"federated": [format!("qcs::cam::uin/{owner}:oidc-provider/{provider_id}")]},
+        "condition": {"string_equal": {"oidc:aud": jwt::audience(token)}},
+    });
+    format!(
+        "; have the cluster's OIDC provider in that account, and add to the role's trust policy {statement}"
+    )
 }
 
 fn read_token(path: &Path) -> Result<Sensitive, String> {

@@ -11,6 +11,7 @@ use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde_json::json;
 use support::{ControlPlane, Identity, Options, eventually};
+use tcr_cloud::Cloud;
 
 use crate::subject::Subject;
 
@@ -110,7 +111,15 @@ impl Cluster {
     /// Starts the controller and waits until it is ready.
     pub(crate) async fn controller(&self) -> Result<Subject> {
         let identity = Identity::service_account("tcr-assistant-system", "tcr-assistant-manager");
-        Subject::start(&self.program, &self.plane, &self.plane.kubeconfig_for(&identity).await?).await
+        let kubeconfig = self.plane.kubeconfig_for(&identity).await?;
+        Subject::start(&self.program, &self.plane, &kubeconfig, None).await
+    }
+
+    /// The same, with this cloud.
+    pub(crate) async fn controller_of(&self, cloud: &Cloud) -> Result<Subject> {
+        let identity = Identity::service_account("tcr-assistant-system", "tcr-assistant-manager");
+        let kubeconfig = self.plane.kubeconfig_for(&identity).await?;
+        Subject::start(&self.program, &self.plane, &kubeconfig, Some(cloud)).await
     }
 
     /// Asks for a Secret in every namespace of [`Cluster::name`]'s and those that are made for latencies.

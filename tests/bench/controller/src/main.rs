@@ -21,6 +21,7 @@ mod refused;
 mod sizes;
 mod steady;
 mod subject;
+mod tenants;
 
 use progress::say;
 use sizes::Sizes;
@@ -103,6 +104,7 @@ async fn measure(sizes: &Sizes, smoke: bool) -> anyhow::Result<bool> {
     say(&format!("making {few} namespaces with one ServiceAccount each"));
     cluster.grow(few, 1).await?;
     tell(fill::small(&mut cluster, sizes).await?);
+    tell(tenants::measure(&cluster, sizes).await?);
     say(&format!("making {all} namespaces with three ServiceAccounts each"));
     cluster.grow(all, 3).await?;
     tell(fill::large(&mut cluster, sizes).await?);

@@ -9,6 +9,8 @@ pub(crate) struct Sizes {
     pub(crate) few: usize,
     /// Namespaces of everything else.
     pub(crate) namespaces: usize,
+    /// Tenants of one instance.
+    pub(crate) tenants: usize,
     /// Runs of which the median counts.
     pub(crate) runs: usize,
     /// Namespaces that are made while nothing else goes on, and repairs.
@@ -27,6 +29,7 @@ impl Sizes {
         Self {
             few: 1_000,
             namespaces: 10_000,
+            tenants: 500,
             runs: 3,
             samples: 200,
             foreign: 20_000,
@@ -40,6 +43,7 @@ impl Sizes {
         Self {
             few: 20,
             namespaces: 60,
+            tenants: 10,
             runs: 1,
             samples: 5,
             foreign: 100,
@@ -50,6 +54,12 @@ impl Sizes {
 
     /// Other sizes, in proportion.
     pub(crate) fn with_namespaces(self, namespaces: usize) -> Self {
-        Self { namespaces, few: self.few.min(namespaces), foreign: namespaces * 2, ..self }
+        Self {
+            namespaces,
+            few: self.few.min(namespaces),
+            tenants: self.tenants.min(namespaces),
+            foreign: namespaces * 2,
+            ..self
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use support::{ControlPlane, Process, eventually};
+use tcr_cloud::{Account, Cloud};
 
 use crate::cluster::PATIENCE;
 
@@ -20,7 +21,12 @@ pub(crate) struct Metrics(String);
 
 impl Subject {
     /// Starts the program and waits until it leads with everything listed.
-    pub(crate) async fn start(program: &Path, plane: &ControlPlane, kubeconfig: &Path) -> Result<Self> {
+    pub(crate) async fn start(
+        program: &Path,
+        plane: &ControlPlane,
+        kubeconfig: &Path,
+        cloud: Option<&Cloud>,
+    ) -> Result<Self> {
         let mut command = plane.run().command(program);
         command
             .args(["run", "--cluster-id=cls-bench001", "--leader-elect=false", "--webhook-service="])
@@ -30,6 +36,9 @@ impl Subject {
             .env("KUBECONFIG", kubeconfig)
             .env("TENCENTCLOUD_SECRET_ID", "AKIDbench")
             .env("TENCENTCLOUD_SECRET_KEY", "bench");
+        if let Some(cloud) = cloud {
+            command.arg(format!("--tcr-endpoint={}", cloud.url())).envs(Account::demo().variables());
+        }
         let process = plane.run().start("controller", command)?;
         let address = eventually("the controller to say where it listens", PATIENCE, async || {
             process.address_behind("listening on ")

@@ -56,6 +56,7 @@ fn describe(world: &mut World, caller: &Caller, parameters: &Parameters) -> Outc
         .instances
         .iter()
         .filter(|instance| all_regions || instance.region == caller.region)
+        .filter(|instance| caller.owns(instance))
         .filter(|instance| ids.is_empty() || ids.contains(&instance.id.as_str()))
         .filter(|instance| filters.iter().all(|filter| has_a_tag_of(instance, &filter.strings("Values"))))
         .collect();

@@ -51,7 +51,13 @@ fn config() -> Config {
     let mut role = Role::new("tcr-reader", "100000000001", "100000000007");
     let tokens = vec![Secret::new("signed-by-the-provider")];
     role.provider = Some(OidcProvider { id: "cls-demo0001".to_owned(), tokens });
-    config.roles = vec![role];
+    let mut open = Role::new("open", "100000000001", "100000000005");
+    open.trusts = vec!["100000000001".to_owned()];
+    let mut lent = Role::new("lent", "100000000001", "100000000006");
+    lent.trusts.clone_from(&open.trusts);
+    lent.external_id = Some("cluster-1".to_owned());
+    config.roles = vec![role, lent, open];
+    config.accounts[0].allow.push("sts:AssumeRole".to_owned());
     config.machine = config.machine.map(|machine| Machine { role: Some("tcr-reader".to_owned()), ..machine });
     config.rate_limits.insert("DescribeInstanceStatus".to_owned(), 1);
     config
@@ -77,9 +83,18 @@ fn judged(scenario: &str, config: Config) -> (bool, String) {
     late.now = Some("2020-01-01T00:00:00Z".parse().unwrap());
     let late = Cloud::start(late).unwrap();
     let accounts = json!({"owner": account(0), "stranger": account(1), "session": account(2)});
-    let arn = config.roles[0].arn();
+    let [arn, lent, open] = [0, 1, 2].map(|at: usize| config.roles[at].arn());
+    let owner = config.accounts[0].owner_uin.clone();
     let cloud = Cloud::start(config).unwrap();
-    let given = json!({"url": cloud.url(), "lateUrl": late.url(), "accounts": accounts, "roleArn": arn});
+    let given = json!({
+        "url": cloud.url(),
+        "lateUrl": late.url(),
+        "accounts": accounts,
+        "roleArn": arn,
+        "lentArn": lent,
+        "openArn": open,
+        "ownerUin": owner,
+    });
     run(scenario, &given)
 }
 

@@ -12,6 +12,7 @@ import re
 import sys
 import time
 import traceback
+import urllib.parse
 import urllib.request
 import warnings
 
@@ -257,6 +258,10 @@ def answers():
     equal("a deleted account is not listed", tcr.ask("DescribeServiceAccounts", **of).TotalCount, 0)
 
     Sts().ask("AssumeRoleWithWebIdentity", **identity())
+    session = Sts().ask("AssumeRole", **lending())
+    check("a session ends in two hours, in seconds", abs(session.ExpiredTime - now - 2 * HOUR) < 300)
+    own = Sts().ask("GetCallerIdentity")
+    equal("the account of who signs", (own.AccountId, own.Type), (GIVEN["ownerUin"], "CAMUser"))
     # What was added to the double since: a refusal is an answer too, when its code is one of the vendor's.
     for action in admin("actions").keys() - {call["action"] for call in admin("calls")}:
         client = client_of(action)
@@ -269,6 +274,14 @@ def identity():
     """A call of AssumeRoleWithWebIdentity that is granted."""
     return {"ProviderId": "cls-demo0001", "WebIdentityToken": "signed-by-the-provider", "RoleSessionName": "judge",
             "RoleArn": GIVEN["roleArn"], "DurationSeconds": 7200}
+
+
+def lending():
+    """A call of AssumeRole that is granted."""
+    policy = {"version": "2.0", "statement": [
+        {"effect": "allow", "action": ["tcr:CreateInstanceToken"], "resource": [f"qcs::tcr:::instance/{INSTANCE}"]}]}
+    return {"RoleArn": GIVEN["lentArn"], "RoleSessionName": "judge", "DurationSeconds": 7200, "ExternalId": "cluster-1",
+            "Policy": urllib.parse.quote(json.dumps(policy))}
 
 
 def sample(model, module):
@@ -299,6 +312,9 @@ def refusals():
 
     def identity_with(**changed):
         return lambda: Sts().ask("AssumeRoleWithWebIdentity", **dict(identity(), **changed))
+
+    def lending_with(**changed):
+        return lambda: Sts().ask("AssumeRole", **dict(lending(), **changed))
 
     def often():
         for _ in range(100):
@@ -336,6 +352,11 @@ def refusals():
         ("InvalidParameter.WebIdentityTokenError", identity_with(WebIdentityToken="of-somebody-else")),
         ("InvalidParameter.ParamError", identity_with(ProviderId="cls-unknown1")),
         ("InvalidParameter.ParamError", identity_with(DurationSeconds=43_201)),
+        ("ResourceNotFound.RoleNotFound", lending_with(RoleArn="qcs::cam::uin/1:roleName/nobody")),
+        ("UnauthorizedOperation", lending_with(ExternalId="cluster-2")),
+        ("InvalidParameter.ParamError", lending_with(ExternalId="a b")),
+        ("InvalidParameter.StrategyFormatError", lending_with(Policy="{}")),
+        ("InvalidParameter.PolicyTooLong", lending_with(Policy="a" * 10_000)),
     ]
     # What the double cannot be brought to by itself, so that it is told to.
     scripted = ["ActionOffline", "AuthFailure.InvalidSecretId", "AuthFailure.MFAFailure", "AuthFailure.UnauthorizedOperation",
@@ -371,7 +392,10 @@ def credentials():
                                            7200, address)
     machine = credential.CVMRoleCredential()
     machine._role_endpoint = f"{GIVEN['url']}/latest/meta-data/cam/security-credentials/"
-    for name, key in [("a Pod's identity", pod), ("a machine's role", machine)]:
+    owner = GIVEN["accounts"]["owner"]
+    # It knows no external id.
+    lent = credential.STSAssumeRoleCredential(owner["secretId"], owner["secretKey"], GIVEN["openArn"], "judge", 7200, address)
+    for name, key in [("a Pod's identity", pod), ("a machine's role", machine), ("a role that is lent", lent)]:
         check(f"{name} mints a token", bool(Tcr(key).ask("CreateInstanceToken", RegistryId=INSTANCE).Token))
     for name, end in [("a Pod's key", pod._expired_time), ("a machine's key", machine._expired_ts)]:
         check(f"{name} ends within half a day, in seconds", 0 < end - time.time() <= 43_200)
