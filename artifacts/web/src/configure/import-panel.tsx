@@ -21,7 +21,7 @@ export function Import({ form, onImport }: Props) {
   const take = ({ name, form: imported, object, link }: Candidate) => {
     onImport(imported);
     // What the form does not hold: fields that admission does not know, or values of another type.
-    const lost = object === undefined ? [] : findings(object, lines(form.allowedRoots), undefined).errors.filter(({ message }) => /^(unknown field|expected )/.test(message));
+    const lost = object === undefined ? [] : findings(object, lines(form.allowedRoots), lines(form.allowedAliases), undefined).errors.filter(({ message }) => /^(unknown field|expected )/.test(message));
     setOutcome({ kind: "done", name, lost: lost.map(({ field, message }) => `${field}: ${message}`), ...(link && { link }) });
     // A password in it is in the form now, and nowhere else.
     setSource("");
