@@ -95,6 +95,7 @@ fn check(
         allowed_roles: &owned(settings.list(List::AllowedRoles)),
         cluster_id: settings.cluster_id.as_deref().filter(|id| !id.is_empty()),
         description_required: settings.cluster_id.is_some(),
+        cluster_region: settings.cluster_region.as_deref().filter(|region| !region.is_empty()),
     };
     let findings = rules::check(name, spec, &context);
     errors.extend(findings.errors.iter().map(ToString::to_string));

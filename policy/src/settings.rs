@@ -47,6 +47,7 @@ pub(crate) struct Settings<'a> {
     /// The cluster's id: `None` when the settings do not speak of it, empty when they say that
     /// nobody knows it.
     pub(crate) cluster_id: Option<Cow<'a, str>>,
+    pub(crate) cluster_region: Option<Cow<'a, str>>,
 }
 
 /// A setting that is a list of texts.
@@ -150,6 +151,7 @@ struct Written<'a> {
     protect: Option<Cow<'a, str>>,
     lists: Lists<'a>,
     cluster_id: Option<Cow<'a, str>>,
+    cluster_region: Option<Cow<'a, str>>,
 }
 
 impl<'a> Settings<'a> {
@@ -169,6 +171,7 @@ impl<'a> Settings<'a> {
             registries: self.registries,
             lists: self.lists.map(|texts| texts.into_iter().map(owned).collect()),
             cluster_id: self.cluster_id.map(owned),
+            cluster_region: self.cluster_region.map(owned),
             discover: self.discover,
             refuse_undecided: self.refuse_undecided,
             declared: self.declared,
@@ -201,6 +204,7 @@ impl<'a> Settings<'a> {
             protect: level("protect", written.protect, PROTECT)?,
             lists: written.lists,
             cluster_id: written.cluster_id,
+            cluster_region: written.cluster_region,
         })
     }
 }
@@ -238,6 +242,7 @@ impl<'a> Written<'a> {
                 b"allowedRoles" => written.set(List::AllowedRoles, value)?,
                 b"controllerUsernames" => written.set(List::ControllerUsernames, value)?,
                 b"clusterId" => written.cluster_id = value.string()?,
+                b"clusterRegion" => written.cluster_region = value.string()?,
                 _ => value.pass()?,
             }
             Ok(())

@@ -36,6 +36,19 @@ pub struct RuleContext<'a> {
     /// Whether a missing cluster id makes a description necessary; false when the caller cannot
     /// know the id.
     pub description_required: bool,
+    /// The region that the cluster is in; none where nobody knows, or where it is told elsewhere.
+    pub cluster_region: Option<&'a str>,
+}
+
+/// What it costs that the instance is in another region than the cluster; none where it is not.
+pub fn crosses_regions(instance: &str, cluster: &str) -> Option<String> {
+    (instance != cluster).then(|| {
+        format!(
+            "is {} and the cluster is in {cluster}: pulls cross regions; use an instance of the cluster's region, or one \
+             that is replicated to it",
+            quoted(instance)
+        )
+    })
 }
 
 /// Everything that is wrong or worth a warning, each in the order of the object's fields.

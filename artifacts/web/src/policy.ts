@@ -32,10 +32,15 @@ export interface Allowed {
   roles: string[];
 }
 
+/** The settings clusterId and clusterRegion; undefined for what is not known to be there or not. */
+export interface Cluster {
+  id?: string;
+  region?: string;
+}
+
 /** What admission finds in an ImagePullSecret, field by field. */
-export function findings(object: unknown, allowed: Allowed, clusterId: string | undefined): Findings {
-  const { roots, aliases, roles } = allowed;
-  return JSON.parse(findingsOf(JSON.stringify(object), roots, aliases, roles, clusterId)) as Findings;
+export function findings(object: unknown, { roots, aliases, roles }: Allowed, { id, region }: Cluster): Findings {
+  return JSON.parse(findingsOf(JSON.stringify(object), roots, aliases, roles, id, region)) as Findings;
 }
 
 initSync({ module: Uint8Array.from(atob(base64), (character) => character.charCodeAt(0)) });

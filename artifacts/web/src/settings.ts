@@ -12,6 +12,7 @@ export const SETTINGS = [
   "allowedRoles",
   "controllerUsernames",
   "clusterId",
+  "clusterRegion",
   "tenants",
 ] as const;
 

@@ -53,6 +53,7 @@ const MISTAKES: [field: string, value: string, message: string, prepare?: (page:
   ["instanceId", "demo", '"demo" is not an instance id: '],
   ["region", "ap-guangzhou-3", '"ap-guangzhou-3" is an availability zone; its region is ap-guangzhou'],
   ["clusterId", "12345678", '"12345678" is not a cluster\'s id'],
+  ["clusterRegion", "nj", '"nj" is not a region'],
   ["namespaces", "shop,Team_A", '"Team_A" '],
   ["serviceAccounts", "!", '"!" '],
   ["rotateAfter", "10m", '"10m" is too short; the shortest is 1h'],
@@ -135,6 +136,8 @@ describe("the form", () => {
     await remarks(page, "domains", "error", /is empty; name a domain/);
     await page.check("#field-resolve");
     await remarks(page, "resolve", "warning", /cannot be reached publicly/);
+    await page.fill("#field-clusterRegion", "ap-nanjing");
+    await remarks(page, "region", "warning", /pulls cross regions/);
     await page.getByRole("button", { name: "Add a condition" }).click();
     await page.getByLabel("Label", { exact: true }).fill("a b");
     await page.getByLabel("Label", { exact: true }).blur();

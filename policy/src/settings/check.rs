@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 use tcr::image_pull_secret::ImagePullSecretSpec;
+use tcr::region::is_region;
 use tcr::registry_host::RegistryHost;
 use tcr::rules::{RuleContext, check};
 use tcr::sentence::joined;
@@ -90,6 +91,9 @@ impl Mistakes {
                     if !value.as_str().is_some_and(|id| id.is_empty() || id.starts_with("cls-")) =>
                 {
                     self.is_not(name, value, "a cluster's id, such as \"cls-1a2b3c4d\"");
+                }
+                Form::Region if !value.as_str().is_some_and(|it| it.is_empty() || is_region(it)) => {
+                    self.is_not(name, value, "a region, such as \"ap-guangzhou\"");
                 }
                 // A setting of an entry of `registries`, or one that holds what it should.
                 _ => {}

@@ -18,6 +18,8 @@ pub enum Form {
     UserNames,
     /// The id of a cluster; empty for one that has none.
     ClusterId,
+    /// A region; empty where nobody knows it.
+    Region,
     /// The name of an ImagePullSecret.
     Name,
     /// A list of hosts, at least one.
@@ -104,6 +106,8 @@ declare! {
         "Who may change what is managed, besides Kubernetes' own controllers.";
     "clusterId", Form::ClusterId, default "not judged", chart false,
         "The cluster's id, `cls-...`, which the default description of a credential names. Empty: nobody knows it, so an ImagePullSecret with a long-term credential must describe it.";
+    "clusterRegion", Form::Region, default "not judged", chart false,
+        "The region that the cluster is in, such as `ap-guangzhou`: an ImagePullSecret of an instance in another one is warned of.";
     "tenants", Form::Tenants, default "everybody's may say anything", chart false,
         "Whose ImagePullSecrets may say what. Where there is an entry, whoever is in none may not write ImagePullSecrets; `controllerUsernames`, Kubernetes' own controllers and the group `system:masters` always may.";
 }

@@ -97,6 +97,7 @@ impl Prepared {
             registries,
             lists: self.settings.lists.each_ref().map(|texts| borrowed(texts)),
             cluster_id: self.settings.cluster_id.as_deref().map(Cow::Borrowed),
+            cluster_region: self.settings.cluster_region.as_deref().map(Cow::Borrowed),
             ..self.settings
         })
     }

@@ -75,6 +75,7 @@ pub async fn run(request: Request, out: &mut dyn Write, tell: Tell<'_>) -> anyho
         allowed_roles: &arns,
         cluster_id: cluster_id.as_deref(),
         description_required: true,
+        cluster_region: None,
     };
     let objects = check(input::read(&files)?, &context, tell)?;
     let password = password_file.as_deref().map(credential::read_password).transpose()?;

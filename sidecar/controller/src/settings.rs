@@ -63,6 +63,7 @@ impl Settings {
             allowed_roles: &self.allowed_roles,
             cluster_id: self.cluster_id.as_deref(),
             description_required: true,
+            cluster_region: None,
         }
     }
 

@@ -699,6 +699,26 @@ fn a_private_network_has_domains_without_ports_and_a_vpc() {
 }
 
 #[test]
+fn an_instance_of_another_region_than_the_cluster_is_warned_of() {
+    let warned = |cluster_region| {
+        let roots = ["tencentcloudcr.com".to_owned()];
+        let context = RuleContext {
+            allowed_roots: &roots,
+            cluster_region,
+            ..RuleContext::default()
+        };
+        let spec = serde_json::from_value(tcr(json!({}))).unwrap();
+        super::check("demo", &spec, &context).warnings.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(warned(None), Vec::<String>::new());
+    assert_eq!(warned(Some("ap-guangzhou")), Vec::<String>::new());
+    expect![[
+        r#"spec.tcr.region: is "ap-guangzhou" and the cluster is in ap-nanjing: pulls cross regions; use an instance of the cluster's region, or one that is replicated to it"#
+    ]]
+    .assert_eq(&warned(Some("ap-nanjing")).join("\n"));
+}
+
+#[test]
 fn several_vpcs_are_refused_by_item() {
     check_spec(
         tcr(json!({ "privateNetwork": { "vpcId": "vpc-a", "vpcIds": ["vpc-a", "subnet-1", "vpc-a", ""] } })),

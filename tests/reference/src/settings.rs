@@ -100,7 +100,7 @@ fn schema(form: Form) -> String {
         Form::Domains => reference("roots"),
         Form::UserNames | Form::Roles => list("    \"type\": \"string\",\n    \"minLength\": 1"),
         Form::Hosts => list("    \"$ref\": \"#/definitions/host\""),
-        Form::ClusterId | Form::NameList => "{\n  \"type\": \"string\"\n}".to_owned(),
+        Form::ClusterId | Form::Region | Form::NameList => "{\n  \"type\": \"string\"\n}".to_owned(),
         Form::Name => reference("objectName"),
         Form::LabelSelector => reference("labelSelector"),
         Form::Tenants => list("    \"$ref\": \"#/definitions/tenant\""),

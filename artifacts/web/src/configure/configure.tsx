@@ -110,7 +110,10 @@ function Instance() {
         <TextInput field="instanceId" placeholder="tcr-dg284imq" />
         <TextInput field="region" placeholder="ap-guangzhou" suggestions={REGIONS} />
       </div>
-      <TextInput field="clusterId" placeholder="cls-1a2b3c4d" />
+      <div class="pair">
+        <TextInput field="clusterId" placeholder="cls-1a2b3c4d" />
+        <TextInput field="clusterRegion" placeholder="ap-guangzhou" suggestions={REGIONS} />
+      </div>
       <TextInput field="roleArn" placeholder="qcs::cam::uin/100000000002:roleName/reader" />
     </>
   );

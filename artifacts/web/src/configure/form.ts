@@ -32,6 +32,8 @@ export interface Form {
   region: string;
   roleArn: string;
   clusterId: string;
+  /** Empty: that of the instance. */
+  clusterRegion: string;
   namespaces: string;
   serviceAccounts: string;
   selector: Requirement[];
@@ -91,6 +93,7 @@ export function initialForm(): Form {
     region: "",
     roleArn: "",
     clusterId: "",
+    clusterRegion: "",
     namespaces: "*",
     serviceAccounts: "*",
     selector: [],

@@ -87,10 +87,11 @@ function ofValues(values: Fields): Candidate[] {
   }));
   const hosts = list(global.hosts).map(fields).map(({ domain }) => text(domain));
   if (statics.length === 0 && instances.length === 0 && hosts.length > 0) return [ofHosts(hosts, region, shared)];
-  return [...statics, ...instances].map(({ name, spec }) => ({
-    name,
-    form: { ...initialForm(), ...shared, name, ...selectionOf(spec), ...credentialOf(spec) },
-  }));
+  return [...statics, ...instances].map(({ name, spec }) => {
+    const credential = credentialOf(spec);
+    const clusterRegion = credential.source === "tcr" && credential.region !== region ? region : "";
+    return { name, form: { ...initialForm(), ...shared, clusterRegion, name, ...selectionOf(spec), ...credential } };
+  });
 }
 
 /** Names and addresses alone: private resolution without a credential. The addresses stay; the link may take their place. */

@@ -1,5 +1,5 @@
 /** What admission says about a form, field by field. */
-import { type Finding, findings, hostsEntryProblem, settingsMistakes } from "../policy.ts";
+import { type Allowed, type Finding, findings, hostsEntryProblem, settingsMistakes } from "../policy.ts";
 import { type Form, lines } from "./form.ts";
 import { hostsEntries, imagePullSecret, rolesOf, settings } from "./objects.ts";
 
@@ -64,12 +64,17 @@ const FIELDS: [path: string, field: Field][] = [
   ["allowedRoles", "allowedRoles"],
   ["controllerUsernames", "controllerUsernames"],
   ["clusterId", "clusterId"],
+  ["clusterRegion", "clusterRegion"],
   ["tenants", "tenants"],
 ];
 
+/** What the form's lists allow. */
+export function allowedBy(form: Form): Allowed {
+  return { roots: lines(form.allowedRoots), aliases: lines(form.allowedAliases), roles: rolesOf(form).map(({ roleArn }) => roleArn) };
+}
+
 export function judge(form: Form): Judgement {
-  const allowed = { roots: lines(form.allowedRoots), aliases: lines(form.allowedAliases), roles: rolesOf(form).map(({ roleArn }) => roleArn) };
-  const { errors, warnings } = findings(imagePullSecret(form), allowed, form.clusterId);
+  const { errors, warnings } = findings(imagePullSecret(form), allowedBy(form), { id: form.clusterId, region: form.clusterRegion });
   return {
     errors: errors.map(remark),
     warnings: warnings.map(remark),

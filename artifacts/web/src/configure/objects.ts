@@ -22,7 +22,7 @@ export function imagePullSecret(form: Form): Fields {
 export function helmValues(form: Form): Fields {
   const cluster = {
     ...(form.clusterId && { id: form.clusterId }),
-    ...(form.source === "tcr" && form.region && { longregion: form.region }),
+    ...(form.source === "tcr" && (form.clusterRegion || form.region) && { longregion: form.clusterRegion || form.region }),
   };
   const { docker: login, tcr } = { docker: docker(form), tcr: instance(form) };
   const global = {
@@ -74,6 +74,7 @@ export function settings(form: Form): Fields {
     ...aliasesOf(form),
     ...(allowedRoles.length > 0 && { allowedRoles }),
     clusterId: form.clusterId,
+    ...(form.clusterRegion && { clusterRegion: form.clusterRegion }),
     ...tenants(form),
   };
 }

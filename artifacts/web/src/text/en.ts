@@ -30,6 +30,7 @@ export const en = {
     region: { label: "Region", help: "Where the instance is." },
     roleArn: { label: "Role", help: "For an instance of another account: the role in which Tencent Cloud is asked about it. Empty: the controller's own identity." },
     clusterId: { label: "Cluster ID", help: "Stands in the default description of the credential." },
+    clusterRegion: { label: "Region of the cluster", help: "Empty: that of the instance." },
     namespaces: { label: "Namespaces", help: "* for all, future ones too. Or names and globs joined by commas; !name leaves one out." },
     serviceAccounts: { label: "ServiceAccounts", help: "The same for the ServiceAccounts of these namespaces." },
     selector: { label: "Namespaces with these labels", help: "Limits the namespaces further. All conditions must hold." },

@@ -32,6 +32,7 @@ export const zh: Text = {
     region: { label: "地域", help: "实例所在地域。" },
     roleArn: { label: "角色", help: "用于其他账号的实例：以该角色调用腾讯云 API。留空表示使用控制器自身的身份。" },
     clusterId: { label: "集群 ID", help: "用于凭证的默认描述。" },
+    clusterRegion: { label: "集群地域", help: "留空表示与实例相同。" },
     namespaces: { label: "命名空间", help: "* 表示全部命名空间，包括新增的。也可填写以逗号分隔的名称或通配符；!名称 表示排除。" },
     serviceAccounts: { label: "ServiceAccount", help: "上述命名空间中的 ServiceAccount，写法相同。" },
     selector: { label: "按标签筛选命名空间", help: "进一步限定命名空间，须满足全部条件。" },

@@ -86,6 +86,7 @@ impl Settings {
             allowed_roles: &self.allowed_roles,
             cluster_id: self.cluster_id.as_deref(),
             description_required: self.is_cluster_id_known,
+            cluster_region: None,
         }
     }
 }
