@@ -1,8 +1,6 @@
 //! ImagePullSecrets: refused when the controller could not carry them out, by the controller's
 //! own rules.
 
-use std::borrow::Cow;
-
 use serde_json::Value;
 use tcr::image_pull_secret::{CredentialKind, ImagePullSecretSpec, MAX_DOMAINS, OnDelete};
 use tcr::name_list::NameList;
@@ -14,7 +12,7 @@ use crate::json::{self, Span};
 use crate::registry::{Registry, Wanted};
 use crate::request::Operation;
 use crate::review::Review;
-use crate::settings::List;
+use crate::settings::{Settings, Text};
 use crate::text_set::TextSet;
 use crate::verdict::{Answer, Verdict};
 
@@ -89,13 +87,14 @@ fn check(
     let instance = tcr.map(|tcr| tcr.instance_id.as_str()).filter(|id| !id.is_empty());
     let wanted = Wanted { hosts: &hosts, instance, ..Wanted::default() };
     let settings = review.settings(&wanted, answer)?;
+    let cluster_id = settings.texts(Text::ClusterId).next();
     let context = RuleContext {
-        allowed_roots: &owned(settings.list(List::AllowedRoots)),
-        allowed_aliases: &owned(settings.list(List::AllowedAliases)),
-        allowed_roles: &owned(settings.list(List::AllowedRoles)),
-        cluster_id: settings.cluster_id.as_deref().filter(|id| !id.is_empty()),
-        description_required: settings.cluster_id.is_some(),
-        cluster_region: settings.cluster_region.as_deref().filter(|region| !region.is_empty()),
+        allowed_roots: &owned(&settings, Text::AllowedRoots),
+        allowed_aliases: &owned(&settings, Text::AllowedAliases),
+        allowed_roles: &owned(&settings, Text::AllowedRoles),
+        cluster_id: cluster_id.filter(|id| !id.is_empty()),
+        description_required: cluster_id.is_some(),
+        cluster_region: settings.texts(Text::ClusterRegion).next().filter(|region| !region.is_empty()),
     };
     let findings = rules::check(name, spec, &context);
     errors.extend(findings.errors.iter().map(ToString::to_string));
@@ -129,8 +128,8 @@ fn check(
 
 /// Once, and not at each list: that is a kilobyte of wasm.
 #[inline(never)]
-fn owned(texts: &[Cow<'_, str>]) -> Vec<String> {
-    texts.iter().map(|text| text.clone().into_owned()).collect()
+fn owned(settings: &Settings<'_>, setting: Text) -> Vec<String> {
+    settings.texts(setting).map(str::to_owned).collect()
 }
 
 /// Both name their namespaces one by one, and none twice. What globs and selectors overlap in

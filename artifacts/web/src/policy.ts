@@ -33,13 +33,13 @@ export interface Allowed {
 }
 
 /** The settings clusterId and clusterRegion; undefined for what is not known to be there or not. */
-export interface Cluster {
+export interface ClusterSettings {
   id?: string;
   region?: string;
 }
 
 /** What admission finds in an ImagePullSecret, field by field. */
-export function findings(object: unknown, { roots, aliases, roles }: Allowed, { id, region }: Cluster): Findings {
+export function findings(object: unknown, { roots, aliases, roles }: Allowed, { id, region }: ClusterSettings): Findings {
   return JSON.parse(findingsOf(JSON.stringify(object), roots, aliases, roles, id, region)) as Findings;
 }
 

@@ -12,7 +12,9 @@ fn findings_are_admissions_own_sentences_by_field() {
     let roots = vec!["tencentcloudcr.com".to_owned()];
     expect![[r#"{"errors":[{"field":"spec.tcr.instanceId","message":"\"demo\" is not an instance id: tcr- and lower-case letters or digits, such as tcr-dg284imq"},{"field":"spec.tcr.region","message":"\"gz\" is not a region such as ap-guangzhou or ap-shanghai-fsi"},{"field":"spec.tcr.credential.description","message":"is not set, and the default needs the cluster's id, which is unknown; set a description, or the chart's global.cluster.id"}],"warnings":[]}"#]]
         .assert_eq(&findings(&object.to_string(), roots.clone(), vec![], vec![], Some(String::new()), None));
-    assert!(!findings(&object.to_string(), roots.clone(), vec![], vec![], None, None).contains("description"));
+    assert!(
+        !findings(&object.to_string(), roots.clone(), vec![], vec![], None, None).contains("description")
+    );
     assert!(
         !findings(
             &object.to_string(),

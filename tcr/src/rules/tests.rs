@@ -702,11 +702,7 @@ fn a_private_network_has_domains_without_ports_and_a_vpc() {
 fn an_instance_of_another_region_than_the_cluster_is_warned_of() {
     let warned = |cluster_region| {
         let roots = ["tencentcloudcr.com".to_owned()];
-        let context = RuleContext {
-            allowed_roots: &roots,
-            cluster_region,
-            ..RuleContext::default()
-        };
+        let context = RuleContext { allowed_roots: &roots, cluster_region, ..RuleContext::default() };
         let spec = serde_json::from_value(tcr(json!({}))).unwrap();
         super::check("demo", &spec, &context).warnings.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
