@@ -1,8 +1,6 @@
 //! ImagePullSecrets: refused when the controller could not carry them out, by the controller's
 //! own rules.
 
-use std::borrow::Cow;
-
 use serde_json::Value;
 use tcr::image_pull_secret::{CredentialKind, ImagePullSecretSpec, MAX_DOMAINS, OnDelete};
 use tcr::name_list::NameList;
@@ -14,7 +12,7 @@ use crate::json::{self, Span};
 use crate::registry::{Registry, Wanted};
 use crate::request::Operation;
 use crate::review::Review;
-use crate::settings::{List, Settings};
+use crate::settings::{Settings, Text};
 use crate::text_set::TextSet;
 use crate::verdict::{Answer, Verdict};
 
@@ -89,9 +87,16 @@ fn check(
     let instance = tcr.map(|tcr| tcr.instance_id.as_str()).filter(|id| !id.is_empty());
     let wanted = Wanted { hosts: &hosts, instance, ..Wanted::default() };
     let settings = review.settings(&wanted, answer)?;
-    let (allowed_roots, allowed_aliases) =
-        (owned(settings.list(List::AllowedRoots)), owned(settings.list(List::AllowedAliases)));
-    let findings = rules::check(name, spec, &context(&allowed_roots, &allowed_aliases, &settings));
+    let cluster_id = settings.texts(Text::ClusterId).next();
+    let context = RuleContext {
+        allowed_roots: &owned(&settings, Text::AllowedRoots),
+        allowed_aliases: &owned(&settings, Text::AllowedAliases),
+        allowed_roles: &owned(&settings, Text::AllowedRoles),
+        cluster_id: cluster_id.filter(|id| !id.is_empty()),
+        description_required: cluster_id.is_some(),
+        cluster_region: settings.texts(Text::ClusterRegion).next().filter(|region| !region.is_empty()),
+    };
+    let findings = rules::check(name, spec, &context);
     errors.extend(findings.errors.iter().map(ToString::to_string));
     findings.warnings.iter().for_each(|warning| answer.warn(warning.to_string()));
     let namespaces = spec.namespaces.parse::<NameList>().ok();
@@ -121,21 +126,10 @@ fn check(
     Ok(())
 }
 
-fn owned(texts: &[Cow<'_, str>]) -> Vec<String> {
-    texts.iter().map(|text| text.clone().into_owned()).collect()
-}
-
-fn context<'a>(
-    allowed_roots: &'a [String],
-    allowed_aliases: &'a [String],
-    settings: &'a Settings<'_>,
-) -> RuleContext<'a> {
-    RuleContext {
-        allowed_roots,
-        allowed_aliases,
-        cluster_id: settings.cluster_id.as_deref().filter(|id| !id.is_empty()),
-        description_required: settings.cluster_id.is_some(),
-    }
+/// Once, and not at each list: that is a kilobyte of wasm.
+#[inline(never)]
+fn owned(settings: &Settings<'_>, setting: Text) -> Vec<String> {
+    settings.texts(setting).map(str::to_owned).collect()
 }
 
 /// Both name their namespaces one by one, and none twice. What globs and selectors overlap in

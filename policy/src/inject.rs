@@ -60,7 +60,6 @@ impl Slot {
             Slot::Null(span) => (span, [b"[", &entries, b"]"]),
             Slot::Unusable => return None,
         };
-        // Joining the list would be more wasm.
         let mut inserted = Vec::new();
         parts.iter().for_each(|part| inserted.extend_from_slice(part));
         Some(Edit { removed, inserted })

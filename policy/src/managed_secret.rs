@@ -9,7 +9,7 @@ use crate::json::{Malformed, Scanner, Span};
 use crate::registry::Wanted;
 use crate::request::Operation;
 use crate::review::Review;
-use crate::settings::{Level, List, Settings};
+use crate::settings::{Level, Settings, Text};
 use crate::verdict::Answer;
 
 #[cfg(test)]
@@ -63,8 +63,7 @@ pub(crate) fn decide(review: &Review<'_>) -> Result<Answer, Error> {
 
 /// Whether a user changes managed objects rightly: the controller, or a controller of Kubernetes.
 pub(crate) fn may_change(username: &str, settings: &Settings<'_>) -> bool {
-    KUBERNETES.contains(&username)
-        || settings.list(List::ControllerUsernames).iter().any(|own| own == username)
+    KUBERNETES.contains(&username) || settings.texts(Text::ControllerUsernames).any(|own| own == username)
 }
 
 /// The ImagePullSecret that a Secret is labelled with, if it is one of ours. Both labels count:

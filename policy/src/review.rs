@@ -1,7 +1,6 @@
 //! One request under review: what it says, what the settings say about it, and what the cluster
 //! has to add. Each question to the cluster is asked at most once.
 
-use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
@@ -16,7 +15,7 @@ use crate::json::{Malformed, Scanner};
 use crate::pod_spec::{LONGEST_IMAGE, MOST_IMAGES, PodSpec};
 use crate::registry::{Entry, Image, Registry, Wanted};
 use crate::request::Request;
-use crate::settings::{self, Settings};
+use crate::settings::{self, Settings, Text};
 use crate::text_set::TextSet;
 use crate::verdict::{Answer, short};
 
@@ -233,18 +232,19 @@ fn may_be_discovered(wanted: &Wanted<'_>, settings: &Settings<'_>) -> bool {
     wanted.all
         || wanted.instance.is_some()
         || !wanted.names.is_empty()
-        || wanted.hosts.iter().any(|host| {
-            is_under_a_root(host, settings) || is_under(host, settings.list(settings::List::AllowedAliases))
-        })
+        || wanted
+            .hosts
+            .iter()
+            .any(|host| is_under_a_root(host, settings) || is_under(host, settings, Text::AllowedAliases))
 }
 
 /// Whether it looks like a registry's. Under the roots of aliases there is much else.
 fn is_under_a_root(host: &str, settings: &Settings<'_>) -> bool {
-    is_under(host, settings.list(settings::List::AllowedRoots))
+    is_under(host, settings, Text::AllowedRoots)
 }
 
-fn is_under(host: &str, roots: &[Cow<'_, str>]) -> bool {
-    host.parse::<RegistryHost>().is_ok_and(|host| roots.iter().any(|root| host.is_under(root)))
+fn is_under(host: &str, settings: &Settings<'_>, roots: Text) -> bool {
+    host.parse::<RegistryHost>().is_ok_and(|host| settings.texts(roots).any(|root| host.is_under(root)))
 }
 
 /// Warns, or ends the review, as the settings want it.

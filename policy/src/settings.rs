@@ -43,26 +43,30 @@ pub(crate) struct Settings<'a> {
     pub(crate) declared: Level,
     /// Changes to managed Secrets and references by others.
     pub(crate) protect: Level,
-    /// The settings that are lists of texts.
-    lists: Lists<'a>,
-    /// The cluster's id: `None` when the settings do not speak of it, empty when they say that
-    /// nobody knows it.
-    pub(crate) cluster_id: Option<Cow<'a, str>>,
+    /// What stands in the settings of [`Text`].
+    texts: Texts<'a>,
 }
 
-/// A setting that is a list of texts.
+/// A setting that is a text, or a list of texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum List {
+pub(crate) enum Text {
     /// Root domains of registries.
     AllowedRoots,
     /// Root domains that aliases may be under besides.
     AllowedAliases,
+    /// Roles that Tencent's API may be called in.
+    AllowedRoles,
     /// Who may change what is managed.
     ControllerUsernames,
+    /// The cluster's id: not there when the settings do not speak of it, empty when they say that
+    /// nobody knows it.
+    ClusterId,
+    /// The region that the cluster is in; not there or empty where nobody knows it.
+    ClusterRegion,
 }
 
-/// One for each [`List`]. An array, because code for each of them by itself is a kilobyte of wasm.
-type Lists<'a> = [Vec<Cow<'a, str>>; 3];
+/// Each text beside its setting. One list, because code for each setting by itself is a kilobyte of wasm.
+type Texts<'a> = Vec<(Text, Cow<'a, str>)>;
 
 /// Where the settings of a request are.
 #[derive(Clone, Copy, Debug)]
@@ -161,8 +165,7 @@ struct Written<'a> {
     on_discovery_failure: Option<Cow<'a, str>>,
     declared: Option<Cow<'a, str>>,
     protect: Option<Cow<'a, str>>,
-    lists: Lists<'a>,
-    cluster_id: Option<Cow<'a, str>>,
+    texts: Texts<'a>,
 }
 
 impl<'a> Settings<'a> {
@@ -172,16 +175,15 @@ impl<'a> Settings<'a> {
     }
 
     /// The texts of a setting.
-    pub(crate) fn list(&self, list: List) -> &[Cow<'a, str>] {
-        &self.lists[list as usize]
+    pub(crate) fn texts(&self, setting: Text) -> impl Iterator<Item = &str> {
+        self.texts.iter().filter(move |(of, _)| *of == setting).map(|(_, text)| text.as_ref())
     }
 
     fn into_owned(self) -> Settings<'static> {
-        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        let owned = |(of, text): (Text, Cow<'_, str>)| (of, Cow::Owned(text.into_owned()));
         Settings {
             registries: self.registries,
-            lists: self.lists.map(|texts| texts.into_iter().map(owned).collect()),
-            cluster_id: self.cluster_id.map(owned),
+            texts: self.texts.into_iter().map(owned).collect(),
             discover: self.discover,
             refuse_undecided: self.refuse_undecided,
             declared: self.declared,
@@ -212,24 +214,34 @@ impl<'a> Settings<'a> {
             refuse_undecided,
             declared: level("declared", written.declared, DECLARED)?,
             protect: level("protect", written.protect, PROTECT)?,
-            lists: written.lists,
-            cluster_id: written.cluster_id,
+            texts: written.texts,
         })
     }
 }
 
 impl<'a> Written<'a> {
     fn new() -> Self {
-        let one = |text| vec![Cow::Borrowed(text)];
-        Self { lists: [one(TCR_ROOT_DOMAIN), Vec::new(), one(CONTROLLER_USERNAME)], ..Self::default() }
+        let texts = vec![
+            (Text::AllowedRoots, Cow::Borrowed(TCR_ROOT_DOMAIN)),
+            (Text::ControllerUsernames, Cow::Borrowed(CONTROLLER_USERNAME)),
+        ];
+        Self { texts, ..Self::default() }
     }
 
-    /// Keeps a list in the place of its default.
-    fn set(&mut self, list: List, value: &mut Scanner<'a>) -> Result<(), Malformed> {
-        let is_list = value.peek() == Some(b'[');
-        let texts = strings(value)?;
-        if is_list {
-            self.lists[list as usize] = texts;
+    /// Keeps what is written in the place of the default, if it is of the setting's type.
+    fn set(&mut self, setting: Text, value: &mut Scanner<'a>) -> Result<(), Malformed> {
+        let is_text = matches!(setting, Text::ClusterId | Text::ClusterRegion);
+        let mut texts = Vec::new();
+        if is_text {
+            texts.extend(value.string()?);
+        } else if value.peek() == Some(b'[') {
+            texts = strings(value)?;
+        } else {
+            return value.pass();
+        }
+        self.texts.retain(|(of, _)| *of != setting);
+        for text in texts {
+            self.texts.push((setting, text));
         }
         Ok(())
     }
@@ -243,10 +255,12 @@ impl<'a> Written<'a> {
                 b"onDiscoveryFailure" => written.on_discovery_failure = value.string()?,
                 b"declared" => written.declared = value.string()?,
                 b"protect" => written.protect = value.string()?,
-                b"allowedRoots" => written.set(List::AllowedRoots, value)?,
-                b"allowedAliases" => written.set(List::AllowedAliases, value)?,
-                b"controllerUsernames" => written.set(List::ControllerUsernames, value)?,
-                b"clusterId" => written.cluster_id = value.string()?,
+                b"allowedRoots" => written.set(Text::AllowedRoots, value)?,
+                b"allowedAliases" => written.set(Text::AllowedAliases, value)?,
+                b"allowedRoles" => written.set(Text::AllowedRoles, value)?,
+                b"controllerUsernames" => written.set(Text::ControllerUsernames, value)?,
+                b"clusterId" => written.set(Text::ClusterId, value)?,
+                b"clusterRegion" => written.set(Text::ClusterRegion, value)?,
                 _ => value.pass()?,
             }
             Ok(())

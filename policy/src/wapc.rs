@@ -26,14 +26,15 @@ thread_local! {
 /// A host may call `prepare_settings` with the settings once, and make every instance from the
 /// memory of this one. Requests without settings then mean these.
 fn prepare_for_host(settings: &[u8]) -> CallResult {
-    let prepared = Prepared::read(settings)?;
+    let prepared = Prepared::read(settings).map_err(|error| error.to_string())?;
     // For as long as the instance lives, or any that is made from it.
     PREPARED.set(Some(Box::leak(Box::new(prepared))));
     Ok(b"true".to_vec())
 }
 
 fn validate_for_host(payload: &[u8]) -> CallResult {
-    Ok(validate_prepared(payload, &Host, PREPARED.get())?)
+    // As text: the error's own Debug, which a boxed one has to have, is wasm that nobody calls.
+    Ok(validate_prepared(payload, &Host, PREPARED.get()).map_err(|error| error.to_string())?)
 }
 
 /// The cluster behind the waPC host.

@@ -75,19 +75,23 @@ pub fn requests(manifest: &str, operation: &str, username: &str) -> Result<Vec<S
 
 /// What is wrong with an ImagePullSecret that is JSON, and what to know about it, field by field:
 /// `{"errors": [{"field", "message"}], "warnings": [...]}`. `cluster_id` is the policy's setting
-/// `clusterId`: absent, it is not judged.
+/// `clusterId`: absent, it is not judged. `cluster_region` is its setting `clusterRegion`.
 #[wasm_bindgen]
 pub fn findings(
     object: &str,
     allowed_roots: Vec<String>,
     allowed_aliases: Vec<String>,
+    allowed_roles: Vec<String>,
     cluster_id: Option<String>,
+    cluster_region: Option<String>,
 ) -> String {
     let context = RuleContext {
         allowed_roots: &allowed_roots,
         allowed_aliases: &allowed_aliases,
+        allowed_roles: &allowed_roles,
         cluster_id: cluster_id.as_deref().filter(|id| !id.is_empty()),
         description_required: cluster_id.is_some(),
+        cluster_region: cluster_region.as_deref().filter(|region| !region.is_empty()),
     };
     let findings = match crate::json::value(object.as_bytes()) {
         Ok(object) => match rules::read(&object) {

@@ -52,6 +52,8 @@ mod refusals;
 mod registry;
 #[path = "control_plane/requests.rs"]
 mod requests;
+#[path = "control_plane/roles.rs"]
+mod roles;
 #[path = "control_plane/service_accounts.rs"]
 mod service_accounts;
 #[path = "control_plane/status.rs"]

@@ -101,7 +101,13 @@ pub struct SecretKeyRef {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(transform = crate::schema::object, extend("required" = ["instanceId", "region"])))]
+#[cfg_attr(feature = "schema", schemars(transform = crate::schema::object, extend("required" = ["instanceId", "region"]), extend("x-kubernetes-validations" = [
+    {
+        "rule": "!has(self.roleArn) || (has(self.credential) && has(self.credential.type) && self.credential.type != 'longterm')",
+        "message": "roleArn is not for longterm credentials; set credential.type to serviceAccount or temp",
+        "fieldPath": ".roleArn",
+    },
+])))]
 pub struct Tcr {
     /// The instance's id, `tcr-` and letters or digits; that of a replica has the number of its region behind it, such as
     /// `tcr-06d62e1r-5`.
@@ -110,6 +116,11 @@ pub struct Tcr {
     /// The instance's region, such as `ap-guangzhou`.
     #[cfg_attr(feature = "schema", schemars(length(min = 4, max = 32), extend("pattern" = "^[a-z]{2}(-[a-z]+)+$")))]
     pub region: String,
+    /// The role in which Tencent's API is called for this object, `qcs::cam::uin/NUMBER:roleName/NAME`, one of those that the
+    /// operator allows; by default the controller's own identity calls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(extend("maxLength" = 256, "pattern" = "^qcs::cam::uin/[0-9]{1,20}:roleName/[A-Za-z0-9_+=,.@-]{1,128}$")))]
+    pub role_arn: Option<String>,
     /// How the credential is made, renewed and removed.
     pub credential: CredentialSpec,
     /// Domains that the Secret holds the credential for: `default`, `vpc`, or full custom names.
@@ -292,6 +303,7 @@ impl Default for Tcr {
         Self {
             instance_id: String::new(),
             region: String::new(),
+            role_arn: None,
             credential: CredentialSpec::default(),
             domains: default_domains(),
             aliases: Vec::new(),

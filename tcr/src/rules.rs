@@ -22,18 +22,33 @@ mod service_account;
 pub use nearest::nearest;
 pub use reading::read;
 
-/// What the rules need to know besides the object.
-#[derive(Clone, Copy, Debug)]
+/// What the rules need to know besides the object. By default nothing is allowed.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct RuleContext<'a> {
     /// Root domains that registry hosts must be under, such as `tencentcloudcr.com`.
     pub allowed_roots: &'a [String],
     /// Root domains that `spec.tcr.aliases` may be under besides.
     pub allowed_aliases: &'a [String],
+    /// Roles that `spec.tcr.roleArn` may name.
+    pub allowed_roles: &'a [String],
     /// The cluster's id (`cls-...`), which the default description of a credential names.
     pub cluster_id: Option<&'a str>,
     /// Whether a missing cluster id makes a description necessary; false when the caller cannot
     /// know the id.
     pub description_required: bool,
+    /// The region that the cluster is in; none where nobody knows, or where it is told elsewhere.
+    pub cluster_region: Option<&'a str>,
+}
+
+/// What it costs that the instance is in another region than the cluster; none where it is not.
+pub fn crosses_regions(instance: &str, cluster: &str) -> Option<String> {
+    (instance != cluster).then(|| {
+        format!(
+            "is {} and the cluster is in {cluster}: pulls cross regions; use an instance of the cluster's region, or one \
+             that is replicated to it",
+            quoted(instance)
+        )
+    })
 }
 
 /// Everything that is wrong or worth a warning, each in the order of the object's fields.

@@ -46,12 +46,14 @@ fn beyond(tenant: &Value, spec: &ImagePullSecretSpec) -> Option<String> {
     let tcr = spec.tcr.as_ref();
     let instance = tcr.map_or("", |tcr| &tcr.instance_id);
     let instances = &tenant["instanceIds"];
+    let role = tcr.and_then(|tcr| tcr.role_arn.as_deref());
     // The nodes' hosts files are everybody's.
     let resolves = tcr.is_some_and(|tcr| tcr.private_network.resolve);
     let rules = [
         ("spec.namespaces", "namespaces", selects_no_more(tenant, spec)),
         ("spec.tcr.credential", "registryNamespaces", pulls_no_more(&tenant["registryNamespaces"], spec)),
         ("spec.tcr.instanceId", "instanceIds", instances.is_null() || covers(instances, instance)),
+        ("spec.tcr.roleArn", "roleArns", role.is_none_or(|role| covers(&tenant["roleArns"], role))),
         ("spec.conflictPolicy", "conflictPolicies", takes_no_more(&tenant["conflictPolicies"], spec)),
         ("spec.tcr.privateNetwork.resolve", "namespaces", !resolves || is_all(&tenant["namespaces"])),
     ];

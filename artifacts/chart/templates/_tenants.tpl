@@ -14,7 +14,7 @@
 {{- end -}}
 {{- $entry := dict "users" (.users | default list) "groups" (.groups | default list) "namespaces" (.namespaces | default list)
       "namespaceLabels" $labels "registryNamespaces" .registryNamespaces "instanceIds" (.instanceIds | default (list "*"))
-      "conflictPolicies" (append (.conflictPolicies | default list) "never") -}}
+      "roleArns" (.roleArns | default list) "conflictPolicies" (append (.conflictPolicies | default list) "never") -}}
 {{- $length := len ($entry | toJson) -}}
 {{- if and $entries (gt (add $size $length) 50000) -}}
 {{- $lists = append $lists $entries -}}
@@ -56,6 +56,11 @@
   message: spec.tcr.instanceId goes beyond the instanceIds of the user's tenants
   expression: >-
     {{ include "tcr-assistant.covers" (list "p.tenant.instanceIds" "p.spec.?tcr.?instanceId.orValue(\"\")") }}
+- name: roleArns
+  message: spec.tcr.roleArn goes beyond the roleArns of the user's tenants
+  expression: >-
+    !p.spec.?tcr.?roleArn.hasValue()
+    || {{ include "tcr-assistant.covers" (list "p.tenant.roleArns" "p.spec.?tcr.?roleArn.orValue(\"\")") }}
 - name: conflictPolicies
   message: spec.conflictPolicy goes beyond the conflictPolicies of the user's tenants
   expression: >-

@@ -25,9 +25,22 @@ export interface Findings {
   warnings: Finding[];
 }
 
+/** What the operator allows: the settings allowedRoots, allowedAliases and allowedRoles. */
+export interface Allowed {
+  roots: string[];
+  aliases: string[];
+  roles: string[];
+}
+
+/** The settings clusterId and clusterRegion; undefined for what is not known to be there or not. */
+export interface ClusterSettings {
+  id?: string;
+  region?: string;
+}
+
 /** What admission finds in an ImagePullSecret, field by field. */
-export function findings(object: unknown, allowedRoots: string[], allowedAliases: string[], clusterId: string | undefined): Findings {
-  return JSON.parse(findingsOf(JSON.stringify(object), allowedRoots, allowedAliases, clusterId)) as Findings;
+export function findings(object: unknown, { roots, aliases, roles }: Allowed, { id, region }: ClusterSettings): Findings {
+  return JSON.parse(findingsOf(JSON.stringify(object), roots, aliases, roles, id, region)) as Findings;
 }
 
 initSync({ module: Uint8Array.from(atob(base64), (character) => character.charCodeAt(0)) });

@@ -9,8 +9,10 @@ export const SETTINGS = [
   "protect",
   "allowedRoots",
   "allowedAliases",
+  "allowedRoles",
   "controllerUsernames",
   "clusterId",
+  "clusterRegion",
   "tenants",
 ] as const;
 

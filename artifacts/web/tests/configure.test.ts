@@ -22,6 +22,14 @@ async function filled(page: Page): Promise<void> {
   await page.fill("#field-clusterId", "cls-12345678");
 }
 
+const ROLE = "qcs::cam::uin/100000000002:roleName/reader";
+
+const importText = async (page: Page, text: string) => {
+  await page.locator(".import").evaluate((details: HTMLDetailsElement) => void (details.open = true));
+  await page.fill("#import-text", text);
+  await page.click("#import");
+};
+
 /** A file of the result, as it is copied. */
 async function output(page: Page, name: "imagepullsecret" | "values" | "policy"): Promise<string> {
   await page.click(`#tab-${name}`);
@@ -45,6 +53,7 @@ const MISTAKES: [field: string, value: string, message: string, prepare?: (page:
   ["instanceId", "demo", '"demo" is not an instance id: '],
   ["region", "ap-guangzhou-3", '"ap-guangzhou-3" is an availability zone; its region is ap-guangzhou'],
   ["clusterId", "12345678", '"12345678" is not a cluster\'s id'],
+  ["clusterRegion", "nj", '"nj" is not a region'],
   ["namespaces", "shop,Team_A", '"Team_A" '],
   ["serviceAccounts", "!", '"!" '],
   ["rotateAfter", "10m", '"10m" is too short; the shortest is 1h'],
@@ -55,6 +64,8 @@ const MISTAKES: [field: string, value: string, message: string, prepare?: (page:
   ["privateCustomDomains", "demo.tencentcloudcr.com:5000", '"demo.tencentcloudcr.com:5000" has a port'],
   ["allowedRoots", "tencentcloudcr.com:443", '"tencentcloudcr.com:443" has a port'],
   ["aliases", "cache.example.com", '"cache.example.com" is not under tencentcloudcr.com; correct it, or allow its root domain (allowedAliases)'],
+  ["roleArn", "qcs::cam::uin/2:roleName/reader", '"qcs::cam::uin/2:roleName/reader" is no allowed role (allowedRoles)'],
+  ["allowedRoles", "reader", '"reader" is not a role, such as'],
   ["allowedAliases", "example.com:443", '"example.com:443" has a port'],
   ["hostsEntries", "127.0.0.1 demo.tencentcloudcr.com", '"127.0.0.1" is a loopback address'],
   ["registryHosts", "https://demo.tencentcloudcr.com", '"https://demo.tencentcloudcr.com" ', (page) => page.uncheck("#field-discover")],
@@ -125,6 +136,8 @@ describe("the form", () => {
     await remarks(page, "domains", "error", /is empty; name a domain/);
     await page.check("#field-resolve");
     await remarks(page, "resolve", "warning", /cannot be reached publicly/);
+    await page.fill("#field-clusterRegion", "ap-nanjing");
+    await remarks(page, "region", "warning", /pulls cross regions/);
     await page.getByRole("button", { name: "Add a condition" }).click();
     await page.getByLabel("Label", { exact: true }).fill("a b");
     await page.getByLabel("Label", { exact: true }).blur();
@@ -269,6 +282,7 @@ describe("the form", () => {
     await part("labels of its namespaces").fill("tenant=team-a");
     await part("Registry namespaces it may pull from").fill("team-a\nbase");
     await part("Instances").fill("tcr-demo0001");
+    await part("Roles of other accounts").fill(ROLE);
     await part("Conflict policies").fill("adopt");
     await page.locator("#field-tenants-remarks .error").first().waitFor({ state: "detached" });
     const tenants = [{
@@ -278,6 +292,7 @@ describe("the form", () => {
       namespaceLabels: { tenant: "team-a" },
       registryNamespaces: ["team-a", "base"],
       instanceIds: ["tcr-demo0001"],
+      roleArns: [ROLE],
       conflictPolicies: ["adopt"],
     }];
     const values = await output(page, "values");
@@ -294,6 +309,28 @@ describe("the form", () => {
     assert.deepEqual((parse(await output(page, "values"), { version: "1.1" }) as Fields).tenants, tenants);
     await page.getByRole("button", { name: "Remove this tenant" }).click();
     assert.ok(!("tenants" in (parse(await output(page, "values"), { version: "1.1" }) as Fields)));
+    await context.close();
+  });
+
+  test("writes a role where it belongs, and reads its external id again", async () => {
+    const { page, context } = await stage.visit();
+    await filled(page);
+    await page.selectOption("#field-credentialType", "temp");
+    await page.fill("#field-roleArn", ROLE);
+    await page.fill("#field-allowedRoles", `${ROLE};external-id=cluster-1`);
+    const written = async () => {
+      const object = await output(page, "imagepullsecret");
+      assert.equal(((parse(object) as Fields).spec as { tcr: Fields }).tcr.roleArn, ROLE);
+      const values = await output(page, "values");
+      assert.deepEqual((parse(values) as Fields).allowedRoles, [{ roleArn: ROLE, externalId: "cluster-1" }]);
+      const admission = parse(await output(page, "policy")) as { spec: { settings: Fields } };
+      assert.deepEqual(admission.spec.settings.allowedRoles, [ROLE]);
+      assert.equal(complaint(object, stringify(admission.spec.settings, { version: "1.1" })), "");
+      return values;
+    };
+    const values = await written();
+    await importText(page, values);
+    await written();
     await context.close();
   });
 
@@ -360,12 +397,6 @@ describe("the form", () => {
 });
 
 describe("import", () => {
-  const importText = async (page: Page, text: string) => {
-    await page.locator(".import").evaluate((details: HTMLDetailsElement) => void (details.open = true));
-    await page.fill("#import-text", text);
-    await page.click("#import");
-  };
-
   test("of an ImagePullSecret gives the same object again", async () => {
     const { page, context } = await stage.visit();
     const samples = parseAllDocuments(readFileSync(`${ROOT}artifacts/samples/imagepullsecrets/good.yaml`, "utf8"));

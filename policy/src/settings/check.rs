@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 use tcr::image_pull_secret::ImagePullSecretSpec;
+use tcr::region::is_region;
 use tcr::registry_host::RegistryHost;
 use tcr::rules::{RuleContext, check};
 use tcr::sentence::joined;
@@ -22,6 +23,8 @@ pub(super) fn mistakes(settings: &Value) -> Vec<String> {
     mistakes.0
 }
 
+/// What an entry of `allowedRoles` is.
+const ROLE: &str = "a role, such as qcs::cam::uin/NUMBER:roleName/NAME";
 /// What an entry of a tenant's lists is.
 const BEGINNING: &str = "a name, nor the beginning of names before a *";
 
@@ -56,46 +59,67 @@ impl Mistakes {
             let Some(value) = present(settings, name) else { continue };
             let path = inside(path, name);
             let name = path.as_str();
-            match form {
-                Form::Registries | Form::Tenants => match value.as_array() {
-                    Some(entries) if *form == Form::Tenants => self.of_tenants(entries),
-                    Some(registries) => self.of_registries(registries),
-                    None => self.is_not(name, value, "a list"),
-                },
-                Form::Text if !value.is_string() => self.is_not(name, value, "a string"),
-                Form::Beginnings => self.each(name, value, BEGINNING, is_beginning),
-                Form::Words(words) => {
-                    let Some(values) = value.as_array() else {
-                        self.is_not(name, value, "a list");
-                        continue;
-                    };
-                    values.iter().for_each(|value| self.word(name, value, words));
+            let elements = value.as_array().map_or(&[][..], Vec::as_slice);
+            let list = (value.is_array(), "a list");
+            let (is_right, what) = match form {
+                Form::Registries => {
+                    self.of_registries(elements);
+                    list
                 }
+                Form::Tenants => {
+                    self.of_tenants(elements);
+                    list
+                }
+                Form::Domains => {
+                    self.domains(name, elements);
+                    list
+                }
+                Form::Beginnings => {
+                    self.each(name, elements, BEGINNING, is_beginning);
+                    list
+                }
+                Form::UserNames => {
+                    self.each(name, elements, "a user name", |text| !text.trim().is_empty());
+                    list
+                }
+                Form::Roles => {
+                    self.each(name, elements, ROLE, |text| text.starts_with("qcs::cam::uin/"));
+                    list
+                }
+                Form::Words(words) => {
+                    elements.iter().for_each(|value| self.word(name, value, words));
+                    list
+                }
+                Form::Word(words) => {
+                    self.word(name, value, words);
+                    continue;
+                }
+                Form::Text => (value.is_string(), "a string"),
+                Form::Boolean => (value.is_boolean(), "true or false"),
                 Form::Labels => {
                     let labels = value.as_object();
-                    if !labels.is_some_and(|labels| labels.values().all(Value::is_string)) {
-                        self.is_not(name, value, "a map of labels to their values");
-                    }
+                    let are_texts = labels.is_some_and(|labels| labels.values().all(Value::is_string));
+                    (are_texts, "a map of labels to their values")
                 }
-                Form::Word(words) => self.word(name, value, words),
-                Form::Domains => self.domains(name, value),
-                Form::UserNames => self.each(name, value, "a user name", |text| !text.trim().is_empty()),
-                Form::Boolean if !value.is_boolean() => {
-                    self.is_not(name, value, "true or false");
+                Form::ClusterId => {
+                    let is_id = value.as_str().is_some_and(|id| id.is_empty() || id.starts_with("cls-"));
+                    (is_id, "a cluster's id, such as \"cls-1a2b3c4d\"")
                 }
-                Form::ClusterId
-                    if !value.as_str().is_some_and(|id| id.is_empty() || id.starts_with("cls-")) =>
-                {
-                    self.is_not(name, value, "a cluster's id, such as \"cls-1a2b3c4d\"");
+                Form::Region => {
+                    let is_region = value.as_str().is_some_and(|it| it.is_empty() || is_region(it));
+                    (is_region, "a region, such as \"ap-guangzhou\"")
                 }
-                // A setting of an entry of `registries`, or one that holds what it should.
-                _ => {}
+                // Settings of an entry of `registries`, which are judged with the entry.
+                Form::Name | Form::Hosts | Form::NameList | Form::LabelSelector => continue,
+            };
+            if !is_right {
+                self.is_not(name, value, what);
             }
         }
     }
 
-    fn domains(&mut self, field: &str, value: &Value) {
-        for (path, root) in self.strings(field, value) {
+    fn domains(&mut self, field: &str, domains: &[Value]) {
+        for (path, root) in self.strings(field, domains) {
             match root.parse::<RegistryHost>() {
                 Ok(host) if host.port().is_some() => {
                     self.add(&path, &format!("{root:?} has a port, and a root domain has none"));
@@ -107,21 +131,31 @@ impl Mistakes {
     }
 
     /// Says which texts of a list are not what they have to be.
-    fn each(&mut self, field: &str, value: &Value, what: &str, is_one: fn(&str) -> bool) {
-        for (path, text) in self.strings(field, value) {
+    fn each(&mut self, field: &str, values: &[Value], what: &str, is_one: fn(&str) -> bool) {
+        for (path, text) in self.strings(field, values) {
             if !is_one(text) {
                 self.add(&path, &format!("{text:?} is not {what}"));
             }
         }
     }
 
+    /// The path of an entry of a list, and its fields.
+    fn entry<'v>(
+        &mut self,
+        list: &str,
+        index: usize,
+        entry: &'v Value,
+    ) -> (String, Option<&'v Map<String, Value>>) {
+        let path = format!("{list}[{index}]");
+        if !entry.is_object() {
+            self.is_not(&path, entry, "an object");
+        }
+        (path, entry.as_object())
+    }
+
     fn of_tenants(&mut self, tenants: &[Value]) {
         for (index, tenant) in tenants.iter().enumerate() {
-            let path = format!("tenants[{index}]");
-            let Value::Object(tenant) = tenant else {
-                self.is_not(&path, &tenants[index], "an object");
-                continue;
-            };
+            let (path, Some(tenant)) = self.entry("tenants", index, tenant) else { continue };
             self.of_settings(&path, tenant, TENANT_NAMES, TENANT_SETTINGS);
             for (field, other) in NEEDED_OF_TENANTS {
                 if [field, other].into_iter().all(|field| is_empty(present(tenant, field))) {
@@ -134,9 +168,7 @@ impl Mistakes {
     fn of_registries(&mut self, registries: &[Value]) {
         let mut names: Vec<&str> = Vec::new();
         for (index, registry) in registries.iter().enumerate() {
-            let path = format!("registries[{index}]");
-            let Value::Object(registry) = registry else {
-                self.is_not(&path, &registries[index], "an object");
+            let (path, Some(registry)) = self.entry("registries", index, registry) else {
                 names.push("");
                 continue;
             };
@@ -189,13 +221,7 @@ impl Mistakes {
             namespace_selector,
             ..ImagePullSecretSpec::default()
         };
-        let context = RuleContext {
-            allowed_roots: &[],
-            allowed_aliases: &[],
-            cluster_id: None,
-            description_required: false,
-        };
-        for finding in check(name, &spec, &context).errors {
+        for finding in check(name, &spec, &RuleContext::default()).errors {
             // What the entry has no field for is not its mistake.
             let Some((_, field)) = finding.field.split_once('.') else { continue };
             self.add(&inside(path, field), &finding.message);
@@ -226,11 +252,7 @@ impl Mistakes {
     }
 
     /// The strings of a list, with their paths.
-    fn strings<'v>(&mut self, field: &str, value: &'v Value) -> Vec<(String, &'v str)> {
-        let Some(values) = value.as_array() else {
-            self.is_not(field, value, "a list");
-            return Vec::new();
-        };
+    fn strings<'v>(&mut self, field: &str, values: &'v [Value]) -> Vec<(String, &'v str)> {
         let mut strings = Vec::new();
         for (index, value) in values.iter().enumerate() {
             let path = format!("{field}[{index}]");

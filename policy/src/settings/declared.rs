@@ -12,10 +12,14 @@ pub enum Form {
     Word(&'static [&'static str]),
     /// A list of domains without ports.
     Domains,
+    /// A list of roles of Tencent Cloud.
+    Roles,
     /// A list of user names.
     UserNames,
     /// The id of a cluster; empty for one that has none.
     ClusterId,
+    /// A region; empty where nobody knows it.
+    Region,
     /// The name of an ImagePullSecret.
     Name,
     /// A list of hosts, at least one.
@@ -95,11 +99,15 @@ declare! {
         "Root domains that registries of ImagePullSecrets must be under.";
     "allowedAliases", Form::Domains, default "none", chart false,
         "Root domains that `spec.tcr.aliases` may be under besides: caches and mirrors, to which the instance's credential is sent.";
+    "allowedRoles", Form::Roles, default "none", chart false,
+        "Roles (`qcs::cam::uin/NUMBER:roleName/NAME`) that `spec.tcr.roleArn` may name.";
     "controllerUsernames", Form::UserNames,
         default "`[system:serviceaccount:tcr-assistant-system:tcr-assistant-manager]`", chart true,
         "Who may change what is managed, besides Kubernetes' own controllers.";
     "clusterId", Form::ClusterId, default "not judged", chart false,
         "The cluster's id, `cls-...`, which the default description of a credential names. Empty: nobody knows it, so an ImagePullSecret with a long-term credential must describe it.";
+    "clusterRegion", Form::Region, default "not judged", chart false,
+        "The region that the cluster is in, such as `ap-guangzhou`: an ImagePullSecret of an instance in another one is warned of.";
     "tenants", Form::Tenants, default "everybody's may say anything", chart false,
         "Whose ImagePullSecrets may say what. Where there is an entry, whoever is in none may not write ImagePullSecrets; `controllerUsernames`, Kubernetes' own controllers and the group `system:masters` always may.";
 }
@@ -139,6 +147,8 @@ declare! {
         "Registry namespaces that its service accounts may pull from; other types of credentials, and `docker`, pull whatever their identity may, and need `*`.";
     "instanceIds", Form::Beginnings, default "any", chart true,
         "Instances that it may name.";
+    "roleArns", Form::Beginnings, default "none", chart true,
+        "Roles that `roleArn` may name, of those in `allowedRoles`.";
     "conflictPolicies", Form::Words(CONFLICT_POLICIES), default "none but `never`", chart true,
         "What `conflictPolicy` may say besides `never`.";
 }

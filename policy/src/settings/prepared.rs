@@ -95,8 +95,7 @@ impl Prepared {
         }
         Ok(Settings {
             registries,
-            lists: self.settings.lists.each_ref().map(|texts| borrowed(texts)),
-            cluster_id: self.settings.cluster_id.as_deref().map(Cow::Borrowed),
+            texts: self.settings.texts.iter().map(|(of, text)| (*of, Cow::Borrowed(text.as_ref()))).collect(),
             ..self.settings
         })
     }
@@ -136,8 +135,4 @@ impl Table {
         let first = self.rows.partition_point(|row| self.key(row) < key);
         self.rows[first..].iter().take_while(|row| self.key(row) == key).for_each(|row| take(*row));
     }
-}
-
-fn borrowed<'s>(texts: &'s [Cow<'_, str>]) -> Vec<Cow<'s, str>> {
-    texts.iter().map(|text| Cow::Borrowed(text.as_ref())).collect()
 }

@@ -11,11 +11,23 @@ fn findings_are_admissions_own_sentences_by_field() {
         json!({"metadata": {"name": "demo"}, "spec": {"tcr": {"instanceId": "demo", "region": "gz"}}});
     let roots = vec!["tencentcloudcr.com".to_owned()];
     expect![[r#"{"errors":[{"field":"spec.tcr.instanceId","message":"\"demo\" is not an instance id: tcr- and lower-case letters or digits, such as tcr-dg284imq"},{"field":"spec.tcr.region","message":"\"gz\" is not a region such as ap-guangzhou or ap-shanghai-fsi"},{"field":"spec.tcr.credential.description","message":"is not set, and the default needs the cluster's id, which is unknown; set a description, or the chart's global.cluster.id"}],"warnings":[]}"#]]
-        .assert_eq(&findings(&object.to_string(), roots.clone(), vec![], Some(String::new())));
-    assert!(!findings(&object.to_string(), roots.clone(), vec![], None).contains("description"));
-    assert!(!findings(&object.to_string(), roots, vec![], Some("cls-1".to_owned())).contains("description"));
+        .assert_eq(&findings(&object.to_string(), roots.clone(), vec![], vec![], Some(String::new()), None));
+    assert!(
+        !findings(&object.to_string(), roots.clone(), vec![], vec![], None, None).contains("description")
+    );
+    assert!(
+        !findings(
+            &object.to_string(),
+            roots,
+            vec![],
+            vec![],
+            Some("cls-1".to_owned()),
+            Some("ap-nanjing".to_owned())
+        )
+        .contains("description")
+    );
     expect![[r#"{"errors":[{"field":"object","message":"malformed JSON at byte 0: expected a value"}],"warnings":[]}"#]]
-        .assert_eq(&findings("?", vec![], vec![], None));
+        .assert_eq(&findings("?", vec![], vec![], vec![], None, None));
 }
 
 #[test]

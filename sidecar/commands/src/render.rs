@@ -5,6 +5,7 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use distribution::secret;
@@ -13,6 +14,7 @@ use tcr::rules::{self, RuleContext};
 use tcr::selection::Selection;
 use tencent_cloud::api_credential::Chain;
 use tencent_cloud::client::{self, Client};
+use tencent_cloud::roles::{AllowedRole, Clients};
 
 mod credential;
 pub(crate) mod input;
@@ -43,6 +45,8 @@ pub struct Request {
     pub allowed_roots: Vec<String>,
     /// Root domains that aliases may be under besides.
     pub allowed_aliases: Vec<String>,
+    /// Roles that `spec.tcr.roleArn` may name.
+    pub allowed_roles: Vec<AllowedRole>,
     /// How the Secrets are printed.
     pub output: Format,
     /// How to reach Tencent Cloud.
@@ -52,22 +56,25 @@ pub struct Request {
 /// Reads, checks, obtains, prints; `tell` takes one line for a person.
 pub async fn run(request: Request, out: &mut dyn Write, tell: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
     let Request { files, mask, revoke, namespaces, cluster_id, password_file, output, cloud, .. } = request;
-    let Request { allowed_roots, allowed_aliases, .. } = request;
+    let Request { allowed_roots, allowed_aliases, allowed_roles, .. } = request;
+    let arns: Vec<String> = allowed_roles.iter().map(|role| role.arn.clone()).collect();
     let context = RuleContext {
         allowed_roots: &allowed_roots,
         allowed_aliases: &allowed_aliases,
+        allowed_roles: &arns,
         cluster_id: cluster_id.as_deref(),
         description_required: true,
+        cluster_region: None,
     };
     let objects = check(input::read(&files)?, &context, tell)?;
     let password = password_file.as_deref().map(credential::read_password).transpose()?;
     let asks_cloud = |object: &Object| object.spec.tcr.as_ref().is_some_and(Tcr::has_credential);
-    let client = match objects.iter().any(asks_cloud) {
-        true => Some(Client::new(cloud, Chain::of_process())?),
+    let clouds = match objects.iter().any(asks_cloud) {
+        true => Some(Clients::new(Arc::new(Client::new(cloud, Chain::of_process())?), allowed_roles)),
         false => None,
     };
     let mut credentials =
-        Credentials::new(client.as_ref(), &allowed_roots, cluster_id.as_deref(), password.as_ref());
+        Credentials::new(clouds.as_ref(), &allowed_roots, cluster_id.as_deref(), password.as_ref());
     let printed = match render(&objects, &namespaces, mask, output, &mut credentials, tell).await {
         Ok(text) => {
             out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot write the output")

@@ -16,7 +16,7 @@ pub(super) async fn list(settings: &Settings, region: Option<&str>) -> Result<Ve
         Some(region) => (region, false),
         None => (settings.region.as_deref().unwrap_or(ANY_REGION), true),
     };
-    let listed = settings.cloud.instances(asked, every).await.map_err(|error| error.to_string())?;
+    let listed = settings.clouds.own().instances(asked, every).await.map_err(|error| error.to_string())?;
     let text = |text: String| shortened(text, LONGEST);
     let visible = listed.into_iter().map(|it| VisibleInstance {
         id: text(it.id),

@@ -70,7 +70,7 @@ pub async fn run(
         ready: is_ready,
         ask,
         calls,
-        cloud: settings.cloud.clone(),
+        cloud: settings.clouds.own().clone(),
         limits: limits.clone(),
     };
     let served = tasks.spawn_endless("the server of /healthz", http::serve(listener, state));

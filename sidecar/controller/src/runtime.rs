@@ -247,15 +247,16 @@ impl Runtime {
     fn start_keeper(&mut self, key: Key, order: Order) {
         let (orders, receiver) = watch::channel(order);
         self.keepers.insert(key.secret_name(), orders);
-        let Settings { cloud, cluster_id, registry, allowed_roots, .. } = &*self.settings;
+        let Settings { clouds, cluster_id, registry, allowed_roots, .. } = &*self.settings;
+        let cloud = clouds.of(key.role_arn.as_deref(), &key.region, &key.instance_id);
         let tools = Tools {
-            cloud: cloud.clone(),
+            clock: cloud.clock_corrections(),
+            cloud,
             kube: self.client.clone(),
             cluster_id: cluster_id.clone(),
             registry: registry.clone(),
             allowed_roots: allowed_roots.clone(),
             events: self.outputs.credentials.clone(),
-            clock: cloud.clock_corrections(),
             installation: self.installation.clone(),
             accounts: self.accounts.clone(),
             api_calls: self.api_calls.clone(),

@@ -9,7 +9,7 @@ use tcr::rules::RuleContext;
 use tcr::write_limits::Kind;
 
 use registry_client::Checker;
-use tencent_cloud::client::Client;
+use tencent_cloud::roles::Clients;
 
 /// The longest time for one call of the API server, where nothing shorter is said.
 pub(super) const DEADLINE: Duration = Duration::from_secs(30);
@@ -17,8 +17,8 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 /// What differs between clusters.
 #[derive(Debug)]
 pub struct Settings {
-    /// The client of Tencent Cloud.
-    pub cloud: Arc<Client>,
+    /// The clients of Tencent Cloud: the controller's own, and those for instances that are reached in roles.
+    pub clouds: Clients,
     /// Asks registries about credentials; none where they are not to be asked.
     pub registry: Option<Arc<Checker>>,
     /// How long a changed `spec.docker` password waits for its registry's verdict.
@@ -31,6 +31,8 @@ pub struct Settings {
     pub allowed_roots: Vec<String>,
     /// Root domains that aliases may be under besides.
     pub allowed_aliases: Vec<String>,
+    /// Roles that `spec.tcr.roleArn` may name.
+    pub allowed_roles: Vec<String>,
     /// The administrator's own entries for the nodes' hosts files.
     pub static_hosts: Vec<HostsEntry>,
     /// Between two looks at private links that run.
@@ -58,8 +60,10 @@ impl Settings {
         RuleContext {
             allowed_roots: &self.allowed_roots,
             allowed_aliases: &self.allowed_aliases,
+            allowed_roles: &self.allowed_roles,
             cluster_id: self.cluster_id.as_deref(),
             description_required: true,
+            cluster_region: None,
         }
     }
 

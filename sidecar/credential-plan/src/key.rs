@@ -26,6 +26,9 @@ pub struct Key {
     /// The only ImagePullSecret that has it, where it is not shared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
+    /// The role in which the cloud is asked for it; none for the controller's own identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role_arn: Option<String>,
 }
 
 impl Key {
@@ -43,17 +46,21 @@ impl Key {
             description: tcr.credential.description.clone().filter(|text| !text.trim().is_empty()),
             registry_namespaces: named.into_iter().collect(),
             owner: (!tcr.credential.is_shared()).then(|| name.to_owned()),
+            role_arn: tcr.role_arn.clone(),
         }
     }
 
     /// The name of the Secret that keeps the credential.
     pub fn secret_name(&self) -> String {
-        let Self { instance_id, region, kind, description, registry_namespaces, owner } = self;
+        let Self { instance_id, region, kind, description, registry_namespaces, owner, role_arn } = self;
         let mut parts = vec![region.as_str(), kind.as_str(), description.as_deref().unwrap_or_default()];
         if *kind == CredentialKind::ServiceAccount {
             parts.push(owner.as_deref().unwrap_or_default());
             parts.extend(registry_namespaces.iter().map(String::as_str));
         }
+        // Its space tells it from a registry namespace; without a role the name is what it was before there were any.
+        let role = role_arn.as_ref().map(|arn| format!("role {arn}"));
+        parts.extend(role.as_deref());
         // Lengths in front, so that no two keys give the same text.
         let mut text = String::new();
         for part in parts {
@@ -62,9 +69,10 @@ impl Key {
         }
         let digest = Sha256::digest(text);
         // The description is free text: with four bytes of the digest, who may write one ImagePullSecret could find a
-        // description that leads to another one's service account. Other kinds all pull as the same identity, and keep the
-        // names that they had before there were service accounts.
-        let length = if *kind == CredentialKind::ServiceAccount { 16 } else { 4 };
+        // description that leads to another one's service account, or to a credential of a role. All others pull as the
+        // same identity, and keep the names that they had before there were service accounts and roles.
+        let is_of_another_identity = *kind == CredentialKind::ServiceAccount || role_arn.is_some();
+        let length = if is_of_another_identity { 16 } else { 4 };
         let hash = tcr::hex::encode(&digest[..length]);
         format!("tcr-assistant-credential-{instance_id}-{hash}")
     }
@@ -91,8 +99,12 @@ mod tests {
         let before = name(&tcr);
         tcr.credential.rotate_after = Some("2160h".to_owned());
         assert_eq!(name(&tcr), before);
+        tcr.role_arn = Some("qcs::cam::uin/100000000002:roleName/reader".to_owned());
+        let in_role = name(&tcr);
+        assert_ne!(in_role, before);
+        tcr.role_arn = None;
         tcr.credential.description = Some("mine".to_owned());
-        assert_ne!(name(&tcr), before);
+        assert!(![before, in_role].contains(&name(&tcr)));
     }
 
     #[test]
@@ -132,5 +144,20 @@ mod tests {
         expect![[r#"tcr-assistant-credential-tcr-demo0001-b1720c9f47035ec0c732c6694d7fb082"#]]
             .assert_eq(&name);
         assert!(name.len() <= 253);
+    }
+
+    #[test]
+    fn nobody_finds_another_text_for_a_role() {
+        let mut tcr = Tcr { instance_id: "tcr-demo0001".into(), ..Tcr::default() };
+        tcr.credential.kind = CredentialKind::Temp;
+        let without = Key::of("demo", &tcr).secret_name();
+        tcr.role_arn = Some("qcs::cam::uin/100000000002:roleName/reader".to_owned());
+        let name = Key::of("demo", &tcr).secret_name();
+        expect![[r#"tcr-assistant-credential-tcr-demo0001-e402b0db4047220dd45bbd8830af1bac"#]]
+            .assert_eq(&name);
+        assert_eq!(name.len(), without.len() + 24, "128 bits of it");
+        // A description that says the role without being one leads elsewhere.
+        tcr.credential.description = tcr.role_arn.take();
+        assert_ne!(Key::of("demo", &tcr).secret_name(), name);
     }
 }

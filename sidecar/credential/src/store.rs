@@ -64,8 +64,8 @@ impl Store {
         // The name holds a hash.
         if read.document.key != *key {
             return Err(ApiError::Other(format!(
-                "the Secret {SYSTEM_NAMESPACE}/{name} keeps the credential of another instance, region, description or \
-                 registry namespaces than is asked for; change spec.tcr.credential.description of one of them"
+                "the Secret {SYSTEM_NAMESPACE}/{name} keeps the credential of another instance, region, description, \
+                 role or registry namespaces than is asked for; change spec.tcr.credential.description of one of them"
             )));
         }
         Ok(Some(read))

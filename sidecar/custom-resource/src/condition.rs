@@ -118,6 +118,8 @@ words! {
             "Ask Tencent Cloud by a ticket to switch service accounts on, or use `type: longterm`.";
         NoRegistryNamespace: "A registry namespace that the service account shall pull from is not in the instance.",
             "Make it in the instance, or correct `registryNamespaces`.";
+        RoleRefused: "The role that `spec.tcr.roleArn` names may not be taken on; no other object is concerned.",
+            "Add the statement that the message has to the role's trust policy, and allow the controller's identity `sts:AssumeRole` on it.";
         StoreFailed: "The credential cannot be kept in its Secret of tcr-assistant-system.",
             "Read the message: it has the API server's words.";
         NoCredential: "There is nothing to distribute before there is a credential.",

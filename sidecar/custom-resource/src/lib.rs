@@ -158,6 +158,9 @@ pub struct IdentityStatus {
     /// their identity at the time of the pull.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub registry_namespaces: Vec<String>,
+    /// The role in which Tencent's API made the credential, where that was not the controller's own identity.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role_arn: Option<String>,
 }
 
 /// A changed credential that waits for its registry's verdict, while the one before it stays distributed.

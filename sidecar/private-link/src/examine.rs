@@ -64,8 +64,8 @@ pub struct Answers {
     pub machine_vpc: Option<Result<String, String>>,
     /// To [`Question::VpcRegion`]; none inside where nobody tells.
     pub vpc_region: Option<Option<String>>,
-    /// By region and id.
-    instances: BTreeMap<(String, String), OfInstance>,
+    /// By role, region and id: who asks in another role may see another thing.
+    instances: BTreeMap<(Option<String>, String, String), OfInstance>,
 }
 
 /// What was answered so far about one instance.
@@ -84,7 +84,8 @@ pub struct OfInstance {
 impl Answers {
     /// What was answered about the instance.
     pub fn of(&mut self, tcr: &Tcr) -> &mut OfInstance {
-        self.instances.entry((tcr.region.clone(), tcr.instance_id.clone())).or_default()
+        let asked = (tcr.role_arn.clone(), tcr.region.clone(), tcr.instance_id.clone());
+        self.instances.entry(asked).or_default()
     }
 }
 

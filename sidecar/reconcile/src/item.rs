@@ -354,6 +354,7 @@ impl Item {
         Some(IdentityStatus {
             username: held.username.clone(),
             registry_namespaces: key.registry_namespaces.clone(),
+            role_arn: key.role_arn.clone(),
         })
     }
 }

@@ -189,11 +189,8 @@ impl Object {
 
     /// What it costs that its instance is in another region than the cluster; none where it is not.
     pub fn crosses_regions(&self, cluster: &str) -> Option<String> {
-        let instance = self.region().filter(|instance| *instance != cluster && !self.deleting)?;
-        Some(format!(
-            "spec.tcr.region is {instance} and the cluster is in {cluster}: pulls cross regions; use an instance of \
-             the cluster's region, or one that is replicated to it"
-        ))
+        let told = rules::crosses_regions(self.region().filter(|_| !self.deleting)?, cluster)?;
+        Some(format!("spec.tcr.region {told}"))
     }
 
     /// What becomes of the credential with its last user.

@@ -197,8 +197,9 @@ fn told(link: &Link) -> PrivateLinkStatus {
 const MOST_NAMED: usize = 10;
 
 /// What stands in the way of the next credential and not of the one there is.
-const STILL_VALID: [ConditionReason; 7] = [
+const STILL_VALID: [ConditionReason; 8] = [
     ConditionReason::CloudFailed,
+    ConditionReason::RoleRefused,
     ConditionReason::ApiKeyUnknown,
     ConditionReason::QuotaExceeded,
     ConditionReason::ServiceAccountsUnavailable,

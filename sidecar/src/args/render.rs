@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args as Group;
 use commands::render::{Format, Request};
 use tcr::names::TCR_ROOT_DOMAIN;
+use tencent_cloud::roles::AllowedRole;
 
 use super::cloud::CloudArgs;
 
@@ -47,6 +48,10 @@ pub struct RenderArgs {
     /// Root domain that spec.tcr.aliases may be under besides (repeatable)
     #[arg(long = "allowed-alias", value_name = "DOMAIN")]
     pub allowed_aliases: Vec<String>,
+    /// Role that spec.tcr.roleArn may name, with the external id that its trust policy demands, or the OIDC provider that its
+    /// account knows the cluster as, where the Pod takes it on by its own token (repeatable)
+    #[arg(long = "allowed-role", value_name = "ARN[;external-id=ID|;provider-id=ID]")]
+    pub allowed_roles: Vec<AllowedRole>,
     /// Output format
     #[arg(short, long, value_enum, default_value_t = Format::Yaml)]
     pub output: Format,
@@ -59,7 +64,7 @@ impl RenderArgs {
     /// What is to be rendered; reads the file of certificates.
     pub fn request(self) -> anyhow::Result<Request> {
         let Self { files, mask, revoke, namespaces, cluster_id, password_file, output, cloud, .. } = self;
-        let Self { allowed_roots, allowed_aliases, .. } = self;
+        let Self { allowed_roots, allowed_aliases, allowed_roles, .. } = self;
         let cloud = cloud.settings()?;
         Ok(Request {
             files,
@@ -70,6 +75,7 @@ impl RenderArgs {
             password_file,
             allowed_roots,
             allowed_aliases,
+            allowed_roles,
             output,
             cloud,
         })

@@ -17,6 +17,7 @@ use super::registry::RegistryArgs;
 use controller;
 use tencent_cloud::api_credential::Chain;
 use tencent_cloud::endpoint::Endpoint;
+use tencent_cloud::roles::{AllowedRole, Clients};
 use tencent_cloud::{client, metadata};
 
 const RUN_HELP: &str = "\
@@ -97,6 +98,15 @@ pub struct RunArgs {
         value_delimiter = ','
     )]
     pub allowed_aliases: Vec<String>,
+    /// Role that spec.tcr.roleArn may name, with the external id that its trust policy demands, or the OIDC provider that its
+    /// account knows the cluster as, where the Pod takes it on by its own token (repeatable)
+    #[arg(
+        long = "allowed-role",
+        value_name = "ARN[;external-id=ID|;provider-id=ID]",
+        env = "TCR_ASSISTANT_ALLOWED_ROLE",
+        value_delimiter = ' '
+    )]
+    pub allowed_roles: Vec<AllowedRole>,
     /// YAML file with hosts entries that every node gets: a list of {domain, ip, disabled}
     #[arg(long, value_name = "FILE", env = "TCR_ASSISTANT_STATIC_HOSTS")]
     pub static_hosts: Option<PathBuf>,
@@ -146,6 +156,7 @@ impl RunArgs {
             verdict_timeout,
             allowed_roots,
             allowed_aliases,
+            allowed_roles,
             static_hosts,
             link_interval,
             remove_startup_taint,
@@ -173,14 +184,16 @@ impl RunArgs {
                 list.entries().to_vec()
             }
         };
+        let cloud = Arc::new(client::Client::new(cloud, chain)?);
         Ok(controller::Settings {
-            cloud: Arc::new(client::Client::new(cloud, chain)?),
+            clouds: Clients::new(cloud, allowed_roles.clone()),
             registry: registry.checker()?,
             verdict_timeout: *verdict_timeout,
             cluster_id: cluster_id.clone(),
             region: region.clone(),
             allowed_roots: allowed_roots.clone(),
             allowed_aliases: allowed_aliases.clone(),
+            allowed_roles: allowed_roles.iter().map(|role| role.arn.clone()).collect(),
             static_hosts,
             link_interval: *link_interval,
             remove_startup_taint: *remove_startup_taint,

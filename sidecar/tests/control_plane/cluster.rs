@@ -213,6 +213,7 @@ impl Cluster {
             .envs(account.variables())
             // Most of these tests have no registry; --check-registry says otherwise.
             .env("TCR_ASSISTANT_CHECK_REGISTRY", "false")
+            .env("TCR_ASSISTANT_STS_ENDPOINT", self.cloud.url())
             .env("TCR_ASSISTANT_METADATA_ENDPOINT", self.cloud.url());
         let process = self.plane.run().start(&format!("controller-{}", self.logs.len() + 1), command)?;
         self.logs.push(process.log_path().to_owned());

@@ -19,7 +19,7 @@ fn values() -> Value {
     json!({"tenants": [
         {"name": "platform", "groups": ["platform"], "namespaces": ["*"], "registryNamespaces": ["*"], "conflictPolicies": ["*"]},
         {"name": "team-a", "users": ["jane"], "groups": ["team-a"], "namespaces": ["team-a", "team-a-*"],
-         "registryNamespaces": ["team-a", "base-*"], "instanceIds": ["tcr-1a2b3c4d"], "conflictPolicies": ["adopt"]},
+         "registryNamespaces": ["team-a", "base-*"], "instanceIds": ["tcr-1a2b3c4d"], "roleArns": ["qcs::cam::uin/2:*"], "conflictPolicies": ["adopt"]},
         {"name": "labelled", "users": ["lena"], "namespaceLabels": {"tenant": "l", "kubernetes.io/metadata.name": "l"},
          "registryNamespaces": ["team-l"]},
         {"name": "half", "users": ["hal"], "namespaces": ["team-h"], "registryNamespaces": ["team-x"]},
@@ -118,6 +118,7 @@ fn refused() -> Vec<(Who, Write, &'static str)> {
         (Jane, Write::Create(with("/tcr/credential", json!({"type": "longterm"}))), "spec.tcr.credential"),
         (Jane, Write::Create(with("/tcr/credential", json!({"type": "temp"}))), "spec.tcr.credential"),
         (Jane, Write::Create(with("/tcr/instanceId", json!("tcr-99999999"))), "spec.tcr.instanceId"),
+        (Jane, Write::Create(with("/tcr/roleArn", json!("qcs::cam::uin/1:roleName/a"))), "spec.tcr.roleArn"),
         (Jane, Write::Create(with("/conflictPolicy", json!("overwrite"))), "spec.conflictPolicy"),
         (
             Jane,
@@ -172,6 +173,7 @@ fn allowed() -> Vec<(Who, Write)> {
         (Jane, Write::Create(with("/namespaceSelector", json!({"matchLabels": {"x": "y"}})))),
         (Jane, Write::Create(with("/tcr/credential/registryNamespaces", json!(["base-images", "team-a"])))),
         (Jane, Write::Create(with("/conflictPolicy", json!("adopt")))),
+        (Jane, Write::Create(with("/tcr/roleArn", json!("qcs::cam::uin/2:roleName/a")))),
         (
             Lena,
             Write::Create(labelled(

@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::net::IpAddr;
 
-use super::{Findings, HostKind, RuleContext, check_host, service_account};
+use super::{Findings, HostKind, RuleContext, check_host, crosses_regions, service_account};
 use crate::address::{self, AddressProblem};
 use crate::go_duration;
 use crate::image_pull_secret::{
@@ -22,7 +22,10 @@ const LONGTERM_LIFE: Duration = Duration::from_secs(3650 * 24 * 3600);
 pub(super) fn check(tcr: &Tcr, context: &RuleContext, findings: &mut Findings) {
     let id = tcr.instance_id.as_str();
     check_id("spec.tcr.instanceId", "tcr-", "an instance id", is_instance_id(id), id, findings);
-    check_region(&tcr.region, findings);
+    check_region(&tcr.region, context, findings);
+    if let Some(arn) = &tcr.role_arn {
+        check_role(arn, tcr.credential.kind, context, findings);
+    }
     check_credential(&tcr.credential, context, findings);
     check_domains("spec.tcr.domains", &tcr.domains, HostKind::Registry, context, findings);
     if !tcr.aliases.is_empty() {
@@ -57,7 +60,7 @@ fn check_id(field: &str, prefix: &str, kind: &str, is_legal: bool, id: &str, fin
     }
 }
 
-fn check_region(region: &str, findings: &mut Findings) {
+fn check_region(region: &str, context: &RuleContext, findings: &mut Findings) {
     let field = "spec.tcr.region";
     if region.is_empty() {
         findings.error(field, "is empty; set the instance's region, such as ap-guangzhou");
@@ -67,6 +70,23 @@ fn check_region(region: &str, findings: &mut Findings) {
     } else if !is_region(region) {
         let message = format!("{} is not a region such as ap-guangzhou or ap-shanghai-fsi", quoted(region));
         findings.error(field, message);
+    } else if let Some(message) = context.cluster_region.and_then(|cluster| crosses_regions(region, cluster))
+    {
+        findings.warning(field, message);
+    }
+}
+
+fn check_role(arn: &String, kind: CredentialKind, context: &RuleContext, findings: &mut Findings) {
+    let field = "spec.tcr.roleArn";
+    if !context.allowed_roles.contains(arn) {
+        findings.error(field, format!("{} is no allowed role (allowedRoles)", quoted(arn)));
+    }
+    // What becomes of a credential that a role made is not known.
+    if kind == CredentialKind::Longterm {
+        findings.error(
+            field,
+            "is not for longterm credentials; set spec.tcr.credential.type to serviceAccount or temp",
+        );
     }
 }
 

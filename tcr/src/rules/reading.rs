@@ -53,6 +53,7 @@ const DOCKER: Fields = &[
 const TCR: Fields = &[
     ("instanceId", Shape::Text),
     ("region", Shape::Text),
+    ("roleArn", Shape::Text),
     ("credential", Shape::Object(CREDENTIAL)),
     ("domains", Shape::Texts),
     ("aliases", Shape::Texts),

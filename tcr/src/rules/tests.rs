@@ -13,12 +13,7 @@ fn check_spec(spec: Value, expect: Expect) {
 
 fn findings(name: &str, spec: Value) -> String {
     let roots = ["tencentcloudcr.com".to_owned()];
-    let context = RuleContext {
-        allowed_roots: &roots,
-        allowed_aliases: &[],
-        cluster_id: None,
-        description_required: true,
-    };
+    let context = RuleContext { allowed_roots: &roots, description_required: true, ..RuleContext::default() };
     let spec = serde_json::from_value(spec).unwrap();
     let found = super::check(name, &spec, &context);
     let errors = found.errors.iter().map(|finding| format!("error {finding}\n"));
@@ -224,24 +219,14 @@ fn the_personal_edition_has_a_value_of_its_own_and_is_warned_of() {
         "#]],
     );
     let roots = ["ccs.tencentyun.com".to_owned()];
-    let context = RuleContext {
-        allowed_roots: &roots,
-        allowed_aliases: &[],
-        cluster_id: None,
-        description_required: false,
-    };
+    let context = RuleContext { allowed_roots: &roots, ..RuleContext::default() };
     let found = super::check("demo", &serde_json::from_value(spec).unwrap(), &context);
     assert!(found.is_ok() && found.warnings.len() == 1, "{found:?}");
 }
 
 #[test]
 fn no_allowed_root_allows_nothing() {
-    let context = RuleContext {
-        allowed_roots: &[],
-        allowed_aliases: &[],
-        cluster_id: None,
-        description_required: false,
-    };
+    let context = RuleContext::default();
     let spec = serde_json::from_value(docker(json!({}))).unwrap();
     expect![[r#"spec.docker.server: "demo.tencentcloudcr.com" is not allowed, because no root domain is (allowedRoots)"#]].assert_eq(&super::check("demo", &spec, &context).to_string());
 }
@@ -428,6 +413,37 @@ fn the_region_has_its_form() {
 }
 
 #[test]
+fn a_role_is_one_that_the_operator_allows_and_makes_no_longterm_credential() {
+    let arn = "qcs::cam::uin/100000000002:roleName/reader";
+    check_spec(
+        tcr(json!({ "roleArn": arn, "credential": {} })),
+        expect![[r#"
+            error spec.tcr.roleArn: "qcs::cam::uin/100000000002:roleName/reader" is no allowed role (allowedRoles)
+            error spec.tcr.roleArn: is not for longterm credentials; set spec.tcr.credential.type to serviceAccount or temp
+            error spec.tcr.credential.description: is not set, and the default needs the cluster's id, which is unknown; set a description, or the chart's global.cluster.id
+        "#]],
+    );
+    let found = |kind: &str, allowed: &str| {
+        let spec =
+            tcr(json!({ "roleArn": arn, "credential": { "type": kind, "registryNamespaces": ["team"] } }));
+        let (roots, roles) = (["tencentcloudcr.com".to_owned()], [allowed.to_owned()]);
+        let context = RuleContext {
+            allowed_roots: &roots,
+            allowed_roles: &roles,
+            cluster_id: Some("cls-12345678"),
+            ..RuleContext::default()
+        };
+        let found = super::check("demo", &serde_json::from_value(spec).unwrap(), &context);
+        found.errors.iter().filter(|finding| finding.field == "spec.tcr.roleArn").count()
+    };
+    assert_eq!([found("longterm", arn), found("temp", arn), found("serviceAccount", arn)], [1, 0, 0]);
+    assert_eq!(
+        [found("longterm", "reader"), found("temp", &arn.to_uppercase()), found("none", "*")],
+        [2, 1, 1]
+    );
+}
+
+#[test]
 fn a_rotation_is_a_duration_for_longterm_credentials() {
     for (rotation, expect) in [
         (
@@ -579,7 +595,7 @@ fn a_description_is_required_when_the_default_has_no_cluster_id() {
         super::check(
             "demo",
             &spec,
-            &RuleContext { allowed_roots: &[], allowed_aliases: &[], cluster_id, description_required },
+            &RuleContext { cluster_id, description_required, ..RuleContext::default() },
         )
     };
     assert!(found(Some("cls-12345678"), true).is_ok());
@@ -635,8 +651,8 @@ fn aliases_are_hosts_that_the_operator_allows_and_are_warned_of() {
         let context = RuleContext {
             allowed_roots: &roots,
             allowed_aliases: &allowed,
-            cluster_id: None,
             description_required: true,
+            ..RuleContext::default()
         };
         let found = super::check("demo", &serde_json::from_value(spec.clone()).unwrap(), &context);
         let told = found.errors.iter().chain(&found.warnings).map(|finding| format!("{finding}\n"));
@@ -680,6 +696,22 @@ fn a_private_network_has_domains_without_ports_and_a_vpc() {
             warning spec.tcr.privateNetwork.resolve: while true, the domains lead to the private address on every node and cannot be reached publicly from there
         "#]],
     );
+}
+
+#[test]
+fn an_instance_of_another_region_than_the_cluster_is_warned_of() {
+    let warned = |cluster_region| {
+        let roots = ["tencentcloudcr.com".to_owned()];
+        let context = RuleContext { allowed_roots: &roots, cluster_region, ..RuleContext::default() };
+        let spec = serde_json::from_value(tcr(json!({}))).unwrap();
+        super::check("demo", &spec, &context).warnings.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(warned(None), Vec::<String>::new());
+    assert_eq!(warned(Some("ap-guangzhou")), Vec::<String>::new());
+    expect![[
+        r#"spec.tcr.region: is "ap-guangzhou" and the cluster is in ap-nanjing: pulls cross regions; use an instance of the cluster's region, or one that is replicated to it"#
+    ]]
+    .assert_eq(&warned(Some("ap-nanjing")).join("\n"));
 }
 
 #[test]

@@ -70,6 +70,7 @@ fn the_schema_is_structural_and_holds_the_rules_that_it_can() {
         spec.namespaces type="string"
         spec.serviceAccounts type="string"
         spec.tcr required=["instanceId","region"] type="object"
+            !has(self.roleArn) || (has(self.credential) && has(self.credential.type) && self.credential.type != 'longterm')
         spec.tcr.aliases maxItems=32 type="array" x-kubernetes-list-type="set"
         spec.tcr.aliases[] maxLength=259 minLength=1 type="string"
         spec.tcr.credential type="object"
@@ -101,6 +102,7 @@ fn the_schema_is_structural_and_holds_the_rules_that_it_can() {
         spec.tcr.privateNetwork.vpcIds[] maxLength=36 minLength=5 pattern="^vpc-[a-z0-9]{1,32}$" type="string"
         spec.tcr.privateNetwork.whenLinkDown enum=["Keep","Remove"] type="string"
         spec.tcr.region maxLength=32 minLength=4 pattern="^[a-z]{2}(-[a-z]+)+$" type="string"
+        spec.tcr.roleArn maxLength=256 pattern="^qcs::cam::uin/[0-9]{1,20}:roleName/[A-Za-z0-9_+=,.@-]{1,128}$" type="string"
     "#]].assert_eq(&lines);
 }
 

@@ -176,7 +176,23 @@ fn other_fields_are_held_to_the_entry_too() {
             "spec.tcr.privateNetwork.resolve goes beyond the namespaces of the tenant \"team-a\": team-a, team-a-*"
         ],
     );
+    with(
+        &tenant,
+        "/tcr/roleArn",
+        json!("qcs::cam::uin/2:roleName/a"),
+        expect!["spec.tcr.roleArn goes beyond the roleArns of the tenant \"team-a\""],
+    );
     let mut free = tenant;
+    free["roleArns"] = json!(["qcs::cam::uin/1:roleName/b", "qcs::cam::uin/2:*"]);
+    with(&free, "/tcr/roleArn", json!("qcs::cam::uin/2:roleName/a"), expect!["within"]);
+    with(
+        &free,
+        "/tcr/roleArn",
+        json!("qcs::cam::uin/1:roleName/a"),
+        expect![
+            "spec.tcr.roleArn goes beyond the roleArns of the tenant \"team-a\": qcs::cam::uin/1:roleName/b, qcs::cam::uin/2:*"
+        ],
+    );
     free["conflictPolicies"] = json!(["adopt"]);
     free["instanceIds"] = Value::Null;
     with(&free, "/tcr/instanceId", json!("tcr-99999999"), expect!["within"]);

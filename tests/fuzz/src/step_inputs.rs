@@ -226,12 +226,8 @@ impl<'a> Script<'a> {
 
     fn read(&mut self, metadata: ObjectMeta, data: Value) -> Box<Object> {
         let roots = [ALLOWED_ROOTS.to_owned()];
-        let rules = RuleContext {
-            allowed_roots: &roots,
-            allowed_aliases: &[],
-            cluster_id: Some("cls-12345678"),
-            description_required: true,
-        };
+        let rules =
+            RuleContext { allowed_roots: &roots, cluster_id: Some("cls-12345678"), ..RuleContext::default() };
         Box::new(Object::read(metadata, data, &rules))
     }
 

@@ -98,9 +98,9 @@ fn schema(form: Form) -> String {
             format!("{{\n{about}  \"enum\": [\n{}\n  ]\n}}", values.join(",\n"))
         }
         Form::Domains => reference("roots"),
-        Form::UserNames => list("    \"type\": \"string\",\n    \"minLength\": 1"),
+        Form::UserNames | Form::Roles => list("    \"type\": \"string\",\n    \"minLength\": 1"),
         Form::Hosts => list("    \"$ref\": \"#/definitions/host\""),
-        Form::ClusterId | Form::NameList => "{\n  \"type\": \"string\"\n}".to_owned(),
+        Form::ClusterId | Form::Region | Form::NameList => "{\n  \"type\": \"string\"\n}".to_owned(),
         Form::Name => reference("objectName"),
         Form::LabelSelector => reference("labelSelector"),
         Form::Tenants => list("    \"$ref\": \"#/definitions/tenant\""),

@@ -24,7 +24,7 @@ use module::{APP, ARGO_CD, CERT_MANAGER, FLUX, HELM, KUBERNETES, Module, OTHER_K
 
 /// The environment variable that names the minor version of Kubernetes whose control plane is started, `1.28`; this
 /// crate's own by default.
-pub const KUBERNETES_VERSION: &str = "TCR_ASSISTANT_TEST_KUBERNETES";
+const KUBERNETES_VERSION: &str = "TCR_ASSISTANT_TEST_KUBERNETES";
 
 /// Longer than the slowest of them takes on two busy cores with nothing in Go's own caches.
 const BUILD_TIMEOUT: Duration = Duration::from_secs(40 * 60);

@@ -110,7 +110,11 @@ function Instance() {
         <TextInput field="instanceId" placeholder="tcr-dg284imq" />
         <TextInput field="region" placeholder="ap-guangzhou" suggestions={REGIONS} />
       </div>
-      <TextInput field="clusterId" placeholder="cls-1a2b3c4d" />
+      <div class="pair">
+        <TextInput field="clusterId" placeholder="cls-1a2b3c4d" />
+        <TextInput field="clusterRegion" placeholder="ap-guangzhou" suggestions={REGIONS} />
+      </div>
+      <TextInput field="roleArn" placeholder="qcs::cam::uin/100000000002:roleName/reader" />
     </>
   );
 }
@@ -220,6 +224,7 @@ function Policy() {
       </div>
       <TextInput field="allowedRoots" rows={2} />
       <TextInput field="allowedAliases" rows={2} placeholder="cache.example.com" />
+      <TextInput field="allowedRoles" rows={2} placeholder="qcs::cam::uin/100000000002:roleName/reader" />
       <TextInput field="controllerUsernames" rows={2} />
       <Tenants />
       <TextInput field="policyModule" placeholder="registry://demo.tencentcloudcr.com/tcr-assistant/policy:v0.1.0" />

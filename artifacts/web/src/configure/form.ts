@@ -18,18 +18,22 @@ export interface Tenant {
   namespaceLabels: string;
   registryNamespaces: string;
   instanceIds: string;
+  roleArns: string;
   conflictPolicies: string;
 }
 
 /** The lists of a tenant, in the order in which they are documented. */
-export const TENANT_LISTS = ["users", "groups", "namespaces", "namespaceLabels", "registryNamespaces", "instanceIds", "conflictPolicies"] as const;
+export const TENANT_LISTS = ["users", "groups", "namespaces", "namespaceLabels", "registryNamespaces", "instanceIds", "roleArns", "conflictPolicies"] as const;
 
 export interface Form {
   name: string;
   source: "tcr" | "docker";
   instanceId: string;
   region: string;
+  roleArn: string;
   clusterId: string;
+  /** Empty: that of the instance. */
+  clusterRegion: string;
   namespaces: string;
   serviceAccounts: string;
   selector: Requirement[];
@@ -75,6 +79,7 @@ export interface Form {
   protect: (typeof WORDS.protect)[number];
   allowedRoots: string;
   allowedAliases: string;
+  allowedRoles: string;
   controllerUsernames: string;
   tenants: Tenant[];
 }
@@ -86,7 +91,9 @@ export function initialForm(): Form {
     source: "tcr",
     instanceId: "",
     region: "",
+    roleArn: "",
     clusterId: "",
+    clusterRegion: "",
     namespaces: "*",
     serviceAccounts: "*",
     selector: [],
@@ -127,6 +134,7 @@ export function initialForm(): Form {
     protect: "warn",
     allowedRoots: "tencentcloudcr.com",
     allowedAliases: "",
+    allowedRoles: "",
     controllerUsernames: "system:serviceaccount:tcr-assistant-system:tcr-assistant-manager",
     tenants: [],
   };

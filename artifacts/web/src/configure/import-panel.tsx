@@ -2,8 +2,9 @@ import { useState } from "preact/hooks";
 import { Unreadable } from "../documents.ts";
 import { findings } from "../policy.ts";
 import { useText } from "../text.tsx";
-import { type Form, lines } from "./form.ts";
+import { type Form } from "./form.ts";
 import { type Candidate, candidates, type Link } from "./import.ts";
+import { allowedBy } from "./judge.ts";
 
 interface Props {
   form: Form;
@@ -21,7 +22,7 @@ export function Import({ form, onImport }: Props) {
   const take = ({ name, form: imported, object, link }: Candidate) => {
     onImport(imported);
     // What the form does not hold: fields that admission does not know, or values of another type.
-    const lost = object === undefined ? [] : findings(object, lines(form.allowedRoots), lines(form.allowedAliases), undefined).errors.filter(({ message }) => /^(unknown field|expected )/.test(message));
+    const lost = object === undefined ? [] : findings(object, allowedBy(form), {}).errors.filter(({ message }) => /^(unknown field|expected )/.test(message));
     setOutcome({ kind: "done", name, lost: lost.map(({ field, message }) => `${field}: ${message}`), ...(link && { link }) });
     // A password in it is in the form now, and nowhere else.
     setSource("");

@@ -2,6 +2,7 @@
 import { read } from "../documents.ts";
 import { WORDS } from "../settings.ts";
 import { type Form, initialForm, type Requirement, type Tenant } from "./form.ts";
+import { roleLine } from "./objects.ts";
 
 /** One thing that the form can start from. */
 export interface Candidate {
@@ -86,10 +87,11 @@ function ofValues(values: Fields): Candidate[] {
   }));
   const hosts = list(global.hosts).map(fields).map(({ domain }) => text(domain));
   if (statics.length === 0 && instances.length === 0 && hosts.length > 0) return [ofHosts(hosts, region, shared)];
-  return [...statics, ...instances].map(({ name, spec }) => ({
-    name,
-    form: { ...initialForm(), ...shared, name, ...selectionOf(spec), ...credentialOf(spec) },
-  }));
+  return [...statics, ...instances].map(({ name, spec }) => {
+    const credential = credentialOf(spec);
+    const clusterRegion = credential.source === "tcr" && credential.region !== region ? region : "";
+    return { name, form: { ...initialForm(), ...shared, clusterRegion, name, ...selectionOf(spec), ...credential } };
+  });
 }
 
 /** Names and addresses alone: private resolution without a credential. The addresses stay; the link may take their place. */
@@ -149,6 +151,7 @@ function credentialOf(spec: Fields): Partial<Form> {
     source: "tcr",
     instanceId: text(tcr.instanceId),
     region: text(tcr.region),
+    roleArn: text(tcr.roleArn),
     credentialType: choice(credential.type, ["longterm", "temp", "serviceAccount", "none"], "longterm"),
     registryNamespaces: list(credential.registryNamespaces).map(text).join("\n"),
     validity: text(credential.validity),
@@ -177,7 +180,11 @@ function policyOf(values: Fields): Partial<Form> {
   // As the chart's value allows the Personal Edition.
   const personal = values.personalEdition === true ? ["ccs.tencentyun.com"] : [];
   const roots = [...(list(values.allowedRoots).length > 0 ? list(values.allowedRoots).map(text) : ["tencentcloudcr.com"]), ...personal];
-  const allowed = { allowedRoots: roots.join("\n"), allowedAliases: list(values.allowedAliases).map(text).join("\n") };
+  const roles = list(values.allowedRoles).map((role) => {
+    const { roleArn, externalId, providerId } = fields(role);
+    return roleLine({ roleArn: text(roleArn), externalId: text(externalId), providerId: text(providerId) });
+  });
+  const allowed = { allowedRoots: roots.join("\n"), allowedAliases: list(values.allowedAliases).map(text).join("\n"), allowedRoles: roles.join("\n") };
   if (!isFields(policy)) return allowed;
   const usernames = list(policy.controllerUsernames).map(text);
   return {
@@ -204,6 +211,7 @@ function tenantOf(entry: Fields): Tenant {
     namespaceLabels: Object.entries(fields(entry.namespaceLabels)).map(([key, value]) => `${key}=${text(value)}`).join("\n"),
     registryNamespaces: all("registryNamespaces"),
     instanceIds: all("instanceIds"),
+    roleArns: all("roleArns"),
     conflictPolicies: all("conflictPolicies"),
   };
 }

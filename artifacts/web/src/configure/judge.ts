@@ -1,7 +1,7 @@
 /** What admission says about a form, field by field. */
-import { type Finding, findings, hostsEntryProblem, settingsMistakes } from "../policy.ts";
+import { type Allowed, type Finding, findings, hostsEntryProblem, settingsMistakes } from "../policy.ts";
 import { type Form, lines } from "./form.ts";
-import { hostsEntries, imagePullSecret, settings } from "./objects.ts";
+import { hostsEntries, imagePullSecret, rolesOf, settings } from "./objects.ts";
 
 /** A field of the form, or a group of them. */
 export type Field = keyof Form | "domains" | "privateDomains" | "object";
@@ -32,6 +32,7 @@ const FIELDS: [path: string, field: Field][] = [
   ["spec.conflictPolicy", "conflictPolicy"],
   ["spec.tcr.instanceId", "instanceId"],
   ["spec.tcr.region", "region"],
+  ["spec.tcr.roleArn", "roleArn"],
   ["spec.tcr.credential.type", "credentialType"],
   ["spec.tcr.credential.description", "description"],
   ["spec.tcr.credential.registryNamespaces", "registryNamespaces"],
@@ -60,13 +61,20 @@ const FIELDS: [path: string, field: Field][] = [
   ["registries[0].namespaceSelector", "selector"],
   ["allowedRoots", "allowedRoots"],
   ["allowedAliases", "allowedAliases"],
+  ["allowedRoles", "allowedRoles"],
   ["controllerUsernames", "controllerUsernames"],
   ["clusterId", "clusterId"],
+  ["clusterRegion", "clusterRegion"],
   ["tenants", "tenants"],
 ];
 
+/** What the form's lists allow. */
+export function allowedBy(form: Form): Allowed {
+  return { roots: lines(form.allowedRoots), aliases: lines(form.allowedAliases), roles: rolesOf(form).map(({ roleArn }) => roleArn) };
+}
+
 export function judge(form: Form): Judgement {
-  const { errors, warnings } = findings(imagePullSecret(form), lines(form.allowedRoots), lines(form.allowedAliases), form.clusterId);
+  const { errors, warnings } = findings(imagePullSecret(form), allowedBy(form), { id: form.clusterId, region: form.clusterRegion });
   return {
     errors: errors.map(remark),
     warnings: warnings.map(remark),

@@ -22,7 +22,7 @@ export function imagePullSecret(form: Form): Fields {
 export function helmValues(form: Form): Fields {
   const cluster = {
     ...(form.clusterId && { id: form.clusterId }),
-    ...(form.source === "tcr" && form.region && { longregion: form.region }),
+    ...(form.source === "tcr" && (form.clusterRegion || form.region) && { longregion: form.clusterRegion || form.region }),
   };
   const { docker: login, tcr } = { docker: docker(form), tcr: instance(form) };
   const global = {
@@ -58,6 +58,7 @@ export function helmValues(form: Form): Fields {
     }),
     ...(!isDefault(roots, ["tencentcloudcr.com"]) && { allowedRoots: roots }),
     ...aliasesOf(form),
+    ...(rolesOf(form).length > 0 && { allowedRoles: rolesOf(form) }),
     ...tenants(form),
     ...(form.failurePolicy !== "Ignore" && { webhook: { failurePolicy: form.failurePolicy } }),
     policy: { mode: form.mode, ...policyOf(form) },
@@ -66,13 +67,38 @@ export function helmValues(form: Form): Fields {
 
 /** The settings of the ClusterAdmissionPolicy. */
 export function settings(form: Form): Fields {
+  const allowedRoles = rolesOf(form).map(({ roleArn }) => roleArn);
   return {
     ...policyOf(form),
     allowedRoots: lines(form.allowedRoots),
     ...aliasesOf(form),
+    ...(allowedRoles.length > 0 && { allowedRoles }),
     clusterId: form.clusterId,
+    ...(form.clusterRegion && { clusterRegion: form.clusterRegion }),
     ...tenants(form),
   };
+}
+
+/** A role as the chart has it. */
+export interface AllowedRole {
+  roleArn: string;
+  externalId?: string;
+  providerId?: string;
+}
+
+/** A role on a line of the form, as in the controller's flag. */
+export function roleLine({ roleArn, externalId, providerId }: AllowedRole): string {
+  return roleArn + (externalId ? `;external-id=${externalId}` : "") + (providerId ? `;provider-id=${providerId}` : "");
+}
+
+/** The form's roles as the chart has them. */
+export function rolesOf(form: Form): AllowedRole[] {
+  return lines(form.allowedRoles).map((line) => {
+    const [roleArn = "", ...options] = line.split(";");
+    const option = (name: string) => options.find((it) => it.startsWith(name))?.slice(name.length);
+    const [externalId, providerId] = [option("external-id="), option("provider-id=")];
+    return { roleArn, ...(externalId && { externalId }), ...(providerId && { providerId }) };
+  });
 }
 
 function aliasesOf(form: Form): Fields {
@@ -197,6 +223,7 @@ function instance(form: Form): Fields {
   return {
     instanceId: form.instanceId,
     region: form.region,
+    ...(form.roleArn && { roleArn: form.roleArn }),
     ...(Object.keys(credential).length > 0 && { credential }),
     ...(hasSecret(form) && !isDefault(domains, ["default", "vpc"]) && { domains }),
     ...(hasSecret(form) && lines(form.aliases).length > 0 && { aliases: lines(form.aliases) }),

@@ -2,7 +2,7 @@ import { useText } from "../text.tsx";
 import { Group, useEditing } from "./fields.tsx";
 import { type Tenant, TENANT_LISTS } from "./form.ts";
 
-const EMPTY: Tenant = { name: "", users: "", groups: "", namespaces: "", namespaceLabels: "", registryNamespaces: "", instanceIds: "", conflictPolicies: "" };
+const EMPTY: Tenant = { name: "", users: "", groups: "", namespaces: "", namespaceLabels: "", registryNamespaces: "", instanceIds: "", roleArns: "", conflictPolicies: "" };
 
 const EXAMPLES: Omit<Tenant, "name"> = {
   users: "system:serviceaccount:team-a:deployer",
@@ -11,6 +11,7 @@ const EXAMPLES: Omit<Tenant, "name"> = {
   namespaceLabels: "tenant=team-a",
   registryNamespaces: "team-a\nbase",
   instanceIds: "tcr-dg284imq",
+  roleArns: "qcs::cam::uin/100000000002:roleName/team-a-*",
   conflictPolicies: "adopt",
 };
 

@@ -28,6 +28,7 @@ use distribution::mark::InstallationKey;
 use distribution::{Observed, SeenSecret};
 use kubernetes::api_error::within;
 use reconcile::password::{Password, Passwords};
+use tencent_cloud::roles::AllowedRole;
 
 /// Objects in one page, where most are small.
 const PAGE: u32 = 500;
@@ -157,10 +158,13 @@ fn settings_of(deployment: &Deployment) -> Settings {
             .collect()
     };
     let roots = domains("allowed-root", "TCR_ASSISTANT_ALLOWED_ROOT");
+    let arn = |role: &str| role.parse::<AllowedRole>().map(|role| role.arn).ok();
+    let roles = given("allowed-role", "TCR_ASSISTANT_ALLOWED_ROLE");
     let default = Settings::default();
     Settings {
         allowed_roots: if roots.is_empty() { default.allowed_roots } else { roots },
         allowed_aliases: domains("allowed-alias", "TCR_ASSISTANT_ALLOWED_ALIAS"),
+        allowed_roles: roles.iter().flat_map(|list| list.split(' ')).filter_map(arn).collect(),
         cluster_id: given("cluster-id", "TCR_ASSISTANT_CLUSTER_ID").pop(),
         is_cluster_id_known: true,
         region: given("region", "TCR_ASSISTANT_REGION").pop(),

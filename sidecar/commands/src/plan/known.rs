@@ -19,6 +19,8 @@ pub struct Settings {
     pub allowed_roots: Vec<String>,
     /// Root domains that aliases may be under besides.
     pub allowed_aliases: Vec<String>,
+    /// Roles that credentials may be made in.
+    pub allowed_roles: Vec<String>,
     /// The cluster's id, `cls-...`.
     pub cluster_id: Option<String>,
     /// Whether that is what the controller has: else a missing id is no mistake.
@@ -66,6 +68,7 @@ impl Default for Settings {
         Self {
             allowed_roots: vec![TCR_ROOT_DOMAIN.to_owned()],
             allowed_aliases: Vec::new(),
+            allowed_roles: Vec::new(),
             cluster_id: None,
             is_cluster_id_known: false,
             region: None,
@@ -80,8 +83,10 @@ impl Settings {
         RuleContext {
             allowed_roots: &self.allowed_roots,
             allowed_aliases: &self.allowed_aliases,
+            allowed_roles: &self.allowed_roles,
             cluster_id: self.cluster_id.as_deref(),
             description_required: self.is_cluster_id_known,
+            cluster_region: None,
         }
     }
 }

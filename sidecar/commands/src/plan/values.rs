@@ -23,6 +23,14 @@ pub(super) struct Values {
     allowed_roots: Option<Vec<String>>,
     personal_edition: bool,
     allowed_aliases: Vec<String>,
+    allowed_roles: Vec<Role>,
+}
+
+/// A role that may be taken on.
+#[derive(Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Role {
+    role_arn: String,
 }
 
 #[derive(Clone, Default, Deserialize)]
@@ -89,6 +97,7 @@ impl Values {
         Ok(Settings {
             allowed_roots: self.allowed_roots(),
             allowed_aliases: self.allowed_aliases.clone(),
+            allowed_roles: self.allowed_roles.iter().map(|role| role.role_arn.clone()).collect(),
             cluster_id: Some(cluster.id.clone()).filter(|id| !id.is_empty()),
             is_cluster_id_known: true,
             region: self.region(),
@@ -146,7 +155,7 @@ impl Values {
                     spec[field] = value;
                 }
             }
-            for field in ["credential", "domains", "aliases", "privateNetwork"] {
+            for field in ["roleArn", "credential", "domains", "aliases", "privateNetwork"] {
                 if let Some(value) = given(one, field) {
                     spec["tcr"][field] = value;
                 }

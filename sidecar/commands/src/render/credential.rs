@@ -2,6 +2,7 @@
 //! in the registry.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use tcr::credential_id::delete_command;
@@ -15,11 +16,12 @@ use credential_plan::{domains, plan};
 use tencent_cloud::client::Client;
 use tencent_cloud::instance::{Instance, Readiness};
 use tencent_cloud::instance_token::IssuedToken;
+use tencent_cloud::roles::Clients;
 use tencent_cloud::service_account::ServiceAccountSpec;
 
 /// What is needed to obtain credentials, and what was created so far.
 pub(super) struct Credentials<'a> {
-    client: Option<&'a Client>,
+    clouds: Option<&'a Clients>,
     allowed_roots: &'a [String],
     cluster_id: Option<&'a str>,
     password: Option<&'a Sensitive>,
@@ -29,6 +31,9 @@ pub(super) struct Credentials<'a> {
 /// A credential created in the registry. Objects that ask for the same share it, as they do in a
 /// cluster.
 struct Created {
+    /// What it was made by.
+    cloud: Arc<Client>,
+    role_arn: Option<String>,
     instance_id: String,
     region: String,
     spec: CredentialSpec,
@@ -38,12 +43,12 @@ struct Created {
 
 impl<'a> Credentials<'a> {
     pub(super) fn new(
-        client: Option<&'a Client>,
+        clouds: Option<&'a Clients>,
         allowed_roots: &'a [String],
         cluster_id: Option<&'a str>,
         password: Option<&'a Sensitive>,
     ) -> Self {
-        Self { client, allowed_roots, cluster_id, password, created: Vec::new() }
+        Self { clouds, allowed_roots, cluster_id, password, created: Vec::new() }
     }
 
     /// The content of the object's Secret.
@@ -76,8 +81,8 @@ impl<'a> Credentials<'a> {
     async fn of_instance(&mut self, tcr: &Tcr, tell: &mut dyn FnMut(&str)) -> anyhow::Result<DockerConfig> {
         let same = |created: &Created| {
             tcr.credential.is_shared()
-                && (&created.instance_id, &created.region, &created.spec)
-                    == (&tcr.instance_id, &tcr.region, &tcr.credential)
+                && (&created.role_arn, &created.instance_id, &created.region, &created.spec)
+                    == (&tcr.role_arn, &tcr.instance_id, &tcr.region, &tcr.credential)
         };
         let index = match self.created.iter().position(same) {
             Some(index) => index,
@@ -93,8 +98,9 @@ impl<'a> Credentials<'a> {
     }
 
     async fn create(&self, tcr: &Tcr, tell: &mut dyn FnMut(&str)) -> anyhow::Result<Created> {
-        let Tcr { instance_id, region, credential, .. } = tcr;
-        let client = self.client.context("there is no connection to the cloud")?;
+        let Tcr { instance_id, region, role_arn, credential, .. } = tcr;
+        let clouds = self.clouds.context("there is no connection to the cloud")?;
+        let client = clouds.of(role_arn.as_deref(), region, instance_id);
         let found = client.instance(region, instance_id).await?;
         let instance = usable(found, instance_id, region)?;
         // Before anything is created: a domain that cannot be used is an error that costs nothing.
@@ -106,10 +112,12 @@ impl<'a> Credentials<'a> {
             CredentialKind::Longterm | CredentialKind::Temp | CredentialKind::None => {
                 client.create_instance_token(region, instance_id, credential.kind, &description).await?
             }
-            CredentialKind::ServiceAccount => self.create_account(client, tcr, &description).await?,
+            CredentialKind::ServiceAccount => self.create_account(&client, tcr, &description).await?,
         };
         tell(&told(tcr, &issued, &description));
         Ok(Created {
+            cloud: client,
+            role_arn: role_arn.clone(),
             instance_id: instance_id.clone(),
             region: region.clone(),
             spec: credential.clone(),
@@ -148,9 +156,9 @@ impl<'a> Credentials<'a> {
     pub(super) async fn revoke(&self, tell: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
         let mut result = Ok(());
         for created in &self.created {
-            let (Some(client), Some(id)) = (self.client, &created.issued.token_id) else { continue };
+            let Some(id) = &created.issued.token_id else { continue };
             let (region, instance_id) = (&created.region, &created.instance_id);
-            match client.delete_credential(region, instance_id, id).await {
+            match created.cloud.delete_credential(region, instance_id, id).await {
                 Ok(()) => tell(&format!("deleted credential {id} of {} again", created.instance_id)),
                 Err(error) => {
                     tell(&format!("warning: credential {id} of {} is left: {error}", created.instance_id));

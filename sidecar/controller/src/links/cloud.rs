@@ -23,9 +23,8 @@ impl Cloud {
 
     /// Asks one question about the links of an instance; adds what is told to `answers`.
     pub(super) async fn answer(&mut self, tcr: &Tcr, question: Question, answers: &mut Answers) {
-        let settings = self.settings.clone();
-        let cloud = &settings.cloud;
         let (region, instance) = (&tcr.region, &tcr.instance_id);
+        let cloud = self.settings.clouds.of(tcr.role_arn.as_deref(), region, instance);
         match question {
             Question::MachineVpc => answers.machine_vpc = Some(self.machine_vpc().await),
             Question::VpcRegion => answers.vpc_region = Some(self.vpc_region().await),
@@ -58,7 +57,7 @@ impl Cloud {
     /// The region of the nodes: as instance metadata tells it, else as the operator does.
     async fn vpc_region(&mut self) -> Option<String> {
         if self.machine_region.is_none()
-            && let Some(metadata) = self.settings.cloud.metadata()
+            && let Some(metadata) = self.settings.clouds.own().metadata()
         {
             let told = metadata.region().await;
             self.machine_region = told.ok().flatten().filter(|region| is_region(region));
@@ -68,7 +67,7 @@ impl Cloud {
 
     /// The VPC of the node that the controller runs on, or why it is not known.
     pub(super) async fn machine_vpc(&self) -> Result<String, String> {
-        let metadata = self.settings.cloud.metadata().ok_or("there is no instance metadata to ask")?;
+        let metadata = self.settings.clouds.own().metadata().ok_or("there is no instance metadata to ask")?;
         match metadata.vpc_id().await {
             Ok(Some(vpc_id)) => Ok(vpc_id),
             Ok(None) => Err(format!("{} names none", metadata.endpoint())),

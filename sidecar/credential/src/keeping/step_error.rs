@@ -56,9 +56,10 @@ impl StepError {
             Self::Cloud(error) => {
                 let reason = match error.refusal() {
                     Some(Refusal::UnknownKey) => return Some(unknown_key(key, error, refused)),
+                    Some(Refusal::Role) => ConditionReason::RoleRefused,
                     Some(Refusal::NoRoom) => ConditionReason::QuotaExceeded,
                     Some(Refusal::NotSwitchedOn) => ConditionReason::ServiceAccountsUnavailable,
-                    Some(Refusal::Role) | None => ConditionReason::CloudFailed,
+                    None => ConditionReason::CloudFailed,
                 };
                 Some((reason, error.to_string()))
             }

@@ -13,8 +13,7 @@ use tcr::verdict::Verdict;
 fn read(mut object: Value) -> Object {
     let metadata = serde_json::from_value(object["metadata"].take()).unwrap();
     let allowed_roots = &["example.com".to_owned()];
-    let rules =
-        RuleContext { allowed_roots, allowed_aliases: &[], cluster_id: None, description_required: true };
+    let rules = RuleContext { allowed_roots, description_required: true, ..RuleContext::default() };
     Object::read(metadata, object, &rules)
 }
 

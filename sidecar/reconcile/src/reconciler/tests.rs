@@ -58,12 +58,7 @@ fn object(name: &str, metadata: &Value, spec: &Value) -> Box<Object> {
     whole.as_object_mut().unwrap().extend(metadata.as_object().unwrap().clone());
     let metadata: ObjectMeta = serde_json::from_value(whole).unwrap();
     let allowed_roots = &config(false).allowed_roots;
-    let rules = RuleContext {
-        allowed_roots,
-        allowed_aliases: &[],
-        cluster_id: Some("cls-12345678"),
-        description_required: true,
-    };
+    let rules = RuleContext { allowed_roots, cluster_id: Some("cls-12345678"), ..RuleContext::default() };
     let object = Object::read(metadata, json!({"spec": spec}), &rules);
     assert_eq!(object.spec.as_ref().err(), None);
     Box::new(object)

@@ -12,12 +12,7 @@ fn object(annotation: Option<&str>, spec: &serde_json::Value) -> Object {
         "annotations": annotation.map(|text| json!({"tcr.tencentcloudcr.com/request": text})),
     }));
     let roots = ["tencentcloudcr.com".to_owned()];
-    let context = RuleContext {
-        allowed_roots: &roots,
-        allowed_aliases: &[],
-        cluster_id: Some("cls-1"),
-        description_required: true,
-    };
+    let context = RuleContext { allowed_roots: &roots, cluster_id: Some("cls-1"), ..RuleContext::default() };
     Object::read(metadata.unwrap(), json!({"spec": spec}), &context)
 }
 

@@ -69,6 +69,7 @@ fn tcr(mut fields: Object) -> Tcr {
     Tcr {
         instance_id: text(&mut fields, "instanceId").unwrap_or_default(),
         region: text(&mut fields, "region").unwrap_or_default(),
+        role_arn: text(&mut fields, "roleArn"),
         credential: credential(object(&mut fields, "credential").unwrap_or_default()),
         domains: texts(&mut fields, "domains").unwrap_or_else(default_domains),
         aliases: texts(&mut fields, "aliases").unwrap_or_default(),

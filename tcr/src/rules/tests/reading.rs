@@ -200,12 +200,7 @@ fn shown(findings: &Findings) -> String {
 
 fn examine(object: &Value) -> Findings {
     let roots = ["tencentcloudcr.com".to_owned()];
-    let context = RuleContext {
-        allowed_roots: &roots,
-        allowed_aliases: &[],
-        cluster_id: None,
-        description_required: true,
-    };
+    let context = RuleContext { allowed_roots: &roots, description_required: true, ..RuleContext::default() };
     match read(object) {
         Ok((name, spec)) => super::check(&name, &spec, &context),
         Err(findings) => findings,

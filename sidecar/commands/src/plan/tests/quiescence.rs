@@ -197,14 +197,7 @@ fn key() -> InstallationKey {
 fn settings() -> Settings {
     let allowed_roots = vec!["example.com".to_owned(), "tencentcloudcr.com".to_owned()];
     let cluster_id = Some("cls-12345678".to_owned());
-    Settings {
-        allowed_roots,
-        allowed_aliases: Vec::new(),
-        cluster_id,
-        is_cluster_id_known: true,
-        region: None,
-        static_hosts: None,
-    }
+    Settings { allowed_roots, cluster_id, is_cluster_id_known: true, ..Settings::default() }
 }
 
 fn held(token: &str) -> Held {

@@ -465,16 +465,19 @@ global:
   imagePullSecretsCrs:
     - {name: plain, dockerServer: own.tencentcloudcr.com, dockerUsername: 100012345678, dockerPassword: p-secret-1}
 allowedAliases: [example.com]
+allowedRoles: [{roleArn: 'qcs::cam::uin/100000000002:roleName/reader', externalId: cluster-1}]
 instances:
   - {instanceId: tcr-demo0001, namespaces: 'shop', credential: {onDelete: Revoke}, aliases: [cache.example.com]}
+  - {instanceId: tcr-other001, roleArn: 'qcs::cam::uin/100000000002:roleName/reader', credential: {type: temp}}
 ";
     let folder = std::env::temp_dir().join(format!("plan-values-{}.yaml", std::process::id()));
     std::fs::write(&folder, values).unwrap();
     let values = Values::read(&folder).unwrap();
     std::fs::remove_file(&folder).unwrap();
-    expect![[r#"Settings { allowed_roots: ["tencentcloudcr.com"], allowed_aliases: ["example.com"], cluster_id: Some("cls-12345678"), is_cluster_id_known: true, region: Some("ap-guangzhou"), static_hosts: Some([HostsEntry { domain: "own.tencentcloudcr.com", ip: 10.0.0.9, disabled: false, vpc_id: None, when_link_down: None }]) }"#]].assert_eq(&format!("{:?}", values.settings().unwrap()));
+    expect![[r#"Settings { allowed_roots: ["tencentcloudcr.com"], allowed_aliases: ["example.com"], allowed_roles: ["qcs::cam::uin/100000000002:roleName/reader"], cluster_id: Some("cls-12345678"), is_cluster_id_known: true, region: Some("ap-guangzhou"), static_hosts: Some([HostsEntry { domain: "own.tencentcloudcr.com", ip: 10.0.0.9, disabled: false, vpc_id: None, when_link_down: None }]) }"#]].assert_eq(&format!("{:?}", values.settings().unwrap()));
     let shown: Vec<String> = values.image_pull_secrets().iter().map(ToString::to_string).collect();
     expect![[r#"
         {"apiVersion":"tcr.tencentcloudcr.com/v1","kind":"ImagePullSecret","metadata":{"name":"plain"},"spec":{"docker":{"password":"p-secret-1","server":"own.tencentcloudcr.com","username":"100012345678"},"namespaces":"*","serviceAccounts":"*"}}
-        {"apiVersion":"tcr.tencentcloudcr.com/v1","kind":"ImagePullSecret","metadata":{"name":"tcr-demo0001"},"spec":{"namespaces":"shop","serviceAccounts":"*","tcr":{"aliases":["cache.example.com"],"credential":{"onDelete":"Revoke"},"instanceId":"tcr-demo0001","region":"ap-guangzhou"}}}"#]].assert_eq(&shown.join("\n"));
+        {"apiVersion":"tcr.tencentcloudcr.com/v1","kind":"ImagePullSecret","metadata":{"name":"tcr-demo0001"},"spec":{"namespaces":"shop","serviceAccounts":"*","tcr":{"aliases":["cache.example.com"],"credential":{"onDelete":"Revoke"},"instanceId":"tcr-demo0001","region":"ap-guangzhou"}}}
+        {"apiVersion":"tcr.tencentcloudcr.com/v1","kind":"ImagePullSecret","metadata":{"name":"tcr-other001"},"spec":{"namespaces":"*","serviceAccounts":"*","tcr":{"credential":{"type":"temp"},"instanceId":"tcr-other001","region":"ap-guangzhou","roleArn":"qcs::cam::uin/100000000002:roleName/reader"}}}"#]].assert_eq(&shown.join("\n"));
 }
