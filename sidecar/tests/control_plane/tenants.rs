@@ -424,8 +424,8 @@ async fn the_policy_about_tenants_without_any_one_of_its_rules_lets_something_th
             weaker.push((format!("{}: {expression}", variable["name"]), changed));
         }
     }
-    // Five rules, who is meant, and both objects.
-    assert_eq!(weaker.len(), 8, "{weaker:?}");
+    // Six rules, who is meant, and both objects.
+    assert_eq!(weaker.len(), 9, "{weaker:?}");
     for (what, changed) in weaker {
         held.set("variables", &changed).await?;
         eventually(&format!("something to pass with {what}"), SOON, async || {
