@@ -49,7 +49,7 @@ pub(super) async fn fixed_address(world: &World) -> Result<()> {
     over_ccn(world, &FIXED.to_string()).await?;
     ask(world, &json!({"vpcIds": [VPC]})).await?;
     lead(world, Some(ONE_MOVED), Some(FIXED)).await?;
-    condition(world, "ccn", "PrivateLink", ["True", "FixedAddress"], &[&FIXED.to_string()]).await
+    condition(world, ("ccn", "PrivateLink"), ("True", None), &[&FIXED.to_string()]).await
 }
 
 /// The second network's nodes resolve to this address, or to the link of this VPC, without a credential of their own.
@@ -78,7 +78,7 @@ pub(super) async fn removed(world: &World) -> Result<()> {
     left.retain(|link| link.vpc_id != OTHER_VPC);
     world.set_links(left)?;
     lead(world, Some(ONE_MOVED), None).await?;
-    condition(world, "demo", "PrivateLink", ["False", "NoLink"], &[OTHER_VPC]).await
+    condition(world, ("demo", "PrivateLink"), ("False", Some("NoLink")), &[OTHER_VPC]).await
 }
 
 pub(super) async fn deleted(world: &World) -> Result<()> {

@@ -15,7 +15,7 @@ pub(super) async fn not_asked(world: &World) -> Result<()> {
     told(node, "hosts_updater_names{state=\"not_asked\"} 2").await?;
     lists::moves(world, ONE_MOVED, OTHER_MOVED).await?;
     let named = ["1 of 4 nodes, such as node-2: "];
-    condition(world, "demo", "NodesResolve", ["False", "HostsFileNotAsked"], &named).await?;
+    condition(world, ("demo", "NodesResolve"), ("False", Some("HostsFileNotAsked")), &named).await?;
     node.write(NSSWITCH, b"hosts: files dns\n")?;
     told(node, "hosts_updater_names{state=\"used\"} 2").await?;
     // Nodes are asked when there is another list.
@@ -32,7 +32,7 @@ pub(super) async fn read_only(world: &World) -> Result<()> {
     told(node, "hosts_updater_read_only 1").await?;
     leads(node, Some(OTHER_MOVED)).await?;
     let named = ["1 of 4 nodes, such as node-3: "];
-    condition(world, "demo", "NodesResolve", ["False", "HostsFileReadOnly"], &named).await?;
+    condition(world, ("demo", "NodesResolve"), ("False", Some("HostsFileReadOnly")), &named).await?;
     remount(world, node, "rw").await?;
     leads(node, Some(OTHER)).await?;
     all_resolve(world).await
@@ -40,7 +40,7 @@ pub(super) async fn read_only(world: &World) -> Result<()> {
 
 async fn all_resolve(world: &World) -> Result<()> {
     let carried = ["4 of 4 nodes carry the entries"];
-    condition(world, "demo", "NodesResolve", ["True", "NodesResolve"], &carried).await
+    condition(world, ("demo", "NodesResolve"), ("True", Some("NodesResolve")), &carried).await
 }
 
 async fn remount(world: &World, node: &Node, how: &str) -> Result<()> {
