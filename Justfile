@@ -111,9 +111,9 @@ _page:
 _build +PROGRAMS:
     @tests/build {{ PROGRAMS }}
 
-# Tell a story on real Kubernetes, step by step with times: `e2e control-plane`, `e2e alerts`, `e2e cert-manager`, `e2e gitops`, `e2e release`; as root `e2e hostile` (--short), and `e2e flagship`, `e2e private-network`, `e2e tenants`, `e2e broken` and `e2e upgrade` on real nodes; or test the page in Chromium: `e2e web`
+# Tell a story on real Kubernetes, step by step with times: `e2e control-plane`, `e2e alerts`, `e2e cert-manager`, `e2e gitops`, `e2e release`; as root `e2e hostile` (--short), and `e2e flagship`, `e2e private-network`, `e2e networks`, `e2e tenants`, `e2e broken` and `e2e upgrade` on real nodes; or test the page in Chromium: `e2e web`
 e2e STORY *ARGS: policy (_build "e2e" "tcr-assistant" "harness" "hosts-updater")
-    @case {{ STORY }} in flagship | private-network | tenants | broken | upgrade) tests/packages nodes && artifacts/images/build ;; alerts) tests/packages alerts ;; release) tests/packages release ;; hostile) artifacts/images/build --programs ;; esac
+    @case {{ STORY }} in flagship | private-network | networks | tenants | broken | upgrade) tests/packages nodes && artifacts/images/build ;; alerts) tests/packages alerts ;; release) tests/packages release ;; hostile) artifacts/images/build --programs ;; esac
     @case {{ STORY }} in web) artifacts/web/e2e ;; release) tests/release {{ ARGS }} ;; upgrade) target/debug/e2e upgrade --from "$(tests/release-before)" {{ ARGS }} ;; *) target/debug/e2e {{ STORY }} {{ ARGS }} ;; esac
 
 # A tour on a cluster with real nodes (root on Linux): `cluster-demo`, or `cluster-demo --keep` to look around afterwards

@@ -342,7 +342,8 @@ fn domain_problem(domain: &str) -> Option<DomainProblem> {
     is_local.then_some(Problem::Localhost)
 }
 
-fn address_problem(address: IpAddr) -> Option<AddressProblem> {
+/// Why no hosts entry leads to the address; none where one may.
+pub(crate) fn address_problem(address: IpAddr) -> Option<AddressProblem> {
     match address {
         IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some() => Some(AddressProblem::Mapped),
         _ => address::problem(address),

@@ -101,6 +101,13 @@ pub fn entries(
         own.iter().any(|it| it.domain() == domain && it.is_for(vpc_id))
             || entries.iter().any(|it| it.domain() == domain && it.vpc_id() == vpc_id)
     };
+    let is_to_go = |entry: &HostsEntry| {
+        resolved.iter().any(|one| {
+            let is_its = one.vpc_id.is_some() && one.vpc_id.as_deref() == entry.vpc_id();
+            let is_down = matches!(one.fact, Fact::Down(_)) && one.when_down == WhenLinkDown::Remove;
+            is_its && is_down && one.hosts.iter().any(|host| host.name() == entry.domain())
+        })
+    };
     for Resolved { vpc_id, hosts, fact, when_down } in resolved {
         let vpc_id = vpc_id.as_deref();
         for host in hosts {
@@ -121,7 +128,9 @@ pub fn entries(
                 (Fact::Down(_), WhenLinkDown::Remove) => {}
                 (Fact::Down(_), WhenLinkDown::Keep) | (Fact::Unknown, _) => {
                     for entry in last(before, domain, vpc_id) {
-                        if !is_taken(&entries, domain, entry.vpc_id()) {
+                        // What is not known of all nodes keeps nothing of a VPC whose link is known to be gone.
+                        let is_kept = entry.vpc_id() == vpc_id || !is_to_go(&entry);
+                        if is_kept && !is_taken(&entries, domain, entry.vpc_id()) {
                             entries.push(entry.of_link(*when_down));
                         }
                     }
@@ -327,6 +336,31 @@ mod tests {
             demo.tencentcloudcr.com 10.1.0.2 in vpc-a Keep
             demo.tencentcloudcr.com 10.0.0.1 Keep"#]]
         .assert_eq(&list(Fact::Down(None), Fact::Unknown));
+    }
+
+    #[test]
+    fn a_link_that_goes_takes_its_entries_with_it_also_where_the_controllers_own_vpc_is_not_known() {
+        let of_link = |ip: &str, vpc_id: &str, when_down| {
+            entry("demo.tencentcloudcr.com", ip).of_vpc(vpc_id).unwrap().of_link(when_down)
+        };
+        let list = |when_down, of_b| {
+            let before = [of_link("10.1.0.2", "vpc-a", when_down), of_link("10.2.0.2", "vpc-b", when_down)];
+            let mut resolved =
+                [of_vpc(Some("vpc-a"), up(1)), of_vpc(Some("vpc-b"), of_b), of_vpc(None, Fact::Unknown)];
+            resolved.iter_mut().for_each(|one| one.when_down = when_down);
+            running_first(&mut resolved);
+            shown(&entries(&[], &resolved, &before, |_| true).unwrap())
+        };
+        expect![[r#"
+            demo.tencentcloudcr.com 10.1.0.2 in vpc-a Remove
+            demo.tencentcloudcr.com 10.2.0.2 in vpc-b Remove"#]]
+        .assert_eq(&list(WhenLinkDown::Remove, Fact::Unknown));
+        expect!["demo.tencentcloudcr.com 10.1.0.2 in vpc-a Remove"]
+            .assert_eq(&list(WhenLinkDown::Remove, Fact::Down(None)));
+        expect![[r#"
+            demo.tencentcloudcr.com 10.1.0.2 in vpc-a Keep
+            demo.tencentcloudcr.com 10.2.0.2 in vpc-b Keep"#]]
+        .assert_eq(&list(WhenLinkDown::Keep, Fact::Down(None)));
     }
 
     proptest! {

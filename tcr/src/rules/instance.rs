@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::{Findings, HostKind, RuleContext, check_host, crosses_regions, service_account};
 use crate::address::{self, AddressProblem};
 use crate::go_duration;
+use crate::hosts_entry::address_problem;
 use crate::image_pull_secret::{
     CredentialKind, CredentialSpec, MAX_DOMAINS, MAX_VPCS, OnDelete, PrivateNetwork, STANDARD_DOMAINS, Tcr,
 };
@@ -217,7 +218,7 @@ fn destination_problem(text: &str) -> Option<String> {
     let Ok(address) = text.parse::<IpAddr>() else {
         return Some(format!("{}, nor a VPC's id such as vpc-dg284imq", AddressProblem::NotLiteral));
     };
-    match address::problem(address) {
+    match address_problem(address) {
         Some(problem) => Some(problem.to_string()),
         None if address::is_private(address) => None,
         None => Some(

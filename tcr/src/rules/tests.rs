@@ -767,7 +767,7 @@ fn an_address_is_a_private_one_or_the_link_of_a_vpc() {
         error spec.tcr.privateNetwork.address: "127.0.0.1" is a loopback address
         error spec.tcr.privateNetwork.address: "169.254.0.23" is a link-local address
         error spec.tcr.privateNetwork.address: "100.100.100.200" is instance metadata of a cloud
-        error spec.tcr.privateNetwork.address: "::ffff:10.0.0.2" is a public address; a private link has one of RFC 1918, 100.64.0.0/10 or fc00::/7
+        error spec.tcr.privateNetwork.address: "::ffff:10.0.0.2" is an IPv4 address in IPv6 form: write it as IPv4
         error spec.tcr.privateNetwork.address: "10.0.0.2:443" is not a literal address such as 10.0.0.2 or fd00::2, nor a VPC's id such as vpc-dg284imq
         error spec.tcr.privateNetwork.address: "010.0.0.2" is not a literal address such as 10.0.0.2 or fd00::2, nor a VPC's id such as vpc-dg284imq
         error spec.tcr.privateNetwork.address: "demo.tencentcloudcr.com" is not a literal address such as 10.0.0.2 or fd00::2, nor a VPC's id such as vpc-dg284imq

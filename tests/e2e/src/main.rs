@@ -1,5 +1,5 @@
 //! Whole stories on real Kubernetes: `e2e control-plane`, `e2e alerts`, `e2e cert-manager`, `e2e gitops`, `e2e hostile`,
-//! `e2e flagship`, `e2e private-network`, `e2e tenants`, `e2e broken`, `e2e upgrade`.
+//! `e2e flagship`, `e2e private-network`, `e2e networks`, `e2e tenants`, `e2e broken`, `e2e upgrade`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,6 +16,7 @@ mod flagship;
 mod gitops;
 mod hostile;
 mod installed;
+mod networks;
 mod private_network;
 mod replica;
 mod review;
@@ -76,6 +77,9 @@ enum Story {
     Flagship,
     /// On real nodes: hosts files follow the private link, whatever happens to it, the list, the files and the nodes (root only)
     PrivateNetwork,
+    /// On real nodes: those of two VPCs each follow the link of their own, over CCN too, and never have the other's entry,
+    /// whatever somebody asks for (root only)
+    Networks,
     /// On real nodes: two tenants of one instance, each with an account of its own that pulls its repositories and not the
     /// other's, whatever is on the node already and whoever is killed (root only)
     Tenants,
@@ -124,6 +128,7 @@ fn main() -> ExitCode {
         Story::Flagship => flagship::tell(&mut steps),
         Story::Broken { only } => broken::tell(&mut steps, &only),
         Story::PrivateNetwork => private_network::tell(&mut steps),
+        Story::Networks => networks::tell(&mut steps),
         Story::Tenants => tenants::tell(&mut steps),
         Story::Speed { check } => return measured(speed::measure(), check),
         Story::Upgrade { from } => upgrade::tell(&mut steps, &from),

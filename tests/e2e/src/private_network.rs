@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::{Node, Taint};
 use kube::Api;
 use serde_json::json;
 use support::eventually;
-use support::nodes::{self, HUB};
+use support::nodes::{self, HUB, Joining};
 use tcr::names::{STARTUP_TAINT, SYSTEM_NAMESPACE, UPDATER_CONFIG};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -186,7 +186,8 @@ async fn mended(world: &World, written: Vec<u64>) -> Result<()> {
     Ok(())
 }
 
-async fn scale(world: &World, replicas: u8) -> Result<()> {
+/// Waits until there are so many controllers.
+pub(crate) async fn scale(world: &World, replicas: u8) -> Result<()> {
     let count = format!("--replicas={replicas}");
     world.kubectl(&["-n", SYSTEM_NAMESPACE, "scale", &format!("deployment/{DEPLOYMENT}"), &count]).await?;
     if replicas > 0 {
@@ -241,7 +242,8 @@ async fn third_node(world: &mut World) -> Result<()> {
         Ok(())
     });
     let taint = Taint { key: STARTUP_TAINT.to_owned(), effect: "NoSchedule".to_owned(), ..Taint::default() };
-    tokio::try_join!(seen, async { world.nodes.join_with(vec![taint]).await.map(drop) })?;
+    let joining = Joining { taints: vec![taint], ..Joining::default() };
+    tokio::try_join!(seen, async { world.nodes.join_with(joining).await.map(drop) })?;
     world.runs("shop", "first").await?;
 
     let node = world.nodes.list().last().context("there is no node")?;
@@ -307,7 +309,7 @@ async fn clean_up(world: &World) -> Result<()> {
 }
 
 /// Waits until the metric has the value on each node.
-async fn all(world: &World, name: &str, value: u64) -> Result<()> {
+pub(crate) async fn all(world: &World, name: &str, value: u64) -> Result<()> {
     eventually(&format!("{name} to be {value} on each node"), LONG, async || {
         let values = metric(world, name).await?;
         ensure!(values.iter().all(|it| *it == value), "they are {values:?}");
@@ -317,7 +319,7 @@ async fn all(world: &World, name: &str, value: u64) -> Result<()> {
 }
 
 /// A metric of each node's hosts-updater.
-async fn metric(world: &World, name: &str) -> Result<Vec<u64>> {
+pub(crate) async fn metric(world: &World, name: &str) -> Result<Vec<u64>> {
     let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?;
     let prefix = format!("hosts_updater_{name} ");
     let mut values = Vec::new();

@@ -90,8 +90,10 @@ pub(crate) fn tell_with(
     network::enter()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
+        let nodes = if options.nodes == 3 { "three" } else { "two" };
         let start = World::start(helm, options, has_storage);
-        let mut world = steps.step("two nodes, a private registry and its cloud are there", start).await?;
+        let there = format!("{nodes} nodes, a private registry and its cloud are there");
+        let mut world = steps.step(&there, start).await?;
         let told = story(steps, &mut world).await;
         if told.is_err() {
             world.nodes.keep_evidence().await;
@@ -198,7 +200,12 @@ impl World {
 
     /// Asks for the credential, and for what `private_network` says.
     pub(crate) async fn ask_with(&self, private_network: Value) -> Result<()> {
-        let object = json!({
+        self.nodes.plane().apply(&Self::object(&private_network).to_string()).await.map(drop)
+    }
+
+    /// What [`World::ask_with`] asks for.
+    pub(crate) fn object(private_network: &Value) -> Value {
+        json!({
             "apiVersion": "tcr.tencentcloudcr.com/v1", "kind": "ImagePullSecret",
             "metadata": {"name": "demo"},
             "spec": {
@@ -209,8 +216,7 @@ impl World {
                     "privateNetwork": private_network,
                 },
             },
-        });
-        self.nodes.plane().apply(&object.to_string()).await.map(drop)
+        })
     }
 
     pub(crate) async fn kubectl(&self, args: &[&str]) -> Result<String> {
@@ -286,9 +292,13 @@ impl World {
 
     /// The private link moves to this address: so the cloud says from now on.
     pub(crate) fn move_link(&self, address: Ipv4Addr) -> Result<()> {
-        let link = VpcLink::running(VPC, SUBNET, address.to_string());
-        let moved = self.cloud.update_instance(INSTANCE, |instance| instance.links = Some(vec![link]));
-        ensure!(moved, "there is no instance {INSTANCE}");
+        self.set_links(vec![VpcLink::running(VPC, SUBNET, address.to_string())])
+    }
+
+    /// The instance has these private links: so the cloud says from now on.
+    pub(crate) fn set_links(&self, links: Vec<VpcLink>) -> Result<()> {
+        let is_there = self.cloud.update_instance(INSTANCE, |instance| instance.links = Some(links));
+        ensure!(is_there, "there is no instance {INSTANCE}");
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -12,22 +12,21 @@ use k8s_openapi::api::core::v1 as core;
 use kube::Api;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::control_plane::SERVICE_NETWORK;
 use crate::nameserver::NameServer;
-use crate::network::{self, ip};
 use crate::{ControlPlane, Identity, Image, Options as PlaneOptions, Output, Process, Program, eventually};
 
+mod bridge;
 pub(crate) mod cgroup;
 mod evidence;
 mod files;
 mod memory;
 mod requirements;
 
+pub use bridge::{add_address, bridge};
 pub use memory::ContainerMemory;
 
 /// Where the control plane is, and whatever else a test serves to the nodes.
 pub const HUB: Ipv4Addr = Ipv4Addr::new(10, 200, 0, 1);
-const BRIDGE: &str = "nodes";
 const SETUP: &str = include_str!("nodes/setup.sh");
 /// Node numbers are the third byte of an address, and what their own addresses count from.
 const NUMBERS: std::ops::RangeInclusive<u8> = 1..=200;
@@ -38,6 +37,8 @@ const FIRST: u8 = 10;
 pub struct Options {
     /// How many nodes there are at first: `node-1` and so on.
     pub nodes: u8,
+    /// What the first of them differ in.
+    pub joining: Vec<Joining>,
     /// The control plane. Its address is ours to choose.
     pub plane: PlaneOptions,
     /// What every node has before its first Pod, as if it had been pulled.
@@ -58,6 +59,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             nodes: 2,
+            joining: Vec::new(),
             plane: PlaneOptions::default(),
             images: Vec::new(),
             files: Vec::new(),
@@ -69,6 +71,17 @@ impl Default for Options {
     }
 }
 
+/// What differs from node to node, before its first program runs.
+#[derive(Clone, Debug, Default)]
+pub struct Joining {
+    /// What it registers with.
+    pub taints: Vec<core::Taint>,
+    /// Who answers for instance metadata there. Without it nobody does.
+    pub metadata: Option<SocketAddr>,
+    /// Addresses that are not to be reached from there, as those of another VPC are not.
+    pub unreachable: Vec<Ipv4Addr>,
+}
+
 /// A control plane with nodes; all of it ends when this is dropped, or when its process ends.
 ///
 /// # Guarantees
@@ -78,7 +91,7 @@ impl Default for Options {
 /// Limits of containers are real. What a node leaves behind is what a [`Run`](crate::Run) leaves behind: nothing.
 ///
 /// # Caveats
-/// One at a time in a process, and only after [`network::enter`].
+/// One at a time in a process, and only after [`network::enter`](crate::network::enter).
 #[derive(Debug)]
 pub struct Nodes {
     // Dropped in order: nodes before what they talk to.
@@ -114,8 +127,7 @@ struct Place {
     pods: String,
     /// The cgroup of its containers, below that of the run.
     cgroup: String,
-    /// What it registers with.
-    taints: Vec<core::Taint>,
+    joining: Joining,
 }
 
 impl Nodes {
@@ -123,7 +135,7 @@ impl Nodes {
     /// the cache, which takes minutes and says so.
     ///
     /// # Errors
-    /// We are not root, or a package is missing (all of them are named), or [`network::enter`] was not called, or
+    /// We are not root, or a package is missing (all of them are named), or [`network::enter`](crate::network::enter) was not called, or
     /// something did not become ready in time: with the end of its log.
     pub async fn start(options: Options) -> Result<Self> {
         requirements::check()?;
@@ -165,8 +177,9 @@ impl Nodes {
     }
 
     async fn start_all(&mut self) -> Result<()> {
+        let mut joining = std::mem::take(&mut self.options.joining).into_iter();
         for _ in 0..self.options.nodes {
-            self.launch(Vec::new()).await?;
+            self.launch(joining.next().unwrap_or_default()).await?;
         }
         for node in &self.nodes {
             match self.options.pod_network {
@@ -192,15 +205,15 @@ impl Nodes {
     /// # Errors
     /// As [`Nodes::start`].
     pub async fn join(&mut self) -> Result<&Node> {
-        self.join_with(Vec::new()).await
+        self.join_with(Joining::default()).await
     }
 
-    /// Adds a node that registers with these taints, and waits until it is ready.
+    /// Adds a node that is as `joining` says, and waits until it is ready.
     ///
     /// # Errors
     /// As [`Nodes::start`].
-    pub async fn join_with(&mut self, taints: Vec<core::Taint>) -> Result<&Node> {
-        self.launch(taints).await?;
+    pub async fn join_with(&mut self, joining: Joining) -> Result<&Node> {
+        self.launch(joining).await?;
         let node = self.nodes.last().context("there is no node")?;
         self.wait_until_ready(node).await?;
         Ok(node)
@@ -246,7 +259,7 @@ impl Nodes {
     }
 
     /// Starts a node's programs.
-    async fn launch(&mut self, taints: Vec<core::Taint>) -> Result<()> {
+    async fn launch(&mut self, joining: Joining) -> Result<()> {
         let number = u8::try_from(self.nodes.len() + 1).ok().filter(|number| NUMBERS.contains(number));
         let number = number.context("cannot start another node: there are 200")?;
         let run = self.plane.run();
@@ -256,7 +269,7 @@ impl Nodes {
             address: Ipv4Addr::new(HUB.octets()[0], HUB.octets()[1], 0, FIRST + number),
             pods: format!("10.244.{number}.0/24"),
             cgroup: format!("/{run_name}/{name}"),
-            taints,
+            joining,
             name,
             number,
         };
@@ -286,7 +299,7 @@ impl Nodes {
             child_of(&init).map(Ok)
         });
         let pid = pid.await??;
-        connect(place, pid)?;
+        bridge::connect(place, pid)?;
 
         let mut command = in_node(run, pid, "containerd");
         command.arg("--config=/etc/containerd/config.toml");
@@ -365,6 +378,11 @@ impl Nodes {
     /// The nodes, oldest first.
     pub fn list(&self) -> &[Node] {
         &self.nodes
+    }
+
+    /// Where the hosts file of a node is for us, also before the node is there.
+    pub fn hosts_file_of(&self, name: &str) -> PathBuf {
+        self.plane.run().folder().join(name).join("etc/upper/hosts")
     }
 
     /// Runs a program inside a node.
@@ -467,52 +485,4 @@ fn child_of(process: &Process) -> Result<u32> {
     let path = format!("/proc/{parent}/task/{parent}/children");
     let children = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
     children.split_whitespace().next().and_then(|pid| pid.parse().ok()).context("it has no child")
-}
-
-/// Makes what all nodes are connected to, so that [`HUB`] is there; [`Nodes::start`] does too. It ends with the network
-/// namespace.
-///
-/// # Errors
-/// [`network::enter`] was not called, or `ip` is missing.
-pub fn bridge() -> Result<()> {
-    ensure!(network::is_own(), "cannot start nodes in the machine's own network: call network::enter first");
-    if Path::new("/proc/sys/net/ipv4/conf").join(BRIDGE).exists() {
-        return Ok(());
-    }
-    ip(&format!("link add {BRIDGE} type bridge"))?;
-    ip(&format!("address add {HUB}/24 dev {BRIDGE}"))?;
-    ip(&format!("link set {BRIDGE} up"))?;
-    // There is no way to a Service's address, and needs none: kube-proxy puts another in its place. But without a route
-    // nothing is sent at all.
-    ip(&format!("route add {SERVICE_NETWORK} dev {BRIDGE}"))?;
-    std::fs::write("/proc/sys/net/ipv4/ip_forward", "1").context("cannot forward between nodes")
-}
-
-/// Puts one more address there where [`HUB`] is.
-///
-/// # Errors
-/// [`bridge`] was not called, or the address is there.
-pub fn add_address(address: Ipv4Addr) -> Result<()> {
-    ensure!(network::is_own(), "cannot add an address to the machine's own network");
-    ip(&format!("address add {address}/24 dev {BRIDGE}"))
-}
-
-/// Connects the network of process `pid`.
-fn connect(place: &Place, pid: u32) -> Result<()> {
-    let Place { number, address, pods, .. } = place;
-    ip(&format!("link add node{number} type veth peer name eth0 netns {pid}"))?;
-    ip(&format!("link set node{number} master {BRIDGE} up"))?;
-    for words in [
-        format!("address add {address}/24 dev eth0"),
-        "link set eth0 up".to_owned(),
-        format!("route add default via {HUB}"),
-    ] {
-        let status = Command::new("nsenter")
-            .args(["--target", &pid.to_string(), "--net", "--", "ip"])
-            .args(words.split_whitespace())
-            .status()
-            .context("cannot start nsenter")?;
-        ensure!(status.success(), "`ip {words}` failed in {}", place.name);
-    }
-    ip(&format!("route replace {pods} via {address}"))
 }

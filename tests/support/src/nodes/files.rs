@@ -124,7 +124,7 @@ fn kubelet(place: &Place, sync_frequency: &str) -> Value {
         "serializeImagePulls": false,
         // How soon a changed ConfigMap is in its volume.
         "syncFrequency": sync_frequency,
-        "registerWithTaints": place.taints,
+        "registerWithTaints": place.joining.taints,
         "oomScoreAdj": 0,
         "resolvConf": "/etc/resolv.conf",
         "clusterDNS": [super::HUB],
