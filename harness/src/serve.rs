@@ -75,7 +75,7 @@ pub struct ServeOptions {
     pub drain_delay: Duration,
 }
 
-/// What is left of the process after the drain's delay, to finish what was begun.
+/// The time after the drain's delay in which the process finishes reviews that it has begun.
 const FINISH: Duration = Duration::from_secs(15);
 
 /// Serves until SIGTERM or SIGINT, then drains. Until all policies are there, and a certificate, the readiness says no.
@@ -160,7 +160,7 @@ pub async fn serve(options: ServeOptions, policies: PoliciesOptions) -> anyhow::
     Ok(())
 }
 
-/// What is left of the port of reviews: nothing ends it before it is told to.
+/// The error when the port of reviews ended: nothing ends it before it is told to.
 fn of_reviews(ended: Result<(), JoinError>) -> anyhow::Error {
     match ended {
         Ok(()) => anyhow!("the port of reviews ended"),
@@ -168,8 +168,8 @@ fn of_reviews(ended: Result<(), JoinError>) -> anyhow::Error {
     }
 }
 
-/// What is spoken to callers: HTTP/2 too, though API servers send reviews over HTTP/1.1, a connection for each that is
-/// under way.
+/// The protocols for callers: HTTP/2 too, though API servers send reviews over HTTP/1.1, with a connection
+/// for each concurrent one.
 fn tls(
     certificate: Arc<Certificate>,
     client_authorities: Vec<PathBuf>,

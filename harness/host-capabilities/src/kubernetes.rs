@@ -38,7 +38,7 @@ const MOST_LISTINGS: usize = 64;
 /// The largest answer about one object, one event, or one page of a list: etcd takes objects of
 /// 1.5 MiB, which are larger in JSON.
 const MOST_BYTES: usize = 8 << 20;
-/// What all lists together may take, in bytes of JSON.
+/// The most bytes of JSON that all lists may take together.
 const MOST_OF_ALL_LISTS: usize = 64 << 20;
 
 /// The cluster behind a client.

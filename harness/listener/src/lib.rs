@@ -38,8 +38,8 @@ pub use limits::{Limits, Protocol};
 use connection::Connection;
 use connections::{Admitted, Connections, Member};
 
-/// The kernel's buffer for what a caller sends and nobody has read, and the other way: bytes that no program
-/// sees, and that count as the container's.
+/// The kernel's buffers for received bytes that were not read, and for sent ones: no program sees these
+/// bytes, and they count as the container's memory.
 const SOCKET_BUFFER: u32 = 64 << 10;
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1024;

@@ -47,8 +47,8 @@ impl<L> Ring<L> {
         &mut self.0[at].lane
     }
 
-    /// What the one whose item is next pays for it. `cost` is that of a lane's next item; none where it has none
-    /// that may go, and then its turns pass it by.
+    /// What the member with the next item pays for it. `cost` is that of a lane's next item; none where it
+    /// has no item that may go, and then it is skipped.
     pub(super) fn next_cost(&self, cost: impl Fn(&L) -> Option<u32>) -> Option<u32> {
         let (at, _) = self.next(&cost)?;
         cost(&self.0[at].lane)
@@ -68,7 +68,7 @@ impl<L> Ring<L> {
         self.0.back_mut().map(|member| &mut member.lane)
     }
 
-    /// Whose item is next, and in which of its turns.
+    /// The member with the next item, and in which of its turns.
     fn next(&self, cost: impl Fn(&L) -> Option<u32>) -> Option<(usize, u32)> {
         let turns =
             |member: &Member<L>| cost(&member.lane).map(|cost| cost.saturating_sub(member.paid).max(1));
