@@ -1,8 +1,8 @@
-//! Cases: what is put to a policy, and what it must answer. They are data, so that a person who runs a
-//! policy can add theirs without writing a program.
+//! Cases: a request to a policy, and the expected answer. They are data, so that a person who runs a policy
+//! can add cases without writing a program.
 //!
-//! A file is a map with the list `cases`; `settings` and `cluster` beside it are those of every case
-//! that has none of its own:
+//! A file is a map with the list `cases`; `settings` and `cluster` beside it apply to every case that has
+//! none of its own:
 //!
 //! ```yaml
 //! settings: {registries: [{name: demo, hosts: [demo.tencentcloudcr.com]}]}
@@ -14,9 +14,9 @@
 //!         - {op: add, path: /spec/imagePullSecrets, value: [{name: tcr.ipsdemo}]}
 //! ```
 //!
-//! `object` alone is a CREATE, with `oldObject` an UPDATE, `oldObject` alone a DELETE; `request` is a
-//! whole admission request instead. What `expect` does not name must not be in the answer, audit
-//! annotations aside. Pure: files are read by the caller's function.
+//! `object` alone is a CREATE, with `oldObject` an UPDATE, `oldObject` alone a DELETE; `request` is a whole
+//! admission request instead. An answer must not contain more than `expect` names, except for audit
+//! annotations. Pure: files are read by the caller's function.
 
 use std::collections::BTreeMap;
 

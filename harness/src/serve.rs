@@ -6,12 +6,13 @@
 //!                     certificate                health: /readiness, /metrics on a port of its own
 //! ```
 //!
-//! Reviews are taken from the beginning, and answered as soon as their policy is there; the readiness says yes when all
-//! are, which is when policy-server begins. From then on policies follow their file and modules.
+//! Reviews are accepted from the start, and answered as soon as their policy is ready; the process reports
+//! readiness when all are, which is when policy-server starts to listen. From then on policies follow their
+//! file and modules.
 //!
-//! *Guarantees:* a review's time is counted from its arrival, so that a queue that is too long is
-//! answered in time; a task of it that is gone ends it; what callers may hold before anything is known of them is the crate `listener`'s,
-//! which bounds it; when told to end, it says so first and finishes what it has begun.
+//! *Guarantees:* a review's time is counted from its arrival, so that it is answered in time even from a long
+//! queue; the process ends when one of its tasks has ended; the crate `listener` bounds the resources of
+//! unknown callers; on a signal to end, readiness is withdrawn first and reviews in progress are finished.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;

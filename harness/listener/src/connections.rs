@@ -304,7 +304,7 @@ mod tests {
     }
 
     proptest! {
-        /// However many connections one caller has, those of another who has few stay.
+        /// However many connections one client has, those of another client with few stay.
         #[test]
         fn a_caller_with_few_keeps_its_own(
             many in proptest::collection::vec((0..3_usize, 0..100_u64), 20..40),

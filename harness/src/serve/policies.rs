@@ -335,8 +335,8 @@ enum Step {
     Reload,
 }
 
-/// The next step for the present source, where one is served and another has failed. With `is_told` it is
-/// tried again at once.
+/// The next step for the present source, where one is served and another may have failed. With `is_told` a
+/// failed one is tried again at once.
 fn next_step(
     served: Option<&Source>,
     failed: Option<&(Source, Instant)>,

@@ -1,4 +1,4 @@
-//! Puts reviews to the policies: who is asked, by how many at a time, until when.
+//! Passes reviews to the policies: to which one, how many at a time, and until when.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, RandomState};

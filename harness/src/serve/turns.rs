@@ -1,7 +1,8 @@
-//! Workers, and who waits for one.
+//! Workers, and the reviews that wait for them.
 //!
-//! *Guarantees:* a review keeps others from a worker for a slice of time at most; one that takes longer goes on beside
-//! them, and counts only against its own policy and namespace, which have so many at a time.
+//! *Guarantees:* a review keeps others from a worker for at most one slice of time; one that takes longer
+//! goes on beside them, and counts only against its own policy and namespace, which have a limited number
+//! each.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};

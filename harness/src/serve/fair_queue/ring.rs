@@ -1,8 +1,9 @@
-//! Turns among those whose next items cost differently: deficit round robin with a quantum of one turn. Pure.
+//! Turns for members whose next items have different costs: deficit round robin with a quantum of one turn.
+//! Pure.
 //!
-//! The member whose turn it is pays one; its next item goes when what was paid is what it costs. So of two that always
-//! have something to ask for, neither has ever got more than the other by more than the largest item: both have
-//! had the same turns but one, and neither has an item's cost in hand.
+//! In its turn a member pays one; its next item goes when it has paid the item's cost. So of two members that
+//! always have items, neither ever gets more than the other by more than the largest item: the numbers of
+//! their turns differ by at most one, and neither has paid as much as an item's cost in advance.
 
 use std::collections::VecDeque;
 
