@@ -32,7 +32,7 @@ pub enum Outcome {
     DeadlineExceeded,
     /// The guest asked for more memory than it may have.
     MemoryLimit {
-        /// What it may have, in bytes.
+        /// The most bytes that it may have.
         limit: usize,
     },
 }

@@ -11,7 +11,7 @@ use crate::guest_output::GuestOutput;
 use crate::host_capabilities::GuestLog;
 use crate::wasi::program::Program;
 
-/// What the guest's imports work on, and the limits of its memory.
+/// The state for the guest's imports, and the limits of its memory.
 pub(crate) struct CallState {
     pub(crate) operation: &'static str,
     pub(crate) payload: Vec<u8>,
@@ -21,12 +21,12 @@ pub(crate) struct CallState {
     pub(crate) memory: Option<Memory>,
     pub(crate) response: Option<Vec<u8>>,
     pub(crate) guest_error: Option<String>,
-    /// What the last host call returned; the guest fetches it by a second call.
+    /// The answer to the last host call; the guest fetches it by a second call.
     pub(crate) host_response: Option<Vec<u8>>,
     pub(crate) host_error: Option<String>,
     pub(crate) log: GuestLog,
     pub(crate) output: [GuestOutput; 2],
-    /// Where the guest is a program and not waPC's: what it reads and prints.
+    /// The input and output of a guest that is a program, not waPC's.
     pub(crate) program: Option<Program>,
     memory_limit: usize,
 }

@@ -1,8 +1,8 @@
-//! Cases: what is put to a policy, and what it must answer. They are data, so that a person who runs a
-//! policy can add theirs without writing a program.
+//! Cases: a request to a policy, and the expected answer. They are data, so that a person who runs a policy
+//! can add cases without writing a program.
 //!
-//! A file is a map with the list `cases`; `settings` and `cluster` beside it are those of every case
-//! that has none of its own:
+//! A file is a map with the list `cases`; `settings` and `cluster` beside it apply to every case that has
+//! none of its own:
 //!
 //! ```yaml
 //! settings: {registries: [{name: demo, hosts: [demo.tencentcloudcr.com]}]}
@@ -14,9 +14,9 @@
 //!         - {op: add, path: /spec/imagePullSecrets, value: [{name: tcr.ipsdemo}]}
 //! ```
 //!
-//! `object` alone is a CREATE, with `oldObject` an UPDATE, `oldObject` alone a DELETE; `request` is a
-//! whole admission request instead. What `expect` does not name must not be in the answer, audit
-//! annotations aside. Pure: files are read by the caller's function.
+//! `object` alone is a CREATE, with `oldObject` an UPDATE, `oldObject` alone a DELETE; `request` is a whole
+//! admission request instead. An answer must not contain more than `expect` names, except for audit
+//! annotations. Pure: files are read by the caller's function.
 
 use std::collections::BTreeMap;
 
@@ -67,12 +67,12 @@ pub enum CasesError {
         name: String,
         /// The field that is wrong.
         field: &'static str,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
 }
 
-/// What the policy must answer.
+/// The expected answer.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Expected {
@@ -222,7 +222,7 @@ impl Written<'_> {
     }
 }
 
-/// A value as it is written, or what is in the file that a text names.
+/// The value itself, or the content of the file that a text names.
 fn inline_or_file(
     field: &'static str,
     value: &RawValue,
@@ -242,17 +242,17 @@ fn inline_or_file(
 }
 
 impl Case {
-    /// What is different from what was expected, of a policy that took the settings.
+    /// Differences from the expected answer, of a policy that accepted the settings.
     pub fn differences(&self, response: &AdmissionResponse) -> Vec<Difference> {
         judgement::of_answer(&self.expected, response)
     }
 
-    /// What would have to be expected for there to be no difference.
+    /// The expectation that this answer would meet.
     pub fn expectation(&self, response: &AdmissionResponse) -> Value {
         judgement::expectation(response, self.expected.audit_annotations.is_some())
     }
 
-    /// What is different, as far as the settings go: `refused` is why the policy did not take them.
+    /// Differences as far as the settings go: `refused` is why the policy refused them.
     pub fn settings_differences(&self, refused: Option<&str>) -> Vec<Difference> {
         judgement::of_settings(&self.expected, refused)
     }

@@ -1,10 +1,10 @@
-//! Whose call it is, and what it may ask.
+//! The caller's identity, and its grants.
 
 use std::sync::Arc;
 
 use crate::host_capabilities::{Grants, HostCapabilities};
 
-/// What a call needs to know besides the module.
+/// The context of a call besides the module.
 pub(crate) struct Context {
     /// Names the policy in logs.
     pub(crate) name: Arc<str>,

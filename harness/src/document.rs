@@ -87,7 +87,7 @@ fn reason(error: &serde_saphyr::Error) -> String {
     error.render_with_formatter(&serde_saphyr::UserMessageFormatter)
 }
 
-/// What a JSON text is, in words.
+/// The kind of a JSON value, in words.
 pub fn kind_of(json: &str) -> &'static str {
     match json.trim_start().as_bytes().first() {
         Some(b'{') => "a map",
@@ -102,7 +102,7 @@ pub fn kind_of(json: &str) -> &'static str {
 
 /// Renders JSON for people, its members in their order: YAML, or JSON on several lines.
 pub fn render(json: &str, as_yaml: bool) -> String {
-    // What no tree can hold (a number such as 1e400) is shown as it is.
+    // A value that no tree can hold (a number such as 1e400) is shown unchanged.
     let rendered = serde_json::from_str::<Tree>(json).ok().and_then(|tree| match as_yaml {
         true => serde_saphyr::to_string(&tree).ok(),
         false => serde_json::to_string_pretty(&tree).ok().map(|text| text + "\n"),

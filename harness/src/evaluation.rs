@@ -1,10 +1,10 @@
-//! What becomes of a request whose guest has been asked: its verdict, or why there is none.
+//! The result of a request whose guest was asked: its verdict, or why there is none.
 
 use admission_review::{Evaluation, Request};
 
 use crate::call::Outcome;
 
-/// What an outcome of the guest's `validate` means for a request.
+/// The evaluation of an outcome of the guest's `validate`.
 pub(crate) fn evaluation(request: &Request<'_>, outcome: Outcome) -> Evaluation {
     let failure = match outcome {
         Outcome::Answer(answer) => return Evaluation::of_answer(request, &answer),

@@ -1,4 +1,4 @@
-//! What a request is put to: a policy with its settings, or a group of such.
+//! A policy with its settings, or a group of them, which evaluates requests.
 
 use std::time::Instant;
 

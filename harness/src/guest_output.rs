@@ -1,4 +1,5 @@
-//! What a guest prints, for the log (a host's own output is its user's), and how much it may answer.
+//! A guest's printed lines, for the log (a host's own output is its user's), and the most bytes of its
+//! answer.
 
 use crate::host_capabilities::GuestLog;
 

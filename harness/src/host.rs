@@ -13,15 +13,15 @@ use crate::slots::Slots;
 use crate::ticker::Ticker;
 use crate::{wapc, wasi};
 
-/// What a freed instance keeps of its memory for the next one: giving pages back and faulting them in
-/// again is what a fresh instance costs. A page that is kept is wiped after each call, so this is what
-/// an ordinary request writes to and not what the largest one does. Times `concurrency` it is also what
-/// an idle host holds.
+/// The memory that a freed instance keeps for the next one: returning pages and faulting them in again is
+/// what a fresh instance costs. A kept page is wiped after each call, so this is what an ordinary request
+/// writes to and not what the largest one does. Times `concurrency` it is also what an idle host holds.
 const KEEP_RESIDENT: usize = 256 << 10;
 
-/// How much memory a call may use unless somebody says otherwise, in MiB: what a policy in Rust by Kubewarden's SDK takes,
-/// with its set of regular expressions, for an update of 2 MB of small values (old and new object together 4 MB), which it
-/// parses into trees. `./justw bench memory` prints how much that is, and `--check` holds it to this.
+/// The default memory limit of a call, in MiB: what a policy in Rust with Kubewarden's SDK takes, with its
+/// set of regular expressions, for an update of 2 MB of small values (old and new object together 4 MB),
+/// which it parses into trees. `./justw bench memory` prints how much that is, and `--check` holds it to
+/// this.
 pub const DEFAULT_MEMORY_LIMIT_MIB: u64 = 64;
 
 /// How guests are limited.
@@ -39,7 +39,7 @@ pub struct HostOptions {
     pub module_cache: Option<ModuleCache>,
 }
 
-/// As many as wasmtime keeps by itself.
+/// wasmtime's own default.
 const IDLE_INSTANCES: u32 = 100;
 
 impl Default for HostOptions {

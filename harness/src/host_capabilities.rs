@@ -1,4 +1,4 @@
-//! What a policy may ask its host, and where the answers come from.
+//! The host capabilities of a policy, and the sources of their answers.
 
 pub use ::host_capabilities::*;
 

@@ -53,9 +53,9 @@ pub enum LoadError {
     UnknownImport {
         /// The module it imports from.
         module: String,
-        /// What it imports.
+        /// The name of the import.
         name: String,
-        /// What there is besides WASI.
+        /// The functions that exist besides WASI's.
         offered: &'static str,
     },
     /// It imports a known function with another signature.
@@ -65,9 +65,9 @@ pub enum LoadError {
     #[error("the wasm module's \"{name}\" is not a function {signature}, so it is not {guest}")]
     Signature {
         name: &'static str,
-        /// What it must take and return.
+        /// The required parameters and results.
         signature: &'static str,
-        /// What it would be.
+        /// The kind of guest that it would be.
         guest: &'static str,
     },
     /// It lacks an export, or exports something else under its name.
@@ -76,12 +76,13 @@ pub enum LoadError {
         /// `memory` or `function`.
         kind: &'static str,
         name: &'static str,
-        /// What it would be.
+        /// The kind of guest that it would be.
         guest: &'static str,
     },
 }
 
-/// What instances are made from. Its exports are looked up here once instead of by name in each instance.
+/// A module from which instances are made. Its exports are looked up here once instead of by name in each
+/// instance.
 pub(crate) struct LinkedModule {
     pub(crate) host: Host,
     pub(crate) pre: InstancePre<CallState>,
@@ -91,13 +92,13 @@ pub(crate) struct LinkedModule {
 
 /// The functions by which a guest is called.
 pub(crate) enum Entry {
-    /// Of waPC.
+    /// A waPC guest.
     Wapc {
         /// In the order they are called.
         initialisers: Vec<ModuleExport>,
         guest_call: ModuleExport,
     },
-    /// Of a program.
+    /// A program.
     Wasi { start: ModuleExport },
 }
 

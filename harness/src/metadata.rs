@@ -1,7 +1,7 @@
-//! A policy's metadata: what it is for, what it may ask, and how it is described.
+//! A policy's metadata: its requests, the host capabilities that it may use, and its description.
 //!
-//! It travels inside the module, as JSON in the custom section `io.kubewarden.metadata`, where
-//! Kubewarden's tools look for it.
+//! It is in the module itself, as JSON in the custom section `io.kubewarden.metadata`, where Kubewarden's
+//! tools look for it.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ pub const ANNOTATED_BY_ANNOTATION: &str = "io.kubewarden.kwctl";
 /// The annotation that says where the policy's sources are.
 pub const SOURCE_ANNOTATION: &str = "io.kubewarden.policy.source";
 
-/// What a policy says about itself.
+/// A policy's description of itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Metadata {
@@ -53,7 +53,7 @@ pub struct Metadata {
     /// The runtime it is for.
     #[serde(default = "wapc")]
     pub execution_mode: String,
-    /// `kubernetes`, or `raw` for what is not a Kubernetes request.
+    /// `kubernetes`, or `raw` for requests that are not Kubernetes'.
     #[serde(default)]
     pub policy_type: PolicyType,
     /// The oldest Kubewarden that can run it.
@@ -69,7 +69,7 @@ const WASI: &str = "wasi";
 /// How a guest of an execution mode is spoken to; none where this host runs no such guests.
 pub fn interface_of(execution_mode: &str) -> Option<Interface> {
     match execution_mode {
-        // What has no metadata is taken for one of the usual kind.
+        // A module without metadata is taken for one of the usual kind.
         "" | WAPC => Some(Interface::Wapc),
         WASI => Some(Interface::Wasi),
         _ => None,
@@ -79,7 +79,7 @@ pub fn interface_of(execution_mode: &str) -> Option<Interface> {
 /// The version of Kubewarden whose hosts this one is like: what a policy may ask for is there.
 pub const KUBEWARDEN_VERSION: (u64, u64) = (1, 36);
 
-/// Of a semantic version; Kubewarden leaves the rest of it out of account.
+/// The first two numbers of a semantic version; Kubewarden ignores the rest.
 fn major_and_minor(text: &str) -> Option<(u64, u64)> {
     let number = |text: &str| {
         let is_number =
@@ -100,7 +100,7 @@ fn wapc() -> String {
     WAPC.to_owned()
 }
 
-/// What kind of requests a policy judges.
+/// The kind of requests that a policy evaluates.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PolicyType {
@@ -160,7 +160,7 @@ pub enum MetadataError {
     Field {
         /// Its path, such as `rules[0].resources`.
         field: String,
-        /// What is wrong, with the value.
+        /// The fault, with the value.
         reason: String,
     },
 }
@@ -178,7 +178,7 @@ impl Metadata {
             .transpose()
     }
 
-    /// The module with this metadata inside, in the place of what it had.
+    /// The module with this metadata, which replaces any earlier one.
     ///
     /// # Errors
     /// When the module is damaged.
@@ -246,7 +246,8 @@ impl Metadata {
         self.check_fields()
     }
 
-    /// Checks what is the same for every runtime: the rules, the names, and for which Kubewarden it is.
+    /// Checks the fields that do not depend on the runtime: the rules, the names, and the supported
+    /// Kubewarden.
     ///
     /// # Errors
     /// The first field that breaks a rule, and how.

@@ -42,7 +42,7 @@ impl ModuleCache {
     pub fn at(folder: &Path) -> io::Result<Self> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         let found = fs::metadata(folder)?;
-        // Who owns the files of this process is who this process is.
+        // The owner of this process's files in /proc is the user that it runs as.
         if found.uid() != fs::metadata("/proc/self")?.uid() {
             return Err(io::Error::other("it belongs to another user"));
         }

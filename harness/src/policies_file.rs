@@ -21,16 +21,16 @@ mod tests;
 
 pub use custom_resource::{is_custom_resources, parse_custom_resources};
 
-/// What is to be served.
+/// A policy or group to serve.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Served {
     /// A policy, or a group.
     pub what: PolicyOrGroup,
-    /// What its verdict leads to.
+    /// The effect of its verdict.
     pub mode: Mode,
     /// Whether it may change objects.
     pub allowed_to_mutate: bool,
-    /// What users are told instead of a policy's own reason.
+    /// The message for users in place of a policy's own reason.
     pub message: Option<String>,
     /// How long one evaluation may take, where it differs from the others.
     pub timeout: Option<Duration>,
@@ -45,20 +45,20 @@ pub enum PolicyOrGroup {
     /// Several, by the names that the expression calls them by.
     Group {
         policies: BTreeMap<String, PolicySource>,
-        /// What their verdicts come to.
+        /// The expression over the verdicts of its policies.
         expression: Expression,
-        /// What users are told when it refuses.
+        /// The message for users when it refuses.
         message: String,
     },
 }
 
-/// Where a policy comes from, and what it is given.
+/// The origin of a policy, with its settings and grants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicySource {
     /// `file://PATH`, `https://HOST/PATH` or `registry://HOST/REPOSITORY:TAG`.
     pub module: String,
     pub settings: Settings,
-    /// What it may ask.
+    /// Its grants.
     pub grants: Grants,
 }
 
@@ -86,14 +86,14 @@ const FIELDS: [&str; 10] = [
     "expression",
 ];
 
-/// What a policy's verdict leads to.
+/// The effect of a policy's verdict.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// It is carried out.
+    /// The verdict is enforced.
     #[default]
     Protect,
-    /// It is logged, and the request is admitted as it came.
+    /// The verdict is logged, and the request is admitted unchanged.
     Monitor,
 }
 
@@ -107,7 +107,7 @@ impl Mode {
     }
 }
 
-/// Why a file does not say what is to be served. Names the entry and the field.
+/// Why a file cannot be served. Names the entry and the field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct PoliciesError(String);
@@ -165,12 +165,12 @@ struct MemberEntry<'a> {
 struct Granted {
     api_version: String,
     kind: String,
-    /// What of the objects, as dotted paths; without it they are granted whole.
+    /// The fields of the objects, as dotted paths; without them the objects are granted whole.
     #[serde(default, deserialize_with = "written")]
     fields: Option<Value>,
 }
 
-/// What is written, `null` too: it is not the same as nothing.
+/// The written value. `null` counts: it differs from an absent value.
 fn written<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }
@@ -319,7 +319,7 @@ fn kinds(granted: Vec<Granted>) -> Result<BTreeMap<ContextAwareResource, FieldMa
     Ok(kinds)
 }
 
-/// Without serde's place in a text that nobody wrote: the JSON that the YAML became.
+/// The error without serde's position, which is in the JSON that the YAML was converted to.
 fn plain(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.split(" at line ").next().unwrap_or_default().to_owned()

@@ -25,7 +25,7 @@ pub use measurement::Warm;
 /// Why a policy does not take its settings.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
-    /// The policy says what is wrong.
+    /// The policy explains the fault.
     #[error("{0}")]
     Refused(String),
     /// The policy failed when it was asked.
@@ -54,7 +54,7 @@ impl Policy {
         Self::load_as(host, wasm, Interface::Wapc)
     }
 
-    /// The same of a policy that is spoken to by this interface.
+    /// Loads a policy with this interface.
     ///
     /// # Errors
     /// When the bytes are not such a guest that this host can run; see [`LoadError`].
@@ -123,13 +123,13 @@ impl Policy {
         self.interface
     }
 
-    /// What the module imports, as `module.name`, in its order.
+    /// The module's imports, as `module.name`, in its order.
     pub fn imports(&self) -> Vec<String> {
         let imports = self.module.pre.module().imports();
         imports.map(|import| format!("{}.{}", import.module(), import.name())).collect()
     }
 
-    /// What the module exports, in its order.
+    /// The module's exports, in its order.
     pub fn exports(&self) -> Vec<String> {
         self.module.pre.module().exports().map(|export| export.name().to_owned()).collect()
     }
@@ -201,7 +201,7 @@ impl Policy {
         evaluation(request, call(&self.context, &self.module, "validate", payload, deadline))
     }
 
-    /// What the guest reads; settings that it has already are not sent again.
+    /// The guest's input; settings that are already in the guest are left out.
     fn payload(&self, request: &Request<'_>, settings: &Settings) -> Vec<u8> {
         let is_inside = self.inside.as_ref().is_some_and(|inside| inside.is_same(settings));
         request.payload((!is_inside).then(|| settings.json()))

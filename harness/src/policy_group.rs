@@ -16,16 +16,16 @@ mod expression;
 
 const MUTATION_IN_GROUP: &str = "mutation is not allowed inside of policy group";
 
-/// Policies, each with its settings, and what they come to.
+/// Policies, each with its settings, and an expression over their verdicts.
 #[derive(Clone)]
 pub struct PolicyGroup {
     /// Names it in messages.
     pub id: String,
-    /// Those that the expression names, and maybe more.
+    /// The policies that the expression names, and maybe more.
     pub policies: BTreeMap<String, (Policy, Settings)>,
-    /// What they come to.
+    /// The expression over their verdicts.
     pub expression: Expression,
-    /// What users are told when it refuses.
+    /// The message for users when it refuses.
     pub message: String,
 }
 

@@ -41,7 +41,7 @@ pub enum RegistryError {
     Uri {
         /// The address as given.
         uri: String,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
     /// The credentials for the registry cannot be had.
@@ -52,7 +52,7 @@ pub enum RegistryError {
     Connect {
         /// The host of the registry.
         host: String,
-        /// What was tried and how it failed.
+        /// The attempt and how it failed.
         reason: String,
     },
     /// The registry answered with an error.
@@ -62,7 +62,7 @@ pub enum RegistryError {
         operation: &'static str,
         /// The reference of the policy.
         reference: String,
-        /// What the registry answered.
+        /// The registry's answer.
         reason: String,
     },
 }
@@ -190,7 +190,7 @@ impl Registry {
     ) -> Result<(Client, RegistryAuth), RegistryError> {
         let host = reference.registry();
         let auth = self.credentials.of(host)?;
-        // The client leaves out what it cannot read.
+        // The client ignores certificates that it cannot parse.
         download::certificates(&self.sources, host)
             .map_err(|error| RegistryError::Connect { host: host.into(), reason: error.to_string() })?;
         let listed = self.sources.is_insecure(host);

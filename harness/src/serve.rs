@@ -6,12 +6,13 @@
 //!                     certificate                health: /readiness, /metrics on a port of its own
 //! ```
 //!
-//! Reviews are taken from the beginning, and answered as soon as their policy is there; the readiness says yes when all
-//! are, which is when policy-server begins. From then on policies follow their file and modules.
+//! Reviews are accepted from the start, and answered as soon as their policy is ready; the process reports
+//! readiness when all are, which is when policy-server starts to listen. From then on policies follow their
+//! file and modules.
 //!
-//! *Guarantees:* a review's time is counted from its arrival, so that a queue that is too long is
-//! answered in time; a task of it that is gone ends it; what callers may hold before anything is known of them is the crate `listener`'s,
-//! which bounds it; when told to end, it says so first and finishes what it has begun.
+//! *Guarantees:* a review's time is counted from its arrival, so that it is answered in time even from a long
+//! queue; the process ends when one of its tasks has ended; the crate `listener` bounds the resources of
+//! unknown callers; on a signal to end, readiness is withdrawn first and reviews in progress are finished.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -75,7 +76,7 @@ pub struct ServeOptions {
     pub drain_delay: Duration,
 }
 
-/// What is left of the process after the drain's delay, to finish what was begun.
+/// The time after the drain's delay in which the process finishes reviews that it has begun.
 const FINISH: Duration = Duration::from_secs(15);
 
 /// Serves until SIGTERM or SIGINT, then drains. Until all policies are there, and a certificate, the readiness says no.
@@ -160,7 +161,7 @@ pub async fn serve(options: ServeOptions, policies: PoliciesOptions) -> anyhow::
     Ok(())
 }
 
-/// What is left of the port of reviews: nothing ends it before it is told to.
+/// The error when the port of reviews ended: nothing ends it before it is told to.
 fn of_reviews(ended: Result<(), JoinError>) -> anyhow::Error {
     match ended {
         Ok(()) => anyhow!("the port of reviews ended"),
@@ -168,8 +169,8 @@ fn of_reviews(ended: Result<(), JoinError>) -> anyhow::Error {
     }
 }
 
-/// What is spoken to callers: HTTP/2 too, though API servers send reviews over HTTP/1.1, a connection for each that is
-/// under way.
+/// The protocols for callers: HTTP/2 too, though API servers send reviews over HTTP/1.1, with a connection
+/// for each concurrent one.
 fn tls(
     certificate: Arc<Certificate>,
     client_authorities: Vec<PathBuf>,

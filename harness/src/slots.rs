@@ -10,7 +10,7 @@ pub(crate) struct Slots {
 
 struct Places {
     free: usize,
-    /// How many calls wait: while none does, nobody is to be woken, which would be a system call.
+    /// The number of waiting calls: at zero no call has to be woken, which would be a system call.
     waiting: usize,
 }
 

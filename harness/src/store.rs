@@ -37,7 +37,7 @@ pub enum StoreError {
     Uri {
         /// As given.
         uri: String,
-        /// What is wrong with it.
+        /// The fault.
         reason: &'static str,
     },
     /// A file or folder of it.

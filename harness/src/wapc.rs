@@ -15,7 +15,7 @@ use crate::host_capabilities::{self, GuestCall};
 /// The module that guests import waPC's functions from.
 pub(crate) const MODULE: &str = "wapc";
 
-/// What this host offers under that name.
+/// The functions that this host offers under that name.
 pub(crate) const FUNCTIONS: [&str; 9] = [
     "__guest_request",
     "__guest_response",
@@ -106,7 +106,7 @@ fn guest_response(mut caller: Caller<'_, CallState>, pointer: u32, length: u32) 
             "__guest_response: an answer of {length} bytes, more than {LONGEST_ANSWER}"
         )));
     }
-    // In the place of one that it gave before: who answers without end makes the host hold one answer.
+    // Replaces an earlier answer: a guest that answers without end makes the host hold only one.
     let response = call.response.get_or_insert_default();
     response.clear();
     response.extend_from_slice(answer);
@@ -115,7 +115,7 @@ fn guest_response(mut caller: Caller<'_, CallState>, pointer: u32, length: u32) 
 
 fn guest_error(mut caller: Caller<'_, CallState>, pointer: u32, length: u32) -> wasmtime::Result<()> {
     let error = read(&mut caller, "__guest_error", pointer, length)?;
-    // Whole where it is a message; what is longer is none.
+    // Complete for any real message; longer text is cut.
     let error = String::from_utf8_lossy(&error[..error.len().min(LONGEST_ERROR)]).into_owned();
     caller.data_mut().guest_error = Some(error);
     Ok(())
@@ -155,7 +155,8 @@ fn take_answer(call: &mut CallState, answer: Result<Vec<u8>, String>) -> wasmtim
     Ok(i32::from(call.host_error.is_none()))
 }
 
-/// Puts a guest's question, binding, namespace, operation and payload as pointers and lengths, to whoever answers.
+/// Passes a guest's question (binding, namespace, operation and payload as pointers and lengths) to the host
+/// capabilities.
 fn ask_host(
     caller: &mut Caller<'_, CallState>,
     import: &'static str,

@@ -72,7 +72,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<CallState>) -> wasmtime::Result<
     Ok(())
 }
 
-/// What this host does more for than answer an error.
+/// The functions that do more than return an error.
 const SUPPORTED: [&str; 13] = [
     "args_get",
     "args_sizes_get",
@@ -94,8 +94,9 @@ pub(crate) fn offers(name: &str) -> bool {
     SUPPORTED.contains(&name) || UNSUPPORTED.iter().any(|(known, ..)| *known == name)
 }
 
-/// What there is no file, socket or signal for: name, parameters (`i` 32 bits, `l` 64 bits),
-/// and the error it answers. A descriptor that was never given out is bad; the rest is not there.
+/// Functions for files, sockets and signals, which do not exist here: name, parameters (`i` 32 bits, `l` 64
+/// bits), and the error to return. A descriptor that was never given out is bad; everything else does not
+/// exist.
 const UNSUPPORTED: &[(&str, &str, i32)] = &[
     ("fd_advise", "illi", BADF),
     ("fd_allocate", "ill", BADF),
@@ -224,7 +225,7 @@ fn fd_read(
             break;
         }
         let (pointer, length) = vector(&mut caller, IMPORT, vectors, index)?;
-        // Whoever has something to read is a program.
+        // Only a program has input to read.
         let bytes = caller.data_mut().program.as_mut().map(|program| program.read(length as usize));
         let bytes = bytes.unwrap_or_default();
         write(&mut caller, IMPORT, pointer, &bytes)?;

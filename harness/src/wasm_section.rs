@@ -4,7 +4,7 @@
 pub(crate) struct Section<'a> {
     start: usize,
     end: usize,
-    /// What kind of section it is; 0 is a custom one.
+    /// The id of the section's kind; 0 is a custom section.
     pub(crate) id: u8,
     pub(crate) content: &'a [u8],
 }

@@ -14,13 +14,13 @@ pub struct AddressRange {
 /// Why a text is no range.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressRangeError {
-    /// Not an address, a slash and a number.
+    /// The text is not an address, a slash and a number.
     #[error("{0:?} is not an address range such as 10.0.0.0/8 or fd00::/8")]
     Form(String),
     /// More bits than an address has.
     #[error("{0:?} has more bits after the slash than the address has")]
     Bits(String),
-    /// Bits are set that the range does not look at: probably a mistake.
+    /// Bits are set that the range ignores: probably a mistake.
     #[error("{0:?} is not the beginning of its range, which is {1}")]
     Base(String, AddressRange),
 }

@@ -26,7 +26,7 @@ use crate::resolver::{self, Conflict, View};
 /// How often a pass reads and computes again when another program writes in between.
 const ATTEMPTS: usize = 5;
 
-/// What a pass works on, and what it remembers from the one before.
+/// The inputs of a pass, and the state from the previous one.
 #[derive(Debug)]
 pub struct Agent {
     list: ListFile,
@@ -45,7 +45,7 @@ pub struct Agent {
     /// The version of the file that was found to carry [`Self::carried`] for [`Self::last_good`], and that no write
     /// within the same tick of the file system's clock can have changed.
     settled: Option<Version>,
-    /// None where every entry is taken as it is.
+    /// None where every entry is taken without a probe.
     probing: Option<Probing>,
     locator: Locator,
     nsswitch: Option<NsswitchFile>,
@@ -57,14 +57,14 @@ pub struct Agent {
 /// Which of some addresses answer, in their order.
 type Answers = dyn Fn(&[IpAddr]) -> Vec<bool>;
 
-/// How private links are looked at.
+/// How private links are probed.
 pub struct Probing {
     links: Links,
     answers: Box<Answers>,
 }
 
 impl Probing {
-    /// By a connection to `port`, every `interval` while they answer.
+    /// By a connection to `port`, every `interval` while the link answers.
     pub fn on_port(port: u16, interval: Duration) -> Self {
         Self {
             links: Links::new(interval),
@@ -79,21 +79,21 @@ impl fmt::Debug for Probing {
     }
 }
 
-/// What the next pass depends on.
+/// What the time and need of the next pass depend on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// Another program was in the way for a moment: try again soon.
     pub retry_soon: bool,
     /// Another program had changed the block.
     pub foreign_change: bool,
-    /// When a link has to be looked at.
+    /// When a link has to be probed.
     pub next_probe: Option<Instant>,
-    /// Nothing can be done any more: a new process has to begin.
+    /// The agent cannot go on: a new process has to start.
     pub is_lost: bool,
 }
 
 impl Agent {
-    /// An agent that has not looked at anything yet, on a node whose VPC is not known. With `probing`, entries of
+    /// An agent that has not read anything yet, on a node whose VPC is not known. With `probing`, entries of
     /// private links are taken when their address answers.
     pub fn new(list: ListFile, bounds: Bounds, file: HostsFile, probing: Option<Probing>) -> Self {
         let report = Report::default();
@@ -115,7 +115,7 @@ impl Agent {
         }
     }
 
-    /// The same, where `locator` says in which VPC the node is.
+    /// The agent with `locator`, which finds the node's VPC.
     #[must_use]
     pub fn located_by(mut self, locator: Locator) -> Self {
         self.report.network = locator.network().clone();
@@ -123,18 +123,18 @@ impl Agent {
         self
     }
 
-    /// The same, where `nsswitch` says what the node asks for names.
+    /// The agent with `nsswitch`, the node's configuration of name lookups.
     #[must_use]
     pub fn asked_as(self, nsswitch: NsswitchFile) -> Self {
         Self { nsswitch: Some(nsswitch), ..self }
     }
 
-    /// What the passes so far have come to.
+    /// The result of the passes so far.
     pub fn report(&self) -> &Report {
         &self.report
     }
 
-    /// For what is not the agent's own work: watching and metrics.
+    /// The report, for results from outside the agent: watches and metrics.
     pub fn report_mut(&mut self) -> &mut Report {
         &mut self.report
     }
@@ -201,7 +201,7 @@ impl Agent {
             links.filter(|(_, standing)| *standing != Standing::Up).map(|(address, _)| *address).collect();
         self.report.names = Names::of(&Known {
             own: &own,
-            // Of a file that could not be read or written nobody knows what it carries.
+            // The entries in a file that could not be read or written are not known.
             carried: self
                 .carried
                 .as_deref()
@@ -240,7 +240,7 @@ impl Agent {
         self.locator.next().filter(|_| self.is_by_vpc())
     }
 
-    /// What of `list` is for this node.
+    /// The entries of `list` for this node.
     fn own<'a>(&self, list: &'a HostsList) -> Vec<&'a HostsEntry> {
         list.enabled_for(self.locator.network().vpc_id())
     }
@@ -253,7 +253,7 @@ impl Agent {
         let of_links = || enabled.iter().filter(|entry| entry.when_link_down().is_some());
         let mut addresses: BTreeMap<IpAddr, bool> = of_links().map(|entry| (entry.ip(), false)).collect();
         if addresses.keys().any(|address| links.standing(*address) == Standing::Untried) {
-            // What an earlier run has written, has answered it.
+            // An entry that an earlier process wrote was probed by that one.
             let present = match self.file.read().map(|snapshot| block::state(&snapshot.bytes)) {
                 Ok(State::Intact(lines)) => lines,
                 _ => Vec::new(),
@@ -333,8 +333,8 @@ impl Agent {
         Err(HostsFileError::Changed(self.file.path().to_owned()).into())
     }
 
-    /// What is to be changed in a file that is as it was left: it need not be read for that. Should it be another one in
-    /// spite of that, what is written is right all the same, because it is read again for the change.
+    /// The change of a file that is still as the agent left it, which needs no read. Should the file differ
+    /// nevertheless, the write is right all the same, because it reads the file again.
     fn known_change(&mut self) -> Option<Change> {
         let version = self.known.take().filter(|version| self.file.is_at(version))?;
         let (list, carried) = (self.last_good.clone()?, self.carried.as_ref()?);
@@ -342,7 +342,7 @@ impl Agent {
         (wanted != *carried).then_some(Change { version, list, wanted, is_foreign: false })
     }
 
-    /// Reads the file; gives what is to be changed. The file's bytes are not kept: the change reads them again.
+    /// Reads the file; returns the change. The file's bytes are not kept: the change reads them again.
     fn look(&mut self) -> Result<Option<Change>, CarryError> {
         let snapshot = self.file.read()?;
         let found = Found::new(&snapshot.bytes);
@@ -405,7 +405,7 @@ impl Agent {
         self.carried_vpc = self.locator.network().vpc_id().map(str::to_owned);
     }
 
-    /// A program that resolves a name opens the path anew, and so does this.
+    /// Opens the path again, as a program does that resolves a name.
     fn verify(&mut self, entries: &[&HostsEntry]) -> Result<(), CarryError> {
         let snapshot = self.file.read()?;
         let View { missing, conflicts, shadows } = resolver::view(&snapshot.bytes, entries);
@@ -430,7 +430,7 @@ impl Agent {
     }
 }
 
-/// What is to be done to the file.
+/// The change of the file.
 struct Change {
     /// The file that it was decided for.
     version: Version,
@@ -462,9 +462,9 @@ impl CarryError {
     }
 }
 
-/// How long the agent waits before it answers another writer's change: nothing the first time, then
-/// a second, then twice as long each time, up to the slow re-check; a tug-of-war must not become a
-/// busy loop. Ten quiet re-checks later all is forgotten.
+/// How long the agent waits before it reverts another writer's change: not at all the first time, then a
+/// second, then twice as long each time, up to the slow re-check, because two programs that revert each other
+/// must not become a busy loop. After ten re-checks without a change it starts again.
 #[derive(Debug)]
 pub struct Patience {
     recheck: Duration,

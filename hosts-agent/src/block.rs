@@ -25,14 +25,14 @@ pub use copy::copy;
 
 const BEGIN: &str = "# BEGIN tcr-assistant hosts-updater";
 const END: &str = "# END tcr-assistant hosts-updater";
-/// What ends each line between BEGIN and END.
+/// The end of each line between BEGIN and END.
 const MARK: &str = " # tcr-assistant hosts-updater";
-/// What each line of ours has somewhere.
+/// The text that each line of ours contains.
 const SIGN: &[u8] = b"tcr-assistant hosts-updater";
-/// What the first line says when the newline before it is ours: the file had no final newline.
+/// In the first line when the newline before it is ours, because the file had no final newline.
 const NEWLINE_ADDED: &str = " newline=added";
 
-/// What a hosts file holds of ours.
+/// The part of a hosts file that is ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
     /// No line is ours.
@@ -50,8 +50,8 @@ pub struct Found<'a> {
     file: &'a [u8],
     /// Whole lines that are ours, in order, neighbours joined.
     owned: Vec<Range<usize>>,
-    /// How much of what stands before the first owned line belongs to others: all of it, or all
-    /// but the newline that was added to a file without a final one.
+    /// The length of the part before the first owned line that is others': all of it, or all but the newline
+    /// that was added to a file without a final one.
     head: usize,
 }
 
@@ -73,7 +73,7 @@ pub fn merge(old: &[u8], entries: &[&HostsEntry]) -> Vec<u8> {
     Found::new(old).merge(entries).pieces().concat()
 }
 
-/// What `file` holds of ours, and whether others changed it.
+/// The state of our block in `file`, and whether others changed it.
 pub fn state(file: &[u8]) -> State {
     Found::new(file).state()
 }
@@ -89,7 +89,7 @@ impl<'a> Found<'a> {
         Self { file, owned, head: first - usize::from(is_ours) }
     }
 
-    /// What [`state`] says of the file.
+    /// The [`state`] of the file.
     pub fn state(&self) -> State {
         match self.owned.as_slice() {
             [] => State::Absent,
@@ -98,7 +98,7 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// What [`merge`] makes of the file.
+    /// The result of [`merge`] on the file.
     pub fn merge(&self, entries: &[&HostsEntry]) -> Merged<'a> {
         let Self { file: old, owned, head } = self;
         let head = &old[..*head];
@@ -128,9 +128,9 @@ impl Merged<'_> {
         pieces.filter(|piece| !piece.is_empty()).collect()
     }
 
-    /// Whether it is another one than the old.
+    /// Whether the new file differs from the old one.
     pub fn is_change(&self) -> bool {
-        // What stands before the block is the same bytes.
+        // The bytes before the block are the same.
         let mut left = &self.old[self.head.len()..];
         for piece in self.behind_head() {
             let Some(rest) = left.strip_prefix(piece) else { return true };
@@ -153,8 +153,8 @@ pub fn is_owned(line: &[u8]) -> bool {
     }
     match line.strip_prefix(BEGIN.as_bytes()) {
         Some(rest) => rest.is_empty() || rest.starts_with(b" "),
-        // Strictly one address and one name: a line to which a user added a name,
-        // or whose beginning is another line's, has bytes of others and is not ours.
+        // Exactly one address and one name: a line to which a user added a name, or that begins with another
+        // line's bytes, has bytes of others and is not ours.
         None => entry(line).is_some(),
     }
 }
@@ -165,7 +165,7 @@ fn entry(line: &[u8]) -> Option<HostsEntry> {
     HostsEntry::new(domain, ip, false).ok()
 }
 
-/// Where lines of ours are, neighbours joined, and whether the first says that the newline before it
+/// The places of lines of ours, neighbours joined, and whether the first line says that the newline before it
 /// is ours.
 fn owned(file: &[u8]) -> (Vec<Range<usize>>, bool) {
     let mut owned: Vec<Range<usize>> = Vec::new();

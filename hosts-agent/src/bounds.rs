@@ -1,5 +1,5 @@
-//! What the node lets the list say. The bounds are arguments of the program, so that a user who may
-//! edit the ConfigMap cannot point other names elsewhere, or these names to somewhere else.
+//! The entries that the node accepts from the list. The bounds are arguments of the program, so that a user
+//! who may edit the ConfigMap cannot redirect other names, or send these names to other addresses.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use tcr::hosts_entry::{HostsEntry, HostsList};
 
 use crate::address_range::AddressRange;
 
-/// Limits of what is written, whatever the list says.
+/// The limits of entries, whatever the list says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bounds {
     /// Domains that are one of these, or under one, may be listed. Lower case.
@@ -27,11 +27,11 @@ pub struct Refusal {
     pub number: usize,
     /// The entry that is left out.
     pub entry: HostsEntry,
-    /// What it may not have.
+    /// Why it is refused.
     pub reason: Reason,
 }
 
-/// What an entry may not have.
+/// Why an entry is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// The node's own name.
@@ -49,7 +49,7 @@ pub enum Reason {
 }
 
 impl Bounds {
-    /// Nothing when every entry that is not disabled is within the bounds.
+    /// No error when every entry that is not disabled is within the bounds.
     pub fn check(&self, list: &HostsList) -> Result<(), Refusal> {
         for (index, entry) in list.entries().iter().enumerate().filter(|(_, entry)| !entry.disabled()) {
             if let Some(reason) = self.reason(entry) {
@@ -59,7 +59,7 @@ impl Bounds {
         Ok(())
     }
 
-    /// What `entry` may not have; none when it is within the bounds.
+    /// Why `entry` is refused; none when it is within the bounds.
     pub fn reason(&self, entry: &HostsEntry) -> Option<Reason> {
         let domain = entry.domain();
         let is_own = |own: &String| domain == own || Some(domain) == own.split('.').next();

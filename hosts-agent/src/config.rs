@@ -26,7 +26,7 @@ pub struct ListFile {
     opener: Rc<dyn Opener>,
 }
 
-/// What opens a file for reading.
+/// Opens a file for reading.
 pub(crate) trait Opener: fmt::Debug {
     /// The file, open for reading.
     fn open(&self) -> Result<OwnedFd, ConfigError>;
@@ -36,7 +36,7 @@ pub(crate) trait Opener: fmt::Debug {
 #[derive(Debug)]
 pub(crate) struct Direct(PathBuf);
 
-/// Where the list is in the ConfigMap's `directory`.
+/// The path of the list in the ConfigMap's `directory`.
 pub fn path(directory: &Path) -> PathBuf {
     directory.join(HOSTS_KEY)
 }
@@ -44,13 +44,13 @@ pub fn path(directory: &Path) -> PathBuf {
 /// Why there is no list that may be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The directory is there and has no list: nobody has asked for anything yet.
+    /// The directory exists and has no list: no entries have been asked for yet.
     #[error("cannot read {}: it is not there", .0.display())]
     Absent(PathBuf),
-    /// There is no file that may be opened.
+    /// No file at the path may be opened.
     #[error(transparent)]
     Location(LocationError),
-    /// What the keeper of the file says.
+    /// The keeper of the file refused it.
     #[error(transparent)]
     Kept(HostsFileError),
     /// The file cannot be read.
@@ -72,7 +72,7 @@ pub enum ConfigError {
     List {
         /// The path of the file.
         path: PathBuf,
-        /// The field or place, and what is wrong there.
+        /// The field or place, and the mistake.
         reason: Message,
     },
     /// An entry that the arguments do not allow.
@@ -86,7 +86,7 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    /// The directory is there and has no list: nobody has asked for anything yet.
+    /// Whether the directory exists and has no list: no entries have been asked for yet.
     pub fn is_absence(&self) -> bool {
         matches!(self, Self::Absent(_))
     }

@@ -1,9 +1,9 @@
-//! What the two processes cannot do, whatever goes wrong in them.
+//! Restricts the two processes, whatever goes wrong in them.
 //!
-//! *Landlock* (Linux 5.13) takes files, ports and other processes away by what they are; *seccomp* takes system calls
-//! away, on every kernel that runs containers. The agent opens nothing once it is confined, so seccomp alone denies it
-//! every file; what Landlock adds is a second wall, and the ports. The keeper opens files, which seccomp cannot tell
-//! apart: without Landlock, what bounds it is that it takes five orders and checks them.
+//! *Landlock* (Linux 5.13) denies files, ports and other processes; *seccomp* denies system calls, on every
+//! kernel that runs containers. The agent opens nothing once it is confined, so seccomp alone denies it every
+//! file; Landlock adds a second barrier, and the ports. The keeper opens files, which seccomp cannot
+//! distinguish: without Landlock it is restricted only by accepting five orders and checking them.
 
 use std::fmt;
 use std::path::Path;
@@ -16,7 +16,7 @@ mod seccomp;
 pub use self::landlock::RulesError;
 pub use self::seccomp::FilterError;
 
-/// By what the processes are to be confined.
+/// The confinement that is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Wanted {
     /// All that the kernel has; the metrics and the log say what that is
@@ -27,7 +27,7 @@ pub enum Wanted {
     Seccomp,
 }
 
-/// What confines the process.
+/// The confinement of the process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Confinement {
     /// Confined by Landlock and seccomp.

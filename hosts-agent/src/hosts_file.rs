@@ -40,7 +40,7 @@ pub(crate) use directory::{Direct, Directory};
 pub use renamed::TEMPORARY_NAME;
 pub use version::Version;
 
-/// Larger files are left alone: they would not fit into the memory that the chart gives the program, and nobody's
+/// Larger files are not changed: they would not fit into the memory that the chart gives the program, and no
 /// resolver reads them in time.
 const MAX_BYTES: u64 = 8 << 20;
 
@@ -104,10 +104,10 @@ pub enum HostsFileError {
     /// Another process holds the lock on the directory: retry.
     #[error("cannot replace {}: another process is replacing it", .0.display())]
     Locked(PathBuf),
-    /// What the keeper of the directory says.
+    /// The keeper of the directory reports an error.
     #[error("{0}")]
     Told(Message),
-    /// The same, where nobody can write the file.
+    /// The keeper reports that the file cannot be written at all.
     #[error("{0}")]
     ReadOnly(Message),
     /// The keeper of the directory is no more.
@@ -116,7 +116,8 @@ pub enum HostsFileError {
 }
 
 impl HostsFileError {
-    /// Whether this node lets nobody write the file: its file system is read-only, or the file is immutable.
+    /// Whether the file cannot be written on this node at all: its file system is read-only, or the file is
+    /// immutable.
     pub fn is_read_only(&self) -> bool {
         let is_denied = |error: &io::Error| {
             matches!(Errno::from_io_error(error), Some(Errno::ROFS | Errno::PERM | Errno::ACCESS))
@@ -151,8 +152,8 @@ impl HostsFile {
         &self.path
     }
 
-    /// Where a change of the file shows: the directory of the path, and that of the file itself
-    /// where a symlink leads elsewhere, each with the name there.
+    /// The directories in which a change of the file is seen: that of the path, and where a symlink leads
+    /// elsewhere that of the file itself, each with the name there.
     pub fn places(&self) -> Vec<(PathBuf, OsString)> {
         let mut places = Vec::new();
         if let Some(name) = self.path.file_name() {
@@ -224,8 +225,8 @@ impl Snapshot {
 
 /// Whether a file of this size can be used now.
 fn check_size(size: u64, stat: &Stat, path: &Path) -> Result<(), HostsFileError> {
-    // Who overwrites a file empties it first. What he writes then must not land in a file that
-    // ours has replaced.
+    // A program that overwrites a file empties it first. Its next bytes must not go into a file that ours has
+    // replaced.
     if size == 0 && is_fresh(stat) {
         return Err(HostsFileError::Emptied(path.to_owned()));
     }

@@ -38,7 +38,7 @@ pub struct Files {
     pub list: ListFile,
     /// The hosts file that is kept.
     pub hosts: HostsFile,
-    /// What the node asks for names.
+    /// The node's configuration of name lookups.
     pub nsswitch: NsswitchFile,
     /// Hangs up when the keeper ends.
     pub line: Rc<OwnedFd>,
@@ -48,7 +48,7 @@ pub struct Files {
 pub fn start(program: &Path, arguments: &[OsString], list: &Path, hosts: &Path) -> io::Result<Files> {
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
     let mut command = Command::new(program);
-    // Nothing of the environment but how the C library is to treat memory, which the image says for both.
+    // No environment but the memory settings of the C library, which the image sets for both processes.
     command.env_clear().envs(std::env::var_os(TUNABLES).map(|value| (TUNABLES, value)));
     command.args(arguments).stdin(theirs).stdout(Stdio::null()).spawn()?;
     Ok(files(ours, list, hosts))

@@ -1,9 +1,9 @@
-//! Whether the addresses of private links answer, and what follows for the entries. Pure: times and
-//! answers come from outside.
+//! Whether the addresses of private links answer, and which entries are therefore taken. Pure: times and
+//! answers are arguments.
 //!
-//! A new address is taken once it has answered. One that has not answered [`FAILURES`] times in a
-//! row is down, until it answers again; each time it goes down it has to answer for longer before
-//! it counts, because an entry that comes and goes is worse than one that stays away.
+//! A new address is taken once it has answered. One that has not answered [`FAILURES`] times in a row is down
+//! until it answers again; each time it goes down it has to answer for longer before it counts, because an
+//! entry that is added and removed repeatedly is worse than a missing one.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -12,22 +12,22 @@ use std::time::{Duration, Instant};
 use tcr::backoff::Backoff;
 use tcr::image_pull_secret::WhenLinkDown;
 
-/// As many times in a row an address must fail to be down.
+/// Failed probes in a row after which an address is down.
 pub const FAILURES: u32 = 3;
-/// Between two looks at an address that did not answer last.
+/// The time between two probes of an address that did not answer the last one.
 const RETRY: Duration = Duration::from_secs(5);
 /// How long an address must answer the second time it comes back; then twice as long each time.
 const HOLD: Backoff = Backoff::new(Duration::from_secs(10), LONGEST_HOLD);
 const LONGEST_HOLD: Duration = Duration::from_secs(600);
-/// An address that was up for this long begins anew.
+/// An address that was up for this long starts again with the shortest wait.
 const STEADY: Duration = Duration::from_secs(1800);
 
-/// What is known of an address.
+/// The state of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// It has never answered.
     Untried,
-    /// It answers, or has failed too few times to say otherwise.
+    /// It answers, or has failed too few times to be down.
     Up,
     /// It does not answer, or not for long enough yet.
     Down,
@@ -36,7 +36,7 @@ pub enum Standing {
 /// The addresses that are looked after.
 #[derive(Clone, Debug)]
 pub struct Links {
-    /// Between two looks at an address that answers.
+    /// The time between two probes of an address that answers.
     interval: Duration,
     by_address: BTreeMap<IpAddr, Link>,
 }
@@ -44,19 +44,19 @@ pub struct Links {
 #[derive(Clone, Debug)]
 struct Link {
     standing: Standing,
-    /// When it got that standing.
+    /// When it got this state.
     since: Instant,
     /// Failures in a row.
     failures: u32,
     /// When it began to answer, while it is down.
     answering: Option<Instant>,
-    /// How often it went down lately.
+    /// How often it went down recently.
     falls: u32,
     next: Instant,
 }
 
 impl Links {
-    /// No addresses yet; those that answer are looked at every `interval`.
+    /// No addresses yet; those that answer are probed every `interval`.
     pub fn new(interval: Duration) -> Self {
         Self { interval, by_address: BTreeMap::new() }
     }
@@ -77,7 +77,7 @@ impl Links {
         }
     }
 
-    /// The addresses to look at now.
+    /// The addresses to probe now.
     pub fn due(&self, now: Instant) -> Vec<IpAddr> {
         self.by_address.iter().filter(|(_, link)| link.next <= now).map(|(address, _)| *address).collect()
     }
@@ -113,12 +113,12 @@ impl Links {
         link.next = now + if is_settled { self.interval } else { retry };
     }
 
-    /// What is known of `address`; nothing known counts as untried.
+    /// The state of `address`; an unknown one counts as untried.
     pub fn standing(&self, address: IpAddr) -> Standing {
         self.by_address.get(&address).map_or(Standing::Untried, |link| link.standing)
     }
 
-    /// Every address with what is known of it.
+    /// Every address with its state.
     pub fn standings(&self) -> Vec<(IpAddr, Standing)> {
         self.by_address.iter().map(|(address, link)| (*address, link.standing)).collect()
     }

@@ -47,7 +47,7 @@ pub enum LocationError {
     Outside {
         /// The path as given.
         path: PathBuf,
-        /// Where its link leads.
+        /// The target of its link.
         target: PathBuf,
         /// The directory that must not be left.
         directory: PathBuf,
@@ -92,7 +92,7 @@ impl Location {
         self.below.iter().fold(self.root.clone(), |path, component| path.join(component))
     }
 
-    /// What is there now. Opens nothing.
+    /// The metadata of the present file. Opens nothing.
     pub(crate) fn stat(&self) -> Result<Stat, Errno> {
         rustix::fs::statat(CWD, self.directory().join(&self.name), AtFlags::SYMLINK_NOFOLLOW)
     }
@@ -104,7 +104,7 @@ impl Location {
         let failed = |source| self.step("open the directory of", source);
         let mut directory = rustix::fs::openat(CWD, &self.root, flags, Mode::empty()).map_err(failed)?;
         for component in &self.below {
-            // Nothing is followed here: a link put there since then is an error, not a way out.
+            // No link is followed here: a link that was created since then is an error, not a way out.
             let flags = flags | OFlags::NOFOLLOW;
             directory = rustix::fs::openat(&directory, component, flags, Mode::empty()).map_err(failed)?;
         }
@@ -183,7 +183,7 @@ fn resolve(root: &Path, name: &OsStr, path: &Path) -> Result<Vec<OsString>, Loca
                     }
                 }
             }
-            // Not a link, or not there, which opening it will tell.
+            // Not a link, or missing, which opening it will report.
             Err(Errno::INVAL | Errno::NOENT) => done.push(component),
             Err(source) => {
                 return Err(LocationError::Step {

@@ -13,7 +13,7 @@ fn main() -> ExitCode {
     match run::run(args, &mut io::stdout().lock()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Where nobody reads standard error there is nobody to tell.
+            // Without a reader of standard error the error cannot be reported.
             let _ = writeln!(io::stderr(), "error: {}", Message::new(error));
             ExitCode::FAILURE
         }

@@ -1,13 +1,13 @@
-//! What is wrong, for people: one line of bounded length, whatever it quotes.
+//! Error messages for people: one line of bounded length, whatever they quote.
 //!
-//! Errors repeat what a list, a file or a path has. They become state, logs and answers only as a [`Message`], so that
-//! a value of a megabyte costs none of them more than [`MOST_BYTES`].
+//! Errors quote parts of a list, a file or a path. They become state, logs and answers only as a [`Message`],
+//! so that a value of a megabyte costs none of them more than [`MOST_BYTES`].
 
 use std::fmt::{self, Display, Write};
 
 /// Longest message: several quoted values with the words around them, and a line that a log still shows.
 pub const MOST_BYTES: usize = 1000;
-/// What a cut message ends with.
+/// The end of a message that was cut.
 const CUT: &str = "...";
 
 /// One line of at most [`MOST_BYTES`] bytes, without control characters.
@@ -15,7 +15,7 @@ const CUT: &str = "...";
 pub struct Message(String);
 
 impl Message {
-    /// What `value` displays, of which no more is written than fits.
+    /// The text of `value`, cut to the limit while it is written.
     pub fn new(value: impl Display) -> Self {
         let mut line = Line(String::new());
         // An error means that it is cut; nothing else fails.

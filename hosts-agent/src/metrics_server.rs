@@ -1,9 +1,10 @@
-//! `GET /metrics` over HTTP/1.0: the numbers are few, the port is on the node's network, and a web framework would be
-//! most of this program.
+//! `GET /metrics` over HTTP/1.0: the metrics are few, the port is on the node's network, and a web framework
+//! would be most of this program.
 //!
-//! One thread looks after all callers at once, so that a silent or slow one costs the others nothing. Each has a time
-//! for its request and one for taking the answer. There are places for a few; who comes when all are taken gets the
-//! place of the peer that has the most. So no peer, whatever it does, keeps another one from its answer.
+//! One thread serves all clients at once, so that a silent or slow one does not delay others. Each has a time
+//! limit for its request and one for receiving the answer. There is room for a few; when all places are
+//! taken, a new client gets a place of the peer that has the most. So no peer, whatever it does, keeps
+//! another one from its answer.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
@@ -23,7 +24,7 @@ use caller::Caller;
 const PLACES: usize = 64;
 /// After a failed accept: the reason (no descriptors left) does not pass at once.
 const PAUSE: Duration = Duration::from_secs(1);
-/// As many are accepted before those that are there go on.
+/// Connections accepted in a row before existing ones are served.
 const AT_A_TIME: usize = PLACES;
 
 /// The report that the agent writes and callers read.
@@ -45,7 +46,7 @@ struct Server {
     report: SharedReport,
     /// The longest here first.
     callers: Vec<Caller>,
-    /// Nobody is accepted before.
+    /// No connection is accepted before this time.
     paused_until: Option<Instant>,
 }
 
@@ -122,8 +123,8 @@ impl Server {
     }
 }
 
-/// Whose place is given away, of callers in the order in which they came: of the peer that has the most places, the
-/// one that came first.
+/// The client that loses its place, of clients in the order of their arrival: of the peer with the most
+/// places, the one that came first.
 fn next_to_leave(peers: &[IpAddr]) -> Option<usize> {
     let share = |peer: &IpAddr| peers.iter().filter(|other| *other == peer).count();
     // The first of those with the largest share; max_by_key would give the last.

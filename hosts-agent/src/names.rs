@@ -1,5 +1,5 @@
-//! What becomes of each name of the list on this node: whether who resolves it is led to the list's address, and that
-//! answers. Pure.
+//! The state of each name of the list on this node: whether programs that resolve it get the list's address,
+//! and whether that answers. Pure.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -9,13 +9,13 @@ use tcr::hosts_entry::HostsEntry;
 use crate::nsswitch::Lookup;
 use crate::resolver::Conflict;
 
-/// Names that are told one by one.
+/// Names that are reported one by one.
 const TOLD: usize = 10;
 
-/// What becomes of a name.
+/// The state of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
-    /// It leads to the list's address, and nothing is known against that.
+    /// It resolves to the list's address, as far as is known.
     Used,
     /// A line of others comes first in the hosts file and gives it another address.
     Shadowed,
@@ -28,7 +28,7 @@ pub enum State {
 }
 
 impl State {
-    /// All of them, in the order of the metrics.
+    /// All states, in the order of the metrics.
     pub const ALL: [Self; 5] = [Self::Used, Self::Shadowed, Self::NotAsked, Self::LinkDown, Self::Missing];
 
     /// The label of the metrics.
@@ -47,18 +47,18 @@ impl State {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
     counts: [usize; State::ALL.len()],
-    /// Those that are not used, at most ten.
+    /// The names that are not used, at most ten.
     pub told: Vec<(String, State)>,
 }
 
-/// What is known about a node.
+/// The facts about a node.
 #[derive(Clone, Copy, Debug)]
 pub struct Known<'a> {
     /// The entries of the list that are for the node.
     pub own: &'a [&'a HostsEntry],
     /// The lines that its hosts file carries.
     pub carried: &'a [HostsEntry],
-    /// What its `nsswitch.conf` says; none where that is not known.
+    /// The node's `nsswitch.conf`; none where it is not known.
     pub lookup: Option<&'a Lookup>,
     /// Lines of others that come first for a name.
     pub shadows: &'a [Conflict],
@@ -67,7 +67,7 @@ pub struct Known<'a> {
 }
 
 impl Names {
-    /// What becomes of the names.
+    /// The states of the names.
     pub fn of(known: &Known<'_>) -> Self {
         let mut names = Self::default();
         let mut seen = BTreeSet::new();
@@ -86,7 +86,7 @@ impl Names {
         }
     }
 
-    /// How many names there are of this state.
+    /// The number of names in this state.
     pub fn count(&self, state: State) -> usize {
         self.counts[state as usize]
     }

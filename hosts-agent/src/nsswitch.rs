@@ -15,15 +15,15 @@ use crate::hosts_file::Version;
 use crate::location::{Location, parent};
 use crate::message::Message;
 
-/// Longer files are not read: nobody's has as much.
+/// Longer files are not read: no real one is as long.
 const MAX_BYTES: u64 = 64 << 10;
 
-/// What the node's configuration says of the hosts file.
+/// How the node's configuration uses the hosts file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lookup {
-    /// Nothing that answers stands before it.
+    /// No source before it answers instead.
     Asked,
-    /// Nothing reads it.
+    /// No source reads it.
     NoFiles,
     /// This source answers before it is asked, or ends the lookup.
     After(Message),
@@ -50,11 +50,11 @@ const STATUSES: [(&str, Status); 4] = [
 pub struct NsswitchFile {
     path: PathBuf,
     opener: Rc<dyn Opener>,
-    /// What a version of it said.
+    /// The result for a version of the file.
     known: Option<(Version, Lookup)>,
 }
 
-/// Where it is beside the hosts file.
+/// Its path beside the hosts file.
 pub(crate) fn path(hosts: &Path) -> PathBuf {
     parent(hosts).join("nsswitch.conf")
 }
@@ -76,7 +76,7 @@ impl NsswitchFile {
         &self.path
     }
 
-    /// What it says now; none where it cannot be read. Opens it only when it has changed.
+    /// The present configuration; none where it cannot be read. Opens the file only when it has changed.
     pub fn lookup(&mut self) -> Option<Lookup> {
         let version = match Location::of(&self.path).ok()?.stat() {
             Ok(stat) => Version::of(&stat),
@@ -97,15 +97,15 @@ impl NsswitchFile {
     }
 }
 
-/// What the text of a `nsswitch.conf` says. Without a line for hosts it is as without the file: glibc since 2.35, musl
-/// and Go then ask the hosts file first.
+/// The configuration in the text of a `nsswitch.conf`. A file without a line for hosts is like a missing one:
+/// glibc since 2.35, musl and Go then ask the hosts file first.
 pub fn lookup(text: &[u8]) -> Lookup {
     let text = String::from_utf8_lossy(text);
     let line = text.lines().filter_map(of_hosts).next_back();
     line.map_or(Lookup::Asked, |line| walk(&line))
 }
 
-/// What stands behind `hosts:`.
+/// The text after `hosts:`.
 fn of_hosts(line: &str) -> Option<String> {
     let line = line.split('#').next()?;
     let (database, sources) = line.split_once(':')?;
@@ -134,7 +134,7 @@ fn walk(sources: &str) -> Lookup {
     Lookup::NoFiles
 }
 
-/// The criteria in brackets that follow a source, and what is behind them.
+/// The criteria in brackets after a source, and the rest.
 fn actions(behind: &str) -> (Vec<&str>, &str) {
     let mut actions = Vec::new();
     let mut rest = behind.trim_start();
@@ -160,7 +160,7 @@ fn ends(actions: &[&str], status: Status) -> bool {
     ends
 }
 
-/// Multicast DNS that looks at `.local` only, and says nothing about other names.
+/// Whether the source is multicast DNS that answers `.local` only, and no other names.
 fn is_of_one_domain(source: &str) -> bool {
     source.starts_with("mdns") && source.ends_with("_minimal")
 }

@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn who_is_silent_is_given_up_in_time() {
-        // A full queue of connections answers nobody.
+        // With a full queue a listener accepts no connection.
         let listener = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None);
         let listener = listener.unwrap();
         rustix::net::bind(&listener, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();

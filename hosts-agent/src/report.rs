@@ -1,4 +1,4 @@
-//! What the agent knows about its work: for logs, probes and metrics.
+//! The results of the agent's work, for logs, probes and metrics.
 
 use std::net::IpAddr;
 
@@ -22,7 +22,7 @@ pub struct Report {
     pub entries: usize,
     /// How the file was last written since the start.
     pub mode: Option<Mode>,
-    /// There has been no list yet: nothing is asked of the node, and nothing is done to it.
+    /// There has been no list yet: nothing is to be written.
     pub awaits_list: bool,
     /// Why the list in the ConfigMap is not the one in the file.
     pub list_problem: Option<Message>,
@@ -30,17 +30,17 @@ pub struct Report {
     pub file_problem: Option<Message>,
     /// Why changes are found by the slow re-check only.
     pub watch_problem: Option<Message>,
-    /// Why nobody can read the metrics.
+    /// Why the metrics are not served.
     pub metrics_problem: Option<Message>,
     /// Which VPC the node is in.
     pub network: Network,
     /// Why the node has none of the entries that are for one VPC, where there are such entries.
     pub network_problem: Option<Message>,
-    /// What becomes of the names of the list.
+    /// The states of the names in the list.
     pub names: Names,
     /// Why programs on the node do not ask its hosts file.
     pub lookup_problem: Option<Message>,
-    /// The node lets nobody write its hosts file.
+    /// The hosts file cannot be written on this node.
     pub is_read_only: bool,
     /// Lines of others for names of the list.
     pub conflicts: Conflicts,
@@ -48,7 +48,7 @@ pub struct Report {
     pub withheld: usize,
     /// The addresses of private links.
     pub links: Vec<(IpAddr, Standing)>,
-    /// What confines the process.
+    /// The confinement of the process.
     pub confinement: Confinement,
     /// Probes of links that had no answer.
     pub failed_probes: u64,
@@ -122,7 +122,7 @@ impl Report {
         text.into_text()
     }
 
-    /// What has become different since `before`, as lines for the log.
+    /// The differences from `before`, as lines for the log.
     pub fn news(&self, before: &Report) -> Vec<String> {
         let mut news = Vec::new();
         for (what, now, then) in [

@@ -20,7 +20,7 @@ pub struct Conflict {
     pub domain: String,
 }
 
-/// Conflicts that are told one by one.
+/// Conflicts that are reported one by one.
 const TOLD: usize = 10;
 
 /// The first few conflicts, and how many there are.
@@ -41,15 +41,15 @@ impl Conflicts {
     }
 }
 
-/// What a resolver makes of the list's names.
+/// The names of the list as a resolver sees them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct View<'a> {
     /// The entries that it would not find.
     pub missing: Vec<&'a HostsEntry>,
     /// Lines of others that give a name of the list an address that the list does not.
     pub conflicts: Conflicts,
-    /// Those of them that come before every line of the list for their name: a resolver that takes the first address
-    /// takes theirs. One for a name at most.
+    /// Conflicts that come before every line of the list for their name: a resolver that takes the first
+    /// address takes theirs. At most one for a name.
     pub shadows: Vec<Conflict>,
 }
 
@@ -64,7 +64,7 @@ struct Wanted {
 
 /// How the names of `entries` are resolved by `file`.
 pub fn view<'a>(file: &[u8], entries: &[&'a HostsEntry]) -> View<'a> {
-    // Only what is asked for is kept: the file may have many more names.
+    // Only names of the list are kept: the file may have many more.
     let mut wanted: HashMap<&str, Wanted> = HashMap::new();
     for entry in entries {
         wanted.entry(entry.domain()).or_default().addresses.push((entry.ip(), false));

@@ -1,4 +1,4 @@
-//! What `hosts-updater` does with its arguments.
+//! Runs `hosts-updater` with its arguments.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -44,7 +44,7 @@ pub fn run(args: Args, out: &mut impl Write) -> Result<()> {
     }
     let metrics_address = args.metrics_address();
     let of_keeper = args.of_keeper();
-    // What an earlier process of the Pod has left, before it is replaced.
+    // Read before the file of the Pod's earlier process is replaced.
     let locator = args.locator(state_file::remembered_vpc(&args.state_dir));
     let metadata_port = args.metadata.0.filter(|_| locator.is_asking()).map(|address| address.port());
     let Args { config_dir, hosts_file, recheck, probe_port, state_dir, once, remove, dry_run, .. } = args;
@@ -59,7 +59,7 @@ pub fn run(args: Args, out: &mut impl Write) -> Result<()> {
     }
     version::check_chart()?;
     keep_memory_to_itself();
-    // All that has to be opened or started is, before confinement.
+    // Everything that has to be opened or started is, before confinement.
     let state = StateFile::begin(&state_dir).inspect_err(|error| log_state_error(&state_dir, error)).ok();
     let mut watch = Watch::new(stop_signals()?);
     let program = std::env::current_exe()?;
@@ -142,7 +142,7 @@ struct Loop {
     /// Set once the server runs.
     metrics: Option<SharedReport>,
     state_dir: PathBuf,
-    /// None where it could not be made.
+    /// None where it could not be created.
     state: Option<StateFile>,
 }
 
@@ -150,7 +150,7 @@ impl Loop {
     /// Until SIGTERM or SIGINT. The block stays: the next version of the program, or the next boot
     /// of the node, needs it before it could write it.
     fn run(mut self) -> Result<()> {
-        // What a killed predecessor left; without the directory the first pass says what is wrong.
+        // Files of a killed process; without the directory the first pass reports the error.
         let _ = self.file.clean();
         let mut patience = Patience::new(self.recheck);
         loop {
@@ -234,6 +234,6 @@ fn log_state_error(directory: &Path, error: &io::Error) {
 }
 
 fn log(line: &str) {
-    // Nobody to tell when nobody reads.
+    // Without a reader of standard error nothing can be reported.
     let _ = writeln!(io::stderr(), "{line}");
 }

@@ -1,4 +1,4 @@
-//! What the running agent leaves for exec probes, and for the container after it in the same Pod: one small file in a
+//! The agent's state for exec probes, and for the next container of the same Pod: one small file in a
 //! directory in memory.
 
 use std::fs::{self, File};
@@ -140,7 +140,7 @@ fn judge(text: &str, what: Healthcheck, now: u64) -> Option<Result<(), Healthche
     Some(Ok(()))
 }
 
-/// A clock that nobody sets, the same for the agent and its probes.
+/// The monotonic clock, which is the same for the agent and its probes.
 fn seconds_since_boot() -> u64 {
     u64::try_from(clock_gettime(ClockId::Boottime).tv_sec).unwrap_or(0)
 }

@@ -97,8 +97,8 @@ impl Watch {
         let targets = std::iter::once((list, Target::List))
             .chain(places.iter().map(|(path, name)| (path.as_path(), Target::HostsFile(name.clone()))));
         for (directory, target) in targets {
-            // Not every write: a file counts when its writer is done with it. Not deletions: there
-            // is nothing to read until something follows. Nor permissions.
+            // Not every write: a file counts when its writer has closed it. Not deletions: there is nothing
+            // to read until another file follows. Nor permissions.
             let events = WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::CLOSE_WRITE;
             match inotify::add_watch(inotify, directory, events | WatchFlags::ONLYDIR) {
                 Ok(id) => watched.push((id, target)),
@@ -111,7 +111,7 @@ impl Watch {
         }
         for (id, _) in &self.watched {
             if !watched.iter().any(|(kept, _)| kept == id) {
-                // It may have gone with its directory.
+                // It may be gone with its directory.
                 let _ = inotify::remove_watch(inotify, *id);
             }
         }
@@ -156,7 +156,7 @@ impl Watch {
         }
     }
 
-    /// What has come; nothing at `until`.
+    /// The events that have arrived; none at the time `until`.
     fn poll(&self, until: Instant) -> io::Result<Ready> {
         let left = until.saturating_duration_since(Instant::now());
         let timeout = Timespec {
@@ -196,14 +196,14 @@ impl Watch {
             };
             if event.events().intersects(ReadFlags::QUEUE_OVERFLOW | ReadFlags::IGNORED | ReadFlags::UNMOUNT)
             {
-                // Something was missed: look at everything, and follow again.
+                // Events were lost: look at everything, and watch again.
                 changed = Changed { list: true, hosts_file: true, ..changed };
             }
             let name = event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()));
             for (_, target) in self.watched.iter().filter(|(id, _)| *id == event.wd()) {
                 match target {
                     Target::List if name.is_some_and(|name| name == "..data") => changed.is_swapped = true,
-                    // Where no kubelet mounts it.
+                    // Where no kubelet mounts the ConfigMap.
                     Target::List if name.is_some_and(|name| name == HOSTS_KEY) => changed.list = true,
                     Target::List => {}
                     Target::HostsFile(hosts) if name == Some(hosts) => changed.hosts_file = true,

@@ -1,4 +1,4 @@
-//! What the policy asks the cluster, through the host: the one seam to the outside world.
+//! The policy's reads of the cluster, through the host: its only I/O.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ pub trait Cluster {
 /// Room for a question, which then mostly needs one allocation.
 const REQUEST_BYTES: usize = 512;
 
-/// What a ServiceAccount says about the pull secrets of its Pods.
+/// A ServiceAccount's fields about the pull secrets of its Pods.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ServiceAccountView {
     /// Its Pods may only refer to Secrets that it lists.
@@ -50,7 +50,7 @@ pub(crate) fn namespace_labels(
     Ok(labels.map_err(unreadable)?.unwrap_or_default())
 }
 
-/// What a ServiceAccount says about the pull secrets of its Pods.
+/// Reads a ServiceAccount's fields about the pull secrets of its Pods.
 pub(crate) fn service_account(
     cluster: &dyn Cluster,
     namespace: &str,
@@ -91,7 +91,8 @@ fn read_service_account(object: &[u8]) -> Result<ServiceAccountView, Malformed> 
     Ok(view)
 }
 
-/// What is looked at of an ImagePullSecret: no password. In the order of their names, as the SDK sends a set.
+/// The fields of an ImagePullSecret that are read, without the password. Sorted by name, as the SDK sends a
+/// set.
 const IMAGE_PULL_SECRET_FIELDS: &[&str] = &[
     "metadata.deletionTimestamp",
     "metadata.name",

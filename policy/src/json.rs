@@ -26,7 +26,7 @@ pub(crate) use value::value;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Malformed(NonZeroU32);
 
-/// What would have been right.
+/// What the text should have had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Expected {
     Value = 1,
@@ -126,8 +126,8 @@ pub struct Scanner<'a> {
     at: usize,
 }
 
-// What the walks call for each member, element or step. Traits of our own and not `dyn FnMut`,
-// whose table holds a second copy of every closure for `FnOnce`, which nobody calls.
+// The callbacks of the walks, for each member, element or step. Traits of our own instead of `dyn FnMut`,
+// whose table holds a second copy of every closure for `FnOnce`, which is never called.
 
 trait OnMember<'a> {
     fn member(&mut self, key: &[u8], value: &mut Scanner<'a>) -> Result<Walk, Malformed>;
@@ -470,8 +470,8 @@ impl<'a> Scanner<'a> {
 
 const EACH_BYTE: u64 = 0x0101_0101_0101_0101;
 
-/// The highest bit of each zero byte, right up to the first one; bytes behind it may be marked
-/// wrongly, and nobody looks at them. <https://graphics.stanford.edu/~seander/bithacks.html#ZeroInWord>
+/// The highest bit of each zero byte, exact up to the first one; later bytes may be marked wrongly, and are
+/// not used. <https://graphics.stanford.edu/~seander/bithacks.html#ZeroInWord>
 #[inline]
 fn zero_bytes(word: u64) -> u64 {
     word.wrapping_sub(EACH_BYTE) & !word & (EACH_BYTE * 0x80)

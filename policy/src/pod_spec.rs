@@ -11,8 +11,8 @@ use crate::text_set::TextSet;
 #[cfg(test)]
 mod tests;
 
-/// Images of an object that are looked at, ephemeral containers' apart. A node runs no Pod with as many
-/// containers; what is behind them costs reading it, and a warning.
+/// Images of an object that are read, without those of ephemeral containers. A node runs no Pod with as many
+/// containers; reading further ones costs time, and a warning reports them.
 pub(crate) const MOST_IMAGES: usize = 128;
 /// No image that can be pulled is longer: 255 bytes of name, 128 of tag, 135 of digest.
 pub(crate) const LONGEST_IMAGE: usize = 1024;
@@ -26,14 +26,15 @@ pub(crate) struct Pod<'a> {
     pub(crate) spec: Option<PodSpec<'a>>,
 }
 
-/// What an object's metadata says to the policy.
+/// The relevant part of an object's metadata.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Metadata {
     /// The annotation that opts a Pod out is there and says "false".
     pub(crate) opted_out: bool,
     /// The kubelet made the object to show a static Pod.
     pub(crate) mirror: bool,
-    /// Another object owns this one, so nobody who would read a warning sent it.
+    /// Another object owns this one, so the request comes from a controller, and no person would read a
+    /// warning.
     pub(crate) owned: bool,
     /// The object is being deleted.
     pub(crate) deleting: bool,
@@ -58,7 +59,7 @@ pub(crate) struct PodSpec<'a> {
 pub(crate) struct PullSecrets<'a> {
     /// Names of the entries that have one, with their index.
     pub(crate) names: Vec<(usize, Cow<'a, str>)>,
-    /// Where an entry is added.
+    /// The place for a new entry.
     pub(crate) slot: Slot,
 }
 
@@ -179,14 +180,14 @@ impl<'a> PullSecrets<'a> {
         PullSecrets { names: Vec::new(), slot }
     }
 
-    /// Those of the Secrets that are listed. An object may list as many as it likes, and the Secrets are few.
+    /// Which of the Secrets are listed. An object may list any number, while the Secrets are few.
     pub(crate) fn among<'s>(&'s self, secrets: impl Iterator<Item = &'s str>) -> TextSet<'s> {
         let secrets: TextSet<'_> = secrets.collect();
         self.names.iter().map(|(_, name)| name.as_ref()).filter(|name| secrets.has(name)).collect()
     }
 }
 
-/// Leaves the images that are looked at; how many others there were.
+/// Drops images beyond those that are read; returns how many.
 fn bound(images: &mut Vec<Cow<'_, str>>) -> usize {
     let all = images.len();
     images.retain(|image| image.len() <= LONGEST_IMAGE);
@@ -213,7 +214,7 @@ fn volume_images<'a>(scanner: &mut Scanner<'a>) -> Result<Vec<Cow<'a, str>>, Mal
     })
 }
 
-/// What `read` makes of the member `image` of each element of a list.
+/// The results of `read` for the member `image` of each element of a list.
 fn images<'a>(
     scanner: &mut Scanner<'a>,
     read: impl Fn(&mut Scanner<'a>) -> Result<Option<Cow<'a, str>>, Malformed>,

@@ -1,5 +1,5 @@
-//! Registries: whose Secret goes to whom. An entry of the settings and an ImagePullSecret of the
-//! cluster say the same thing, and only those that a request is about are read in full.
+//! Registries: which Pods get whose Secret. An entry of the settings and an ImagePullSecret of the cluster
+//! have the same meaning, and only those that concern a request are parsed in full.
 
 use std::borrow::Cow;
 
@@ -206,8 +206,8 @@ impl<'a> Entry<'a> {
         Ok(entries)
     }
 
-    /// Calls `each_host` with every host in a list of ImagePullSecrets, except those of objects that
-    /// are being deleted or ask for no credential, and with `None` for an object whose hosts nobody knows yet.
+    /// Calls `each_host` with every host in a list of ImagePullSecrets, except those of objects that are
+    /// being deleted or ask for no credential, and with `None` for an object whose hosts are not known yet.
     pub(crate) fn hosts_in_cluster(
         scanner: &mut Scanner<'a>,
         mut each_host: impl FnMut(Option<&str>),

@@ -11,7 +11,7 @@ use crate::registry::strings;
 #[cfg(test)]
 mod tests;
 
-/// What is to be done with an object.
+/// The operation on an object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Operation {
     Create,
@@ -47,7 +47,7 @@ pub(crate) struct Request<'a> {
     /// Empty at the creation of an object whose name is generated.
     pub(crate) name: Cow<'a, str>,
     pub(crate) username: Cow<'a, str>,
-    /// Where the user is written, for whoever asks for their groups.
+    /// The position of the user, from which the groups are read where they are needed.
     user_at: Option<usize>,
     pub(crate) object: Option<Span>,
     pub(crate) old_object: Option<Span>,

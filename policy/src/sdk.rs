@@ -1,6 +1,6 @@
-//! Answers whose form is kubewarden-policy-sdk's.
+//! Answers in the forms of kubewarden-policy-sdk.
 //!
-//! Not in the browsers' wasm: with the SDK come the imports of a waPC guest, and only a waPC host has them.
+//! Not in the browsers' wasm: the SDK brings the imports of a waPC guest, which only a waPC host provides.
 
 use kubewarden_policy_sdk::settings::SettingsValidationResponse;
 use serde::Serialize;

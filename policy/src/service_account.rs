@@ -1,5 +1,5 @@
-//! ServiceAccounts: a new one gets the references of every registry that selects it, so that its
-//! first Pod already has them; later nobody but the controller takes them away.
+//! ServiceAccounts: a new one gets the references of every registry that selects it, so that its first Pod
+//! already has them; later only the controller removes them.
 
 use tcr::names::SECRET_PREFIX;
 use tcr::sentence::joined;
@@ -64,7 +64,7 @@ fn update(review: &Review<'_>, object: Span, old: Span) -> Result<Answer, Error>
     let mut answer = Answer::accept();
     let old = read(review.payload, old)?;
     let account = read(review.payload, object)?;
-    // What stays in its order, as it does nearly always, needs no look at the registries.
+    // A list that keeps its entries in order, as nearly always, needs no look at the registries.
     let mut now = account.pull_secrets.names.iter();
     let mut managed = old.pull_secrets.names.iter().filter(|(_, name)| name.starts_with(SECRET_PREFIX));
     if account.metadata.deleting || managed.all(|(_, name)| now.any(|(_, other)| other == name)) {

@@ -31,7 +31,7 @@ impl<'t> FromIterator<&'t str> for TextSet<'t> {
     }
 }
 
-/// By a heap, and once for all kinds of iterators: a slice's own sort is 9 KB of wasm.
+/// Heapsort, once for all kinds of iterators: a slice's own sort is 9 KB of wasm.
 fn sorted(texts: Vec<&str>) -> Vec<&str> {
     let mut texts = BinaryHeap::from(texts).into_sorted_vec();
     texts.dedup();

@@ -1,4 +1,4 @@
-//! What the policy answers, and its one conversion to Kubewarden's `ValidationResponse`.
+//! The policy's answer, and its one conversion to Kubewarden's `ValidationResponse`.
 
 use crate::inject::Edit;
 use crate::json::{Span, write_string};
@@ -9,16 +9,16 @@ mod tests;
 /// Warnings of an answer.
 const MOST_WARNINGS: usize = 64;
 
-/// What becomes of the request.
+/// The decision on the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// Admitted as it came.
     Accept,
     /// Admitted with an edit of the object.
     Patch {
-        /// Where the object is in the payload.
+        /// The place of the object in the payload.
         object: Span,
-        /// What changes in it.
+        /// The change of the object.
         edit: Edit,
     },
     Reject {
@@ -30,7 +30,7 @@ pub(crate) enum Verdict {
     },
 }
 
-/// A verdict with what the user and the audit log are told.
+/// A verdict with the warnings for the user and the notes for the audit log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) verdict: Verdict,
@@ -65,7 +65,7 @@ impl Answer {
         }
     }
 
-    /// Tells the audit log; what is told under the same key is joined.
+    /// Adds a note for the audit log; notes under the same key are joined.
     pub(crate) fn note(&mut self, key: &'static str, value: String) {
         match self.annotations.iter_mut().find(|(noted, _)| *noted == key) {
             Some((_, text)) => {

@@ -75,7 +75,7 @@ const fn v6(text: &'static str, base: [u16; 8], bits: u32, problem: Option<Probl
     Block { text, base: Ipv6Addr::new(a, b, c, d, e, f, g, h).to_bits(), bits, problem }
 }
 
-/// The first block that an address is in decides; what is in none, may be a registry.
+/// The first block that contains an address decides; an address in none may be a registry.
 const V4: &[Block<u32>] = &[
     // Metadata: Alibaba Cloud, Volcano Engine, UCloud, Azure's wire server, Oracle Cloud.
     v4("100.100.100.200/32", [100, 100, 100, 200], 32, Some(Problem::Metadata)),
@@ -101,7 +101,7 @@ const V4: &[Block<u32>] = &[
     v4("240.0.0.0/4", [240, 0, 0, 0], 4, None),
 ];
 
-/// As [`V4`]; blocks that only lead to IPv4 addresses are [`embedded`]'s.
+/// As [`V4`]; blocks of addresses that stand for IPv4 addresses are [`embedded`]'s.
 const V6: &[Block<u128>] = &[
     v6("::/128", [0; 8], 128, Some(Problem::Unspecified)),
     v6("::1/128", [0, 0, 0, 0, 0, 0, 0, 1], 128, Some(Problem::Loopback)),
@@ -122,7 +122,7 @@ const V6: &[Block<u128>] = &[
     v6("ff00::/8", [0xff00, 0, 0, 0, 0, 0, 0, 0], 8, Some(Problem::Multicast)),
 ];
 
-/// Of protocols of the IETF. Teredo is in it, which leads to IPv4 addresses.
+/// Protocols of the IETF. The block contains Teredo, whose addresses stand for IPv4 addresses.
 const PROTOCOLS: Block<u128> = v6("2001::/23", [0x2001, 0, 0, 0, 0, 0, 0, 0], 23, None);
 
 fn problem_v4(address: Ipv4Addr) -> Option<Problem> {

@@ -20,8 +20,8 @@ impl Backoff {
         self.first.saturating_mul(2_u32.saturating_pow(before)).min(self.longest)
     }
 
-    /// Between half and all of [`Backoff::wait`], so that those who failed together do not try again together. `random`
-    /// is uniform over all values.
+    /// Between half and all of [`Backoff::wait`], so that callers that failed together do not retry together.
+    /// `random` is uniform over all values.
     pub fn jittered(self, before: u32, random: u64) -> Duration {
         self.wait(before).mul_f64(0.5 + random as f64 / u64::MAX as f64 / 2.0)
     }

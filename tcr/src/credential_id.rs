@@ -1,9 +1,9 @@
 //! The id of a credential that an instance lists: that of a long-term credential, or the name of a service account.
 
-/// What TCR puts before the name of a service account.
+/// The prefix that TCR adds to the name of a service account.
 pub const SERVICE_ACCOUNT_PREFIX: &str = "tcr$";
 
-/// Whether it is the name of a service account, and not the id of a token.
+/// Whether the id is the name of a service account, not the id of a token.
 pub fn is_account(id: &str) -> bool {
     id.starts_with(SERVICE_ACCOUNT_PREFIX)
 }

@@ -25,7 +25,7 @@ pub struct DockerConfig {
     password: Sensitive,
 }
 
-/// What an existing configuration holds for one host.
+/// The credential of an existing configuration for one host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Login {
     /// The user name of the login.
@@ -82,8 +82,8 @@ impl DockerConfig {
         }
     }
 
-    /// The same for the images of these namespaces of the registry alone; without any, for all images. Kubelets go by
-    /// such keys; much else that reads docker configurations does not.
+    /// The configuration for the images of these namespaces of the registry only; without any, for all
+    /// images. Kubelets support such keys; many other readers of docker configurations do not.
     pub fn for_namespaces<N: Into<String>>(self, namespaces: impl IntoIterator<Item = N>) -> Self {
         Self { namespaces: namespaces.into_iter().map(Into::into).collect(), ..self }
     }
@@ -121,13 +121,13 @@ impl DockerConfig {
         Ok(hosts.into_iter().collect())
     }
 
-    /// What an existing configuration holds for each of its keys, as they are written: what a kubelet reads in it.
-    /// `auth` wins over `username` and `password`, and an entry may hold neither.
+    /// The credentials of an existing configuration by its keys, as they are written and as a kubelet reads
+    /// them. `auth` takes precedence over `username` and `password`, and an entry may have neither.
     pub fn logins(bytes: &[u8]) -> Result<BTreeMap<String, Login>, DockerConfigError> {
         read::logins(bytes, Shape::Json)
     }
 
-    /// The same for the older `.dockercfg`, whose keys are not in an object `auths`.
+    /// The credentials of the older `.dockercfg`, whose keys are not in an object `auths`.
     pub fn legacy_logins(bytes: &[u8]) -> Result<BTreeMap<String, Login>, DockerConfigError> {
         read::logins(bytes, Shape::Legacy)
     }

@@ -1,26 +1,27 @@
-//! Metrics in Prometheus' text format, version 0.0.4: what a scraper reads.
+//! Metrics in Prometheus' text format, version 0.0.4.
 //!
-//! Source: <https://prometheus.io/docs/instrumenting/exposition_formats/>. Not OpenMetrics, whose counters have another
-//! name in `# TYPE` than in the sample, and which ends with a line of its own: dashboards know these names.
+//! Source: <https://prometheus.io/docs/instrumenting/exposition_formats/>. Not OpenMetrics, whose counters
+//! have another name in `# TYPE` than in the sample, and which ends with a line of its own: dashboards use
+//! the names of this format.
 
 use std::fmt::{Display, Write as _};
 
 /// The content type of a text that [`Exposition`] makes.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4";
 
-/// What a metric's values mean.
+/// The type of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetricType {
     /// It only grows while the process lives.
     Counter,
     /// It goes up and down.
     Gauge,
-    /// How many values are at most so large.
+    /// Counts of values up to each bound.
     Histogram,
 }
 
 impl MetricType {
-    /// As `# TYPE` has it.
+    /// The name in `# TYPE`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Counter => "counter",
@@ -37,7 +38,7 @@ pub struct Metric {
     pub name: &'static str,
     /// What it counts; one sentence.
     pub help: &'static str,
-    /// What its values mean.
+    /// The type of its values.
     pub kind: MetricType,
 }
 
@@ -113,7 +114,7 @@ impl Samples<'_> {
         self.put("", labels, None, value);
     }
 
-    /// A value whose labels are what [`series`] makes of them.
+    /// A value with labels, which [`series`] has formatted.
     pub fn series(&mut self, series: &str, value: impl Display) {
         let Self { text, name } = self;
         let _ = writeln!(text, "{name}{{{series}}} {value}");

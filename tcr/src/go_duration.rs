@@ -88,8 +88,7 @@ fn nanoseconds(text: &str) -> Result<u64, GoDurationProblem> {
     Ok(total)
 }
 
-/// What the digits after the point stand for, as Go reckons it, in floating point: less than a nanosecond
-/// is lost.
+/// The value of the digits after the point, in floating point as in Go: less than a nanosecond is lost.
 fn part_of_unit(fraction: &str, unit: u64) -> u64 {
     let (mut digits, mut scale) = (0.0, 1.0);
     for byte in fraction.bytes().take(18) {

@@ -3,14 +3,14 @@
 /// The digits of `bytes`.
 pub fn encode(bytes: &[u8]) -> String {
     let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value & 0xf)]);
-    // In one piece: of a key no part stays behind where the text was before it grew.
+    // Allocated once: a growing text would leave parts of a key behind in freed memory.
     let mut text = String::with_capacity(bytes.len() * 2);
     text.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]));
     text
 }
 
-/// The `N` bytes that `text` has the digits of; none where it is anything else, capitals included: what is compared has one
-/// form.
+/// The `N` bytes whose digits `text` has; none where it is anything else, capitals included, so that compared
+/// texts have one form.
 pub fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
     let digits = text.as_bytes();
     if digits.len() != N * 2 {

@@ -11,7 +11,7 @@ use crate::registry_host::{RegistryHost, RegistryHostError, RegistryHostProblem,
 const DEFAULT_HOST: &str = "docker.io";
 /// The older name of [`DEFAULT_HOST`].
 const LEGACY_DEFAULT_HOST: &str = "index.docker.io";
-/// What `docker.io` puts before a name of one component.
+/// The prefix that `docker.io` adds to a name of one component.
 const OFFICIAL_PREFIX: &str = "library/";
 /// The tag of a reference that has neither tag nor digest.
 const DEFAULT_TAG: &str = "latest";
@@ -183,7 +183,7 @@ fn parse(reference: &str) -> Result<ImageRef, ImageRefProblem> {
     }
     let (host, rest) = split_host(reference);
     if host != "localhost" && !host.contains(['.', ':']) {
-        // Go reads Team/app as the registry Team; everyone who writes it means a repository.
+        // Go reads Team/app as the registry Team; its author always means a repository.
         return Err(ImageRefProblem::UpperCase(repository_of(reference).to_owned()));
     }
     let host = host.parse::<RegistryHost>().map_err(host_problem)?;

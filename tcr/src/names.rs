@@ -13,7 +13,8 @@ pub const IMAGE_PULL_SECRET_PLURAL: &str = "imagepullsecrets";
 
 /// Namespace of everything that belongs to the add-on itself.
 pub const SYSTEM_NAMESPACE: &str = "tcr-assistant-system";
-/// Namespace of what takes entries off the nodes' hosts files while everything is removed; it goes when that is done.
+/// Namespace of the Pods that remove entries from the nodes' hosts files during a cleanup; it is deleted
+/// afterwards.
 pub const CLEANUP_NAMESPACE: &str = "tcr-assistant-cleanup";
 /// The controller's ServiceAccount.
 pub const CONTROLLER_SERVICE_ACCOUNT: &str = "tcr-assistant-manager";
@@ -29,7 +30,7 @@ pub const SECRET_KEY: &str = ".dockerconfigjson";
 
 /// Label that marks an object as ours, together with [`MANAGED_BY`].
 pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
-/// Value of [`MANAGED_BY_LABEL`] on what is ours.
+/// Value of [`MANAGED_BY_LABEL`] on objects of ours.
 pub const MANAGED_BY: &str = "tcr-assistant";
 /// Label on a derived Secret that names its ImagePullSecret.
 pub const IMAGE_PULL_SECRET_LABEL: &str = "tcr.tencentcloudcr.com/image-pull-secret";
@@ -45,10 +46,10 @@ pub const PASSWORD_LABEL: &str = "tcr.tencentcloudcr.com/password";
 /// Label on a Secret of [`SYSTEM_NAMESPACE`] that keeps a credential of an instance; the value is the
 /// instance's id.
 pub const CREDENTIAL_LABEL: &str = "tcr.tencentcloudcr.com/credential";
-/// Finalizer on an ImagePullSecret: what it led to is removed before the object is.
+/// Finalizer on an ImagePullSecret: all objects that it led to are removed before it is.
 pub const FINALIZER: &str = "tcr.tencentcloudcr.com/cleanup";
-/// Annotation on an ImagePullSecret: what somebody asks of the controller once, with an id of its own. The answer is in
-/// `status.request`.
+/// Annotation on an ImagePullSecret: a request that a person makes once, with an id of its own. The answer is
+/// in `status.request`.
 pub const REQUEST_ANNOTATION: &str = "tcr.tencentcloudcr.com/request";
 /// Lease by which one of several controllers leads.
 pub const LEADER_LEASE: &str = "tcr-assistant-leader";
@@ -64,8 +65,8 @@ pub const HOSTS_UPDATER: &str = "hosts-updater";
 pub const HOSTS_UPDATER_METRICS_PORT: u16 = 19617;
 /// Annotation on [`UPDATER_CONFIG`] while the add-on is being removed: the list stays empty.
 pub const HOSTS_WITHDRAWN_ANNOTATION: &str = "tcr.tencentcloudcr.com/hosts-withdrawn";
-/// Annotation on a node agent's Pod with the generation of the newest list: a changed Pod makes the
-/// kubelet look at its ConfigMap at once.
+/// Annotation on a node agent's Pod with the generation of the newest list: a changed Pod makes the kubelet
+/// read its ConfigMap at once.
 pub const HOSTS_GENERATION_ANNOTATION: &str = "tcr.tencentcloudcr.com/hosts-generation";
 /// Taint with which a node may join, so that no Pod is put there before its hosts file has the entries; the
 /// controller takes it off.

@@ -15,13 +15,14 @@ pub struct Candidate<'a> {
     pub is_listed: bool,
 }
 
-/// What a Pod needs for one image, as places in the list of candidates.
+/// The Secrets that a Pod needs for one image, as indices in the list of candidates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Needed {
-    /// Those that may pull it; none where there is no candidate at all.
+    /// The candidates that may pull it; none where there is no candidate at all.
     All(Vec<usize>),
     /// No candidate may pull it. This one is the first that the Pod refers to, else the first: once its
-    /// `registryNamespaces` have what they lack, a Pod that refers to it pulls, and needs not be made again.
+    /// `registryNamespaces` contain the missing one, a Pod that refers to it pulls, without being created
+    /// again.
     Lacks(usize),
 }
 
@@ -49,7 +50,8 @@ pub fn needed(image: &str, candidates: &[Candidate<'_>]) -> Needed {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Choice {
     is_pulled: bool,
-    /// The place of the one whose reference would help with more rights, and whether the Pod refers to it.
+    /// The index of the candidate whose reference would help with more rights, and whether the Pod refers to
+    /// it.
     lacking: Option<(usize, bool)>,
 }
 

@@ -13,7 +13,8 @@ pub fn is_region(text: &str) -> bool {
         && parts.all(is_word)
 }
 
-/// The region of an availability zone, whose name is the region's, a hyphen and a number; none for anything else.
+/// The region of an availability zone, whose name is the region's, a hyphen and a number; none for any other
+/// text.
 pub fn region_of_zone(text: &str) -> Option<&str> {
     let (region, number) = text.rsplit_once('-')?;
     let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());

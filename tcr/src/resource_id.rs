@@ -7,7 +7,7 @@ const LONGEST_NUMBER: usize = 4;
 /// An instance's id is the value of a label.
 const LONGEST_LABEL: usize = 63;
 
-/// Whether it is an id: the prefix, and lower-case letters and digits. Plain YAML, and one word.
+/// Whether the text is an id: the prefix, and lower-case letters and digits. As plain YAML it is one word.
 fn is_id(prefix: &str, text: &str) -> bool {
     text.strip_prefix(prefix).is_some_and(is_part)
 }
@@ -17,8 +17,8 @@ fn is_part(text: &str) -> bool {
     (1..=LONGEST).contains(&text.len()) && text.bytes().all(is_of_ids)
 }
 
-/// Whether it is the id of an instance, or of a replica: the number of its region follows the instance's id
-/// (`tcr-06d62e1r-5`), and at younger ones some letters more (`tcr-dg284imq-5-os5gcu`).
+/// Whether the text is the id of an instance, or of a replica: the instance's id, the number of the replica's
+/// region (`tcr-06d62e1r-5`), and in newer ones some more letters (`tcr-dg284imq-5-os5gcu`).
 pub fn is_instance_id(text: &str) -> bool {
     let Some(id) = text.strip_prefix("tcr-") else { return false };
     text.len() <= LONGEST_LABEL
@@ -28,7 +28,7 @@ pub fn is_instance_id(text: &str) -> bool {
         }
 }
 
-/// Whether it follows an instance's id in that of a replica.
+/// Whether the text may follow an instance's id in a replica's id.
 fn is_replica(text: &str) -> bool {
     let (region, is_fine) = match text.split_once('-') {
         None => (text, true),
@@ -37,13 +37,13 @@ fn is_replica(text: &str) -> bool {
     is_fine && is_part(region) && region.len() <= LONGEST_NUMBER && region.parse::<u16>().is_ok()
 }
 
-/// The instance that a replica is of: `tcr-06d62e1r` for `tcr-06d62e1r-5`, and nothing for an instance that is no replica.
+/// The instance of a replica: `tcr-06d62e1r` for `tcr-06d62e1r-5`; none for an instance that is no replica.
 pub fn main_instance_id(replica: &str) -> Option<&str> {
     let (main, _) = replica.strip_prefix("tcr-")?.split_once('-')?;
     replica.get(.."tcr-".len() + main.len())
 }
 
-/// Whether it is the id of a VPC.
+/// Whether the text is the id of a VPC.
 pub fn is_vpc_id(text: &str) -> bool {
     is_id("vpc-", text)
 }

@@ -29,8 +29,8 @@ pub struct SelectionError {
 }
 
 impl Selection {
-    /// What `spec` selects, or its first list that does not parse. Whether the label selector is
-    /// valid is for [`crate::rules::check`]; an invalid one selects nothing.
+    /// The selection of `spec`, or its first list that cannot be parsed. [`crate::rules::check`] validates
+    /// the label selector; an invalid one selects nothing.
     pub fn of(spec: &ImagePullSecretSpec) -> Result<Selection, SelectionError> {
         let list = |field, text: &str| text.parse().map_err(|source| SelectionError { field, source });
         Ok(Selection {
@@ -53,8 +53,8 @@ impl Selection {
             && self.namespace_selector.as_ref().is_none_or(|selector| selector.matches_values(label))
     }
 
-    /// Whether a ServiceAccount may be selected by both, in whichever namespaces there may be. Where it cannot be told, it
-    /// may.
+    /// Whether a ServiceAccount may be selected by both, for any possible namespaces. True where that cannot
+    /// be decided.
     pub fn may_meet(&self, other: &Self) -> bool {
         let selectors = self.namespace_selector.as_ref().zip(other.namespace_selector.as_ref());
         let differ = selectors.is_some_and(|(own, others)| {

@@ -1,9 +1,9 @@
-//! What a registry says to a credential.
+//! A registry's verdict on a credential.
 
-/// What a registry says to a credential.
+/// A registry's verdict on a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It lets it in.
+    /// The registry accepts it.
     Accepted {
         /// The credential may also push, at least somewhere.
         can_push: bool,
@@ -13,7 +13,7 @@ pub enum Verdict {
         /// What the registry answered.
         reason: String,
     },
-    /// It could not be asked, or its answer says nothing about the credential.
+    /// The registry could not be asked, or its answer says nothing about the credential.
     Unknown {
         /// Why there is no answer.
         reason: String,

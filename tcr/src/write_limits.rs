@@ -1,10 +1,10 @@
-//! Whether ValidatingAdmissionPolicies hold the controller's writes to what it writes, as the controller says and
-//! commands read it.
+//! Whether ValidatingAdmissionPolicies restrict the controller to the writes that it makes: the form in which
+//! the controller publishes it and commands read it.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// What the controller writes, each with a policy of its own.
+/// The kinds that the controller writes, each with a policy of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// Secrets, the distributed ones and its own.
@@ -35,7 +35,7 @@ impl Kind {
         Self::Webhooks,
     ];
 
-    /// As RBAC names the resource.
+    /// The resource as RBAC names it.
     pub fn resource(self) -> &'static str {
         match self {
             Self::Secrets => "secrets",
@@ -62,10 +62,10 @@ impl Kind {
     }
 }
 
-/// What all policies are together.
+/// The verdict on all policies together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WriteLimits {
-    /// Each refuses what it has to.
+    /// Each policy refuses what it has to.
     InForce,
     /// Nothing limits writes of these kinds beyond RBAC.
     Absent(Vec<Kind>),
@@ -90,7 +90,7 @@ impl fmt::Display for WriteLimits {
     }
 }
 
-/// It is none of the three.
+/// The text is none of the three.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoWriteLimits;
 

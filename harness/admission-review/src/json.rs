@@ -18,7 +18,7 @@ pub(crate) use outline::{Open, Outline, common_prefix};
 pub struct JsonError {
     /// Offset into the text, in bytes.
     pub at: usize,
-    /// What should have stood there.
+    /// What the text should have had.
     pub expected: Cow<'static, str>,
 }
 

@@ -1,5 +1,5 @@
-//! An admission, without whoever judges it: from the bytes of a body to the request in it, and from the bytes of a policy's
-//! answer to those that Kubernetes gets.
+//! Admission reviews, independent of the policy: from the bytes of a body to the request in it, and from the
+//! bytes of a policy's answer to those for Kubernetes.
 //!
 //! ```
 //! use admission_review::{Evaluation, Origin};
@@ -10,8 +10,8 @@
 //! assert!(Origin::Raw.encode(&evaluation.response).starts_with(br#"{"response":{"uid":"u","allowed":true"#));
 //! # Ok::<(), admission_review::RequestError>(())
 //! ```
-//!
-//! Pure, and without an engine: what callers and guests may send is fuzzed here (`./justw fuzz 60 review_body`, `./justw fuzz
+//! Pure, and without an engine: input from callers and guests is fuzzed here (`./justw fuzz 60 review_body`,
+//! `./justw fuzz 60 guest_answer`). Names, texts and codes are Kubewarden's.
 //! 60 guest_answer`). Names, texts and codes are Kubewarden's.
 
 mod json;

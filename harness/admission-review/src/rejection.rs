@@ -1,4 +1,4 @@
-//! What a caller is told of a review that cannot be read: what policy-server says of it, by the same types read by the
+//! The answer to a review that cannot be read: policy-server's own answer, from the same types read by the
 //! same extractor, with the same status.
 
 use axum::Json;
@@ -20,7 +20,7 @@ const LONGEST: usize = 1 << 10;
 pub struct Rejection {
     /// 400, 415 or 422.
     pub status: StatusCode,
-    /// What is wrong, at most a KiB of it.
+    /// The error, at most a KiB of it.
     pub message: String,
 }
 
@@ -75,16 +75,16 @@ struct GroupVersionResource {
 }
 
 impl Rejection {
-    /// Of a body that is no review for this reason.
+    /// The answer to a body that is no review for this reason.
     pub fn of_body(body: &[u8], origin: Origin, error: &RequestError) -> Self {
-        // What is refused only here, and an object of which no more than its end was looked for.
+        // Bodies that only this host refuses, and objects of which only the end was looked for.
         Self::by_policy_server(body, origin).unwrap_or_else(|| Self {
             status: own_status(error),
             message: shortened(&format!("cannot read the review: {error}"), LONGEST),
         })
     }
 
-    /// What policy-server itself says of a body; none where it reads it.
+    /// policy-server's own answer to a body; none where it accepts the body.
     pub fn by_policy_server(body: &[u8], origin: Origin) -> Option<Self> {
         let rejection: JsonRejection = match origin {
             Origin::Validate | Origin::Audit => Json::<ReviewRequest>::from_bytes(body).err(),
@@ -93,7 +93,7 @@ impl Rejection {
         Some(Self { status: rejection.status(), message: shortened(&rejection.body_text(), LONGEST) })
     }
 
-    /// Of a body that is said to be something else than JSON.
+    /// The answer to a body whose content type is not JSON.
     pub fn of_content_type(headers: &HeaderMap) -> Option<Self> {
         (!is_json(headers)).then(|| Self {
             status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -142,7 +142,7 @@ mod tests {
         ) {
             let mut body = REVIEW.to_owned();
             for (from, to, kind, text) in edits {
-                // Between signs, so that what is left is a review more often than not.
+                // At structural characters, so that the rest is often still a review.
                 let signs: Vec<usize> = body.char_indices().filter(|(_, c)| "{}[],:".contains(*c)).map(|(at, _)| at).collect();
                 if signs.is_empty() {
                     break;

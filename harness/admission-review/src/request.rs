@@ -1,4 +1,4 @@
-//! What a policy is asked: an AdmissionReview's request, found in the bytes and passed on as it came.
+//! The question to a policy: an AdmissionReview's request, found in the bytes and passed on as it came.
 
 use std::borrow::Cow;
 
@@ -28,14 +28,14 @@ pub enum RequestError {
     /// A field is there twice: host and policy might not believe the same one.
     #[error("\"{0}\" is given twice")]
     Twice(String),
-    /// A field's value is none that Kubernetes sends, and nobody may use it.
+    /// A field has a value that Kubernetes never sends, and that must not be used.
     #[error("\"{field}\": \"{found}\" {fault}")]
     Value {
         /// The path of the field.
         field: &'static str,
         /// The value, shortened for a message.
         found: String,
-        /// What is the matter with it.
+        /// The fault of the value.
         fault: &'static str,
     },
     /// A field is of another type.
@@ -43,7 +43,7 @@ pub enum RequestError {
     Type {
         /// The path of the field.
         field: &'static str,
-        /// What it must be.
+        /// The requirement.
         reason: String,
     },
     /// A field that must be a string is something else.
@@ -184,7 +184,7 @@ impl<'a> Request<'a> {
         &self.name
     }
 
-    /// The object's namespace; empty for what is not in one.
+    /// The object's namespace; empty for a cluster-scoped object.
     pub fn namespace(&self) -> &str {
         &self.namespace
     }
@@ -198,7 +198,7 @@ impl<'a> Request<'a> {
         self.object.as_ref()
     }
 
-    /// What the guest reads: `{"request":…,"settings":…}`, or without settings.
+    /// The guest's input: `{"request":…,"settings":…}`, or without settings.
     pub fn payload(&self, settings: Option<&str>) -> Vec<u8> {
         match settings {
             Some(settings) => {
@@ -280,7 +280,7 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    /// What no host needs is checked too: a policy that reads it believes that its host has.
+    /// Also checks fields that no host needs: a policy that reads them relies on its host.
     fn check_types(&self) -> Result<(), RequestError> {
         let user_info = self.user_info.map(serde_json::from_str::<UserInfo>);
         if let Some(Err(error)) = user_info {

@@ -1,7 +1,7 @@
-//! What comes back: a policy's verdict, and the AdmissionResponse that Kubernetes gets for it.
+//! The answer to a request: a policy's verdict, and the AdmissionResponse that Kubernetes gets for it.
 //!
-//! Field names, texts and codes are Kubewarden's, so that a policy and the readers of its answers
-//! see no difference between the hosts.
+//! Field names, texts and codes are Kubewarden's, so that a policy and the readers of its answers see no
+//! difference between the hosts.
 
 use std::collections::BTreeMap;
 
@@ -37,9 +37,9 @@ pub struct AdmissionResponse {
     /// Why it was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
-    /// What the API server adds to its audit log; `null` when the policy has nothing to say.
+    /// Annotations for the API server's audit log; `null` when the policy has none.
     pub audit_annotations: Option<BTreeMap<String, String>>,
-    /// What the user is told besides; `null` when there is nothing.
+    /// Warnings for the user; `null` when there are none.
     pub warnings: Option<Vec<String>>,
 }
 
@@ -52,7 +52,7 @@ pub struct Status {
     /// The HTTP status code the API server answers with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<u16>,
-    /// What else there is to say.
+    /// Further details.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<StatusDetails>,
 }
@@ -60,13 +60,13 @@ pub struct Status {
 /// More about a [`Status`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatusDetails {
-    /// What led to it.
+    /// The causes.
     pub causes: Vec<StatusCause>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatusCause {
-    /// What of the policy's definition it is about, such as `spec.policies.a`.
+    /// The field of the policy's definition that it is about, such as `spec.policies.a`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -76,7 +76,7 @@ pub struct StatusCause {
 /// One evaluation: the answer, and the object as the policy wants it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evaluation {
-    /// What Kubernetes is told.
+    /// The answer to Kubernetes.
     pub response: AdmissionResponse,
     /// The changed object as JSON, when there is a patch.
     pub mutated_object: Option<String>,
@@ -129,7 +129,7 @@ impl AdmissionResponse {
 }
 
 impl Evaluation {
-    /// What a guest's answer to `validate` means for the request that it was asked about.
+    /// The evaluation of a guest's answer to `validate`.
     pub fn of_answer(request: &Request<'_>, answer: &[u8]) -> Self {
         match Verdict::read(answer, request.outline()) {
             Ok(verdict) => Self::of_verdict(request, verdict),
@@ -201,8 +201,8 @@ impl Evaluation {
     }
 }
 
-/// What a policy changed must be what Kubewarden's hosts can hold, who read all of the object: no number beyond every type,
-/// no half of a character. The rest of it is the API server's own.
+/// New values must be readable by Kubewarden's hosts, which parse the whole object: no number beyond every
+/// type, no unpaired surrogate. The rest of the object comes from the API server.
 fn new_values_are_readable(patch: &str) -> Result<(), serde_json::Error> {
     #[derive(Deserialize)]
     struct Operation<'a> {
@@ -252,7 +252,7 @@ impl<'a> Verdict<'a> {
                 ("mutated_object", Some(object)) => scanner.edited(object)?,
                 _ => scanner.value()?,
             };
-            // Of two verdicts neither is the policy's.
+            // Of two verdicts neither can be taken.
             if let Some(member) = MEMBERS.iter().find(|member| **member == key) {
                 if seen.contains(member) {
                     failure = Some(format!("duplicate field \"{member}\""));

@@ -1,5 +1,5 @@
-//! What a review is about, for the log, the metrics, and an answer without a verdict; and what its beginning says, before
-//! anybody has read all of it.
+//! The subject of a review, for the log, the metrics, and an answer without a verdict; also from the
+//! beginning of a review that has not been read in full.
 
 use std::borrow::Cow;
 use std::ops::ControlFlow;
@@ -7,12 +7,12 @@ use std::ops::ControlFlow;
 use crate::json::{Scanner, unescape};
 use crate::request::Request;
 
-/// How much of a review is looked through for what it is about, which API servers write before the object.
+/// The part of a review that is searched for its subject, which API servers write before the object.
 const BEGINNING: usize = 16 << 10;
 /// The longest text of it that is repeated: a name's, or an identifier's.
 const LONGEST_TEXT: usize = 253;
 
-/// What a review is about; a member that it does not have is empty.
+/// The subject of a review; a missing member is empty.
 #[derive(Debug, Default)]
 pub struct Subject<'a> {
     /// The request's identifier.
@@ -28,7 +28,7 @@ pub struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    /// Of a request that was read.
+    /// The subject of a request that was read.
     pub fn of(request: &'a Request<'_>) -> Self {
         Self {
             uid: request.uid().into(),
@@ -39,7 +39,8 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// What its first 16 KiB say, which nobody has checked but for its length: at most 253 bytes each.
+    /// The subject in the first 16 KiB, of which only the length was checked: at most 253 bytes for each
+    /// member.
     pub fn of_beginning(body: &'a [u8]) -> Self {
         let mut subject = Self::default();
         members(body, |key, value| {

@@ -16,7 +16,7 @@ const DEEPEST_MASK: usize = 32;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct FieldMasks(Option<Mask>);
 
-/// What is the matter with a list of masks; names the one.
+/// The fault in a list of masks; names the mask.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct FieldMasksError(String);
@@ -62,7 +62,7 @@ impl FieldMasks {
         Some(paths)
     }
 
-    /// What both of them let through.
+    /// The fields that both masks contain.
     #[must_use]
     pub fn within(&self, granted: &Self) -> Self {
         match (&self.0, &granted.0) {
@@ -72,7 +72,7 @@ impl FieldMasks {
         }
     }
 
-    /// What of the value is named.
+    /// The part of the value that the masks name.
     #[must_use]
     pub fn prune(&self, value: Value) -> Value {
         match &self.0 {

@@ -1,4 +1,4 @@
-//! What a policy was granted.
+//! The grants of a policy.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -46,7 +46,7 @@ pub struct ContextAwareResource {
     pub kind: String,
 }
 
-/// What a policy may ask for.
+/// The host capabilities and objects that a policy may use.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grants {
     /// The operations that it may call.

@@ -12,9 +12,9 @@ use crate::shortened;
 
 /// The longest line, in bytes of the guest's text.
 const LONGEST_LINE: usize = 1 << 10;
-/// What all lines of a call may come to; each counts as its text and [`A_LINE`].
+/// The most bytes of all lines of a call; each line counts as its text and [`A_LINE`].
 const MOST_OF_A_CALL: usize = 32 << 10;
-/// What a line costs besides its text: the time, the level, the policy.
+/// The bytes of a line besides its text: the time, the level, the policy.
 const A_LINE: usize = 100;
 /// The longest event that is read: what a line shows of it is less than this.
 const LONGEST_EVENT: usize = 64 << 10;
@@ -27,7 +27,7 @@ pub struct GuestLog {
     is_told: bool,
 }
 
-/// One event of the SDK's logger; what is neither of these is data the policy attached.
+/// One event of the SDK's logger; other members are data that the policy attached.
 #[derive(Deserialize)]
 struct Event {
     #[serde(default)]
@@ -95,7 +95,7 @@ impl GuestLog {
         self.line(level, None, &message);
     }
 
-    /// That the guest asked for something that it was not granted.
+    /// Logs that the guest asked for something that it was not granted.
     pub(crate) fn violation(&mut self, message: &str) {
         let message = shortened(message, LONGEST_LINE);
         if tracing::enabled!(Level::WARN) && self.pay(message.len()) {
@@ -153,7 +153,7 @@ impl GuestLog {
 fn beginning(line: &[u8]) -> Cow<'_, str> {
     match line.get(..LONGEST_LINE) {
         None => String::from_utf8_lossy(line),
-        // Room for what is said here, so that it is not itself cut off.
+        // Keeps room for this line, so that it is not itself cut off.
         Some(kept) => {
             let kept = String::from_utf8_lossy(&kept[..LONGEST_LINE - 64]);
             Cow::Owned(format!("{}… ({} bytes)", crate::cut(&kept, LONGEST_LINE - 64), line.len()))

@@ -1,14 +1,14 @@
-//! `kubernetes/*`: what a policy may read of the cluster, from the API server.
+//! `kubernetes/*`: a policy's reads of the cluster, from the API server.
 //!
-//! Lists come from a watch that begins with the first question and goes on: a question costs nothing
-//! of the API server then, and what is kept is pruned to what the policy asked for. Single objects are
-//! read when they are asked for, and remembered for some seconds; one that was not there is not
-//! remembered, so that what was made a moment ago is found.
+//! Lists come from a watch that begins with the first question and goes on: later questions cost the API
+//! server nothing, and the kept objects are pruned to the fields that the policy asked for. Single objects
+//! are read on demand and remembered for some seconds; a missing one is not remembered, so that an object
+//! that was just created is found.
 //!
-//! *Guarantees:* a request's path is that of the asked kind, in the asked namespace, with one name
-//! after it at most; what comes back is of that kind, that name and that namespace, or it is an error;
-//! what the policy gets of it has been pruned here; each answer is bounded before it is kept, all lists
-//! together too, and none is ever logged.
+//! *Guarantees:* a request's path is that of the asked kind, in the asked namespace, with at most one name
+//! after it; an answer is of that kind, name and namespace, or it is an error; the fields that the policy
+//! gets were pruned here; each answer is bounded before it is kept, all lists together too, and none is ever
+//! logged.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -38,7 +38,7 @@ const MOST_LISTINGS: usize = 64;
 /// The largest answer about one object, one event, or one page of a list: etcd takes objects of
 /// 1.5 MiB, which are larger in JSON.
 const MOST_BYTES: usize = 8 << 20;
-/// What all lists together may take, in bytes of JSON.
+/// The most bytes of JSON that all lists may take together.
 const MOST_OF_ALL_LISTS: usize = 64 << 20;
 
 /// The cluster behind a client.

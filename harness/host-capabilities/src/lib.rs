@@ -1,9 +1,9 @@
-//! What a policy may ask its host for during a call, and what it is told.
+//! Host capabilities: a policy's questions to its host during a call, and their answers.
 //!
-//! Every call goes through [`answer`]: logging is always there, the rest only where the policy was
-//! granted it, and of Kubernetes objects only the kinds and the fields it was granted. What a guest
-//! sends becomes a checked [`Question`] first; what answers it sees nothing else of it. The texts of
-//! refusals are Kubewarden's.
+//! Every call goes through [`answer`]: logging is always available, other capabilities only where the policy
+//! was granted them, and of Kubernetes objects only the granted kinds and fields. A guest's bytes become a
+//! checked [`Question`] first, and only that reaches the code that answers. The texts of refusals are
+//! Kubewarden's.
 
 use std::time::Instant;
 

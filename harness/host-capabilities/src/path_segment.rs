@@ -7,8 +7,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 /// bound of their own, and no longer names either.
 const LONGEST_NAME: usize = 253;
 
-/// What of a path segment is written as it is (RFC 3986: the unreserved characters, and the colon
-/// of names such as `system:node`).
+/// The characters that a path segment keeps unescaped (RFC 3986: the unreserved characters, and the colon of
+/// names such as `system:node`).
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
 
 /// Why a text is not the name of an object or a namespace. Kubernetes' own rule for a name that is

@@ -1,4 +1,4 @@
-//! What a guest asks, read and checked before it is used.
+//! A guest's question, parsed and checked before it is used.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -59,7 +59,7 @@ pub enum Question {
 pub struct Verify {
     /// Such as `SigstorePubKeyVerify`.
     pub kind: String,
-    /// What it names: `image`, and what the kind needs.
+    /// Its parameters: `image`, and those that the kind needs.
     pub parameters: Map<String, Value>,
 }
 
@@ -67,7 +67,7 @@ pub struct Verify {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CertificateTrust {
     pub cert: Certificate,
-    /// Those that lead to the authority, which is the last; `None` for the authorities of the host.
+    /// The certificates up to the authority, which is the last; `None` for the authorities of the host.
     #[serde(default)]
     pub cert_chain: Option<Vec<Certificate>>,
     /// When it must be valid (RFC 3339); `None` for now.
@@ -78,7 +78,7 @@ pub struct CertificateTrust {
 /// A certificate's bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Certificate {
-    /// What they are.
+    /// The encoding of the bytes.
     pub encoding: Encoding,
     /// The bytes.
     pub data: Vec<u8>,
@@ -98,13 +98,13 @@ pub struct Get {
     /// Such as `Secret`.
     pub kind: String,
     pub name: String,
-    /// Its namespace; `None` for what is not in one.
+    /// The object's namespace; `None` for a cluster-scoped object.
     #[serde(default)]
     pub namespace: Option<String>,
     /// Whether it is read now, and not some seconds ago.
     #[serde(default)]
     pub disable_cache: bool,
-    /// What of it.
+    /// The fields to return.
     #[serde(default)]
     pub field_masks: FieldMasks,
 }
@@ -116,16 +116,16 @@ pub struct List {
     pub api_version: String,
     /// Such as `Secret`.
     pub kind: String,
-    /// Those in one namespace.
+    /// The namespace to list; `None` for all.
     #[serde(default)]
     pub namespace: Option<String>,
-    /// Those with such labels.
+    /// Restricts the list by labels.
     #[serde(default)]
     pub label_selector: Option<String>,
-    /// Those with such fields.
+    /// Restricts the list by fields.
     #[serde(default)]
     pub field_selector: Option<String>,
-    /// What of them.
+    /// The fields to return of each object.
     #[serde(default)]
     pub field_masks: FieldMasks,
 }
@@ -133,24 +133,24 @@ pub struct List {
 /// Whether a user may do something.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct CanI {
-    /// Who and what.
+    /// The subject and the operation.
     pub subject_access_review: Subject,
     /// Whether it is asked now, and not some seconds ago.
     #[serde(default)]
     pub disable_cache: bool,
 }
 
-/// Who may do what.
+/// The subject of an access review.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Subject {
     #[serde(default)]
     pub groups: Option<Vec<String>>,
-    /// What is to be done.
+    /// The operation.
     pub resource_attributes: SubjectAttributes,
     pub user: String,
 }
 
-/// What is to be done, in the words of Kubernetes' `ResourceAttributes`.
+/// The operation, with the fields of Kubernetes' `ResourceAttributes`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct SubjectAttributes {
     pub group: Option<String>,

@@ -11,7 +11,7 @@ pub fn shortened(text: &str, most: usize) -> String {
     for character in kept.chars() {
         match character {
             '"' | '\'' | '\\' => out.push(character),
-            // Control characters, and those that hide or reorder what is around them.
+            // Control characters, and characters that hide or reorder the text around them.
             other => out.extend(other.escape_debug()),
         }
     }

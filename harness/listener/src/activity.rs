@@ -1,4 +1,4 @@
-//! What one connection has been doing, and what follows from it. Pure but for the lock.
+//! The activity of one connection, and what is to be done with it. Pure but for the lock.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,13 +8,13 @@ use crate::limits::Limits;
 
 /// How long a body may stand still before its connection counts as one that does nothing.
 pub(crate) const STALLED: Duration = Duration::from_millis(500);
-/// How long a connection is waited for, to say something or to go on with its handshake, before it counts as silent.
-/// Only waiting counts: where there is no processor for what it has sent, that is not the caller's doing.
+/// How long a new connection may send nothing, or pause in its handshake, before it counts as silent. Only
+/// waiting counts: bytes that this process had no time to read are not held against the client.
 const ARRIVING: Duration = Duration::from_millis(250);
 /// How long it may be waited for in all before its first request, and count as one that comes.
 const LONGEST_ARRIVAL: Duration = Duration::from_secs(1);
-/// What it may have said by then: a handshake with a client's certificates and HTTP/2's settings is less, and
-/// who goes on with pings is not coming.
+/// Bytes that a connection may have sent by then: a handshake with a client's certificates and HTTP/2's
+/// settings is less, and a client that only sends pings is not about to send a request.
 const MOST_ARRIVAL_BYTES: usize = 16 << 10;
 /// How long a connection may take to close after it was told to.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -25,7 +25,7 @@ const MOST_GIVEN_UP: usize = 200;
 /// window lets a body send ahead.
 const MOST_IDLE_BYTES: usize = 512 << 10;
 
-/// What one connection is doing.
+/// The activity of one connection.
 #[derive(Debug)]
 pub(crate) struct Activity {
     state: Mutex<State>,
@@ -45,9 +45,9 @@ struct State {
     waited: Duration,
     /// Requests that began and are not answered to the end.
     open: usize,
-    /// Of those, the ones whose body is being read.
+    /// How many of those have a body that is being read.
     reading: usize,
-    /// Of those, the ones whose answer is being taken.
+    /// How many of those have an answer that is being received.
     answering: usize,
     /// When an answer last was, or began to be.
     answer_since: Instant,
@@ -83,12 +83,12 @@ impl Stage {
     }
 }
 
-/// What is to be done with a connection.
+/// What to do with a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     /// Nothing; look again then.
     Wait(Instant),
-    /// It is told to close.
+    /// Tell it to close.
     Leave,
     /// It ends at once, for this reason.
     End(&'static str),
@@ -192,7 +192,7 @@ impl Activity {
         };
     }
 
-    /// Whether it has sent more than what comes before a first request.
+    /// Whether it has sent more than normally precedes a first request.
     fn is_noisy(&self) -> bool {
         self.idle_bytes.load(Ordering::Relaxed) > MOST_ARRIVAL_BYTES
     }

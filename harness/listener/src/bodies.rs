@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use crate::activity::STALLED;
 use crate::connection::Caller;
 
-/// What a request takes besides its body: its head, and what is kept of it.
+/// Bytes of a request besides its body: its head, and bookkeeping.
 const BESIDES: usize = 4 << 10;
 /// A body up to this size finds room where the rest is full of larger ones.
 const SMALL: usize = 64 << 10;
@@ -31,7 +31,7 @@ struct Shared {
     freed: Notify,
 }
 
-/// Who holds how much. A fifth of it is for small bodies.
+/// The bytes held by each caller. A fifth of the room is for small bodies.
 #[derive(Debug)]
 struct Room {
     most: usize,
@@ -153,7 +153,7 @@ impl Bodies {
         let cost = bytes.saturating_add(BESIDES);
         let mut waiting = None;
         loop {
-            // Before the look, so that what is freed after it is heard.
+            // Registered before the check, so that room that is freed after it is noticed.
             let freed = self.0.freed.notified();
             let now = Instant::now();
             {
@@ -196,7 +196,7 @@ impl Room {
         fits && (!others_wait || self.has_no_more_than_its_share(peer, cost))
     }
 
-    /// What bodies of that size may take together.
+    /// The room that bodies of this size may use together.
     fn open_to(&self, cost: usize) -> usize {
         if cost <= SMALL + BESIDES { self.most } else { self.most - self.most / 5 }
     }
@@ -254,7 +254,7 @@ impl Room {
             (std::cmp::Reverse(of_peer), holding.since)
         });
         if let Some(holding) = stopped {
-            // It is stopped once.
+            // A body is stopped at most once.
             holding.since = None;
             holding.stop.notify_one();
         }

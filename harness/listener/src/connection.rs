@@ -51,17 +51,17 @@ const RESET_STREAMS: usize = 20;
 /// HTTP/2: how often a silent connection is pinged.
 #[cfg(feature = "webhook")]
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
-/// How long one that makes room may take to say so: what it sends meanwhile is lost.
+/// How long a connection that makes room may take to report it: bytes that arrive meanwhile are lost.
 const MAKE_ROOM: Duration = Duration::from_secs(1);
 
-/// Whom a request is of, among its extensions.
+/// The client of a request, among its extensions.
 #[derive(Clone, Debug)]
 pub struct Caller {
     pub(crate) peer: IpAddr,
     pub(crate) activity: Arc<Activity>,
 }
 
-/// What all connections of a listener have in common.
+/// The parts that all connections of a listener share.
 pub(crate) struct Connection {
     protocol: Protocol,
     router: TowerToHyperService<Router>,
@@ -161,8 +161,8 @@ impl Connection {
                 look = look.min(now + MAKE_ROOM / 10);
             }
             tokio::select! {
-                // What has arrived comes first: a connection that makes room is judged by all that it has sent, however long
-                // that had to wait for a processor.
+                // Arrived bytes first: a connection that makes room is judged by everything that it has sent,
+                // however long that had to wait for a processor.
                 biased;
                 ended = served.as_mut() => {
                     if let Err(error) = ended {
@@ -197,8 +197,8 @@ async fn other_than(notice: Notice, notices: &mut watch::Receiver<Notice>) -> No
     notices.wait_for(|next| *next != notice).await.map_or(Notice::MakeRoom, |next| *next)
 }
 
-/// A handshake that is given up where its connection makes room. One that has gone on meanwhile may end
-/// first: what it sent had to wait for a processor.
+/// A handshake, given up when its connection has to make room. One that has gone on meanwhile may finish
+/// first: its bytes had to wait for a processor.
 #[cfg(feature = "webhook")]
 async fn unless_it_makes_room<T>(handshake: impl Future<Output = T>, member: &Member) -> Option<T> {
     let mut handshake = pin!(handshake);

@@ -13,7 +13,8 @@ use crate::activity::{Activity, Stage};
 #[derive(Clone, Debug)]
 pub(crate) struct Connections {
     members: Arc<Mutex<Members>>,
-    /// For those that make room and end what they have first, which takes a moment in which they are there besides the others.
+    /// For connections that make room and finish their requests first, which for a moment exist besides the
+    /// others.
     room_to_end: Arc<Semaphore>,
     /// Notified when a place becomes free.
     place_free: Arc<Notify>,
@@ -33,12 +34,12 @@ struct Place {
     notices: watch::Sender<Notice>,
 }
 
-/// What the listener tells a connection.
+/// A message from the listener to a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Notice {
     #[default]
     None,
-    /// End what it has, and close.
+    /// Finish the present requests, and close.
     Close,
     /// Close: another connection has its place.
     MakeRoom,
@@ -119,8 +120,8 @@ impl Connections {
 }
 
 impl Member {
-    /// Room for one that was told to make room and would be missed, to end what it has; none where there are many
-    /// already, or where it has nothing.
+    /// A permit for a connection that was told to make room, to finish its requests; none where there are
+    /// many such connections already, or where it has no request.
     pub(crate) fn room_to_end(&self) -> Option<OwnedSemaphorePermit> {
         let is_missed = self.activity.stage(Instant::now()).0.is_missed();
         is_missed.then(|| self.connections.room_to_end.clone().try_acquire_owned().ok()).flatten()
@@ -153,9 +154,10 @@ fn who_leaves(standing: &[Standing], newcomer: IpAddr) -> Option<u64> {
     leaves.map(|member| member.id)
 }
 
-/// Which connection leaves after the requests that it has, where all have some: else whoever always has one more would
-/// keep its place for as long as it likes. First of callers that have more than an equal share of all; of those the one
-/// that has been there for longest. Its caller may come again, after those who wait now.
+/// The connection that closes after its requests, where all have some: otherwise a client that always sends
+/// another request would keep its place for as long as it likes. Clients with more than an equal share of all
+/// come first; of their connections the oldest closes. Its client may connect again, after those who wait
+/// now.
 fn who_ends(standing: &[Standing], newcomer: IpAddr) -> Option<u64> {
     let has_few = has_few(standing, newcomer);
     let may_end = standing.iter().filter(|member| member.stage == Stage::Busy && !member.is_told);
@@ -171,7 +173,7 @@ fn has_few(standing: &[Standing], newcomer: IpAddr) -> impl Fn(IpAddr) -> bool {
     move |peer| counts.get(&peer).is_none_or(|&has| has < share)
 }
 
-/// Who counts as one caller: an address, or an IPv6 network of the smallest size that is given out.
+/// The identity of a client: an address, or an IPv6 network of the smallest size that is assigned.
 pub(crate) fn network(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6((address.to_bits() & !u128::from(u64::MAX)).into()),
@@ -211,7 +213,7 @@ mod tests {
         assert_eq!(leaves(&[(1, Idle, 0), (1, Silent, 5), (1, Silent, 4), (1, Busy, 0)], 1), Some(2));
         assert_eq!(leaves(&[(1, Idle, 0), (1, Stalled, 5), (1, Busy, 0)], 1), Some(1));
         assert_eq!(leaves(&[(1, Busy, 0), (2, Busy, 0)], 3), None);
-        // Of two that have more than their share, before a silent one of a client that has less.
+        // A client with more than its share loses a connection before a silent one of a client with less.
         assert_eq!(leaves(&[(2, Silent, 0), (1, Idle, 1), (1, Idle, 2), (1, Idle, 3)], 3), Some(1));
         assert_eq!(leaves(&[(1, Arriving, 0), (1, Busy, 0)], 3), None);
         // A client that has all of them may be the only one there is.
@@ -302,7 +304,7 @@ mod tests {
     }
 
     proptest! {
-        /// However many connections one caller has, those of another who has few stay.
+        /// However many connections one client has, those of another client with few stay.
         #[test]
         fn a_caller_with_few_keeps_its_own(
             many in proptest::collection::vec((0..3_usize, 0..100_u64), 20..40),

@@ -1,17 +1,17 @@
-//! HTTP to unknown clients. A port of a cluster can be called from anywhere in it, so everything that one
-//! of them can hold is bounded before it is held:
+//! HTTP for unknown clients. Any program in a cluster can call a port of it, so everything that a client can
+//! hold is bounded before it is held:
 //!
-//! - connections ([`Limits::connections`]): where there are too many, one that does nothing leaves for the
-//!   next, first one of a caller that has more than its share; where all have work, one leaves after what it has. So
-//!   nobody is locked out by the silent or the busy, and a caller that has all of them keeps them while nobody else
-//!   wants one;
-//! - time: to the first request, to the next one, for an answer to be taken;
-//! - bytes: heads, HTTP/2's windows and streams, the kernel's buffers, and bodies ([`Bodies`]), whose room is
-//!   taken before they are read;
-//! - work without requests: pings, settings and streams that are taken back.
+//! - connections ([`Limits::connections`]): where there are too many, an idle one is closed for the next,
+//!   first one of a client with more than its share; where all have requests, one is closed after those. So
+//!   neither silent nor busy clients lock others out, and a client that has all connections keeps them while
+//!   no other client wants one;
+//! - time: until the first request, until the next one, and for receiving an answer;
+//! - bytes: heads, HTTP/2's windows and streams, the kernel's buffers, and bodies ([`Bodies`]), which reserve
+//!   room before they are read;
+//! - work without requests: pings, settings and cancelled streams.
 //!
-//! A connection that is idle for longer than an API server keeps one (90 s) is closed the way the protocol
-//! has for it (GOAWAY, `Connection: close`), so that no request is lost.
+//! A connection that is idle for longer than an API server keeps one (90 s) is closed by the means of the
+//! protocol (GOAWAY, `Connection: close`), so that no request is lost.
 
 mod activity;
 mod bodies;
@@ -38,8 +38,8 @@ pub use limits::{Limits, Protocol};
 use connection::Connection;
 use connections::{Admitted, Connections, Member};
 
-/// The kernel's buffer for what a caller sends and nobody has read, and the other way: bytes that no program
-/// sees, and that count as the container's.
+/// The kernel's buffers for received bytes that were not read, and for sent ones: no program sees these
+/// bytes, and they count as the container's memory.
 const SOCKET_BUFFER: u32 = 64 << 10;
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1024;

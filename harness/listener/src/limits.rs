@@ -1,17 +1,17 @@
-//! What a port speaks, and what its callers may hold.
+//! The protocols of a port, and the limits for its clients.
 
 #[cfg(feature = "webhook")]
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What callers may hold.
+/// The limits for clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Connections at a time.
     pub connections: usize,
     /// From the connection to its first request, TLS handshake included.
     pub first_request: Duration,
-    /// Of that, the TLS handshake.
+    /// The part of it for the TLS handshake.
     pub handshake: Duration,
     /// Without a request; longer than an API server keeps a connection that it does not use.
     pub idle: Duration,

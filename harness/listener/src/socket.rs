@@ -1,4 +1,4 @@
-//! A socket whose connection is told what comes and goes on it.
+//! A socket that reports received and sent bytes to its connection.
 
 use std::io;
 use std::pin::Pin;

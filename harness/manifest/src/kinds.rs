@@ -1,4 +1,4 @@
-//! What the API server's discovery would tell about a kind: its plural and whether it is namespaced.
+//! A kind's plural and whether it is namespaced, as the API server's discovery would tell.
 
 /// Built-in kinds that are not in a namespace.
 const CLUSTER_SCOPED: [&str; 33] = [

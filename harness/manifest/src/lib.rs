@@ -11,7 +11,7 @@ mod kinds;
 #[cfg(test)]
 mod tests;
 
-/// What is being done to the object of a manifest.
+/// The operation on the object of a manifest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Operation {
@@ -24,10 +24,10 @@ pub enum Operation {
     Delete,
 }
 
-/// What is done to an object, and by whom.
+/// The operation on an object, and its user.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Manifested<'a> {
-    /// What is done with the objects.
+    /// The operation on the objects.
     pub operation: Operation,
     /// The user who does it.
     pub username: &'a str,
@@ -130,7 +130,7 @@ pub fn requests(json: &str, manifested: &Manifested<'_>) -> Result<Vec<String>, 
     request(&manifest, object, old, manifested).map(|request| vec![request])
 }
 
-/// The same with the operation by its name, as a page has it; what is no other operation is `CREATE`.
+/// The requests for the operation of this name, as a page has it; any other text means `CREATE`.
 ///
 /// # Errors
 /// When the JSON is not a manifest.

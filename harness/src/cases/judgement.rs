@@ -1,4 +1,4 @@
-//! What an answer has that was not expected, and what it lacks.
+//! Compares an answer with the expected one.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -11,7 +11,7 @@ use crate::AdmissionResponse;
 pub struct Difference {
     /// Where in the answer, such as `warnings[0]`.
     pub field: String,
-    /// What was expected; `nothing` where the answer should not have it.
+    /// The expected value; `nothing` where the answer should not have it.
     pub expected: String,
     /// The value that there is.
     pub found: String,
@@ -53,7 +53,7 @@ pub(super) fn of_answer(expected: &Expected, response: &AdmissionResponse) -> Ve
     differences
 }
 
-/// What an answer is, in the words in which one is expected.
+/// An answer in the form of an expectation.
 pub(super) fn expectation(response: &AdmissionResponse, with_annotations: bool) -> Value {
     let status = response.status.as_ref();
     let warnings = response.warnings.as_deref().unwrap_or_default();

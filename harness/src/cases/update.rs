@@ -16,7 +16,7 @@ pub fn with_expectation(text: &str, index: usize, expected: &Value) -> Result<St
     let range = found.ok_or_else(|| "the place of its \"expect\" is not found".to_owned())?;
     let written =
         text.get(range.clone()).ok_or_else(|| "the place of its \"expect\" is not found".to_owned())?;
-    // What ends a block is not its own.
+    // Blank lines at the end of a block do not belong to it.
     let end = range.start + written.trim_end().len();
     let (before, after) = (&text[..range.start], &text[end..]);
     Ok(format!("{before}{expected}{after}"))

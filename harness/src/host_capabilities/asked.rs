@@ -35,7 +35,7 @@ impl Asked {
     }
 }
 
-/// As a recording has it: YAML with a tag before it, with every parameter.
+/// The question in the form of a recording: YAML with a tag before it, with every parameter.
 pub(super) fn recorded(call: &HostCall<'_>) -> Result<String, String> {
     let (tag, parameters) = named(call);
     let yaml = serde_saphyr::to_string(&parameters).map_err(|error| error.to_string())?;

@@ -15,7 +15,7 @@ use super::{Certificate, CertificateTrust, Encoding};
 #[cfg(test)]
 mod tests;
 
-/// What the guest is told.
+/// The answer for the guest.
 pub(super) fn answer(trust: &CertificateTrust) -> Result<Vec<u8>, String> {
     let certificate = der(&trust.cert)?;
     let certificate = EndEntityCert::try_from(&certificate)
@@ -60,7 +60,7 @@ fn time(not_after: Option<&str>) -> Result<UnixTime, String> {
     Ok(UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(time.as_second()).unwrap_or(0))))
 }
 
-/// The last one is the authority, whose own validity nobody looks at.
+/// The last one is the authority, whose own validity is not checked.
 fn chain_of(chain: &[Certificate]) -> Result<(Vec<TrustAnchor<'_>>, Vec<CertificateDer<'_>>), String> {
     let mut certificates = chain.iter().map(der).collect::<Result<Vec<_>, _>>()?;
     let Some(authority) = certificates.pop() else { return Ok((Vec::new(), Vec::new())) };

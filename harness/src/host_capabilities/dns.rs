@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use serde_json::json;
 
-/// Lookups at a time: each has a thread, and a resolver that nobody answers keeps it for half a minute.
+/// Concurrent look-ups: each has a thread, which an unanswered query blocks for half a minute.
 const MOST: usize = 32;
 
 static LOOKUPS: AtomicUsize = AtomicUsize::new(0);

@@ -1,4 +1,4 @@
-//! Writes down what a policy asks and what it is told, as a session that can be replayed (kwctl's form).
+//! Records a policy's questions and their answers, as a session that can be replayed (kwctl's form).
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -27,7 +27,7 @@ pub enum SessionError {
     Request {
         /// The exchange's number, counted from 1.
         number: usize,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
 }
@@ -102,7 +102,7 @@ impl HostCapabilities for Session {
         };
         *place = number;
         match next.request == question {
-            // As a cluster's would be, an answer is no more than what was asked for and granted.
+            // Like a cluster's, an answer has only what was asked for and granted.
             true => next.answer.clone().and_then(|answer| pruned(answer, &call.question)),
             false => Err(format!(
                 "exchange {number} of the recorded session is {}, but the policy asks {question}",
@@ -112,7 +112,7 @@ impl HostCapabilities for Session {
     }
 }
 
-/// What of a recorded answer was asked for.
+/// The part of a recorded answer that was asked for.
 fn pruned(answer: Vec<u8>, question: &Question) -> Result<Vec<u8>, String> {
     let (masks, is_list) = match question {
         Question::Get(get) => (&get.field_masks, false),

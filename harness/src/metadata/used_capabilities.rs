@@ -14,12 +14,12 @@ use crate::wasm_section::{SectionError, sections};
 /// The section of a module that has its memory's first contents.
 const DATA: u8 = 11;
 
-/// What does not fit together.
+/// The differences.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Mismatch {
     /// Named by the module, and covered by nothing in the metadata.
     pub undeclared: BTreeSet<String>,
-    /// In the metadata, and covering nothing that the module names.
+    /// In the metadata, without matching a name in the module.
     pub unused: BTreeSet<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What a policy costs, for the decision how much it may.
+//! Measures a policy, to help choose its limits.
 
 use std::time::{Duration, Instant};
 
@@ -13,15 +13,16 @@ use crate::settings::Settings;
 /// Calls in one instance, one after the other.
 #[derive(Debug, Clone)]
 pub struct Warm {
-    /// What each call after the first took; none of a program, which ends with its answer.
+    /// The duration of each call after the first; none of a program, which ends with its answer.
     pub times: Vec<Duration>,
     /// The guest's memory after the first call, in bytes: what a review of its own takes.
     pub memory: usize,
 }
 
 impl Policy {
-    /// Puts a request to one instance again and again, as no host does: what a fresh instance costs is the difference.
-    /// `more` says, after so many calls, whether there shall be another. A guest that cannot be asked twice ends it.
+    /// Puts a request to one instance again and again, which no host does: the difference to a fresh instance
+    /// is what that costs. `more` tells, after each number of calls, whether to make another. A guest that
+    /// cannot be asked twice ends it.
     ///
     /// # Errors
     /// How the first call ended, where it did not end with an answer.

@@ -1,11 +1,11 @@
 //! A policy with its settings inside.
 //!
-//! Settings are the same for every request, yet a Kubewarden host sends them with each, into a fresh
-//! instance that reads them anew: with a thousand registries that is most of the work. A guest that
-//! answers the operation `prepare_settings` (the settings object) with `true` keeps what it has read,
-//! in its memory and nowhere else. Then that memory is what all instances begin with: a module is made
-//! of it, and each request still has an instance of its own. Pages are shared until a request writes to
-//! them. A guest that does not know the operation is run as it always was.
+//! Settings are the same for every request, yet a Kubewarden host sends them with each, into a fresh instance
+//! that parses them again: with a thousand registries that is most of the work. A guest that answers the
+//! operation `prepare_settings` (the settings object) with `true` keeps the parsed settings in its memory and
+//! nowhere else. All instances then begin with that memory: it becomes part of a module, and each request
+//! still has an instance of its own. Pages are shared until a request writes to them. A guest that does not
+//! know the operation is run without preparation.
 //!
 //! The settings are trusted as much as the module is: they come from the person who installed the policy.
 

@@ -126,7 +126,7 @@ fn segments(memory: &[u8]) -> Vec<(usize, &[u8])> {
     while let Some(gap) = memory.get(at..).and_then(|rest| rest.iter().position(|byte| *byte != 0)) {
         let start = at + gap;
         let mut end = start;
-        // As far as no long run of zeros begins.
+        // Up to the next long run of zeros.
         while let Some(next) = memory[end..].iter().take(GAP).position(|byte| *byte != 0) {
             end += next + 1;
         }

@@ -1,9 +1,9 @@
-//! What the verdicts of a group's policies come to: `a() && (b() || !c())`.
+//! The expression over the verdicts of a group's policies: `a() && (b() || !c())`.
 //!
-//! Kubewarden's controller takes an expression that is both CEL and Rhai: calls of the group's policies, `true`,
-//! `false`, `!`, `&&`, `||`, `==`, `!=` and parentheses. That is what is read here, and nothing else.
+//! Kubewarden's controller accepts an expression that is both CEL and Rhai: calls of the group's policies,
+//! `true`, `false`, `!`, `&&`, `||`, `==`, `!=` and parentheses. Exactly that is parsed here.
 //!
-//! A policy that has no verdict (it trapped, or its time was up) is neither true nor false: `a() || b()` is
+//! A policy without a verdict (it trapped, or its time was up) is neither true nor false: `a() || b()` is
 //! true where one of them is, and `!a()` is as unknown as `a()`.
 
 use std::fmt;
@@ -24,11 +24,11 @@ pub enum Expression {
     Policy(String),
     /// `!a()`.
     Not(Box<Expression>),
-    /// Two, and what is between them.
+    /// Two expressions with the operator between them.
     Both(Box<Expression>, Operator, Box<Expression>),
 }
 
-/// What is between two expressions.
+/// An operator between two expressions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operator {
     /// `&&`
@@ -84,7 +84,7 @@ impl Expression {
         }
     }
 
-    /// What it comes to. A policy whose verdict changes nothing more is not asked.
+    /// The value of the expression. A policy whose verdict cannot change it any more is not asked.
     pub fn evaluate(&self, ask: &mut dyn FnMut(&str) -> Option<bool>) -> Option<bool> {
         match self {
             Self::Literal(value) => Some(*value),

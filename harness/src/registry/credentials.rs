@@ -44,7 +44,7 @@ pub enum CredentialsError {
         host: String,
         /// The path of the file.
         path: PathBuf,
-        /// What is wrong; never the content.
+        /// The fault; never the content.
         reason: String,
     },
     /// A credential helper failed, or answered something else.
@@ -103,7 +103,7 @@ impl Credentials {
         }
     }
 
-    /// What to show the registry `host` (with its port).
+    /// The credential for the registry `host` (with its port).
     pub(super) fn of(&self, host: &str) -> Result<RegistryAuth, CredentialsError> {
         let Helpers { cred_helpers, creds_store } = &self.config.helpers;
         if let Some(helper) = cred_helpers.as_ref().and_then(|it| it.get(host)) {
@@ -145,7 +145,7 @@ impl Credentials {
 fn host_of(name: &str) -> &str {
     let rest = name.split_once("://").map_or(name, |(_, rest)| rest);
     let host = rest.split('/').next().unwrap_or(rest);
-    // What Docker Hub is called there, and in references.
+    // Docker Hub's name there, and in references.
     if host == "index.docker.io" { "docker.io" } else { host }
 }
 
@@ -173,7 +173,7 @@ fn ask_helper(helper: &str, host: &str) -> Result<RegistryAuth, CredentialsError
     }
     let output = child.wait_with_output().map_err(|error| failed(error.to_string()))?;
     if !output.status.success() {
-        // By the protocol, a helper that has nothing says so on its standard output.
+        // By the protocol, a helper without a credential reports that on its standard output.
         return match String::from_utf8_lossy(&output.stdout).contains("credentials not found") {
             true => Ok(RegistryAuth::Anonymous),
             false => Err(failed(output.status.to_string())),

@@ -9,7 +9,7 @@ use super::{CONNECT_TIMEOUT, LARGEST_MODULE, READ_TIMEOUT, Sources, chain, is_lo
 
 /// How long all of a module may take.
 const WHOLE_TIMEOUT: Duration = Duration::from_secs(600);
-/// As browsers and curl have it, roughly; a release's file is one or two away.
+/// About as many as browsers and curl follow; a release's file is one or two away.
 const MOST_REDIRECTS: usize = 10;
 
 /// Why a module cannot be had from a web server.
@@ -20,21 +20,21 @@ pub enum DownloadError {
     Url {
         /// The address as given.
         url: String,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
     /// The certificates of a `sources.yaml` for the host.
     #[error("source_authorities: \"{host}\": {reason}")]
     Authorities {
         host: String,
-        /// What is wrong with them.
+        /// The fault.
         reason: String,
     },
     /// The server cannot be reached, or answers with something else.
     #[error("cannot download {url}: {reason}")]
     Failed {
         url: String,
-        /// What was tried and how it failed.
+        /// The attempt and how it failed.
         reason: String,
     },
 }
@@ -94,7 +94,7 @@ pub async fn download(url: &str, sources: &Sources) -> Result<Vec<u8>, DownloadE
     Err(failed(failures.join("; ")))
 }
 
-/// What the sources say of a host's authorities, checked.
+/// A host's certificate authorities from the sources, checked.
 pub(super) fn certificates(sources: &Sources, host: &str) -> Result<Vec<Certificate>, DownloadError> {
     let mut certificates = Vec::new();
     for pem in sources.authorities(host) {

@@ -1,4 +1,4 @@
-//! What registries say of images, policies or not.
+//! Asks registries about images, which may be policies or not.
 
 use oci_client::errors::{OciDistributionError, OciErrorCode};
 use oci_client::{Reference, RegistryOperation};

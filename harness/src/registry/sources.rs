@@ -40,7 +40,7 @@ pub enum SourcesError {
     Proxy {
         /// The field.
         field: &'static str,
-        /// What is wrong with it; the address itself may have a password in it.
+        /// The fault; the address itself may contain a password.
         reason: String,
     },
     /// A certificate that cannot be read.
@@ -107,7 +107,7 @@ impl Sources {
 }
 
 impl Proxies {
-    /// As the HTTP client takes them.
+    /// The proxies in the HTTP client's form.
     pub(super) fn of_client(&self) -> Result<Vec<Proxy>, SourcesError> {
         let no_proxy = || self.no_proxy.as_deref().and_then(NoProxy::from_string);
         let of = |field, address: &Option<Sensitive>, make: fn(&str) -> reqwest::Result<Proxy>| {

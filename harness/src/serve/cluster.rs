@@ -1,4 +1,5 @@
-//! What policies may ask: registries, DNS, and the API server, which is found when the first of them wants to read it.
+//! The sources of host capabilities: registries, DNS, and the API server, which is found when the first
+//! policy needs it.
 
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ impl ClusterAccess {
         Self { cluster: OnceCell::new(), ignores_failure }
     }
 
-    /// What these policies may ask.
+    /// The host capabilities of these policies.
     ///
     /// # Errors
     /// One of them reads Kubernetes' objects, and no API server is known.

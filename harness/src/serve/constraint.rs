@@ -1,4 +1,4 @@
-//! What a policy's place in `policies.yml` makes of its answer. Pure; the texts and the order are
+//! Changes a policy's answer by the policy's entry in `policies.yml`. Pure; the texts and the order are
 //! policy-server's.
 
 use crate::policies_file::Mode;

@@ -1,7 +1,8 @@
-//! Who waits for a worker, and who is next: policies in turn, and in each of them its namespaces, where a review takes
-//! as many turns as it costs. Pure.
+//! The queue for workers: policies take turns, and within each its namespaces, where a review takes as many
+//! turns as it costs. Pure.
 //!
-//! Namespaces are what reviews say, so this is fairness among those who mean well, and no boundary.
+//! Namespaces are stated by the reviews themselves, so this is fairness among honest callers, and no security
+//! boundary.
 
 use std::collections::VecDeque;
 
@@ -14,7 +15,8 @@ mod tests;
 /// Bytes of a review for which it takes one turn: what most are shorter than.
 const BYTES_OF_A_TURN: usize = 16 << 10;
 
-/// Whose review it is: the policy's place, and a digest of the namespace, which may be any text.
+/// The policy and the namespace of a review: the policy's place, and a digest of the namespace, which may be
+/// any text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Lane {
     pub(super) policy: usize,
@@ -34,7 +36,7 @@ pub(super) struct FairQueue<T> {
     most: usize,
     length: usize,
     next: u64,
-    /// None is without a namespace that waits.
+    /// Each has at least one waiting namespace.
     policies: Ring<Policy<T>>,
 }
 
@@ -63,7 +65,7 @@ pub(super) fn turns(bytes: usize) -> u32 {
     u32::try_from(bytes.div_ceil(BYTES_OF_A_TURN)).unwrap_or(u32::MAX).max(1)
 }
 
-/// What became of one that came.
+/// The result of adding a review.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Pushed<T> {
     /// It waits for its turn.

@@ -28,7 +28,7 @@ struct Facts {
 }
 
 impl Facts {
-    /// What is the matter though it is ready.
+    /// The fault, although it is ready.
     fn detail(self) -> &'static str {
         match self.has_failed_reload {
             true => "ok, but not all of what the policies file says now is served: the log tells why",
@@ -56,14 +56,14 @@ pub struct Health {
     served: Arc<Served>,
 }
 
-/// What the metrics tell of.
+/// The sources of the metrics.
 #[derive(Default)]
 struct Served {
     reviewer: OnceLock<Arc<Reviewer>>,
     certificate: OnceLock<Arc<Certificate>>,
 }
 
-/// What the port answers from.
+/// The sources of the port's answers.
 #[derive(Clone)]
 pub struct HealthState {
     facts: watch::Receiver<Facts>,
@@ -83,15 +83,15 @@ impl Health {
         self.facts.send_modify(|facts| facts.has_certificate = is_there);
     }
 
-    /// What is served with, whose end the metrics tell.
+    /// Sets the certificate in use, whose end is a metric.
     pub(super) fn serves_with(&self, certificate: Arc<Certificate>) {
-        // It is told once.
+        // Set only once.
         let _ = self.served.certificate.set(certificate);
     }
 
-    /// Who answers, whether or not all of its policies are there.
+    /// Sets the reviewer, whether or not all of its policies are ready.
     pub(super) fn has(&self, reviewer: Arc<Reviewer>) {
-        // It is told once.
+        // Set only once.
         let _ = self.served.reviewer.set(reviewer);
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tcr::exposition::{self, Exposition, Metric};
 
-/// Reviews by what came of them.
+/// Reviews by result.
 const EVALUATIONS: Metric =
     Metric::counter("kubewarden_policy_evaluations_total", "Evaluations, by the policy's own verdict.");
 /// How long they took.
@@ -15,22 +15,22 @@ const LATENCY: Metric = Metric::histogram(
     "From a review's arrival to its answer.",
 );
 
-/// How far the policies are.
+/// Policies by stage.
 const POLICIES: Metric = Metric::gauge(
     "harness_policies",
     "Policies that are served, by stage: preparing, ready (is being made to answer faster), optimized, failed.",
 );
-/// What became of changes of the policies file and of its modules.
+/// Reloads of the policies file and of its modules, by result.
 const RELOADS: Metric = Metric::counter(
     "harness_policies_reloads_total",
     "Changes of the policies file or of modules, by result.",
 );
-/// Whether what is served is what the file says.
+/// Whether the served policies are those of the file.
 const RELOAD_SUCCESSFUL: Metric = Metric::gauge(
     "harness_policies_last_reload_successful",
     "1 where the policies file and its modules as they are now are served, 0 where those of before are.",
 );
-/// When what is served began to be.
+/// When the served policies began to be served.
 const RELOAD_SUCCESS_TIME: Metric = Metric::gauge(
     "harness_policies_last_reload_success_timestamp_seconds",
     "When the policies that are served now were read.",
@@ -43,7 +43,7 @@ pub const ALL: &[Metric] = &[EVALUATIONS, LATENCY, POLICIES, RELOADS, RELOAD_SUC
 const BUCKETS: [f64; 12] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 50.0, 250.0, 1000.0, 5000.0];
 /// Sets of labels that are counted: more than known words make.
 const MOST_SERIES: usize = 2000;
-/// What stands for a word of the caller's own.
+/// The label value for texts of a caller's own.
 const OTHER: &str = "other";
 /// Kubernetes' own kinds that can be admitted or not.
 const KINDS: [&str; 59] = [
@@ -126,7 +126,7 @@ pub(super) fn operation(operation: &str) -> &str {
     }
 }
 
-/// What is told apart. There is no namespace among it: a cluster has too many.
+/// The labels of a review. The namespace is not one: a cluster has too many.
 #[derive(Debug)]
 pub(super) struct Labels<'a> {
     pub(super) policy: &'a str,
@@ -194,7 +194,7 @@ impl Metrics {
         }
     }
 
-    /// The policies file was read for the first time, or anew; whether some of it cannot be served.
+    /// The policies file was read; `has_failed`: a part of it cannot be served.
     pub(super) fn policies_read(&self, is_reload: bool, has_failed: bool) {
         let reloads = &mut self.0.lock().unwrap_or_else(PoisonError::into_inner).reloads;
         reloads.has_failed = has_failed;
@@ -206,7 +206,7 @@ impl Metrics {
         reloads.success = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     }
 
-    /// The policies file says again what is served.
+    /// The policies file matches the served policies again.
     pub(super) fn policies_recovered(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).reloads.has_failed = false;
     }

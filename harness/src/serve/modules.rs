@@ -10,10 +10,10 @@ pub trait Modules: Send + Sync {
     /// It cannot be read or pulled.
     fn load(&self, module: &str) -> anyhow::Result<Vec<u8>>;
 
-    /// What changes when the module does, without reading all of it.
+    /// A value that changes when the module does, obtained without reading the whole module.
     ///
     /// # Errors
-    /// It is not there, or cannot be asked for.
+    /// The module does not exist, or cannot be looked up.
     fn version(&self, module: &str) -> anyhow::Result<String>;
 
     /// The registries that modules come from, for policies that ask about images.

@@ -1,8 +1,8 @@
-//! Which policies are served: what the policies file says, and keeping up with it.
+//! The served policies: reads the policies file, and follows its changes.
 //!
-//! *Guarantees:* what is served changes as a whole and at once, when all of it is there; a review ends with the policy
-//! that it began with; a file that cannot be served changes nothing, and is told in the log, the metrics and the
-//! readiness until it can be.
+//! *Guarantees:* the served policies change as a whole and at once, when all of them are ready; a review ends
+//! with the policy that it began with; a file that cannot be served changes nothing, and is reported in the
+//! log, the metrics and the readiness until it can be.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -29,13 +29,13 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(60);
 /// Which policies are served, and how.
 pub struct PoliciesOptions {
     pub file: PathBuf,
-    /// What it says, as read already.
+    /// Its text, as it was already read.
     pub text: String,
     /// Where modules come from.
     pub modules: Arc<dyn Modules>,
     /// How often modules that are no files are looked at; never where there is none.
     pub module_poll_interval: Option<Duration>,
-    /// What policies may read.
+    /// The cluster access of policies.
     pub cluster: ClusterAccess,
     /// How long a review may take where the file does not say.
     pub timeout: Duration,
@@ -49,25 +49,25 @@ pub struct PoliciesOptions {
     pub continue_on_errors: bool,
     /// A namespace in which everything is admitted unasked.
     pub always_accept: Option<String>,
-    /// What is answered where there is no verdict.
+    /// The answer where there is no verdict.
     pub on_host_failure: OnHostFailure,
 }
 
-/// What is to be served: what the file says, and what each of its modules is.
+/// The wanted policies: the file's text, and the versions of its modules.
 #[derive(Clone, Default, PartialEq, Eq)]
 struct Source {
     text: String,
     versions: BTreeMap<String, String>,
 }
 
-/// What is to be served under an id: its part of the file, and the versions of its modules.
+/// The wanted version of one policy: its part of the file, and the versions of its modules.
 #[derive(Clone, PartialEq, Eq)]
 struct PolicyVersion {
     served: Served,
     versions: Vec<String>,
 }
 
-/// Keeps what is served in step with the file.
+/// Keeps the served policies in step with the file.
 pub(super) struct Follower {
     options: PoliciesOptions,
     preparer: Arc<Preparer>,
@@ -75,9 +75,9 @@ pub(super) struct Follower {
     health: Health,
     /// The version of each policy that answers.
     answering: BTreeMap<String, PolicyVersion>,
-    /// What is served as a whole; none while only a part of it is.
+    /// The source that is served as a whole; none while only a part of it is.
     source: Option<Source>,
-    /// What could not be served as a whole, and when that was tried.
+    /// The source that could not be served as a whole, and when that was tried.
     failed: Option<(Source, Instant)>,
     /// The source as it was read last.
     observed: Source,
@@ -92,7 +92,7 @@ impl Follower {
     pub(super) fn new(options: PoliciesOptions, health: Health) -> anyhow::Result<Self> {
         let served = parse(&options, &options.text)?;
         let host_options = HostOptions {
-            // Of asking a policy about its settings; a review's own is told with it.
+            // The time for asking a policy about its settings; a review's own timeout is passed with it.
             timeout: options.timeout.max(Duration::from_secs(10)),
             memory_limit: options.memory_limit,
             // However many policies there will be.
@@ -197,7 +197,8 @@ impl Follower {
         self.health.reload_failed(self.failed.is_some());
     }
 
-    /// What the modules of that text are now; those that are no files only where they are looked at too.
+    /// The present versions of the modules of that text; modules that are no files are looked up only where
+    /// `far`.
     async fn look(&mut self, text: String, far: bool) -> Source {
         let modules: Vec<String> = match policies_file::parse(&text) {
             _ if text == self.observed.text => self.observed.versions.keys().cloned().collect(),
@@ -214,7 +215,7 @@ impl Follower {
                 let version = match known.get(&module) {
                     Some(known) if !far && !is_near(&module) => known.clone(),
                     None if !far && !is_near(&module) => String::new(),
-                    // That it is not there is a version too: one that cannot be loaded.
+                    // That it is missing is a version too: one that cannot be loaded.
                     _ => source.version(&module).unwrap_or_else(|error| format!("{error:#}")),
                 };
                 (module, version)
@@ -300,7 +301,7 @@ impl Follower {
         match first {
             None => Ok(()),
             Some(error) => {
-                // What was served before is not served as a whole either.
+                // The policies from before are not served as a whole either.
                 self.source = None;
                 Err(error.context("the others are served as the file says"))
             }
@@ -323,18 +324,19 @@ impl Follower {
     }
 }
 
-/// What to do about what is there.
+/// The next step for the present source.
 #[derive(Debug, PartialEq, Eq)]
 enum Step {
     /// It is served, or was just tried.
     Wait,
-    /// What could not be served is gone, and what is served is there again.
+    /// The source that failed is gone, and the served one is present again.
     Recovered,
-    /// It is to be served.
+    /// It has to be loaded.
     Reload,
 }
 
-/// What follows from what is there now, where this is served and that failed. Who `is_told` tries again at once.
+/// The next step for the present source, where one is served and another may have failed. With `is_told` a
+/// failed one is tried again at once.
 fn next_step(
     served: Option<&Source>,
     failed: Option<&(Source, Instant)>,

@@ -161,7 +161,7 @@ fn sources(what: &PolicyOrGroup) -> Vec<(&str, &PolicySource)> {
     }
 }
 
-/// What answers, of all of its policies.
+/// The evaluator of all its policies.
 fn evaluator(id: &str, what: &PolicyOrGroup, members: &Members) -> Evaluator {
     let with_settings = |member: &Member| (member.policy.clone(), member.settings.clone());
     match what {
@@ -186,18 +186,18 @@ fn most_wanted(waiting: impl Iterator<Item = usize>) -> Option<usize> {
     waiting.enumerate().max_by_key(|(at, reviews)| (*reviews, std::cmp::Reverse(*at))).map(|(at, _)| at)
 }
 
-/// What was loaded and compiled already: several policies may be of one module.
+/// Modules that are already loaded and compiled: several policies may use the same one.
 #[derive(Default)]
 struct Known {
     modules: Shared<Arc<Vec<u8>>>,
     policies: Shared<Policy>,
 }
 
-/// By key, what is made once; a caller that comes meanwhile waits for it.
+/// Values by key, each made once; callers that come meanwhile wait for it.
 type Shared<T> = Mutex<BTreeMap<String, Arc<OnceLock<Result<T, String>>>>>;
 
 impl Known {
-    /// What the policies that answer have of modules; one with its settings inside is of these settings only.
+    /// The modules of the present policies; one with its settings inside counts for these settings only.
     fn of(before: &Policies) -> Self {
         let known = Self::default();
         let evaluators = before.values().filter_map(|served| served.answerer()?.ok());
@@ -242,7 +242,7 @@ fn once<T: Clone>(
     one.get_or_init(make).clone()
 }
 
-/// Until nobody sends any more.
+/// Until the senders are gone.
 fn improve_all(jobs: &mpsc::Receiver<Improvement>) {
     for Improvement { id, what, served, mut members } in jobs {
         let Some(served) = served.upgrade() else { continue };

@@ -1,4 +1,4 @@
-//! Puts reviews to the policies: who is asked, by how many at a time, until when.
+//! Passes reviews to the policies: to which one, how many at a time, and until when.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, RandomState};
@@ -24,8 +24,8 @@ const BEING_PREPARED: &str = "internal server error: the policy is being prepare
 /// server gives a webhook that says nothing else.
 const PREPARATION: Duration = Duration::from_secs(10);
 
-/// What an admission is answered to which no verdict can be had: the queue is full, the time is up, the
-/// policy trapped or asked for too much memory.
+/// The answer to an admission without a verdict: the queue is full, the time is up, the policy trapped or
+/// asked for too much memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum OnHostFailure {
     /// A refusal with code 500, as policy-server does
@@ -120,7 +120,7 @@ impl Reviewer {
         let served = self.policies().get(id).cloned().ok_or(Refusal::Unknown)?;
         let (answerer, began) = match served.answerer() {
             Some(answerer) => (answerer, arrived),
-            // Its own time is for what it does, and begins when it is there.
+            // The policy's own time limit is for its evaluation, and begins when the policy is ready.
             None => match served.answerer_by(arrived + callers_time.unwrap_or(PREPARATION)).await {
                 Some(answerer) => (answerer, Instant::now()),
                 None => {
@@ -161,7 +161,7 @@ impl Reviewer {
             }
             let evaluation = match &answerer {
                 Ok(evaluator) => {
-                    // In each line of what the policy writes, or its host about it.
+                    // In each log line of the policy, or of its host about it.
                     let span = tracing::error_span!("review", uid = request.uid());
                     span.in_scope(|| evaluator.evaluate_by(&request, deadline))
                 }
@@ -217,7 +217,7 @@ impl Reviewer {
                 "policy evaluation (monitor mode)"
             );
         }
-        // A policy that only watches keeps nobody from anything, whatever becomes of it.
+        // A policy in monitor mode never blocks a request, even when it fails.
         if failed && served.mode == Mode::Protect && self.on_host_failure == OnHostFailure::Defer {
             let reason = answer.status.and_then(|status| status.message).unwrap_or_default();
             return Err(Refusal::Deferred(reason));
@@ -227,7 +227,7 @@ impl Reviewer {
     }
 }
 
-/// What a policy said, for the log: the words are its own.
+/// A policy's message for the log, in the policy's own words.
 fn logged(status: &Status) -> Option<String> {
     status.message.as_deref().map(|message| shortened(message, 1 << 10))
 }

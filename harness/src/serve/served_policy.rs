@@ -10,18 +10,19 @@ use tokio::sync::watch;
 use crate::Evaluator;
 use crate::policies_file::{Mode, Served};
 
-/// What answers for a policy or a group: itself, or the reason why it cannot be had, which each of its reviews is told.
+/// The evaluator of a policy or a group, or the reason why there is none, with which each of its reviews is
+/// answered.
 pub(super) type Answerer = Result<Evaluator, String>;
 
 /// A policy, or a group, that is served.
 pub(super) struct ServedPolicy {
     /// Tells it from the others in the queue. One that takes another one's place under the same id has its number.
     pub(super) number: usize,
-    /// What its verdict leads to.
+    /// The effect of its verdict.
     pub(super) mode: Mode,
     /// Whether it may change objects.
     pub(super) allowed_to_mutate: bool,
-    /// What users are told instead of its own reason.
+    /// The message for users in place of its own reason.
     pub(super) message: Option<String>,
     /// How long one review may take, from its arrival.
     pub(super) timeout: Duration,
@@ -33,7 +34,7 @@ pub(super) struct ServedPolicy {
     waiting: AtomicUsize,
 }
 
-/// How far a policy is.
+/// The stage of a policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stage {
     /// Nothing answers for it yet.
@@ -59,7 +60,7 @@ impl Stage {
 }
 
 impl ServedPolicy {
-    /// As the file says it, with nothing yet that answers. `timeout` is for where the file says none.
+    /// A policy of the file, without an evaluator yet. `timeout` applies where the file has none.
     pub(super) fn new(number: usize, served: &Served, timeout: Duration) -> Self {
         let kinds = served.sources().into_iter().flat_map(|source| source.grants.kinds.keys());
         Self {
@@ -74,12 +75,12 @@ impl ServedPolicy {
         }
     }
 
-    /// From now on this answers for it. Reviews that are under way end with what they began with.
+    /// Sets the evaluator. Reviews in progress end with the one that they began with.
     pub(super) fn answers_by(&self, stage: Stage, answerer: Answerer) {
         self.answerer.send_replace(Some((stage, answerer)));
     }
 
-    /// What answers for it now.
+    /// The present evaluator.
     pub(super) fn answerer(&self) -> Option<Answerer> {
         self.answerer.borrow().as_ref().map(|(_, answerer)| answerer.clone())
     }

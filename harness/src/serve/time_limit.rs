@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// What of the API server's time is kept for the way back: a tenth, and no more than this.
+/// The part of the API server's timeout that is kept for the way back: a tenth, and no more than this.
 const MARGIN: Duration = Duration::from_millis(500);
 /// The longest duration that is read; Go writes none of its own that is longer.
 const LONGEST: usize = 32;
@@ -15,8 +15,8 @@ const LONGEST: usize = 32;
 )]
 pub(super) struct BadTimeout(String);
 
-/// What the API server's time leaves for the answer, from the query of its request: it sends the webhook's
-/// `timeoutSeconds` as `timeout=10s`. `None` where it says nothing.
+/// The time that the API server's timeout leaves for the answer, from the query of its request: it sends the
+/// webhook's `timeoutSeconds` as `timeout=10s`. `None` where the query has no timeout.
 pub(super) fn of_query(query: Option<&str>) -> Result<Option<Duration>, BadTimeout> {
     let mut pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
     let Some((_, text)) = pairs.find(|(key, _)| key == "timeout") else { return Ok(None) };

@@ -1,7 +1,8 @@
-//! Workers, and who waits for one.
+//! Workers, and the reviews that wait for them.
 //!
-//! *Guarantees:* a review keeps others from a worker for a slice of time at most; one that takes longer goes on beside
-//! them, and counts only against its own policy and namespace, which have so many at a time.
+//! *Guarantees:* a review keeps others from a worker for at most one slice of time; one that takes longer
+//! goes on beside them, and counts only against its own policy and namespace, which have a limited number
+//! each.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,9 +26,10 @@ const SLICE: Duration = Duration::from_millis(10);
 /// How many reviews there may be at a time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Workers {
-    /// Of all policies, within their slices.
+    /// Reviews of all policies within their slices.
     quick: usize,
-    /// Of one policy, slow ones too. One more than of a namespace, so that this one is not all of it.
+    /// Reviews of one policy, including slow ones. One more than of a namespace, so that one namespace cannot
+    /// take all of it.
     of_policy: usize,
     of_namespace: usize,
     all: usize,
@@ -62,7 +64,7 @@ struct UnderWay {
     of_policy: BTreeMap<usize, usize>,
     of_lane: BTreeMap<Lane, usize>,
     next: u64,
-    /// Those that have it to themselves.
+    /// Reviews that have a worker to themselves.
     within_slice: BTreeSet<u64>,
 }
 
@@ -86,7 +88,7 @@ pub(super) struct Slice {
 pub(super) enum NoTurn {
     /// Too many wait.
     Full,
-    /// None came in time.
+    /// No turn came in time.
     Late,
 }
 
@@ -103,7 +105,7 @@ impl Turns {
         Self(Arc::new(Mutex::new(State { under_way, queue: FairQueue::new(MOST_WAITING) })))
     }
 
-    /// From now on there are so many; what is under way goes on.
+    /// Sets the number of workers; reviews in progress go on.
     pub(super) fn set_workers(&self, workers: Workers) {
         self.state().under_way.workers = workers;
         self.hand_out();
@@ -200,7 +202,7 @@ fn one_less<K: Ord>(counts: &mut BTreeMap<K, usize>, key: K) {
 }
 
 impl Turn {
-    /// The time for which the review has its worker to itself, which somebody else ends.
+    /// The time for which the review has its worker to itself, ended by another task.
     pub(super) fn slice(&self) -> Slice {
         Slice { turns: self.turns.clone(), number: self.number }
     }

@@ -27,7 +27,7 @@ pub enum ArchiveError {
     #[error("\"{name}\" in it is no policy: {reason}")]
     Entry {
         name: String,
-        /// What is the matter with it.
+        /// The fault.
         reason: String,
     },
 }

@@ -1,4 +1,4 @@
-//! The arguments of a program, by which it learns what it is asked.
+//! The arguments of a program, which tell it the operation.
 
 use wasmtime::Caller;
 

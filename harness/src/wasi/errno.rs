@@ -1,4 +1,5 @@
-//! What functions of WASI answer, by <https://github.com/WebAssembly/WASI/blob/main/legacy/preview1/docs.md#errno>.
+//! Error codes of WASI's functions, by
+//! <https://github.com/WebAssembly/WASI/blob/main/legacy/preview1/docs.md#errno>.
 
 pub(super) const SUCCESS: i32 = 0;
 pub(super) const BADF: i32 = 8;

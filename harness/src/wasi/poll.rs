@@ -19,7 +19,7 @@ const EVENT: usize = 32;
 /// Subscriptions at a time. A guest has three descriptors and some clocks to wait for.
 const MOST: u32 = 1024;
 
-/// What a guest waits for.
+/// The event that a guest waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Awaited {
     Clock { clock: u32, nanoseconds: u64, is_absolute: bool },

@@ -1,8 +1,8 @@
-//! Policies that are programs (Kubewarden's execution mode `wasi`): what such a one is asked stands in its arguments, the
-//! payload is its input, and what it prints is its answer.
+//! Policies that are programs (Kubewarden's execution mode `wasi`): the operation is in the arguments, the
+//! payload is the input, and the output is the answer.
 //!
-//! There is one function besides WASI's, `host.call`: as waPC's, but the answer comes by the input, behind what has not been
-//! read of it. An exit code other than 0 is a failure, of which the error output tells.
+//! There is one function besides WASI's, `host.call`: like waPC's, but the answer is appended to the unread
+//! input. An exit code other than 0 is a failure, and the error output tells why.
 
 use crate::guest_output::{LONGEST_ANSWER, LONGEST_ERROR};
 
@@ -11,7 +11,7 @@ pub(crate) const HOST_MODULE: &str = "host";
 /// Its name.
 pub(crate) const HOST_CALL: &str = "call";
 
-/// What a program reads and prints.
+/// The input and output of a program.
 pub(crate) struct Program {
     /// The second argument; the first is the program's name.
     operation: &'static str,
@@ -39,7 +39,7 @@ impl Program {
         }
     }
 
-    /// What it printed, and what it complained of.
+    /// Its output and its error output.
     pub(crate) fn into_output(self) -> (Vec<u8>, String) {
         (self.answer, String::from_utf8_lossy(&self.error).trim().to_owned())
     }
@@ -79,7 +79,7 @@ impl Program {
         Ok(())
     }
 
-    /// Keeps the beginning of what it complains of.
+    /// Keeps the beginning of the error output.
     pub(super) fn complain(&mut self, bytes: &[u8]) {
         let room = LONGEST_ERROR - self.error.len();
         self.error.extend_from_slice(&bytes[..bytes.len().min(room)]);

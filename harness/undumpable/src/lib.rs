@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-/// What the kernel refused. The process goes on without it.
+/// The restrictions that the kernel refused. The process goes on without them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused(Vec<String>);
 
@@ -18,8 +18,8 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
-/// From now on this process, and what it starts, leaves no core dump, and no other process without `CAP_SYS_PTRACE` reads
-/// its memory or its environment.
+/// Denies core dumps of this process and of those that it starts, and access to its memory and environment by
+/// other processes without `CAP_SYS_PTRACE`.
 ///
 /// # Errors
 /// The kernel refused some of it; the rest holds.

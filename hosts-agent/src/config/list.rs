@@ -11,7 +11,7 @@ use tcr::image_pull_secret::WhenLinkDown;
 
 /// What an error shows of a value, in characters.
 const SHOWN: usize = 80;
-/// What is kept of a value, in characters: more than any that is good, and less than would cost anything.
+/// Characters of a value that are kept: longer than any valid one, and short enough to cost little.
 const KEPT: usize = 300;
 
 /// Why a text is no list of entries.
@@ -30,7 +30,7 @@ pub(super) enum ListError {
     TooMany(#[from] TooManyEntries),
 }
 
-/// What is wrong with one entry.
+/// The mistake in one entry.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Problem {
     #[error("{0:?} is no field: the fields are domain, ip, disabled, vpcId and whenLinkDown")]
@@ -76,7 +76,7 @@ fn written_by_controller(text: &str) -> Option<HostsList> {
         });
     }
     let list = HostsList::new(entries).ok()?;
-    // Whatever was taken for something else above would be written differently.
+    // Text with another meaning than the one read here would be formatted differently.
     (list.to_yaml() == text).then_some(list)
 }
 
@@ -105,7 +105,7 @@ fn yaml(text: &str) -> Result<HostsList, ListError> {
     }
 }
 
-/// What follows the beginning of a mapping, with its end.
+/// The rest of a mapping, up to its end.
 fn entry(events: &mut Events<'_>, number: usize) -> Result<HostsEntry, ListError> {
     let first_line = events.line;
     let [mut domain, mut ip, mut disabled, mut vpc_id, mut when_link_down] = [None, None, None, None, None];
@@ -149,7 +149,7 @@ fn entry(events: &mut Events<'_>, number: usize) -> Result<HostsEntry, ListError
         }
     };
     let mut entry = HostsEntry::new(&domain, &ip, disabled).map_err(|error| problem(line)(error.into()))?;
-    // Also nothing is no id: what is meant for one network must not be for all.
+    // An empty value is no id: an entry for one network must not become one for all.
     if let Some((text, _, line)) = vpc_id {
         entry = entry.of_vpc(&text).map_err(|error| problem(line)(error.into()))?;
     }

@@ -7,7 +7,7 @@ use landlock::{
     PathFd, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetError, Scope,
 };
 
-/// What is asked for; older kernels give what they have of it.
+/// The version that is asked for; older kernels enforce the part that they support.
 const WANTED: ABI = ABI::V6;
 
 /// Why there are no rules.

@@ -14,7 +14,7 @@ use seccompiler::{
 #[error("cannot be confined by seccomp: {0}")]
 pub struct FilterError(#[from] seccompiler::Error);
 
-/// What every process does.
+/// System calls of every process.
 const RUN: &[c_long] = &[
     libc::SYS_read,
     libc::SYS_write,
@@ -49,7 +49,7 @@ const RUN: &[c_long] = &[
     libc::SYS_exit_group,
 ];
 
-/// Looking at what is there: names, sizes and times, and where links lead.
+/// Reading metadata: names, sizes, times, and targets of links.
 const LOOK: &[c_long] = &[libc::SYS_fstat, libc::SYS_newfstatat, libc::SYS_statx, libc::SYS_readlinkat];
 
 /// Waiting, watching, threads, and connections.
@@ -93,7 +93,7 @@ const KEEPER: &[c_long] = &[
     libc::SYS_fsetxattr,
 ];
 
-/// What older machines have under a name of its own.
+/// Calls that have separate names on older architectures.
 #[cfg(target_arch = "x86_64")]
 const OLD: &[c_long] = &[libc::SYS_poll, libc::SYS_stat, libc::SYS_lstat, libc::SYS_readlink];
 #[cfg(not(target_arch = "x86_64"))]
@@ -109,14 +109,14 @@ pub(super) fn agent() -> Result<(), FilterError> {
         (libc::SYS_ioctl, vec![equal_long(1, libc::FIONBIO)]),
         (libc::SYS_prctl, vec![equal(0, libc::PR_SET_NAME)]),
     ]);
-    // The C library makes a thread by clone, whose flags can be seen, only where there is no clone3.
+    // The C library creates a thread by clone, whose flags can be checked, only where clone3 does not exist.
     let fall_back = program(
         std::iter::once(always(libc::SYS_clone3)),
         SeccompAction::Errno(libc::ENOSYS as u32),
         SeccompAction::Allow,
     )?;
     let allowed = allow(rules)?;
-    // In this order: the second one leaves no way to set a third.
+    // In this order: the second filter denies setting a third.
     apply_filter(&fall_back)?;
     apply_filter(&allowed)?;
     Ok(())

@@ -15,7 +15,7 @@ use super::{
 use crate::block;
 use crate::location::{self, Location};
 
-/// Who has those rights.
+/// The rights to read and write the file.
 pub(crate) trait Directory: fmt::Debug {
     /// The file, open for reading.
     fn read(&self) -> Result<OwnedFd, HostsFileError>;
@@ -60,7 +60,7 @@ impl Direct {
             .map_err(|source| self.step("open the directory of", source))?;
         match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Err(Errno::WOULDBLOCK) => Err(HostsFileError::Locked(self.path.clone())),
-            // A file system without locks: the check of the version has to do.
+            // On a file system without locks the comparison of versions has to be enough.
             Ok(()) | Err(_) => Ok(Lock(lock)),
         }
     }
@@ -91,7 +91,7 @@ impl Directory for Direct {
     }
 }
 
-/// A version of the file that nobody else of this program replaces meanwhile.
+/// A version of the file that no other part of this program replaces meanwhile.
 #[derive(Debug)]
 pub(super) struct Held<'a> {
     direct: &'a Direct,
@@ -120,7 +120,7 @@ impl Held<'_> {
                 Err(Failure::Failed(operation, source)) => return Err(failed((operation, source))),
             }
         }
-        // Only now: in most directories nobody needs it in memory.
+        // Read only now: most directories need no copy in memory.
         let Snapshot { bytes, .. } = Snapshot::of(self.reader()?, self.stat, &self.direct.path)?;
         let mut new = Vec::with_capacity(bytes.len());
         copy(&mut bytes.as_slice(), &mut new).map_err(|error| failed(("change", error)))?;

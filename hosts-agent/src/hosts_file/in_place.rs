@@ -12,7 +12,7 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{FallocateFlags, Stat};
 use rustix::io::Errno;
 
-/// Overwrites `file`, whose content is `old`, by `new`. The error is a step and why it failed.
+/// Overwrites `file`, whose content is `old`, by `new`. The error is the failed step and its cause.
 pub(super) fn replace(
     file: &OwnedFd,
     stat: &Stat,
@@ -21,7 +21,7 @@ pub(super) fn replace(
 ) -> Result<(), (&'static str, io::Error)> {
     let step = |operation: &'static str| move |error: Errno| (operation, io::Error::from(error));
     match rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, new.len() as u64) {
-        // A file system that cannot reserve has to be written to find out.
+        // Where the file system cannot reserve space, only the write itself can tell.
         Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {}
         Err(error) => return Err(step("reserve space for")(error)),
     }

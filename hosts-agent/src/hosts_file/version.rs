@@ -2,8 +2,7 @@
 
 use rustix::fs::Stat;
 
-/// What changes with every write and every replacement, as bytes that another process of this
-/// machine can compare.
+/// Changes with every write and every replacement; bytes that another process of this machine can compare.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version([u8; Version::LENGTH]);
 

@@ -18,10 +18,10 @@ use crate::message::Message;
 /// A file that the keeper opens.
 pub(super) struct Kept {
     path: PathBuf,
-    /// By which the keeper opens it.
+    /// The order by which the keeper opens it.
     order: Order,
     socket: Rc<OwnedFd>,
-    /// The file as it was last handed over, so that as long as the path leads to it nobody is asked.
+    /// The file as it was last handed over: as long as the path leads to it, the keeper is not asked.
     handed: RefCell<Option<OwnedFd>>,
 }
 

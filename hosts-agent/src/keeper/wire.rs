@@ -1,4 +1,4 @@
-//! What the two processes say to each other: one message for an order, one for its answer.
+//! The messages between the two processes: one for an order, one for its answer.
 
 use std::fmt::Display;
 use std::io::{IoSlice, IoSliceMut};
@@ -27,7 +27,7 @@ const REPLACE: u8 = 3;
 const CLEAN: u8 = 4;
 const NSSWITCH: u8 = 5;
 
-/// What is asked of the keeper.
+/// An order to the keeper.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Order {
     /// Open the list for reading.
@@ -110,7 +110,7 @@ pub(super) enum Code {
     Absent,
     /// It failed; a message follows.
     Told,
-    /// The hosts file cannot be written, by anybody; a message follows.
+    /// The hosts file cannot be written at all; a message follows.
     ReadOnly,
 }
 
@@ -127,7 +127,7 @@ const CODES: [Code; 9] = [
     Code::ReadOnly,
 ];
 
-/// What an order came to.
+/// The answer to an order.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) code: Code,
@@ -156,7 +156,7 @@ pub(super) fn order(socket: impl AsFd, order: &Order) -> Result<(), Errno> {
     rustix::io::retry_on_intr(send).map(drop)
 }
 
-/// Sends an answer; false where nobody waits for it any more.
+/// Sends an answer; false where the receiver is gone.
 pub(super) fn answer(socket: impl AsFd, Answer { code, message, file }: &Answer) -> Result<bool, Errno> {
     let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);

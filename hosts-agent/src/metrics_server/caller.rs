@@ -1,4 +1,4 @@
-//! One caller: its request, and then its answer.
+//! One client: its request, and then its answer.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, TcpStream};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
 
-/// For the whole request, and then again for taking the answer; on a node's network either takes milliseconds.
+/// For the whole request, and again for receiving the answer; on a node's network either takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A request that is longer is not a scraper's.
 const MAX_REQUEST: usize = 4096;
@@ -22,7 +22,7 @@ pub(super) struct Caller {
 
 #[derive(Debug)]
 enum Turn {
-    /// What has come of the request.
+    /// The bytes of the request so far.
     Theirs(Vec<u8>),
     /// The answer, and how much of it has gone.
     Ours(Vec<u8>, usize),
@@ -74,7 +74,7 @@ impl Caller {
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
                 Progress::Waiting
             }
-            // A caller that goes away is his own business.
+            // A client may leave at any time.
             Err(_) => Progress::Over,
         }
     }

@@ -1,4 +1,4 @@
-//! The setting `tenants`: whose ImagePullSecrets may say what.
+//! The setting `tenants`: what each tenant's ImagePullSecrets may contain.
 
 use tcr::rules;
 use tcr::tenants::{Writer, problem};
@@ -10,11 +10,11 @@ use crate::registry::Wanted;
 use crate::review::Review;
 use crate::verdict::Answer;
 
-/// Kubernetes' own administrators, who may take any limit away.
+/// Kubernetes' own administrators, who could lift any limit.
 const MASTERS: &str = "system:masters";
 
-/// Refuses what goes beyond the writer's tenants. Both objects count: who writes over one takes from its namespaces what
-/// it was.
+/// Refuses fields outside the writer's tenants. Both the old and the new object count: an overwritten object
+/// is taken away from the namespaces of its former content.
 pub(super) fn limit(review: &Review<'_>, answer: &mut Answer) -> Result<(), Error> {
     let request = &review.request;
     let (object, old) = (request.object, request.old_object);

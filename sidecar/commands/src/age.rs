@@ -1,8 +1,8 @@
-//! How long ago something was, as kubectl says it.
+//! A time span as kubectl prints it.
 
 use jiff::Timestamp;
 
-/// From then to now.
+/// The age of `at` at the time `now`.
 pub fn age(at: Timestamp, now: Timestamp) -> String {
     match now.duration_since(at).as_secs().max(0) {
         it @ 0..=119 => format!("{it}s"),

@@ -1,11 +1,12 @@
-//! `tcr-assistant cleanup`: takes everything of ours out of a cluster, with the caller's own rights and
-//! without webhook or controller.
+//! `tcr-assistant cleanup`: removes every object of the add-on from a cluster, with the caller's own rights
+//! and without webhook or controller.
 //!
-//! In the order of a removal: entries on nodes, where that is asked for; webhook configurations, which could refuse the
-//! rest; references, then Secrets, namespace by namespace, as the planner plans them for ImagePullSecrets that are all
-//! deleted; the list of hosts entries; stored credentials; and last the ImagePullSecrets and the Lease, so that a run that
-//! was interrupted still knows what there is. What is refused keeps only what has to come after it: everything that is left is told of,
-//! an ImagePullSecret stays as long as anything that it led to, and the Lease as long as anything at all.
+//! The order: entries on nodes, if asked for; webhook configurations, which could refuse the rest;
+//! references, then Secrets, namespace by namespace, as the planner plans them for ImagePullSecrets that are
+//! all deleted; the list of hosts entries; stored credentials; and last the ImagePullSecrets and the Lease,
+//! so that another run after an interrupted one still knows what to remove. A refused write stops only writes
+//! that have to come after it: all objects that are left are reported, an ImagePullSecret stays as long as an
+//! object that it led to, and the Lease as long as any object.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -47,33 +48,34 @@ use namespaces::{empty_all, observe, withdrawn};
 use system::{empty_system, leave};
 use told::{Action, Object, Told};
 
-/// How long a controller may take to let go of the lease after it was stopped.
+/// How long a controller may take to release the lease after it was stopped.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What is asked for.
+/// The options of the command.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// Only say what would be removed.
     pub dry_run: bool,
-    /// Take the entries off the nodes first.
+    /// Remove the entries from the nodes first.
     pub nodes: Option<nodes::Request>,
-    /// How it is told.
+    /// The output format.
     pub output: Output,
 }
 
-/// What is told beside the objects, and who is asked.
+/// Output beside the objects, and the question for confirmation.
 pub struct Prompt<'a> {
-    /// Told how far it is.
+    /// Receives progress messages.
     pub tell: &'a mut dyn FnMut(&str),
-    /// Asked whether this may be done; an error is a no.
+    /// Asks for confirmation; an error means no.
     pub confirm: &'a mut dyn FnMut(&str) -> Result<()>,
 }
 
-/// Removes everything, or says what would be removed.
+/// Removes everything, or reports what would be removed.
 ///
 /// # Errors
-/// A controller is running; the cluster cannot be read; entries on nodes were to be taken off first and could not; or
-/// something could not be removed, in which case the rest was, and another run goes on where this one ended.
+/// A controller is running; the cluster cannot be read; entries on nodes were to be removed first and could
+/// not be; or an object could not be removed, in which case the others were, and another run goes on from
+/// there.
 pub async fn run(
     client: Client,
     request: Request,
@@ -83,7 +85,7 @@ pub async fn run(
     let Request { dry_run, nodes, output } = request;
     let mut told = Told { out, output, dry_run, left: 0 };
     let system = Api::<KubeNamespace>::all(client.clone()).get_metadata_opt(SYSTEM_NAMESPACE).await;
-    // What is in one that is going goes with it, and no lease can be made there.
+    // A namespace that is being deleted takes its objects with it, and no lease can be created there.
     let has_system = system
         .context("cannot read the cluster")?
         .is_some_and(|namespace| namespace.metadata.deletion_timestamp.is_none());
@@ -131,7 +133,7 @@ async fn everything(
 ) -> Result<()> {
     // Read before anything is changed.
     let objects = Api::<DynamicObject>::all_with(client.clone(), &ApiResource::erase::<ImagePullSecret>(&()));
-    // Without the custom resource there are none; their Secrets may be left all the same.
+    // Without the custom resource's definition there are no objects; their Secrets may exist all the same.
     let found = match list(&objects, &ListParams::default()).await {
         Err(kube::Error::Api(status)) if status.code == 404 => Vec::new(),
         other => other.context("cannot list ImagePullSecrets")?,
@@ -184,7 +186,8 @@ async fn everything(
     stays::tell(client, agents_are_gone && nodes.is_none(), told).await
 }
 
-/// The key by which the installation knows its Secrets; where there is none, one by which nothing is known.
+/// The key that authenticates the installation's marks; where there is none, a key that authenticates no
+/// mark.
 async fn key(client: &Client) -> Result<InstallationKey> {
     match installation_key::read(client).await.context("cannot read the installation's key")? {
         Some(key) => Ok(key),
@@ -192,7 +195,7 @@ async fn key(client: &Client) -> Result<InstallationKey> {
     }
 }
 
-/// Takes our finalizer off, which nobody else would.
+/// Removes our finalizer, which no controller is left to do.
 async fn release(objects: &Api<DynamicObject>, name: &str, mut finalizers: Vec<String>) -> kube::Result<()> {
     if !finalizers.iter().any(|it| it == FINALIZER) {
         return Ok(());
@@ -210,7 +213,7 @@ async fn remove<K>(api: &Api<K>, kind: &str, name: &str, told: &mut Told<'_>) ->
 where
     K: Clone + DeserializeOwned + std::fmt::Debug,
 {
-    // Those of a namespace are all of one.
+    // Each namespaced kind is removed from one namespace only.
     let namespace = matches!(kind, "secret" | "lease").then_some(SYSTEM_NAMESPACE);
     let object = Object { kind, namespace, name };
     let deleted = match told.dry_run {

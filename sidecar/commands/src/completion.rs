@@ -1,4 +1,4 @@
-//! Names of a cluster's objects, for shells to complete. What cannot be read, or not at once, is left out.
+//! Names of a cluster's objects for shell completion. Objects that cannot be read at once are left out.
 
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ use crate::explain::target::{Target, TargetKind};
 use custom_resource::ImagePullSecret;
 use kubernetes::api_error::within;
 
-/// A person waits at the prompt.
+/// Short, because a person waits at the prompt.
 const DEADLINE: Duration = Duration::from_secs(2);
-/// More than anybody reads.
+/// More than a person would read.
 const MOST: u32 = 500;
 /// Kinds that are offered.
 const KINDS: [&str; 9] = [
@@ -27,12 +27,12 @@ const KINDS: [&str; 9] = [
     "namespace/",
 ];
 
-/// What has names.
+/// Which names to complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Names {
     ImagePullSecrets,
     Namespaces,
-    /// What `explain` takes: `TYPE/NAME`.
+    /// The arguments of `explain`: `TYPE/NAME`.
     Targets,
 }
 
@@ -53,7 +53,7 @@ async fn targets(client: Client, namespace: &str, begun: &str) -> Vec<String> {
         let pods = list(&Api::<Pod>::namespaced(client, namespace)).await;
         return KINDS.iter().map(|kind| (*kind).to_owned()).chain(pods).collect();
     };
-    // Any name: what is asked is the kind.
+    // Any name will do: only the kind is used.
     let Ok(target) = format!("{kind}/x").parse::<Target>() else { return Vec::new() };
     let found = match target.kind {
         TargetKind::Pod => list(&Api::<Pod>::namespaced(client, namespace)).await,

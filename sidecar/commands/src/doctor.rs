@@ -1,7 +1,7 @@
-//! `tcr-assistant doctor`: what is wrong with the installation, each with what to do.
+//! `tcr-assistant doctor`: the faults of the installation, each with what to do.
 //!
-//! `gather` reads with the user's own rights, side by side and within ten seconds, `checks` are functions of what was
-//! read, without a client or a clock of their own, and `text` shows what they find.
+//! `gather` reads with the user's own rights, concurrently and within ten seconds, `checks` are functions of
+//! what was read, without a client or a clock of their own, and `text` prints their findings.
 
 pub mod checks;
 pub mod facts;
@@ -18,10 +18,10 @@ use anyhow::{Result, bail};
 use crate::output::Output;
 use crate::reader::Reader;
 
-/// Tells `out` what is wrong; whether nothing is.
+/// Prints the faults to `out`. Returns whether there are none.
 ///
 /// # Errors
-/// The API server does not answer, or nothing can be written.
+/// The API server does not answer, or `out` cannot be written.
 pub async fn run(reader: &Reader, output: Output, out: &mut dyn Write) -> Result<bool> {
     let facts = gather::facts(reader).await;
     if let Some(why) = facts.unreachable() {

@@ -1,4 +1,5 @@
-//! `tcr-assistant events`: what happened to ImagePullSecrets and to what the add-on touches, newest last.
+//! `tcr-assistant events`: the Events about ImagePullSecrets and about objects that the add-on writes, newest
+//! last.
 
 mod line;
 
@@ -22,18 +23,18 @@ use crate::reader::{Reader, Right};
 /// Events in one page.
 const PAGE: u32 = 500;
 
-/// Where Events are looked for.
+/// A namespace and filter for Events.
 struct Place {
     api: Api<Event>,
     fields: String,
     right: Right,
 }
 
-/// Tells `out` of each Event, and then, where asked, of each that follows until it is ended. `tell` gets what could not be
-/// read.
+/// Prints each Event to `out` and, if asked, later ones until it is interrupted. `tell` receives what could
+/// not be read.
 ///
 /// # Errors
-/// Nothing can be read, or nothing can be written.
+/// No Events can be read, or `out` cannot be written.
 pub async fn run(
     reader: &Reader,
     name: Option<&str>,
@@ -69,7 +70,7 @@ pub async fn run(
     follow(places, name, newest, output, out).await
 }
 
-/// Tells of each Event that is made or counted on, until a place can no longer be watched.
+/// Prints each Event that is created or counted up, until the watches end.
 async fn follow(
     places: Vec<Place>,
     name: Option<&str>,
@@ -82,10 +83,10 @@ async fn follow(
         watcher(place.api, config).default_backoff().touched_objects().boxed()
     });
     let mut events = futures::stream::select_all(streams);
-    // A watch begins with what there is, and an Event is told of by more than one.
+    // A watch begins with all existing Events, and several watches may report the same one.
     let mut told: BTreeMap<Option<String>, Option<String>> = BTreeMap::new();
     while let Some(event) = events.next().await {
-        // One that broke off goes on by itself.
+        // A watch that broke off is started again by itself.
         let Ok(event) = event else { continue };
         let (uid, version) = (event.metadata.uid.clone(), event.metadata.resource_version.clone());
         let line = Line::of(event);
@@ -101,12 +102,12 @@ async fn follow(
     Ok(())
 }
 
-/// Those about ImagePullSecrets, those that the controller wrote, and those about the add-on's own Pods.
+/// Events about ImagePullSecrets, those that the controller wrote, and those about the add-on's own Pods.
 fn places(reader: &Reader, name: Option<&str>) -> Vec<Place> {
     let all: Api<Event> = Api::all(reader.client.clone());
     let of_kind = format!("involvedObject.kind={IMAGE_PULL_SECRET_KIND}");
     let mut places = vec![
-        // Those of objects without a namespace are in the namespace default.
+        // Events about objects without a namespace are in the namespace default.
         Place {
             api: Api::namespaced(reader.client.clone(), "default"),
             fields: match name {

@@ -1,8 +1,8 @@
-//! `tcr-assistant explain`: why a Pod's images can be pulled, or cannot;
-//! before there is a Pod, what one would get.
+//! `tcr-assistant explain`: why a Pod's images can be pulled, or cannot; and before there is a Pod, which
+//! references one would get.
 //!
-//! `gather` reads the cluster, with the user's own rights, and asks the registries; `decide` makes findings of
-//! these facts, without a client or a clock; `text` shows them.
+//! `gather` reads the cluster with the user's own rights and asks the registries; `decide` makes findings of
+//! these facts, without a client or a clock; `text` prints them.
 
 mod admission;
 mod case;
@@ -30,11 +30,12 @@ use findings::Verdict;
 use registry_client::Checker;
 use target::Target;
 
-/// Explains a Pod, or what Pods are made of, to `out`; whether nothing was found that keeps its images from being pulled. `tell` gets what is
-/// waited for, and nothing at the end.
+/// Prints to `out` the explanation of a Pod, or of an object that Pods are made from. Returns whether nothing
+/// was found that keeps its images from being pulled. `tell` receives what is waited for, and an empty text
+/// at the end.
 ///
 /// # Errors
-/// It cannot be read, or nothing can be written.
+/// The object cannot be read, or `out` cannot be written.
 pub async fn run(
     reader: &Reader,
     checker: Option<&Checker>,

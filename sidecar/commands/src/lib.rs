@@ -1,7 +1,8 @@
-//! What people run against a cluster, or without one: `explain`, `status`, `plan`, `secrets`, `events`, `doctor`, `rotate`,
-//! `revoke`, `instances`, `nodes`, `render`, `cleanup`, `withdraw-hosts`.
+//! The commands that people run against a cluster, or without one: `explain`, `status`, `plan`, `secrets`,
+//! `events`, `doctor`, `rotate`, `revoke`, `instances`, `nodes`, `render`, `cleanup`, `withdraw-hosts`.
 //!
-//! Each reads with the user's own rights. May import every other crate of this folder; knows no command line.
+//! Each reads with the user's own rights. May import every other crate of this folder. Absent: the command
+//! line.
 
 pub mod age;
 pub mod cleanup;

@@ -1,5 +1,5 @@
-//! `tcr-assistant nodes`: the entries as configuration for nodes that nothing can be written on. `config` prints it, without
-//! a client. Nothing is applied.
+//! `tcr-assistant nodes`: the entries as configuration for nodes with an immutable hosts file. `config`
+//! prints it, without a client. Nothing is applied.
 
 pub mod config;
 
@@ -15,10 +15,10 @@ use tcr::names::{SYSTEM_NAMESPACE, UPDATER_CONFIG};
 use crate::reader::{Reader, Right};
 use config::Config;
 
-/// Prints to `out` what the nodes of `vpc_id` need of the list that nodes have now.
+/// Prints to `out` the configuration of nodes in `vpc_id`, from the list that nodes have now.
 ///
 /// # Errors
-/// The list cannot be read, has nothing for these nodes, or is by VPC and none is given.
+/// The list cannot be read, has no entries for these nodes, or is per VPC and none is given.
 pub async fn run(reader: &Reader, config: Config, vpc_id: Option<&str>, out: &mut dyn Write) -> Result<()> {
     let maps: Api<ConfigMap> = Api::namespaced(reader.client.clone(), SYSTEM_NAMESPACE);
     let right = Right::get("configmaps", SYSTEM_NAMESPACE);

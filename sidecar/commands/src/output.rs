@@ -1,4 +1,4 @@
-//! How an answer is printed: to be read by people, or by programs.
+//! Output formats: for people, or for programs.
 
 use std::io::Write;
 
@@ -15,10 +15,10 @@ pub enum Output {
 }
 
 impl Output {
-    /// Prints an answer to `out`, whole.
+    /// Prints an answer to `out`.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// `out` cannot be written.
     pub fn print<T: Serialize>(
         self,
         answer: &T,

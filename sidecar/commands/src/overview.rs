@@ -1,7 +1,7 @@
-//! `tcr-assistant status`: how the add-on is, on one screen.
+//! `tcr-assistant status`: the state of the add-on, on one screen.
 //!
-//! `gather` reads the cluster with the user's own rights, `report` makes lines of these facts without a client or
-//! a clock of its own, `text` shows them.
+//! `gather` reads the cluster with the user's own rights, `report` makes lines of these facts without a
+//! client or a clock of its own, `text` prints them.
 
 pub mod gather;
 pub mod report;
@@ -15,10 +15,10 @@ use jiff::Timestamp;
 use crate::output::Output;
 use crate::reader::{Reader, Seen};
 
-/// Tells `out` how the add-on is; whether everything is ready.
+/// Prints the state of the add-on to `out`. Returns whether everything is ready.
 ///
 /// # Errors
-/// The ImagePullSecrets cannot be read, without which there is nothing to tell, or nothing can be written.
+/// The ImagePullSecrets cannot be read, without which there is nothing to report, or `out` cannot be written.
 pub async fn run(reader: &Reader, output: Output, out: &mut dyn Write) -> Result<bool> {
     let facts = gather::facts(reader).await;
     if let Seen::Denied(_) | Seen::Failed(_) = facts.asked {

@@ -1,8 +1,8 @@
-//! `tcr-assistant plan`: what would change in the cluster, where and why, before anything does.
+//! `tcr-assistant plan`: what would change in the cluster, where and why, before anything is changed.
 //!
-//! `input` and `values` say what is asked, `gather` reads the cluster with the user's own rights, `forecast` asks
-//! the controller's own planners, without a client or a clock, and `report` is what came of it; `text` and `diff` show
-//! it.
+//! `input` and `values` read the wanted state, `gather` reads the cluster with the user's own rights,
+//! `forecast` calls the controller's own planners, without a client or a clock, and `report` is the result;
+//! `text` and `diff` print it.
 
 pub mod diff;
 pub mod forecast;
@@ -34,21 +34,21 @@ pub enum Output {
     Diff,
 }
 
-/// What a script is told.
+/// The result that sets the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Nothing would change.
     Nothing,
-    /// Something would.
+    /// Something would change.
     Changes,
-    /// Admission would refuse some of what is asked.
+    /// Admission would refuse part of the wanted state.
     Refused,
 }
 
-/// Tells `out` what would change. `tell` gets what is waited for, and nothing at the end.
+/// Prints to `out` what would change. `tell` receives what is waited for, and an empty text at the end.
 ///
 /// # Errors
-/// The cluster or what is asked cannot be read, or nothing can be written.
+/// The cluster or the wanted state cannot be read, or `out` cannot be written.
 pub async fn run(
     reader: &Reader,
     asked: &Asked,

@@ -1,4 +1,4 @@
-//! Reads a cluster with the user's own rights, and says which of them are missing.
+//! Reads a cluster with the user's own rights, and reports missing rights.
 
 use std::fmt;
 use std::time::Duration;
@@ -16,12 +16,13 @@ use tcr::write_limits::{Kind, WriteLimits};
 use custom_resource::ImagePullSecret;
 use kubernetes::api_error::{ApiError, within};
 
-/// A Lease that ran out so long ago is nobody's, also where this machine's clock is not the controller's.
+/// A Lease that expired this long ago is not held any more, even where this machine's clock differs from the
+/// controller's.
 const SLACK: SignedDuration = SignedDuration::from_secs(60);
 /// Objects in one page of a list.
 const PAGE: u32 = 500;
 
-/// Something that had to be read.
+/// The result of a read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen<T> {
     /// It was read, and is this.
@@ -51,12 +52,12 @@ pub enum Controller {
     Leads {
         /// The holder of the Lease: a Pod's name.
         holder: String,
-        /// Whether policies hold its writes to what it writes; none while that is not known. In JSON `writesLimited`, with
-        /// the kinds that none is in force for in `unlimitedWrites`.
+        /// Whether policies restrict its writes; none while that is not known. In JSON `writesLimited`, with
+        /// the kinds without a policy in force in `unlimitedWrites`.
         #[serde(flatten, serialize_with = "serialize_write_limits")]
         write_limits: Option<WriteLimits>,
     },
-    /// There is a Lease that nobody holds or that has run out.
+    /// There is a Lease that was released or has expired.
     Away,
     /// There is no Lease: leader election is off, or there never was one.
     Unknown,
@@ -72,7 +73,7 @@ pub struct Reader {
 }
 
 impl<T> Seen<T> {
-    /// What was read, if it could be.
+    /// The value, if it was read.
     pub fn known(&self) -> Option<&T> {
         match self {
             Self::Known(value) => Some(value),
@@ -80,7 +81,7 @@ impl<T> Seen<T> {
         }
     }
 
-    /// Why it was not.
+    /// Why it was not read.
     pub fn missing(&self) -> Option<String> {
         match self {
             Self::Known(_) => None,
@@ -89,7 +90,7 @@ impl<T> Seen<T> {
         }
     }
 
-    /// What was read, for whom nothing goes on without it.
+    /// The value, for a caller that cannot go on without it.
     ///
     /// # Errors
     /// It could not be read: `cannot read WHAT`, and why.
@@ -100,7 +101,7 @@ impl<T> Seen<T> {
         }
     }
 
-    /// The same of something else.
+    /// The same result with the value converted.
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Seen<U> {
         match self {
             Self::Known(value) => Seen::Known(change(value)),
@@ -152,8 +153,8 @@ impl Reader {
         seen(right, within(self.deadline, api.get_opt(name)).await)
     }
 
-    /// Takes each object of a list, page by page, so that no more than one page is held: of `page` objects, few where each
-    /// may be large.
+    /// Passes each object of a list to a function, page by page, so that at most one page is held: of `page`
+    /// objects, few where each may be large.
     pub async fn each<K>(
         &self,
         api: &Api<K>,
@@ -209,7 +210,7 @@ impl Reader {
         self.object(&leases, LEADER_LEASE, right).await.map(|lease| match lease {
             Some(lease) => {
                 let annotations = lease.metadata.annotations.unwrap_or_default();
-                // Of another release's words nothing is known.
+                // Another release may write another form.
                 let limits = annotations.get(WRITE_LIMITS_ANNOTATION).and_then(|text| text.parse().ok());
                 controller(lease.spec.unwrap_or_default(), limits, Timestamp::now())
             }
@@ -218,7 +219,7 @@ impl Reader {
     }
 }
 
-/// What a call's result says about the rights.
+/// The result of a read from a call's result.
 pub fn seen<T>(right: Right, result: Result<T, ApiError>) -> Seen<T> {
     match result {
         Ok(value) => Seen::Known(value),

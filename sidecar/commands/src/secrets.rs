@@ -1,5 +1,5 @@
-//! `tcr-assistant secrets`: where the Secrets of an ImagePullSecret are, how old they are, and whether they hold the
-//! same. `gather` reads, `report` compares without a client, `text` shows.
+//! `tcr-assistant secrets`: the namespaces of an ImagePullSecret's Secrets, their age, and whether they hold
+//! the same. `gather` reads, `report` compares without a client, `text` prints.
 
 mod gather;
 pub mod report;
@@ -13,10 +13,10 @@ use jiff::Timestamp;
 use crate::output::Output;
 use crate::reader::Reader;
 
-/// Tells `out` where they are; whether all of them are ours and hold the same.
+/// Prints the Secrets to `out`. Returns whether all of them are ours and hold the same.
 ///
 /// # Errors
-/// There is no such ImagePullSecret, Secrets cannot be read, or nothing can be written.
+/// There is no such ImagePullSecret, Secrets cannot be read, or `out` cannot be written.
 pub async fn run(reader: &Reader, name: &str, output: Output, out: &mut dyn Write) -> Result<bool> {
     let report = report::report(gather::facts(reader, name).await?);
     output.print(&report, |it| text::text(it, Timestamp::now()), out)?;

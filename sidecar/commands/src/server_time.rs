@@ -1,4 +1,4 @@
-//! The API server's clock, by the date of an answer.
+//! The API server's clock, from the date of an answer.
 
 use http::header::DATE;
 use jiff::Timestamp;
@@ -6,7 +6,7 @@ use kube::client::Body;
 
 use crate::reader::Reader;
 
-/// What the API server's clock says; none where it does not answer in time, or without a date.
+/// The time by the API server's clock; none where it does not answer in time, or without a date.
 pub async fn read(reader: &Reader) -> Option<Timestamp> {
     let request = http::Request::get("/version").body(Body::empty()).ok()?;
     let answer = tokio::time::timeout(reader.deadline, reader.client.send(request)).await.ok()?.ok()?;

@@ -1,8 +1,8 @@
-//! Columns as wide as what is in them, as kubectl prints them.
+//! A table with columns as wide as their content, as kubectl prints them.
 
 use std::fmt::Write as _;
 
-/// Writes rows, the first of which is the head.
+/// Writes rows; the first is the header.
 pub fn write<const N: usize>(out: &mut String, rows: Vec<[String; N]>) {
     let widths: [usize; N] =
         std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));

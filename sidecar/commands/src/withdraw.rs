@@ -1,8 +1,8 @@
-//! `tcr-assistant withdraw-hosts`: takes our entries off the nodes before the add-on goes.
+//! `tcr-assistant withdraw-hosts`: removes our entries from the nodes before the add-on is uninstalled.
 //!
-//! Ending the agents leaves the entries, on purpose: a rolling update must not take them away. So
-//! the chart's uninstall empties the list first and waits until every node follows. A mark on the
-//! ConfigMap keeps the controller, which still runs, from filling it again.
+//! Agents leave the entries in place when they end, on purpose: a rolling update must not remove them. So the
+//! chart's uninstall empties the list first and waits until every node follows. A mark on the ConfigMap keeps
+//! the controller, which still runs, from filling it again.
 
 use std::time::Duration;
 
@@ -17,17 +17,17 @@ use tokio::time::{Instant, sleep};
 
 use controller::agent::{self, Agent};
 
-/// Between two looks at the nodes.
+/// The time between two looks at the nodes.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Agents that may not be asked have had the list by then: kubelets look about once a minute.
+/// Agents that may not be asked have the list by then: kubelets look about once a minute.
 const UNASKED: Duration = Duration::from_secs(90);
 
-/// Empties the list and waits, at most so long, until the nodes carry nothing of it. Tells how far
-/// it is with `tell`.
+/// Empties the list and waits, at most this long, until no node has entries of it. Reports progress with
+/// `tell`.
 ///
 /// # Errors
-/// The list cannot be emptied. Nodes that do not follow are told of, and are no error: a node that
-/// is gone must not keep the add-on from being removed.
+/// The list cannot be emptied. Nodes that do not follow are reported, and are no error: a node that is gone
+/// must not keep the add-on from being uninstalled.
 pub async fn run(client: Client, wait: Duration, tell: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
     if maps.get_opt(UPDATER_CONFIG).await.with_context(|| format!("cannot read {UPDATER_CONFIG}"))?.is_none()

@@ -1,9 +1,9 @@
-//! An agent of a node, as the controller meets it: a Pod to be told of the newest list, and an
-//! address that tells which list the node carries.
+//! A node's agent: its Pod, which is told of the newest list, and its address, at which it tells the list
+//! that the node has.
 //!
-//! A kubelet looks at the ConfigMaps of a Pod when the Pod changes, and else about once a minute. So
-//! an annotation on each agent's Pod names the newest list. What a node carries, its agent's
-//! metrics tell, read at the Pod's address: agents have no access to the API.
+//! A kubelet reads the ConfigMaps of a Pod when the Pod changes, and otherwise about once a minute. So an
+//! annotation on each agent's Pod names the newest list. Which list a node has is read from its agent's
+//! metrics, at the Pod's address: agents have no access to the API server.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -20,58 +20,59 @@ use tcr::resource_id::is_vpc_id;
 use kubernetes::api_error::within;
 use reconcile::nodes::Fault;
 
-/// Pods that are patched or asked at a time.
+/// Concurrent patches of Pods, and concurrent requests to agents.
 pub(super) const AT_A_TIME: usize = 16;
 /// The longest that a request to the API server about an agent or its node may take.
 pub(super) const DEADLINE: Duration = Duration::from_secs(10);
-/// An agent is on the cluster's own network.
+/// Short, because an agent is on the cluster's own network.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Many times what an agent answers.
+/// Many times the length of an agent's answer.
 const MOST_BYTES: usize = 64 << 10;
 
-/// An agent, as its Pod shows it.
+/// An agent's Pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Agent {
-    /// Where it answers; none where it is told not to, or has no address yet.
+    /// Where it serves its metrics; none where they are switched off, or the Pod has no address yet.
     pub address: Option<SocketAddr>,
-    /// It would answer if it had an address.
+    /// It serves its metrics once it has an address.
     pub is_asked: bool,
-    /// What its Pod was told: a generation, and behind a full stop the round, if it was told again.
+    /// The annotation on its Pod: a generation and, if it was set again, a full stop and the number of the
+    /// round.
     pub told: Option<String>,
-    /// The node that it is on.
+    /// The node that it runs on.
     pub node: Option<String>,
-    /// Its container runs, so that it may answer.
+    /// Its container runs, so it may answer.
     pub is_running: bool,
 }
 
-/// What an agent answers.
+/// An agent's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// Generation of the list that the node carries.
+    /// The generation of the list that the node has.
     pub generation: String,
-    /// Entries that it leaves out.
+    /// Entries that the agent leaves out.
     pub withheld: u64,
     /// What confines the agent on its node.
     pub confinement: Confinement,
-    /// The VPC that its node is in, once it knows that.
+    /// The VPC of the node, once the agent knows it.
     pub vpc_id: Option<String>,
-    /// Why its node does not resolve what it shall.
+    /// Why the node does not resolve the entries.
     pub faults: BTreeSet<Fault>,
 }
 
-/// What confines an agent, as it says.
+/// The confinement that an agent reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Confinement {
     /// Confined by Landlock and seccomp.
     Landlock,
     /// Confined by seccomp alone.
     Seccomp,
-    /// Nothing, or it does not say.
+    /// None, or not reported.
     None,
 }
 
 impl Agent {
-    /// A Pod as an agent, with its name.
+    /// Reads the Pod's name and the agent from a Pod.
     pub fn of(pod: &Pod) -> Option<(String, Self)> {
         let name = pod.metadata.name.clone()?;
         let ports = pod
@@ -99,19 +100,19 @@ impl Agent {
 
 /// A client for the nodes' agents.
 pub fn http() -> reqwest::Result<reqwest::Client> {
-    // A proxy could answer for a node with anything.
+    // A proxy could answer anything in place of a node.
     let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE);
     http.redirect(reqwest::redirect::Policy::none()).build()
 }
 
-/// Names the list on these Pods.
+/// Sets the annotation of these Pods to the list.
 pub async fn nudge(pods: &Api<Pod>, names: Vec<String>, generation: &str) {
     let patch = json!({"metadata": {"annotations": {HOSTS_GENERATION_ANNOTATION: generation}}});
     let patches: Vec<_> = names.into_iter().map(|name| tell(pods.clone(), name, patch.clone())).collect();
     futures::stream::iter(patches).buffer_unordered(AT_A_TIME).collect::<()>().await;
 }
 
-/// Asks every agent that has an address; those that answered.
+/// Asks every agent that has an address; returns the answers.
 pub async fn ask(http: &reqwest::Client, agents: &[(String, Agent)]) -> BTreeMap<String, Answer> {
     let asks: Vec<_> = agents
         .iter()
@@ -167,7 +168,7 @@ fn read(metrics: &str) -> Option<Answer> {
     })
 }
 
-/// What agents count when something is wrong. Agents of earlier releases count none of it.
+/// The metrics by which agents report faults. Agents of earlier releases have none of them.
 const FAULTS: [(&str, Fault); 5] = [
     ("hosts_updater_read_only ", Fault::ReadOnly),
     ("hosts_updater_without_network ", Fault::WithoutNetwork),

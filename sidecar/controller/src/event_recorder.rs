@@ -1,4 +1,4 @@
-//! Publishes Events, one after the other, so that nothing waits for them.
+//! Publishes Events, one after the other, in a task of its own.
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use super::tasks::Tasks;
 use reconcile::effect::{Event, Regarding};
 
-/// Events that may wait to be sent; more are not worth keeping.
+/// Events that may wait to be sent; further ones are dropped.
 const MOST_WAITING: usize = 256;
 /// The longest note that an Event may have.
 const LONGEST_NOTE: usize = 1024;
@@ -21,7 +21,7 @@ pub(super) struct EventRecorder {
 }
 
 impl EventRecorder {
-    /// Starts the task that sends them; it ends with the last recorder.
+    /// Starts the task that sends Events; it ends with the last recorder.
     pub(super) fn start(client: Client, tasks: &Tasks) -> Self {
         let (sender, mut waiting) = mpsc::channel::<Event>(MOST_WAITING);
         tasks.spawn_endless("the writer of Events", async move {
@@ -37,7 +37,7 @@ impl EventRecorder {
         Self { sender }
     }
 
-    /// Sends it some time soon.
+    /// Queues the Event.
     pub(super) fn publish(&self, event: Event) {
         let Event { warning, reason, message, .. } = &event;
         if *warning {
@@ -50,7 +50,7 @@ impl EventRecorder {
     }
 }
 
-/// As a log names the object.
+/// The object as a log names it.
 fn regarding(regarding: &Regarding) -> String {
     match regarding {
         Regarding::ImagePullSecret { name, .. } => format!("{IMAGE_PULL_SECRET_KIND} {name}"),
@@ -58,7 +58,7 @@ fn regarding(regarding: &Regarding) -> String {
     }
 }
 
-/// As Kubernetes has it.
+/// The Event as Kubernetes takes it.
 fn written(event: Event) -> (ObjectReference, events::Event) {
     let Event { regarding, warning, reason, message } = event;
     let (reference, action) = match regarding {

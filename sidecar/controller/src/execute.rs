@@ -1,4 +1,4 @@
-//! Asks the API server what [`executor`] wants of one namespace.
+//! The [`executor`]'s calls of the API server for one namespace.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -22,16 +22,17 @@ use distribution::{Account, Content, Placed, SeenSecret, Uid};
 use executor::{NamespaceApi, WholeSecret};
 use kubernetes::api_error::{ApiError, within};
 
-/// The client that carries out jobs, many at a time.
+/// Carries out jobs, many at a time.
 pub struct NamespaceWriter {
     client: Client,
     key: InstallationKey,
-    /// A Secret that is read is held in memory, and any user may have made it as large as a Secret may be.
+    /// Held while a Secret is in memory, one at a time: any user may have made it as large as a Secret may
+    /// be.
     reading: Arc<Mutex<()>>,
 }
 
 impl NamespaceWriter {
-    /// Writes with this client, and marks with this key.
+    /// Writes with this client, and marks Secrets with this key.
     pub fn new(client: Client, key: InstallationKey) -> Self {
         Self { client, key, reading: Arc::default() }
     }
@@ -55,7 +56,7 @@ struct Apis {
     namespace: Arc<str>,
 }
 
-/// A Secret, and the turn to hold it.
+/// A Secret, and the lock for holding one in memory.
 struct Held {
     secret: Secret,
     _one_at_a_time: OwnedMutexGuard<()>,
@@ -89,7 +90,7 @@ impl NamespaceApi for Apis {
         let request = Request::new(SecretObject::url_path(&(), Some(&self.namespace)));
         let request = request.create(&PostParams { dry_run, ..posted() }, bytes);
         let request = request.map_err(|error| ApiError::Other(error.to_string()))?;
-        // Of the answer only what matters is read.
+        // Only the relevant fields of the answer are read.
         self.ours(&within(DEADLINE, self.writer.client.request(request)).await?)
     }
 
@@ -109,11 +110,11 @@ impl NamespaceApi for Apis {
         self.ours(&within(DEADLINE, self.secrets.patch(&secret, &patched(), &patch)).await?)
     }
 
-    /// The annotation alone: the rest is as it shall be.
+    /// Writes the annotation alone: the rest is as desired.
     async fn mark(&self, name: &str, uid: &Uid, content: &Content) -> Result<SeenSecret, ApiError> {
         let secret = derived_secret_name(name);
         let mark = self.writer.key.mark(&self.namespace, &secret, content.digest());
-        // A uid that differs is refused, because nobody may change one.
+        // The API server refuses a uid that differs, because a uid is immutable.
         let patch = json!({"metadata": {"uid": uid.to_string(), "annotations": {MARK_ANNOTATION: mark}}});
         self.ours(&within(DEADLINE, self.secrets.patch(&secret, &patched(), &Patch::Merge(patch))).await?)
     }
@@ -130,7 +131,7 @@ impl NamespaceApi for Apis {
     }
 
     async fn read_whole(&self, secret: &str) -> Result<Option<WholeSecret<Held>>, ApiError> {
-        // All of it, because all of it is sent back.
+        // The whole object, because all of it is sent back.
         let one_at_a_time = self.writer.reading.clone().lock_owned().await;
         let found = within(DEADLINE, self.whole().get_opt(secret)).await?;
         Ok(found.map(|secret| WholeSecret {
@@ -151,7 +152,7 @@ impl NamespaceApi for Apis {
         object.metadata.labels.get_or_insert_default().extend(wanted.metadata.labels.unwrap_or_default());
         let annotations = wanted.metadata.annotations.unwrap_or_default();
         object.metadata.annotations.get_or_insert_default().extend(annotations);
-        // The managed fields are not ours to send.
+        // Managed fields are the API server's to set.
         object.metadata.managed_fields = None;
         let secret = derived_secret_name(name);
         let made = within(DEADLINE, self.whole().replace(&secret, &posted(), &object)).await?;
@@ -170,7 +171,7 @@ impl NamespaceApi for Apis {
     }
 }
 
-/// Under our name, so that the managed fields tell whose a change was.
+/// With our field manager, so that managed fields tell which changes are ours.
 fn posted() -> PostParams {
     PostParams { field_manager: Some(MANAGED_BY.to_owned()), ..PostParams::default() }
 }
@@ -179,7 +180,7 @@ fn patched() -> PatchParams {
     PatchParams { field_manager: Some(MANAGED_BY.to_owned()), ..PatchParams::default() }
 }
 
-/// The operations come from our own code: that they are none is a bug, and said instead of hidden.
+/// The operations come from our own code: invalid ones are a bug, and an error says so.
 pub(super) fn json_patch(operations: Vec<Value>) -> Result<Patch<()>, ApiError> {
     let patch = serde_json::from_value(Value::Array(operations));
     patch.map(Patch::Json).map_err(|error| ApiError::Other(format!("cannot write the patch: {error}")))

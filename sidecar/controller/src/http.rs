@@ -24,25 +24,25 @@ pub const LEADING: Metric = Metric::gauge("tcr_assistant_leading", "Whether this
 /// Kubelets and scrapers have one each.
 const MOST_CONNECTIONS: usize = 128;
 
-/// What is served from.
+/// The sources of the pages.
 #[derive(Clone, Debug)]
 pub struct Served {
     /// Whether this controller leads.
     pub leading: watch::Receiver<bool>,
-    /// Whether everything was listed.
+    /// Whether the first lists are complete.
     pub ready: watch::Receiver<bool>,
-    /// Asks the core for its numbers.
+    /// Asks the reconciler for its metrics.
     pub ask: mpsc::Sender<oneshot::Sender<String>>,
     /// The counters of calls of the API server.
     pub calls: Arc<ApiCalls>,
-    /// Counts its calls of the cloud.
+    /// Has the counters of calls of the cloud.
     pub cloud: Arc<Client>,
-    /// Whether its writes are limited.
+    /// Has the verdicts on the write limits.
     pub limits: Arc<WriteLimits>,
 }
 
-/// How long the text of `/metrics` is told again. Rendering it is all that costs anything here, and a caller that reaches
-/// the port may ask without end.
+/// How long the text of `/metrics` is reused. Only rendering it takes noticeable CPU, and any client that
+/// reaches the port may ask without end.
 const FRESH: Duration = Duration::from_millis(20);
 
 #[derive(Clone)]
@@ -57,7 +57,7 @@ struct Rendered {
     text: Option<Bytes>,
 }
 
-/// Serves until it is dropped.
+/// Serves until the future is dropped.
 pub async fn serve(listener: TcpListener, served: Served) {
     let router = Router::new()
         .route("/healthz", get(async || "ok"))
@@ -68,7 +68,7 @@ pub async fn serve(listener: TcpListener, served: Served) {
     listener::serve(listener, Protocol::Plain, router, limits, std::future::pending()).await;
 }
 
-/// A controller that does not lead is ready to.
+/// A controller that does not lead is ready to take over.
 async fn readyz(State(Pages { served, .. }): State<Pages>) -> Response {
     match !*served.leading.borrow() || *served.ready.borrow() {
         true => "ok".into_response(),
@@ -77,7 +77,7 @@ async fn readyz(State(Pages { served, .. }): State<Pages>) -> Response {
 }
 
 async fn metrics(State(pages): State<Pages>) -> Response {
-    // A caller that comes meanwhile waits for the same text.
+    // Callers that come while the text is rendered wait for it.
     let mut rendered = pages.rendered.lock().await;
     let text = match &*rendered {
         Some(Rendered { at, text }) if at.elapsed() < FRESH => text.clone(),
@@ -92,7 +92,7 @@ async fn metrics(State(pages): State<Pages>) -> Response {
     }
 }
 
-/// None where the core does not answer.
+/// None where the reconciler does not answer.
 async fn render(served: &Served) -> Option<String> {
     let leading = *served.leading.borrow();
     let mut text = Exposition::default();

@@ -1,4 +1,4 @@
-//! Which installation this is, as the cloud tells them apart.
+//! The id of this installation, which distinguishes its credentials at the cloud.
 
 use std::sync::Arc;
 
@@ -11,10 +11,12 @@ use super::until_known::until_known;
 use credential_plan::plan;
 use kubernetes::api_error::{ApiError, within};
 
-/// The namespace whose uid is the cluster's own: Kubernetes makes it, and nobody restores it into another cluster.
+/// The namespace whose uid identifies the cluster: Kubernetes creates it, and no backup tool restores it into
+/// another cluster.
 const NAMESPACE: &str = "kube-system";
 
-/// The installation. Tried until it is known: without it nobody could tell what at the cloud is ours.
+/// The id of the installation, tried until it is known: without it no credential at the cloud could be
+/// recognised as ours.
 pub(super) async fn obtain(client: &Client) -> Arc<str> {
     let namespaces = Api::<Namespace>::all(client.clone());
     let what = format!("read the uid of namespace {NAMESPACE}");
@@ -23,7 +25,7 @@ pub(super) async fn obtain(client: &Client) -> Arc<str> {
 }
 
 async fn once(namespaces: &Api<Namespace>) -> Result<String, ApiError> {
-    // Listed, because the controller may list namespaces and not get them.
+    // A list, because the controller may list namespaces and not get them.
     let only = ListParams::default().fields(&format!("metadata.name={NAMESPACE}"));
     let found = within(DEADLINE, namespaces.list_metadata(&only)).await?.items.pop();
     let uid = found.and_then(|namespace| namespace.metadata.uid).filter(|uid| !uid.is_empty());

@@ -1,4 +1,4 @@
-//! The Secret that keeps the installation's key: made once, read by every controller after that.
+//! The Secret with the installation's key: created once, read by every later controller.
 
 use std::collections::BTreeMap;
 
@@ -16,14 +16,14 @@ use kubernetes::api_error::{ApiError, within};
 
 const DATA_KEY: &str = "key";
 
-/// The installation's key, made where there is none yet. Tried until it is there: without it nobody could tell what
-/// is ours.
+/// The installation's key, created where there is none yet. Tried until it is known: without it no Secret
+/// could be recognised as ours.
 pub async fn obtain(client: &Client) -> InstallationKey {
     let secrets = Api::<Secret>::namespaced(client.clone(), SYSTEM_NAMESPACE);
     until_known("read or make the installation's key", async || once(&secrets).await).await
 }
 
-/// The installation's key, if there is one that can be used.
+/// The installation's key; none where there is no valid one.
 pub async fn read(client: &Client) -> Result<Option<InstallationKey>, ApiError> {
     let secrets = Api::<Secret>::namespaced(client.clone(), SYSTEM_NAMESPACE);
     Ok(within(DEADLINE, secrets.get_opt(INSTALLATION_KEY)).await?.and_then(|secret| parse(&secret)))
@@ -34,7 +34,7 @@ async fn once(secrets: &Api<Secret>) -> Result<InstallationKey, ApiError> {
         if let Some(key) = parse(&found) {
             return Ok(key);
         }
-        // Nothing is lost by a new one: what carries our labels is marked anew.
+        // A new key loses nothing: Secrets with our labels are marked again.
         tracing::warn!(
             secret = %format_args!("{SYSTEM_NAMESPACE}/{INSTALLATION_KEY}"),
             "it holds no key; it is replaced, and Secrets with our labels are marked anew"
@@ -67,7 +67,7 @@ fn secret(key: &InstallationKey) -> Secret {
             ..ObjectMeta::default()
         },
         data: Some(BTreeMap::from([(DATA_KEY.to_owned(), text)])),
-        // Nobody changes it by mistake.
+        // Prevents changes by mistake.
         immutable: Some(true),
         type_: Some("Opaque".to_owned()),
         ..Secret::default()

@@ -1,5 +1,5 @@
-//! How far the nodes are: follows their agents, makes kubelets look at a changed ConfigMap at once, and
-//! finds out which nodes carry its list, as [`agents`] decides.
+//! The nodes' progress: follows their agents, makes kubelets read a changed ConfigMap at once, and asks which
+//! nodes have its list, as [`agents`] decides.
 
 use std::time::Instant;
 
@@ -23,8 +23,8 @@ use reconcile::nodes::Nodes;
 
 mod agents;
 
-/// Starts the task that follows `generation`, the list in the ConfigMap: empty while there is none, and none before
-/// that is known. The VPCs of the nodes are told to `vpcs`.
+/// Starts the task that follows `generation`, the list in the ConfigMap: empty while there is none, and none
+/// before it is known. The VPCs of the nodes are sent to `vpcs`.
 pub(super) fn start(
     client: &Client,
     generation: watch::Receiver<Option<String>>,
@@ -56,7 +56,7 @@ pub(super) fn start(
 struct Follower {
     pods: Api<Pod>,
     sets: Api<DaemonSet>,
-    /// Where the start-up taint is to be taken off.
+    /// Nodes from which the start-up taint is removed; none where that is switched off.
     nodes: Option<Api<Node>>,
     http: reqwest::Client,
     generation: watch::Receiver<Option<String>>,
@@ -104,7 +104,7 @@ impl Follower {
         }
     }
 
-    /// Asks every agent; what is to be told, if that is new.
+    /// Asks every agent; returns the progress if it changed.
     async fn round(&mut self) -> Option<Nodes> {
         let asked = self.agents.begin(Instant::now())?;
         let answers = ask(&self.http, &asked).await;
@@ -123,7 +123,8 @@ impl Follower {
     }
 }
 
-/// Takes the start-up taint off the nodes of these agents; the agents for which that is done.
+/// Removes the start-up taint from the nodes of these agents; returns the agents whose node has none any
+/// more.
 async fn release(nodes: &Api<Node>, ready: Vec<(String, String)>) -> Vec<String> {
     let removals =
         ready.into_iter().map(async |(agent, node)| match startup_taint::remove(nodes, &node).await {

@@ -1,4 +1,4 @@
-//! What Kubernetes' objects are reduced to as soon as they arrive.
+//! Reduces Kubernetes objects as soon as they arrive.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use tcr::docker_config::DockerConfig;
@@ -18,7 +18,7 @@ mod pod;
 
 pub use pod::pod;
 
-/// What matters of a namespace.
+/// The relevant part of a namespace.
 pub fn namespace(object: NamespaceObject) -> SeenNamespace {
     let name = object.metadata.name.unwrap_or_default();
     SeenNamespace {
@@ -28,7 +28,7 @@ pub fn namespace(object: NamespaceObject) -> SeenNamespace {
     }
 }
 
-/// What matters of a ServiceAccount.
+/// The relevant part of a ServiceAccount.
 pub fn account(object: AccountObject) -> Placed<Account> {
     let has_list = object.image_pull_secrets.is_some();
     let references =
@@ -46,8 +46,8 @@ pub fn account(object: AccountObject) -> Placed<Account> {
     }
 }
 
-/// What the metadata of a Secret that carries our label say; none when its name is not one of ours, such as a copy
-/// that a user made with all labels.
+/// The relevant part of the metadata of a Secret with our label; none when its name is not one of ours, such
+/// as a copy that a user made with all labels.
 pub fn secret(metadata: &ObjectMeta, key: &InstallationKey) -> Option<Placed<SeenSecret>> {
     let written = authentic(metadata, key);
     let seen = SeenSecret::Ours {
@@ -63,21 +63,21 @@ pub fn secret(metadata: &ObjectMeta, key: &InstallationKey) -> Option<Placed<See
     Some(Placed { namespace: text(&metadata.namespace).into(), name: text(&metadata.name).into(), seen })
 }
 
-/// What matters of somebody's own Secret.
+/// The relevant part of another owner's Secret.
 pub fn other(metadata: &ObjectMeta) -> Placed<Uid> {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let (namespace, name) = (text(&metadata.namespace).into(), text(&metadata.name).into());
     Placed { namespace, name, seen: uid(metadata) }
 }
 
-/// The metadata of a Secret of a name of ours without our label.
+/// The relevant part of the metadata of a Secret with a name of ours, but without our label.
 pub fn unlabelled(metadata: &ObjectMeta, key: &InstallationKey) -> SeenSecret {
     let ours = authentic(metadata, key).and_then(|_| secret(metadata, key));
     let uid = uid(metadata);
     ours.map_or(SeenSecret::Foreign { uid, same_registry: false, mendable: false }, |placed| placed.seen)
 }
 
-/// A Secret that was read as one of ours, whatever its labels say.
+/// A Secret that was read as one of ours, whatever its labels.
 pub fn ours(object: &SecretObject, key: &InstallationKey) -> Option<SeenSecret> {
     let digest = only_key(object).map(Digest::of);
     let written = authentic(&object.metadata, key);
@@ -92,8 +92,9 @@ pub fn ours(object: &SecretObject, key: &InstallationKey) -> Option<SeenSecret> 
     })
 }
 
-/// A Secret of a name of ours that stands in our way: ours that lost its label when it carries our mark, is the
-/// one that we knew or holds exactly what ours holds, where that is known; all others are not ours.
+/// A Secret at a name of ours that a write met. It is ours without its label if it has our mark, is the one
+/// that was known, or holds exactly the content that ours holds, where that is known; any other one is not
+/// ours.
 pub fn in_the_way(
     object: &SecretObject,
     known: Option<&Uid>,
@@ -118,13 +119,13 @@ pub fn in_the_way(
     SeenSecret::Foreign { uid, same_registry, mendable: is_mendable(object) }
 }
 
-/// What its mark says was written, when that mark is ours and for this Secret.
+/// The tag of the written content, if the mark was made by us for this Secret.
 fn authentic(metadata: &ObjectMeta, key: &InstallationKey) -> Option<ContentTag> {
     let mark = metadata.annotations.as_ref()?.get(MARK_ANNOTATION)?;
     key.authentic(metadata.namespace.as_deref()?, metadata.name.as_deref()?, mark)
 }
 
-/// Whether its labels are what they shall be; none when its name is not one of ours.
+/// Whether its labels are as desired; none when its name is not one of ours.
 fn is_labelled(metadata: &ObjectMeta) -> Option<bool> {
     let image_pull_secret = metadata.name.as_deref()?.strip_prefix(SECRET_PREFIX)?;
     let label = |key: &str| metadata.labels.as_ref().and_then(|labels| labels.get(key)).map(String::as_str);

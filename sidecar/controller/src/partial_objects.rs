@@ -1,7 +1,7 @@
-//! Kubernetes' objects with nothing in them but what the controller looks at.
+//! Kubernetes objects that contain only the fields that the controller reads.
 //!
-//! What is left out is skipped while it is parsed, and never allocated: of a list of 30,000
-//! ServiceAccounts the managed fields alone are more than all that is kept.
+//! Other fields are skipped while they are parsed, and never allocated: the managed fields of 30,000
+//! ServiceAccounts alone are larger than everything that is kept.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -40,10 +40,10 @@ pub struct SecretObject {
     /// Name, namespace, uid, version, labels, and of the annotations the mark.
     #[serde(default, deserialize_with = "marked_metadata")]
     pub metadata: ObjectMeta,
-    /// What it holds: of keys other than ours, that there is one.
+    /// The data; of all keys but ours, only whether there is any.
     #[serde(default, deserialize_with = "our_data")]
     pub data: Option<BTreeMap<String, ByteString>>,
-    /// Whether it can be changed.
+    /// Whether it is immutable.
     #[serde(default)]
     pub immutable: Option<bool>,
     #[serde(default, rename = "type")]
@@ -55,23 +55,23 @@ pub struct PodObject {
     /// Name, namespace, uid, whether it is being deleted, and annotations.
     #[serde(default, deserialize_with = "annotated_metadata")]
     pub metadata: ObjectMeta,
-    /// What it runs.
+    /// The relevant part of its spec.
     #[serde(default)]
     pub spec: PodSpec,
-    /// What became of it.
+    /// The relevant part of its status.
     #[serde(default)]
     pub status: PodStatus,
 }
 
-/// What a Pod runs.
+/// The relevant part of a Pod's spec.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PodSpec {
-    /// Who it is.
+    /// The name of its ServiceAccount.
     pub service_account_name: Option<String>,
-    /// The Secrets it refers to.
+    /// Its pull secrets.
     pub image_pull_secrets: Option<Vec<LocalObjectReference>>,
-    /// Containers that run first.
+    /// Its init containers.
     pub init_containers: Option<Vec<PodContainer>>,
     pub containers: Vec<PodContainer>,
 }
@@ -83,35 +83,35 @@ pub struct PodContainer {
     pub image: Option<String>,
 }
 
-/// What became of a Pod.
+/// The relevant part of a Pod's status.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PodStatus {
-    /// Of containers that run first.
+    /// The status of init containers.
     pub init_container_statuses: Option<Vec<PodContainerStatus>>,
-    /// Of containers.
+    /// The status of containers.
     pub container_statuses: Option<Vec<PodContainerStatus>>,
 }
 
-/// What became of a container.
+/// The relevant part of a container's status.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct PodContainerStatus {
     pub name: String,
-    /// Whether it waits.
+    /// The container's state.
     pub state: Option<PodContainerState>,
 }
 
-/// Whether a container waits.
+/// The relevant part of a container's state.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct PodContainerState {
-    /// It does.
+    /// Set while it waits.
     pub waiting: Option<PodContainerWaiting>,
 }
 
 /// Why a container waits.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct PodContainerWaiting {
-    /// A word, such as `ImagePullBackOff`.
+    /// The reason, such as `ImagePullBackOff`.
     pub reason: Option<String>,
 }
 
@@ -122,7 +122,7 @@ impl From<Secret> for SecretObject {
     }
 }
 
-/// A way to read metadata that keeps these fields.
+/// A deserializer of metadata that keeps these fields.
 macro_rules! keeping {
     ($name:ident: $($field:ident: $type:ty),+) => {
         fn $name<'de, D: Deserializer<'de>>(from: D) -> Result<ObjectMeta, D::Error> {
@@ -146,7 +146,7 @@ keeping!(marked_metadata: name: String, namespace: String, uid: String, resource
 keeping!(annotated_metadata: name: String, namespace: String, uid: String, resource_version: String,
     annotations: Pairs, deletion_timestamp: Time);
 
-/// The value of our key, and an empty one for the first of all others.
+/// The value of our key, and an empty one for the first of all other keys.
 fn our_data<'de, D: Deserializer<'de>>(from: D) -> Result<Option<BTreeMap<String, ByteString>>, D::Error> {
     struct Data;
 
@@ -180,7 +180,7 @@ fn our_data<'de, D: Deserializer<'de>>(from: D) -> Result<Option<BTreeMap<String
     from.deserialize_any(Data)
 }
 
-/// Annotations without any but the mark, and that one only where it may be one.
+/// Of all annotations only the mark, and only if it has a mark's form.
 #[derive(Default)]
 struct MarkOnly(Option<String>);
 
@@ -217,7 +217,7 @@ impl<'de> Deserialize<'de> for MarkOnly {
     }
 }
 
-/// Says that the one is a form of the other.
+/// Declares that the one type is a partial form of the other.
 macro_rules! form_of {
     ($partial:ty, $whole:ty) => {
         impl Resource for $partial {

@@ -1,5 +1,5 @@
-//! Who keeps changing an object of ours back: its managed fields say so. They are read only then, because to keep
-//! them would cost more memory than all the rest.
+//! Finds the client that keeps changing an object of ours back, from its managed fields. They are read only
+//! for a contested object, because keeping them would take more memory than everything else.
 
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
@@ -10,7 +10,7 @@ use super::settings::DEADLINE;
 use distribution::{Target, TargetKind};
 use kubernetes::api_error::within;
 
-/// Who wrote the object last, other than us; none where it does not tell.
+/// The last client other than us that wrote the object; none where the managed fields do not tell.
 pub(super) async fn find(client: Client, target: &Target) -> Option<String> {
     let Target { namespace, kind, name } = target;
     let metadata = match kind {
@@ -26,7 +26,7 @@ pub(super) async fn find(client: Client, target: &Target) -> Option<String> {
     rival(&metadata.managed_fields.unwrap_or_default())
 }
 
-/// Who wrote last, other than us.
+/// The last field manager other than ours.
 fn rival(fields: &[ManagedFieldsEntry]) -> Option<String> {
     let others = fields.iter().filter(|entry| entry.manager.as_deref().is_some_and(|it| it != MANAGED_BY));
     let last = others.max_by_key(|entry| entry.time.as_ref().map(|time| time.0))?;

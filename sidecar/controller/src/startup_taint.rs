@@ -1,8 +1,8 @@
-//! The taint with which a node may join: taken off once its hosts file has the entries, so that the node's first Pod
-//! finds the registry.
+//! The taint that a node may join with. It is removed once the node's hosts file has the entries, so that the
+//! node's first Pod can resolve the registry.
 //!
-//! The provider of the nodes puts it there: only at a node's creation is it early enough. Nodes are read one at a time, when their
-//! agent has the list: they are large, and change all the time.
+//! The node's provider sets it, because only the node's creation is early enough. Nodes are read one at a
+//! time, when their agent has the list: they are large, and change all the time.
 
 use k8s_openapi::api::core::v1::{Node, Taint};
 use kube::Api;
@@ -14,7 +14,7 @@ use super::agent::DEADLINE;
 use super::execute::json_patch;
 use kubernetes::api_error::{ApiError, within};
 
-/// Takes the taint off a node that has it; whether it had. A node that is gone has none.
+/// Removes the taint from the node; returns whether it had the taint. A node that is gone has none.
 pub(super) async fn remove(nodes: &Api<Node>, name: &str) -> Result<bool, ApiError> {
     let Some(node) = within(DEADLINE, nodes.get_opt(name)).await? else { return Ok(false) };
     let taints = node.spec.and_then(|spec| spec.taints).unwrap_or_default();
@@ -26,9 +26,10 @@ pub(super) async fn remove(nodes: &Api<Node>, name: &str) -> Result<bool, ApiErr
     Ok(true)
 }
 
-/// The list is atomic, and others take theirs off at the same time: each edit tests what was read.
+/// The list is atomic, and other controllers remove their taints at the same time: each edit tests what was
+/// read.
 fn without_taint(taints: &[Taint]) -> Vec<Value> {
-    // From behind, so that places stay what they are.
+    // From the end, so that the remaining indices stay valid.
     let ours = taints.iter().enumerate().rev().filter(|(_, taint)| taint.key == STARTUP_TAINT);
     let edits = ours.flat_map(|(index, taint)| {
         let path = format!("/spec/taints/{index}");

@@ -1,5 +1,5 @@
-//! The tasks that a controller consists of. Each does something that nobody else would do, so that when one of them is
-//! gone the process ends with the reason, and a new one begins with all of them.
+//! The tasks of a controller. No other task would take over for one that has ended, so the process then ends
+//! with the reason, and a new process begins with all tasks.
 
 use std::any::Any;
 use std::fmt;
@@ -9,10 +9,10 @@ use futures::FutureExt as _;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 
-/// Letters of a panic's message that are repeated.
+/// Characters of a panic's message that are repeated.
 const LONGEST_MESSAGE: usize = 200;
 
-/// Starts tasks. A clone is the same.
+/// Starts tasks. Clones share the same tasks.
 #[derive(Clone, Debug)]
 pub struct Tasks {
     failed: mpsc::Sender<TaskFailed>,
@@ -24,7 +24,7 @@ pub struct Failures {
     failed: mpsc::Receiver<TaskFailed>,
 }
 
-/// A task is gone that is needed.
+/// A required task has ended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what} {how}: the process ends, so that a new one begins anew")]
 pub struct TaskFailed {
@@ -39,7 +39,7 @@ enum How {
 }
 
 impl Tasks {
-    /// Tasks, and where it is told that one of them failed.
+    /// The tasks, and the receiver of the first failure.
     pub fn new() -> (Self, Failures) {
         let (sender, failed) = mpsc::channel(1);
         (Self { failed: sender }, Failures { failed })
@@ -50,7 +50,7 @@ impl Tasks {
         self.watch(what.into(), task, |_| None);
     }
 
-    /// Starts a task that is to go on as long as the process.
+    /// Starts a task that must run as long as the process.
     pub fn spawn_endless(
         &self,
         what: impl Into<String>,
@@ -74,7 +74,7 @@ impl Tasks {
                 Err(error) => TaskFailed::of(what, error),
             };
             if let Some(failure) = failure {
-                // One is enough, and where nobody listens the process ends already.
+                // The first failure is enough, and without a receiver the process already ends.
                 let _ = failed.try_send(failure);
             }
         });
@@ -92,7 +92,7 @@ impl Failures {
     }
 }
 
-/// Tasks that each give one answer. Those that have not are ended with it.
+/// Tasks that each return one answer. Dropping it cancels those that have not.
 #[derive(Debug)]
 pub struct Answers<T> {
     tasks: JoinSet<Result<T, TaskFailed>>,
@@ -105,9 +105,9 @@ impl<T> Default for Answers<T> {
 }
 
 impl<T: Send + 'static> Answers<T> {
-    /// Starts a task that gives one answer.
+    /// Starts a task that returns one answer.
     pub fn spawn(&mut self, what: &'static str, task: impl Future<Output = T> + Send + 'static) {
-        // What a task leaves half done when it panics, nobody sees: the process ends.
+        // A panic may leave values half changed; none of them is used again, because the process ends.
         let task = AssertUnwindSafe(task).catch_unwind();
         self.tasks.spawn(async move {
             let panicked = |panic: Box<dyn Any + Send>| How::Panicked(message(&*panic));
@@ -115,7 +115,7 @@ impl<T: Send + 'static> Answers<T> {
         });
     }
 
-    /// Waits for the next answer; for ever where none is to come.
+    /// Waits for the next answer; for ever where no task is left.
     ///
     /// # Errors
     /// A task panicked.
@@ -123,7 +123,7 @@ impl<T: Send + 'static> Answers<T> {
         loop {
             match self.tasks.join_next().await {
                 Some(Ok(answer)) => return answer,
-                // It was cancelled, which the end of the process does.
+                // It was cancelled, which happens when the process ends.
                 Some(Err(_)) => {}
                 None => return std::future::pending().await,
             }
@@ -137,7 +137,7 @@ impl<T: Send + 'static> Answers<T> {
 }
 
 impl TaskFailed {
-    /// None for a task that was cancelled, which the end of the process does.
+    /// None for a task that was cancelled, which happens when the process ends.
     fn of(what: String, error: JoinError) -> Option<Self> {
         let panic = error.try_into_panic().ok()?;
         Some(Self { what, how: How::Panicked(message(&*panic)) })

@@ -1,4 +1,4 @@
-//! What the controller cannot begin without is asked for until it is known.
+//! Retries reads that the controller cannot begin without.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tcr::backoff::Backoff;
 /// The wait between two tries.
 const RETRY: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(10));
 
-/// Tries until it succeeds. `what` it is to do, for the log.
+/// Tries until it succeeds. `what` names the operation in the log.
 pub(super) async fn until_known<T>(what: &str, once: impl AsyncFn() -> Result<T, ApiError>) -> T {
     let mut failures = 0;
     loop {

@@ -1,7 +1,6 @@
-//! Watches: each turns what arrives into the little that matters and hands it to the one task that
-//! keeps the state.
+//! Watches: each reduces its objects and sends them to the one task that owns the state.
 //!
-//! The channel is bounded, so a task that is busy slows the lists down instead of filling the memory.
+//! The channel is bounded, so a busy task slows the lists down instead of filling the memory.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -29,13 +28,13 @@ use reconcile::input::{WatchEvent, Watched};
 use reconcile::object::Object;
 use reconcile::password::Password;
 
-/// Objects in one page of a list. Few, because what a page takes while it is read is more than what is
-/// kept of it, and the lists are read side by side.
+/// Objects in one page of a list. Few, because a page takes more memory while it is read than what is kept of
+/// it, and the lists are read at the same time.
 const PAGE: u32 = 100;
-/// The same of objects that are kept whole while the page is read: each may have as much as etcd takes.
+/// Objects in one page where they are kept whole while it is read: each may be as large as etcd accepts.
 const PAGE_OF_WHOLE: u32 = 10;
 
-/// Starts every watch; they end with the receiver.
+/// Starts every watch; the watches end with the receiver.
 pub fn start(
     client: &Client,
     settings: &Arc<Settings>,
@@ -61,7 +60,7 @@ pub fn start(
     run(Api::<AccountObject>::all(client.clone()), plain.clone(), to, tasks, |event| {
         WatchEvent::Account(event.map(observed::account))
     });
-    // Whatever is in them is read one by one, and only where it is ours.
+    // Only metadata are watched: contents are read one by one, and only of Secrets of ours.
     let key = key.clone();
     let secrets = Api::<PartialObjectMeta<Secret>>::all(client.clone());
     run(secrets, plain.labels(&ours), to, tasks, move |event| {
@@ -76,7 +75,7 @@ pub fn start(
     );
 }
 
-/// Starts the watch of Pods that wait for something: those that run are never sent.
+/// Starts the watch of Pending Pods: running ones are never sent.
 pub fn start_pods(client: &Client, to: &Sender<WatchEvent>, tasks: &Tasks) {
     let pending = watcher::Config::default().page_size(PAGE).fields("status.phase=Pending");
     run(Api::<PodObject>::all(client.clone()), pending, to, tasks, |event| {

@@ -1,12 +1,13 @@
 //! The webhook's certificate: when it is renewed, and how without one failed admission.
 //!
 //! # Expected flow of a renewal
-//! 1. A new CA signs a new certificate. Both are put beside those in use: `ca.crt` holds both CAs, and
+//! 1. A new CA signs a new certificate. Both are stored beside those in use: `ca.crt` holds both CAs, and
 //!    the new certificate waits under `next.crt` and `next.key`.
 //! 2. Both webhook configurations get both CAs. API servers follow within moments.
-//! 3. After [`OVERLAP`], the new certificate takes the place of the old one, and servers load it.
+//! 3. After [`OVERLAP`], the new certificate replaces the old one, and servers load it.
 //!
-//! At any moment API servers trust whatever is served. A CA's key is never kept: the CA signs once.
+//! At any moment API servers trust the certificate that is served. A CA's key is never kept: the CA signs
+//! once.
 
 use std::time::Duration;
 
@@ -21,13 +22,13 @@ pub mod connections;
 pub mod keeper;
 mod plan;
 
-/// How long API servers are given to learn of a new CA.
+/// How long API servers are given to load a new CA.
 pub const OVERLAP: SignedDuration = SignedDuration::from_secs(15);
 /// How long a certificate is valid.
 const LIFE: SignedDuration = SignedDuration::from_hours(365 * 24);
-/// Clocks differ: a new certificate is valid a little earlier.
+/// A new certificate is valid from a little earlier, because clocks differ.
 const BACKDATED: SignedDuration = SignedDuration::from_hours(1);
-/// CAs kept in the bundle: the new and the one before.
+/// CAs kept in the bundle: the new and the previous one.
 const MOST_CAS: usize = 2;
 
 /// A certificate with its key.
@@ -39,25 +40,25 @@ pub struct Pair {
     pub key: Sensitive,
 }
 
-/// What the Secret holds.
+/// The content of the Secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
     /// The certificate that is served.
     pub served: Pair,
-    /// What API servers trust, the newest first, in PEM.
+    /// The CAs that API servers trust, the newest first, in PEM.
     pub bundle: String,
-    /// What will be served, and since when it waits.
+    /// The certificate that waits to be served, and since when.
     pub next: Option<(Pair, Timestamp)>,
 }
 
-/// What to do next.
+/// The next step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Make one at once: there is none that can be used.
+    /// Make a certificate at once: there is no usable one.
     Make,
-    /// Make one and let it wait.
+    /// Make a certificate and let it wait.
     Stage,
-    /// Serve the one that waits.
+    /// Serve the certificate that waits.
     Promote,
     /// Do nothing until this time.
     Wait(Timestamp),
@@ -68,7 +69,7 @@ pub enum Step {
 #[error("cannot make the webhook's certificate: {0}")]
 pub struct MakeError(#[from] rcgen::Error);
 
-/// What to do next. `trusted`: both configurations hold the bundle.
+/// The next step. `trusted`: both configurations hold the bundle.
 pub fn decide(now: Timestamp, held: Option<&Held>, service: &str, trusted: bool) -> Step {
     let Some((held, life)) = held.and_then(|held| Some((held, Life::of(&held.served.certificate)?))) else {
         return Step::Make;
@@ -86,7 +87,7 @@ pub fn decide(now: Timestamp, held: Option<&Held>, service: &str, trusted: bool)
         return match usable {
             false => Step::Stage,
             true if trusted && ready <= now => Step::Promote,
-            // Without the bundle in both configurations there is nothing to wait for but that.
+            // Until both configurations hold the bundle, there is nothing else to do.
             true => Step::Wait(ready.max(now.checked_add(SignedDuration::from_secs(1)).unwrap_or(now))),
         };
     }
@@ -94,7 +95,7 @@ pub fn decide(now: Timestamp, held: Option<&Held>, service: &str, trusted: bool)
     if renewal <= now { Step::Stage } else { Step::Wait(renewal) }
 }
 
-/// Names by which API servers call the Service.
+/// The names by which API servers call the Service.
 pub fn names(service: &str) -> Vec<String> {
     let name = format!("{service}.{SYSTEM_NAMESPACE}.svc");
     vec![name.clone(), format!("{name}.cluster.local")]
@@ -103,13 +104,13 @@ pub fn names(service: &str) -> Vec<String> {
 /// A certificate for the Service, and the CA that signed it, in PEM.
 ///
 /// # Errors
-/// No key can be drawn.
+/// No key can be generated.
 pub fn make(service: &str, now: Timestamp) -> Result<(Pair, String), MakeError> {
     let mut ca = rcgen::CertificateParams::default();
     validity(&mut ca, now);
     ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(0));
     ca.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign, rcgen::KeyUsagePurpose::DigitalSignature];
-    // A name of its own for each, so that a verifier with two CAs finds the right one.
+    // Each CA has its own name, so that a verifier with two CAs finds the right one.
     let common_name = format!("tcr-assistant webhook CA {}", now.as_millisecond());
     ca.distinguished_name.push(rcgen::DnType::CommonName, common_name);
     let ca = rcgen::CertifiedIssuer::self_signed(ca, rcgen::KeyPair::generate()?)?;
@@ -125,7 +126,7 @@ pub fn make(service: &str, now: Timestamp) -> Result<(Pair, String), MakeError> 
     Ok((Pair { certificate, key: Sensitive::new(key.serialize_pem()) }, ca.pem()))
 }
 
-/// The new CA in front of the newest of those before.
+/// The new CA in front of the newest earlier one.
 pub fn bundle(new: &str, before: &str) -> String {
     let mut all = pems(new);
     all.extend(pems(before).into_iter().filter(|pem| !pems(new).contains(pem)));
@@ -168,13 +169,13 @@ impl Life {
     }
 }
 
-/// When a certificate ends, and whether an authority of this bundle signed it; none where it is no certificate.
+/// When a certificate ends, and whether a CA of this bundle signed it; none if it cannot be parsed.
 pub fn ends_and_is_signed(certificate: &str, bundle: &str) -> Option<(Timestamp, bool)> {
     Some((Life::of(certificate)?.end, is_signed_by_one_of(certificate, bundle)))
 }
 
-/// By name only: that finds a bundle that was replaced or lost, and attackers who can write it can
-/// write the certificate too.
+/// Compares names only: that detects a bundle that was replaced or lost, and an attacker who can write the
+/// bundle can write the certificate too.
 fn is_signed_by_one_of(certificate: &str, bundle: &str) -> bool {
     let leaf = Pem::iter_from_buffer(certificate.as_bytes()).next().and_then(Result::ok);
     let Some(issuer) = leaf.as_ref().and_then(|pem| pem.parse_x509().ok()).map(|it| it.issuer().to_string())

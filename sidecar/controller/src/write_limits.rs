@@ -1,8 +1,9 @@
-//! Whether policies hold the controller's writes to what it writes: tried with writes that they refuse, as dry runs.
+//! Checks whether admission policies restrict the controller to the writes that it makes, by dry runs of
+//! writes that they have to refuse.
 //!
-//! RBAC knows neither prefixes of names nor fields, so the chart brings ValidatingAdmissionPolicies, one for each kind
-//! that is written. Without them the controller works as well, and an attacker who takes it over may write more: so it is told
-//! of each kind whether its policy is in force.
+//! RBAC can restrict neither prefixes of names nor fields, so the chart brings ValidatingAdmissionPolicies,
+//! one for each kind that is written. Without them the controller works as well, but an attacker who takes it
+//! over may write more: so the verdict for each kind is published.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,34 +23,34 @@ mod dry_runs;
 
 use dry_runs::DryRuns;
 
-/// Whether policies hold the controller's writes to what it writes.
+/// Whether policies restrict the controller's writes to those that it makes.
 pub const WRITE_LIMITS: Metric = Metric::gauge(
     "tcr_assistant_write_limits",
     "Whether a policy holds writes of the kind to what is written.",
 );
 const DEADLINE: Duration = Duration::from_secs(10);
-/// Between two rounds: a policy may go or come at any time.
+/// The time between two rounds: a policy may be created or deleted at any time.
 const PERIOD: Duration = Duration::from_secs(600);
-/// The wait while not everything is in force: a new installation has its policies last.
+/// The wait while a policy is not in force: a new installation creates its policies last.
 const RETRY: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(60));
-/// Tries to write to a Lease that is renewed at the same time.
+/// Attempts to write a Lease that the leader renews at the same time.
 const TRIES: usize = 5;
-/// The first minor version of Kubernetes 1 whose API servers know such policies.
+/// The first minor version of Kubernetes 1 whose API servers support such policies.
 const FIRST_MINOR: u32 = 30;
 
 /// Whether a policy is in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It refused what it has to.
+    /// It refused the write.
     InForce,
-    /// What it has to refuse was let through.
+    /// The write was let through.
     Absent,
-    /// There is no object that could be tried on.
+    /// There is no object for a dry run.
     Untried,
 }
 
-/// What the API server's answer to a write that `policy` refuses says; none where something else refused it, or nobody
-/// answered.
+/// The verdict from the API server's answer to a write that `policy` has to refuse; none where something else
+/// refused it, or there was no answer.
 pub fn verdict(policy: &str, answer: &Result<(), ApiError>) -> Option<Verdict> {
     match answer {
         Ok(()) => Some(Verdict::Absent),
@@ -69,7 +70,7 @@ pub struct WriteLimits {
 }
 
 impl WriteLimits {
-    /// What is known; a kind that could not be tried yet is not there.
+    /// Adds the verdicts to `to`, without kinds that have none yet.
     pub fn expose(&self, to: &mut Exposition) {
         let mut samples = to.metric(&WRITE_LIMITS);
         for (kind, verdict) in &*self.verdicts.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -84,7 +85,7 @@ impl WriteLimits {
 
     fn set(&self, kind: Kind, verdict: Verdict) {
         let mut verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
-        // What was seen once is not unseen when the object that it was tried on is gone.
+        // An earlier verdict stays when the object of the dry run is gone.
         if verdict == Verdict::Untried && verdicts.contains_key(&kind) {
             return;
         }
@@ -107,7 +108,7 @@ impl WriteLimits {
         }
     }
 
-    /// What those of `kinds` are together; none while that is not known of all of them, but where one is absent.
+    /// The verdict on all `kinds` together; none while one is missing, unless another one is absent.
     fn together(&self, kinds: &[Kind]) -> Option<Together> {
         let verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
         let of = |kind: &Kind| verdicts.get(kind).copied();
@@ -126,7 +127,7 @@ impl WriteLimits {
     }
 }
 
-/// Tries `kinds` at the start and now and then, until the task is dropped.
+/// Checks `kinds` at the start and at an interval, until the future is dropped.
 pub(super) async fn keep(client: Client, kinds: Vec<Kind>, limits: Arc<WriteLimits>) {
     let leases: Api<Lease> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
     let dry_runs = DryRuns::new(client.clone());
@@ -169,7 +170,7 @@ async fn try_one(dry_runs: &DryRuns, kind: Kind, limits: &WriteLimits) {
     }
 }
 
-/// Whether the API server is too old to know such policies.
+/// Whether the API server is too old for such policies.
 async fn is_unsupported(client: &Client) -> bool {
     match within(DEADLINE, client.apiserver_version()).await {
         Ok(version) => is_before(&version.major, &version.minor),
@@ -180,7 +181,7 @@ async fn is_unsupported(client: &Client) -> bool {
     }
 }
 
-/// Some providers write more behind the number, such as `29+`.
+/// Some providers append to the number, such as `29+`.
 fn is_before(major: &str, minor: &str) -> bool {
     let digits = |text: &str| {
         let end = text.find(|it: char| !it.is_ascii_digit()).unwrap_or(text.len());
@@ -189,7 +190,8 @@ fn is_before(major: &str, minor: &str) -> bool {
     matches!((digits(major), digits(minor)), (Some(1), Some(minor)) if minor < FIRST_MINOR)
 }
 
-/// Notes it where `tcr-assistant status` finds it. Without leader election there is no Lease.
+/// Writes the verdict to the Lease, where `tcr-assistant status` reads it. Without leader election there is
+/// no Lease.
 async fn tell(leases: &Api<Lease>, together: &Together) -> Result<(), ApiError> {
     let value = together.to_string();
     let mut result = Ok(());

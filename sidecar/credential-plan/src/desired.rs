@@ -1,20 +1,21 @@
-//! What is asked of a credential.
+//! The desired state of a credential.
 
 use std::time::Duration;
 
 use tcr::image_pull_secret::CredentialKind;
 
-/// What is asked of a credential.
+/// The desired state of a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Desired {
     /// Whether it is long-term, temporary, or a service account.
     pub kind: CredentialKind,
-    /// Renew one that the instance lists after this.
+    /// Renew a credential that the instance lists once it is older than this.
     pub rotate_after: Option<Duration>,
-    /// Registries are asked what they say to a credential.
+    /// Whether login checks are on.
     pub checks_logins: bool,
     /// No copy of a credential before the one in use is left.
     pub is_rolled_out: bool,
-    /// One of its users is there to stay. Otherwise what there is is kept, and nothing else is made.
+    /// At least one ImagePullSecret that uses it is not being deleted. Otherwise the existing credential is
+    /// kept, and no other one is made.
     pub is_needed: bool,
 }

@@ -1,4 +1,4 @@
-//! Which hosts of an instance a credential is for: `default`, `vpc` and custom names become hosts.
+//! The hosts of an instance that a credential is for: `default`, `vpc` and custom names become hosts.
 
 use std::collections::BTreeSet;
 
@@ -22,20 +22,20 @@ pub enum DomainError {
         /// What is wrong with it.
         source: RegistryHostError,
     },
-    /// A host that credentials may not be kept for. The default domain comes from the cloud's
-    /// answer and is checked like any other: a Secret decides where kubelets send the password.
+    /// A host to which no password may be sent. The default domain comes from the cloud's answer and is
+    /// checked like any other, because a Secret decides where kubelets send the password.
     #[error("domain {domain:?}: {host} is not under {}", allowed.join(" or "))]
     NotAllowed {
         /// The domain as written.
         domain: String,
-        /// The host it stands for.
+        /// The host that it stands for.
         host: RegistryHost,
         /// The allowed root domains.
         allowed: Vec<String>,
     },
 }
 
-/// The hosts that the Secret of an instance is for: its domains, and the aliases, which are no domains of it.
+/// The hosts that the Secret of an instance is for: the instance's domains, and the aliases.
 pub fn all(
     tcr: &Tcr,
     public: &RegistryHost,
@@ -43,7 +43,7 @@ pub fn all(
 ) -> Result<BTreeSet<RegistryHost>, DomainError> {
     let mut all = hosts(&tcr.domains, public, allowed_roots)?;
     for alias in &tcr.aliases {
-        // Which of them are allowed the rules know, and no answer of the cloud changes it.
+        // The rules decide which aliases are allowed; the cloud's answer changes nothing about that.
         let not_a_host = |source| DomainError::NotAHost { domain: alias.clone(), source };
         all.insert(alias.parse().map_err(not_a_host)?);
     }

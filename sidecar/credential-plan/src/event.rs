@@ -1,17 +1,17 @@
-//! What the users of a credential are told by who keeps it.
+//! Events from the keeper of a credential to the ImagePullSecrets that use it.
 
 use super::plan::Held;
 use super::request::Answer;
 use custom_resource::condition::{ConditionReason, EventReason};
 
-/// What a keeper tells.
+/// An event of a keeper.
 #[derive(Clone, Debug)]
 pub enum CredentialEvent {
-    /// There is a credential to distribute.
+    /// A credential to distribute.
     Available {
         /// The credential that is in use from now on.
         held: Held,
-        /// Why the one before it was replaced.
+        /// Why the previous credential was replaced.
         why: Option<String>,
     },
     /// The registry let the credential in.
@@ -19,24 +19,24 @@ pub enum CredentialEvent {
         /// It may also push.
         can_push: bool,
     },
-    /// Something stands in the way. A credential that was told of stays good.
+    /// A step fails. A credential that was made available stays valid.
     Failing {
-        /// That of the condition.
+        /// The condition's reason.
         reason: ConditionReason,
         /// What happened, as a sentence.
         message: String,
     },
-    /// Nothing stands in the way any longer.
+    /// No step fails any longer.
     Recovered,
-    /// For an Event on every user.
+    /// An Event for every ImagePullSecret that uses the credential.
     Happened {
-        /// Why, in one word.
+        /// The Event's reason.
         reason: EventReason,
         /// What happened, as a sentence.
         message: String,
     },
-    /// How far the request is that the last order has.
+    /// The progress of the request in the last order.
     Answered(Answer),
-    /// The credential is no longer kept. The keeper has ended.
+    /// The keeper has ended: the credential is no longer kept.
     Ended,
 }

@@ -1,8 +1,8 @@
-//! Times that no addition carries past the end of time.
+//! Additions to a time that end at the latest time instead of overflowing.
 
 use jiff::{Timestamp, TimestampArithmetic};
 
-/// The time after that, or the end of time.
+/// The time this much later, or the latest that can be expressed.
 pub fn later(time: Timestamp, by: impl Into<TimestampArithmetic>) -> Timestamp {
     time.checked_add(by).unwrap_or(Timestamp::MAX)
 }

@@ -1,9 +1,10 @@
-//! What to do about credentials, as functions of values: the next step of who keeps the credential of an instance
-//! ([`plan`], [`login_check`]), what its users want ([`order`]) and are told ([`event`]), and when a login takes the place of
-//! the one that is distributed ([`rollout`]). What a person asks for once is [`request`].
+//! What to do about credentials, as functions of values: the next step of a keeper ([`plan`],
+//! [`login_check`]), what the ImagePullSecrets that use a credential ask for ([`order`]) and are told
+//! ([`event`]), requests that a person makes once ([`request`]), and when a changed login replaces the one
+//! that is distributed ([`rollout`]).
 //!
-//! Imports `custom-resource` (a status is what is known after a restart) and `distribution` (for digests). Absent: clients,
-//! clocks, and who carries a step out, which is the crate `credential`.
+//! Imports `custom-resource` (after a restart the status is all that is known) and `distribution` (for
+//! digests). Absent: clients, clocks, and the execution of steps, which is the crate `credential`.
 
 mod desired;
 pub mod domains;

@@ -1,4 +1,4 @@
-//! What a registry said to the credentials that one keeper has, and what to make of it. Pure.
+//! A registry's answers to the credentials of one keeper, and what they mean. Pure.
 
 use std::time::Duration;
 
@@ -8,15 +8,15 @@ use super::later::later;
 use tcr::backoff::Backoff;
 use tcr::verdict::Verdict;
 
-/// How often a registry is asked about a credential in use.
+/// How often the credential in use is tried at its registry.
 pub const ASK_EVERY: SignedDuration = SignedDuration::from_mins(10);
-/// An answer that ends a credential is asked for once more after this: a registry may be wrong for a moment.
+/// A refusal of the credential in use is checked once more after this: a registry may be wrong for a moment.
 pub const ASK_TWICE: SignedDuration = SignedDuration::from_secs(60);
-/// So many refusals in a row, with these pauses after the first, make a new credential a bad one: what was just
-/// made may take a moment to be known everywhere.
+/// The pauses after the first refusals of a new credential: it may take a moment until it is known
+/// everywhere. One more refusal in a row is final.
 pub const REFUSALS: [SignedDuration; 3] =
     [SignedDuration::from_secs(2), SignedDuration::from_secs(4), SignedDuration::from_secs(8)];
-/// The pause while a registry cannot be asked about a new credential.
+/// The pause while a registry gives no verdict on a new credential.
 pub const CANNOT_ASK: SignedDuration = SignedDuration::from_secs(30);
 /// The pause before another credential is made after one was refused.
 pub const REST: Backoff = Backoff::new(Duration::from_mins(10), Duration::from_hours(6));
@@ -24,34 +24,34 @@ pub const REST: Backoff = Backoff::new(Duration::from_mins(10), Duration::from_h
 /// The last answer about one credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoginCheck {
-    /// When it was given.
+    /// The time of the answer.
     pub at: Timestamp,
     /// What the registry answered.
     pub verdict: Verdict,
-    /// How many refusals in a row it is, this one included.
+    /// Refusals in a row, including this one.
     pub refusals: usize,
 }
 
-/// What is known of the credential in use and of the one that shall replace it.
+/// The answers about the credential in use and about its successor.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoginChecks {
-    /// About the credential in use.
+    /// The last answer about the credential in use.
     pub current: Option<LoginCheck>,
     /// The last answer about its successor.
     pub candidate: Option<LoginCheck>,
-    /// No other one is made before this, because the last one was refused.
+    /// No other credential is made before this time, because the last new one was refused.
     pub rest_until: Option<Timestamp>,
-    /// How many were refused in a row.
+    /// New credentials refused in a row.
     pub discarded: u32,
 }
 
 impl LoginCheck {
-    /// The answer after `before`.
+    /// The answer that follows `before`.
     pub fn after(before: Option<&Self>, at: Timestamp, verdict: Verdict) -> Self {
         let refusals = match &verdict {
             Verdict::Accepted { .. } => 0,
             Verdict::Refused { .. } => before.map_or(0, |before| before.refusals) + 1,
-            // Not being able to ask takes nothing back.
+            // An answer without a verdict takes no earlier refusal back.
             Verdict::Unknown { .. } => before.map_or(0, |before| before.refusals),
         };
         Self { at, verdict, refusals }
@@ -62,7 +62,7 @@ impl LoginCheck {
         matches!(self.verdict, Verdict::Refused { .. }) && self.refusals >= 2
     }
 
-    /// What the registry says to the credential in use, where it is refused for good.
+    /// The registry's message, where the credential in use is refused for good.
     pub fn end(&self) -> Option<&str> {
         match &self.verdict {
             Verdict::Refused { reason } if self.has_ended() => Some(reason),
@@ -70,7 +70,7 @@ impl LoginCheck {
         }
     }
 
-    /// When the registry is to be asked about a credential in use again.
+    /// When the credential in use is to be tried again.
     pub fn next_of_current(&self) -> Timestamp {
         match self.verdict {
             Verdict::Refused { .. } if self.refusals == 1 => later(self.at, ASK_TWICE),
@@ -78,7 +78,7 @@ impl LoginCheck {
         }
     }
 
-    /// When the registry is to be asked about a new credential again; none when it has refused it for good.
+    /// When a new credential is to be tried again; none when it was refused for good.
     pub fn next_of_candidate(&self) -> Option<Timestamp> {
         match self.verdict {
             Verdict::Refused { .. } => Some(later(self.at, *REFUSALS.get(self.refusals.checked_sub(1)?)?)),

@@ -1,4 +1,4 @@
-//! What a keeper has seen besides the stored Secret.
+//! What a keeper has observed besides the stored Secret.
 
 use custom_resource::request::Asked;
 use jiff::Timestamp;
@@ -11,25 +11,25 @@ use super::stored::Held;
 pub struct OwnIntent {
     /// The text of the intent.
     pub intent: String,
-    /// Nothing can be at the cloud that is not stored: the marker is new, or what carries it was looked
-    /// through since the intent was written.
+    /// No credential can exist at the cloud that is not stored: the marker is new, or all credentials with it
+    /// were looked through since the intent was written.
     pub clean: bool,
-    /// Until then a creation may begin.
+    /// A creation may begin until this time.
     pub holds_until: Timestamp,
 }
 
 /// A credential in the cloud's list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListedToken {
-    /// By which it is deleted.
+    /// The id by which it is deleted.
     pub id: String,
-    /// What it was made with.
+    /// The description that it was created with.
     pub description: String,
     /// Whether it can be used.
     pub enabled: bool,
     /// When a service account ends.
     pub expires_at: Option<Timestamp>,
-    /// How a service account's rights differ from those that it shall have.
+    /// How a service account's rights differ from the desired ones.
     pub drift: Option<String>,
 }
 
@@ -38,9 +38,9 @@ pub struct ListedToken {
 pub struct Listed {
     /// When it was read.
     pub at: Timestamp,
-    /// Those that the API credential can see.
+    /// Credentials that the API credential can see.
     pub tokens: Vec<ListedToken>,
-    /// How many lists in a row did not have the one in use.
+    /// Lists in a row without the credential in use.
     pub missing: u32,
 }
 
@@ -52,19 +52,19 @@ impl Listed {
     }
 }
 
-/// What a keeper knows besides the stored Secret.
+/// A keeper's observations besides the stored Secret.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Observed<'a> {
-    /// The intent that it wrote.
+    /// The intent that this process wrote.
     pub own_intent: Option<&'a OwnIntent>,
     /// The cloud's list of tokens, once it was read.
     pub listed: Option<&'a Listed>,
-    /// What the registry said.
+    /// The registry's answers.
     pub login_checks: Option<&'a LoginChecks>,
-    /// What a person asks for.
+    /// The request that a person makes.
     pub asked: Option<&'a Asked>,
-    /// This installation, where it is known.
+    /// The id of this installation, where it is known.
     pub installation: Option<&'a str>,
-    /// The instance had no room for another service account, and is asked again at this time.
+    /// The instance had no room for another service account; it is tried again at this time.
     pub full_until: Option<Timestamp>,
 }

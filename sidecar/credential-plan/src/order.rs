@@ -1,25 +1,27 @@
-//! What the users of a credential want of who keeps it.
+//! What the ImagePullSecrets that use a credential ask of its keeper.
 
 use std::time::Duration;
 
 use custom_resource::request::Asked;
 use tcr::image_pull_secret::OnDelete;
 
-/// What the users of a credential want.
+/// What the ImagePullSecrets that use a credential ask for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Order {
-    /// Renew a credential that the instance lists after this.
+    /// Renew a credential that the instance lists once it is older than this.
     pub rotate_after: Option<Duration>,
     /// How long each service account is valid.
     pub validity: Option<Duration>,
-    /// What becomes of it with its last user.
+    /// Whether the credential is revoked when no ImagePullSecret uses it any more.
     pub on_delete: OnDelete,
-    /// The [version](crate::plan::Held::version) of the credential of which every copy is: no copy of one before it is left.
+    /// The [version](crate::plan::Held::version) of the credential in use, once no copy of an earlier one is
+    /// left.
     pub rolled_out: Option<String>,
-    /// What somebody asks for once.
+    /// The request that a person makes.
     pub request: Option<Asked>,
-    /// One of its users is there to stay. Otherwise what there is is kept, and nothing else is made.
+    /// At least one ImagePullSecret that uses it is not being deleted. Otherwise the existing credential is
+    /// kept, and no other one is made.
     pub is_needed: bool,
-    /// There is no user any more.
+    /// No ImagePullSecret uses it any more.
     pub is_over: bool,
 }

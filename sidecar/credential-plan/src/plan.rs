@@ -1,5 +1,4 @@
-//! What to do next about one credential: a function of the stored Secret, the clock and the cloud's
-//! list.
+//! The next step for one credential: a function of the stored Secret, the clock and the cloud's list.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -18,51 +17,51 @@ pub use super::stored::{Held, Replaced, Stored};
 
 /// How often the cloud is asked whether a long-term credential is still there.
 pub const LIST_EVERY: SignedDuration = SignedDuration::from_mins(10);
-/// A credential that is not in a list is looked for once more after this, because a list may be wrong
-/// and replacing a good credential is not free.
+/// A credential that is missing in a list is looked for once more after this, because a list may be wrong and
+/// replacing a valid credential is not free.
 pub const LOOK_TWICE: SignedDuration = SignedDuration::from_secs(60);
-/// How long a replaced credential stays valid: pulls that have begun with it end well.
+/// How long a replaced credential stays valid, so that pulls that began with it succeed.
 pub const GRACE: SignedDuration = SignedDuration::from_hours(1);
 
-/// How long after an instance had no room for another service account it is asked again.
+/// How long an instance that had no room for another service account is not asked for one.
 pub const FULL_FOR: SignedDuration = SignedDuration::from_mins(10);
 
-/// How long after a creation that had no answer its credential may still appear: the call is given up before.
+/// How long after an unanswered creation its credential may still appear: the call times out earlier.
 pub const APPEARS_WITHIN: SignedDuration = SignedDuration::from_mins(2);
-/// How long after its intent was written a creation may begin; after that the intent is written anew, which fails where
-/// another process has written meanwhile.
+/// How long after its intent was written a creation may begin. Later, the intent is written again first,
+/// which fails if another process has written meanwhile.
 pub const INTENT_HOLDS: SignedDuration = SignedDuration::from_mins(1);
-/// How long after another process' intent was seen its credential may still appear: until the intent holds no longer, two
-/// calls of half a minute each, and [`APPEARS_WITHIN`].
+/// How long after another process's intent was seen that process's credential may still appear:
+/// [`INTENT_HOLDS`], two calls of half a minute each, and [`APPEARS_WITHIN`].
 pub const ANOTHERS_APPEARS_WITHIN: SignedDuration = SignedDuration::from_mins(4);
 
-/// The one thing to do next.
+/// The next step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Write an intent; `why` when a credential is replaced.
     Record {
-        /// Why the credential in use does not do any longer.
+        /// Why the credential in use has to be replaced.
         why: Option<String>,
-        /// It can no longer be used at all.
+        /// The credential in use can no longer be used at all.
         ended: bool,
     },
     /// Read the cloud's list.
     List,
-    /// Delete a credential that is nobody's, or that was replaced.
+    /// Delete a credential that is ours and not stored, or that was replaced.
     Delete {
         /// The token's id at the cloud.
         token_id: String,
     },
-    /// Store that a credential is to be revoked, before anything is deleted; or why it is not.
+    /// Store that a credential is to be revoked, before anything is deleted, or why the request is refused.
     TakeUp {
-        /// Why nothing is done.
+        /// Why the request is refused.
         refused: Option<String>,
     },
-    /// Store that the credential is gone.
+    /// Store that the revoked credential is gone.
     Revoked,
-    /// Put off the end of the service account in use, because the instance has no room for another one.
+    /// Extend the life of the service account in use, because the instance has no room for another one.
     Extend,
-    /// Give a service account the rights again that it shall have.
+    /// Restore a service account's desired rights.
     Amend {
         token_id: String,
         /// How its rights differ.
@@ -70,26 +69,26 @@ pub enum Step {
     },
     /// Make a credential and store it.
     Mint,
-    /// Ask the registry about the credential in use, or about its successor.
+    /// Try the credential in use, or its successor, at the registry.
     CheckLogin {
-        /// Whether the successor is asked about, not the credential in use.
+        /// Whether to try the successor instead of the credential in use.
         candidate: bool,
     },
-    /// Put the successor in the place of the credential in use.
+    /// Put the successor in use.
     Promote,
-    /// Delete the successor, which the registry does not let in.
+    /// Delete the successor, which the registry refuses.
     Discard {
-        /// What the registry says.
+        /// The registry's message.
         reason: String,
     },
     /// Do nothing until this time.
     Wait {
-        /// When to ask again.
+        /// The time of the next decision.
         until: Timestamp,
     },
 }
 
-/// The one thing to do next.
+/// The next step.
 pub fn decide(now: Timestamp, desired: &Desired, stored: Option<&Stored>, observed: Observed<'_>) -> Step {
     match next(now, desired, stored, observed) {
         Step::Record { .. } | Step::Mint if !desired.is_needed => {
@@ -108,7 +107,7 @@ fn next(now: Timestamp, desired: &Desired, stored: Option<&Stored>, observed: Ob
         let why = "this cluster is a copy, and the credential is that of the cluster it was copied from";
         return Step::Record { why: stored.current.as_ref().map(|_| why.to_owned()), ended: false };
     }
-    // A revocation waits for nothing.
+    // A revocation does not wait for anything else.
     if let Some(step) = request::revoke(stored, observed) {
         return step;
     }
@@ -121,7 +120,7 @@ fn next(now: Timestamp, desired: &Desired, stored: Option<&Stored>, observed: Ob
     }
 }
 
-/// An intent is written: what is left of others goes, then one is made.
+/// An intent is stored: remaining credentials with our marker are deleted, then one is made.
 fn make(
     now: Timestamp,
     intent: &str,
@@ -148,7 +147,7 @@ fn make(
     }
 }
 
-/// Whether the credential in use is as good as another one would be, but for its end.
+/// Whether the credential in use is as good as a new one would be, except for its end.
 fn can_go_on(stored: &Stored, listed: &Listed, login_checks: &LoginChecks) -> bool {
     let is_refused = login_checks.current.as_ref().is_some_and(LoginCheck::has_ended);
     let is_listed =
@@ -156,7 +155,7 @@ fn can_go_on(stored: &Stored, listed: &Listed, login_checks: &LoginChecks) -> bo
     stored.current.as_ref().filter(is_listed).is_some()
 }
 
-/// There is a successor: it has to be let in first, unless what it replaces is of no use.
+/// A successor is stored: it has to pass a login check first, unless the credential in use is useless.
 fn replace(
     now: Timestamp,
     desired: &Desired,
@@ -177,7 +176,7 @@ fn replace(
         (Verdict::Refused { reason }, None) => Step::Discard { reason: reason.clone() },
         (Verdict::Refused { .. }, Some(next)) => again(next),
         (Verdict::Unknown { .. }, next) => {
-            // Nobody can say whether it is good; one that is certainly over is worse.
+            // The successor could not be checked; a credential that has certainly ended is worse.
             let last_call = last_call(current);
             let has_ended = login_checks.current.as_ref().is_some_and(|login_check| login_check.has_ended());
             if last_call <= now || has_ended {
@@ -193,7 +192,7 @@ fn replace(
     }
 }
 
-/// There is a credential and nothing has begun: whether it still is what it shall be.
+/// A credential is in use and no replacement has begun: whether it is still as desired.
 fn keep_up(
     now: Timestamp,
     desired: &Desired,
@@ -202,7 +201,7 @@ fn keep_up(
     observed: Observed<'_>,
     login_checks: &LoginChecks,
 ) -> Step {
-    // After one that was refused the next one would be refused too.
+    // After one new credential was refused, the next one would be refused too.
     let is_over = current.expires_at.is_some_and(|end| end <= now);
     let record =
         |why: String, ended: bool| match login_checks.rest_until.filter(|until| *until > now && !is_over) {
@@ -213,7 +212,7 @@ fn keep_up(
     if due <= now {
         return record(format!("it is due for renewal since {}", due.strftime("%F %T UTC")), false);
     }
-    // A rotation that waits for the rest to be over.
+    // A requested rotation that waits for the pause after a refusal.
     let rest =
         login_checks.rest_until.filter(|until| *until > now && request::awaits_rotation(stored, observed));
     let mut until = rest.map_or(due, |rest| rest.min(due));
@@ -269,7 +268,7 @@ fn keep_up(
     Step::Wait { until }
 }
 
-/// What to do next about a credential that nobody uses any longer.
+/// The next step for a credential that no ImagePullSecret uses any longer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RemovalStep {
     /// Read the cloud's list.
@@ -283,9 +282,9 @@ pub enum RemovalStep {
     Forget,
 }
 
-/// The one thing to do next about a credential that nobody uses any longer. With `revoke` everything
-/// of it at the cloud goes; without, only what nobody ever used. `unheard` when a creation had no answer, so that there may
-/// be one that is not stored.
+/// The next step for a credential that no ImagePullSecret uses any longer. With `revoke`, all its credentials
+/// at the cloud are deleted; without, only those that were never used. `unheard`: a creation had no answer,
+/// so there may be one that is not stored.
 pub fn removal(
     desired: &Desired,
     stored: &Stored,
@@ -307,7 +306,7 @@ pub fn removal(
     }
 }
 
-/// How the rights of the service account in use differ, with its name.
+/// The service account in use and how its rights differ from the desired ones.
 fn drift(current: &Held, listed: &Listed) -> Option<(String, String)> {
     let token = listed.of(current)?;
     Some((token.id.clone(), token.drift.clone()?))

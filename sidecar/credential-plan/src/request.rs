@@ -1,8 +1,8 @@
-//! What a person asks for once: another credential, or the end of one. Pure.
+//! Requests that a person makes once: to rotate a credential, or to revoke one. Pure.
 //!
-//! A request is carried out once whatever dies in between, because the Secret keeps the last one that was taken up: a
-//! rotation in the write that says that another credential is about to be made, a revocation before anything is deleted.
-//! One that is not newer does nothing.
+//! A request is carried out once, even if processes die meanwhile, because the Secret stores the last
+//! accepted one: a rotation in the same write as the intent to make another credential, a revocation before
+//! anything is deleted. A request that is not newer is ignored.
 
 use custom_resource::condition::RequestState;
 use custom_resource::request::{Asked, Request, RequestId};
@@ -22,16 +22,16 @@ pub use super::stored::{Course, TakenUp};
 /// Longest part of a description that an answer repeats.
 const SHOWN: usize = 120;
 
-/// How far a request is.
+/// The progress of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     pub id: RequestId,
-    /// How far it is.
+    /// The state of the request.
     pub state: RequestState,
     pub message: String,
 }
 
-/// The next step of a revocation; none when none is to be carried out.
+/// The next step of a revocation; none where no revocation is to be carried out.
 pub(crate) fn revoke(stored: &Stored, observed: Observed<'_>) -> Option<Step> {
     let under_way = stored.request.as_ref().and_then(|it| match &it.course {
         Course::Revocation { token_id, is_done: false } => Some(token_id),
@@ -51,7 +51,7 @@ pub(crate) fn revoke(stored: &Stored, observed: Observed<'_>) -> Option<Step> {
     })
 }
 
-/// Why a credential is not revoked.
+/// Why a revocation is refused.
 fn refusal(stored: &Stored, token_id: &str, found: Option<&ListedToken>) -> Option<String> {
     match found {
         None => {
@@ -67,7 +67,7 @@ fn refusal(stored: &Stored, token_id: &str, found: Option<&ListedToken>) -> Opti
     }
 }
 
-/// The next step of a rotation that has not been taken up; none while something else comes first.
+/// The next step of a rotation that has not begun; none while another step comes first.
 pub(crate) fn rotate(
     now: Timestamp,
     desired: &Desired,
@@ -79,7 +79,7 @@ pub(crate) fn rotate(
         return None;
     }
     match stored.previous.first() {
-        // At most one lives beside the one that is replaced.
+        // At most one other credential is valid beside the one that is replaced.
         Some(old) if desired.is_rolled_out => Some(match observed.listed {
             None => Step::List,
             Some(_) => Step::Delete { token_id: old.token_id.clone() },
@@ -89,12 +89,12 @@ pub(crate) fn rotate(
     }
 }
 
-/// Whether a rotation is asked for that has not been taken up.
+/// Whether a requested rotation has not begun.
 pub(crate) fn awaits_rotation(stored: &Stored, observed: Observed<'_>) -> bool {
     observed.asked.is_some_and(|asked| asked.request == Request::Rotate && is_new(asked, stored))
 }
 
-/// Whether the credential was deleted because a person asked for it.
+/// Whether the credential was revoked by a request.
 pub(crate) fn was_revoked(stored: &Stored, current: &Held) -> bool {
     let revoked = stored.request.as_ref().and_then(|it| match &it.course {
         Course::Revocation { token_id, is_done: true } => Some(token_id),
@@ -103,7 +103,8 @@ pub(crate) fn was_revoked(stored: &Stored, current: &Held) -> bool {
     revoked.is_some() && revoked == current.token_id.as_ref()
 }
 
-/// Notes in what is to be stored that a credential is about to be made: a rotation that waits is taken up by it.
+/// Records in the next stored state that a credential is about to be made, which carries out a waiting
+/// rotation.
 pub fn take_up_rotation(asked: Option<&Asked>, next: &mut Stored) {
     if let Some(asked) = asked.filter(|it| it.request == Request::Rotate && is_new(it, next)) {
         let replaces = next.current.as_ref().map(Held::version);
@@ -111,7 +112,7 @@ pub fn take_up_rotation(asked: Option<&Asked>, next: &mut Stored) {
     }
 }
 
-/// Notes in what is to be stored that a revocation is to be carried out, or why it is not.
+/// Records in the next stored state that a revocation is to be carried out, or why it is refused.
 pub fn take_up_revocation(asked: Option<&Asked>, refused: Option<String>, next: &mut Stored) {
     let Some(Asked { id, request: Request::Revoke { token_id } }) = asked else { return };
     let course = match refused {
@@ -121,7 +122,7 @@ pub fn take_up_revocation(asked: Option<&Asked>, refused: Option<String>, next: 
     next.request = Some(TakenUp { id: *id, course });
 }
 
-/// Notes in what is to be stored that the credential that was to be revoked is gone; its id.
+/// Records in the next stored state that the revoked credential is gone; returns its id.
 pub fn finish_revocation(next: &mut Stored) -> Option<String> {
     let Some(TakenUp { course: Course::Revocation { token_id, is_done }, .. }) = &mut next.request else {
         return None;
@@ -133,8 +134,8 @@ pub fn finish_revocation(next: &mut Stored) -> Option<String> {
     Some(token_id)
 }
 
-/// When a credential that is replaced now may be deleted: after an hour, and where a person asked for the rotation, as
-/// soon as no copy of it is left.
+/// When a credential that is replaced now may be deleted: after an hour or, for a requested rotation, as soon
+/// as no copy of it is left.
 pub fn delete_at(stored: &Stored, replaced: &Held, now: Timestamp) -> Timestamp {
     match stored.request.as_ref().map(|it| &it.course) {
         Some(Course::Rotation { replaces: Some(version) }) if *version == replaced.version() => now,
@@ -142,7 +143,7 @@ pub fn delete_at(stored: &Stored, replaced: &Held, now: Timestamp) -> Timestamp 
     }
 }
 
-/// How far a request is; none while it has not been taken up.
+/// The progress of a request; none before it was accepted.
 pub fn answer(asked: &Asked, stored: &Stored, desired: &Desired) -> Option<Answer> {
     let taken = stored.request.as_ref()?;
     let answer = |state, message: String| Some(Answer { id: asked.id, state, message });
@@ -205,7 +206,7 @@ fn rotation(replaces: Option<&str>, stored: &Stored, desired: &Desired) -> (Requ
     }
     let end = match is_listed {
         true => "which is deleted",
-        // Nobody can take one back.
+        // No call revokes a temporary one.
         false => "which ends by itself within an hour",
     };
     (RequestState::Done, format!("{after} has taken the place of every copy of {before}, {end}"))

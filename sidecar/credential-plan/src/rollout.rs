@@ -1,17 +1,17 @@
-//! When a login that an ImagePullSecret gives takes the place of the one that is distributed. Pure.
+//! When a changed login of an ImagePullSecret replaces the one that is distributed. Pure.
 //!
-//! A login that its registry has let in is replaced
-//! - by one that its registry lets in,
+//! A login that its registry has accepted is replaced
+//! - by one that its registry accepts,
 //! - or, when the registry gives no verdict, after a time-out that begins with the edit,
 //! - and never by one that its registry refuses.
 //!
-//! Where nothing is distributed yet, or no registry ever let in what is, nobody is worse off: the new one is
-//! distributed at once.
+//! Where no login is distributed yet, or no registry ever accepted the distributed one, nothing can get
+//! worse: the new login is distributed at once.
 //!
 //! # After a restart
-//! What the status says is what a new process begins with ([`Recorded`]): the login that is found in the cluster was
-//! let in unless the condition says otherwise, and one that waited goes on waiting until the time that the status
-//! names. A refusal is remembered too.
+//! A new process starts from the status ([`Recorded`]): the login that is found in the cluster counts as
+//! accepted unless the condition says otherwise, and a login that waited goes on waiting until the time that
+//! the status names. A refusal is remembered too.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -29,7 +29,7 @@ mod login;
 pub use answer::{Answer, Recorded};
 pub use login::{ASK_EVERY, ASK_REFUSED};
 
-/// The login that is distributed, and the one that shall replace it.
+/// The login that is distributed, and the one that is to replace it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rollout {
     distributed: Option<Checked>,
@@ -37,18 +37,18 @@ pub struct Rollout {
     recorded: Recorded,
 }
 
-/// The login that shall replace the one that is distributed.
+/// The login that is to replace the distributed one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Next {
     login: Checked,
     version: String,
-    /// It is distributed then without a verdict.
+    /// When it is distributed without a verdict.
     until: Timestamp,
-    /// The spec gives it now; false while the Secret with the password is away.
+    /// The spec gives it now; false while the Secret with the password is missing.
     is_given: bool,
 }
 
-/// What stands where the login that is given shall stand.
+/// What the namespaces hold now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InPlace {
     /// Nothing is distributed yet.
@@ -59,19 +59,20 @@ pub enum InPlace {
     Other,
 }
 
-/// A login that the spec gives.
+/// A login from the spec.
 #[derive(Clone, Copy, Debug)]
 pub struct Given<'a> {
-    /// Of the bytes that are to be distributed.
+    /// The digest of the bytes to distribute.
     pub digest: Digest,
-    /// Of the spec and of the Secret with the password: the same means the same login, in any process.
+    /// The version of the spec and of the Secret with the password: equal versions mean the same login, in
+    /// any process.
     pub version: &'a str,
 }
 
-/// How it stands with the credential, for the condition.
+/// The state of the credential, for the condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
-    /// Of what is distributed: whether it works; none when that is not known.
+    /// Whether the distributed login works; none when that is not known.
     pub is_valid: Option<bool>,
     pub reason: ConditionReason,
     /// The condition's message, a sentence.
@@ -79,17 +80,17 @@ pub struct Standing {
 }
 
 impl Rollout {
-    /// Of an object whose status was read.
+    /// The state of an object whose status was read.
     pub fn restored(recorded: Recorded) -> Self {
         Self { recorded, ..Self::default() }
     }
 
-    /// Whether a login waits, or another process left one waiting.
+    /// Whether a login waits, in this process or by the status.
     pub fn waits(&self) -> bool {
         self.next.is_some() || self.recorded.pending.is_some()
     }
 
-    /// The spec gives this login. Whether it is the one to be distributed from now on.
+    /// The spec gives this login. Returns whether it is to be distributed from now on.
     pub fn give(
         &mut self,
         given: Given<'_>,
@@ -125,11 +126,11 @@ impl Rollout {
         let Some(next) = &mut self.next else { return true };
         version.clone_into(&mut next.version);
         if !std::mem::replace(&mut next.is_given, true) {
-            // It was away, so that it could not be shown to the registry.
+            // It was missing, so no login check was possible meanwhile.
             next.login.failures = 0;
             next.login.due = now;
         }
-        // A clock that was set back makes nobody wait longer.
+        // A clock that was set back prolongs no wait.
         next.until = next.until.min(latest);
         let may_replace = match &next.login.answer {
             Answer::LetIn { .. } => true,
@@ -142,7 +143,7 @@ impl Rollout {
         may_replace
     }
 
-    /// What is given is distributed, whatever the registry says.
+    /// The given login is distributed, whatever the registry says.
     fn begin(&mut self, digest: Digest, in_place: InPlace, recorded: Answer, now: Timestamp) {
         let waited = self.next.take().map(|next| next.login).filter(|login| login.is(digest));
         if self.distributed.as_ref().is_some_and(|login| login.is(digest)) {
@@ -156,26 +157,26 @@ impl Rollout {
         self.distributed = Some(waited.unwrap_or_else(|| Checked::new(digest, answer, now)));
     }
 
-    /// The spec gives no login now: what is distributed stays.
+    /// The spec gives no login now: the distributed one stays.
     pub fn give_none(&mut self) {
         if let Some(next) = &mut self.next {
             next.is_given = false;
         }
     }
 
-    /// Logins about which the registry is to be asked now.
+    /// Logins that are to be tried at the registry now.
     pub fn due(&self, now: Timestamp) -> Vec<Digest> {
-        // What is due later than it can be was put off before the clock was set back.
+        // A due time beyond the longest interval was computed before the clock was set back.
         let due = self.to_ask().filter(|login| login.due <= now || login.due > later(now, ASK_EVERY));
         due.filter_map(|login| login.digest).collect()
     }
 
-    /// The registry is asked about the login; [`Rollout::answer`] follows.
+    /// The login is being tried; [`Rollout::answer`] follows.
     pub fn ask(&mut self, digest: Digest) {
         self.of(digest).for_each(|login| login.in_flight = true);
     }
 
-    /// What the registry said. What it refuses, unless it has refused that before.
+    /// The registry's verdict. Returns its message if it refuses the login for the first time.
     pub fn answer(&mut self, digest: Digest, verdict: Verdict, now: Timestamp) -> Option<String> {
         let mut news = None;
         for login in self.of(digest) {
@@ -189,19 +190,19 @@ impl Rollout {
         news
     }
 
-    /// When something is to be done next: [`Rollout::due`] has something then, or the login that is given is to
-    /// be given once more. None while that waits for an answer.
+    /// When something is to be done next: [`Rollout::due`] returns a login, or the waiting login is to be
+    /// passed to [`Rollout::give`] again. None while an answer is outstanding.
     pub fn next(&self) -> Option<Timestamp> {
         let asks = self.to_ask().map(|login| login.due);
         asks.chain(self.gives_up_at()).min()
     }
 
-    /// Whether the login that waits is to be given once more, because its time is over.
+    /// Whether the waiting login is to be passed to [`Rollout::give`] again, because its time-out is over.
     pub fn has_waited(&self, now: Timestamp) -> bool {
         self.gives_up_at().is_some_and(|at| at <= now)
     }
 
-    /// Whether what is distributed may push; none while that is not known.
+    /// Whether the distributed login may push; none while that is not known.
     pub fn can_push(&self) -> Option<bool> {
         match self.distributed.as_ref()?.answer {
             Answer::LetIn { can_push } => can_push,
@@ -219,7 +220,7 @@ impl Rollout {
         Some(PendingCredential { version: next.version.clone(), until: Time(next.until), refused })
     }
 
-    /// How it stands with the credential; none before there is one.
+    /// The state of the credential; none before there is one.
     pub fn standing(&self) -> Option<Standing> {
         let answer = &self.distributed.as_ref()?.answer;
         let is_valid = match answer {
@@ -234,7 +235,7 @@ impl Rollout {
         Some(Standing { is_valid, reason, message })
     }
 
-    /// When the login that waits is distributed without a verdict. Before the registry was asked, never.
+    /// When the waiting login is distributed without a verdict; none before the first login check.
     fn gives_up_at(&self) -> Option<Timestamp> {
         let next = self.next.as_ref().filter(|next| next.is_given && next.login.failures > 0)?;
         (!matches!(next.login.answer, Answer::Refused { .. })).then_some(next.until)
@@ -252,7 +253,7 @@ impl Rollout {
 }
 
 impl Next {
-    /// Its time is over, and the registry was asked in vain.
+    /// The time-out is over, and the registry gave no verdict.
     fn has_waited(&self, now: Timestamp) -> bool {
         self.until <= now && self.login.failures > 0
     }
@@ -276,7 +277,7 @@ impl Next {
     }
 }
 
-/// As the status keeps it.
+/// The precision that the status keeps.
 fn whole_second(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }

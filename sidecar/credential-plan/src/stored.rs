@@ -1,4 +1,4 @@
-//! What the Secret of a credential keeps.
+//! The content of a credential's Secret.
 
 use custom_resource::request::RequestId;
 use jiff::Timestamp;
@@ -6,36 +6,37 @@ use serde::{Deserialize, Serialize};
 use tcr::registry_host::RegistryHost;
 use tcr::sensitive::Sensitive;
 
-/// What the Secret keeps.
+/// The content of a credential's Secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Stored {
-    /// What the descriptions of our credentials at the cloud contain, for ever the same for this Secret.
+    /// The marker in the descriptions of our credentials at the cloud, which never changes for this Secret.
     pub marker: String,
-    /// The installation that made the marker, see [`is_copied`](super::ownership::is_copied); none in what an older release wrote.
+    /// The installation that made the marker, see [`is_copied`](super::ownership::is_copied); none if an
+    /// older release wrote the Secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub installation: Option<String>,
-    /// A process is about to make a credential; the text is known to that process alone.
+    /// A process is about to make a credential; only that process knows the text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub intent: Option<String>,
-    /// One that was made to replace the one in use, and that no registry has let in yet.
+    /// The successor of the credential in use, which no registry has accepted yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub candidate: Option<Held>,
     /// The credential in use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub current: Option<Held>,
-    /// Why the one before it was replaced.
+    /// Why the previous credential was replaced.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// Replaced ones that are still valid.
+    /// Replaced credentials that are still valid.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub previous: Vec<Replaced>,
-    /// The last request of a person that was taken up.
+    /// The last accepted request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<TakenUp>,
 }
 
-/// A credential of an instance, as it is stored.
+/// A stored credential of an instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Held {
@@ -43,28 +44,29 @@ pub struct Held {
     pub username: String,
     /// The password for docker login.
     pub token: Sensitive,
-    /// By which the instance lists and deletes it: a long-term credential's id, a service account's name.
+    /// The id by which the instance lists and deletes it: a long-term credential's id, a service account's
+    /// name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_id: Option<String>,
-    /// When we got it.
+    /// When it was issued.
     pub issued_at: Timestamp,
-    /// When its end was last put off, because no other one could be made.
+    /// When its life was last extended, because no other one could be made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extended_at: Option<Timestamp>,
-    /// When it ends by itself; none for one that does not.
+    /// When it expires; none if it does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
-    /// The instance's default domain at that time.
+    /// The instance's default domain when it was issued.
     pub public_domain: RegistryHost,
 }
 
 impl Held {
-    /// What no other credential of the instance has, and tells nothing of the password.
+    /// Identifies this credential among those of the instance without revealing the password.
     pub fn version(&self) -> String {
         self.token_id.clone().unwrap_or_else(|| self.issued_at.to_string())
     }
 
-    /// When the life that it has now began.
+    /// When its present life began: issued, or last extended.
     pub(crate) fn began_at(&self) -> Timestamp {
         self.extended_at.unwrap_or(self.issued_at)
     }
@@ -80,35 +82,35 @@ pub struct Replaced {
     pub delete_at: Timestamp,
 }
 
-/// The last request that was taken up.
+/// The last accepted request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TakenUp {
     pub id: RequestId,
-    /// What became of it.
+    /// Its progress.
     #[serde(flatten)]
     pub course: Course,
 }
 
-/// What became of a request.
+/// The progress of an accepted request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "course")]
 pub enum Course {
-    /// Another credential was to be made.
+    /// A rotation.
     #[serde(rename_all = "camelCase")]
     Rotation {
-        /// The [version](Held::version) of the one that was in use.
+        /// The [version](Held::version) of the credential in use when the request was accepted.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         replaces: Option<String>,
     },
-    /// A credential was to be deleted.
+    /// A revocation.
     #[serde(rename_all = "camelCase")]
     Revocation {
         token_id: String,
-        /// It is gone.
+        /// The credential is gone.
         is_done: bool,
     },
-    /// Nothing is done.
+    /// The request is refused.
     #[serde(rename_all = "camelCase")]
     Refusal { reason: String },
 }

@@ -1,4 +1,4 @@
-//! Keeps one credential: carries out what [`keeping`](super::keeping) decides, and tells what there is.
+//! Keeps one credential: carries out what [`keeping`](super::keeping) decides, and sends events about it.
 
 use std::time::Duration;
 
@@ -23,11 +23,11 @@ struct Keeper<S> {
     services: S,
     orders: watch::Receiver<Order>,
     read: Option<Read>,
-    /// Whether `read` is what there is.
+    /// Whether `read` is up to date.
     is_fresh: bool,
 }
 
-/// Keeps the credential until an order says that it is over, or nobody listens any more.
+/// Keeps the credential until an order ends it, or the receiver of the events is gone.
 pub async fn keep<S: Services>(key: Key, services: S, orders: watch::Receiver<Order>) {
     let mut keeper = Keeper { keeping: Keeping::new(key), services, orders, read: None, is_fresh: false };
     loop {
@@ -56,7 +56,7 @@ pub async fn keep<S: Services>(key: Key, services: S, orders: watch::Receiver<Or
         };
         let Keeper { services, orders, .. } = &mut keeper;
         tokio::select! {
-            // What it waits for may be now, also because the clock was corrected.
+            // The wait may be over earlier, because the clock was corrected.
             () = services.sleep(wait) => {}
             changed = orders.changed() => if changed.is_err() { return },
         }
@@ -64,12 +64,13 @@ pub async fn keep<S: Services>(key: Key, services: S, orders: watch::Receiver<Or
 }
 
 impl<S: Services> Keeper<S> {
-    /// One step: how long to wait before the next one; none when all is over.
+    /// One step. Returns how long to wait before the next one; none when the keeper is to end.
     async fn step(&mut self, order: &Order) -> Result<Option<Duration>, StepError> {
         if !self.is_fresh {
             let read = self.services.read(&self.keeping.key).await?;
             if stored_in(&read) != stored_in(&self.read) {
-                // What another process has made since the cloud's list was read is not in it.
+                // The cloud's list was read before another process's last write, and may lack that process's
+                // credential.
                 self.keeping.forget_list();
             }
             self.read = read;
@@ -128,13 +129,13 @@ impl<S: Services> Keeper<S> {
         Ok(())
     }
 
-    /// Tells why a step did not succeed; how long to wait, or none when nobody listens any more.
+    /// Reports why a step failed. Returns how long to wait, or none when the receiver is gone.
     async fn fail(&mut self, error: &StepError) -> Option<Duration> {
         let Failure { wait, event, is_stale } = self.keeping.failed(error, self.services.random());
         if is_stale {
             self.is_fresh = false;
         }
-        // The call that failed, in fields too: the cloud's support asks for the id.
+        // The failed call as log fields too: the cloud's support asks for the request id.
         let call = match error {
             StepError::Cloud(error) => {
                 let request_id = error.failure.request_id();
@@ -168,7 +169,7 @@ impl<S: Services> Keeper<S> {
         }
     }
 
-    /// Tells users that something stands in the way. False when nobody listens any more.
+    /// Sends the event of a failure. Returns false when the receiver is gone.
     async fn warn(&self, event: CredentialEvent) -> bool {
         if let CredentialEvent::Failing { reason, message } = &event {
             tracing::warn!(credential = %self.keeping.key, reason = reason.as_str(), message, "a credential needs attention");
@@ -176,13 +177,13 @@ impl<S: Services> Keeper<S> {
         self.tell(event).await
     }
 
-    /// False when nobody listens any more.
+    /// Sends an event. Returns false when the receiver is gone.
     async fn tell(&self, event: CredentialEvent) -> bool {
         self.services.tell(&self.keeping.key, event).await
     }
 }
 
-/// What the Secret keeps as it was read; none where there is no such Secret.
+/// The Secret's content as it was read; none where there is no such Secret.
 fn stored_in(read: &Option<Read>) -> Option<&Stored> {
     read.as_ref().map(|read| &read.document.stored)
 }

@@ -1,5 +1,5 @@
-//! What the keeper of a credential remembers, what it does next, and what follows from what it did: values in, values out.
-//! There is no clock, client, channel or task in here.
+//! The state of a credential's keeper, its next task, and what each result changes: values in, values out. It
+//! has no clock, client, channel or task.
 
 use std::time::Duration;
 
@@ -28,71 +28,72 @@ pub(crate) const WAITS: Backoff = Backoff::new(Duration::from_secs(1), Duration:
 /// The shortest and the longest wait for a time: the clock may be set meanwhile.
 const WAIT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3600));
 
-/// What a keeper remembers beside the stored Secret.
+/// A keeper's state besides the stored Secret.
 pub(crate) struct Keeping {
     pub(crate) key: Key,
     own_intent: Option<OwnIntent>,
     listed: Option<Listed>,
     login_checks: LoginChecks,
     told: Option<Held>,
-    /// A creation had no answer: until then its credential may still appear.
+    /// A creation had no answer: its credential may still appear until this time.
     appears_until: Option<Timestamp>,
-    /// The intent of another process for which that waits.
+    /// The intent of another process that `appears_until` is about.
     anothers: Option<String>,
-    /// The instance had no room for another service account, and is asked again then.
+    /// The instance had no room for another service account; it is tried again at this time.
     full_until: Option<Timestamp>,
-    /// That the end of the service account in use was put off, users were told of it.
+    /// The last extension of the service account in use of which an event was sent.
     told_extension: Option<Timestamp>,
-    /// Users were told that something stands in the way.
+    /// An event of a failure was sent and not taken back.
     is_complaining: bool,
     /// Failures in a row.
     failures: u32,
     /// The request that the list was read for.
     asked: Option<RequestId>,
-    /// How far users were told that the request is.
+    /// The last answer to the request that was sent.
     answered: Option<Answer>,
 }
 
-/// The one thing to do next.
+/// The next task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Task {
-    /// Nothing for so long.
+    /// Wait this long.
     Wait(Duration),
     /// Read the cloud's list.
     List,
-    /// Delete a credential that is nobody's, or that was replaced; at the cloud only where it is in the list.
+    /// Delete a credential that is ours and not stored, or that was replaced; at the cloud only if the list
+    /// contains it.
     Delete { token_id: String, is_listed: bool },
-    /// Store that a credential is to be revoked, or why it is not.
+    /// Store that a credential is to be revoked, or why the request is refused.
     TakeUp { refused: Option<String> },
-    /// Store that a credential that was to be revoked is gone.
+    /// Store that the revoked credential is gone.
     Revoked,
     /// Write an intent.
     Record { why: Option<String>, ended: bool },
     /// Make a credential and store it.
     Mint,
-    /// Ask the registry about the credential in use, or about its successor.
+    /// Try the credential in use, or its successor, at the registry.
     CheckLogin { candidate: bool },
-    /// Put the successor in the place of the credential in use.
+    /// Put the successor in use.
     Promote,
-    /// Delete the successor, which the registry does not let in.
+    /// Delete the successor, which the registry refuses.
     Discard { reason: String },
-    /// Put off the end of the service account in use.
+    /// Extend the life of the service account in use.
     Extend,
-    /// Give a service account the rights again that it shall have.
+    /// Restore a service account's desired rights.
     Amend { token_id: String, drift: String },
-    /// Delete a credential at the cloud because its last user is gone.
+    /// Delete a credential at the cloud because no ImagePullSecret uses it any more.
     Revoke { token_id: String },
     /// Delete the Secret.
     Forget,
-    /// Nothing is left.
+    /// End the keeper: nothing is left.
     End,
 }
 
-/// What follows from a failure.
+/// The consequences of a failure.
 pub(crate) struct Failure {
     /// How long to wait before the next try.
     pub(crate) wait: Duration,
-    /// What users are told; none where nothing stands in the way.
+    /// The event to send; none where users need not know.
     pub(crate) event: Option<CredentialEvent>,
     /// The Secret has to be read again.
     pub(crate) is_stale: bool,
@@ -117,8 +118,8 @@ impl Keeping {
         }
     }
 
-    /// What to do next. `asks_registries`: registries are asked about credentials. `installation`: by which what is ours at
-    /// the cloud is told from what a copy of this cluster has there.
+    /// The next task. `asks_registries`: login checks are on. `installation`: distinguishes our credentials
+    /// at the cloud from those of a copy of this cluster.
     pub(crate) fn next(
         &mut self,
         now: Timestamp,
@@ -131,7 +132,7 @@ impl Keeping {
         let asked = order.request.as_ref().map(|it| it.id);
         if self.asked != asked {
             self.asked = asked;
-            // What a request is about may be younger than the list.
+            // The credential that a request is about may be younger than the list.
             self.listed = None;
         }
         if order.is_over {
@@ -192,7 +193,7 @@ impl Keeping {
         }
     }
 
-    /// How far the request of the order is, where that is news.
+    /// The progress of the order's request, if it changed.
     pub(crate) fn answer(&mut self, order: &Order, stored: Option<&Stored>) -> Option<CredentialEvent> {
         let asked = order.request.as_ref().filter(|_| !order.is_over)?;
         let answer = request::answer(asked, stored?, &self.desired(order, stored, false))?;
@@ -205,8 +206,8 @@ impl Keeping {
         self.listed.as_ref().is_some_and(|it| it.tokens.iter().any(|token| token.id == token_id))
     }
 
-    /// What is to be told of the credential in use, if that is new. One that has expired would only replace another one by
-    /// something as useless.
+    /// The event about the credential in use, if it is new. An expired one is not announced: it would replace
+    /// another credential with one that is just as useless.
     pub(crate) fn available(&mut self, now: Timestamp, stored: Option<&Stored>) -> Option<CredentialEvent> {
         let stored = stored?;
         let held = stored.current.as_ref().filter(|held| held.expires_at.is_none_or(|end| end > now))?;
@@ -217,16 +218,17 @@ impl Keeping {
         Some(CredentialEvent::Available { held: held.clone(), why: stored.why.clone() })
     }
 
-    /// A step succeeded. Whether complaints are taken back: only once nothing is under way.
+    /// A step succeeded. Returns whether the event of a failure is to be taken back, which waits until
+    /// nothing is under way.
     pub(crate) fn recovered(&mut self, now: Timestamp, stored: Option<&Stored>) -> bool {
         let has_failed = std::mem::take(&mut self.failures) > 0;
-        // Once the rest is over another one is made, or none is needed any more.
+        // After the pause another one is made, or none is needed any more.
         let is_resting = self.login_checks.rest_until.is_some_and(|until| until > now);
         let is_under_way = stored.is_some_and(|it| it.intent.is_some() || it.candidate.is_some());
-        // Told until another one has taken its place.
+        // Reported until another credential is in use.
         let is_extended = stored.is_some_and(|it| extension(it).is_some());
         if is_extended && has_failed {
-            // Users were told of something else meanwhile.
+            // Another event has replaced the one about the extension.
             self.told_extension = None;
         }
         if !self.is_complaining || is_under_way || is_resting || is_extended {
@@ -236,7 +238,7 @@ impl Keeping {
         true
     }
 
-    /// A step failed. `random` spreads the waits of many.
+    /// A step failed. `random` spreads retries over time.
     pub(crate) fn failed(&mut self, error: &StepError, random: u64) -> Failure {
         let wait = WAITS.jittered(self.failures, random);
         self.failures = self.failures.saturating_add(1);
@@ -247,7 +249,7 @@ impl Keeping {
         Failure { wait, event, is_stale }
     }
 
-    /// What is to be told of a service account whose end was put off, if that is new.
+    /// The event about an extended service account, if it is new.
     pub(crate) fn extended(&mut self, stored: Option<&Stored>) -> Option<CredentialEvent> {
         let stored = stored?;
         let at = extension(stored)?;
@@ -265,19 +267,19 @@ impl Keeping {
         Some(self.complain(ConditionReason::QuotaExceeded, message))
     }
 
-    /// What tells users that something stands in the way.
+    /// The event of a failure.
     pub(crate) fn complain(&mut self, reason: ConditionReason, message: String) -> CredentialEvent {
         self.is_complaining = true;
         CredentialEvent::Failing { reason, message }
     }
 }
 
-/// When the end of the credential in use was put off, where it was.
+/// When the life of the credential in use was last extended, if it was.
 fn extension(stored: &Stored) -> Option<Timestamp> {
     stored.current.as_ref()?.extended_at
 }
 
-/// The hosts at which a credential is tried: the instance's own, as far as a password may be sent there.
+/// The hosts at which a credential is tried: the instance's own, if they may receive a password.
 pub(crate) fn hosts(held: &Held, allowed_roots: &[String]) -> Vec<RegistryHost> {
     let host = |domain: &str| {
         domains::hosts(&[domain.to_owned()], &held.public_domain, allowed_roots).ok()?.pop_first()

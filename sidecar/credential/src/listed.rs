@@ -1,4 +1,4 @@
-//! What the instance lists, as the plan reads it. Pure.
+//! The cloud's lists in the form that the plan takes. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use tcr::shortened::shortened;
 use tencent_cloud::instance_token::InstanceToken;
 use tencent_cloud::service_account::{PULL, Permission, ServiceAccount};
 
-/// Longest text of a difference.
+/// The longest description of a difference.
 const SHOWN: usize = 200;
 
 pub fn token(token: InstanceToken) -> ListedToken {
@@ -16,7 +16,7 @@ pub fn token(token: InstanceToken) -> ListedToken {
     ListedToken { id, description, enabled, ..ListedToken::default() }
 }
 
-/// A service account, whose rights shall be those of the key.
+/// A service account from the list, compared with the rights of the key.
 pub fn account(key: &Key, account: &ServiceAccount) -> ListedToken {
     let ServiceAccount { name, description, enabled, expires_at, permissions } = account;
     ListedToken {
@@ -28,7 +28,7 @@ pub fn account(key: &Key, account: &ServiceAccount) -> ListedToken {
     }
 }
 
-/// How rights differ from pulling from these namespaces, and nothing else.
+/// How the rights differ from pulling from these namespaces only.
 fn drift(wanted: &[String], permissions: &[Permission]) -> Option<String> {
     let mut found: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for Permission { resource, actions } in permissions {

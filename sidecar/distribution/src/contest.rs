@@ -1,9 +1,9 @@
 //! Objects that another client keeps changing back. Pure: time is an argument.
 //!
-//! The first few changes are mended at once. After that the other client evidently means it, such as a
-//! deployment tool that applies a ServiceAccount with its whole list: each further repair that does not
-//! last waits twice as long, so that two programs never chase each other, and a person is told.
-//! One that lasts a while is worth to be repeated at once, however often.
+//! The first few changes are repaired at once. After that the other client evidently writes on purpose, such
+//! as a deployment tool that applies a ServiceAccount with its whole list. Each further repair that does not
+//! last waits twice as long, so that two programs never write in turns, and a warning is published. A repair
+//! that lasts a while is repeated at once, however often.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,18 +11,18 @@ use std::time::{Duration, Instant};
 
 use tcr::backoff::Backoff;
 
-/// Changes that are mended at once.
+/// Changes that are repaired at once.
 const AT_ONCE: u32 = 3;
 /// The waits after that.
 const WAITS: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(300));
-/// A repair that lasted so long was worth it.
+/// A repair that lasted this long resets the back-off.
 const LASTS: Duration = Duration::from_secs(60);
-/// Without a change for so long it is over.
+/// A contest without a change for this long is over.
 const QUIET: Duration = Duration::from_secs(600);
-/// Objects that are remembered. More at once are repaired like any other.
+/// Objects that are remembered. Beyond this number an object is repaired without a back-off.
 const MOST: usize = 10_000;
 
-/// What is changed back.
+/// An object that another client changes back.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Target {
     /// The namespace of the object.
@@ -42,28 +42,28 @@ pub enum TargetKind {
     ServiceAccount,
 }
 
-/// What happened to one.
+/// The history of one object.
 #[derive(Clone, Debug)]
 pub struct Contest {
-    /// The ImagePullSecret that it matters to.
+    /// The ImagePullSecret that the object belongs to.
     pub image_pull_secret: String,
-    /// Who does it, once that is known.
+    /// The client that changes it, once known.
     pub rival: Option<String>,
     undone: u32,
-    /// Changes in a row that did not let a repair last.
+    /// Changes in a row that came before a repair had lasted.
     hasty: u32,
     last: Instant,
     until: Instant,
 }
 
-/// All contests that there are.
+/// All contests.
 #[derive(Debug, Default)]
 pub struct Contests {
     by_target: BTreeMap<Target, Contest>,
 }
 
 impl TargetKind {
-    /// As Kubernetes writes it.
+    /// The kind as Kubernetes writes it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Secret => "Secret",
@@ -73,7 +73,7 @@ impl TargetKind {
 }
 
 impl Contest {
-    /// Whether another client keeps changing it back.
+    /// Whether another client keeps changing the object back.
     pub fn is_contested(&self) -> bool {
         self.undone > AT_ONCE
     }
@@ -84,7 +84,7 @@ impl Contest {
 }
 
 impl Contests {
-    /// It was changed back. True when this makes it a contest that a person is told of.
+    /// The object was changed back. Returns whether a warning is due because this makes it contested.
     pub fn undone(&mut self, target: Target, image_pull_secret: &str, now: Instant) -> bool {
         if self.by_target.len() >= MOST && !self.by_target.contains_key(&target) {
             self.expire(now);
@@ -103,7 +103,7 @@ impl Contests {
         if contest.end() < now {
             (contest.undone, contest.hasty) = (0, 0);
         }
-        // While it waits there is no repair that could be undone.
+        // While the object waits there is no repair that could be undone.
         if now < contest.until {
             return false;
         }
@@ -122,17 +122,17 @@ impl Contests {
         }
     }
 
-    /// Whether none is remembered.
+    /// Whether no object is remembered.
     pub fn is_empty(&self) -> bool {
         self.by_target.is_empty()
     }
 
-    /// Until when it is left as it is; none when it may be written now.
+    /// Until when the object is left as it is; none when it may be written now.
     pub fn held_until(&self, target: &Target, now: Instant) -> Option<Instant> {
         self.by_target.get(target).map(|contest| contest.until).filter(|until| *until > now)
     }
 
-    /// When the first object of the namespace that waits may be written.
+    /// When the next waiting object of the namespace may be written.
     pub fn next_in(&self, namespace: &Arc<str>, now: Instant) -> Option<Instant> {
         if self.is_empty() {
             return None;
@@ -142,17 +142,17 @@ impl Contests {
         here.map(|(_, contest)| contest.until).filter(|until| *until > now).min()
     }
 
-    /// Those that another client keeps changing back.
+    /// The contested objects.
     pub fn contested(&self) -> impl Iterator<Item = (&Target, &Contest)> {
         self.by_target.iter().filter(|(_, contest)| contest.is_contested())
     }
 
-    /// When the first of them is over.
+    /// When the next contest ends.
     pub fn next_end(&self) -> Option<Instant> {
         self.by_target.values().map(Contest::end).min()
     }
 
-    /// Forgets those that are over; whether one was contested.
+    /// Forgets contests that are over; returns whether one of their objects was contested.
     pub fn expire(&mut self, now: Instant) -> bool {
         let before = self.contested().count();
         self.by_target.retain(|_, contest| contest.end() > now);

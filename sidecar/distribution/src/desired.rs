@@ -15,24 +15,24 @@ use super::observed::Namespace;
 /// Every ImagePullSecret.
 #[derive(Clone, Debug, Default)]
 pub struct Desired {
-    /// By the name of its Secret, which holds its own.
+    /// By the name of the derived Secret; each entry holds the name of its ImagePullSecret.
     by_secret: BTreeMap<String, Distribution>,
 }
 
 /// What one ImagePullSecret asks for.
 #[derive(Clone, Debug)]
 pub struct Distribution {
-    /// Where it is wanted.
+    /// The namespaces that get the Secret.
     pub selection: Selection,
     /// What to do with a Secret of its name that is not ours.
     pub conflict_policy: ConflictPolicy,
-    /// The Secret's bytes; none until there is a credential. Without it nothing new is written,
-    /// and what was distributed stays: the last good credential is better than none.
+    /// The Secret's bytes; none until there is a credential. Without them nothing new is written, and
+    /// existing Secrets stay: the last good credential is better than none.
     pub content: Option<Content>,
-    /// The object is being deleted: nobody is selected any more.
+    /// The object is being deleted: no namespace is selected any more.
     pub withdrawn: bool,
-    /// The object says something impossible: what it led to before stays as it is, until it is mended
-    /// or deleted.
+    /// The spec is invalid: existing Secrets and references stay as they are until it is corrected or the
+    /// object is deleted.
     pub frozen: bool,
 }
 
@@ -43,7 +43,7 @@ pub struct Content {
     digest: Digest,
 }
 
-/// What stands for a Secret's bytes where only equality matters: it is no secret, and it is short.
+/// A short digest of a Secret's bytes, for comparisons. It is not secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Digest([u8; 16]);
 
@@ -55,8 +55,8 @@ impl Digest {
         Self(short)
     }
 
-    /// What stands for bytes of which something else is known, such as a mark's word for them. It is the digest of
-    /// nothing.
+    /// A value for bytes of which only something else is known, such as a mark's tag for them. It equals no
+    /// digest of bytes.
     pub fn of_unknown(word: [u8; 16]) -> Self {
         Self(word)
     }
@@ -79,7 +79,7 @@ impl Content {
         self.bytes.expose()
     }
 
-    /// What they are compared by.
+    /// The digest that contents are compared by.
     pub fn digest(&self) -> Digest {
         self.digest
     }
@@ -92,7 +92,7 @@ impl fmt::Debug for Content {
 }
 
 impl Desired {
-    /// Puts in what an ImagePullSecret asks for now.
+    /// Sets what an ImagePullSecret asks for.
     pub fn set(&mut self, name: &str, distribution: Distribution) {
         self.by_secret.insert(secret_name(name), distribution);
     }
@@ -112,7 +112,7 @@ impl Desired {
         self.by_secret.iter().map(|(secret, distribution)| (owner(secret), distribution))
     }
 
-    /// The same by the names of their Secrets.
+    /// Every ImagePullSecret by the name of its derived Secret.
     pub fn secrets(&self) -> impl Iterator<Item = (&str, &Distribution)> {
         self.by_secret.iter().map(|(secret, distribution)| (secret.as_str(), distribution))
     }

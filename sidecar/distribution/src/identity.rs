@@ -1,5 +1,5 @@
-//! Uids and resource versions in few bytes: there is one of each for every Secret and ServiceAccount
-//! of the cluster, and as text they would be a third of the memory that the controller takes.
+//! Uids and resource versions in compact form: there is one of each for every Secret and ServiceAccount of
+//! the cluster, and as text they would be a third of the controller's memory.
 
 use std::fmt;
 
@@ -81,7 +81,7 @@ impl Version {
     }
 }
 
-/// A resource version that is given back to the API server letter by letter.
+/// A resource version that is sent back to the API server byte for byte.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ResourceVersion(Stated);
 
@@ -92,14 +92,14 @@ enum Stated {
 }
 
 impl ResourceVersion {
-    /// Reads one. [`fmt::Display`] gives exactly this text again.
+    /// Reads a resource version. [`fmt::Display`] gives exactly this text again.
     pub fn of(text: &str) -> Self {
         let is_canonical = text == "0" || !text.starts_with(['0', '+']);
         let number = text.parse::<u64>().ok().filter(|_| is_canonical);
         Self(number.map_or_else(|| Stated::Other(text.into()), Stated::Number))
     }
 
-    /// Tells newer from older.
+    /// The version as a number, for comparisons.
     pub fn version(&self) -> Version {
         match self.0 {
             Stated::Number(number) => Version(number),

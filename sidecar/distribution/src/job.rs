@@ -1,4 +1,4 @@
-//! Work in one namespace, and what came of it.
+//! A job in one namespace, and its report.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,17 +6,17 @@ use std::time::Duration;
 use crate::observed::{Account, Placed, SeenSecret};
 use crate::{Change, Content, TargetKind, Uid};
 
-/// What is kept of a refusal, in bytes: any webhook of the cluster may have written it.
+/// Bytes of a refusal that are kept: any webhook of the cluster may have written it.
 pub const LONGEST_MESSAGE: usize = 500;
 
-/// What there is after a write or a look, from the API server's answer.
+/// The state of an object after a read or a write, from the API server's answer.
 #[derive(Clone, Debug)]
 pub enum Written {
     /// A Secret that was written or deleted.
     Secret {
         /// The name of the object.
         name: String,
-        /// What it is; none when it is gone.
+        /// Its state; none when it is gone.
         seen: Option<SeenSecret>,
     },
     /// A ServiceAccount whose references were written.
@@ -46,23 +46,23 @@ impl Written {
     }
 }
 
-/// How the work on a namespace ended.
+/// How a job ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ended {
-    /// All writes were tried, and some may have been refused.
+    /// All writes were tried; some may have been refused.
     #[default]
     Done,
-    /// The namespace is being deleted, or is gone: nothing of it is left to do.
+    /// The namespace is being deleted, or is gone: nothing is left to do in it.
     NamespaceGoing,
-    /// Of one or more of the objects there is another version than the plan was made from.
+    /// At least one object has another version than the plan was made from.
     Overtaken,
-    /// The API server did not answer, so that the rest was not tried.
+    /// The API server did not answer, so the remaining writes were not tried.
     Unanswered,
     /// A stage took too long: some writes were not tried.
     OutOfTime,
 }
 
-/// A write, or a look, that failed.
+/// A read or a write that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailedWrite {
     /// The kind of the object.
@@ -71,18 +71,18 @@ pub struct FailedWrite {
     pub name: String,
     /// The ImagePullSecrets that it was for.
     pub image_pull_secrets: Vec<String>,
-    /// Why, in at most [`LONGEST_MESSAGE`] bytes.
+    /// The cause, in at most [`LONGEST_MESSAGE`] bytes.
     pub message: String,
     /// A ResourceQuota has no room for it.
     pub is_quota: bool,
 }
 
-/// What came of the work on a namespace.
+/// The report of a job.
 #[derive(Debug)]
 pub struct Report {
     /// The namespace that the job is about.
     pub namespace: Arc<str>,
-    /// What was looked at.
+    /// The objects that were read.
     pub looked: Vec<Written>,
     /// The objects that were written.
     pub written: Vec<Written>,
@@ -94,27 +94,29 @@ pub struct Report {
     pub took: Duration,
 }
 
-/// A Secret of our names that was never seen, and to which a reference is to be removed: it may be somebody's own, and the
-/// reference too.
+/// A Secret of a name of ours that was never seen, and to which a reference is to be removed. The Secret and
+/// the reference may be another owner's.
 #[derive(Clone, Debug)]
 pub struct Unmet {
     /// The name of the Secret.
     pub secret: String,
-    /// The uid of one of ours that went out of sight.
+    /// The uid of a Secret of ours of this name that left the watch.
     pub known: Option<Uid>,
-    /// What ours would hold, where that is known.
+    /// The content that ours would hold, where that is known.
     pub content: Option<Content>,
 }
 
-/// What to look at or, where that is nothing, a plan with what is known of Secrets that went out of sight.
+/// Secrets to read or, where there are none, the writes of a plan.
 #[derive(Debug)]
 pub struct Job {
     /// The namespace that the job is about.
     pub namespace: Arc<str>,
-    /// Secrets to read, those of others again: their names, and what ours would hold, where that is known.
+    /// Secrets to read, those of other owners again: their names, and the content that ours would hold, where
+    /// that is known.
     pub look: Vec<(String, Option<Content>)>,
     /// Secrets to read before a reference to one of them is removed.
     pub unmet: Vec<Unmet>,
-    /// The writes in order; with the uid, for a Secret to be created, of the one that was there.
+    /// The writes in order. For a Secret to be created, also the uid of the last one of its name that left
+    /// the watch.
     pub changes: Vec<(Change, Option<Uid>)>,
 }

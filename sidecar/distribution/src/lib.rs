@@ -1,4 +1,5 @@
-//! Who gets which Secret and which ServiceAccount refers to it: decided here, carried out elsewhere.
+//! Which namespaces get which Secret, and which ServiceAccounts refer to it. Decided here, carried out
+//! elsewhere.
 //!
 //! ```text
 //!   watch events ──► Observed (what each namespace has)  ─┐

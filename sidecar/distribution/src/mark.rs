@@ -1,12 +1,13 @@
-//! The mark that says of a Secret that this installation wrote it, and what.
+//! The mark: an annotation that proves that this installation wrote a Secret, and with which content.
 //!
-//! Labels are for selecting, and any user edits them. The mark is an annotation, `CONTENT.PLACE` in hexadecimal.
-//! `CONTENT` is an HMAC over the digest of the bytes that were written; without the key it says nothing about
-//! them. `PLACE` is an HMAC over namespace, name and `CONTENT`. So a Secret whose mark is authentic was written
-//! here by us, whatever became of its bytes and labels since, and one whose bytes give `CONTENT` again holds what
+//! Labels are for selecting, and any user edits them. The mark is `CONTENT.PLACE` in hexadecimal. `CONTENT`
+//! is an HMAC over the digest of the bytes that were written; without the key it says nothing about them.
+//! `PLACE` is an HMAC over namespace, name and `CONTENT`. So a Secret with an authentic mark was written here
+//! by us, whatever became of its bytes and labels since, and one whose bytes give `CONTENT` again holds what
 //! was written. A copy in another namespace or under another name has no authentic mark.
 //!
-//! Never an ownerReference: with a custom resource that is restored from a backup, all Secrets would be collected.
+//! An ownerReference is no alternative: when the custom resource is restored from a backup, all Secrets would
+//! be garbage-collected.
 
 use std::fmt;
 
@@ -25,21 +26,21 @@ const HALF: usize = 16;
 /// Characters of a mark.
 pub const LONGEST_MARK: usize = HALF * 4 + 1;
 
-/// The key by which one installation knows its own Secrets.
+/// The key of one installation, which authenticates marks.
 #[derive(Clone, Debug)]
 pub struct InstallationKey(Sensitive);
 
-/// Bytes that were written once, as a mark names them.
+/// The HMAC by which a mark names the bytes that were written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ContentTag([u8; HALF]);
 
-/// Why there is no key in a text.
+/// A text is not a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it is not {} lower-case hexadecimal digits", KEY_BYTES * 2)]
 pub struct NotAKey;
 
 impl InstallationKey {
-    /// A new one, from the operating system's random numbers.
+    /// A new key, from the operating system's random numbers.
     ///
     /// # Errors
     /// The operating system gives none.
@@ -52,7 +53,7 @@ impl InstallationKey {
     /// Reads what [`InstallationKey::text`] gave.
     ///
     /// # Errors
-    /// It is of another form.
+    /// The text has another form.
     pub fn parse(text: &[u8]) -> Result<Self, NotAKey> {
         let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
         let text = std::str::from_utf8(text).ok().filter(|text| text.len() == KEY_BYTES * 2);
@@ -60,12 +61,12 @@ impl InstallationKey {
         Ok(Self(Sensitive::new(text)))
     }
 
-    /// As it is kept.
+    /// The key as text, as its Secret holds it.
     pub fn text(&self) -> &Sensitive {
         &self.0
     }
 
-    /// What a mark calls these bytes.
+    /// The tag of these bytes.
     pub fn tag(&self, digest: Digest) -> ContentTag {
         ContentTag(first(&self.hmac(&[b"content", digest.as_bytes()]).finalize().into_bytes()))
     }
@@ -77,8 +78,8 @@ impl InstallationKey {
         format!("{}.{}", hex::encode(&tag.0), hex::encode(&place))
     }
 
-    /// What was written into the Secret `name` in `namespace`, when the mark is one that this key made for
-    /// exactly that Secret.
+    /// The tag of the bytes that were written into the Secret `name` in `namespace`, if this key made the
+    /// mark for exactly that Secret.
     pub fn authentic(&self, namespace: &str, name: &str, mark: &str) -> Option<ContentTag> {
         let (tag, place) = mark.split_once('.')?;
         let (tag, place) = (ContentTag(hex::decode(tag)?), hex::decode::<HALF>(place)?);
@@ -96,7 +97,7 @@ impl InstallationKey {
         block.iter_mut().zip(self.0.expose().bytes()).for_each(|(to, from)| *to = from);
         let mut hmac = Hmac::<Sha256>::new(&block.into());
         for part in parts {
-            // Lengths in front, so that no two lists give the same bytes.
+            // Each part is preceded by its length, so that no two lists give the same bytes.
             hmac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
             hmac.update(part);
         }
@@ -105,7 +106,7 @@ impl InstallationKey {
 }
 
 impl ContentTag {
-    /// What stands for the bytes as long as nothing but this is known of them.
+    /// Stands for the bytes as long as nothing but their tag is known.
     pub fn unknown(self) -> Digest {
         Digest::of_unknown(self.0)
     }

@@ -11,7 +11,7 @@ pub struct NameMap<V> {
     entries: Vec<Entry<V>>,
 }
 
-/// An entry, which is seen by iterating only.
+/// An entry; only iteration shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry<V> {
     name: Arc<str>,

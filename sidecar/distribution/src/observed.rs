@@ -1,4 +1,5 @@
-//! What the cluster has, as far as distribution cares: kept from watch events, small at any size.
+//! The observed state of the cluster, reduced to what distribution needs and kept up to date from watch
+//! events.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,23 +14,23 @@ pub struct Observed {
     namespaces: BTreeMap<Arc<str>, Namespace>,
 }
 
-/// What one namespace has.
+/// The observed state of one namespace.
 #[derive(Clone, Debug, Default)]
 pub struct Namespace {
-    /// Whether the Namespace object itself was seen. Its Secrets and ServiceAccounts may be seen
-    /// first, because each kind has a watch of its own.
+    /// Whether the Namespace object itself was seen. Its Secrets and ServiceAccounts may be seen first,
+    /// because each kind has a watch of its own.
     pub exists: bool,
-    /// It is being deleted: left alone, everything in it goes with it.
+    /// It is being deleted, and all objects in it with it: nothing is written.
     pub terminating: bool,
     /// Labels of the Namespace.
     pub labels: Labels,
-    /// Secrets that are ours, or that stand in our way, by name.
+    /// Secrets of ours, and Secrets of other owners that block ours, by name.
     pub secrets: NameMap<SeenSecret>,
     /// The ServiceAccounts, by their names.
     pub accounts: NameMap<Account>,
 }
 
-/// A namespace as its watch tells of it.
+/// A namespace as its watch reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeenNamespace {
     /// The name of the namespace.
@@ -47,7 +48,7 @@ pub struct Placed<T> {
     pub namespace: Box<str>,
     /// The name of the object.
     pub name: Arc<str>,
-    /// What is kept of the object.
+    /// The observed part of the object.
     pub seen: T,
 }
 
@@ -55,25 +56,25 @@ pub struct Placed<T> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Labels(Box<[(Box<str>, Box<str>)]>);
 
-/// A Secret that is ours, or that stands in our way.
+/// A Secret of ours, or another owner's that blocks ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SeenSecret {
     /// It carries our label, or our mark.
     Ours {
         /// Its uid, which an update keeps.
         uid: Uid,
-        /// How new this view of it is.
+        /// The version that was observed.
         version: Version,
         /// The digest of its one key's bytes; none where it has other keys, or not this one.
         digest: Option<Digest>,
-        /// Its labels are what they shall be.
+        /// Its labels are as desired.
         labelled: bool,
-        /// It has the right type and may be changed. Neither can be mended in place.
+        /// It has the right type and is not immutable: an update can repair it.
         mendable: bool,
         /// Its mark is authentic and names these bytes.
         marked: bool,
-        /// Only its metadata was seen: bytes, type and whether it may be changed are as its mark says until it is
-        /// read.
+        /// Only its metadata were observed: until it is read, bytes, type and immutability are assumed to be
+        /// as its mark says.
         unread: bool,
     },
     /// Not ours; found when we tried to write ours.
@@ -82,7 +83,7 @@ pub enum SeenSecret {
         uid: Uid,
         /// It holds a credential for one of the registry's hosts.
         same_registry: bool,
-        /// It has the right type and may be changed.
+        /// It has the right type and is not immutable.
         mendable: bool,
     },
 }
@@ -102,8 +103,8 @@ pub struct Account {
 }
 
 impl Labels {
-    /// The labels of the namespace `name`. `kubernetes.io/metadata.name` is left out: the API server
-    /// sees to it that it is the name, and 10,000 copies of it are worth a megabyte.
+    /// The labels of the namespace `name`. `kubernetes.io/metadata.name` is left out: the API server ensures
+    /// that it equals the name, and 10,000 copies would take a megabyte.
     pub fn of(name: &str, labels: impl IntoIterator<Item = (String, String)>) -> Self {
         let others = labels.into_iter().filter(|(key, value)| !(key == NAME_LABEL && value == name));
         Self(others.map(|(key, value)| (key.into(), value.into())).collect())
@@ -124,7 +125,7 @@ impl SeenSecret {
         matches!(self, Self::Ours { .. })
     }
 
-    /// Whether it is ours and labelled so, and the watch tells of it.
+    /// Whether it is ours and has our label, so that the watch reports it.
     pub fn is_labelled(&self) -> bool {
         matches!(self, Self::Ours { labelled: true, .. })
     }
@@ -141,7 +142,7 @@ impl SeenSecret {
         }
     }
 
-    /// How new this view is; what is not watched has no version.
+    /// The version that was observed; none for a Secret that is not watched.
     pub fn version(&self) -> Version {
         match self {
             Self::Ours { version, .. } => *version,
@@ -156,31 +157,31 @@ impl Account {
         self.references.iter().any(|name| &**name == secret)
     }
 
-    /// How new this view of it is.
+    /// The version that was observed.
     pub fn version(&self) -> Version {
         self.resource_version.version()
     }
 }
 
 impl Namespace {
-    /// Whether anything is to be done here at all.
+    /// Whether the namespace exists and is not being deleted.
     pub fn is_live(&self) -> bool {
         self.exists && !self.terminating
     }
 }
 
 impl Observed {
-    /// What the namespace has, if anything of it was seen.
+    /// The state of the namespace, if anything in it was observed.
     pub fn get(&self, namespace: &str) -> Option<&Namespace> {
         self.namespaces.get(namespace)
     }
 
-    /// What the namespace has, to be changed, if anything of it was seen.
+    /// The state of the namespace, to be changed, if anything in it was observed.
     pub fn get_mut(&mut self, namespace: &str) -> Option<&mut Namespace> {
         self.namespaces.get_mut(namespace)
     }
 
-    /// Makes the namespace's entry where it is new; its name, which whoever keeps it shares.
+    /// Adds the namespace if it is new; returns its shared name.
     pub fn add(&mut self, namespace: &str) -> Arc<str> {
         if let Some((name, _)) = self.namespaces.get_key_value(namespace) {
             return name.clone();
@@ -190,7 +191,7 @@ impl Observed {
         name
     }
 
-    /// The name of a namespace of which something was seen, as it is kept.
+    /// The shared name of a namespace of which anything was observed.
     pub fn name(&self, namespace: &str) -> Option<&Arc<str>> {
         self.namespaces.get_key_value(namespace).map(|(name, _)| name)
     }
@@ -220,8 +221,8 @@ impl Observed {
         self.namespaces.iter_mut()
     }
 
-    /// Namespaces in which something of the Secret `name` is left: the Secret, or a reference that is not the
-    /// business of a Secret that is not ours. Those that are being deleted take it with them.
+    /// Namespaces in which something of the Secret `name` is left: the Secret, or a reference that does not
+    /// belong to another owner's Secret. Namespaces that are being deleted are left out.
     pub fn holding(&self, name: &str) -> BTreeSet<&str> {
         let holds = |namespace: &Namespace| {
             namespace.is_live()

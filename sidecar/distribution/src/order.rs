@@ -1,23 +1,23 @@
-//! Which writes of a plan go on where others do not. Pure.
+//! Which writes of a plan may go on when others failed. Pure.
 //!
 //! ```text
 //!   Secret made or taken over ──► reference added
 //!   reference removed from every ServiceAccount ──► Secret deleted
 //! ```
 //!
-//! Nothing else waits for anything: a write that is refused, overtaken or held back stops what these two arrows lead
-//! to, and that only. A ServiceAccount's list is changed in one patch, so additions that have to wait are left out of
-//! it and the rest is written.
+//! Nothing else depends on another write: a write that is refused, overtaken or held back stops only what
+//! these two arrows lead to. A ServiceAccount's list is changed in one patch, so additions that have to wait
+//! are left out of it and the rest is written.
 
 use std::collections::BTreeSet;
 
 use super::contest::TargetKind;
 use super::plan::Change;
 
-/// What must not be done because of writes that were not carried out.
+/// What must not be written because of writes that were not carried out.
 #[derive(Clone, Debug, Default)]
 pub struct Stopped {
-    /// Secrets that are not there, or not ours yet: nothing may refer to them.
+    /// Secrets that do not exist, or are not ours yet: no reference may be added.
     missing: BTreeSet<String>,
     /// Secrets that a ServiceAccount still refers to: they may not be deleted.
     referred: BTreeSet<String>,
@@ -35,14 +35,14 @@ impl Stopped {
             Change::EditReferences { edit, .. } => {
                 self.referred.extend(edit.removed().map(str::to_owned));
             }
-            // What is there stays there, and nothing waits for a Secret's end.
+            // The old Secret stays, and no write depends on its deletion.
             Change::UpdateSecret { is_foreign: false, .. }
             | Change::MarkSecret { .. }
             | Change::DeleteSecret { .. } => {}
         }
     }
 
-    /// As much of the write as depends on none that was stopped; none where nothing is left of it.
+    /// The part of the write that depends on no stopped write; none where nothing is left of it.
     pub fn admit(&self, change: Change) -> Option<Change> {
         match change {
             Change::EditReferences { account, edit } => {
@@ -55,7 +55,7 @@ impl Stopped {
     }
 }
 
-/// What of a plan may be carried out while the objects that are `held` are left as they are.
+/// The part of a plan that may be carried out while the objects that are `held` are left as they are.
 pub fn hold_back(changes: Vec<Change>, is_held: impl Fn(TargetKind, &str) -> bool) -> Vec<Change> {
     let mut stopped = Stopped::default();
     let admit = |change: Change| {

@@ -1,4 +1,4 @@
-//! The writes that bring one namespace to what is desired.
+//! The writes that bring one namespace to the desired state.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -12,42 +12,43 @@ use super::identity::Uid;
 use super::observed::{Account, Namespace, SeenSecret};
 use super::reference::Edit;
 
-/// One write. A plan's writes are in the order of their stages: a reference is never written before its Secret, and a Secret is
-/// never deleted before its references. What goes on where one of them fails, [`super::order`] decides.
+/// One write. A plan's writes are in the order of their stages: a reference is never written before its
+/// Secret, and a Secret is never deleted before its references. [`super::order`] decides what goes on when
+/// one of them fails.
 #[derive(Clone, Debug)]
 pub enum Change {
     /// Create the Secret of the ImagePullSecret `name`.
     CreateSecret {
         /// The name of the ImagePullSecret.
         name: String,
-        /// What the Secret shall hold.
+        /// The content to write.
         content: Content,
     },
     /// Write bytes and labels in place, so that the uid stays.
     UpdateSecret {
         /// The name of the ImagePullSecret.
         name: String,
-        /// The Secret that was seen; another one of the name is not touched.
+        /// The uid of the Secret that was observed; another one of the name is not touched.
         uid: Uid,
-        /// What the Secret shall hold.
+        /// The content to write.
         content: Content,
-        /// It is not ours, so that nothing may refer to it before.
+        /// It is another owner's, so no reference may be added before.
         is_foreign: bool,
     },
-    /// Delete and create: it is immutable or of another type, which no update mends.
+    /// Delete and create, because it is immutable or of another type, which no update can repair.
     ReplaceSecret {
         /// The name of the ImagePullSecret.
         name: String,
-        /// The Secret that was seen.
+        /// The uid of the Secret that was observed.
         uid: Uid,
-        /// What the Secret shall hold.
+        /// The content to write.
         content: Content,
     },
-    /// Put the mark on a Secret that is otherwise as it shall be, such as one of a release that made no marks.
+    /// Put the mark on a Secret that is otherwise as desired, such as one of a release without marks.
     MarkSecret {
         /// The name of the ImagePullSecret.
         name: String,
-        /// The Secret that was seen.
+        /// The uid of the Secret that was observed.
         uid: Uid,
         /// The bytes that it holds.
         content: Content,
@@ -63,26 +64,26 @@ pub enum Change {
     DeleteSecret {
         /// The Secret's own name.
         secret: String,
-        /// The Secret that was seen.
+        /// The uid of the Secret that was observed.
         uid: Uid,
     },
 }
 
-/// When a write has its turn. Writes of one stage do not depend on each other.
+/// The order of writes. Writes of one stage do not depend on each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
-    /// Secrets are made, and brought up to date.
+    /// Secrets are created and updated.
     Secrets,
-    /// ServiceAccounts refer to them, and no longer to those that go.
+    /// References are added and removed.
     References,
     /// Secrets are deleted in this stage.
     Deletions,
-    /// What nothing waits for.
+    /// Writes that no other write depends on.
     Marks,
 }
 
 impl Change {
-    /// When it has its turn.
+    /// The stage of this write.
     pub fn stage(&self) -> Stage {
         match self {
             Self::CreateSecret { .. } | Self::UpdateSecret { .. } | Self::ReplaceSecret { .. } => {
@@ -94,7 +95,7 @@ impl Change {
         }
     }
 
-    /// What is written: the kind and name of the object.
+    /// The kind and name of the object that is written.
     pub fn target(&self) -> (TargetKind, Cow<'_, str>) {
         match self {
             Self::CreateSecret { name, .. }
@@ -106,7 +107,7 @@ impl Change {
         }
     }
 
-    /// The ImagePullSecrets that it is for, in the order of names.
+    /// The ImagePullSecrets that the write is for, in the order of names.
     pub fn image_pull_secrets(&self) -> BTreeSet<&str> {
         match self {
             Self::CreateSecret { name, .. }
@@ -121,7 +122,7 @@ impl Change {
     }
 }
 
-/// The writes that bring the namespace to what is desired; empty when there is nothing to do.
+/// The writes that bring the namespace to the desired state; empty when there is nothing to do.
 pub fn plan(namespace: &str, seen: &Namespace, desired: &Desired) -> Vec<Change> {
     if !seen.is_live() {
         return Vec::new();
@@ -150,12 +151,12 @@ pub fn plan(namespace: &str, seen: &Namespace, desired: &Desired) -> Vec<Change>
             changes.push(Change::DeleteSecret { secret: secret.to_owned(), uid: uid.clone() });
         }
     }
-    // Last: nothing else waits for them.
+    // Last: no other write depends on them.
     changes.append(&mut marks);
     changes
 }
 
-/// Whether the Secret of this name stands in the way of ours and may not be taken over.
+/// Whether the Secret of this name blocks ours and may not be taken over.
 pub(super) fn is_conflict(found: Option<&SeenSecret>, policy: ConflictPolicy) -> bool {
     match found {
         Some(SeenSecret::Foreign { same_registry, .. }) => match policy {
@@ -177,7 +178,7 @@ fn write(
     let (uid, mendable, is_foreign) = match found {
         None => return Some(Change::CreateSecret { name, content }),
         Some(_) if is_conflict(found, distribution.conflict_policy) => return None,
-        // It is read first.
+        // It has to be read first.
         Some(SeenSecret::Ours { unread: true, .. }) => return None,
         Some(SeenSecret::Ours { uid, digest, labelled: true, mendable: true, marked, .. })
             if *digest == Some(content.digest()) =>
@@ -193,13 +194,13 @@ fn write(
     })
 }
 
-/// Whether the Secret `secret` shall be, or stay, in the namespace.
+/// Whether the Secret `secret` is desired in the namespace, or may stay there.
 fn wanted(secret: &str, namespace: &str, seen: &Namespace, desired: &Desired) -> bool {
     let stays = |it: &Distribution| it.is_on_hold() || it.wants(namespace, seen);
     desired.of_secret(secret).is_some_and(|(_, distribution)| stays(distribution))
 }
 
-/// Whether ServiceAccounts may refer to the Secret: it is there and ours, or this plan writes it.
+/// Whether ServiceAccounts may refer to the Secret: it exists and is ours, or this plan writes it.
 pub(super) fn is_delivered(found: Option<&SeenSecret>, distribution: &Distribution) -> bool {
     match found {
         Some(SeenSecret::Ours { .. }) => true,
@@ -228,9 +229,9 @@ fn edit(
         .filter(|(secret, distribution)| wants(secret, distribution))
         .map(|(secret, _)| secret.to_owned())
         .collect();
-    // A reference is ours when its ImagePullSecret exists, or when the Secret that it names is ours
-    // (of an ImagePullSecret that went away unseen). Where a foreign Secret has the name, the
-    // reference may be its owner's, and stays, unless this plan takes the Secret over.
+    // A reference is ours when its ImagePullSecret exists, or when the Secret that it names is ours (of an
+    // ImagePullSecret that was deleted unseen). Where another owner's Secret has the name, the reference may
+    // be that owner's, and stays, unless this plan takes the Secret over.
     let remove: BTreeSet<usize> = (0..account.references.len())
         .filter(|index| {
             let secret = &*account.references[*index];
@@ -244,7 +245,8 @@ fn edit(
                 {
                     false
                 }
-                // Without a credential no Secret of ours was looked for: whose this one is, nobody knows yet.
+                // Without a credential no Secret of ours was looked for, so the owner of this one is not
+                // known yet.
                 Some((_, it)) if found.is_none() && it.content.is_none() && it.wants(namespace, seen) => {
                     false
                 }

@@ -1,8 +1,8 @@
 //! The patch that adds and removes our entries of a ServiceAccount's `imagePullSecrets`.
 //!
-//! The list is atomic (`+listType=atomic`, k8s.io/api core/v1 ServiceAccount): who applies it owns
-//! all of it. So it is never applied, and never sent whole where it exists; single elements are
-//! added at the end or removed, under a test of the version that was read.
+//! The list is atomic (`+listType=atomic`, k8s.io/api core/v1 ServiceAccount): a client that applies it owns
+//! all of it. So it is never applied, and never sent whole where it exists; single elements are added at the
+//! end or removed, under a test of the version that was read.
 
 use std::collections::BTreeSet;
 
@@ -11,25 +11,25 @@ use serde_json::{Value, json};
 use super::identity::ResourceVersion;
 use super::observed::Account;
 
-/// What is to be changed in the list of one ServiceAccount.
+/// The changes to the list of one ServiceAccount.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edit {
     /// The ServiceAccount as it was read.
     account: Account,
-    /// Places of the entries that go.
+    /// Indices of the entries to remove.
     remove: BTreeSet<usize>,
-    /// Secrets that are added.
+    /// Secrets to add references to.
     add: Vec<String>,
 }
 
 /// One operation of an [`Edit`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation<'a> {
-    /// The entry at this index goes.
+    /// Remove the entry at this index.
     Remove(usize),
-    /// An entry is added at the end.
+    /// Add an entry at the end.
     Append(&'a str),
-    /// There was no list; these are its entries.
+    /// Create the list, which does not exist, with these entries.
     Create(&'a [String]),
 }
 
@@ -62,10 +62,10 @@ impl Edit {
         &self.account.resource_version
     }
 
-    /// What is done to the list, one after the other.
+    /// The operations, to be applied in this order.
     pub fn operations(&self) -> impl Iterator<Item = Operation<'_>> {
         let Self { account, remove, add } = self;
-        // From the back, so that the indices in front stay what they were.
+        // From the end, so that the remaining indices stay valid.
         let removals = remove.iter().rev().copied().map(Operation::Remove);
         let (added, made) = if account.has_list { (&**add, None) } else { (&[][..], Some(&**add)) };
         removals.chain(added.iter().map(|name| Operation::Append(name))).chain(made.map(Operation::Create))

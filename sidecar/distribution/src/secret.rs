@@ -1,4 +1,4 @@
-//! The Secret that an ImagePullSecret leads to: the same bytes in every namespace, always.
+//! The derived Secret of an ImagePullSecret: the same bytes in every namespace.
 
 use std::collections::BTreeMap;
 
@@ -14,13 +14,13 @@ use tcr::names::{
 use crate::Content;
 use crate::mark::InstallationKey;
 
-/// The Secret of the ImagePullSecret `name` in `namespace`. It carries our labels and nothing
-/// else's: tracking labels of deployment tools would have the copies pruned.
+/// The Secret of the ImagePullSecret `name` in `namespace`. It carries our labels only: a deployment tool
+/// would prune copies that carry its tracking labels.
 pub fn derived(name: &str, namespace: &str, config: &DockerConfig) -> Secret {
     of_bytes(name, namespace, config.to_bytes().expose())
 }
 
-/// The same, from the docker configuration's bytes.
+/// The Secret from the docker configuration's bytes.
 pub fn of_bytes(name: &str, namespace: &str, bytes: &[u8]) -> Secret {
     Secret {
         data: Some(BTreeMap::from([(SECRET_KEY.to_owned(), ByteString(bytes.to_vec()))])),
@@ -35,7 +35,7 @@ pub fn of_bytes(name: &str, namespace: &str, bytes: &[u8]) -> Secret {
     }
 }
 
-/// The same, with the mark by which this installation knows it again.
+/// The Secret with this installation's mark.
 pub fn marked(name: &str, namespace: &str, content: &Content, key: &InstallationKey) -> Secret {
     let mut secret = of_bytes(name, namespace, content.bytes());
     let mark = key.mark(namespace, &derived_secret_name(name), content.digest());
@@ -43,7 +43,7 @@ pub fn marked(name: &str, namespace: &str, content: &Content, key: &Installation
     secret
 }
 
-/// The labels on what the ImagePullSecret `name` leads to.
+/// The labels of objects that the ImagePullSecret `name` leads to.
 pub fn labels(name: &str) -> BTreeMap<String, String> {
     BTreeMap::from([
         (MANAGED_BY_LABEL.to_owned(), MANAGED_BY.to_owned()),

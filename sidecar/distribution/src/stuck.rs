@@ -1,7 +1,8 @@
-//! Pods that cannot pull because nobody told them of our Secret. Pure.
+//! Pods that cannot pull because they do not refer to our Secret. Pure.
 //!
-//! A Pod's list of pull secrets is fixed when the Pod is made. One that came before its ServiceAccount
-//! referred to the Secret, past the policy, waits for ever; only a person can have it made again.
+//! A Pod's list of pull secrets is fixed when the Pod is created. A Pod that was created before its
+//! ServiceAccount referred to the Secret, and without the policy, waits for ever; only a person can have it
+//! created again.
 
 use std::sync::Arc;
 
@@ -24,35 +25,35 @@ pub struct WaitingPod {
     pub name: Box<str>,
     /// The name of the Pod's ServiceAccount.
     pub account: Box<str>,
-    /// The Secrets that it refers to.
+    /// The pull secrets that it refers to.
     pub references: Vec<Box<str>>,
     /// The images that it waits for.
     pub images: Vec<Box<str>>,
 }
 
-/// What would help a stuck Pod.
+/// Advice about a stuck Pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Advice {
     /// The ImagePullSecret whose Secret it lacks.
     pub image_pull_secret: String,
-    /// What is wrong and what to do, in a sentence each.
+    /// The problem and what to do, in a sentence each.
     pub message: String,
 }
 
-/// An ImagePullSecret, as far as it says which images its Secret is for.
+/// The part of an ImagePullSecret that tells which images its Secret is for.
 #[derive(Clone, Copy, Debug)]
 pub struct AskedFor<'a> {
     /// Its name.
     pub name: &'a str,
-    /// The hosts that it is for.
+    /// The hosts that the Secret is for.
     pub hosts: &'a [String],
     /// The registry namespaces that its credential pulls from; none for all.
     pub registry_namespaces: &'a [String],
-    /// What it asks of namespaces.
+    /// Which namespaces and ServiceAccounts it selects.
     pub distribution: &'a Distribution,
 }
 
-/// What to tell about the Pod; none where it is not for us to help.
+/// The advice about the Pod; none where no ImagePullSecret could help.
 pub fn advice<'a>(
     pod: &WaitingPod,
     namespace: &Namespace,

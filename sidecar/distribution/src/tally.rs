@@ -1,4 +1,4 @@
-//! How far one namespace is, in numbers that add up to an ImagePullSecret's status.
+//! Counts of one namespace's progress, which are summed for an ImagePullSecret's status.
 
 use std::collections::BTreeMap;
 use std::ops::{AddAssign, SubAssign};
@@ -11,25 +11,25 @@ use super::plan::is_conflict;
 /// subtracting a namespace's old tally and adding its new one, so a change costs one namespace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Namespaces that shall have the Secret.
+    /// Namespaces that are to have the Secret.
     pub secrets_desired: i64,
     /// Namespaces that have it, with the right bytes.
     pub secrets_success: i64,
-    /// ServiceAccounts that shall refer to it.
+    /// ServiceAccounts that are to refer to it.
     pub accounts_desired: i64,
-    /// ServiceAccounts that do.
+    /// ServiceAccounts that refer to it.
     pub accounts_success: i64,
-    /// Of those that have it, namespaces in which it carries its mark too.
+    /// Namespaces that have it with the right bytes and its mark.
     pub secrets_marked: i64,
-    /// Namespaces where a Secret of the name is not ours.
+    /// Namespaces in which another owner's Secret has the name.
     pub conflicts: i64,
-    /// Secrets and references that shall not be there, but still are.
+    /// Secrets and references that are still to be removed.
     pub leftovers: i64,
 }
 
 impl Tally {
-    /// Whether, from `before` to this, something was undone while the same was wanted: less is as it
-    /// shall be, or more is left that shall not be.
+    /// Whether something was undone from `before` to this, while the desired state stayed the same: fewer
+    /// objects are as desired, or more are left to be removed.
     pub fn is_undone_from(&self, before: &Self) -> bool {
         (self.secrets_desired, self.accounts_desired) == (before.secrets_desired, before.accounts_desired)
             && (self.secrets_success < before.secrets_success
@@ -39,7 +39,7 @@ impl Tally {
     }
 }
 
-/// What one namespace adds to each ImagePullSecret; entries that are all zero are left out.
+/// The tally of one namespace for each ImagePullSecret; entries that are all zero are left out.
 pub fn tally(namespace: &str, seen: &Namespace, desired: &Desired) -> BTreeMap<String, Tally> {
     let of = |(secret, distribution): (&str, &Distribution)| {
         (owner(secret).to_owned(), tally_one(namespace, seen, secret, distribution))
@@ -47,7 +47,7 @@ pub fn tally(namespace: &str, seen: &Namespace, desired: &Desired) -> BTreeMap<S
     desired.secrets().map(of).filter(|(_, tally)| *tally != Tally::default()).collect()
 }
 
-/// What one namespace adds to the ImagePullSecret whose Secret is `secret`.
+/// The tally of one namespace for the ImagePullSecret whose Secret is `secret`.
 pub fn tally_one(namespace: &str, seen: &Namespace, secret: &str, distribution: &Distribution) -> Tally {
     let mut tally = Tally::default();
     if !seen.is_live() {
@@ -69,7 +69,7 @@ pub fn tally_one(namespace: &str, seen: &Namespace, secret: &str, distribution: 
     } else {
         tally.leftovers += i64::from(found.is_some_and(SeenSecret::is_ours));
     }
-    // As the plan has it: their owner's, or not known yet to be ours.
+    // As in the plan: another owner's, or not known yet to be ours.
     let may_be_theirs = match found {
         Some(SeenSecret::Foreign { .. }) => true,
         Some(SeenSecret::Ours { .. }) => false,

@@ -22,12 +22,12 @@ pub struct ApiCalls {
 
 impl ApiCalls {
     fn count(&self, verb: &'static str, kind: &'static str, code: u16) {
-        // Counters stay right after a panic elsewhere.
+        // The counters are valid even after a panic elsewhere.
         *self.counts.lock().unwrap_or_else(PoisonError::into_inner).entry((verb, kind, code)).or_default() +=
             1;
     }
 
-    /// Puts the counters into `text`. Code 0 stands for a call without an answer.
+    /// Adds the counters to `text`. Code 0 stands for a call without an answer.
     pub fn expose(&self, text: &mut Exposition) {
         let mut samples = text.metric(&API_CALLS);
         for ((verb, kind, code), count) in &*self.counts.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -36,10 +36,10 @@ impl ApiCalls {
     }
 }
 
-/// A client whose calls are counted, and whose answers are reduced where any user may have made the objects in them.
+/// A client that counts its calls, and reduces answers with objects that any user may have made.
 ///
 /// # Errors
-/// The configuration cannot be used, such as for a certificate that is none.
+/// The configuration is invalid, for example its certificate.
 pub fn counted(config: Config, calls: &Arc<ApiCalls>) -> Result<Client, kube::Error> {
     let calls = calls.clone();
     let builder = ClientBuilder::try_from(config)?;
@@ -79,7 +79,7 @@ where
     }
 }
 
-/// Kinds that are called. A closed list: a label's values must be few.
+/// Kinds in the label. A closed list, because a label may have few values only.
 const KINDS: [&str; 11] = [
     "pods",
     "imagepullsecrets",
@@ -107,7 +107,7 @@ fn what(method: &Method, path: &str, query: &str) -> (&'static str, &'static str
     let is_watch = query.split('&').any(|part| matches!(part, "watch=true" | "watch=1"));
     let is_dry_run = query.split('&').any(|part| part.starts_with("dryRun="));
     let verb = match *method {
-        // Changes nothing, whatever its method.
+        // A dry run changes nothing, whatever its method.
         _ if is_dry_run => "dry-run",
         Method::GET if is_watch => "watch",
         Method::GET if has_name => "get",

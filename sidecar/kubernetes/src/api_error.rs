@@ -1,16 +1,16 @@
-//! What the API server's errors mean to us, and how they read.
+//! Errors of the API server: their classes and their texts.
 
 use std::time::Duration;
 
 use kube::core::Status;
 
-/// Why a call to the API server did not do what it should.
+/// Why a call to the API server failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
     /// The API server refused.
     #[error("{}", .0.message)]
     Refused(Box<Status>),
-    /// What was read is no longer what there is.
+    /// The object has changed since it was read.
     #[error("somebody else changed it at the same time")]
     Overtaken,
     /// There was no answer in time.
@@ -25,7 +25,7 @@ impl From<kube::Error> for ApiError {
     fn from(error: kube::Error) -> Self {
         match error {
             kube::Error::Api(status) => Self::Refused(status),
-            // The innermost: the outer ones only say that a request failed.
+            // The innermost error: the outer ones only say that a request failed.
             other => Self::Other(innermost(&other)),
         }
     }
@@ -47,13 +47,13 @@ impl ApiError {
         self.is("Conflict")
     }
 
-    /// A JSON patch cannot be applied: one of its tests does not hold, or a path of it is not there. What a policy or
-    /// the API server's own checks refuse has the same code and says why.
+    /// A JSON patch cannot be applied: one of its tests fails, or a path of it does not exist. Refusals by a
+    /// policy or by the API server's own validation have the same code, and another message.
     pub fn is_inapplicable_patch(&self) -> bool {
         matches!(self, Self::Refused(status) if status.code == 422 && status.message == INAPPLICABLE_PATCH)
     }
 
-    /// The namespace is being deleted, so that nothing can be made in it, or it is gone.
+    /// The namespace is being deleted, so that nothing can be created in it, or it is gone.
     pub fn is_namespace_going(&self) -> bool {
         let Self::Refused(status) = self else { return false };
         if is_of_webhook(status) {
@@ -66,15 +66,15 @@ impl ApiError {
         cause || gone || status.message.contains("because it is being terminated")
     }
 
-    /// A ResourceQuota has no room, or what is used of it is not known yet (`k8s.io/apiserver/pkg/admission/plugin/
-    /// resourcequota`): it is counted some time after something was deleted.
+    /// A ResourceQuota has no room, or its use is not known yet: it is counted again some time after a deletion
+    /// (`k8s.io/apiserver/pkg/admission/plugin/resourcequota`).
     pub fn is_quota_exceeded(&self) -> bool {
         let says = |words| matches!(self, Self::Refused(status) if status.message.contains(words));
         self.code() == Some(403) && (says("exceeded quota") || says("status unknown for quota"))
     }
 
-    /// It is about the object that was written, and says nothing of others. Without an answer, or with one that asks
-    /// to come again later, others need not be tried now.
+    /// The error is about the written object only. Without an answer, or with one that asks to retry later,
+    /// writes of other objects need not be tried now.
     pub fn is_of_object(&self) -> bool {
         self.code().is_some_and(|code| code != 429)
     }
@@ -92,17 +92,17 @@ impl ApiError {
     }
 }
 
-/// The words of `NewGenericServerResponse` in k8s.io/apimachinery/pkg/api/errors, with which
+/// The text of `NewGenericServerResponse` in k8s.io/apimachinery/pkg/api/errors, with which
 /// k8s.io/apiserver/pkg/endpoints/handlers/patch.go answers a patch that cannot be applied.
 const INAPPLICABLE_PATCH: &str = "the server rejected our request due to an error in our request";
 
-/// An admission webhook may deny with any code and reason, and means none of what they say of objects
+/// An admission webhook may deny with any code and reason, which then tell nothing about objects
 /// (`ToStatusErr` in k8s.io/apiserver/pkg/admission/plugin/webhook/errors).
 fn is_of_webhook(status: &Status) -> bool {
     status.message.starts_with("admission webhook ")
 }
 
-/// The call's result, or [`ApiError::Deadline`]: a connection that died silently must not hold a
+/// The call's result, or [`ApiError::Deadline`]: a connection that died without an error must not block a
 /// namespace for ever.
 pub async fn within<T>(
     deadline: Duration,
@@ -114,7 +114,7 @@ pub async fn within<T>(
     }
 }
 
-/// The end of an error's chain.
+/// The innermost error of a chain.
 pub fn innermost(error: &dyn std::error::Error) -> String {
     let mut error = error;
     while let Some(source) = error.source() {
@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn a_patch_that_cannot_be_applied_is_told_from_a_refusal_with_the_same_code() {
         assert!(refused(422, "Invalid", INAPPLICABLE_PATCH, None).is_inapplicable_patch());
-        // A policy's own reason is Invalid where it gives none.
+        // A policy without a reason of its own refuses with Invalid.
         let policy = "serviceaccounts \"default\" is forbidden: ValidatingAdmissionPolicy 'protect' with binding \
                       'protect' denied request: it is protected";
         assert!(!refused(422, "Invalid", policy, None).is_inapplicable_patch());

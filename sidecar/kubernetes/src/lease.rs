@@ -1,8 +1,8 @@
-//! One of several controllers leads: the holder of the Lease `tcr-assistant-leader`.
+//! Leader election among several controllers, by the Lease `tcr-assistant-leader`.
 //!
-//! Written here rather than taken from a library because a take-over has to be one compare-and-swap:
-//! every write states the resource version that it was decided on. As in client-go, others' renewals
-//! are timed by our own clock from when we saw them, so that wrong clocks do no harm.
+//! Written here rather than taken from a library because a take-over has to be one compare-and-swap: every
+//! write states the resource version that it was decided on. As in client-go, the age of another holder's
+//! renewal is measured by our own clock from when we saw it, so that wrong clocks do no harm.
 
 use std::time::{Duration, Instant};
 
@@ -17,47 +17,47 @@ use crate::api_error::{ApiError, within};
 
 /// How long a lease is held after it was last renewed.
 const DURATION: Duration = Duration::from_secs(15);
-/// The holder stops by itself when it could not renew for this long: before others may take over.
+/// The holder stops by itself when it could not renew for this long: before another controller may take over.
 const GIVE_UP: Duration = Duration::from_secs(10);
-/// The time between two looks or renewals.
+/// The time between two reads or renewals.
 const PERIOD: Duration = Duration::from_secs(2);
 
-/// What was seen of the lease.
+/// The observed lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// Its holder; empty when it was given back.
+    /// Its holder; empty when it was released.
     pub holder: String,
     /// When it was renewed, by the holder's clock.
     pub renewed: Option<Timestamp>,
-    /// How long it is held.
+    /// How long it is valid after a renewal.
     pub duration: Duration,
-    /// When we saw this renewal first.
+    /// When we first saw this renewal.
     pub since: Instant,
 }
 
-/// What to do about a lease.
+/// The next action on the lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// It is ours: renew it.
+    /// We hold it: renew it.
     Renew,
-    /// It is nobody's any longer: take it.
+    /// It has expired or was released: take it.
     Take,
     /// Another process holds it.
     Wait,
 }
 
-/// What came of one look at the lease.
+/// The result of one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Attempt {
-    /// It is ours until it ends.
+    /// We hold it until it expires.
     Held,
     /// Another process holds it.
     Theirs,
-    /// It was written to meanwhile.
+    /// Another client wrote it meanwhile.
     Overtaken,
 }
 
-/// What to do about a lease.
+/// The next action on the lease.
 pub fn decide(seen: &Seen, identity: &str, now: Instant) -> Decision {
     if seen.holder == identity {
         Decision::Renew
@@ -68,7 +68,7 @@ pub fn decide(seen: &Seen, identity: &str, now: Instant) -> Decision {
     }
 }
 
-/// The lease and who we are.
+/// The lease and our identity.
 #[derive(Debug)]
 pub struct Leadership {
     leases: Api<Lease>,
@@ -82,12 +82,12 @@ pub struct Leadership {
 pub struct Lost(String);
 
 impl Leadership {
-    /// `identity` is another one for each process.
+    /// `identity` must differ between processes.
     pub fn new(client: Client, identity: String) -> Self {
         Self { leases: Api::namespaced(client, SYSTEM_NAMESPACE), identity, seen: None }
     }
 
-    /// Waits until the lease is ours.
+    /// Waits until we hold the lease.
     pub async fn acquire(&mut self) {
         loop {
             match self.attempt().await {
@@ -109,7 +109,7 @@ impl Leadership {
             match tokio::time::timeout(left, self.attempt()).await {
                 Ok(Ok(Attempt::Held)) => renewed = Instant::now(),
                 Ok(Ok(Attempt::Theirs)) => return Lost("another controller holds it".to_owned()),
-                // It was written to, perhaps only a label: the next read tells who holds it.
+                // Another client wrote it, perhaps only a label: the next read tells who holds it.
                 Ok(Ok(Attempt::Overtaken)) => pause = Duration::from_millis(50),
                 Ok(Err(error)) if renewed.elapsed() < GIVE_UP => {
                     tracing::warn!(%error, "cannot renew the lease {LEADER_LEASE}; trying again")
@@ -120,7 +120,7 @@ impl Leadership {
         }
     }
 
-    /// Gives the lease back, so that another one need not wait.
+    /// Releases the lease, so that another controller need not wait.
     pub async fn release(&mut self) {
         let released = async {
             let Some(mut lease) = within(PERIOD, self.leases.get_opt(LEADER_LEASE)).await? else {
@@ -139,7 +139,7 @@ impl Leadership {
         }
     }
 
-    /// One look, and one write when it is decided.
+    /// One read, and one write if it is due.
     async fn attempt(&mut self) -> Result<Attempt, ApiError> {
         let now = Instant::now();
         let Some(lease) = within(PERIOD * 2, self.leases.get_opt(LEADER_LEASE)).await? else {
@@ -191,7 +191,7 @@ impl Leadership {
     }
 }
 
-/// What came of a write that stated its version.
+/// The result of a write with a resource version.
 fn overtaken(written: Result<(), ApiError>) -> Result<Attempt, ApiError> {
     match written {
         Ok(()) => Ok(Attempt::Held),

@@ -1,5 +1,5 @@
-//! What the API server says and is told, whatever the object: errors and deadlines, bodies reduced as they come, calls
-//! counted, and the lease by which one of several processes leads.
+//! Access to the API server, whatever the object: errors and deadlines, bodies reduced as they arrive, call
+//! metrics, and leader election.
 //!
 //! Imports no other crate of this folder.
 

@@ -1,26 +1,27 @@
-//! Objects reduced to the few members that the controller looks at, byte by byte, as they come from the API server.
+//! Reduces objects to the few members that the controller reads, byte by byte, as they arrive from the API
+//! server.
 //!
-//! A list of a hundred objects of a megabyte is a hundred megabytes before anything of it can be parsed, and anybody
-//! who may make a Pod or a ServiceAccount may make such objects. So the bytes pass through here first: what is not
-//! looked at is skipped where it is, and what is kept of one object is bounded. The memory that this takes does not
-//! depend on the objects.
+//! A list of a hundred objects of a megabyte is a hundred megabytes before anything of it can be parsed, and
+//! any user who may create Pods or ServiceAccounts may create such objects. So all bytes pass through here
+//! first: unread members are skipped in place, and the kept part of an object is bounded. The memory that
+//! this takes does not depend on the objects.
 
-/// Bytes of a member's name that are looked at; no name that is kept is longer.
+/// Bytes of a member's name that are compared; no kept name is longer.
 const LONGEST_NAME: usize = 128;
-/// Objects and arrays inside of each other of which members are chosen.
+/// Nesting depth up to which members are chosen.
 const DEEPEST: usize = 32;
 
 /// Members that are kept of an object, or of each object of an array.
 pub type Keep = &'static [Member];
 
-/// A member that is kept.
+/// A kept member.
 #[derive(Debug)]
 pub struct Member {
     name: &'static str,
     keep: What,
 }
 
-/// What is kept of a value.
+/// The kept part of a value.
 #[derive(Clone, Copy, Debug)]
 enum What {
     Nothing,
@@ -29,7 +30,7 @@ enum What {
     Some(Keep),
 }
 
-/// A member of which everything is kept.
+/// A member that is kept whole.
 pub const fn all(name: &'static str) -> Member {
     Member { name, keep: What::All }
 }
@@ -39,12 +40,12 @@ pub const fn some(name: &'static str, keep: Keep) -> Member {
     Member { name, keep: What::Some(keep) }
 }
 
-/// What a body is.
+/// The structure of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
-    /// One object whose `items` are what is bounded.
+    /// One object; the limit applies to each of its `items`.
     List,
-    /// Objects one after the other, each of which is bounded.
+    /// Objects one after the other; the limit applies to each.
     Objects,
 }
 
@@ -53,66 +54,66 @@ pub enum Shape {
 pub struct Projection {
     shape: Shape,
     root: Keep,
-    /// Bytes that are kept of one object. One of which more would be kept is left out.
+    /// Bytes that are kept of one object. An object with more is left out.
     most: usize,
     frames: Vec<Frame>,
     state: State,
     out: Vec<u8>,
-    /// The object that is being read, if one is.
+    /// The object that is being read, if any.
     object: Option<Object>,
     left_out: u64,
 }
 
-/// An object or array of which members are chosen.
+/// An object or array whose members are chosen.
 #[derive(Clone, Copy, Debug)]
 struct Frame {
     is_array: bool,
     keep: Keep,
-    /// Nothing of it was kept so far.
+    /// No part of it was kept so far.
     is_empty: bool,
-    /// Its elements are the objects that are bounded.
+    /// Its elements are the objects that the limit applies to.
     holds_objects: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Object {
-    /// Where in the output it begins, with the comma before it.
+    /// The position in the output where it begins, including the comma before it.
     start: usize,
-    /// How many frames there are around it.
+    /// The number of frames around it.
     depth: usize,
     is_too_large: bool,
-    /// Whether nothing was kept before it of the array that it is in.
+    /// Whether it is the first kept element of its array.
     was_first: bool,
 }
 
 #[derive(Debug)]
 enum State {
-    /// A value, or the end of an array.
+    /// A value, or the end of an array, comes next.
     Value(What),
-    /// A member, or the end of an object.
+    /// A member, or the end of an object, comes next.
     Member,
-    /// Inside of a member's name.
+    /// Inside a member's name.
     Name { name: Vec<u8>, is_escaped: bool },
-    /// The colon after it.
+    /// The colon after the name comes next.
     Colon(What),
-    /// Inside of a value that is kept or skipped as a whole.
+    /// Inside a value that is kept or skipped as a whole.
     Whole { is_kept: bool, depth: u32, place: Place },
 }
 
-/// Where in a value that is read as a whole.
+/// The position within a value that is kept or skipped as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    /// Between strings and words.
+    /// Between tokens.
     Between,
-    /// In a number, `true`, `false` or `null`, which end where something else begins.
+    /// In a number, `true`, `false` or `null`, which end at the next other character.
     Word,
     Text,
-    /// After a backslash in one.
+    /// After a backslash in a string.
     Escape,
 }
 
 impl Projection {
-    /// Keeps `root`, and at most so many bytes, of each object of a body of this shape.
+    /// Keeps the members `root`, and at most `most` bytes, of each object of a body of this shape.
     pub fn new(shape: Shape, root: Keep, most: usize) -> Self {
         let (frames, out) = (Vec::new(), Vec::new());
         Self {
@@ -127,11 +128,11 @@ impl Projection {
         }
     }
 
-    /// Takes in bytes; what is finished of what is kept.
+    /// Takes in bytes; returns the reduced output that is complete so far.
     pub fn feed(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut rest = bytes;
         while let Some((byte, after)) = rest.split_first() {
-            // Most bytes of a large object are in strings that are skipped.
+            // Most bytes of a large object are in skipped strings.
             let text = match self.state {
                 State::Whole { is_kept: false, place: Place::Text, .. } => {
                     rest.iter().take_while(|byte| !matches!(byte, b'"' | b'\\')).count()
@@ -151,18 +152,18 @@ impl Projection {
         std::mem::replace(&mut self.out, unfinished)
     }
 
-    /// Objects that were left out, because too much would have been kept of them.
+    /// Objects that were left out because their kept part was too large.
     pub fn left_out(&self) -> u64 {
         self.left_out
     }
 
-    /// Takes a byte in; false where it ends a value that it is no part of, and is to be taken again.
+    /// Takes in a byte. Returns false where the byte follows a value and has to be taken in again.
     fn take(&mut self, byte: u8) -> bool {
         match &mut self.state {
             State::Value(what) => {
                 let what = *what;
                 match byte {
-                    // Lines tell the events of a watch from each other.
+                    // Line ends separate the events of a watch.
                     b'\n' if self.frames.is_empty() => self.put(b"\n"),
                     b',' | b' ' | b'\t' | b'\r' | b'\n' => {}
                     b']' | b'}' => self.end_frame(),
@@ -242,7 +243,7 @@ impl Projection {
         }
     }
 
-    /// Whether the member of this name is kept; if it is, its name is written.
+    /// Whether the member of this name is kept; if so, its name is written.
     fn choose(&mut self, name: &[u8]) {
         let keep = self.frames.last().map_or(self.root, |frame| frame.keep);
         let member = keep.iter().find(|member| member.name.as_bytes() == name);
@@ -255,7 +256,7 @@ impl Projection {
         }
     }
 
-    /// Writes the comma before what is kept next, unless that is the first.
+    /// Writes the comma before the next kept element, unless it is the first.
     fn separate(&mut self) {
         let Some(frame) = self.frames.last_mut() else { return };
         if !std::mem::replace(&mut frame.is_empty, false) {
@@ -264,7 +265,7 @@ impl Projection {
     }
 
     fn end_frame(&mut self) {
-        // Without one there is nothing to end: it is no JSON, and its parser says so.
+        // Without a frame the body is no JSON, and its parser reports that.
         if let Some(frame) = self.frames.pop() {
             self.put(if frame.is_array { b"]" } else { b"}" });
         } else {
@@ -306,7 +307,7 @@ fn is_end_of_word(byte: u8) -> bool {
     matches!(byte, b',' | b':' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n')
 }
 
-/// Takes a byte of a value that is read as a whole; whether it is the value's last.
+/// Takes in a byte of a value that is kept or skipped as a whole; returns whether it is the value's last.
 fn step(depth: &mut u32, place: &mut Place, byte: u8) -> bool {
     match (*place, byte) {
         (Place::Escape, _) => *place = Place::Text,

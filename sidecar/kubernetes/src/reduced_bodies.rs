@@ -1,5 +1,5 @@
-//! Answers of the API server about objects that any user may have made, reduced by a [`Projection`] before anything
-//! else sees them: lists and watches of all namespaces, and the answers to patches.
+//! Answers of the API server with objects that any user may have made, reduced by a [`Projection`] before
+//! they are parsed: lists and watches of all namespaces, and the answers to patches.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -18,10 +18,11 @@ use crate::projection::{Keep, Projection, Shape, all, some};
 const IMAGE_PULL_SECRETS: &str = "imagepullsecrets";
 /// Bytes that are kept of an object.
 const MOST: usize = 64 * 1024;
-/// Bytes that are kept of what must never be left out, because its absence would be acted on: more than etcd takes.
+/// Bytes that are kept of objects that must never be left out, because their absence would be acted on: more
+/// than etcd accepts.
 const WHOLE: usize = 3 * 1024 * 1024;
 
-/// Of a list, of each event of a watch, and of the Status in one that tells of an error.
+/// The kept members of a list, of each event of a watch, and of the Status in a watch's error event.
 macro_rules! body_of {
     ($object:ident) => {
         const {
@@ -37,7 +38,7 @@ macro_rules! body_of {
     };
 }
 
-/// Of every object, or the Status of an event.
+/// The kept members of every object, or of the Status of an event.
 macro_rules! object {
     (metadata: [$($metadata:expr),*], $($member:expr),*) => {
         &[
@@ -92,8 +93,8 @@ const IMAGE_PULL_SECRET_METADATA: Keep = &[
     all("deletionTimestamp"),
     some("annotations", &[all(REQUEST_ANNOTATION)]),
 ];
-/// Of annotations the request alone: in another one `kubectl apply` leaves a second copy of the password. Without what is
-/// managed.
+/// Of the annotations only the request: the one of `kubectl apply` contains a second copy of the password.
+/// Managed fields are left out.
 const IMAGE_PULL_SECRET: Keep = &[
     all("apiVersion"),
     all("kind"),
@@ -104,7 +105,7 @@ const IMAGE_PULL_SECRET: Keep = &[
     all("message"),
     all("reason"),
 ];
-/// After a patch of its finalizers or its status.
+/// The answer to a patch of its finalizers or its status.
 const PATCHED_IMAGE_PULL_SECRET: Keep =
     &[all("apiVersion"), all("kind"), some("metadata", IMAGE_PULL_SECRET_METADATA)];
 const POD: Keep = object!(
@@ -120,7 +121,7 @@ const POD: Keep = object!(
     )
 );
 
-/// What of the answer to a call is kept; none where all of it is.
+/// The projection of the answer to a call; none where all of it is kept.
 fn kept(method: &Method, path: &str, query: &str) -> Option<Projection> {
     let parts: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
     let (of_all, most): (Keep, usize) = match (method, &parts[..]) {
@@ -154,13 +155,13 @@ fn kept(method: &Method, path: &str, query: &str) -> Option<Projection> {
     Some(Projection::new(shape, of_all, most))
 }
 
-/// Whether what is asked for are the Secrets whose label says that they hold passwords for ImagePullSecrets.
+/// Whether the call asks for the Secrets with the label for passwords of ImagePullSecrets.
 fn is_of_passwords(query: &str) -> bool {
     let selectors = form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == "labelSelector");
     selectors.into_iter().any(|(_, selector)| selector == format!("{PASSWORD_LABEL}=true"))
 }
 
-/// A service whose answers are reduced.
+/// A service that reduces its answers.
 #[derive(Clone, Debug)]
 pub struct Reducing<S>(pub(super) S);
 
@@ -184,20 +185,20 @@ where
         let answer = self.0.call(request);
         Box::pin(async move {
             let answer = answer.await?;
-            // What says why a call failed is wanted whole.
+            // An error's answer is kept whole, because it tells why the call failed.
             let projection = projection.filter(|_| answer.status().is_success());
             Ok(answer.map(|body| Reduced { body, projection, path, left_out: 0 }))
         })
     }
 }
 
-/// A body of which only what is kept comes through.
+/// A body of which only the kept part is passed on.
 #[derive(Debug)]
 pub struct Reduced<B> {
     body: B,
     projection: Option<Projection>,
     path: String,
-    /// Objects that were left out and told of.
+    /// Objects that were left out and logged.
     left_out: u64,
 }
 

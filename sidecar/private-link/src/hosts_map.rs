@@ -1,4 +1,4 @@
-//! The ConfigMap with the nodes' entries: how it was read, and what is written to it.
+//! The ConfigMap with the nodes' entries: its content when read, and the content to write.
 
 use tcr::hosts_entry::{HostsEntry, HostsEntryError, HostsList, TooManyEntries};
 
@@ -7,32 +7,32 @@ use crate::{Fact, Resolved, entries};
 /// The ConfigMap as it was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostsMap {
-    /// What is under its key; none while there is nothing.
+    /// The text under its key; none where the key or the ConfigMap does not exist.
     pub text: Option<String>,
-    /// The add-on is being removed: nodes shall have no entries.
+    /// The add-on is being removed: nodes are to have no entries.
     pub is_withdrawn: bool,
 }
 
-/// What is written.
+/// The planned write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Planned {
-    /// What the key shall hold instead; none where it says the same already.
+    /// The new text; none where the present one means the same.
     pub write: Option<String>,
-    /// The list's generation, by which nodes tell which one they have: empty while there is none.
+    /// The list's generation, by which nodes identify it: empty while there is none.
     pub generation: String,
 }
 
 /// Why no list can be written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
-    /// What is there cannot be read, and what should be there is not known yet. The nodes have kept the last good list,
-    /// and without knowing it ours would be a worse one.
+    /// The present text cannot be parsed, and the links are not known yet. The nodes have kept the last valid
+    /// list, and a list without knowledge of it would be worse.
     #[error("it has no list that can be read, and not all links are known yet")]
     NotKnown,
-    /// An address that no registry can have.
+    /// An entry has an address that no registry can have.
     #[error(transparent)]
     Entry(#[from] HostsEntryError),
-    /// More entries than nodes take.
+    /// There are more entries than nodes accept.
     #[error(transparent)]
     TooMany(#[from] TooManyEntries),
 }
@@ -42,15 +42,15 @@ impl HostsMap {
         serde_saphyr::from_str(self.text.as_ref()?).ok()
     }
 
-    /// The entries that nodes have; none where they cannot be read.
+    /// The entries that nodes have; empty where they cannot be parsed.
     pub fn entries(&self) -> Vec<HostsEntry> {
         self.list().map(|list| list.entries().to_vec()).unwrap_or_default()
     }
 
-    /// What is to be written for these links, beside the administrator's own entries.
+    /// The write for these links, which keeps the administrator's own entries.
     ///
     /// # Errors
-    /// There is no good list to write.
+    /// No valid list can be written.
     pub fn plan(
         &self,
         own: &[HostsEntry],

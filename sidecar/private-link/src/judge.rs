@@ -1,4 +1,4 @@
-//! What a condition says of a private link.
+//! The condition about a private link.
 
 use std::net::IpAddr;
 
@@ -14,33 +14,33 @@ pub enum PrivateDns {
     Serves,
     /// It does not serve all of them.
     DoesNot,
-    /// Nobody knows, and why.
+    /// Not known, and why.
     Unknown(&'static str),
 }
 
-/// Everything that is known of one ImagePullSecret's private network.
+/// All inputs about one ImagePullSecret's private link.
 #[derive(Clone, Debug)]
 pub struct Known<'a> {
     /// The id of the instance.
     pub instance_id: &'a str,
-    /// The VPC that the link leads from; none of an address that the spec gives.
+    /// The VPC that the link leads from; none for an address from the spec.
     pub vpc_id: Option<&'a str>,
-    /// Nodes shall resolve the domains to the link.
+    /// Nodes are to resolve the domains to the link.
     pub resolves: bool,
-    /// What is known of the link.
+    /// The state of the link.
     pub fact: &'a Fact,
-    /// The domains that lead to it, or could.
+    /// The domains that resolve to it, or could.
     pub hosts: &'a [RegistryHost],
-    /// The address that it had before, if that has changed lately.
+    /// Its previous address, if it changed lately.
     pub changed_from: Option<IpAddr>,
     /// Whether TCR's private DNS serves the domains in the VPC.
     pub private_dns: PrivateDns,
-    /// Custom domains that the instance does not have, or not yet, with their status.
+    /// Custom domains that the instance does not have, or that are not ready, with their status.
     pub unusable: &'a [(String, Option<String>)],
 }
 
-/// Whether the link is as it shall be, a word for the condition, and a sentence. Where nodes do not resolve to it, it shall
-/// only run.
+/// Whether the link is as desired, the condition's reason, and its message. Where nodes do not resolve to the
+/// link, it only has to run.
 pub fn judge(known: &Known<'_>) -> (bool, ConditionReason, String) {
     let Known { instance_id, resolves, fact, unusable, .. } = known;
     let link = link(known);
@@ -86,7 +86,7 @@ fn names(hosts: &[RegistryHost]) -> String {
     hosts.iter().map(|host| host.name()).collect::<Vec<_>>().join(", ")
 }
 
-/// Of a link that runs and that nodes resolve to.
+/// The condition of a running link that nodes resolve to.
 fn resolved(known: &Known<'_>, address: IpAddr) -> (ConditionReason, String) {
     let Known { vpc_id, hosts, changed_from, private_dns, .. } = known;
     let names = names(hosts);
@@ -112,7 +112,7 @@ fn resolved(known: &Known<'_>, address: IpAddr) -> (ConditionReason, String) {
     }
 }
 
-/// Of a link that runs and that this add-on leads nobody to.
+/// The condition of a running link that this add-on adds no entries for.
 fn unresolved(known: &Known<'_>, address: IpAddr) -> (ConditionReason, String) {
     let Known { hosts, changed_from, private_dns, .. } = known;
     let link = format!("the {}", link(known));

@@ -1,4 +1,5 @@
-//! The networks of an ImagePullSecret: in which VPCs nodes take entries of their own, and one judgement of all the links.
+//! The networks of an ImagePullSecret: the VPCs whose nodes get entries of their own, and one condition for
+//! all links.
 
 use std::collections::BTreeSet;
 
@@ -8,31 +9,32 @@ use tcr::image_pull_secret::{PrivateNetwork, Tcr};
 use custom_resource::condition::ConditionReason;
 use custom_resource::link::{Link, VpcLink};
 
-/// VPCs that are looked at without being named: as many as can be named.
+/// VPCs that are looked at without being in the spec: as many as the spec may name.
 const MOST_FOUND: usize = 16;
 
 /// Nodes that resolve the domains to one address.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network {
-    /// The VPC whose nodes alone take the entries; none where all nodes do.
+    /// The VPC whose nodes take the entries; none where all nodes do.
     pub vpc_id: Option<String>,
-    /// What is asked for there.
+    /// The spec for this network.
     pub tcr: Tcr,
-    /// Nobody named the VPC, but nodes are in it: as long as it has no link of its own, they resolve to that of all nodes.
+    /// The VPC is not in the spec, but nodes are in it: as long as it has no link of its own, they resolve to
+    /// the link for all nodes.
     pub is_found: bool,
 }
 
-/// In which VPCs nodes are, as far as anybody knows.
+/// The VPCs that nodes are in, as far as agents have told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeVpcs {
-    /// Those of nodes whose agents told.
+    /// The VPCs that agents reported.
     pub vpc_ids: BTreeSet<String>,
-    /// Every agent has told.
+    /// Every agent has reported its VPC.
     pub is_complete: bool,
 }
 
 impl NodeVpcs {
-    /// With those of entries of links, whose nodes an earlier process has known.
+    /// These VPCs and those of existing entries, which an earlier process wrote for nodes there.
     pub fn with(&self, before: &[HostsEntry]) -> BTreeSet<String> {
         let of_links = before.iter().filter(|entry| !self.is_complete && entry.when_link_down().is_some());
         let of_links = of_links.filter_map(|entry| entry.vpc_id().map(str::to_owned));
@@ -40,8 +42,8 @@ impl NodeVpcs {
     }
 }
 
-/// One for each of `vpcIds`; without them one of all nodes, and where the spec names no VPC and nodes are in several, one for
-/// each of these before it, up to as many as `vpcIds` takes.
+/// One network for each of `vpcIds`. Without them, one for all nodes; and where the spec names no VPC and
+/// nodes are in several, one for each of these before it, up to as many as `vpcIds` takes.
 pub fn of(tcr: &Tcr, of_nodes: &BTreeSet<String>) -> Vec<Network> {
     let PrivateNetwork { resolve, vpc_id, vpc_ids, address, .. } = &tcr.private_network;
     let network = |vpc_id: &String, is_found: bool| {
@@ -62,7 +64,7 @@ pub fn of(tcr: &Tcr, of_nodes: &BTreeSet<String>) -> Vec<Network> {
 }
 
 impl Network {
-    /// Of the entries that are in the list, those that nodes of this network have.
+    /// The entries of the list that are for the nodes of this network.
     pub fn before(&self, entries: &[HostsEntry]) -> Vec<HostsEntry> {
         let vpc_id = self.vpc_id.as_deref();
         let has_own = |domain: &str| entries.iter().any(|it| it.vpc_id() == vpc_id && it.domain() == domain);
@@ -71,8 +73,8 @@ impl Network {
         entries.iter().filter(is_had).cloned().collect()
     }
 
-    /// The regions that its VPC may be in, the likeliest first: the one of the machines, and where nodes are in several VPCs
-    /// the instance's too, since the API tells no link's.
+    /// The regions that its VPC may be in, the likeliest first: the machines' region, and where nodes are in
+    /// several VPCs also the instance's, because the API does not tell a link's region.
     pub(crate) fn regions(&self, of_machines: Option<String>) -> Vec<String> {
         let of_instance = &self.tcr.region;
         let mut regions = Vec::from_iter(of_machines);
@@ -82,7 +84,7 @@ impl Network {
         regions
     }
 
-    /// What is remembered about it between two rounds. The ImagePullSecret's name has no slash.
+    /// The key of this network in state that is kept between rounds. An ImagePullSecret's name has no slash.
     pub fn key(&self, name: &str) -> String {
         self.vpc_id.as_ref().map_or_else(|| name.to_owned(), |vpc_id| format!("{name}/{vpc_id}"))
     }
@@ -93,9 +95,9 @@ pub(crate) fn name_of(key: &str) -> &str {
     key.split_once('/').map_or(key, |(name, _)| name)
 }
 
-/// One judgement of those of all networks: up where all of them are, with the reason of the first that is not, else of the
-/// first that says more than that its link runs. Those that were found decide only where nobody knows the VPC of the
-/// controller's node. None where there is no network.
+/// One link state for all networks: up where all are up, with the reason of the first that is not, else of
+/// the first whose reason is more than that its link runs. VPCs that the spec does not name count only where
+/// the VPC of the controller's node is unknown. None where there is no network.
 pub fn join(mut judged: Vec<(Network, Link)>) -> Option<Link> {
     if judged.iter().all(|(network, _)| network.vpc_id.is_none()) {
         return judged.pop().map(|(_, judgement)| judgement);
@@ -116,7 +118,7 @@ pub fn join(mut judged: Vec<(Network, Link)>) -> Option<Link> {
         .or_else(|| first_that(&|it| it.reason != ConditionReason::Running))
         .or_else(|| first_that(&|_| true))?;
     let (resolves, reason) = (told.resolves, told.reason);
-    // Of one link for all nodes, which those of single VPCs are beside.
+    // The link for all nodes, beside which those of single VPCs are.
     let of_all = judged.iter().find(|(network, _)| network.vpc_id.is_none()).map(|(_, it)| it);
     let (vpc_id, address) = (of_all.and_then(|it| it.vpc_id.clone()), of_all.and_then(|it| it.address));
     let mut hosts = Vec::new();
@@ -133,7 +135,7 @@ pub fn join(mut judged: Vec<(Network, Link)>) -> Option<Link> {
             address: judgement.address,
         }));
     }
-    // Those that are not up come first: whoever reads only the beginning reads what to do.
+    // Those that are not up come first, so that the beginning of the message says what to do.
     judged.sort_by_key(|(network, it)| (network.is_found, it.is_up == Some(true)));
     let said = judged.iter().map(|(network, it)| match &network.vpc_id {
         Some(vpc_id) => format!("{vpc_id}: {}", it.message),

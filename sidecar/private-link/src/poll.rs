@@ -1,4 +1,4 @@
-//! What is remembered between two rounds of asking, and what a round tells.
+//! The state between two rounds of polling, and the result of a round.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
@@ -20,28 +20,29 @@ use custom_resource::link::Link;
 
 /// The wait while a link is being built.
 const PENDING: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(60));
-/// How long the condition tells of a changed address.
+/// How long the condition mentions a changed address.
 const TELL_CHANGE: Duration = Duration::from_secs(600);
 
-/// What is remembered between two rounds.
+/// The state between two rounds.
 #[derive(Clone, Debug, Default)]
 pub struct Poll {
-    /// ImagePullSecrets of which something was told.
+    /// ImagePullSecrets whose link was reported.
     told: BTreeSet<String>,
-    /// ImagePullSecrets whose entries may be in the ConfigMap, beside those that were there before.
+    /// ImagePullSecrets whose entries may be in the ConfigMap, without entries that earlier processes wrote.
     applied: BTreeSet<String>,
-    /// What was there before is gone: the list was written, or found right.
+    /// The list was written, or found up to date, so entries of earlier processes are gone.
     was_written: bool,
-    /// Domains that have been one of theirs: whose they are is known.
+    /// Domains that belong, or once belonged, to a known ImagePullSecret.
     domains: BTreeSet<String>,
-    /// The address that each link had last, by [`Network::key`](crate::networks::Network::key), as the following ones.
+    /// The last address of each link, by [`Network::key`](crate::networks::Network::key), as in the following
+    /// fields.
     addresses: BTreeMap<String, LastAddress>,
-    /// What was said of each link of which nothing is known.
+    /// The message about each link whose state is unknown.
     failures: BTreeMap<String, String>,
     changes: BTreeMap<String, Change>,
 }
 
-/// The address that a link had.
+/// The last address of a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct LastAddress {
     instance_id: String,
@@ -49,7 +50,7 @@ struct LastAddress {
     address: IpAddr,
 }
 
-/// An address that took the place of another.
+/// A change of the address.
 #[derive(Clone, Copy, Debug)]
 struct Change {
     from: IpAddr,
@@ -57,36 +58,38 @@ struct Change {
     at: Instant,
 }
 
-/// Whether it may soon be otherwise.
+/// Whether its state may change soon.
 fn is_pending(link: &Link) -> bool {
     match link.resolves {
         true => link.is_up != Some(true),
-        // Nobody waits for it: only one that is being built is looked at sooner.
+        // No entries wait for it: only a link that is being built is polled sooner.
         false => link.reason == ConditionReason::Pending,
     }
 }
 
-/// What a round tells.
+/// The result of a round.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
-    /// For ImagePullSecrets; none for one that has no link any more.
+    /// The link of each ImagePullSecret; none for one that has no link any more.
     pub links: Vec<(String, Option<Link>)>,
-    /// Those whose entries may be in the ConfigMap; none before it was written, or found right, for the first time.
+    /// ImagePullSecrets whose entries may be in the ConfigMap; none before it was first written, or found up
+    /// to date.
     pub applied: Option<BTreeSet<String>>,
-    /// Something may soon be otherwise.
+    /// The state of a link may change soon.
     pub is_pending: bool,
 }
 
 impl Poll {
-    /// The link of this key had this address before this process began.
+    /// The link of this key had this address when this process began.
     pub fn recall(&mut self, key: &str, tcr: &Tcr, vpc_id: &str, address: IpAddr) {
         let (instance_id, vpc_id) = (tcr.instance_id.clone(), Some(vpc_id.to_owned()));
         let last = LastAddress { instance_id, vpc_id, address };
         self.addresses.entry(key.to_owned()).or_insert(last);
     }
 
-    /// Judges a link of which nothing is known. A call that fails as it failed before is told in the words of then, though
-    /// each has an id of its own: a status that says the same is not written again.
+    /// The state of a link about which a call failed. While calls keep failing in the same way the first
+    /// message stays, although each call has another request id: otherwise the status would be written again
+    /// and again.
     pub fn judge_unknown(
         &mut self,
         key: &str,
@@ -104,7 +107,7 @@ impl Poll {
         Link { resolves, is_up, reason, message, vpc_id: None, address: None, hosts, links: Vec::new() }
     }
 
-    /// Judges the link of this key. `before` are the entries that nodes have.
+    /// The state of the link of this key. `before` are the entries that nodes have.
     pub fn judge(&mut self, key: &str, tcr: &Tcr, found: Found, before: &[HostsEntry], now: Instant) -> Link {
         self.failures.remove(key);
         let changed_from = self.changed_from(key, tcr, &found, before, now);
@@ -128,7 +131,8 @@ impl Poll {
         Link { resolves, is_up, reason, message, vpc_id, address, hosts, links }
     }
 
-    /// The address before this one, for a while: the one that nodes were told, else the one that the link had.
+    /// The previous address, for a while after a change: the one in the nodes' entries, else the link's last
+    /// one.
     fn changed_from(
         &mut self,
         key: &str,
@@ -161,19 +165,19 @@ impl Poll {
         (to == address && now.saturating_duration_since(at) < TELL_CHANGE).then_some(from)
     }
 
-    /// Remembers whose these domains are.
+    /// Remembers that these domains belong to known ImagePullSecrets.
     pub fn learn(&mut self, resolved: &[Resolved]) {
         let hosts = resolved.iter().flat_map(|one| &one.hosts);
         self.domains.extend(hosts.map(|host| host.name().to_owned()));
     }
 
-    /// Whether it is known whose entry it is, or was.
+    /// Whether the entry belongs, or once belonged, to a known ImagePullSecret.
     pub fn knows(&self, entry: &HostsEntry) -> bool {
         self.domains.contains(entry.domain())
     }
 
-    /// The list was written, unless there is an error, for these links, which nodes shall resolve to. `requested` are the
-    /// ImagePullSecrets that have a link at all.
+    /// The list was written for these links, which nodes are to resolve to, unless there is an error.
+    /// `requested` are all ImagePullSecrets that request a link.
     pub fn finish(
         &mut self,
         judged: Vec<(String, Link)>,
@@ -185,7 +189,7 @@ impl Poll {
         self.was_written |= written.is_ok();
         if let Err(error) = written {
             told.is_pending = true;
-            // Their entries may still be there.
+            // Their entries may still be in the list.
             applied.extend(self.applied.iter().cloned());
             for (_, link) in &mut told.links {
                 if let Some(link) = link {
@@ -208,7 +212,7 @@ impl Poll {
         Told { applied: self.was_written.then_some(applied), ..told }
     }
 
-    /// What is told of links of which nothing is written.
+    /// The result of a round in which nothing was written.
     pub fn tell(&mut self, judged: Vec<(String, Link)>) -> Told {
         self.told.extend(judged.iter().map(|(name, _)| name.clone()));
         let is_pending = judged.iter().any(|(_, link)| is_pending(link));
@@ -223,8 +227,8 @@ fn without_request_id(message: &str) -> (&str, &str) {
     (before, rest.split_once(')').map_or("", |(_, after)| after))
 }
 
-/// How long until the next round, after `before` rounds in a row in which something was pending; `interval` is the wait
-/// while nothing is.
+/// How long until the next round, after `before` pending rounds in a row; `interval` is the wait while
+/// nothing is pending.
 pub fn wait(is_pending: bool, before: u32, interval: Duration) -> Duration {
     if is_pending { PENDING.wait(before).min(interval) } else { interval }
 }

@@ -1,16 +1,16 @@
-//! Namespaces with work that nobody waits for, such as marking what a release before this one wrote: let in a few
-//! at a time, so that a start or an upgrade is no storm. Pure: time is an argument.
+//! Namespaces with work that is not urgent, such as marking Secrets that an older release wrote. A few are
+//! admitted at a time, so that a start or an upgrade causes no burst of requests. Pure: time is an argument.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How often some are let in.
+/// The interval between two admissions.
 const EVERY: Duration = Duration::from_millis(100);
-/// How many at once: 10,000 namespaces take two minutes.
+/// Namespaces per admission: 10,000 namespaces take two minutes.
 const AT_ONCE: usize = 8;
 
-/// What waits, and what was let in and has not been worked on yet.
+/// Waiting namespaces, and admitted ones whose job has not begun.
 #[derive(Debug, Default)]
 pub(crate) struct Backlog {
     waiting: BTreeSet<Arc<str>>,
@@ -19,12 +19,12 @@ pub(crate) struct Backlog {
 }
 
 impl Backlog {
-    /// There is such work in the namespace.
+    /// Adds a namespace with work of this kind.
     pub(crate) fn push(&mut self, namespace: &Arc<str>) {
         self.waiting.insert(namespace.clone());
     }
 
-    /// Those whose turn it is now.
+    /// Admits the namespaces whose turn it is.
     pub(crate) fn let_in(&mut self, now: Instant) -> Vec<Arc<str>> {
         if self.waiting.is_empty() || self.next.is_some_and(|next| next > now) {
             return Vec::new();
@@ -35,17 +35,17 @@ impl Backlog {
         some
     }
 
-    /// How many wait.
+    /// The number of waiting namespaces.
     pub(crate) fn len(&self) -> usize {
         self.waiting.len()
     }
 
-    /// When the next are let in.
+    /// When the next namespaces are admitted; none while none waits.
     pub(crate) fn next(&self) -> Option<Instant> {
         self.next.filter(|_| !self.waiting.is_empty())
     }
 
-    /// The namespace is being worked on: whether it was let in.
+    /// A job begins in the namespace. Returns whether the backlog had admitted it.
     pub(crate) fn enters(&mut self, namespace: &str) -> bool {
         self.let_in.remove(namespace)
     }

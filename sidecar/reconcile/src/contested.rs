@@ -1,8 +1,8 @@
-//! What a person is told of an object that somebody keeps changing back.
+//! The warning Event about an object that another client keeps changing back.
 
 use distribution::{Target, TargetKind};
 
-/// Who does it to what, and what to do about it.
+/// The Event's message: the client, the object and what to do.
 pub(crate) fn warning(target: &Target, rival: Option<&str>) -> String {
     let Target { namespace, kind, name } = target;
     let who = rival.unwrap_or("somebody");

@@ -1,4 +1,4 @@
-//! What the Secrets of an ImagePullSecret hold.
+//! What the derived Secrets of an ImagePullSecret hold.
 
 use tcr::names::derived_secret_name;
 
@@ -6,8 +6,8 @@ use crate::state::State;
 use credential_plan::rollout::InPlace;
 use distribution::{Content, Digest, SeenSecret};
 
-/// What stands where the content shall stand. After a restart that is what namespaces have: nobody but a controller
-/// writes the content there, so that one that is found somewhere was to be distributed already.
+/// What the namespaces hold in place of `content`. After a restart this is all that is known: only a
+/// controller writes the content there, so content that is found in one namespace was meant for all.
 pub(crate) fn in_place(state: &State, name: &str, held: Option<&Content>, content: &Content) -> InPlace {
     if let Some(held) = held {
         return if held.digest() == content.digest() { InPlace::Same } else { InPlace::Other };
@@ -41,7 +41,7 @@ fn found<'a>(state: &'a State, name: &str) -> impl Iterator<Item = &'a SeenSecre
     live.filter_map(move |(_, namespace)| namespace.secrets.get(secret.as_str()))
 }
 
-/// One that somebody broke holds nothing.
+/// The digest of a Secret's bytes; none for a Secret that another client has made unusable.
 fn digest(secret: &SeenSecret) -> Option<Digest> {
     match secret {
         SeenSecret::Ours { digest, .. } => *digest,

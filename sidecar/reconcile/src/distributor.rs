@@ -1,4 +1,4 @@
-//! Which namespaces have work, and what it is. Pure.
+//! Which namespaces need work, and which. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,14 +24,14 @@ mod report;
 mod running;
 mod watches;
 
-/// Jobs at a time.
+/// Jobs at the same time.
 const MOST_JOBS: usize = 32;
-/// Of them, those that bulk work may take: somebody waits for the rest.
+/// How many of them may be bulk work; the rest is kept for work that users wait for.
 const MOST_BULK_JOBS: usize = 28;
-/// How often a Secret of somebody else that is in the way is looked at again.
+/// How often another owner's Secret that blocks ours is read again.
 const RECHECK_INTERVAL: Duration = Duration::from_secs(300);
 
-/// What namespaces have and shall have, and what is written in them next.
+/// The observed and the desired state of all namespaces, and the jobs between them.
 #[derive(Debug)]
 pub(crate) struct Distributor {
     state: State,
@@ -39,13 +39,14 @@ pub(crate) struct Distributor {
     backlog: Backlog,
     contests: Contests,
     failures: Failures,
-    /// Secrets that somebody changes while they are watched, by namespace: they are read at once.
+    /// Secrets that another client changed while they are watched, by namespace: they are read at once.
     changed: BTreeMap<Arc<str>, Vec<Arc<str>>>,
-    /// When the Secrets of others in a namespace are looked at again.
+    /// When the blocking Secrets of other owners in a namespace are read again.
     look_at: BTreeMap<Arc<str>, Instant>,
-    /// Names of Secrets of others that are watched.
+    /// Names whose Secrets of other owners are watched.
     watched_others: BTreeSet<String>,
-    /// While the list of such a name is under way: the namespaces whose Secret it has not had so far, with its uid.
+    /// While a list of such a name is being received: the namespaces whose Secret it has not contained yet,
+    /// with its uid.
     missing_others: BTreeMap<String, BTreeMap<Arc<str>, Uid>>,
     relist: Relist<Arc<str>>,
     /// Jobs that have not ended, by namespace.
@@ -54,7 +55,7 @@ pub(crate) struct Distributor {
 }
 
 impl Distributor {
-    /// Nothing yet; marks are made with this key.
+    /// An empty one, whose marks are made with this key.
     pub(crate) fn new(key: InstallationKey) -> Self {
         Self {
             state: State::new(Arc::new(key)),
@@ -72,22 +73,22 @@ impl Distributor {
         }
     }
 
-    /// What namespaces have and shall have.
+    /// The observed and the desired state.
     pub(crate) fn state(&self) -> &State {
         &self.state
     }
 
-    /// The same, to be told what shall be.
+    /// The state, to change what is desired.
     pub(crate) fn state_mut(&mut self) -> &mut State {
         &mut self.state
     }
 
-    /// Objects that somebody keeps changing back.
+    /// Objects that another client keeps changing back.
     pub(crate) fn contests(&mut self) -> &mut Contests {
         &mut self.contests
     }
 
-    /// What was refused.
+    /// Refused writes.
     pub(crate) fn failures(&self) -> &Failures {
         &self.failures
     }
@@ -97,17 +98,17 @@ impl Distributor {
         self.failures.take_forgotten()
     }
 
-    /// What was counted.
+    /// The counters for the metrics.
     pub(crate) fn counters(&self) -> &Counters {
         &self.counters
     }
 
-    /// What has work now or later.
+    /// Namespaces that have work, now or later.
     pub(crate) fn queue(&self) -> &Queue {
         &self.queue
     }
 
-    /// What has work that may wait.
+    /// Namespaces whose work is not urgent.
     pub(crate) fn backlog(&self) -> &Backlog {
         &self.backlog
     }
@@ -117,37 +118,37 @@ impl Distributor {
         self.queue.is_idle() && self.running.len() == 0
     }
 
-    /// Whether a job is under way that may write for the ImagePullSecret.
+    /// Whether a running job may write for the ImagePullSecret.
     pub(crate) fn is_writing_for(&self, image_pull_secret: &str) -> bool {
         self.running.is_any_for(image_pull_secret)
     }
 
-    /// Every namespace is to be planned anew, when there is time for it; how many there are.
+    /// Queues every namespace as bulk work; returns how many there are.
     pub(crate) fn push_all(&mut self, now: Instant) -> usize {
         let names = self.state.observed().names();
         names.map(|name| self.queue.push(name, Lane::Bulk, now)).count()
     }
 
-    /// Namespaces that still have something of an ImagePullSecret that is gone are to be planned anew.
+    /// Queues the namespaces that still hold something of an ImagePullSecret that is gone.
     pub(crate) fn push_holding(&mut self, image_pull_secret: &str, now: Instant) {
         let holding = self.state.observed().holding(&derived_secret_name(image_pull_secret));
         let names = holding.into_iter().map(|name| self.state.name_of(name));
         names.for_each(|name| self.queue.push(&name, Lane::Bulk, now));
     }
 
-    /// Starts jobs for what is due; when more is.
+    /// Starts the jobs that are due; returns when the next one is.
     pub(crate) fn start_jobs(&mut self, now: Now, effects: &mut Vec<Effect>) -> Option<Instant> {
         let Now { monotonic, .. } = now;
         loop {
             self.start_queued_jobs(now, effects);
-            // Afterwards: what has work that may wait is known only then.
+            // After the queue's own: only a plan tells which work may wait.
             let let_in = self.backlog.let_in(monotonic);
             if let_in.is_empty() {
                 break;
             }
             let_in.iter().for_each(|namespace| self.queue.push(namespace, Lane::Bulk, monotonic));
         }
-        // With as many jobs as there may be, the end of one of them is when the next begins.
+        // With the maximum of jobs running, the end of one of them starts the next.
         let queued_at = self.queue.next().filter(|_| self.running.len() < MOST_JOBS);
         [queued_at, self.backlog.next()].into_iter().flatten().min()
     }
@@ -198,7 +199,7 @@ impl Distributor {
         }
     }
 
-    /// ImagePullSecrets that are wanted in the namespace.
+    /// ImagePullSecrets that select the namespace.
     fn wanted_in(&self, namespace: &Arc<str>) -> Vec<String> {
         let Some(seen) = self.state.observed().get(namespace) else { return Vec::new() };
         let wanted = self.state.desired().iter().filter(|(_, it)| it.wants(namespace, seen));

@@ -1,9 +1,9 @@
-//! What the reconciler wants done.
+//! The effects that the reconciler asks for.
 //!
 //! # Order
-//! The effects of a step are begun in the order in which they are given, and none waits for another one's end. Each
-//! may fail, and each may have been carried out although its answer never came: what matters is written so that it can
-//! be begun again.
+//! The effects of a step are begun in the order in which they are given, and none waits for another one's
+//! end. Each may fail, and each may have been carried out although its answer never came: every effect whose
+//! result matters can therefore be repeated.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,13 +18,13 @@ use custom_resource::request::RequestId;
 use distribution::job::Job;
 use distribution::{Content, Digest, Target, Uid};
 
-/// One thing that the reconciler wants done.
+/// One effect that the reconciler asks for.
 #[derive(Debug)]
 pub enum Effect {
-    /// Read or write in one namespace; never two at a time in one. Answered by
+    /// Read or write in one namespace; never two jobs at a time in one. Answered by
     /// [`Input::JobEnded`](crate::input::Input::JobEnded).
     RunJob(Job),
-    /// Write the status of an ImagePullSecret; never two at a time of one. Answered by
+    /// Write the status of an ImagePullSecret; never two writes at a time for one. Answered by
     /// [`Input::StatusWritten`](crate::input::Input::StatusWritten).
     WriteStatus {
         /// The ImagePullSecret.
@@ -32,90 +32,90 @@ pub enum Effect {
         /// The whole status.
         status: Arc<ImagePullSecretStatus>,
     },
-    /// Write the finalizers of an ImagePullSecret where it still has this version; never two at a time of one. Answered
-    /// by [`Input::FinalizersWritten`](crate::input::Input::FinalizersWritten).
+    /// Write the finalizers of an ImagePullSecret if it still has this version; never two writes at a time
+    /// for one. Answered by [`Input::FinalizersWritten`](crate::input::Input::FinalizersWritten).
     WriteFinalizers {
         /// The ImagePullSecret.
         name: String,
-        /// The version that it was read at.
+        /// The resourceVersion that it was read at.
         resource_version: String,
         /// The whole list.
         finalizers: Vec<String>,
     },
-    /// Ask a registry what it says to a login. Answered by
-    /// [`Input::LoginChecked`](crate::input::Input::LoginChecked).
+    /// Try a login at its registry. Answered by [`Input::LoginChecked`](crate::input::Input::LoginChecked).
     CheckLogin {
         /// The ImagePullSecret.
         name: String,
-        /// Of the login's bytes.
+        /// The digest of the login's bytes.
         digest: Digest,
         /// The bytes; none when they were replaced meanwhile.
         content: Option<Content>,
     },
-    /// Find out who wrote this last. Answered by [`Input::RivalFound`](crate::input::Input::RivalFound).
+    /// Find the client that wrote the object last. Answered by
+    /// [`Input::RivalFound`](crate::input::Input::RivalFound).
     FindRival(Target),
     /// List the instances that the API credential can see. Answered by
     /// [`Input::InstancesListed`](crate::input::Input::InstancesListed).
     ListInstances {
-        /// The ImagePullSecret on which somebody asks for them.
+        /// The ImagePullSecret with the request.
         name: String,
         /// The request.
         id: RequestId,
-        /// In this region; none for every region.
+        /// The region to list; none for every region.
         region: Option<String>,
     },
     /// List the credentials that are stored in the cluster. Answered by
     /// [`Input::StoredCredentials`](crate::input::Input::StoredCredentials).
     ListStoredCredentials,
-    /// Start the keeper of a credential. It tells [`Input::Credential`](crate::input::Input::Credential) until
-    /// [`CredentialEvent::Ended`](credential_plan::CredentialEvent::Ended).
+    /// Start the keeper of a credential. It sends [`Input::Credential`](crate::input::Input::Credential)
+    /// until [`CredentialEvent::Ended`](credential_plan::CredentialEvent::Ended).
     StartKeeper {
-        /// Whose.
+        /// The credential.
         key: Key,
-        /// What its users want.
+        /// What the ImagePullSecrets that use it ask for.
         order: Order,
     },
-    /// The users of a credential want something else of its keeper: the last order counts.
+    /// Change a keeper's order: the last one is valid.
     OrderKeeper {
-        /// Whose.
+        /// The credential.
         key: Key,
-        /// What they want.
+        /// What the ImagePullSecrets that use it ask for now.
         order: Order,
     },
-    /// Resolve these private links from now on, and no others. What comes of it is told by
+    /// Resolve these private links from now on, and no others. Results come as
     /// [`Input::Links`](crate::input::Input::Links).
     ResolveLinks(LinkRequests),
-    /// Watch the Secrets of these names without our label from now on, and no others: each is in the way of ours somewhere.
-    /// What happens to them is told by [`WatchEvent::Other`](crate::input::WatchEvent::Other).
+    /// Watch the Secrets of these names without our label from now on, and no others: each blocks a Secret of
+    /// ours in some namespace. Their events come as [`WatchEvent::Other`](crate::input::WatchEvent::Other).
     WatchOthers(BTreeSet<String>),
-    /// Watch Pods. Once.
+    /// Start the watch of Pods. Asked for once.
     WatchPods,
-    /// Everything was listed: tell it to those who ask whether the controller is ready. Once.
+    /// Report readiness: everything was listed. Asked for once.
     BecomeReady {
-        /// How many there are.
+        /// The number of namespaces.
         namespaces: usize,
-        /// How many there are.
+        /// The number of ImagePullSecrets.
         image_pull_secrets: usize,
     },
-    /// Write to the log why an object was refused.
+    /// Log why the write of an object was refused.
     LogRefusal {
         /// The object and the reason.
         text: String,
-        /// It was not refused before, or is not remembered.
+        /// The object was not refused before, or its refusal is no longer remembered.
         is_new: bool,
     },
-    /// Publish an Event. One that is lost is not worth another try.
+    /// Publish an Event. A lost one is not published again.
     PublishEvent(Event),
 }
 
-/// Something that a person may want to know.
+/// A Kubernetes Event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// The object that it is about.
     pub regarding: Regarding,
-    /// Something is wrong.
+    /// Its type is `Warning`, else `Normal`.
     pub warning: bool,
-    /// Why, in one word, such as `CredentialCreated`.
+    /// The reason, such as `CredentialCreated`.
     pub reason: Reason,
     /// What happened and what to do.
     pub message: String,
@@ -143,7 +143,7 @@ pub enum Regarding {
 }
 
 impl Event {
-    /// About an ImagePullSecret, for its author to do something.
+    /// A warning about an ImagePullSecret: its author has to do something.
     pub(crate) fn warning(item: &Item, reason: impl Into<Reason>, message: String) -> Effect {
         Effect::PublishEvent(Self {
             regarding: Regarding::of(item),
@@ -153,7 +153,7 @@ impl Event {
         })
     }
 
-    /// About an ImagePullSecret, for its author to know.
+    /// An Event of type `Normal` about an ImagePullSecret.
     pub(crate) fn normal(item: &Item, reason: impl Into<Reason>, message: String) -> Effect {
         Effect::PublishEvent(Self {
             regarding: Regarding::of(item),

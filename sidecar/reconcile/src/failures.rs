@@ -1,12 +1,13 @@
-//! Writes that were refused, by object: when each is tried again, and what an ImagePullSecret's status says of them.
+//! Refused writes, by object: when each is tried again, and what the status of its ImagePullSecret says.
 //! Pure: time is an argument.
 //!
 //! # Guarantees
-//! An object that is refused waits, twice as long each time, and keeps no other one waiting. What a ResourceQuota had no
-//! room for is tried soon after something of the namespace was deleted: the quota is counted anew a little later.
-//! It is told as long as it is still to be written. However many are refused, memory is bounded: at most
-//! [`MOST`] objects are remembered, in 48 bytes each, and of reasons, which most of them share, [`MOST_REASONS`] with
-//! their words. With more objects than that the whole namespace waits, as the queue has it.
+//! A refused object has its own back-off, which doubles each time, and delays no other object. A write that a
+//! ResourceQuota refused is tried soon after an object of the namespace was deleted: the quota is counted
+//! again a little later. A failure is reported as long as its object is still to be written. Memory is
+//! bounded however many are refused: at most [`MOST`] objects are remembered, in 48 bytes each, and
+//! [`MOST_REASONS`] reasons, which most objects share, with their text. With more objects than that the whole
+//! namespace waits, by the queue's back-off.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,29 +20,30 @@ use distribution::job::FailedWrite;
 
 /// Objects that are remembered.
 pub(crate) const MOST: usize = 50_000;
-/// Reasons that are remembered with their words.
+/// Reasons that are remembered with their text.
 const MOST_REASONS: usize = 500;
-/// Events on one ImagePullSecret, until nothing of it is refused any more.
+/// Events on one ImagePullSecret, until none of its writes is refused any more.
 const MOST_EVENTS: u8 = 10;
 /// The longest wait between two tries of one object.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// Tries of refused objects in a second, on average, when very many are: then they wait longer than that.
+/// Retries per second, on average, when very many objects are refused: their waits become longer than
+/// [`LONGEST_WAIT`].
 const TRIES_PER_SECOND: usize = 100;
-/// The wait after something was deleted, where there was no room.
+/// The wait for a write that a quota refused, after a deletion.
 const AFTER_DELETION: Duration = Duration::from_millis(250);
-/// The time between two looks at what is due and was not tried.
+/// The time between two looks at an object that is due and was not tried.
 const STILL_DUE: Duration = Duration::from_secs(1);
 
-/// What was refused.
+/// The objects whose last write was refused.
 #[derive(Debug, Default)]
 pub(crate) struct Failures {
     /// By namespace; each list is sorted by kind and name.
     by_namespace: BTreeMap<Arc<str>, Vec<Failure>>,
-    /// Objects in it.
+    /// The number of objects.
     count: usize,
     reasons: BTreeSet<Arc<Reason>>,
     owners: BTreeMap<String, Owner>,
-    /// Some were forgotten since somebody asked.
+    /// Whether failures were dropped since [`Failures::take_forgotten`] was last called.
     has_forgotten: bool,
 }
 
@@ -55,7 +57,7 @@ struct Failure {
     tries: u32,
 }
 
-/// What failures have in common.
+/// The parts that failures share.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Reason {
     kind: TargetKind,
@@ -64,7 +66,7 @@ struct Reason {
     is_quota: bool,
 }
 
-/// An ImagePullSecret of which something was refused.
+/// An ImagePullSecret with refused writes.
 #[derive(Debug, Default)]
 struct Owner {
     count: usize,
@@ -72,10 +74,10 @@ struct Owner {
     is_deleting: bool,
 }
 
-/// What became of a failure.
+/// How a failure was recorded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Remembered {
-    /// The object waits by itself; else the whole namespace has to.
+    /// The object has its own back-off; else the whole namespace waits.
     pub(crate) is_remembered: bool,
     /// The ImagePullSecrets for which this object had not been refused before.
     pub(crate) new_for: Vec<String>,
@@ -116,7 +118,7 @@ impl Failures {
                 (Some(std::mem::replace(&mut failure.reason, reason.clone())), failure.tries)
             }
             Err(index) => {
-                // Exactly as much as needed: most lists never grow again.
+                // No spare capacity: most lists never grow again.
                 list.reserve_exact(1);
                 list.insert(index, Failure { name, reason: reason.clone(), until: now, tries: 0 });
                 self.count += 1;
@@ -149,7 +151,7 @@ impl Failures {
         self.has_forgotten = true;
     }
 
-    /// Forgets what is no longer to be written in the namespace, and for whom it no longer is. `is_wanted_for` says of
+    /// Drops failures of objects that are no longer to be written in the namespace. `is_wanted_for` tells of
     /// an object whether it is still to be written for this ImagePullSecret.
     pub(crate) fn retain(
         &mut self,
@@ -187,7 +189,7 @@ impl Failures {
         }
     }
 
-    /// Whether any were forgotten since this was last asked: what statuses say of them is no longer true.
+    /// Whether failures were dropped since the last call, so that statuses have to be written again.
     pub(crate) fn take_forgotten(&mut self) -> bool {
         std::mem::take(&mut self.has_forgotten)
     }
@@ -197,7 +199,7 @@ impl Failures {
         self.retain(namespace, |_, _| false);
     }
 
-    /// Something was deleted in the namespace: what a quota had no room for is tried soon.
+    /// An object of the namespace was deleted: writes that a quota refused are tried soon.
     pub(crate) fn make_room(&mut self, namespace: &str, now: Instant) {
         for failure in self.by_namespace.get_mut(namespace).into_iter().flatten() {
             if failure.reason.is_quota {
@@ -206,7 +208,7 @@ impl Failures {
         }
     }
 
-    /// Whether anything in the namespace is remembered.
+    /// Whether any object of the namespace is remembered.
     pub(crate) fn is_any_in(&self, namespace: &str) -> bool {
         self.by_namespace.contains_key(namespace)
     }
@@ -223,15 +225,16 @@ impl Failures {
         self.until(namespace, kind, name).is_some_and(|until| until > now)
     }
 
-    /// When the next of the namespace is tried.
+    /// When the next object of the namespace is tried.
     pub(crate) fn next_in(&self, namespace: &str, now: Instant) -> Option<Instant> {
-        // What is due and waits for something else, such as its turn, is not asked about all the time.
+        // An object that is due and waits for something else, such as its turn, is not looked at all the
+        // time.
         let next = |failure: &Failure| if failure.until > now { failure.until } else { now + STILL_DUE };
         self.by_namespace.get(namespace)?.iter().map(next).min()
     }
 
-    /// Whether a person hears of a failure of this ImagePullSecret by an Event: of new ones, and of all of them again
-    /// once it is being deleted; of a few only.
+    /// Whether an Event reports this failure: at most [`MOST_EVENTS`] new ones, and as many of all once the
+    /// ImagePullSecret is being deleted.
     pub(crate) fn may_tell(&mut self, image_pull_secret: &str, is_new: bool, is_deleting: bool) -> bool {
         let Some(owner) = self.owners.get_mut(image_pull_secret) else { return false };
         let is_news = is_new || owner.is_deleting != is_deleting;
@@ -266,7 +269,8 @@ impl Failures {
         LONGEST_WAIT.max(Duration::from_secs(seconds))
     }
 
-    /// The reason, shared with others; with another message where there are too many, and none where even so.
+    /// The shared reason. With too many reasons the message is replaced by a common one; none where even that
+    /// has no room.
     fn reason(&mut self, failed: FailedWrite) -> Option<Arc<Reason>> {
         let FailedWrite { kind, image_pull_secrets, message, is_quota, .. } = failed;
         let mut reason = Reason { kind, image_pull_secrets, message, is_quota };

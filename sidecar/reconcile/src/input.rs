@@ -1,10 +1,10 @@
-//! What the reconciler is told.
+//! The inputs of the reconciler.
 //!
 //! # Order
 //! - Events of one watch come in the order of its stream; those of different watches in any order.
 //! - The events of one keeper come in order, and [`CredentialEvent::Ended`] is its last one.
-//! - Every effect that names an answer gets exactly one, whenever that is: before or after what watches tell of it.
-//!   Answers come in any order.
+//! - Every effect that names an answer gets exactly one, which may come before or after the watch events that
+//!   it causes. Answers come in any order.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -27,21 +27,21 @@ use distribution::{Account, Digest, SeenSecret, Target, Uid};
 use distribution::{Placed, SeenNamespace};
 use tcr::verdict::Verdict;
 
-/// The moment of a step, and a number that nobody can foresee.
+/// The moment of a step, and an unpredictable number.
 #[derive(Clone, Copy, Debug)]
 pub struct Now {
-    /// By the clock that nobody sets: waits are measured by it.
+    /// The monotonic clock, by which waits are measured.
     pub monotonic: Instant,
-    /// The time of day, as objects state it.
+    /// The time of day, which timestamps in objects are compared with.
     pub wall: Timestamp,
-    /// Drawn anew for each step; spreads the retries of many.
+    /// Drawn for each step; spreads retries over time.
     pub random: u64,
 }
 
-/// One thing that the reconciler is told.
+/// One input of the reconciler.
 #[derive(Debug)]
 pub enum Input {
-    /// A watch told something.
+    /// An event of a watch.
     Watch(WatchEvent),
     /// The answer to [`Effect::RunJob`](crate::effect::Effect::RunJob).
     JobEnded(Report),
@@ -49,9 +49,9 @@ pub enum Input {
     StatusWritten {
         /// The ImagePullSecret.
         name: String,
-        /// What was written, or not.
+        /// The status that the write was to store.
         status: Arc<ImagePullSecretStatus>,
-        /// Whether it was.
+        /// Whether it was stored.
         result: Result<(), Refused>,
     },
     /// The answer to [`Effect::WriteFinalizers`](crate::effect::Effect::WriteFinalizers).
@@ -60,23 +60,23 @@ pub enum Input {
         name: String,
         /// The version that the write was to replace.
         resource_version: String,
-        /// Whether it was.
+        /// Whether they were stored.
         result: Result<(), Refused>,
     },
     /// The answer to [`Effect::CheckLogin`](crate::effect::Effect::CheckLogin).
     LoginChecked {
         /// The ImagePullSecret.
         name: String,
-        /// The login's bytes.
+        /// The digest of the login's bytes.
         digest: Digest,
-        /// What the registry said.
+        /// The registry's verdict.
         verdict: Verdict,
     },
     /// The answer to [`Effect::FindRival`](crate::effect::Effect::FindRival).
     RivalFound {
-        /// What is changed back.
+        /// The contested object.
         target: Target,
-        /// Who does it; none where the object does not tell.
+        /// The client that changes it; none where the object does not tell.
         rival: Option<String>,
     },
     /// The answer to [`Effect::ListInstances`](crate::effect::Effect::ListInstances).
@@ -85,70 +85,71 @@ pub enum Input {
         name: String,
         /// The request.
         id: RequestId,
-        /// They, or why they could not be listed.
+        /// The instances, or why they could not be listed.
         result: Result<Vec<VisibleInstance>, String>,
     },
     /// The answer to [`Effect::ListStoredCredentials`](crate::effect::Effect::ListStoredCredentials); none when they
     /// could not be listed.
     StoredCredentials(Option<Vec<StoredCredential>>),
-    /// A keeper told something about its credential.
+    /// An event of a credential's keeper.
     Credential(Key, CredentialEvent),
-    /// Of private links, or of the nodes that follow them.
+    /// An event about private links, or about the nodes that resolve them.
     Links(LinkEvent),
 }
 
-/// What came of private links.
+/// An event about private links.
 #[derive(Debug)]
 pub enum LinkEvent {
-    /// Of the links and the ConfigMap.
+    /// The state of the links and of the ConfigMap.
     Links {
-        /// The number of the requests that it is about, which may be older than the last ones.
+        /// The number of the requests that were resolved, which may be older than the last ones.
         number: u64,
-        /// For each ImagePullSecret; none for one that requests nothing any more.
+        /// The link of each ImagePullSecret; none for one that no longer requests any.
         links: Vec<(String, Option<Link>)>,
-        /// Those whose entries may be in the ConfigMap; none before it was written, or found right, for the first time.
+        /// ImagePullSecrets whose entries may be in the ConfigMap; none before it was first written, or found
+        /// up to date.
         applied: Option<BTreeSet<String>>,
     },
-    /// Of the nodes that follow the ConfigMap.
+    /// The progress of the nodes that follow the ConfigMap.
     Nodes(Nodes),
 }
 
-/// What a watch told, by the kind that it watches.
+/// An event of a watch, by the kind that it watches.
 #[derive(Debug)]
 pub enum WatchEvent {
-    /// Of ImagePullSecrets.
+    /// The watch of ImagePullSecrets.
     ImagePullSecret(Watched<Box<Object>>),
-    /// Of namespaces.
+    /// The watch of namespaces.
     Namespace(Watched<SeenNamespace>),
-    /// Of ServiceAccounts.
+    /// The watch of ServiceAccounts.
     Account(Watched<Placed<Account>>),
-    /// Of our Secrets; none for a Secret that only looks like one.
+    /// The watch of our Secrets; none for a Secret that has our label and is not one of ours.
     Secret(Watched<Option<Placed<SeenSecret>>>),
-    /// Of passwords for ImagePullSecrets.
+    /// The watch of Secrets with passwords for ImagePullSecrets.
     Password(Watched<Password>),
-    /// Of all Secrets of this name that do not carry our label.
+    /// The watch of all Secrets of this name that do not carry our label.
     Other(String, Watched<Placed<Uid>>),
-    /// Of Pods that are Pending.
+    /// The watch of Pods that are Pending.
     Pod(Watched<SeenPod>),
 }
 
-/// One event of a watch: of one object, or of a list of all of them, with which a watch begins, and begins again after
-/// it broke off.
+/// One event of a watch, about an object or about the list of all objects. A watch begins with a list, and
+/// with another one after it broke off.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Watched<T> {
     /// The object was created or changed.
     Applied(T),
     /// The object was deleted.
     Deleted(T),
-    /// A list begins, perhaps instead of one that came to no end.
+    /// A list begins; an earlier one that did not complete is dropped.
     ListBegan,
-    /// The list has the object.
+    /// The list contains the object.
     Listed(T),
-    /// The list is complete: what it did not have is not there.
+    /// The list is complete: an object that it did not contain is gone.
     ListEnded,
 }
 
-/// What is seen of a Pending Pod.
+/// The observed part of a Pending Pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeenPod {
     /// Its uid.
@@ -157,23 +158,23 @@ pub struct SeenPod {
     pub waiting: Option<WaitingPod>,
 }
 
-/// Why a write to an ImagePullSecret was not carried out, as far as it matters.
+/// Why a write to an ImagePullSecret was not carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// There is no such object.
     NotFound,
     /// There is a newer version of it.
     Conflict,
-    /// It failed, or nobody answered.
+    /// The API server refused it for another reason, or did not answer.
     Failed,
 }
 
 /// A credential that is stored in the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredCredential {
-    /// Which one.
+    /// Which credential.
     pub key: Key,
-    /// What its last user wanted to become of it.
+    /// The `onDelete` of its last ImagePullSecret.
     pub on_delete: OnDelete,
 }
 
@@ -183,7 +184,7 @@ impl<T> Watched<T> {
         matches!(self, Self::ListEnded)
     }
 
-    /// The same of something else.
+    /// The same event with its object converted.
     pub fn map<U>(self, map: impl FnOnce(T) -> U) -> Watched<U> {
         match self {
             Self::Applied(object) => Watched::Applied(map(object)),

@@ -1,4 +1,4 @@
-//! Which credentials are kept, and for whom. Pure.
+//! Which credentials have a keeper, and for which ImagePullSecrets. Pure.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use credential_plan::Key;
 use credential_plan::Order;
 use credential_plan::plan::Held;
 
-/// Keepers by the names of their Secrets.
+/// Keepers by the names of their credentials' Secrets.
 #[derive(Debug, Default)]
 pub(crate) struct Keepers {
     by_name: BTreeMap<Arc<str>, Keeping>,
@@ -21,21 +21,21 @@ pub(crate) struct Keepers {
 #[derive(Debug)]
 struct Keeping {
     key: Key,
-    /// What the keeper was told last.
+    /// The order that was sent last.
     order: Order,
     held: Option<Held>,
-    /// Why the one before it was replaced.
+    /// Why the previous credential was replaced.
     why: Option<String>,
-    /// No copy of the one before it is left.
+    /// No copy of the previous credential is left.
     is_rolled_out: bool,
-    /// The last order with a user.
+    /// The last order while an ImagePullSecret used the credential.
     last: Order,
-    /// Taken up only to be ended.
+    /// Started only to remove a credential that no ImagePullSecret uses.
     is_remnant: bool,
 }
 
 impl Keepers {
-    /// The credential that this Secret keeps.
+    /// The credential in this Secret.
     pub(crate) fn held(&self, secret_name: &str) -> Option<&Held> {
         self.by_name.get(secret_name)?.held.as_ref()
     }
@@ -45,13 +45,13 @@ impl Keepers {
         self.by_name.get(secret_name)?.why.as_deref()
     }
 
-    /// Credentials of which copies of the one before may be left, and what is held now.
+    /// Credentials of which copies of the previous one may be left, with the one that is held now.
     pub(crate) fn rolling_out(&self) -> impl Iterator<Item = (&str, &Held)> {
         let rolling_out = self.by_name.iter().filter(|(_, keeping)| !keeping.is_rolled_out);
         rolling_out.filter_map(|(name, keeping)| Some((&**name, keeping.held.as_ref()?)))
     }
 
-    /// No copy of a credential before this one is left.
+    /// No copy of the previous credential is left.
     pub(crate) fn set_rolled_out(&mut self, secret_name: &str, effects: &mut Vec<Effect>) {
         let Some(keeping) = self.by_name.get_mut(secret_name) else { return };
         keeping.is_rolled_out = true;
@@ -60,12 +60,12 @@ impl Keepers {
         keeping.tell(Order { rolled_out, ..keeping.order.clone() }, effects);
     }
 
-    /// Whether the credential of this Secret is still kept.
+    /// Whether the credential of this Secret has a keeper.
     pub(crate) fn is_kept(&self, secret_name: &str) -> bool {
         self.by_name.contains_key(secret_name)
     }
 
-    /// A keeper has this credential.
+    /// A keeper holds this credential now.
     pub(crate) fn take(&mut self, key: &Key, held: Held, why: Option<String>) {
         if let Some(keeping) = self.by_name.get_mut(&*key.secret_name()) {
             keeping.held = Some(held);
@@ -79,12 +79,12 @@ impl Keepers {
         self.by_name.remove(&*key.secret_name());
     }
 
-    /// Starts, changes and ends keepers, so that they fit the ImagePullSecrets.
+    /// Starts, orders and ends keepers as the ImagePullSecrets ask for.
     pub(crate) fn settle(&mut self, items: &Items, effects: &mut Vec<Effect>) {
         let wanted = self.wanted(items);
         // A spec that moved to another credential needs the old one until the new one is distributed.
         let is_used = |key: &Key| items.values().any(|item| !item.released && item.uses(key));
-        // Until then it is renewed: the new one may never come.
+        // Until then the old one is renewed: the new one may never come.
         let is_in_place =
             |key: &Key| items.values().any(|item| !item.object.deleting && item.distributes(key));
         for (name, keeping) in &mut self.by_name {
@@ -113,7 +113,8 @@ impl Keepers {
         }
     }
 
-    /// Takes up a stored credential that nobody uses, to end it as its last user wanted.
+    /// Starts a keeper for a stored credential that no ImagePullSecret uses, to end it by its last
+    /// `onDelete`.
     pub(crate) fn retire(&mut self, stored: StoredCredential, effects: &mut Vec<Effect>) {
         let StoredCredential { key, on_delete } = stored;
         let secret_name = key.secret_name();
@@ -127,7 +128,7 @@ impl Keepers {
         let mut wanted: BTreeMap<&Arc<str>, (&Key, Order)> = BTreeMap::new();
         for item in items.values() {
             let Some(CredentialName { key, secret }) = &item.asks_for else { continue };
-            // One that is deleted before it ever had something needs nothing now.
+            // An object that is deleted before it had a credential needs none.
             let idle = item.object.deleting && (item.released || !item.object.is_secured());
             if idle {
                 continue;
@@ -145,10 +146,10 @@ impl Keepers {
             entry.1.rotate_after = [entry.1.rotate_after, order.rotate_after].into_iter().flatten().min();
             entry.1.is_needed |= order.is_needed;
             entry.1.validity = [entry.1.validity, order.validity].into_iter().flatten().min();
-            // The newest one counts.
+            // The newest request is carried out.
             let requests = [entry.1.request.take(), order.request].into_iter().flatten();
             entry.1.request = requests.max_by_key(|it| it.id);
-            // An ImagePullSecret with onDelete Retain may have its reasons.
+            // One ImagePullSecret with onDelete Retain is enough to keep the credential.
             if order.on_delete == OnDelete::Retain {
                 entry.1.on_delete = OnDelete::Retain;
             }
@@ -172,7 +173,7 @@ impl Keepers {
 }
 
 impl Keeping {
-    /// The version of the credential of which every copy is.
+    /// The version of the held credential, once no copy of an earlier one is left.
     fn rolled_out(&self) -> Option<String> {
         self.held.as_ref().filter(|_| self.is_rolled_out).map(Held::version)
     }

@@ -1,4 +1,4 @@
-//! The controller's decisions, as one value that is told what happens and says what is to be done.
+//! The controller's decisions: one value that takes inputs and returns effects.
 //!
 //! ```text
 //!   watches ─┐
@@ -8,22 +8,23 @@
 //!   time    ─┘                              └─► questions to registries
 //! ```
 //!
-//! [`input`] says what each input means and in which order they may come, [`effect`] the same of effects. A step is
-//! [`Reconciler::step`]; it says when the next one is due. [`Reconciler::metrics`] answers a question and changes nothing.
+//! [`input`] documents each input and the order in which inputs may come, [`effect`] the same of effects. A
+//! step is [`Reconciler::step`]; it returns when the next one is due. [`Reconciler::metrics`] only reads.
 //!
 //! # From below to above
-//! - `state` is what there is and what shall be, `queue` and `backlog` whose turn it is, `failures` what was refused, and `distributor` all
-//!   together: one namespace is one unit of work ([`distribution::job`]).
-//! - `item` is one ImagePullSecret ([`object`], [`password`]): its content, and when its status and finalizers are written
-//!   ([`status`]).
-//! - `keepers` is which credentials are kept, `links` which private links are asked for ([`link_request`]), `pods` which Pods
-//!   cannot pull.
-//! - [`Reconciler`] is all of them, and what one means for another.
+//! - `state` is the observed and the desired state, `queue` and `backlog` the order of work, `failures` the
+//!   refused writes, and `distributor` all of them together: one namespace is one unit of work
+//!   ([`distribution::job`]).
+//! - `item` is one ImagePullSecret ([`object`], [`password`]): its content, and when its status and
+//!   finalizers are written ([`status`]).
+//! - `keepers` is which credentials have a keeper, `links` which private links are requested
+//!   ([`link_request`]), `pods` which Pods cannot pull.
+//! - [`Reconciler`] is all of them, and how a change of one affects the others.
 //!
-//! # What is not here
-//! May import `distribution`, `credential-plan`, `custom-resource` and `tcr`. Absent: clients, clocks, channels, tasks,
-//! randomness and logs. Nothing depends on the order of a hash: the same inputs at
-//! the same moments give the same effects, which is what a simulation needs, and what a bug report can repeat.
+//! # Imports
+//! May import `distribution`, `credential-plan`, `custom-resource` and `tcr`. Absent: clients, clocks,
+//! channels, tasks, randomness and logs. Nothing depends on the order of a hash map: the same inputs at the
+//! same moments give the same effects, so that a simulation or a bug report can be replayed.
 
 pub mod effect;
 pub mod input;

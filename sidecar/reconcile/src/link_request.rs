@@ -1,4 +1,4 @@
-//! Private links as they are requested: values that go out with an effect.
+//! Requests for private links, which an effect hands to the resolver.
 
 use std::net::IpAddr;
 
@@ -6,14 +6,14 @@ use custom_resource::ImagePullSecretStatus;
 use tcr::image_pull_secret::Tcr;
 use tcr::registry_host::RegistryHost;
 
-/// All private links that are requested.
+/// All requested private links.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LinkRequests {
-    /// Higher than that of all requests before.
+    /// Higher than the number of all earlier requests.
     pub number: u64,
-    /// Every link.
+    /// The links to resolve.
     pub links: Vec<LinkRequest>,
-    /// Entries that stay as they are.
+    /// Entries that stay unchanged.
     pub kept: Vec<KeptEntries>,
 }
 
@@ -25,7 +25,8 @@ impl LinkRequests {
     }
 }
 
-/// The private link of an ImagePullSecret with an instance: it is looked at, and nodes resolve to it where that is asked for.
+/// A request for the private link of an ImagePullSecret with an instance. The link is resolved; nodes get
+/// entries for it only where the spec asks for them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LinkRequest {
     /// The ImagePullSecret.
@@ -34,11 +35,11 @@ pub struct LinkRequest {
     pub tcr: Tcr,
     /// The instance's default domain, where its credential tells it.
     pub public_domain: Option<RegistryHost>,
-    /// What the status told of the link when this process began: of each where nodes are in several VPCs.
+    /// The links that the status named when this process began, one for each VPC that nodes are in.
     pub last: Vec<LastLink>,
 }
 
-/// A link as a status tells it.
+/// A link as a status states it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastLink {
     /// The VPC that it leads from.
@@ -48,7 +49,7 @@ pub struct LastLink {
 }
 
 impl LastLink {
-    /// Those that the status tells of; none where that is about another spec.
+    /// The links that the status states; none where it is of another generation of the spec.
     pub(crate) fn of(status: &ImagePullSecretStatus, generation: i64) -> Vec<Self> {
         let told = status.private_link.iter().filter(|_| status.observed_generation == Some(generation));
         told.flat_map(|told| {
@@ -63,17 +64,17 @@ impl LastLink {
 }
 
 impl LinkRequest {
-    /// Whether nodes shall resolve to it.
+    /// Whether nodes are to resolve the link.
     pub fn resolves(&self) -> bool {
         self.tcr.private_network.resolve
     }
 }
 
-/// An ImagePullSecret whose spec cannot be carried out: what it asks for nobody knows, and nodes keep what they have.
+/// An ImagePullSecret whose spec is invalid, so that its request is unknown: nodes keep their entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptEntries {
     /// The ImagePullSecret.
     pub name: String,
-    /// The hosts that its private link led to.
+    /// The hosts of its entries.
     pub hosts: Vec<String>,
 }

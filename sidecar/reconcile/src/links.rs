@@ -1,4 +1,4 @@
-//! Which private links are requested, and what is known of them. Pure.
+//! The private links that are requested, and their state. Pure.
 
 use std::collections::BTreeSet;
 
@@ -27,7 +27,7 @@ impl<'a> Wanted<'a> {
         Self { name, tcr, public_domain: public_domain.as_ref(), last }
     }
 
-    /// What an ImagePullSecret wants now.
+    /// The link that an ImagePullSecret requests now.
     fn of(item: &'a Item) -> Option<Self> {
         let tcr = item.object.spec.as_ref().ok()?.tcr.as_ref().filter(|_| !item.released)?;
         Some(Self {
@@ -49,7 +49,7 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// The entries that stay as they are for an ImagePullSecret now.
+/// The entries of an ImagePullSecret that stay unchanged for now.
 fn kept_entries(item: &Item) -> Option<KeptEntries> {
     if item.object.spec.is_ok() || item.object.deleting || item.released {
         return None;
@@ -64,24 +64,24 @@ fn kept_entries(item: &Item) -> Option<KeptEntries> {
     Some(KeptEntries { name: item.object.name.clone(), hosts })
 }
 
-/// What is requested, and what is in the ConfigMap.
+/// Requested links, and ImagePullSecrets with entries in the ConfigMap.
 #[derive(Debug, Default)]
 pub(crate) struct Links {
-    /// None before everything is known.
+    /// None before the first lists are complete.
     requested: Option<LinkRequests>,
-    /// ImagePullSecrets whose entries may be in the ConfigMap: each to which nodes were to resolve, until a round of the
-    /// newest requests has written the list without it.
+    /// ImagePullSecrets whose entries may be in the ConfigMap: each whose nodes were to resolve its link,
+    /// until the newest requests have been written to the list without it.
     may_be_applied: BTreeSet<String>,
     nodes: Option<Nodes>,
 }
 
 impl Links {
-    /// Requests what the ImagePullSecrets want now; to be called when all of them are known, for what nobody wants is
-    /// taken off the nodes.
+    /// Requests the links that the ImagePullSecrets ask for. To be called only after the first lists are
+    /// complete, because entries that no ImagePullSecret asks for are removed from the nodes.
     pub(crate) fn settle(&mut self, items: &Items, effects: &mut Vec<Effect>) {
         let wanted = || items.values().filter_map(Wanted::of);
         let kept: Vec<KeptEntries> = items.values().filter_map(kept_entries).collect();
-        // Asked after every change: what stays the same is not copied.
+        // Called after every change: nothing is copied when nothing differs.
         if let Some(requests) = &self.requested
             && requests.links.iter().map(Wanted::requested).eq(wanted())
             && requests.kept == kept
@@ -96,17 +96,17 @@ impl Links {
         effects.push(Effect::ResolveLinks(requests));
     }
 
-    /// Whether none of its entries is left.
+    /// Whether none of its entries is left in the ConfigMap.
     pub(crate) fn is_withdrawn(&self, name: &str) -> bool {
         self.requested.is_some() && !self.may_be_applied.contains(name)
     }
 
-    /// How far the nodes are.
+    /// The progress of the nodes.
     pub(crate) fn nodes(&self) -> Option<&Nodes> {
         self.nodes.as_ref()
     }
 
-    /// Takes an event in; gives what it says of links.
+    /// Takes in an event; returns the links that it reports.
     pub(crate) fn take(&mut self, event: LinkEvent) -> Vec<(String, Option<Link>)> {
         match event {
             LinkEvent::Links { number, links, applied } => {

@@ -1,4 +1,4 @@
-//! The metrics that only the reconciler knows.
+//! Metrics of the reconciler.
 
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ const CONDITION: Metric = Metric::gauge(
 const JOB_SECONDS: Metric =
     Metric::histogram("tcr_assistant_job_seconds", "Time to bring a namespace up to date.");
 
-/// All of them.
+/// All metrics of the reconciler.
 pub const ALL: &[Metric] = &[
     QUEUE_DEPTH,
     QUEUE_AGE,
@@ -85,7 +85,7 @@ pub const ALL: &[Metric] = &[
     JOB_SECONDS,
 ];
 
-/// What was counted since the process began.
+/// Counters since the process began.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     buckets: [u64; BUCKETS.len()],
@@ -97,40 +97,40 @@ pub(crate) struct Counters {
     overtaken: u64,
 }
 
-/// What is true now.
+/// Values at the moment of a scrape.
 #[derive(Debug)]
 pub(crate) struct Gauges<'a> {
     /// Namespaces in the queue.
     pub(crate) depth: usize,
-    /// How long the first of them has been there.
+    /// How long the oldest of them has been queued.
     pub(crate) oldest: Duration,
-    /// Namespaces with work that may wait.
+    /// Namespaces in the backlog.
     pub(crate) backlog: usize,
-    /// Namespaces that are known.
+    /// Known namespaces.
     pub(crate) namespaces: usize,
-    /// Of each ImagePullSecret.
+    /// The values of each ImagePullSecret.
     pub(crate) objects: Vec<ObjectGauges<'a>>,
 }
 
-/// What is true of one ImagePullSecret now.
+/// The values of one ImagePullSecret.
 #[derive(Debug)]
 pub(crate) struct ObjectGauges<'a> {
     pub(crate) name: &'a str,
     pub(crate) sum: Tally,
     /// Pods that wait for an image without a reference to the Secret.
     pub(crate) stuck: usize,
-    /// Objects that somebody else keeps changing back.
+    /// Objects that another client keeps changing back.
     pub(crate) contested: usize,
-    /// Seconds since 1970 when its credential ends.
+    /// When its credential ends, in seconds since 1970.
     pub(crate) expires: Option<i64>,
-    /// Seconds since 1970 when it was made.
+    /// When its credential was made, in seconds since 1970.
     pub(crate) issued: Option<i64>,
-    /// What its status says.
+    /// Its status.
     pub(crate) status: &'a ImagePullSecretStatus,
 }
 
 impl Counters {
-    /// A namespace's job took so long.
+    /// A namespace's job took this long.
     pub(crate) fn took(&mut self, took: Duration) {
         let seconds = took.as_secs_f64();
         self.jobs += 1;
@@ -140,17 +140,17 @@ impl Counters {
         }
     }
 
-    /// A job wrote so many objects.
+    /// A job wrote this many objects.
     pub(crate) fn wrote(&mut self, count: usize) {
         self.writes += count as u64;
     }
 
-    /// Somebody else changed what is ours.
+    /// Another client changed an object of ours back.
     pub(crate) fn undone(&mut self) {
         self.repairs += 1;
     }
 
-    /// Somebody else was faster.
+    /// A write met a newer version of its object.
     pub(crate) fn overtaken(&mut self) {
         self.overtaken += 1;
     }
@@ -160,7 +160,7 @@ impl Counters {
         self.failures += 1;
     }
 
-    /// All of them, with what is true now, in Prometheus' text format.
+    /// All metrics in Prometheus' text format.
     pub(crate) fn text(&self, gauges: &Gauges<'_>) -> String {
         let Gauges { depth, oldest, backlog, namespaces, objects } = gauges;
         let mut text = Exposition::default();

@@ -1,4 +1,4 @@
-//! How far the nodes are with the list of hosts entries, in numbers.
+//! How many nodes have the list of hosts entries.
 
 use std::collections::BTreeMap;
 
@@ -6,53 +6,53 @@ use custom_resource::condition::ConditionReason;
 use custom_resource::{NodesStatus, NotResolving};
 use tcr::exposition::{Exposition, Metric};
 
-/// How far the nodes are.
+/// The progress of the nodes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Nodes {
-    /// Generation of the list.
+    /// The generation of the list.
     pub generation: String,
-    /// Nodes that shall have it.
+    /// Nodes that are to have it.
     pub desired: usize,
     /// Nodes that have it.
     pub current: usize,
     /// Nodes whose agent did not answer.
     pub silent: usize,
-    /// Nodes that leave entries out, because the link does not answer them.
+    /// Nodes that leave entries out, because the link does not answer from them.
     pub withholding: usize,
-    /// Agents that answer nobody, because they are told not to.
+    /// Agents that are configured not to answer the controller.
     pub unasked: usize,
     /// Nodes whose agent is confined by seccomp alone.
     pub by_seccomp: usize,
     /// Nodes whose agent is not confined, or does not say.
     pub unconfined: usize,
-    /// Nodes that do not resolve what they shall, by why.
+    /// Nodes that do not resolve the entries, by reason.
     pub faults: BTreeMap<Fault, Affected>,
 }
 
-/// Nodes of a fault that are named.
+/// Nodes of one fault that are named.
 const MOST_NAMED: usize = 5;
 
-/// Why a node does not resolve what it shall, in the order in which they are told.
+/// Why a node does not resolve the entries, in the order in which conditions name the faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
-    /// Nobody can write its hosts file.
+    /// Its hosts file cannot be written.
     ReadOnly,
-    /// Entries are by VPC, and its own VPC is not known, is two, or has none.
+    /// Entries are per VPC, and the node's VPC is unknown, ambiguous or without entries.
     WithoutNetwork,
-    /// It does not ask its hosts file, or asks something else first.
+    /// Its resolver does not read the hosts file, or asks another source first.
     NotAsked,
-    /// Other lines of its hosts file come first.
+    /// Other lines of its hosts file for the same names come first.
     Shadowed,
-    /// The link's address does not answer it.
+    /// The link's address does not answer from the node.
     LinkDown,
 }
 
 impl Fault {
-    /// All of them.
+    /// Every fault.
     pub const ALL: [Self; 5] =
         [Self::ReadOnly, Self::WithoutNetwork, Self::NotAsked, Self::Shadowed, Self::LinkDown];
 
-    /// The word for conditions.
+    /// The reason for conditions.
     pub const fn reason(self) -> ConditionReason {
         match self {
             Self::ReadOnly => ConditionReason::HostsFileReadOnly,
@@ -67,14 +67,14 @@ impl Fault {
 /// The nodes of one fault.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Affected {
-    /// How many.
+    /// Their number.
     pub count: usize,
     /// The first few by name.
     pub named: Vec<String>,
 }
 
 impl Affected {
-    /// One more, with its name where that is known. To be called in the order of names.
+    /// Adds a node, with its name where that is known. To be called in the order of names.
     pub fn add(&mut self, node: Option<&str>) {
         self.count += 1;
         if self.named.len() < MOST_NAMED {
@@ -84,7 +84,7 @@ impl Affected {
 }
 
 impl Nodes {
-    /// For a custom resource's status.
+    /// The counts for a custom resource's status.
     pub fn status(&self) -> NodesStatus {
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         let is_unknown = self.unasked > 0 && self.current == 0;
@@ -108,7 +108,7 @@ impl Nodes {
         }
     }
 
-    /// In Prometheus' text format.
+    /// The counts in Prometheus' text format.
     pub fn metrics(&self) -> String {
         let mut text = Exposition::default();
         for (metric, value) in [

@@ -1,5 +1,5 @@
-//! ImagePullSecrets whose Secrets may stand beside each other on a Pod, for the same registry: a kubelet shows it one
-//! after the other, unless their keys say which images each is for.
+//! ImagePullSecrets whose Secrets a Pod may refer to together, for the same registry. A kubelet tries one
+//! after the other, unless their keys tell which images each is for.
 
 use std::collections::BTreeSet;
 
@@ -8,18 +8,18 @@ use tcr::selection::Selection;
 
 use crate::object::Object;
 
-/// What an ImagePullSecret's Secret is for.
+/// The registries that an ImagePullSecret's Secret is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Claim {
-    /// Its instance, whose own hosts it does not name.
+    /// The instance of `spec.tcr`. Its own hosts are not in `hosts`: the spec does not name them.
     instance: Option<String>,
-    /// The hosts that it names.
+    /// The hosts that the spec names.
     hosts: Vec<RegistryHost>,
     selection: Selection,
 }
 
 impl Claim {
-    /// None where there is no Secret of it.
+    /// None where the ImagePullSecret has no Secret.
     pub(crate) fn of(object: &Object) -> Option<Self> {
         let spec = object.spec.as_ref().ok().filter(|spec| spec.has_credential())?;
         Some(Self {
@@ -29,7 +29,7 @@ impl Claim {
         })
     }
 
-    /// Whether their Secrets may stand beside each other on a Pod, for one registry.
+    /// Whether a Pod may refer to both Secrets for the same registry.
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
         let is_same_instance = self.instance.is_some() && self.instance == other.instance;
         let shares_a_host = is_same_instance || self.hosts.iter().any(|host| other.hosts.contains(host));
@@ -37,7 +37,7 @@ impl Claim {
     }
 }
 
-/// Which of these overlap another one of them.
+/// The names of those that overlap another one.
 pub fn overlapping(objects: &[Object]) -> BTreeSet<String> {
     let claims: Vec<(&str, Claim)> =
         objects.iter().filter_map(|object| Some((&*object.name, Claim::of(object)?))).collect();

@@ -25,7 +25,7 @@ pub struct Password {
 }
 
 impl Password {
-    /// What the Secret holds.
+    /// Reads the passwords from a Secret.
     pub fn of(secret: Secret) -> Self {
         let text = |(key, value): (String, k8s_openapi::ByteString)| {
             Some((key, SensitiveBytes::from(value.0).into_text()?.without_line_end()))
@@ -38,7 +38,7 @@ impl Password {
     }
 }
 
-/// All of them.
+/// All Secrets with passwords.
 #[derive(Clone, Debug, Default)]
 pub struct Passwords {
     by_name: BTreeMap<String, Password>,
@@ -56,7 +56,7 @@ pub enum NoPassword {
         /// The Secret's name.
         name: String,
     },
-    /// The Secret has no such key, or nothing that is text in it.
+    /// The Secret has no such key, or its value is not text.
     #[error("spec.docker.passwordSecretRef: the Secret {name:?} has no text under the key {key:?}")]
     NoKey {
         /// The Secret's name.
@@ -67,23 +67,23 @@ pub enum NoPassword {
 }
 
 impl Passwords {
-    /// Puts one in.
+    /// Adds or replaces a Secret.
     pub fn set(&mut self, password: Password) {
         self.relist.saw(&password.name);
         self.by_name.insert(password.name.clone(), password);
     }
 
-    /// Forgets one.
+    /// Forgets a deleted Secret.
     pub fn remove(&mut self, name: &str) {
         self.by_name.remove(name);
     }
 
-    /// A list of all begins.
+    /// A list of all Secrets begins.
     pub fn begin_listing(&mut self) {
         self.relist.begin(self.by_name.keys().cloned());
     }
 
-    /// The list is complete: what it did not have is gone, and these were there.
+    /// The list is complete: Secrets that it did not contain are gone. Returns their names.
     pub fn end_listing(&mut self) -> Vec<String> {
         let gone: Vec<String> = self.relist.end().collect();
         gone.iter().for_each(|name| drop(self.by_name.remove(name)));

@@ -1,4 +1,4 @@
-//! Pods that wait for an image which our Secret would let them pull: told once each, and counted.
+//! Pods that wait for an image that our Secret would let them pull: each is reported once, and counted.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ pub(crate) struct StuckPods {
 #[derive(Debug)]
 struct Stuck {
     pod: WaitingPod,
-    /// The ImagePullSecret whose Secret it lacks, once that was told.
+    /// The ImagePullSecret whose Secret it lacks, once that was reported.
     told: Option<String>,
 }
 
@@ -35,7 +35,7 @@ impl StuckPods {
         self.by_uid.values().filter(|it| it.told.as_deref() == Some(image_pull_secret)).count()
     }
 
-    /// Takes in what the watch of Pods tells.
+    /// Takes in an event from the watch of Pods.
     pub(crate) fn take(
         &mut self,
         event: Watched<SeenPod>,
@@ -45,7 +45,7 @@ impl StuckPods {
     ) {
         match event {
             Watched::Applied(pod) | Watched::Listed(pod) => self.see(pod, state, items, effects),
-            // It is gone, or no longer Pending.
+            // Deleted, or no longer Pending.
             Watched::Deleted(pod) => drop(self.by_uid.remove(&pod.uid)),
             Watched::ListBegan => self.relist.begin(self.by_uid.keys().cloned()),
             Watched::ListEnded => {
@@ -66,7 +66,7 @@ impl StuckPods {
         self.by_uid.entry(uid).or_insert(Stuck { pod, told: None }).advise(state, items, effects);
     }
 
-    /// What ImagePullSecrets ask for changed: perhaps one of them is what a Pod waits for.
+    /// ImagePullSecrets changed: one of them may be what a Pod lacks.
     pub(crate) fn advise_all(&mut self, state: &State, items: &Items, effects: &mut Vec<Effect>) {
         let untold = self.by_uid.values_mut().filter(|it| it.told.is_none());
         untold.for_each(|stuck| stuck.advise(state, items, effects));

@@ -1,10 +1,10 @@
-//! Which namespace is worked on next. Pure: time is an argument.
+//! The queue of namespaces. Pure: time is an argument.
 //!
 //! # Guarantees
-//! A namespace is in the queue once, and is never worked on by two at a time: what comes for it
-//! meanwhile makes it come again afterwards. Urgent work, which somebody waits for, goes before bulk
-//! work, which a changed ImagePullSecret makes for every namespace. After a failure a namespace waits,
-//! twice as long each time; nothing but time ends that wait.
+//! A namespace is in the queue once, and only one job at a time runs in it: what is pushed meanwhile queues
+//! it again afterwards. Urgent work, which a user waits for, goes before bulk work, which a changed
+//! ImagePullSecret makes for every namespace. After a failure a namespace waits, twice as long each time;
+//! nothing but time ends that wait.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -17,23 +17,23 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(500);
 /// The longest wait between two tries.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// How soon work is to be done.
+/// The priority of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Lane {
-    /// After all that is urgent.
+    /// After all urgent work.
     Bulk,
-    /// Now.
+    /// Next.
     Urgent,
 }
 
-/// How a piece of work ended.
+/// How a job ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     /// As planned.
     Done,
-    /// Somebody else was faster. The watch tells what there is now; if it does not, try again.
+    /// An object had a newer version. The watch tells it; if it does not, the job is tried again.
     Overtaken,
-    /// It failed, and not only for one object: see [`crate::failures`].
+    /// It failed as a whole, not only for some objects: see [`crate::failures`].
     Failed,
 }
 
@@ -53,13 +53,13 @@ enum Place {
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     place: Place,
-    /// When it came.
+    /// When it was queued.
     since: Instant,
-    /// Tries in a row that did not end well.
+    /// Failed tries in a row.
     tries: u32,
 }
 
-/// Namespaces with work to do.
+/// Namespaces with work.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     urgent: VecDeque<Arc<str>>,
@@ -69,7 +69,7 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    /// There is work in the namespace.
+    /// Queues the namespace.
     pub(crate) fn push(&mut self, name: &Arc<str>, lane: Lane, now: Instant) {
         let slot = self.slots.entry(name.clone()).or_insert(Slot {
             place: Place::Later { at: now, firm: false },
@@ -94,7 +94,7 @@ impl Queue {
         }
     }
 
-    /// There will be work in the namespace, such as a second look at something.
+    /// Queues the namespace for a later time, for example to read an object again.
     pub(crate) fn push_at(&mut self, name: &Arc<str>, at: Instant) {
         if !self.slots.contains_key(name) {
             let slot = Slot { place: Place::Later { at, firm: false }, since: at, tries: 0 };
@@ -126,7 +126,7 @@ impl Queue {
         None
     }
 
-    /// The work on the namespace ended. `random` spreads the waits of many.
+    /// The job in the namespace ended. `random` spreads retries over time.
     pub(crate) fn finish(&mut self, name: &Arc<str>, end: End, now: Instant, random: u64) {
         let Some(Slot { place: Place::Running { again }, since, tries }) = self.slots.get(name).copied()
         else {
@@ -148,7 +148,7 @@ impl Queue {
         }
     }
 
-    /// Forgets a namespace that is gone; what runs in it, runs out.
+    /// Forgets a namespace that is gone; a running job ends by itself.
     pub(crate) fn forget(&mut self, name: &str) {
         if let Some(slot) = self.slots.get(name)
             && !matches!(slot.place, Place::Running { .. })
@@ -158,23 +158,23 @@ impl Queue {
         }
     }
 
-    /// When [`Queue::pop`] has something that it does not have yet.
+    /// When [`Queue::pop`] will next return something.
     pub(crate) fn next(&self) -> Option<Instant> {
         self.later.first().map(|(at, _)| *at)
     }
 
-    /// Whether nothing is to be done now. What waits after a failure does not count.
+    /// Whether no work is due now. Namespaces that wait after a failure do not count.
     pub(crate) fn is_idle(&self) -> bool {
         self.slots.len() == self.later.len()
     }
 
-    /// How long the namespace that came first has been here.
+    /// How long the oldest namespace has been queued.
     pub(crate) fn oldest(&self, now: Instant) -> Duration {
         let ages = self.slots.values().map(|slot| now.saturating_duration_since(slot.since));
         ages.max().unwrap_or_default()
     }
 
-    /// Namespaces with work to do now or later.
+    /// Namespaces with work now or later.
     pub(crate) fn depth(&self) -> usize {
         self.slots.len()
     }

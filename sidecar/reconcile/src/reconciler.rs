@@ -1,9 +1,8 @@
-//! The controller's decisions as one value: what it is told goes into [`Reconciler::step`], and what is to be done
-//! comes out.
+//! The controller's decisions as one value: inputs go into [`Reconciler::step`], and effects come out.
 //!
-//! There is no client, clock, channel, task or log in here, and nothing is drawn at random: the same inputs at the same
-//! moments give the same effects. Their executor keeps to the order in [`input`](crate::input) and
-//! [`effect`](crate::effect).
+//! It has no client, clock, channel, task, log or source of randomness: the same inputs at the same moments
+//! give the same effects. The executor keeps the order that [`input`](crate::input) and
+//! [`effect`](crate::effect) document.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -34,24 +33,24 @@ mod requests;
 #[cfg(test)]
 mod tests;
 
-/// What differs between clusters.
+/// Settings that differ between clusters.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
     /// The cluster's region.
     pub region: Option<String>,
     /// Root domains that registries may be under.
     pub allowed_roots: Vec<String>,
-    /// How long a changed login waits for its registry's verdict; none where registries are not to be asked.
+    /// How long a changed login waits for its registry's verdict; none where login checks are off.
     pub verdict_timeout: Option<SignedDuration>,
 }
 
-/// Everything that the controller knows, and what it has begun.
+/// The controller's whole state.
 #[derive(Debug)]
 pub struct Reconciler {
     config: Config,
     distributor: Distributor,
     items: Items,
-    /// What is still being written of ImagePullSecrets that are gone.
+    /// Unanswered writes to ImagePullSecrets that are gone.
     writes_of_gone: BTreeMap<String, InFlight>,
     relist: Relist<String>,
     passwords: Passwords,
@@ -59,10 +58,10 @@ pub struct Reconciler {
     links: Links,
     pods: StuckPods,
     listings: Listings,
-    /// Everything was listed, and is worked on.
+    /// The first lists are complete.
     is_ready: bool,
     remnants: report::Remnants,
-    /// Registries that are being asked about a login.
+    /// Login checks that are running.
     checks_in_flight: usize,
 }
 
@@ -77,14 +76,14 @@ struct Listings {
 }
 
 impl Listings {
-    /// Before everything is known, what is missing might only not have been seen yet.
+    /// Until then an object that is missing may only not have been listed yet.
     fn are_complete(self) -> bool {
         self.objects && self.namespaces && self.accounts && self.secrets && self.passwords
     }
 }
 
 impl Reconciler {
-    /// Knows nothing yet. What is ours is marked by this key.
+    /// An empty one. Secrets of ours are marked with this key.
     pub fn new(config: Config, key: InstallationKey) -> Self {
         Self {
             config,
@@ -103,8 +102,8 @@ impl Reconciler {
         }
     }
 
-    /// Takes the inputs in and decides what is to be done now, which is added to `effects`. When the next step is due
-    /// at the latest, also without an input; none when nothing is.
+    /// Takes in the inputs and adds what is to be done now to `effects`. Returns when the next step is due at
+    /// the latest, also without an input; none when only an input can make one due.
     pub fn step(
         &mut self,
         inputs: impl IntoIterator<Item = Input>,
@@ -124,7 +123,7 @@ impl Reconciler {
         [contest_at, check_at, job_at, report_at].into_iter().flatten().min()
     }
 
-    /// The numbers of `/metrics`, in Prometheus' text format.
+    /// The metrics in Prometheus' text format.
     pub fn metrics(&self, now: Instant) -> String {
         let objects = self.items.iter().map(|(name, item)| ObjectGauges {
             name,
@@ -152,7 +151,8 @@ impl Reconciler {
             Input::Watch(event) => self.take_watch_event(event, now, effects),
             Input::JobEnded(report) => {
                 let failing = self.distributor.take_report(report, &self.items, now, effects);
-                // What else it changed, the sums tell. One that is deleted may have waited for the end of the job.
+                // The tallies tell what else the job changed. A deleted object may have waited for the end of
+                // the job.
                 for (name, item) in &mut self.items {
                     item.needs_report |= item.object.deleting || failing.contains(name);
                 }
@@ -267,7 +267,7 @@ impl Reconciler {
         self.settle_links(effects);
         self.is_ready = true;
         let namespaces = self.distributor.push_all(now.monotonic);
-        // Only now can be told which of them are stuck.
+        // Only now can be decided which Pods are stuck.
         effects.push(Effect::WatchPods);
         effects.push(Effect::BecomeReady { namespaces, image_pull_secrets: self.items.len() });
     }
@@ -277,19 +277,20 @@ impl Reconciler {
         names.iter().for_each(|name| self.refresh(name, now, effects));
     }
 
-    /// Not before everything is known: what nobody wants is taken off the nodes.
+    /// Not before the first lists are complete: entries that no ImagePullSecret asks for are removed from the
+    /// nodes.
     fn settle_links(&mut self, effects: &mut Vec<Effect>) {
         if self.listings.are_complete() {
             self.links.settle(&self.items, effects);
         }
     }
 
-    /// Every status may no longer be true.
+    /// Every status may be out of date.
     fn report_all(&mut self) {
         self.items.values_mut().for_each(|item| item.needs_report = true);
     }
 
-    /// Contests that are over are told of no longer; when the next one is.
+    /// Ends contests that were quiet long enough; returns when the next one ends.
     fn expire_contests(&mut self, now: Instant) -> Option<Instant> {
         let contests = self.distributor.contests();
         let has_expired = contests.next_end()? <= now && contests.expire(now);

@@ -1,10 +1,10 @@
-//! A list of all objects of a kind, which a watch begins anew after it broke off.
+//! The full list of a kind, which a watch receives again after it broke off.
 
 use std::borrow::Borrow;
 use std::collections::BTreeSet;
 
-/// Keys that were known when the list began and have not been in it so far. They stay known until the list is complete:
-/// nothing seems to be missing because a watch broke off.
+/// Keys that were known when the list began and have not been in it yet. They stay known until the list is
+/// complete, so that a broken watch never makes an object seem to be gone.
 #[derive(Clone, Debug)]
 pub(crate) struct Relist<K>(BTreeSet<K>);
 
@@ -15,12 +15,12 @@ impl<K> Default for Relist<K> {
 }
 
 impl<K: Ord> Relist<K> {
-    /// A list begins, perhaps instead of one that came to no end.
+    /// A list begins; an earlier one that did not complete is dropped.
     pub(crate) fn begin(&mut self, known: impl IntoIterator<Item = K>) {
         self.0 = known.into_iter().collect();
     }
 
-    /// The list has it.
+    /// The list contains the key.
     pub(crate) fn saw<Q>(&mut self, key: &Q)
     where
         K: Borrow<Q>,
@@ -29,7 +29,7 @@ impl<K: Ord> Relist<K> {
         self.0.remove(key);
     }
 
-    /// The list is complete: these are gone.
+    /// The list is complete. Returns the keys that it did not contain.
     pub(crate) fn end(&mut self) -> impl Iterator<Item = K> + use<K> {
         std::mem::take(&mut self.0).into_iter()
     }

@@ -1,4 +1,4 @@
-//! What becomes of the request on an ImagePullSecret. Pure.
+//! Validates the request on an ImagePullSecret. Pure.
 
 use custom_resource::RequestStatus;
 use custom_resource::condition::RequestState;
@@ -8,11 +8,11 @@ use tcr::image_pull_secret::{CredentialKind, ImagePullSecretSpec};
 
 use crate::object::Object;
 
-/// A request is taken up when it is no older than this, nor more in the future: an annotation that a tool puts back, from
-/// a backup or a repository, does nothing.
+/// How far a request's time may be from now, in the past or the future. An annotation that a tool restores
+/// later, from a backup or a repository, is therefore not carried out.
 pub const TAKEN_UP_WITHIN: SignedDuration = SignedDuration::from_mins(10);
 
-/// What is said about the request on an object, and what of it is to be carried out; `before` is what was said last.
+/// The answer to the request on an object, and the part of it to be carried out; `before` is the last answer.
 pub(crate) fn judge(
     object: &Object,
     before: Option<&RequestStatus>,
@@ -36,7 +36,7 @@ pub(crate) fn judge(
         return (Some(before.clone()), None);
     }
     let refused = impossible(object, &asked.request)
-        // What was taken up goes on, however long nobody was there to do it.
+        // An accepted request is carried out, however long no controller ran meanwhile.
         .or_else(|| before.is_none().then(|| untimely(asked, now)).flatten());
     match (refused, before) {
         (Some(reason), _) => (Some(asked.status(RequestState::Refused, reason)), None),
@@ -47,7 +47,7 @@ pub(crate) fn judge(
     }
 }
 
-/// Why nothing can be done about it on this object.
+/// Why the request cannot be carried out on this object.
 fn impossible(object: &Object, request: &Request) -> Option<String> {
     if object.deleting {
         return Some("the ImagePullSecret is being deleted".to_owned());

@@ -1,5 +1,5 @@
-//! What the controller knows: what there is, what shall be, and how far it is. One task owns it, so
-//! there is no lock; nothing here waits or talks to anybody.
+//! The observed and the desired state, and the progress between them. One task owns it, so there is no lock
+//! and no I/O.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -18,72 +18,72 @@ mod answers;
 mod shared_names;
 mod words;
 
-/// What there is, what shall be, and the sums of both.
+/// The observed state, the desired state and a tally of each ImagePullSecret.
 #[derive(Debug, Default)]
 pub(crate) struct State {
     observed: Observed,
     desired: Desired,
     sums: BTreeMap<String, Tally>,
-    /// ImagePullSecrets whose sums changed since somebody asked.
+    /// ImagePullSecrets whose tallies changed since [`State::moved`] was last called.
     moved: BTreeSet<String>,
-    /// Uids of Secrets of ours that went out of sight: deleted, or without our label. Kept until one
-    /// is written again, because only the uid tells the two apart.
+    /// Uids of Secrets of ours that left the watch: deleted, or without our label. Kept until a Secret of the
+    /// name is written again, because only the uid tells the two cases apart.
     lost: HashMap<(Arc<str>, Arc<str>), Uid>,
     shared: SharedNames,
     words: Words,
 }
 
-/// What something that was seen means.
+/// What an observed object changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Observation {
-    /// Whether it changes anything that is known.
+    /// Whether anything known changes.
     pub(crate) is_change: bool,
-    /// The ImagePullSecret for which somebody else undid what was done.
+    /// The ImagePullSecret whose object another client changed back.
     pub(crate) undone: Option<String>,
 }
 
-/// What is listed anew after a watch broke off.
+/// A kind that is listed again after a watch broke off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// ServiceAccounts.
     Accounts,
-    /// Our Secrets.
+    /// Secrets of ours.
     Secrets,
 }
 
 impl State {
-    /// Nothing yet; marks are made with this key.
+    /// An empty one, whose marks are made with this key.
     pub(crate) fn new(key: Arc<InstallationKey>) -> Self {
         Self { words: Words::new(key), ..Self::default() }
     }
 
-    /// What there is.
+    /// The observed state.
     pub(crate) fn observed(&self) -> &Observed {
         &self.observed
     }
 
-    /// What shall be.
+    /// The desired state.
     pub(crate) fn desired(&self) -> &Desired {
         &self.desired
     }
 
-    /// How far the ImagePullSecret is.
+    /// The tally of the ImagePullSecret.
     pub(crate) fn sum(&self, name: &str) -> Tally {
         self.sums.get(name).copied().unwrap_or_default()
     }
 
-    /// ImagePullSecrets whose sums changed since this was last asked: also where nothing was written, as when
-    /// a namespace goes.
+    /// ImagePullSecrets whose tallies changed since the last call, also without a write, for example when a
+    /// namespace is deleted.
     pub(crate) fn moved(&mut self) -> BTreeSet<String> {
         std::mem::take(&mut self.moved)
     }
 
-    /// The uid of the Secret of ours that was last seen here and is out of sight.
+    /// The uid of the Secret of ours that was last seen under this name and has left the watch.
     pub(crate) fn lost(&self, namespace: &Arc<str>, secret: &str) -> Option<&Uid> {
         self.lost.get(&(namespace.clone(), Arc::from(secret)))
     }
 
-    /// A namespace is there. Whether that changes anything.
+    /// Takes in a namespace; returns whether anything changes.
     pub(crate) fn see_namespace(&mut self, seen: SeenNamespace) -> bool {
         let SeenNamespace { name, terminating, labels } = seen;
         self.observed.add(&name);
@@ -98,12 +98,12 @@ impl State {
         .is_change
     }
 
-    /// A namespace is gone. What was seen in it stays until its own watch says that it is gone too: it may
-    /// be in the next namespace of that name, which this watch has yet to tell of.
+    /// A namespace was deleted. Its objects are kept until their own watches report their deletion: they may
+    /// belong to the next namespace of that name, which this watch has yet to report.
     pub(crate) fn lose_namespace(&mut self, name: &str) {
         self.change(name, |namespace| {
             let secrets = std::mem::take(&mut namespace.secrets);
-            // Nothing else says that those of others, and ours without their labels, are gone.
+            // No watch reports that Secrets of other owners, and ours without their labels, are gone.
             *namespace = Namespace {
                 secrets: secrets.into_iter().filter(|(_, seen)| seen.is_labelled()).collect(),
                 accounts: std::mem::take(&mut namespace.accounts),
@@ -115,7 +115,7 @@ impl State {
         self.lost.retain(|(namespace, _), _| &**namespace != name);
     }
 
-    /// A ServiceAccount is there.
+    /// Takes in a ServiceAccount.
     pub(crate) fn see_account(&mut self, placed: Placed<Account>) -> Observation {
         let Placed { namespace, name, mut seen } = placed;
         let name = self.share(&name);
@@ -133,13 +133,13 @@ impl State {
         })
     }
 
-    /// A ServiceAccount is gone.
+    /// A ServiceAccount was deleted.
     pub(crate) fn lose_account(&mut self, namespace: &str, name: &str) {
         self.change(namespace, |namespace| namespace.accounts.remove(name).is_some());
         self.forget_if_nothing(namespace);
     }
 
-    /// A Secret of ours is there.
+    /// Takes in a Secret of ours.
     pub(crate) fn see_secret(&mut self, placed: Placed<SeenSecret>) -> Observation {
         let Placed { namespace, name, mut seen } = placed;
         if let SeenSecret::Ours { digest: Some(digest), unread: true, .. } = &mut seen {
@@ -149,7 +149,7 @@ impl State {
         self.observed.add(&namespace);
         self.change(&namespace, |namespace| {
             match namespace.secrets.get(&name) {
-                // Our own write, or what was read already.
+                // Our own write, or a version that was read before.
                 Some(known) if known.version() == seen.version() && known.is_ours() && seen.is_unread() => {
                     namespace.secrets.unmark(&name);
                     return false;
@@ -164,8 +164,8 @@ impl State {
         })
     }
 
-    /// A Secret of ours is gone, or it is no longer labelled as ours. That changes nothing when a newer one of
-    /// the name is known.
+    /// A Secret of ours was deleted, or lost our label. Nothing changes when a newer one of the name is
+    /// known.
     pub(crate) fn lose_secret(&mut self, namespace: &str, name: &str, uid: &Uid) -> Observation {
         let is_it = |found: &SeenSecret| matches!(found, SeenSecret::Ours { uid: known, .. } if known == uid);
         let lost = self.change(namespace, |namespace| {
@@ -181,7 +181,7 @@ impl State {
         lost
     }
 
-    /// Namespaces with somebody's own Secret of this name, and its uid.
+    /// Namespaces in which another owner has a Secret of this name, and its uid.
     pub(crate) fn others<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (&'a Arc<str>, &'a Uid)> {
         self.observed.iter().filter_map(move |(namespace, seen)| match seen.secrets.get(name)? {
             SeenSecret::Foreign { uid, .. } => Some((namespace, uid)),
@@ -189,7 +189,7 @@ impl State {
         })
     }
 
-    /// Somebody's own Secret is gone; whether it was known.
+    /// Another owner's Secret was deleted; returns whether it was known.
     pub(crate) fn lose_other(&mut self, namespace: &str, name: &str, uid: &Uid) -> bool {
         let is_it =
             |found: &SeenSecret| matches!(found, SeenSecret::Foreign { uid: known, .. } if known == uid);
@@ -209,18 +209,19 @@ impl State {
         }
     }
 
-    /// The list is complete: what it did not have is gone. Namespaces that this changes.
+    /// The list is complete: objects that it did not contain are gone. Returns the namespaces that this
+    /// changes.
     pub(crate) fn end_listing(&mut self, kind: Kind) -> Vec<Arc<str>> {
         let names: Vec<Arc<str>> = self.observed.names().cloned().collect();
         let sweep = |namespace: &mut Namespace| match kind {
             Kind::Accounts => namespace.accounts.sweep(|_| true),
-            // What is not ours is not in the list either.
+            // The list contains only Secrets of ours.
             Kind::Secrets => namespace.secrets.sweep(SeenSecret::is_ours),
         };
         names.into_iter().filter(|name| self.change(name, sweep).is_change).collect()
     }
 
-    /// Tells what marks mean by this content.
+    /// Adds a content that marks may stand for.
     pub(crate) fn know(&mut self, content: &Content) {
         let digest = content.digest();
         let Some(word) = self.words.learn(digest) else { return };
@@ -232,7 +233,7 @@ impl State {
         }
     }
 
-    /// What an ImagePullSecret asks for now. Whether that makes other plans.
+    /// Sets what an ImagePullSecret asks for. Returns whether plans change.
     pub(crate) fn ask(&mut self, name: &str, distribution: Distribution) -> bool {
         if self.desired.get(name).is_some_and(|known| known.plans_like(&distribution)) {
             return false;
@@ -245,7 +246,7 @@ impl State {
         true
     }
 
-    /// An ImagePullSecret is gone.
+    /// An ImagePullSecret was deleted.
     pub(crate) fn forget(&mut self, name: &str) {
         self.desired.remove(name);
         self.sums.remove(name);
@@ -260,7 +261,7 @@ impl State {
         self.sums.insert(name.to_owned(), sum);
     }
 
-    /// Changes a namespace that is known and keeps the sums. It is a change when `change` says so.
+    /// Changes a known namespace and updates the tallies. It counts as a change when `change` returns true.
     fn change(&mut self, name: &str, change: impl FnOnce(&mut Namespace) -> bool) -> Observation {
         let Some(namespace) = self.observed.get_mut(name) else { return Observation::default() };
         let tallies = |namespace: &Namespace, desired: &Desired| -> Vec<Tally> {
@@ -289,7 +290,7 @@ impl State {
         Observation { is_change: true, undone }
     }
 
-    /// The last trace of a namespace whose own deletion was seen first.
+    /// Drops a namespace that was deleted and has no objects left.
     fn forget_if_nothing(&mut self, name: &str) {
         if self
             .observed
@@ -300,17 +301,17 @@ impl State {
         }
     }
 
-    /// The name of a namespace of which something is seen, once for all that keep it.
+    /// The shared name of a namespace of which something is observed; remembered if it is new.
     pub(crate) fn place(&mut self, namespace: &str) -> Arc<str> {
         self.observed.add(namespace)
     }
 
-    /// The same of one of which something may have been seen.
+    /// The shared name of a namespace if it is known, else a new one.
     pub(crate) fn name_of(&self, namespace: &str) -> Arc<str> {
         self.observed.name(namespace).cloned().unwrap_or_else(|| namespace.into())
     }
 
-    /// The name, once for all its uses where many have it in common.
+    /// The name, shared where many objects have it in common.
     pub(crate) fn share(&mut self, name: &str) -> Arc<str> {
         self.shared.name(name)
     }

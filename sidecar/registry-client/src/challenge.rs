@@ -1,21 +1,21 @@
-//! What a registry's refusal tells of how to get in: the header `WWW-Authenticate` of
+//! How a registry wants to be authenticated to: the header `WWW-Authenticate` of
 //! <https://distribution.github.io/distribution/spec/auth/token/> in the grammar of RFC 9110, section 11.6.1.
 
-/// How a registry wants to be asked.
+/// An authentication scheme that a registry asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Challenge {
     /// With a token of the service at `realm`.
     Bearer {
         /// The URL of the token service.
         realm: String,
-        /// What it is to be told.
+        /// The service to name to it.
         service: Option<String>,
     },
     /// With user name and password.
     Basic,
 }
 
-/// The best of the challenges in a header's value; none when there is none that can be met.
+/// The best challenge in a header's value; none when it has none that is supported.
 pub fn parse(header: &str) -> Option<Challenge> {
     let challenges = challenges(header);
     let named = |scheme: &str| challenges.iter().find(|it| it.scheme.eq_ignore_ascii_case(scheme));
@@ -66,7 +66,7 @@ fn token(text: &str) -> (&str, &str) {
     text.split_at(end.unwrap_or(text.len()))
 }
 
-/// A token or a quoted string, and what follows it.
+/// A token or a quoted string, and the text after it.
 fn parameter(text: &str) -> (String, &str) {
     let Some(quoted) = text.strip_prefix('"') else {
         // Some servers leave out the quotes around a URL.

@@ -1,4 +1,4 @@
-//! Asks a registry.
+//! Checks logins at registries.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -22,31 +22,32 @@ use super::challenge::{self, Challenge};
 use tencent_cloud::endpoint::Endpoint;
 use tencent_cloud::transport::innermost;
 
-/// All of it together may take so long.
+/// The time limit of a whole check.
 pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 const CONNECT: Duration = Duration::from_secs(3);
 /// Far above any token.
 const LARGEST: usize = 128 * 1024;
-/// Bytes of a reason that are told: a registry may name what it likes, and conditions and Events repeat it.
+/// Bytes of a reason that are repeated: a registry may answer anything, and conditions and Events repeat it.
 const LONGEST_REASON: usize = 500;
-/// The rights asked for, to learn which are granted. Nothing of that name is ever read or written.
+/// The requested rights, from which the granted ones are learnt. No repository of this name is read or
+/// written.
 const SCOPE: &str = "repository:tcr-assistant/probe:pull,push";
 
-/// What the operator says about registries.
+/// The operator's settings for registries.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// PEM certificates to trust beside the system's.
     pub ca: Option<Vec<u8>>,
     /// Token services that passwords may be sent to besides a registry's own host.
     pub realms: Vec<Endpoint>,
-    /// Where hosts are, instead of where DNS says. These addresses are allowed whatever they are.
+    /// Addresses of hosts that replace DNS. They are allowed whatever they are.
     pub addresses: BTreeMap<RegistryHost, SocketAddr>,
 }
 
-/// Where nodes reach hosts by a private link, which the controller's own DNS may not know.
+/// Addresses at which nodes reach hosts by a private link, which the controller's own DNS may not know.
 pub type Links = BTreeMap<RegistryHost, IpAddr>;
 
-/// Asks registries what they say to a login.
+/// Checks logins at registries.
 #[derive(Debug)]
 pub struct Checker {
     pub(super) http: reqwest::Client,
@@ -54,20 +55,20 @@ pub struct Checker {
     links: Arc<Mutex<Links>>,
 }
 
-/// How a question ended before there was an answer.
+/// Why there was no verdict.
 pub(super) struct Unknown(pub(super) String);
 
 impl Checker {
-    /// Connects to nothing yet.
+    /// A checker, which has not connected to anything yet.
     ///
     /// # Errors
-    /// The certificates cannot be used, or HTTPS cannot be set up.
+    /// The certificates are invalid, or HTTPS cannot be set up.
     pub fn new(settings: Settings) -> Result<Self, String> {
         let (settings, links) = (Arc::new(settings), Arc::default());
         let mut builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
-            // A proxy would look the name up itself, and could be sent anywhere.
+            // A proxy would resolve the name itself, and could connect anywhere.
             .no_proxy()
             .dns_resolver(Guard { settings: settings.clone(), links: Arc::clone(&links) })
             .connect_timeout(CONNECT)
@@ -83,12 +84,12 @@ impl Checker {
         Ok(Self { http, settings, links })
     }
 
-    /// Hosts are asked at these addresses first: it is what a node does with the entries in its hosts file.
+    /// Sets addresses that are tried first, as nodes do with the entries in their hosts files.
     pub fn set_links(&self, links: Links) {
         *self.links.lock().unwrap_or_else(PoisonError::into_inner) = links;
     }
 
-    /// What the first of the hosts that says something says.
+    /// The verdict of the first host that gives one.
     pub async fn check(&self, hosts: &[RegistryHost], username: &str, password: &Sensitive) -> Verdict {
         let mut reasons = Vec::new();
         for host in hosts {
@@ -123,7 +124,7 @@ impl Checker {
         }
     }
 
-    /// How the registry wants a credential to be shown; none when it wants none.
+    /// The authentication scheme that the registry asks for; none when it asks for none.
     pub(super) async fn challenge(&self, url: &Url) -> Result<Option<Challenge>, Unknown> {
         self.may_send_to(url)?;
         let refusal = self.send(self.http.get(url.clone())).await?;
@@ -143,7 +144,8 @@ impl Checker {
         }
     }
 
-    /// The token service's URL, when it may be asked: a password goes to fewer than a question without one.
+    /// The token service's URL, if it may be called: a password may be sent to fewer services than a request
+    /// without one.
     pub(super) fn realm(&self, registry: &Url, realm: &str, with_password: bool) -> Result<Url, Unknown> {
         let not_allowed = || {
             Unknown(format!(
@@ -179,7 +181,8 @@ impl Checker {
         username: &str,
         password: &Sensitive,
     ) -> Result<Verdict, Unknown> {
-        // A service that refuses a scope as a whole says nothing about the credential by that.
+        // A service that refuses a scope as a whole says nothing about the credential, so it is asked once
+        // more without.
         for scope in [Some(SCOPE), None] {
             let answer = self.ask_for_token(realm, service, scope, Some((username, password))).await?;
             match judge(host, answer.status())? {
@@ -194,7 +197,7 @@ impl Checker {
         Err(Unknown("its token service said nothing".to_owned()))
     }
 
-    /// The token service's answer, with rights that are asked for or none, to a credential or nobody.
+    /// The token service's answer to a request with or without a scope and with or without a credential.
     pub(super) async fn ask_for_token(
         &self,
         realm: &Url,
@@ -216,7 +219,7 @@ impl Checker {
         self.send(request).await
     }
 
-    /// A name is looked up by [`Guard`]; an address needs no looking up.
+    /// Checks an address; names are checked by [`Guard`] when they are resolved.
     fn may_send_to(&self, url: &Url) -> Result<(), Unknown> {
         let host = url.host_str().ok_or_else(|| Unknown("it has no host".to_owned()))?;
         let Ok(address) = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() else {
@@ -234,22 +237,23 @@ impl Checker {
     }
 }
 
-/// The URL that says how to show a credential.
+/// The URL at which the registry tells its authentication scheme.
 pub(super) fn base(host: &RegistryHost) -> Result<Url, Unknown> {
     let host = host.to_string();
-    // Only images are named so; where their registry is, every container runtime knows.
+    // The name occurs in image references only; every container runtime knows where the registry is.
     let host = if host == HUB_NAME { HUB_REGISTRY } else { &host };
     Url::parse(&format!("https://{host}/v2/")).map_err(|error| Unknown(error.to_string()))
 }
 
-/// Docker Hub, as images name it, and where it is: <https://docs.docker.com/reference/api/registry/auth/>.
+/// Docker Hub's name in image references, and its registry's:
+/// <https://docs.docker.com/reference/api/registry/auth/>.
 const HUB_NAME: &str = "docker.io";
 const HUB_REGISTRY: &str = "registry-1.docker.io";
 const HUB_SERVICE: &str = "https://auth.docker.io";
 
 const ACCEPTED: Verdict = Verdict::Accepted { can_push: false };
 
-/// What a status says about the credential that was shown: none when it was taken.
+/// The verdict in a status; none when the credential was accepted.
 fn judge(host: &RegistryHost, status: StatusCode) -> Result<Option<Verdict>, Unknown> {
     match status.as_u16() {
         200 => Ok(None),
@@ -299,8 +303,8 @@ fn can_push(token: &Sensitive) -> bool {
 #[error("no password is sent to {0}, which {1}: name it with --registry-address if it is right")]
 struct Forbidden(IpAddr, AddressProblem);
 
-/// Looks names up, and leaves out every address to which nothing is sent: here, so that the address that was judged
-/// is the one that is connected to.
+/// Resolves names, and leaves out every address to which nothing is sent. It is done here so that the checked
+/// address is the one that is connected to.
 #[derive(Debug)]
 struct Guard {
     settings: Arc<Settings>,

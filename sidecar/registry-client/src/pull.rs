@@ -1,4 +1,5 @@
-//! Asks a registry whether an image can be pulled: everything that a container runtime asks before the first layer.
+//! Asks a registry whether an image can be pulled, by the requests that a container runtime makes before the
+//! first layer.
 
 use reqwest::header::ACCEPT;
 use reqwest::{RequestBuilder, Url};
@@ -10,24 +11,24 @@ use tcr::registry_host::RegistryHost;
 use super::challenge::Challenge;
 use super::check::{Checker, DEADLINE, Unknown, base, token};
 
-/// The kinds of manifest that a container runtime takes.
+/// The media types of manifests that a container runtime accepts.
 const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
                          application/vnd.docker.distribution.manifest.list.v2+json, \
                          application/vnd.docker.distribution.manifest.v2+json";
 
-/// What a registry answers when an image is to be pulled.
+/// A registry's answer about pulling an image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "answer", content = "reason", rename_all = "camelCase")]
 pub enum PullAnswer {
-    /// The image is there and may be pulled.
+    /// The image exists and may be pulled.
     Pulls,
-    /// It does not let the credential in.
+    /// The registry refuses the credential.
     Refused(String),
-    /// It lets the credential in, or nobody in particular, but not pull this image.
+    /// The registry accepts the credential, or the anonymous request, but allows no pull of this image.
     NotAllowed(String),
-    /// It has no such image, or hides it from this credential.
+    /// The registry has no such image, or hides it from this credential.
     NotFound(String),
-    /// It could not be asked, or its answer says nothing.
+    /// The registry could not be asked, or its answer has no meaning.
     Unknown(String),
 }
 
@@ -73,7 +74,8 @@ impl Checker {
                     status @ (401 | 403) if login.is_none() => {
                         Ok(PullAnswer::NotAllowed(format!("{host} asks for a credential, by HTTP {status}")))
                     }
-                    // A service may refuse the rights as a whole: without any, its answer is about the credential.
+                    // A service may refuse the scope as a whole: without a scope, its answer is about the
+                    // credential.
                     status @ (401 | 403) => match ask(None).await?.status().as_u16() {
                         200 => Ok(PullAnswer::NotAllowed(format!(
                             "{host} lets it in, but does not let it pull {repository}, by HTTP {status}"
@@ -103,7 +105,7 @@ impl Checker {
     }
 }
 
-/// Where the image's manifest is. A digest says more than a tag.
+/// The URL of the image's manifest. A digest takes precedence over a tag.
 fn manifest(base: &Url, image: &ImageRef) -> Result<Url, Unknown> {
     let reference = image.digest.as_ref().or(image.tag.as_ref()).map_or("latest", String::as_str);
     base.join(&format!("{}/manifests/{reference}", image.repository))

@@ -38,12 +38,12 @@ pub enum Action {
     DeleteServiceAccount,
 }
 
-/// What it takes to send a call once more.
+/// When a call may be repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repeat {
-    /// Sending it twice does the same as sending it once.
+    /// Repeating the call has no further effect.
     Safe,
-    /// Only when the first one has certainly done nothing.
+    /// Only when the first call certainly did nothing.
     OnlyIfNotDone,
 }
 
@@ -84,7 +84,7 @@ impl Action {
         }
     }
 
-    /// Whether it is about service accounts.
+    /// Whether the action is about service accounts.
     pub fn is_of_service_accounts(self) -> bool {
         matches!(
             self,
@@ -99,7 +99,7 @@ impl Action {
     pub fn repeat(self) -> Repeat {
         match self {
             Self::CreateInstanceToken | Self::CreateServiceAccount => Repeat::OnlyIfNotDone,
-            // Deleting or setting twice ends in the same state.
+            // Deleting or setting twice leads to the same state.
             Self::ModifyInstanceToken
             | Self::DeleteInstanceToken
             | Self::ModifyServiceAccount
@@ -117,7 +117,8 @@ impl Action {
     /// The CAM resource that a policy statement for this action needs, for one instance.
     pub fn cam_resource(self, instance: &str) -> String {
         match self {
-            // Not known to be checked per instance; a narrower statement might silently not grant it.
+            // CAM is not known to check these per instance; a narrower statement might silently not grant the
+            // action.
             Self::DescribeInternalEndpoints
             | Self::DescribeInternalEndpointDnsStatus
             | Self::DescribeInstanceCustomizedDomain

@@ -1,8 +1,7 @@
-//! The credential that signs Tencent API calls, and the chain of places it is looked for in.
+//! The credential that signs Tencent API calls, and the chain of sources in which it is looked for.
 //!
-//! A place where there is nothing falls through to the next. A place where there is something
-//! that cannot be used is an error that names it: falling through would sign with an identity
-//! that nobody meant.
+//! An empty source leads to the next one. A source with an unusable credential is an error that names it:
+//! going on would sign with an unintended identity.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -27,59 +26,59 @@ pub use assumed_role::AssumedRole;
 pub use credential::{ApiCredential, ApiCredentialError, Origin, Variables};
 pub use pod_identity::PodIdentity;
 
-/// The places, in order: a mounted Secret, the environment, the role of the Pod, a profile file, the role of the
-/// machine.
+/// The sources, in order: a mounted Secret, the environment, the role of the Pod, a profile file, the role of
+/// the machine.
 pub struct Chain {
     variables: Box<Variables>,
     directory: Option<PathBuf>,
 }
 
-/// Where the chain ends on this machine.
+/// The end of the chain on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// At a credential that can be used.
+    /// A usable credential.
     Credential(ApiCredential),
-    /// At a role that the Pod may take on.
+    /// A role that the Pod may assume.
     PodIdentity(PodIdentity),
-    /// Nowhere; these files are not there.
+    /// No source has a credential; these files do not exist.
     Nothing {
-        /// The places that were searched, as a list.
+        /// The sources that were searched, as a list.
         looked_for: String,
     },
 }
 
-/// What is asked for credentials that are nowhere on this machine.
+/// Services that are called for credentials that are not on this machine.
 #[derive(Debug)]
 pub(crate) struct Web {
-    /// For the security token service.
+    /// The client for the security token service.
     pub(crate) http: reqwest::Client,
-    /// Where that service is, unless where everybody finds it.
+    /// The endpoint of that service, unless it is the public one.
     pub(crate) sts: Option<Endpoint>,
-    /// Instance metadata, where it may be asked.
+    /// Instance metadata, if it may be asked.
     pub(crate) metadata: Option<Metadata>,
 }
 
 impl Chain {
-    /// The chain over this process's environment.
+    /// The chain with this process's environment.
     pub fn of_process() -> Self {
         Self::over(|name| std::env::var_os(name))
     }
 
-    /// The chain over other variables.
+    /// The chain with other variables.
     pub fn over(variables: impl Fn(&str) -> Option<OsString> + Send + Sync + 'static) -> Self {
         Self { variables: Box::new(variables), directory: None }
     }
 
-    /// The same, after a folder where a Secret is mounted.
+    /// The chain with the folder of a mounted Secret before it.
     pub fn after_directory(self, directory: Option<PathBuf>) -> Self {
         Self { directory, ..self }
     }
 
-    /// The first place on this machine with something in it. Reads everything anew, so that a rewritten file
-    /// counts.
+    /// The first source on this machine that is not empty. Reads everything again, so that a rewritten file
+    /// is used.
     ///
     /// # Errors
-    /// What is there cannot be used.
+    /// The credential there is unusable.
     pub fn find(&self) -> Result<Found, ApiCredentialError> {
         if let Some(directory) = &self.directory
             && let Some(found) = directory::read(directory)?
@@ -103,7 +102,7 @@ impl Chain {
         Ok(Found::Nothing { looked_for: looked_for.join(", ") })
     }
 
-    /// The role that the Pod may take on, and its token, whatever else there is.
+    /// The role that the Pod may assume, and its token, whatever other sources have.
     pub(crate) fn pod_identity(&self) -> Result<Option<PodIdentity>, ApiCredentialError> {
         pod_identity::find(&*self.variables)
     }

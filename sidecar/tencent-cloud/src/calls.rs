@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tcr::exposition::{Exposition, Metric};
 
-/// Codes of one action that are told apart; the cloud makes them, so their number is not ours to know.
+/// Codes of one action that are counted separately; the cloud defines them, so their number is unknown.
 const MOST_CODES: usize = 50;
 
 /// Calls by action and outcome.
@@ -21,9 +21,9 @@ pub struct Calls {
 }
 
 impl Calls {
-    /// One exchange has ended: with `ok`, the cloud's code, or a word for what became of it.
+    /// Counts one exchange: with `ok`, the cloud's code, or the kind of failure.
     pub(crate) fn count(&self, action: &'static str, code: &str) {
-        // Counters stay right after a panic elsewhere.
+        // The counters are valid even after a panic elsewhere.
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let codes = counts.entry(action).or_default();
         let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
@@ -36,7 +36,7 @@ impl Calls {
         *codes.entry(code.to_owned()).or_default() += 1;
     }
 
-    /// Puts the counters into `text`.
+    /// Adds the counters to `text`.
     pub fn expose(&self, text: &mut Exposition) {
         let mut samples = text.metric(&CALLS);
         for (action, codes) in &*self.counts.lock().unwrap_or_else(PoisonError::into_inner) {

@@ -31,23 +31,23 @@ use super::signature;
 pub use super::transport::LARGEST_ANSWER;
 use super::transport::{self, Failed, hidden, innermost, plain};
 
-/// Exactly what is sent and signed; the Go SDK uses the same.
+/// The content type as sent and signed; the Go SDK uses the same.
 const JSON: &str = "application/json";
-/// Tells the cloud's logs who called.
+/// Names this program in the cloud's logs.
 const REQUEST_CLIENT: &str = concat!("tcr-assistant-", env!("CARGO_PKG_VERSION"));
 /// The longest that one exchange of a repeatable action may take of the call's time.
 const EXCHANGE: Duration = Duration::from_secs(10);
 /// Correcting the clock by less changes nothing for a service that tolerates 5 minutes.
 const SMALLEST_CORRECTION: i64 = 30;
 
-/// How to reach the API.
+/// Settings for calls of the API.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Where calls go; by default the public endpoint of each call's region.
     pub endpoint: Option<Endpoint>,
     /// Where roles are taken on; by default the public endpoint of the role's region.
     pub sts_endpoint: Option<Endpoint>,
-    /// The instance metadata that is asked for the machine's role; none is asked by default.
+    /// The instance metadata service that is asked for the machine's role; by default none.
     pub metadata: Option<MetadataEndpoint>,
     /// PEM certificates to trust instead of the system's.
     pub ca: Option<Vec<u8>>,
@@ -73,7 +73,7 @@ impl Default for Settings {
     }
 }
 
-/// Why no client can be made.
+/// Why the client cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// The file for `ca` holds no certificate.
@@ -96,7 +96,7 @@ pub struct Client {
     clock_offset: Arc<watch::Sender<i64>>,
 }
 
-/// One call of an action.
+/// A call of an action.
 pub(crate) struct Call<'a> {
     pub(crate) action: Action,
     pub(crate) region: &'a str,
@@ -137,9 +137,9 @@ impl Client {
         })
     }
 
-    /// A client that signs with the keys of a role, which this one's identity takes on. It has the same connections,
-    /// clock and counters. The cloud counts an account's calls in a second, so that the clients of a role share what is
-    /// left of them: `other` is one of those, if there is one.
+    /// A client that signs with the keys of a role, which this client's identity assumes. It shares this
+    /// one's connections, clock and counters. The cloud limits an account's calls per second, so the clients
+    /// of a role share one limit: `other` is one of them, if there is one.
     pub(crate) fn in_role(&self, role: AssumedRole, other: Option<&Self>) -> Self {
         Self {
             http: self.http.clone(),
@@ -151,24 +151,24 @@ impl Client {
         }
     }
 
-    /// The cloud's time, as far as it is known: this machine's until a call was refused for it.
+    /// The cloud's time as far as it is known: this machine's until a call was refused because of it.
     pub fn now(&self) -> Timestamp {
         let now = (self.settings.clock)();
         now.checked_add(self.clock_offset()).unwrap_or(now)
     }
 
-    /// How far this machine's clock is behind the cloud's (negative: ahead). Zero while no call
-    /// was refused for it.
+    /// How far this machine's clock is behind the cloud's (negative: ahead). Zero until a call was refused
+    /// because of it.
     pub fn clock_offset(&self) -> SignedDuration {
         SignedDuration::from_secs(*self.clock_offset.borrow())
     }
 
-    /// Turns when the clock was corrected: who waits for a time has to look at the clock again.
+    /// Changes when the clock was corrected: a task that waits for a time has to read the clock again.
     pub fn clock_corrections(&self) -> watch::Receiver<i64> {
         self.clock_offset.subscribe()
     }
 
-    /// How many calls there were.
+    /// The counters of calls.
     pub fn calls(&self) -> &Calls {
         &self.calls
     }
@@ -178,7 +178,7 @@ impl Client {
         self.credentials.web().metadata.as_ref()
     }
 
-    /// Carries out a call: its fields, or why not. Each line that is logged meanwhile says which call it is about.
+    /// Carries out a call; returns its fields. Log lines meanwhile name the call.
     pub(crate) async fn call(&self, call: &Call<'_>) -> Result<Reply, CloudError> {
         let Call { action, region, instance, .. } = call;
         let span = tracing::error_span!("cloud_call", action = action.name(), instance, region);
@@ -224,7 +224,7 @@ impl Client {
                         credential = renewed;
                         true
                     }
-                    // The refusal says more than that the source has nothing else.
+                    // The refusal is a better reason than that the source has no other credential.
                     Ok(None) => false,
                     Err(error) => return Err(self.error(call, Some(&credential), error.into())),
                 },
@@ -235,7 +235,8 @@ impl Client {
         }
     }
 
-    /// The credential in use. Where one cannot be got because this machine's clock is wrong, that is corrected first.
+    /// The credential in use. If getting one fails because this machine's clock is wrong, the clock is
+    /// corrected first.
     async fn credential(&self) -> Result<Arc<ApiCredential>, ApiCredentialError> {
         match self.credentials.current(self.now()).await {
             Err(ApiCredentialError::ClockSkew { date, .. }) if self.correct_clock(Some(date)) => {
@@ -245,7 +246,7 @@ impl Client {
         }
     }
 
-    /// An error about this call, with every secret of the credential cut out of the cloud's words.
+    /// An error about this call, with every secret of the credential removed from the cloud's message.
     fn error(
         &self,
         call: &Call<'_>,
@@ -267,7 +268,7 @@ impl Client {
         }
     }
 
-    /// An error about the content of an answer that arrived well.
+    /// An error about the content of a complete answer.
     pub(crate) fn content_error(&self, call: &Call<'_>, failure: Failure) -> CloudError {
         self.error(call, None, failure)
     }
@@ -295,7 +296,7 @@ impl Client {
         let left = ends.saturating_duration_since(Instant::now());
         let limit = match call.action.repeat() {
             Repeat::Safe => left.min(EXCHANGE),
-            // Cutting it short would only leave a credential behind that nobody knows.
+            // A shorter time-out could only leave a credential behind that nobody knows.
             Repeat::OnlyIfNotDone => left,
         };
         let started = Instant::now();

@@ -1,4 +1,4 @@
-//! Domains of the user's own on an instance, from DescribeInstanceCustomizedDomain.
+//! Custom domains of an instance, from DescribeInstanceCustomizedDomain.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +13,8 @@ use super::error::{CloudError, Failure};
 const PAGE: usize = 100;
 
 impl Client {
-    /// The instance's own domains in lower case, each with its status: `SUCCESS`, in any case of
-    /// letters, when it works.
+    /// The instance's custom domains in lower case, each with its status: `SUCCESS`, in any letter case, when
+    /// it works.
     pub async fn customized_domains(
         &self,
         region: &str,

@@ -1,4 +1,4 @@
-//! Where API calls go.
+//! Endpoints of API calls.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -34,7 +34,7 @@ impl Endpoint {
         }
     }
 
-    /// What to send requests to.
+    /// The URL of requests.
     pub fn url(&self) -> &Url {
         &self.url
     }

@@ -9,7 +9,7 @@ use super::client::{Call, Client};
 use super::envelope::Reply;
 use super::error::{CloudError, Failure};
 
-/// One kind of domain of one link. The answer does not tell kinds apart, so each is a call.
+/// One kind of domain of one link. The answer does not name the kind, so each kind takes a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DnsQuestion<'a> {
     /// The VPC that the link leads from.
@@ -18,12 +18,12 @@ pub struct DnsQuestion<'a> {
     pub region: &'a str,
     /// The address that the link has.
     pub address: IpAddr,
-    /// The default domain; else its private twin.
+    /// Asks about the default domain, else about the domain for VPCs.
     pub is_default_domain: bool,
 }
 
 impl Client {
-    /// Whether nodes of the VPC resolve the domain to the link already. `region` is the instance's.
+    /// Whether nodes of the VPC already resolve the domain to the link. `region` is the instance's.
     pub async fn is_served_by_dns(
         &self,
         region: &str,

@@ -65,7 +65,7 @@ fn gateway_error(document: &Value) -> Option<(String, String)> {
     Some((name.map(legible).unwrap_or_else(|| code.to_string()), legible(message)))
 }
 
-/// A text of the cloud's, fit for one line of a terminal.
+/// The cloud's text, made safe for one line of a terminal.
 fn legible(text: &str) -> String {
     const LONGEST: usize = 400;
     let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST).collect();
@@ -113,7 +113,7 @@ impl Reply {
         Fields { fields: &self.fields, path: "", reply: self }
     }
 
-    /// The answer has this form and says something that cannot be true.
+    /// The error for an answer in this form with an impossible content.
     pub(crate) fn implausible(&self, reason: impl Into<String>) -> Failure {
         Failure::Implausible { reason: reason.into(), request_id: self.request_id.clone(), token_id: None }
     }

@@ -1,4 +1,4 @@
-//! Why a call failed, what class of failure it is, and what a person can do about it.
+//! Why a call failed, the class of the failure, and what a person can do about it.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,24 +7,24 @@ use super::action::{Action, Repeat};
 use super::api_credential::ApiCredentialError;
 use super::endpoint::EndpointError;
 
-/// A call that failed, with what it was about. Holds no secret.
+/// A failed call. Holds no secret.
 #[derive(Clone, Debug, thiserror::Error)]
 pub struct CloudError {
     /// The action that was called.
     pub action: Action,
-    /// The instance it was about.
+    /// The instance that the call was about.
     pub instance: String,
     /// The region that was called.
     pub region: String,
-    /// Where it was sent.
+    /// The endpoint that the call was sent to.
     pub endpoint: String,
-    /// Who signed: the secret id and where it came from. None when there was no credential.
+    /// The secret id that signed and its origin. None when there was no credential.
     pub identity: Option<String>,
-    /// What went wrong in the call.
+    /// The failure itself.
     pub failure: Failure,
 }
 
-/// What went wrong with one exchange.
+/// Why one exchange failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// The service refused, with a code.
@@ -32,17 +32,17 @@ pub enum Failure {
     Refused {
         /// Dotted code, such as `AuthFailure.SignatureFailure`.
         code: String,
-        /// What the service says of it.
+        /// The service's message.
         message: String,
         /// The call's id at the cloud.
         request_id: Option<String>,
     },
-    /// Something other than the service answered.
+    /// The answer did not come from the service.
     #[error("HTTP status {status}{}", after_colon(message.as_deref().unwrap_or_default()))]
     Status {
         /// The HTTP status of the answer.
         status: u16,
-        /// The gateway's words, when it had some.
+        /// The gateway's message, if it had one.
         message: Option<String>,
     },
     /// There was no connection, so the call did nothing.
@@ -60,7 +60,7 @@ pub enum Failure {
     /// No whole answer in time: the call may have been carried out.
     #[error("no answer within {} s", seconds(after))]
     Deadline {
-        /// How long it was waited for.
+        /// How long the client waited.
         after: Duration,
     },
     /// The answer is not in the API's form.
@@ -71,17 +71,17 @@ pub enum Failure {
         /// The call's id at the cloud.
         request_id: Option<String>,
     },
-    /// The answer has the right form and says something that cannot be true.
+    /// The answer has the right form and an impossible content.
     #[error("the answer cannot be true: {reason}{}", request(request_id))]
     Implausible {
-        /// What cannot be true; never quotes a secret.
+        /// What is impossible; never quotes a secret.
         reason: String,
         /// The call's id at the cloud.
         request_id: Option<String>,
-        /// The credential that the call made nevertheless.
+        /// The credential that the call nevertheless made.
         token_id: Option<String>,
     },
-    /// There is nothing to sign with.
+    /// There is no credential to sign with.
     #[error(transparent)]
     Credential(#[from] ApiCredentialError),
     /// The region has no endpoint.
@@ -89,31 +89,31 @@ pub enum Failure {
     Endpoint(#[from] EndpointError),
 }
 
-/// What a caller does about a failure.
+/// How a caller goes on after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     /// The same call may succeed later.
     Retryable,
     /// Get another API credential, or correct the clock, and try once more.
     RefreshCredential,
-    /// Nothing but a person helps.
+    /// Only a person can help.
     Terminal,
 }
 
-/// A refusal that a caller tells from others.
+/// A refusal that callers handle separately.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// The instance holds no more service accounts.
     NoRoom,
     /// The instance has no service accounts: the feature is off.
     NotSwitchedOn,
-    /// The role in which the call would have been signed may not be taken on.
+    /// The role that was to sign may not be assumed.
     Role,
-    /// The API does not know the key that signed: it, or its CAM user, is deleted or disabled.
+    /// The API does not know the key that signed: the key or its CAM user is deleted or disabled.
     UnknownKey,
 }
 
-/// Codes that say "later". A name here also stands for its details: `Name.Detail`.
+/// Codes after which a later call may succeed. A name also stands for its details: `Name.Detail`.
 const RETRYABLE: [&str; 7] = [
     "RequestLimitExceeded",
     "InternalError",
@@ -123,12 +123,12 @@ const RETRYABLE: [&str; 7] = [
     "ResourceInsufficient.ErrorInstanceNotRunning",
     "ResponseTimeout",
 ];
-/// Codes that another API credential, or the right time, may cure.
+/// Codes after which another API credential, or the right time, may help.
 const REFRESH: [&str; 3] =
     ["AuthFailure.TokenFailure", "AuthFailure.SecretIdNotFound", "AuthFailure.SignatureExpire"];
 
 impl Failure {
-    /// The same of an answer to a call that made this credential nevertheless, if it did.
+    /// This failure of a call that nevertheless made a credential, with that credential's id, if any.
     pub(crate) fn leaving(self, token_id: Option<String>) -> Self {
         match self {
             Self::Implausible { reason, request_id, .. } => {
@@ -150,7 +150,7 @@ impl Failure {
             Self::Refused { code, .. } if RETRYABLE.iter().any(|name| is(code, name)) => Class::Retryable,
             Self::Status { status: 429 | 500..=599, .. } => Class::Retryable,
             Self::Unreachable { .. } | Self::Interrupted { .. } | Self::Deadline { .. } => Class::Retryable,
-            // Proxies cut answers short; the next one may be whole.
+            // Proxies truncate answers; the next one may be complete.
             Self::Unreadable { .. } => Class::Retryable,
             Self::Refused { .. }
             | Self::Status { .. }
@@ -160,10 +160,11 @@ impl Failure {
         }
     }
 
-    /// Whether the call certainly changed nothing, so that it can be sent again whatever it does.
+    /// Whether the call certainly changed nothing, so that even a call that is not idempotent may be
+    /// repeated.
     pub fn certainly_not_done(&self) -> bool {
         match self {
-            // Limits and signatures are checked before anything is carried out.
+            // The service checks limits and signatures before it carries out a call.
             Self::Refused { code, .. } => {
                 is(code, "RequestLimitExceeded") || self.class() != Class::Retryable
             }
@@ -201,7 +202,7 @@ impl Failure {
         }
     }
 
-    /// Whether the service called the signature's time too far from its own.
+    /// Whether the service refused the signature because its time differs too much.
     pub fn is_clock_skew(&self) -> bool {
         matches!(self, Self::Refused { code, .. } if code == "AuthFailure.SignatureExpire")
     }
@@ -218,7 +219,7 @@ impl CloudError {
         self.failure.class()
     }
 
-    /// Which refusal it is, where it is one that is told from others.
+    /// The refusal, if callers handle it separately.
     pub fn refusal(&self) -> Option<Refusal> {
         let code = match &self.failure {
             Failure::Refused { code, .. } => code,
@@ -238,13 +239,13 @@ impl CloudError {
         }
     }
 
-    /// Whether the call may have been carried out although it failed: a credential may exist that
+    /// Whether the call may have been carried out although it failed, so that a credential may exist that
     /// nobody knows.
     pub fn outcome_unknown(&self) -> bool {
         self.action.repeat() == Repeat::OnlyIfNotDone && !self.failure.certainly_not_done()
     }
 
-    /// What the user can do, when there is something.
+    /// Advice for the user, if there is any.
     fn advice(&self) -> Option<String> {
         match &self.failure {
             Failure::Refused { code, .. } => self.advice_for_code(code),
@@ -277,7 +278,7 @@ impl CloudError {
                      credentials of type longterm"
                 ));
             }
-            // The advice is that of the code, as of others that the gateway refuses with.
+            // The code's advice applies, as for other refusals of the gateway.
             Some(Refusal::UnknownKey | Refusal::Role) | None => {}
         }
         let advice = if is(code, "UnauthorizedOperation") || is(code, "AuthFailure.UnauthorizedOperation") {

@@ -24,13 +24,13 @@ pub struct Instance {
     pub name: String,
     /// The default domain, `<name>.tencentcloudcr.com`.
     pub public_domain: RegistryHost,
-    /// `Running` when it can be used; else what it is doing or why it cannot.
+    /// `Running` when it can be used; else what is happening to it.
     pub status: String,
     /// The region it is in.
     pub region: String,
 }
 
-/// An instance as it is listed.
+/// An instance in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedInstance {
     /// `tcr-...`.
@@ -44,19 +44,19 @@ pub struct ListedInstance {
     pub domain: String,
 }
 
-/// Whether an instance can be used, as its status says.
+/// Whether an instance's status allows it to be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readiness {
     /// It runs and answers.
     Ready,
     /// Not yet; it will become ready by itself.
     Later,
-    /// Not before an administrator acts.
+    /// Not until an administrator acts.
     Never,
 }
 
 impl Instance {
-    /// Whether it can be used now, later, or not without help.
+    /// The readiness that the status means.
     pub fn readiness(&self) -> Readiness {
         match self.status.as_str() {
             "Running" => Readiness::Ready,
@@ -73,7 +73,7 @@ impl Client {
             action: Action::DescribeInstances,
             region,
             instance: id,
-            // Spelt so by this action, unlike by all others.
+            // Only this action spells the parameter so.
             body: json!({ "Registryids": [id] }),
         };
         let reply = self.call(&call).await?;
@@ -93,7 +93,7 @@ impl Client {
             let reply = self.call(&call).await?;
             let listed = read_list(&reply).map_err(|failure| self.content_error(&call, failure))?;
             let is_last = listed.len() < PAGE;
-            // One that was made or deleted meanwhile shifts the pages.
+            // An instance that is created or deleted meanwhile shifts the pages.
             instances.extend(listed.into_iter().filter(|it| seen.insert(it.id.clone())));
             if is_last {
                 break;
@@ -124,7 +124,7 @@ fn read(reply: &Reply, id: &str) -> Result<Option<Instance>, Failure> {
             return instance(reply, fields, id).map(Some);
         }
     }
-    // An answer about others would hand this instance's users the credential of another.
+    // An answer about another instance would give this instance's users that one's credential.
     match instances.first().map(|fields| fields.text("RegistryId")).transpose()?.flatten() {
         Some(other) => Err(reply.implausible(format!("asked for {id}, it describes {other}"))),
         None => Ok(None),

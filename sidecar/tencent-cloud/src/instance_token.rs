@@ -1,4 +1,4 @@
-//! Access credentials of an instance: CreateInstanceToken and the actions on what it made.
+//! Access credentials of an instance: CreateInstanceToken and the actions on existing credentials.
 
 use std::collections::BTreeSet;
 
@@ -16,23 +16,23 @@ use super::jwt;
 
 /// Tokens asked for at once; the highest limit is not documented.
 const PAGE: usize = 100;
-/// Pages read at most, so that a cloud that always has more does not keep a caller for ever.
+/// Pages read at most, so that a cloud that always returns more does not block a caller for ever.
 const MOST_PAGES: usize = 100;
 
-/// A credential as it was made. The secret is never told again.
+/// A newly made credential. The cloud never returns its secret again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IssuedToken {
     /// The docker user name.
     pub username: String,
     /// The password for docker login.
     pub token: Sensitive,
-    /// When it ends; none for a long-term one that says nothing about it.
+    /// When it expires; none for a long-term one whose answer does not say.
     pub expires_at: Option<Timestamp>,
     /// The id by which a long-term one is listed and deleted; a temporary one has none.
     pub token_id: Option<String>,
 }
 
-/// A long-term credential as it is listed, without its secret.
+/// A long-term credential in a list, without its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstanceToken {
     /// The id by which it is deleted.
@@ -43,15 +43,15 @@ pub struct InstanceToken {
     pub enabled: bool,
     /// When it was made, as the API writes it (RFC 3339).
     pub created_at: Option<Timestamp>,
-    /// When it ends by itself; none for one that does not.
+    /// When it expires; none for one that does not.
     pub expires_at: Option<Timestamp>,
 }
 
 impl Client {
-    /// Makes a token, long-term where `kind` says so and else temporary. Every call makes another one; `description` is for
-    /// long-term ones.
+    /// Makes a token, long-term where `kind` says so and else temporary. Every call makes another one;
+    /// `description` is for long-term ones.
     ///
-    /// An answer without a usable credential is an error: an empty one must never replace a good one.
+    /// An answer without a usable credential is an error: an empty one must never replace a valid one.
     pub async fn create_instance_token(
         &self,
         region: &str,
@@ -82,7 +82,7 @@ impl Client {
             let page = read_page(&reply, instance).map_err(|failure| self.content_error(&call, failure))?;
             offset += page.tokens.len();
             let last = page.tokens.is_empty() || offset >= page.total;
-            // A token made or deleted meanwhile shifts the pages.
+            // A token that is made or deleted meanwhile shifts the pages.
             tokens.extend(page.tokens.into_iter().filter(|token| seen.insert(token.id.clone())));
             if last {
                 break;
@@ -91,8 +91,8 @@ impl Client {
         Ok(tokens)
     }
 
-    /// Deletes a long-term credential: from then on nothing can be pulled with it. Whether it was
-    /// there before, only the list tells.
+    /// Deletes a long-term credential: from then on it cannot pull. Only a list tells whether it existed
+    /// before.
     pub async fn delete_instance_token(
         &self,
         region: &str,
@@ -136,7 +136,7 @@ impl Client {
 
 fn read_issued(reply: &Reply, kind: CredentialKind, now: Timestamp) -> Result<IssuedToken, Failure> {
     let token_id = reply.text("TokenId")?.filter(|id| !id.is_empty());
-    // Whatever is wrong with the rest: the id is what the caller needs to remove it again.
+    // Whatever is wrong with the rest: the caller needs the id to delete the credential again.
     check_issued(reply, kind, now, token_id.clone()).map_err(|failure| failure.leaving(token_id))
 }
 
@@ -173,7 +173,7 @@ fn check_issued(
     let expires_at = stated.or(claims.expires_at);
     match expires_at {
         Some(end) if end <= now => return lie(&format!("it expired at {end}, before it was made")),
-        // Without its end nobody knows when to renew it.
+        // Without its end the time of its renewal is unknown.
         None if kind != CredentialKind::Longterm => return lie("a temporary credential without an end"),
         _ => {}
     }

@@ -12,18 +12,18 @@ use super::error::{CloudError, Failure};
 /// A private link from a VPC to an instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InternalEndpoint {
-    /// The VPC it leads from.
+    /// The VPC that it leads from.
     pub vpc_id: String,
-    /// The subnet its address is taken from.
+    /// The subnet of its address.
     pub subnet_id: String,
-    /// `Running`, in any case of letters, when it works.
+    /// `Running`, in any letter case, when it works.
     pub status: String,
     /// The instance's address inside the VPC; none while the link is being built.
     pub address: Option<IpAddr>,
 }
 
 impl InternalEndpoint {
-    /// The address to use from this VPC, when the link works.
+    /// The link's address for nodes of this VPC, if the link works.
     pub fn usable_from(&self, vpc_id: &str) -> Option<IpAddr> {
         let running = self.status.eq_ignore_ascii_case("Running");
         self.address.filter(|_| running && self.vpc_id == vpc_id)

@@ -1,5 +1,5 @@
-//! Claims of tokens: the two of a TCR token that help to check the answer it came in. The signature is the
-//! registry's business and is not verified.
+//! Claims of tokens: the two claims of a TCR token that help to check the answer with it. The signature is
+//! not verified: that is the registry's task.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tcr::sensitive::Sensitive;
 
-/// Claims of a token, as far as they are there.
+/// The claims of a token that are present.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Claims {
     /// `exp`: when the token ends.
@@ -33,7 +33,7 @@ pub(crate) fn claims(token: &Sensitive) -> Claims {
     }
 }
 
-/// Whom a token is for, `aud`; a token that is not a JWT is for nobody.
+/// The audience of a token, `aud`; empty for a token that is not a JWT.
 pub(crate) fn audience(token: &Sensitive) -> Vec<String> {
     match payload(token).as_mut().and_then(|payload| payload.remove("aud")) {
         Some(Value::String(one)) => vec![one],

@@ -1,9 +1,9 @@
-//! Tencent Cloud's API for TCR, version 2019-09-24: signed calls, typed answers, classed errors.
+//! Tencent Cloud's API for TCR, version 2019-09-24: signed calls, typed answers, classified errors.
 //!
-//! `client`, `metadata` and the places that `api_credential` looks in do I/O. The others turn values into values, so each rule of the protocol has a test
-//! without a network.
+//! `client`, `metadata` and the sources in `api_credential` do I/O. The other modules are functions of
+//! values, so each rule of the protocol has a test without a network.
 //!
-//! Imports no other crate of this folder. Absent: Kubernetes, and what the answers are used for.
+//! Imports no other crate of this folder. Absent: Kubernetes, and the use of the answers.
 
 pub mod action;
 pub mod api_credential;

@@ -1,4 +1,4 @@
-//! Instance metadata of a CVM: where the machine is, and the key of the role that is bound to it.
+//! Instance metadata of a CVM: the machine's location, and the key of the role that is bound to it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,10 +10,10 @@ use tcr::sensitive::Sensitive;
 use super::error::Failure;
 use super::transport;
 
-/// Where every CVM finds it; the name resolves inside Tencent's VPCs only.
+/// The address of the service for every CVM; the name resolves inside Tencent's VPCs only.
 pub const DEFAULT: &str = "http://metadata.tencentyun.com";
 const PATH: &str = "/latest/meta-data/";
-/// It is on the machine's own host: without an answer at once there is none.
+/// Short, because the service runs on the machine's own host.
 const CONNECT: Duration = Duration::from_secs(1);
 const EXCHANGE: Duration = Duration::from_secs(3);
 
@@ -21,7 +21,7 @@ const EXCHANGE: Duration = Duration::from_secs(3);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetadataEndpoint(Url);
 
-/// Why a text is not one.
+/// Why a text is not a metadata endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a metadata endpoint: write it as http://HOST or http://HOST:PORT")]
 pub struct MetadataEndpointError(String);
@@ -47,10 +47,10 @@ impl fmt::Display for MetadataEndpoint {
 /// Why metadata could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MetadataError {
-    /// Nobody is there: this is no CVM.
+    /// There is no such service: this machine is no CVM.
     #[error("cannot connect: {0}")]
     Absent(String),
-    /// Something listens there, and does not answer as metadata does.
+    /// A service answers, but not as metadata does.
     #[error(transparent)]
     Broken(Failure),
 }
@@ -66,7 +66,7 @@ impl Metadata {
     pub(crate) fn new(endpoint: MetadataEndpoint) -> reqwest::Result<Self> {
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
-            // A proxy would hand out the role of the machine that it is on.
+            // A proxy would return the role of its own machine.
             .no_proxy()
             .connect_timeout(CONNECT)
             .timeout(EXCHANGE)
@@ -74,15 +74,15 @@ impl Metadata {
         Ok(Self { http, endpoint })
     }
 
-    /// Where it is asked.
+    /// The address of the service.
     pub fn endpoint(&self) -> &MetadataEndpoint {
         &self.endpoint
     }
 
-    /// The text at a path, which may be a key; none where there is nothing.
+    /// The text at a path, which may be a key; none where the path does not exist.
     ///
     /// # Errors
-    /// This is no CVM, or its metadata does not answer.
+    /// This is no CVM, or its metadata service does not answer.
     pub async fn get(&self, path: &str) -> Result<Option<Sensitive>, MetadataError> {
         let mut url = self.endpoint.0.clone();
         url.set_path(&format!("{PATH}{path}"));

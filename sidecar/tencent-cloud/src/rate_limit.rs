@@ -1,5 +1,5 @@
-//! The documented calls per second of each action, kept on this side: a call that would be refused for
-//! its rate waits instead.
+//! The client's own limit of calls per second for each action, from the documented ones: a call that would be
+//! refused for its rate waits instead.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -8,8 +8,8 @@ use super::action::Action;
 
 /// When each action may be called again.
 ///
-/// A bucket that holds a quarter of a second's calls and fills at four fifths of the documented rate:
-/// the account has other callers too, and the cloud measures over its own seconds.
+/// A bucket that holds a quarter of a second's calls and fills at four fifths of the documented rate: the
+/// account has other callers too, and the cloud's seconds begin at other times.
 #[derive(Debug, Default)]
 pub struct RateLimit {
     /// When the bucket of an action is full again.
@@ -17,7 +17,7 @@ pub struct RateLimit {
 }
 
 impl RateLimit {
-    /// Takes one call out of the action's bucket; how long to wait before it is sent.
+    /// Takes one call out of the action's bucket; returns how long to wait before it is sent.
     pub fn take(&mut self, action: Action, now: Instant) -> Duration {
         let per_second = f64::from(action.per_second());
         let one = Duration::from_secs_f64(1.0 / (per_second * 0.8));

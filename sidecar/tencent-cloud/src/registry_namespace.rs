@@ -9,14 +9,15 @@ use super::error::{CloudError, Failure};
 
 /// Namespaces asked for at once.
 const PAGE: usize = 100;
-/// Pages read at most: names that contain another one are few.
+/// Pages read at most: few names contain another one.
 const MOST_PAGES: usize = 10;
 
 impl Client {
     /// Whether the instance has a namespace of exactly this name.
     pub async fn has_namespace(&self, region: &str, instance: &str, name: &str) -> Result<bool, CloudError> {
         for page in 1..=MOST_PAGES {
-            // A page's number, unlike in all other actions. Names that only contain it may come too.
+            // The offset is the number of a page, unlike in all other actions. The answer also has names that
+            // only contain this one.
             let body =
                 json!({ "RegistryId": instance, "NamespaceName": name, "Limit": PAGE, "Offset": page });
             let call = Call { action: Action::DescribeNamespaces, region, instance, body };

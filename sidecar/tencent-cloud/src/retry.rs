@@ -7,20 +7,20 @@ use tcr::backoff::Backoff;
 use super::action::{Action, Repeat};
 use super::error::{Class, Failure};
 
-/// How often and how slowly to repeat.
+/// How often and how fast to repeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// Sends at most, the first included.
+    /// Attempts at most, including the first.
     pub attempts: u32,
     /// The wait after the first failure; it doubles with each.
     pub base: Duration,
-    /// The longest wait between two sends.
+    /// The longest wait between two attempts.
     pub cap: Duration,
 }
 
 impl Default for Policy {
-    /// Four sends within about two seconds: enough for a passing limit (limits are per second),
-    /// and short enough that a person waits.
+    /// Four attempts within about two seconds: enough for a rate limit (which is per second), and short
+    /// enough for a person to wait.
     fn default() -> Self {
         Self { attempts: 4, base: Duration::from_millis(300), cap: Duration::from_secs(5) }
     }
@@ -39,7 +39,7 @@ pub enum Next {
     RenewCredential,
 }
 
-/// What was tried so far in one call.
+/// The failures of one call so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct History {
     failures: u32,
@@ -48,13 +48,13 @@ pub struct History {
 }
 
 impl History {
-    /// Decides after one more failure. `random` is uniform over all values and spreads callers
+    /// Decides after another failure. `random` is uniform over all values and spreads the retries of callers
     /// that failed together.
     pub fn next(&mut self, failure: &Failure, action: Action, policy: &Policy, random: u64) -> Next {
         self.failures += 1;
         match failure.class() {
             Class::Terminal => Next::Stop,
-            // Both are tried once: a second refusal says that they do not help.
+            // Each is tried once: a second refusal shows that it does not help.
             Class::RefreshCredential if failure.is_clock_skew() => {
                 once(&mut self.clock_corrected, Next::CorrectClock)
             }
@@ -74,12 +74,12 @@ fn once(done: &mut bool, next: Next) -> Next {
     if std::mem::replace(done, true) { Next::Stop } else { next }
 }
 
-/// The wait after so many failures.
+/// The wait after this many failures.
 pub(crate) fn wait(policy: &Policy, failures: u32, random: u64) -> Duration {
     Backoff::new(policy.base, policy.cap).jittered(failures - 1, random)
 }
 
-/// A number that spreads callers. A machine that gives none only loses the spread.
+/// A random number that spreads retries; 0 on a machine that gives none, where only the spread is lost.
 pub(crate) fn random() -> u64 {
     getrandom::u64().unwrap_or_default()
 }

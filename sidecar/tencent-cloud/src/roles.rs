@@ -1,4 +1,4 @@
-//! The roles that the operator allows, and a client for each instance that is reached by one.
+//! The roles that the operator allows, and a client for each instance that is called in one.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -8,22 +8,23 @@ use std::time::Instant;
 use super::api_credential::AssumedRole;
 use super::client::Client;
 
-/// A role that may be taken on.
+/// A role that may be assumed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AllowedRole {
     /// `qcs::cam::uin/NUMBER:roleName/NAME`.
     pub arn: String,
-    /// What its trust policy demands to hear, if anything.
+    /// The external id that its trust policy requires, if any.
     pub external_id: Option<String>,
-    /// The OIDC provider that its account knows the cluster as: the controller's Pod then takes it on by its own token.
+    /// The OIDC provider by which its account knows the cluster: the controller's Pod then assumes the role
+    /// with its own token.
     pub provider_id: Option<String>,
 }
 
-/// The most clients that are kept for nobody: who asks again soon finds the role's key there.
+/// Unused clients that are kept at most: the next caller of one finds the role's key there.
 const MOST_IDLE: usize = 64;
 
-/// A client for each instance that is reached in a role, made when it is asked for. All who ask for the same share its
-/// keys.
+/// A client for each instance that is called in a role, made on first use. All callers for the same instance
+/// share its keys.
 #[derive(Debug)]
 pub struct Clients {
     own: Arc<Client>,
@@ -31,7 +32,7 @@ pub struct Clients {
     made: Mutex<BTreeMap<Place, Made>>,
 }
 
-/// What a role is taken on for.
+/// The role and instance of a client.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     arn: String,
@@ -46,7 +47,7 @@ struct Made {
 }
 
 impl Clients {
-    /// Clients that `own` takes roles on for.
+    /// Clients for roles that `own` assumes.
     pub fn new(own: Arc<Client>, roles: Vec<AllowedRole>) -> Self {
         Self { own, roles, made: Mutex::default() }
     }
@@ -56,8 +57,8 @@ impl Clients {
         &self.own
     }
 
-    /// The client for an instance: in the role, where there is one. A role that is not allowed has a client too, whose calls
-    /// fail for that.
+    /// The client for an instance: in the role, where there is one. A role that is not allowed has a client
+    /// too, whose calls fail with that error.
     pub fn of(&self, role_arn: Option<&str>, region: &str, instance_id: &str) -> Arc<Client> {
         let Some(arn) = role_arn else { return self.own.clone() };
         let place =
@@ -85,7 +86,7 @@ impl Clients {
     }
 }
 
-/// Drops the client that nobody has asked for the longest, where too many are nobody's.
+/// Drops the client that was unused for the longest, where too many are unused.
 fn forget_one(made: &mut BTreeMap<Place, Made>) {
     let idle = made.iter().filter(|(_, made)| Arc::strong_count(&made.client) == 1);
     let idle: Vec<(Instant, &Place)> = idle.map(|(place, made)| (made.asked_for, place)).collect();
@@ -135,7 +136,7 @@ fn is_role(arn: &str) -> bool {
     })
 }
 
-/// Whether it has so many letters, digits and these, and at most 128.
+/// Whether the text has at least `least` characters and at most 128, all letters, digits or `others`.
 fn has_form(text: &str, least: usize, others: &str) -> bool {
     (least..=128).contains(&text.len())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(c))

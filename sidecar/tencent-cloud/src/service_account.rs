@@ -1,6 +1,6 @@
-//! Service accounts of an instance: CreateServiceAccount and the actions on what it made.
+//! Service accounts of an instance: CreateServiceAccount and the actions on existing accounts.
 //!
-//! Such an account has no person behind it: its rights are its own, by namespace of the registry.
+//! Such an account is not a CAM user: it has its own rights, for each namespace of the registry.
 
 use std::collections::BTreeSet;
 
@@ -15,17 +15,17 @@ use super::envelope::{Fields, Reply};
 use super::error::{CloudError, Failure};
 use super::instance_token::IssuedToken;
 
-/// The only right that an account is ever given here.
+/// The only right that accounts are given here.
 pub const PULL: &str = "tcr:PullRepository";
 /// Accounts asked for at once: the highest limit.
 const PAGE: usize = 100;
 /// Pages read at most.
 const MOST_PAGES: usize = 100;
 
-/// What an account shall be. It may pull, and nothing else.
+/// The desired state of an account. It may pull, and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceAccountSpec {
-    /// Its name, with or without what TCR puts before it.
+    /// Its name, with or without the prefix that TCR adds.
     pub name: String,
     pub description: String,
     /// The namespaces of the registry that it may pull from.
@@ -33,7 +33,7 @@ pub struct ServiceAccountSpec {
     pub expires_at: Timestamp,
 }
 
-/// An account as it is listed, without its password.
+/// An account in a list, without its password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceAccount {
     /// Its name, `tcr$...`, which is also the docker user name.
@@ -43,11 +43,11 @@ pub struct ServiceAccount {
     pub enabled: bool,
     /// When it ends; none where the list does not say.
     pub expires_at: Option<Timestamp>,
-    /// What it may do.
+    /// Its rights.
     pub permissions: Vec<Permission>,
 }
 
-/// What an account may do in one namespace of the registry.
+/// The rights of an account in one namespace of the registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permission {
     pub resource: String,
@@ -56,9 +56,9 @@ pub struct Permission {
 }
 
 impl Client {
-    /// Makes an account. A second one of the name is refused.
+    /// Makes an account. TCR refuses a second one of the same name.
     ///
-    /// An answer without a usable password is an error: an empty one must never replace a good one.
+    /// An answer without a usable password is an error: an empty one must never replace a valid one.
     pub async fn create_service_account(
         &self,
         region: &str,
@@ -82,7 +82,7 @@ impl Client {
         self.call(&Call { action: Action::ModifyServiceAccount, region, instance, body }).await.map(drop)
     }
 
-    /// Deletes an account: from then on nothing can be pulled with it. Whether it was there before, only the list tells.
+    /// Deletes an account: from then on it cannot pull. Only a list tells whether it existed before.
     pub async fn delete_service_account(
         &self,
         region: &str,
@@ -108,7 +108,7 @@ impl Client {
             let (page, total) = read_page(&reply).map_err(|failure| self.content_error(&call, failure))?;
             offset += page.len();
             let is_last = page.is_empty() || offset >= total;
-            // One that was made or deleted meanwhile shifts the pages.
+            // An account that is made or deleted meanwhile shifts the pages.
             accounts.extend(page.into_iter().filter(|it| seen.insert(it.name.clone())));
             if is_last {
                 break;
@@ -134,8 +134,8 @@ fn body(instance: &str, account: &ServiceAccountSpec) -> Value {
 fn read_issued(reply: &Reply, account: &ServiceAccountSpec, now: Timestamp) -> Result<IssuedToken, Failure> {
     let name = account.name.strip_prefix(SERVICE_ACCOUNT_PREFIX).unwrap_or(&account.name);
     let expected = format!("{SERVICE_ACCOUNT_PREFIX}{name}");
-    // Whatever is wrong with the rest: the name is what the caller needs to remove it again. Another name is perhaps
-    // somebody else's account.
+    // Whatever is wrong with the rest: the caller needs the name to delete the account again. Another name
+    // may be another client's account.
     let name = reply.text("Name")?.filter(|name| *name == expected);
     check_issued(reply, account, now, name.clone()).map_err(|failure| failure.leaving(name))
 }

@@ -11,7 +11,7 @@ const ALGORITHM: &str = "TC3-HMAC-SHA256";
 /// HMAC-SHA256 works on blocks of this many bytes.
 const BLOCK: usize = 64;
 
-/// What is signed of a request.
+/// The signed parts of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     /// The product, `tcr` or `sts`: the first label of its domain.
@@ -25,7 +25,7 @@ pub struct Request<'a> {
     pub timestamp: Timestamp,
 }
 
-/// A signature and the steps to it, which the published examples state too.
+/// A signature and its intermediate values, which the published examples state too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signature {
     /// The credential scope, `<day>/<service>/tc3_request`.

@@ -1,4 +1,4 @@
-//! What every HTTP exchange with the cloud has in common.
+//! Functions for every HTTP exchange with the cloud.
 
 use jiff::Timestamp;
 use reqwest::Response;
@@ -7,10 +7,10 @@ use tcr::sensitive::SensitiveBytes;
 
 use super::error::Failure;
 
-/// More than the longest documented answer, 100 instances; what is longer is no answer.
+/// More than the longest documented answer, 100 instances; a longer one is not accepted.
 pub const LARGEST_ANSWER: usize = 1024 * 1024;
 
-/// One exchange that failed, with the time at the cloud when it said so.
+/// A failed exchange, with the cloud's time if the answer had it.
 pub(crate) struct Failed {
     pub(crate) failure: Failure,
     pub(crate) date: Option<Timestamp>,
@@ -22,7 +22,7 @@ impl From<Failure> for Failed {
     }
 }
 
-/// A whole body, unless it is too long to be an answer. It may hold a credential.
+/// A whole body, unless it is too long. It may hold a credential.
 pub(crate) async fn body(mut response: Response) -> Result<SensitiveBytes, Failure> {
     let mut answer = SensitiveBytes::default();
     while let Some(chunk) = response.chunk().await.map_err(|error| failure(&error))? {
@@ -35,7 +35,7 @@ pub(crate) async fn body(mut response: Response) -> Result<SensitiveBytes, Failu
     Ok(answer)
 }
 
-/// The time in the answer's head.
+/// The time in the answer's `Date` header.
 pub fn date(response: &Response) -> Option<Timestamp> {
     let date = jiff::fmt::rfc2822::parse(response.headers().get(DATE)?.to_str().ok()?).ok()?;
     Some(date.timestamp())
@@ -50,7 +50,7 @@ pub fn failure(error: &reqwest::Error) -> Failure {
     }
 }
 
-/// The end of an error's chain: the outer ones only say that a request failed.
+/// The innermost error of a chain: the outer ones only say that a request failed.
 pub fn innermost(error: &dyn std::error::Error) -> String {
     let mut error = error;
     while let Some(source) = error.source() {

@@ -9,8 +9,8 @@ pub(super) struct Location {
     pub(super) path: Vec<u8>,
 }
 
-/// What a kubelet files a credential under: the key without scheme and user information, and without the `/v1/`
-/// or `/v2/` that Docker writes. None when the key is no URL: the kubelet passes over the entry.
+/// The key by which a kubelet finds a credential: without scheme and user information, and without the `/v1/`
+/// or `/v2/` that Docker writes. None when the key is no URL: the kubelet ignores the entry.
 pub(super) fn canonical(key: &str) -> Option<Vec<u8>> {
     let Location { mut host, path } = Location::parse(without_scheme(key).as_bytes())?;
     let is_version = path.starts_with(b"/v1/") || path.starts_with(b"/v2/");
@@ -110,7 +110,7 @@ enum Part {
     Other,
 }
 
-/// Percent escapes decoded. In a host they are for what is no ASCII, and for the percent sign.
+/// Percent escapes decoded. In a host they encode characters outside ASCII, and the percent sign.
 fn unescape(text: &[u8], part: Part) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;

@@ -51,7 +51,7 @@ pub fn credentials<'a>(
     if found.is_empty() && is_of_default_registry(image) { only(&|key| key == DEFAULT_KEY) } else { found }
 }
 
-/// Kubernetes goes by the first component here: `localhost/app` counts as Docker's.
+/// Kubernetes looks only at the first component here: `localhost/app` counts as Docker's.
 fn is_of_default_registry(image: &ImageName) -> bool {
     let first = image.as_str().split('/').next().unwrap_or_default();
     matches!(first, "docker.io" | "index.docker.io") || !first.contains(['.', ':'])

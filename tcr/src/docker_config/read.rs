@@ -1,8 +1,8 @@
 //! Docker configurations as kubelets read them: by the rules of Go's `encoding/json` and `encoding/base64`.
 //!
-//! What differs from a strict reader: names of fields match whatever their case; null leaves a field as it is;
-//! of a repeated key the last counts; what is no Unicode becomes U+FFFD; base64 may be wrapped. What is the
-//! same: one value of a wrong type makes the whole file unreadable.
+//! Differences from a strict reader: names of fields match in any letter case; null leaves a field unchanged;
+//! of a repeated key the last counts; invalid Unicode becomes U+FFFD; base64 may be wrapped. As in a strict
+//! reader, one value of a wrong type makes the whole file unreadable.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 use super::{DockerConfigError, Login};
 use crate::sensitive::{Sensitive, SensitiveBytes};
 
-/// Levels of arrays and objects that Go's reader goes into.
+/// Levels of arrays and objects that Go's reader accepts.
 const MOST_LEVELS: usize = 10_000;
 /// Go ignores bits that fill up the last character.
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true);
@@ -30,7 +30,7 @@ const UNPADDED: GeneralPurpose = GeneralPurpose::new(
     LENIENT.with_decode_padding_mode(DecodePaddingMode::RequireNone),
 );
 
-/// Where the keys are.
+/// The place of the keys.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
     /// In the object `auths`.
@@ -39,7 +39,7 @@ pub(super) enum Shape {
     Legacy,
 }
 
-/// What is held for each key, as it is written.
+/// The credential of each key, as it is written.
 pub(super) fn logins(bytes: &[u8], shape: Shape) -> Result<BTreeMap<String, Login>, DockerConfigError> {
     entries(bytes, shape)?
         .into_iter()
@@ -124,7 +124,7 @@ fn paired_surrogates(text: Sensitive) -> Sensitive {
     if !text.expose().contains("\\u") {
         return text;
     }
-    // What takes the place of an escape is as long.
+    // The replacement has the length of the escape.
     let (mut out, mut rest) = (String::with_capacity(text.expose().len()), text.expose());
     while let Some(at) = rest.find('\\') {
         let (before, escape) = rest.split_at(at);
@@ -213,7 +213,7 @@ impl<'de> Visitor<'de> for Document<'_> {
     }
 }
 
-/// What is written for `auths` comes to what was there before.
+/// A repeated `auths` is merged into the earlier one.
 struct Auths<'a>(&'a mut Entries);
 
 impl<'de> DeserializeSeed<'de> for Auths<'_> {

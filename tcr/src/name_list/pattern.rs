@@ -53,7 +53,7 @@ impl Pattern {
     }
 }
 
-/// What no name could match is a mistake, and said so.
+/// A pattern that no name could match is a mistake, and an error.
 fn check(text: &str) -> Result<(), NameListProblem> {
     if text.is_empty() {
         return Err(NameListProblem::NothingExcluded);

@@ -7,13 +7,13 @@ use std::sync::LazyLock;
 /// The release's number, which programs, chart and policy share.
 pub const NUMBER: &str = env!("CARGO_PKG_VERSION");
 
-/// The environment variable in which the chart says which release it is of.
+/// The environment variable with the chart's release.
 pub const CHART_VERSION_VARIABLE: &str = "TCR_ASSISTANT_CHART_VERSION";
 
 /// The build of a release: `commit 0123456789ab, linux/amd64, rustc 1.95.0`. No time, so that it is the same each time.
 const BUILD: Option<&str> = option_env!("TCR_ASSISTANT_BUILD");
 
-/// What `--version` prints behind the program's name: the number and the build.
+/// The output of `--version` after the program's name: the number and the build.
 pub fn long() -> &'static str {
     static LONG: LazyLock<String> = LazyLock::new(|| text(BUILD));
     &LONG
@@ -35,10 +35,10 @@ pub struct ChartMismatch {
     chart: String,
 }
 
-/// Whether the chart of which the environment tells fits this program. Without a chart everything does.
+/// Whether the chart that the environment names fits this program. Without a chart every program does.
 ///
 /// # Errors
-/// It is of another release: what its templates say may mean something else to this program.
+/// The chart is of another release: its templates may mean something else to this program.
 pub fn check_chart() -> Result<(), ChartMismatch> {
     std::env::var_os(CHART_VERSION_VARIABLE).map_or(Ok(()), |chart| fits(&chart.to_string_lossy()))
 }
@@ -51,7 +51,7 @@ fn fits(chart: &str) -> Result<(), ChartMismatch> {
     }
 }
 
-/// No version is longer; what somebody else put into the variable may be.
+/// No version is longer; a value from elsewhere may be.
 const LONGEST: usize = 64;
 
 /// The first two numbers of a semantic version.

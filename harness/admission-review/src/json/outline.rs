@@ -1,4 +1,4 @@
-//! What is where in a text that was scanned, to look up a place in it afterwards.
+//! The outline of a scanned text: positions of its members, for looking up a place in it afterwards.
 
 use super::{JsonError, Scanner, string_end};
 
@@ -40,7 +40,7 @@ impl<'a> Outline<'a> {
         for mark in noted {
             Open::follow(&mut open, bytes[*mark], *mark);
         }
-        // What lies deeper than the notes reach is looked for from the last of them on.
+        // A place deeper than the outline is searched from its last mark on.
         let mut at = noted.last().map_or(0, |mark| mark + 1);
         while at < until {
             if bytes[at] == b'"' {
@@ -76,7 +76,7 @@ impl Open {
         Scanner::from(text, self.member).key()
     }
 
-    /// What a byte outside of strings does to the containers that are open.
+    /// Applies a byte outside strings to the open containers.
     fn follow(open: &mut Vec<Self>, byte: u8, at: usize) {
         match byte {
             b'{' | b'[' => {

@@ -21,7 +21,7 @@ const SILENCE: Duration = Duration::from_secs(330);
 /// How long the API server is asked to watch.
 pub(super) const WATCH_SECONDS: &str = "290";
 
-/// A client, and what is made of its answers.
+/// A client for the API server.
 #[derive(Clone)]
 pub(super) struct ApiServer(Client);
 
@@ -44,7 +44,7 @@ pub(super) enum Failure {
 pub(super) struct Lines {
     body: Body,
     buffer: Vec<u8>,
-    /// How far there is no line's end in the buffer.
+    /// The part of the buffer that was searched and has no line end.
     searched: usize,
 }
 

@@ -22,7 +22,7 @@ use source::{End, Source};
 mod objects;
 mod source;
 
-/// A list that nobody has asked for so long may be dropped for another one.
+/// A list that was not used for this long may be dropped for another one.
 const IDLE: Duration = Duration::from_secs(60);
 /// The shortest pause between two steps that follow each other at once.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -38,7 +38,7 @@ pub(super) struct Listing {
     task: Mutex<Option<AbortHandle>>,
 }
 
-/// How far it is.
+/// The progress of a list.
 #[derive(Clone)]
 enum Progress {
     Begun,
@@ -55,7 +55,7 @@ struct State {
 }
 
 impl Listing {
-    /// Begins to list and watch; ends when nobody has the list any longer.
+    /// Starts listing and watching; ends when no caller holds the list any longer.
     pub(super) fn start(
         server: ApiServer,
         resource: Resource,
@@ -91,7 +91,7 @@ impl Listing {
         Ok(listing)
     }
 
-    /// Whether nobody has asked for it for a while.
+    /// Whether the list was not used for a while.
     pub(super) fn is_idle(&self) -> bool {
         self.state().asked.elapsed() > IDLE
     }
@@ -146,7 +146,7 @@ impl Drop for Listing {
     }
 }
 
-/// Lists and watches until nobody has the list.
+/// Lists and watches until no caller holds the list.
 async fn follow(source: Source, kept: Weak<Listing>) {
     // Steps in a row that failed or took no time.
     let mut quick: u32 = 0;

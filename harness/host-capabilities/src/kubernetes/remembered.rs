@@ -84,7 +84,7 @@ mod tests {
             remembered.keep(&get(name), &large, now);
         }
         assert_eq!((remembered.objects.len(), remembered.bytes), (3, large.len() * 3));
-        // What was forgotten makes room.
+        // Forgotten objects make room.
         remembered.keep(&get("e"), &large, now + REMEMBERED);
         assert_eq!((remembered.objects.len(), remembered.bytes), (1, large.len()));
         for number in 0..2 * MOST_OBJECTS {

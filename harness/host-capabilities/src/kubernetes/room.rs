@@ -15,7 +15,7 @@ struct Bytes {
     used: AtomicUsize,
 }
 
-/// What one caller has of a room, until it is dropped.
+/// One caller's share of a room, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Share {
     room: Room,

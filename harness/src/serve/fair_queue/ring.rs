@@ -1,8 +1,9 @@
-//! Turns among those whose next items cost differently: deficit round robin with a quantum of one turn. Pure.
+//! Turns for members whose next items have different costs: deficit round robin with a quantum of one turn.
+//! Pure.
 //!
-//! The member whose turn it is pays one; its next item goes when what was paid is what it costs. So of two that always
-//! have something to ask for, neither has ever got more than the other by more than the largest item: both have
-//! had the same turns but one, and neither has an item's cost in hand.
+//! In its turn a member pays one; its next item goes when it has paid the item's cost. So of two members that
+//! always have items, neither ever gets more than the other by more than the largest item: the numbers of
+//! their turns differ by at most one, and neither has paid as much as an item's cost in advance.
 
 use std::collections::VecDeque;
 
@@ -47,8 +48,8 @@ impl<L> Ring<L> {
         &mut self.0[at].lane
     }
 
-    /// What the one whose item is next pays for it. `cost` is that of a lane's next item; none where it has none
-    /// that may go, and then its turns pass it by.
+    /// What the member with the next item pays for it. `cost` is that of a lane's next item; none where it
+    /// has no item that may go, and then it is skipped.
     pub(super) fn next_cost(&self, cost: impl Fn(&L) -> Option<u32>) -> Option<u32> {
         let (at, _) = self.next(&cost)?;
         cost(&self.0[at].lane)
@@ -68,7 +69,7 @@ impl<L> Ring<L> {
         self.0.back_mut().map(|member| &mut member.lane)
     }
 
-    /// Whose item is next, and in which of its turns.
+    /// The member with the next item, and in which of its turns.
     fn next(&self, cost: impl Fn(&L) -> Option<u32>) -> Option<(usize, u32)> {
         let turns =
             |member: &Member<L>| cost(&member.lane).map(|cost| cost.saturating_sub(member.paid).max(1));

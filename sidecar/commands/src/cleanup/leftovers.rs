@@ -1,19 +1,19 @@
-//! What is left of a namespace after the work on it, and why. Pure.
+//! The objects that are left in a namespace, and why. Pure.
 
 use std::collections::BTreeMap;
 
 use distribution::job::Written;
 use distribution::{Change, Namespace, TargetKind};
 
-/// Why objects were not written, in the API server's words.
+/// Why writes were refused, in the API server's words.
 pub(super) type Refused = BTreeMap<(TargetKind, String), String>;
 
-/// An object that is left as it was.
+/// An object that is left unchanged.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Left {
     pub(super) kind: TargetKind,
     pub(super) name: String,
-    /// It was tried, and refused; else it waits for something that is left too.
+    /// Its write was refused; else it waits for another object that is left.
     pub(super) is_refused: bool,
     pub(super) why: String,
     /// The ImagePullSecrets that led to it.
@@ -36,7 +36,7 @@ pub(super) fn apply(written: &[Written], seen: &mut Namespace) {
     }
 }
 
-/// What a plan that is made now would still change is left. `otherwise` is why, where nothing else is known.
+/// The objects that a plan made now would still change. `otherwise` is the reason where no other is known.
 pub(super) fn left(seen: &Namespace, plan: Vec<Change>, refused: &Refused, otherwise: &str) -> Vec<Left> {
     let one = |change: Change| {
         let (kind, name) = change.target();
@@ -54,7 +54,7 @@ pub(super) fn left(seen: &Namespace, plan: Vec<Change>, refused: &Refused, other
     plan.into_iter().map(one).collect()
 }
 
-/// Who keeps a Secret from being deleted.
+/// The ServiceAccounts that keep a Secret from being deleted.
 fn referring(seen: &Namespace, change: &Change) -> Option<String> {
     let Change::DeleteSecret { secret, .. } = change else { return None };
     let mut accounts =

@@ -1,4 +1,4 @@
-//! Whole lists.
+//! Lists, page by page.
 
 use kube::Api;
 use kube::api::ListParams;

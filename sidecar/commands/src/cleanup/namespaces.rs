@@ -23,12 +23,12 @@ use distribution::mark::InstallationKey;
 use distribution::order::hold_back;
 use distribution::{Change, Desired, Distribution, Namespace, Observed, TargetKind, plan};
 
-/// Namespaces worked on at a time.
+/// Namespaces that are worked on at the same time.
 const AT_A_TIME: usize = 16;
-/// Tries for a namespace in which others write at the same time.
+/// Attempts for a namespace that other clients write to at the same time.
 const TRIES: usize = 5;
 
-/// What each namespace has of ours.
+/// The objects of ours in each namespace.
 pub(super) async fn observe(client: &Client, key: &InstallationKey, names: &[String]) -> Result<Observed> {
     let mut observed = Observed::default();
     let plain = ListParams::default();
@@ -52,7 +52,8 @@ pub(super) async fn observe(client: &Client, key: &InstallationKey, names: &[Str
             observed.entry(&seen.namespace).secrets.insert(seen.name, seen.seen);
         }
     }
-    // Ours that lost its labels, or somebody's own Secret of the name: references to that may be theirs, and stay.
+    // Secrets of ours that lost their labels, or another owner's Secrets of the name: references to the
+    // latter may be that owner's, and stay.
     for name in names {
         let secret = derived_secret_name(name);
         let by_name = plain.clone().fields(&format!("metadata.name={secret}"));
@@ -66,7 +67,7 @@ pub(super) async fn observe(client: &Client, key: &InstallationKey, names: &[Str
     Ok(observed)
 }
 
-/// Every ImagePullSecret as if it was being deleted.
+/// Every ImagePullSecret as if it were being deleted.
 pub(super) fn withdrawn(names: &[String]) -> Desired {
     let mut desired = Desired::default();
     for name in names {
@@ -82,7 +83,8 @@ pub(super) fn withdrawn(names: &[String]) -> Desired {
     desired
 }
 
-/// Empties the namespaces. ImagePullSecrets of which something is left there, each with a reason.
+/// Removes our objects from the namespaces. Returns the ImagePullSecrets of which objects are left, each with
+/// a reason.
 pub(super) async fn empty_all(
     client: &Client,
     writer: &Arc<NamespaceWriter>,
@@ -151,8 +153,8 @@ fn kubectl_kind(kind: TargetKind) -> &'static str {
     }
 }
 
-/// Carries out a namespace's plan, and another one where somebody else wrote meanwhile. What was written, and what is
-/// left.
+/// Carries out a namespace's plan, and a new one where another client wrote meanwhile. Returns what was
+/// written, and what is left.
 async fn empty(
     client: &Client,
     writer: &Arc<NamespaceWriter>,
@@ -166,13 +168,13 @@ async fn empty(
     let mut tries = 0;
     let why = loop {
         let changes_now = changes.into_iter().map(|change| (change, None)).collect();
-        // All that there is was listed.
+        // Everything was listed before.
         let (look, unmet) = (Vec::new(), Vec::new());
         let job = Job { namespace: name.clone(), look, unmet, changes: changes_now };
         let report = carry_out(writer.clone(), job).await;
         leftovers::apply(&report.written, &mut seen);
         all.extend(report.written);
-        // Each object is refused once, so that this comes to an end.
+        // Each object is refused at most once, so the loop ends.
         tries += usize::from(report.failed.is_empty());
         refused.extend(report.failed.into_iter().map(|it| ((it.kind, it.name), it.message)));
         match report.ended {

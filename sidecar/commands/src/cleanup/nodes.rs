@@ -1,7 +1,9 @@
-//! `cleanup --nodes`: takes our entries off the nodes' hosts files, also where nothing of the add-on runs any more.
+//! `cleanup --nodes`: removes our entries from the nodes' hosts files, even where no part of the add-on runs
+//! any more.
 //!
-//! A DaemonSet of hosts-updater's own image, whose Pods do nothing but `hosts-updater --remove`, in a namespace of its own:
-//! tcr-assistant-system may be going, or gone. The namespace goes when it is done.
+//! It starts a DaemonSet of hosts-updater's own image, whose Pods only run `hosts-updater --remove`, in a
+//! namespace of its own, because tcr-assistant-system may be in deletion or gone. The namespace is deleted
+//! afterwards.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -24,27 +26,27 @@ use standing::{Standing, standing};
 mod remover;
 mod standing;
 
-/// Between two looks at the nodes.
+/// The time between two looks at the nodes.
 const PAUSE: Duration = Duration::from_secs(1);
 /// A namespace with nothing but Pods that end at once is gone by then.
 const NAMESPACE_GOES: Duration = Duration::from_secs(120);
 
-/// How entries are to be taken off.
+/// The options for removing entries.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// The image of hosts-updater; by default what is installed, or what the nodes have.
+    /// The image of hosts-updater; by default the installed one, or the one that the nodes have.
     pub image: Option<String>,
-    /// Secrets, as namespace and name, with which the image is pulled; by default those of what is installed.
+    /// Pull secrets for the image, as namespace and name; by default those of the installed agents.
     pub image_pull_secrets: Vec<(String, String)>,
     /// The longest time to wait for the nodes.
     pub wait: Duration,
 }
 
-/// Takes the entries off every node, or says of which. `confirm` is asked before anything is made.
+/// Removes the entries from every node, and reports each node. `confirm` is asked before anything is created.
 ///
 /// # Errors
-/// It was not confirmed, no image is known, or a node that is well did not follow: then nothing else may be removed. A node
-/// that is away is told of, and is no error.
+/// It was not confirmed, no image is known, or a healthy node did not finish: then nothing else may be
+/// removed. A node that is away is reported, and is no error.
 pub(super) async fn take_off(
     client: &Client,
     request: &Request,
@@ -69,7 +71,7 @@ pub(super) async fn take_off(
         nodes.len()
     ))?;
     if found.is_some() {
-        // An agent that has the old list would put them back.
+        // An agent that still has the old list would write the entries again.
         withdraw::run(client.clone(), request.wait, tell).await?;
     }
     let secrets = match request.image_pull_secrets.as_slice() {
@@ -89,7 +91,7 @@ pub(super) async fn take_off(
         follow(client, request.wait, tell).await
     }
     .await;
-    // Whatever came of it: nothing of this stays.
+    // Whatever the result, no object of this run stays.
     let gone = remove_all(client).await;
     report(done?, told)?;
     gone
@@ -99,7 +101,7 @@ fn entries(node: &str) -> Object<'_> {
     Object { kind: "hostsentries", namespace: None, name: node }
 }
 
-/// The nodes that have a hosts file of their own.
+/// The nodes with a hosts file of their own.
 async fn ordinary(client: &Client) -> Result<Vec<Node>> {
     let nodes = Api::<Node>::all(client.clone());
     let mut nodes = list(&nodes, &ListParams::default()).await.context("cannot list nodes")?;
@@ -107,7 +109,7 @@ async fn ordinary(client: &Client) -> Result<Vec<Node>> {
     Ok(nodes)
 }
 
-/// Waits until every node has followed, at most so long. Where each node stands.
+/// Waits until every node has finished, at most this long. Returns the state of each node.
 async fn follow(
     client: &Client,
     wait: Duration,
@@ -138,7 +140,7 @@ async fn follow(
     }
 }
 
-/// Tells of each node. Fails where one is well and did not follow.
+/// Reports each node. Fails where a healthy one did not finish.
 fn report(standings: BTreeMap<String, Standing>, told: &mut Told<'_>) -> Result<()> {
     for (node, standing) in standings {
         match standing {
@@ -157,7 +159,7 @@ fn report(standings: BTreeMap<String, Standing>, told: &mut Told<'_>) -> Result<
     Ok(())
 }
 
-/// A namespace that nobody else uses; one that an interrupted run has left goes first.
+/// Creates the namespace of this run; one that an interrupted run left is deleted first.
 async fn make_namespace(client: &Client, tell: &mut dyn FnMut(&str)) -> Result<()> {
     let namespaces = Api::<Namespace>::all(client.clone());
     if let Some(found) = namespaces.get_opt(CLEANUP_NAMESPACE).await.context("cannot read namespaces")? {
@@ -169,7 +171,7 @@ async fn make_namespace(client: &Client, tell: &mut dyn FnMut(&str)) -> Result<(
     }
     let labels = [
         (MANAGED_BY_LABEL, MANAGED_BY),
-        // Its Pods are on the nodes' network and mount their /etc.
+        // Its Pods use the nodes' network and mount their /etc.
         ("pod-security.kubernetes.io/enforce", "privileged"),
     ];
     let metadata = ObjectMeta {
@@ -182,7 +184,8 @@ async fn make_namespace(client: &Client, tell: &mut dyn FnMut(&str)) -> Result<(
     made.map(drop).with_context(|| format!("cannot make the namespace {CLEANUP_NAMESPACE}"))
 }
 
-/// Removes what was made. Nobody ends the Pod of a node that is away, and with it the namespace would stay.
+/// Deletes the objects of this run. The Pod of a node that is away is deleted by force, because no kubelet
+/// ends it and the namespace would stay.
 async fn remove_all(client: &Client) -> Result<()> {
     let daemon_sets = Api::<DaemonSet>::namespaced(client.clone(), CLEANUP_NAMESPACE);
     let all = ListParams::default();
@@ -215,7 +218,7 @@ async fn remove_namespace(client: &Client) -> Result<()> {
     Ok(())
 }
 
-/// Copies the Secrets with which the image is pulled. Their names there.
+/// Copies the pull secrets for the image. Returns the names of the copies.
 async fn copy_secrets(client: &Client, secrets: &[(String, String)]) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for (namespace, name) in secrets {

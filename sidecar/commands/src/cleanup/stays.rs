@@ -1,4 +1,4 @@
-//! What no cleanup takes away, each with what does.
+//! Objects that no cleanup removes, each with the command that does.
 
 use anyhow::Result;
 use k8s_openapi::api::apps::v1::DaemonSet;
@@ -15,12 +15,12 @@ use custom_resource::ImagePullSecret;
 pub(super) const REMOVE_ENTRIES: &str = "on each node that has them, hosts-updater --remove --hosts-file=/etc/hosts, or delete the \
                               lines from \"# BEGIN tcr-assistant hosts-updater\" to \"# END tcr-assistant hosts-updater\"";
 
-/// Whether nodes may carry entries that nobody takes off any more: their agents are gone, and were not asked to before.
-/// Where that cannot be read, what is told of the list tells it.
+/// Whether nodes may have entries that no agent removes any more: the agents are gone, and were not asked to
+/// remove them before. Where that cannot be read, the report on the list says so.
 pub(super) async fn are_agents_gone(client: &Client) -> bool {
     let look = async || -> kube::Result<bool> {
         let maps = Api::<ConfigMap>::namespaced(client.clone(), SYSTEM_NAMESPACE);
-        // Without the map the chart was uninstalled, which takes the entries off first.
+        // Without the ConfigMap the chart was uninstalled, which removes the entries first.
         let Some(map) = maps.get_opt(UPDATER_CONFIG).await? else { return Ok(false) };
         let text = map.data.and_then(|mut data| data.remove(HOSTS_KEY));
         let agents = Api::<DaemonSet>::namespaced(client.clone(), SYSTEM_NAMESPACE);
@@ -30,8 +30,8 @@ pub(super) async fn are_agents_gone(client: &Client) -> bool {
     look().await.unwrap_or(false)
 }
 
-/// Tells of hosts entries on nodes, where `agents_are_gone`, and of the custom resource's definition: deleting that would
-/// delete every object of it, no matter who made it.
+/// Reports hosts entries on nodes, where `agents_are_gone`, and the custom resource's definition: deleting
+/// that would delete every object of it, whoever made it.
 pub(super) async fn tell(client: &Client, agents_are_gone: bool, told: &mut Told<'_>) -> Result<()> {
     if agents_are_gone {
         let entries = Object { kind: "hostsentries", namespace: None, name: "*" };
@@ -42,7 +42,7 @@ pub(super) async fn tell(client: &Client, agents_are_gone: bool, told: &mut Told
     let object = Object { kind: "customresourcedefinition", namespace: None, name: &name };
     match definitions.get_metadata_opt(&name).await {
         Ok(None) => Ok(()),
-        // A user who may not read it is told how to remove it all the same.
+        // Users who may not read it are told the command for removing it all the same.
         Ok(Some(_)) | Err(_) => told.line(object, Action::Kept, &format!("kubectl delete crd {name}")),
     }
 }

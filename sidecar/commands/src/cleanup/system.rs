@@ -1,4 +1,4 @@
-//! What is in tcr-assistant-system.
+//! The objects in tcr-assistant-system.
 
 use anyhow::Result;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
@@ -16,7 +16,7 @@ use credential::store::{Document, Store};
 /// A list without entries.
 pub(super) const NO_ENTRIES: &str = "[]";
 
-/// The hosts entries and stored credentials.
+/// Removes the hosts entries and stored credentials.
 pub(super) async fn empty_system(client: &Client, told: &mut Told<'_>) -> Result<()> {
     hosts_entries(client, told).await?;
     match Store::new(client.clone()).all().await {
@@ -58,7 +58,7 @@ async fn hosts_entries(client: &Client, told: &mut Told<'_>) -> Result<()> {
     }
 }
 
-/// Tokens stay valid at the registry, and with their document goes what we know of them.
+/// Tokens stay valid at the registry, and their ids are lost with the Secret.
 fn valid_tokens(document: &Document, told: &mut Told<'_>) -> Result<()> {
     let (instance, region) = (&document.key.instance_id, &document.key.region);
     let held = [&document.stored.current, &document.stored.candidate].into_iter().flatten();
@@ -72,7 +72,7 @@ fn valid_tokens(document: &Document, told: &mut Told<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Tells of a Secret of tcr-assistant-system that stays, if it is there.
+/// Reports a Secret of tcr-assistant-system that stays, if it exists.
 pub(super) async fn leave(secrets: &Api<Secret>, name: &str, why: &str, told: &mut Told<'_>) -> Result<()> {
     match secrets.get_metadata_opt(name).await {
         Ok(None) => Ok(()),

@@ -1,4 +1,4 @@
-//! What is said of each object.
+//! The report on each object.
 
 use std::io::Write;
 
@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use crate::output::Output;
 
-/// The kind of what is valid at a registry.
+/// The kind of a credential that is valid at a registry.
 pub(super) const CREDENTIAL: &str = "credential";
 
-/// What became of an object.
+/// The result for an object.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Action {
@@ -22,7 +22,7 @@ pub(super) enum Action {
     Failed,
 }
 
-/// An object that is told of.
+/// A reported object.
 #[derive(Clone, Copy, Serialize)]
 pub(super) struct Object<'a> {
     pub(super) kind: &'a str,
@@ -32,7 +32,7 @@ pub(super) struct Object<'a> {
 }
 
 impl<'a> Object<'a> {
-    /// One of a namespace.
+    /// An object in a namespace.
     pub(super) fn of(namespace: &'a str, kind: &'a str, name: &'a str) -> Self {
         Self { kind, namespace: Some(namespace), name }
     }
@@ -67,7 +67,7 @@ impl Line<'_> {
     }
 }
 
-/// Tells what was done, or would be.
+/// Reports results, or with `dry_run` what they would be.
 pub(super) struct Told<'a> {
     pub(super) out: &'a mut dyn Write,
     pub(super) output: Output,
@@ -86,7 +86,7 @@ impl Told<'_> {
         self.line(object, Action::Failed, &error.to_string())
     }
 
-    /// It was not tried, because of something else that is left.
+    /// Reports an object that was not tried, because of another one that is left.
     pub(super) fn left(&mut self, object: Object<'_>, why: &str) -> Result<()> {
         self.left += 1;
         self.line(object, Action::Left, why)

@@ -1,4 +1,4 @@
-//! What a check is, what it finds, and what several of them ask of an object.
+//! A check, its findings, and questions about objects that several checks share.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
@@ -15,7 +15,7 @@ pub struct Check {
     pub(super) run: fn(&Facts) -> Vec<Found>,
 }
 
-/// What a check found, before it has its name.
+/// A finding, before it has the check's name.
 pub(super) struct Found {
     pub(super) place: String,
     pub(super) message: String,
@@ -31,7 +31,7 @@ impl Found {
         Self { place: place.into(), message: message.into(), to_do: to_do.into() }
     }
 
-    /// In a list of findings.
+    /// The only finding, as a list.
     pub(super) fn alone(
         place: impl Into<String>,
         message: impl Into<String>,
@@ -54,7 +54,7 @@ pub(super) fn status(object: &ImagePullSecret) -> impl Iterator<Item = &ImagePul
     object.status.iter()
 }
 
-/// Whether it asks for entries on nodes.
+/// Whether the ImagePullSecret asks for entries on nodes.
 pub(super) fn resolves(object: &ImagePullSecret) -> bool {
     object.spec.tcr.as_ref().is_some_and(|tcr| tcr.private_network.resolve)
 }

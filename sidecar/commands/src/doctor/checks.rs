@@ -1,4 +1,4 @@
-//! The checks: each looks at what was read and says what is wrong.
+//! The checks: each looks at what was read and returns findings.
 
 mod admission;
 mod credentials;
@@ -14,14 +14,14 @@ use super::report::{Finding, Report};
 use crate::reader::Seen;
 use custom_resource::condition::ConditionType;
 
-/// Findings of one check that are shown: a fault of a thousand objects is one fault.
+/// Findings of one check that are shown: the same fault of a thousand objects is one fault.
 const MOST_OF_ONE: usize = 10;
 
-/// All checks, in the order in which their findings are told.
+/// All checks, in the order in which their findings are printed.
 pub const ALL: &[&[Check]] =
     &[installation::CHECKS, admission::CHECKS, credentials::CHECKS, distribution::CHECKS, nodes::CHECKS];
 
-/// What all of them find.
+/// The findings of all checks.
 pub fn report(facts: &Facts) -> Report {
     let mut findings = Vec::new();
     for check in ALL.iter().copied().flatten() {
@@ -41,7 +41,7 @@ pub fn report(facts: &Facts) -> Report {
     Report { well: findings.is_empty(), findings, not_known: not_known(facts) }
 }
 
-/// What could not be looked at.
+/// What could not be read.
 fn not_known(facts: &Facts) -> Vec<String> {
     fn missing<T>(what: &str, seen: &Seen<T>) -> Option<String> {
         seen.missing().map(|why| format!("{what}: {why}"))
@@ -56,7 +56,7 @@ fn not_known(facts: &Facts) -> Vec<String> {
     };
     let clock = facts.server_now.is_none().then(|| "the API server's clock: it tells no date".to_owned());
     let is_told = objects(facts).any(|it| condition(it, ConditionType::NodesResolve).is_some());
-    // What the agents see is configuration: nobody has looked at what programs of the node resolve.
+    // Agents report configuration: what programs on the node resolve was not tested.
     let unknown = match is_told {
         true => {
             "whether a proxy of a node's container runtime goes past its hosts file: hosts-updater reads no units"

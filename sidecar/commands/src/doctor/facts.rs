@@ -1,4 +1,4 @@
-//! What the checks look at.
+//! The facts that the checks look at.
 
 use std::collections::BTreeMap;
 
@@ -12,36 +12,36 @@ use custom_resource::ImagePullSecret;
 /// Everything that was read.
 #[derive(Clone, Debug)]
 pub struct Facts {
-    /// By this machine's clock.
+    /// The time by this machine's clock.
     pub now: Timestamp,
-    /// By the API server's, at the same moment.
+    /// The time by the API server's clock, at the same moment.
     pub server_now: Option<Timestamp>,
-    /// By the controller's: when it wrote its Lease last, as far as that was a moment ago.
+    /// The time by the controller's clock: the last renewal of its Lease, if that was a moment ago.
     pub controller_now: Option<Timestamp>,
     /// The version of this program.
     pub version: &'static str,
     pub objects: Seen<Vec<ImagePullSecret>>,
-    /// The spec of their definition; none where there is none.
+    /// The spec of the custom resource's definition; none where there is none.
     pub definition: Seen<Option<Value>>,
     /// The add-on's own namespace.
     pub home: Seen<HomeNamespace>,
     /// Whether a controller leads.
     pub controller: Seen<Controller>,
     pub deployment: Seen<Option<Workload>>,
-    /// The webhook's; none where the add-on has no webhook of its own.
+    /// The webhook's Deployment; none where the add-on has no webhook of its own.
     pub webhook: Seen<Option<Workload>>,
     /// The node agents' DaemonSet; none where they are not installed.
     pub agents: Seen<Option<Workload>>,
     pub pods: Seen<Vec<OwnPod>>,
-    /// The webhook's registration; none where there is none.
+    /// The webhook configuration; none where there is none.
     pub registration: Seen<Option<Registration>>,
-    /// The webhook's certificate, in PEM; none where there is no such Secret.
+    /// The webhook's certificate, in PEM; none where its Secret does not exist.
     pub certificate: Seen<Option<String>>,
-    /// What became of a Pod that was created with `dryRun`.
+    /// The result of creating a Pod with `dryRun`.
     pub dry_run: DryRun,
     /// Quotas that leave no room for another Secret.
     pub quotas: Seen<Vec<FullQuota>>,
-    /// Programs that may write pull secrets too.
+    /// Other programs that may write pull secrets.
     pub rivals: Seen<Vec<Rival>>,
     pub nodes: Seen<Vec<NodeFacts>>,
 }
@@ -49,7 +49,7 @@ pub struct Facts {
 /// The add-on's own namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HomeNamespace {
-    /// Whether it is there.
+    /// Whether the namespace exists.
     pub home: Home,
     /// The Pod security level that is enforced in it.
     pub enforced: Option<String>,
@@ -58,11 +58,11 @@ pub struct HomeNamespace {
 /// A Deployment or DaemonSet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Workload {
-    /// Pods that shall be.
+    /// Desired Pods.
     pub desired: i32,
     /// Pods that are ready.
     pub ready: i32,
-    /// Of its label app.kubernetes.io/version.
+    /// The value of its label app.kubernetes.io/version.
     pub version: Option<String>,
     /// The image of its first container.
     pub image: String,
@@ -72,42 +72,42 @@ pub struct Workload {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnPod {
     pub name: String,
-    /// Of its label app.kubernetes.io/component.
+    /// The value of its label app.kubernetes.io/component.
     pub component: String,
-    /// The node that it is on.
+    /// The node that it runs on.
     pub node: Option<String>,
     /// It is ready.
     pub ready: bool,
-    /// Why a container of it waits: the reason, and the kubelet's words.
+    /// Why a container waits: the reason, and the kubelet's message.
     pub waits: Option<(String, String)>,
 }
 
-/// The webhook's registration for Pods.
+/// The webhook configuration for Pods.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registration {
-    /// What becomes of Pods while the webhook is away.
+    /// `Fail` or `Ignore`: how Pods are admitted while the webhook is away.
     pub failure_policy: String,
-    /// Whom the API server trusts, in PEM; none where some webhook of it has no bundle.
+    /// The CAs that the API server trusts, in PEM; none where one of the webhooks has no bundle.
     pub bundle: Option<String>,
 }
 
-/// What became of a Pod that was created with `dryRun`, so that nothing keeps it.
+/// The result of creating a Pod with `dryRun`, which stores nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DryRun {
-    /// None was created, because there is nowhere that one would be patched.
+    /// No Pod was created, because no namespace would have it patched.
     NoPlace,
-    /// It came back with the reference.
+    /// The answer has the reference.
     Patched,
-    /// It came back without.
+    /// The answer lacks the reference.
     Unpatched {
         namespace: String,
-        /// With an image of this registry.
+        /// The registry of the Pod's image.
         host: String,
     },
     /// It was refused.
     Refused {
         namespace: String,
-        /// By whom and why, in the API server's words.
+        /// Who refused it and why, in the API server's words.
         message: String,
     },
     /// The user may not create Pods there.
@@ -121,20 +121,20 @@ pub enum DryRun {
 pub struct FullQuota {
     pub namespace: String,
     pub name: String,
-    /// How many Secrets it allows.
+    /// The number of Secrets that it allows.
     pub hard: String,
 }
 
-/// A program that may write pull secrets too.
+/// Another program that may write pull secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rival {
-    /// What is it known as.
+    /// The name of the program.
     pub tool: &'static str,
-    /// What it does that is in the way.
+    /// How it interferes.
     pub does: &'static str,
     /// What to do about it.
     pub to_do: &'static str,
-    /// Where it was found.
+    /// The object that it was found in.
     pub place: String,
 }
 
@@ -153,7 +153,7 @@ impl NodeFacts {
 }
 
 impl Facts {
-    /// Why nothing could be read at all; none where something was, or was denied, which takes an answer.
+    /// Why nothing could be read at all; none where something was read, or denied, which takes an answer.
     pub fn unreachable(&self) -> Option<String> {
         let answers = [
             why(&self.objects),
@@ -168,7 +168,7 @@ impl Facts {
     }
 }
 
-/// Why it is not known, but for a missing right.
+/// Why it is not known, unless a right is missing.
 fn why<T>(seen: &Seen<T>) -> Option<String> {
     match seen {
         Seen::Failed(why) => Some(why.clone()),

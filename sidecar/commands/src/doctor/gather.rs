@@ -1,4 +1,4 @@
-//! Reads what the checks look at, side by side: ten seconds in all, however many do not answer.
+//! Reads the facts concurrently: ten seconds in all, even where nothing answers.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -30,16 +30,16 @@ use kubernetes::api_error::within;
 mod dry_run;
 mod rivals;
 
-/// For everything that is read at first.
+/// The time limit of the first reads.
 const FIRST: Duration = Duration::from_secs(5);
-/// For what is asked once that is known.
+/// The time limit of the reads that depend on them.
 const SECOND: Duration = Duration::from_secs(4);
 /// Objects in one page of a list.
 const PAGE: u32 = 500;
-/// A Lease is written every few seconds: what it says is the controller's time then.
+/// The longest age of a Lease that counts as renewed now: a leader renews it every few seconds.
 const LEASE_EVERY: Duration = Duration::from_millis(2500);
 
-/// Everything that is known.
+/// Reads all facts.
 pub async fn facts(reader: &Reader) -> Facts {
     let reader = Reader { client: reader.client.clone(), deadline: reader.deadline.min(FIRST) };
     let client = &reader.client;
@@ -115,7 +115,7 @@ pub async fn facts(reader: &Reader) -> Facts {
     }
 }
 
-/// Where the resource is not known, another check says so.
+/// A missing custom resource definition is reported by another check.
 fn absent_is_none<T>(objects: Seen<Vec<T>>) -> Seen<Vec<T>> {
     match objects {
         Seen::Failed(why) if why.contains("has no such resource") => Seen::Known(Vec::new()),
@@ -168,7 +168,7 @@ fn of_configuration(it: MutatingWebhookConfiguration) -> Registration {
     }
 }
 
-/// What is served; the key is not looked at.
+/// The served certificate; the key is not read.
 fn of_certificate(secret: Secret) -> Option<String> {
     let mut data = secret.data?;
     let served = data.remove("tls.crt").map(|it| String::from_utf8_lossy(&it.0).into_owned());
@@ -190,7 +190,7 @@ where
     pages(reader.deadline, params, right, reduce, async |params| api.list(&params).await).await
 }
 
-/// The same of metadata alone.
+/// Every object of a list, metadata only, reduced page by page.
 async fn list_metadata<K, T>(
     reader: &Reader,
     right: Right,
@@ -232,7 +232,7 @@ async fn pages<K: Clone, T>(
     in_time(deadline, &right, all).await
 }
 
-/// What is known by then.
+/// The result, or that it was not known in time.
 async fn in_time<T>(deadline: Duration, right: &Right, reads: impl Future<Output = Seen<T>>) -> Seen<T> {
     match tokio::time::timeout(deadline, reads).await {
         Ok(seen) => seen,
@@ -269,7 +269,7 @@ async fn quotas(reader: &Reader) -> Seen<Vec<FullQuota>> {
     list(reader, &api, ListParams::default(), right, full).await
 }
 
-/// One that leaves no room for another Secret.
+/// The quota, if it leaves no room for another Secret.
 fn full(quota: ResourceQuota) -> Option<FullQuota> {
     let status = quota.status?;
     let (hard, used) = (status.hard?, status.used?);
@@ -291,7 +291,7 @@ async fn nodes(reader: &Reader) -> Seen<Vec<NodeFacts>> {
     list_metadata::<Node, _>(reader, right, node).await
 }
 
-/// Namespaces that stay, with their labels.
+/// Namespaces that are not being deleted, with their labels.
 async fn namespaces_by_label(reader: &Reader) -> Seen<Vec<(String, BTreeMap<String, String>)>> {
     let right = Right { verb: "list", resource: "namespaces", namespace: None };
     let lives = |it: &ObjectMeta| it.deletion_timestamp.is_none();
@@ -309,8 +309,8 @@ async fn clocks(reader: &Reader) -> (Timestamp, Option<Timestamp>, Option<Timest
     let Some(server_now) = server else { return (now, None, None) };
     let first = renewed(&reader.client, reader.deadline).await;
     let age = first.map(|it| server_now.duration_since(it));
-    // One that was written a moment ago, or in the future, says what time it is there. One that is old may be a
-    // controller's that is gone, unless it is written again.
+    // A Lease that was written a moment ago, or in the future, tells the writer's time. An old one may be
+    // from a controller that is gone, unless it is written again.
     let controller = match age {
         Some(age) if age > SignedDuration::from_secs(10) => {
             tokio::time::sleep(LEASE_EVERY).await;
@@ -323,7 +323,7 @@ async fn clocks(reader: &Reader) -> (Timestamp, Option<Timestamp>, Option<Timest
     (now, Some(server_now), controller)
 }
 
-/// When the Lease was written last, by the controller's clock.
+/// When the Lease was last written, by the controller's clock.
 async fn renewed(client: &Client, deadline: Duration) -> Option<Timestamp> {
     let leases: Api<Lease> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
     let lease = within(deadline, leases.get_opt(LEADER_LEASE)).await.ok()??;

@@ -1,27 +1,27 @@
-//! What was found. With `-o json` this is the document.
+//! The report. With `-o json` this is the document.
 
 use serde::Serialize;
 
-/// Something that is wrong.
+/// A fault.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
     /// The check that found it.
     pub check: &'static str,
-    /// Of what.
+    /// The object with the fault.
     pub place: String,
-    /// What is wrong.
+    /// The fault and what to do.
     pub message: String,
     pub to_do: String,
 }
 
-/// All that was found.
+/// All findings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// Nothing was found.
+    /// There are no findings.
     pub well: bool,
     pub findings: Vec<Finding>,
-    /// What could not be looked at, and why.
+    /// What could not be read, and why.
     pub not_known: Vec<String>,
 }

@@ -1,10 +1,10 @@
-//! The report for people to read.
+//! Prints the report for people.
 
 use std::fmt::Write as _;
 
 use super::report::{Finding, Report};
 
-/// A line for each finding, then what is not known.
+/// A line for each finding, then what could not be read.
 pub fn text(report: &Report) -> String {
     let mut out = String::new();
     for Finding { place, message, to_do, .. } in &report.findings {

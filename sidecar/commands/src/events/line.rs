@@ -32,7 +32,7 @@ pub struct Line {
 }
 
 impl Line {
-    /// What matters of an Event.
+    /// The printed part of an Event.
     pub fn of(event: Event) -> Self {
         let series = event.series.as_ref();
         let last_seen = series
@@ -64,7 +64,7 @@ impl Line {
                 && words().any(|word| word == wanted || word == secret))
     }
 
-    /// For people, at this time.
+    /// The line for people, with its age at this time.
     pub fn text(&self, now: Timestamp) -> String {
         let at = self.last_seen.as_deref().and_then(|at| at.parse::<Timestamp>().ok());
         let age = at.map_or_else(|| "?".to_owned(), |at| age(at, now));

@@ -1,4 +1,5 @@
-//! What a Pod that is made now would refer to, and with which ServiceAccounts it would be otherwise. Pure.
+//! The references that a Pod created now would get, and the ServiceAccounts with which it would get others.
+//! Pure.
 
 use std::collections::BTreeSet;
 
@@ -12,13 +13,13 @@ use crate::reader::Seen;
 
 /// ServiceAccounts of a namespace that are compared with `default`.
 const MOST_ACCOUNTS: usize = 50;
-/// Stands for any image, behind its registry.
+/// Stands for any image of a registry.
 const ANY_IMAGE: &str = "/any/image";
-/// The same behind a registry namespace.
+/// Stands for any image of a registry namespace.
 const ANY_OF_NAMESPACE: &str = "/image";
 
-/// One image of each registry that ImagePullSecrets are for, where the Pod is any; where credentials are for registry
-/// namespaces of it, one of each that is for the Pod.
+/// One image of each registry that ImagePullSecrets are for, where the Pod is any Pod; where credentials are
+/// for registry namespaces, one of each namespace that is for the Pod.
 pub(super) fn any_images(facts: &Facts) -> Vec<ImageUse> {
     let all = || facts.asked.known().into_iter().flatten();
     let mut images = BTreeSet::new();
@@ -40,13 +41,13 @@ pub(super) fn any_images(facts: &Facts) -> Vec<ImageUse> {
     images.into_iter().map(any).collect()
 }
 
-/// What stands for any image, as a person reads it: `demo.tencentcloudcr.com/team/*`.
+/// The text for any image, as it is printed: `demo.tencentcloudcr.com/team/*`.
 pub(super) fn shown_as_any(image: &str) -> String {
     let cut = image.strip_suffix(ANY_IMAGE).or_else(|| image.strip_suffix(ANY_OF_NAMESPACE));
     format!("{}/*", cut.unwrap_or(image))
 }
 
-/// ImagePullSecrets whose Secrets the policy has a Pod like this one refer to, in their order.
+/// The ImagePullSecrets whose Secrets the policy adds to such a Pod, in their order.
 pub(super) fn needed_by_policy(facts: &Facts) -> Vec<&AskedFor> {
     let is_listed = |it: &AskedFor| facts.pod.references.contains(&derived_secret_name(&it.name));
     let all = facts.asked.known().into_iter().flatten();
@@ -72,7 +73,7 @@ pub(super) fn needed_by_policy(facts: &Facts) -> Vec<&AskedFor> {
     needed.map(|((asked, ..), _)| *asked).collect()
 }
 
-/// What a Pod that is made now would refer to, and by which way.
+/// Determines the references that a Pod created now would get, and what adds each.
 pub(super) fn admit(facts: &mut Facts) {
     let account = facts.account.known().cloned().flatten().unwrap_or_default();
     let AccountFacts { references, enforces } = account;
@@ -94,7 +95,7 @@ pub(super) fn admit(facts: &mut Facts) {
     }
 }
 
-/// ServiceAccounts of the namespace for which an ImagePullSecret decides otherwise than for `default`.
+/// ServiceAccounts of the namespace that an ImagePullSecret treats otherwise than `default`.
 pub(super) fn other_accounts(facts: &Facts) -> Vec<String> {
     let Seen::Known(names) = &facts.other_accounts else { return Vec::new() };
     let mut told = Vec::new();

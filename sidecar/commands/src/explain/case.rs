@@ -1,4 +1,4 @@
-//! One image of a Pod, with all that is known of it. Pure.
+//! One image of a Pod, with all facts about it. Pure.
 
 use tcr::docker_config::keyring::Credential;
 use tcr::image_ref::ImageRef;
@@ -10,7 +10,7 @@ use super::kubelet::PullFailure;
 use super::selection::Selected;
 use registry_client::PullAnswer;
 
-/// What can be said: how sure it is, why not, and what should be known besides.
+/// The conclusion: the verdict, the problem if there is one, and notes.
 pub(super) type Conclusion = (Verdict, Option<Problem>, Vec<String>);
 
 /// One image of the Pod.
@@ -20,25 +20,26 @@ pub(super) struct Case<'a> {
     pub(super) text: &'a str,
     /// Its registry, in lower case.
     pub(super) host: String,
-    /// The image in full; or why its registry cannot be asked from here, though kubelets take it for an image.
+    /// The image reference in full; or why its registry cannot be asked from here, although kubelets accept
+    /// the image.
     pub(super) image: Result<ImageRef, String>,
     /// ImagePullSecrets that are for its host.
     pub(super) asked: Vec<(&'a AskedFor, Selected)>,
-    /// Credentials that the kubelet shows, and what the registry says to each.
+    /// Credentials that the kubelet tries, and the registry's answer to each.
     pub(super) tries: Vec<(Credential<'a>, Option<&'a PullAnswer>)>,
-    /// What it says to nobody in particular.
+    /// The registry's answer to an anonymous request.
     pub(super) anonymous: Option<&'a PullAnswer>,
-    /// What the kubelet's last pull failed by.
+    /// The error of the kubelet's last pull.
     pub(super) failure: Option<PullFailure>,
 }
 
 impl Case<'_> {
-    /// What else has to be known about the pull that failed.
+    /// Which other facts explain the failed pull.
     pub(super) fn meaning(&self) -> Option<Meaning> {
         self.failure.as_ref()?.meaning()
     }
 
-    /// The image is there, and by it the container does not start.
+    /// The image was pulled, and because of it the container does not start.
     pub(super) fn is_of_start(&self) -> bool {
         self.failure.as_ref().is_some_and(PullFailure::is_of_start)
     }
@@ -50,7 +51,7 @@ impl Case<'_> {
             || (own == "docker.io" && matches!(host, "registry-1.docker.io" | "index.docker.io"))
     }
 
-    /// The image in full, where it can be said.
+    /// The image reference in full, where there is one.
     pub(super) fn name(&self) -> String {
         self.image.as_ref().map_or_else(|_| self.text.to_owned(), ToString::to_string)
     }

@@ -1,8 +1,9 @@
-//! What a node says about a pull that failed: the words, the cause, the one remedy and whose it is.
+//! Messages of a node about a failed pull: the words, the cause, the one remedy and who can apply it.
 //!
-//! The words are those of the programs' own sources: kubelet (`pkg/kubelet/images`, `pkg/credentialprovider`),
-//! containerd (`remotes/docker`, `unpack`, `content`, `cri`), CRI-O (`containers/image`), Go's `net`, `net/http` and
-//! `crypto/x509` below them, and what registries and storage answer. `docs/pull-errors.md` is printed from here.
+//! The words are from the programs' sources: kubelet (`pkg/kubelet/images`, `pkg/credentialprovider`),
+//! containerd (`remotes/docker`, `unpack`, `content`, `cri`), CRI-O (`containers/image`), Go's `net`,
+//! `net/http` and `crypto/x509` below them, and answers of registries and storage. `docs/pull-errors.md` is
+//! printed from here.
 
 mod access;
 mod answers;
@@ -17,7 +18,7 @@ mod tls;
 pub(super) use condition::{Condition, Meaning};
 pub use page::page;
 
-/// The surest first: a message may hold words of several.
+/// The most specific first: a message may contain the words of several.
 pub(super) fn all() -> impl Iterator<Item = &'static Condition> {
     let lists: [&'static [Condition]; 9] = [
         node::DISK,

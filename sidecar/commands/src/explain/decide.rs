@@ -1,4 +1,4 @@
-//! What is found out about a Pod's pulls, from everything that is known. Pure.
+//! Makes findings about a Pod's pulls from all facts. Pure.
 
 use tcr::names::{INJECT_ANNOTATION, derived_secret_name};
 
@@ -11,7 +11,7 @@ use super::problem::node::sandbox_failed;
 use super::problem::{make_again, not_known};
 use crate::reader::Seen;
 
-/// Everything that can be said.
+/// All findings.
 pub fn findings(facts: &Facts) -> Findings {
     let pod = &facts.pod;
     let mut images = Vec::new();
@@ -37,7 +37,7 @@ pub fn findings(facts: &Facts) -> Findings {
             format!("have somebody run this who may read what is not known ({missing})")
         }
         (Verdict::Unknown, None, None) => "run this again".to_owned(),
-        // What is not said cannot be mended by waiting.
+        // The kubelet does not repeat the reason while it waits, so waiting would not show it.
         (Verdict::Likely, None, _) if is_backing_off(facts) => format!(
             "have it pulled again, for the kubelet says why it fails only then: {}; then explain the new Pod",
             make_again(facts)
@@ -68,7 +68,7 @@ pub fn findings(facts: &Facts) -> Findings {
     }
 }
 
-/// What keeps the Pod's sandbox from being made: no image of its containers is pulled before.
+/// Why the Pod's sandbox cannot be created: until it is, no image of its containers is pulled.
 fn sandbox(facts: &Facts) -> Option<Problem> {
     let waits = |used: &ImageUse| {
         let words = ["ContainerCreating", "PodInitializing", ""];

@@ -1,4 +1,4 @@
-//! What is known about a Pod and everything that its pulls depend on, before anything is made of it.
+//! The facts about a Pod and everything that its pulls depend on.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -22,11 +22,11 @@ use crate::reader::{Controller, Seen};
 use custom_resource::{NodesStatus, PrivateLinkStatus, WriteFailure};
 use registry_client::PullAnswer;
 
-/// The type and key of the Secrets before `kubernetes.io/dockerconfigjson`, which kubelets still read.
+/// The older type and key of such Secrets, which kubelets still read.
 const OLD_TYPE: &str = "kubernetes.io/dockercfg";
 const OLD_KEY: &str = ".dockercfg";
 
-/// Reasons of containers that wait for something else than a pull.
+/// Reasons of containers that wait for something other than a pull.
 const BEFORE_PULL: [&str; 3] = ["", "ContainerCreating", "PodInitializing"];
 /// Reasons of containers whose images are on the node.
 const AFTER_PULL: [&str; 11] = [
@@ -43,7 +43,7 @@ const AFTER_PULL: [&str; 11] = [
     "RunInitContainerError",
 ];
 
-/// Everything that is known.
+/// All facts.
 #[derive(Clone, Debug)]
 pub struct Facts {
     pub pod: PodFacts,
@@ -51,21 +51,21 @@ pub struct Facts {
     pub labels: Seen<BTreeMap<String, String>>,
     /// Its ServiceAccount; none when there is none.
     pub account: Seen<Option<AccountFacts>>,
-    /// Admission is not asked about Pods of its namespace.
+    /// The webhook does not review Pods of its namespace.
     pub unreviewed: bool,
     pub asked: Seen<Vec<AskedFor>>,
-    /// Secrets of the namespace, by name: those the Pod lists, and those that ImagePullSecrets lead to.
+    /// Secrets of the namespace, by name: those in the Pod's list, and the derived ones of ImagePullSecrets.
     pub secrets: BTreeMap<String, Seen<Option<SecretFacts>>>,
     /// Its Events about pulls, the newest first.
     pub events: Seen<Vec<EventFact>>,
     pub controller: Seen<Controller>,
-    /// What registries said.
+    /// The registries' answers.
     pub answers: BTreeMap<Question, PullAnswer>,
-    /// What is explained, where that is no Pod that there is.
+    /// The explained object, where that is not an existing Pod.
     pub target: Option<Target>,
-    /// By which way a Pod that is made now would refer to each Secret.
+    /// What adds each Secret to a Pod created now.
     pub ways: BTreeMap<String, &'static str>,
-    /// Other ServiceAccounts of the namespace, where that is explained.
+    /// Other ServiceAccounts of the namespace, where a ServiceAccount or a namespace is explained.
     pub other_accounts: Seen<Vec<String>>,
 }
 
@@ -73,17 +73,17 @@ pub struct Facts {
 pub struct PodFacts {
     pub namespace: String,
     pub name: String,
-    /// When it was made.
+    /// When it was created.
     pub created: Option<Timestamp>,
     pub phase: String,
-    /// The node that it is on.
+    /// The node that it runs on.
     pub node: Option<String>,
     pub account: String,
-    /// What makes it again when it is deleted, `ReplicaSet/web-5d8f7`.
+    /// The owner that creates it again when it is deleted, `ReplicaSet/web-5d8f7`.
     pub owner: Option<String>,
-    /// Its annotation keeps the policy away.
+    /// Its annotation opts out of the policy.
     pub opted_out: bool,
-    /// It mirrors a static Pod.
+    /// It is the mirror Pod of a static Pod.
     pub mirror: bool,
     /// The Secrets that it refers to, in its order.
     pub references: Vec<String>,
@@ -91,10 +91,10 @@ pub struct PodFacts {
     pub images: Vec<ImageUse>,
 }
 
-/// An image and what for.
+/// An image and its user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImageUse {
-    /// As it is written.
+    /// The image as the Pod has it.
     pub image: String,
     /// `container app`, `init container setup`, `volume models`.
     pub user: String,
@@ -102,37 +102,37 @@ pub struct ImageUse {
     pub is_any: bool,
     /// It is on the node: the container runs or ran.
     pub is_there: bool,
-    /// Why the container waits: a word, and the kubelet's sentence.
+    /// Why the container waits: the reason, and the kubelet's message.
     pub waiting: Option<(String, String)>,
-    /// How the container ended last, when it failed: a word, and a sentence.
+    /// How the container last failed: the reason, and the message.
     pub ended: Option<(String, String)>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccountFacts {
-    /// The Secrets that its Pods get, when they bring no list.
+    /// The pull secrets that Pods without a list of their own get.
     pub references: Vec<String>,
-    /// Its Pods may refer to the Secrets that it lists, and to no others.
+    /// Its Pods may refer only to the Secrets that it lists.
     pub enforces: bool,
 }
 
 #[derive(Clone, Debug, Default)]
 pub struct AskedFor {
     pub name: String,
-    /// When it was made.
+    /// When it was created.
     pub created: Option<Timestamp>,
     /// It is being deleted.
     pub deleting: bool,
     pub spec: ImagePullSecretSpec,
-    /// The hosts that it is for: those in the status, and those that the spec itself names.
+    /// The hosts that its Secret is for: those in the status, and those that the spec itself names.
     pub hosts: Vec<String>,
-    /// Its private link, as the status tells it.
+    /// Its private link, from the status.
     pub link: Option<PrivateLinkStatus>,
-    /// What its status says.
+    /// The conditions of its status.
     pub conditions: Vec<Condition>,
-    /// How far the nodes are with the private link.
+    /// The nodes' progress with the private link.
     pub nodes: Option<NodesStatus>,
-    /// Some of the controller's writes that were refused.
+    /// Some of the controller's refused writes.
     pub failures: Vec<WriteFailure>,
 }
 
@@ -142,12 +142,12 @@ impl AskedFor {
         may_pull(self.spec.registry_namespaces(), image)
     }
 
-    /// Whether its private link leads to this host, or could.
+    /// Whether its private link resolves this host, or could.
     pub(super) fn has_link_for(&self, host: &str) -> bool {
         self.link.iter().any(|link| link.hosts.iter().any(|it| it == host))
     }
 
-    /// The addresses of its private links: of each VPC where nodes are in several.
+    /// The addresses of its private links, one for each VPC where nodes are in several.
     pub(super) fn link_addresses(&self) -> Vec<IpAddr> {
         let told = self.link.iter().flat_map(|link| {
             link.address.iter().chain(link.links.iter().filter_map(|link| link.address.as_ref()))
@@ -158,36 +158,36 @@ impl AskedFor {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretFacts {
-    /// It carries our labels.
+    /// It has our labels.
     pub is_ours: bool,
-    /// Who changed what we wrote into it.
+    /// The client that changed its content after our write.
     pub edited_by: Option<String>,
-    /// What a kubelet makes of it.
+    /// Its content as a kubelet reads it.
     pub content: Content,
 }
 
-/// What a kubelet makes of a Secret.
+/// A Secret's content as a kubelet reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
     /// Credentials, by the keys of `auths`.
     Logins(BTreeMap<String, Login>),
-    /// Nothing: it is passed over.
+    /// No credential: kubelets ignore the Secret.
     Ignored(String),
-    /// An error: every pull of the Pod fails by it.
+    /// An error, by which every pull of the Pod fails.
     Broken(String),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventFact {
-    /// When it was seen last.
+    /// When it last happened.
     pub at: Option<Timestamp>,
     pub reason: String,
     pub message: String,
-    /// How often it was seen.
+    /// How often it happened.
     pub count: i32,
 }
 
-/// What a registry is asked: may this image be pulled with this credential, or with none.
+/// A question to a registry: may this image be pulled with this credential, or without one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Question {
     /// The image, as the Pod has it.
@@ -197,7 +197,8 @@ pub struct Question {
 }
 
 impl AskedFor {
-    /// Why the API server refuses the controller's write of an object; none where it does not, or nobody says so.
+    /// Why the API server refuses the controller's write of an object; none where it does not, or that is not
+    /// known.
     pub fn refusal(&self, kind: &str, namespace: &str, name: &str) -> Option<&str> {
         let object = format!("{namespace}/{name}");
         let mut refused = self.failures.iter().filter(|it| it.kind == kind && it.namespaced_name == object);
@@ -206,20 +207,21 @@ impl AskedFor {
 }
 
 impl ImageUse {
-    /// Why its pull waits. What fails before the runtime is asked has no word of its own: its sentence stands for it.
+    /// Why its pull waits. An error before the container runtime is called has no reason of its own, only a
+    /// message.
     pub fn waits_for_pull(&self) -> Option<&(String, String)> {
         let waiting = self.waiting.as_ref();
         waiting.filter(|(it, _)| !BEFORE_PULL.contains(&it.as_str()) && !AFTER_PULL.contains(&it.as_str()))
     }
 
-    /// Why its container waits, though the image is there.
+    /// Why its container waits although the image is on the node.
     pub fn waits_after_pull(&self) -> Option<&(String, String)> {
         self.waiting.as_ref().filter(|(it, _)| AFTER_PULL.contains(&it.as_str()))
     }
 }
 
 impl Facts {
-    /// The credentials that the kubelet shows for an image, as far as the Secrets could be read.
+    /// The credentials that the kubelet tries for an image, as far as the Secrets could be read.
     pub fn credentials(&self, image: &str) -> Vec<Credential<'_>> {
         let Ok(image) = image.parse::<ImageName>() else { return Vec::new() };
         let logins = |name: &String| {
@@ -232,7 +234,7 @@ impl Facts {
         keyring::credentials(self.pod.references.iter().filter_map(logins), &image)
     }
 
-    /// What the registries are to be asked, with the credential for each question.
+    /// The questions to registries, each with its credential.
     pub fn questions(&self) -> Vec<(Question, ImageRef, Option<&Login>)> {
         let mut questions = Vec::new();
         for used in self.pod.images.iter().filter(|it| !it.is_any) {
@@ -244,7 +246,7 @@ impl Facts {
             }
             for Credential { secret, key, login } in credentials {
                 let credential = (secret.to_owned(), key.to_owned());
-                // Runtimes show nothing where an entry is empty.
+                // Container runtimes send no credential where the entry is empty.
                 let is_empty = login.username.is_empty() && login.password.is_empty();
                 questions.push((question(Some(credential)), image.clone(), (!is_empty).then_some(login)));
             }
@@ -256,7 +258,7 @@ impl Facts {
 }
 
 impl SecretFacts {
-    /// What matters of a Secret.
+    /// The relevant part of a Secret.
     pub fn of(secret: &Secret) -> Self {
         Self {
             is_ours: is_ours(&secret.metadata),
@@ -283,7 +285,7 @@ fn is_ours(metadata: &ObjectMeta) -> bool {
             .is_some_and(|name| label(IMAGE_PULL_SECRET_LABEL) == Some(&image_pull_secret_label(name)))
 }
 
-/// Who else wrote the content.
+/// The client other than us that wrote the content.
 fn edited_by(metadata: &ObjectMeta) -> Option<String> {
     let entries = metadata.managed_fields.as_deref().unwrap_or_default();
     let data = |fields: &serde_json::Value| {

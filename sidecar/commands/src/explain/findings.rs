@@ -1,45 +1,45 @@
-//! What is found out about a Pod's pulls: plain values, without any password.
+//! Findings about a Pod's pulls: plain values, without any password.
 
 use serde::Serialize;
 
 use super::facts::EventFact;
 use registry_client::PullAnswer;
 
-/// Everything that is found.
+/// All findings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Findings {
-    /// What is explained, as `Deployment/web`, where that is no Pod that there is.
+    /// The explained object, as `Deployment/web`, where that is not an existing Pod.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
     pub namespace: String,
-    /// Its name; empty where there is no Pod yet.
+    /// The Pod's name; empty where there is no Pod yet.
     pub pod: String,
     pub phase: String,
-    /// The node that it is on.
+    /// The node that it runs on.
     pub node: Option<String>,
     pub service_account: String,
-    /// What the ServiceAccount's list has to do with it.
+    /// How the ServiceAccount's list affects it.
     pub service_account_says: String,
-    /// What the admission policy has to do with it.
+    /// How the admission policy affects it.
     pub policy_says: String,
     /// The Secrets that the Pod refers to, in its order.
     pub secrets: Vec<SecretFinding>,
     /// Each image once.
     pub images: Vec<ImageFinding>,
-    /// Why the Pod's sandbox cannot be made, before any image is pulled.
+    /// Why the Pod's sandbox cannot be created, which comes before any pull.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<Problem>,
-    /// Other ServiceAccounts for which something else is decided.
+    /// Other ServiceAccounts that are treated differently.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub other_accounts: Vec<String>,
     /// Events about its pulls, the newest first.
     pub events: Vec<EventFinding>,
-    /// What could not be read, and so was not looked at.
+    /// What could not be read.
     pub not_known: Vec<String>,
-    /// Of the worst image.
+    /// The verdict on the worst image.
     pub verdict: Verdict,
-    /// The one thing to do.
+    /// What to do, in one sentence.
     pub to_do: String,
 }
 
@@ -49,11 +49,11 @@ pub struct Findings {
 pub enum Verdict {
     /// It is on the node, or its registry would let it be pulled now.
     Pulls,
-    /// Everything is in its place, and its registry was not asked.
+    /// Everything is in place, but its registry was not asked.
     Likely,
-    /// Something could not be found out.
+    /// A fact is missing.
     Unknown,
-    /// No.
+    /// It cannot be pulled.
     Fails,
 }
 
@@ -62,11 +62,11 @@ pub enum Verdict {
 #[serde(rename_all = "camelCase")]
 pub struct SecretFinding {
     pub name: String,
-    /// What a kubelet makes of it, in a few words.
+    /// Its content as a kubelet reads it, in a few words.
     pub says: String,
-    /// It is one of those that the add-on writes.
+    /// The add-on writes it.
     pub managed: bool,
-    /// By which way a Pod that is made now would refer to it.
+    /// What adds it to a Pod created now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub way: Option<&'static str>,
 }
@@ -74,24 +74,24 @@ pub struct SecretFinding {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageFinding {
-    /// As it is written.
+    /// The image as the Pod has it.
     pub image: String,
     /// What uses it: `container app`.
     pub users: Vec<String>,
-    /// The registry's host; none when the image is no reference.
+    /// The registry's host; none when the image is no valid reference.
     pub registry: Option<String>,
     /// It is on the node.
     pub on_node: bool,
     /// ImagePullSecrets that are for this host.
     pub asked: Vec<AskedFinding>,
-    /// Credentials that the kubelet shows to the registry, in its order.
+    /// Credentials that the kubelet tries at the registry, in its order.
     pub tries: Vec<Try>,
-    /// What the registry says to nobody in particular, when there is no credential.
+    /// The registry's answer to an anonymous request, when there is no credential.
     pub without_credential: Option<PullAnswer>,
     /// Whether it can be pulled.
     pub verdict: Verdict,
     pub problem: Option<Problem>,
-    /// What works, and should be known.
+    /// Notes about things that work.
     pub notes: Vec<String>,
 }
 
@@ -100,12 +100,12 @@ pub struct ImageFinding {
 #[serde(rename_all = "camelCase")]
 pub struct AskedFinding {
     pub name: String,
-    /// Whether it is for this Pod.
+    /// Whether it selects this Pod.
     pub selected: bool,
     pub says: String,
 }
 
-/// A credential that the kubelet shows to the registry.
+/// A credential that the kubelet tries at the registry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Try {
@@ -113,7 +113,7 @@ pub struct Try {
     /// The key in its `auths`.
     pub key: String,
     pub username: String,
-    /// What the registry says; none when it was not asked.
+    /// The registry's answer; none when it was not asked.
     pub registry: Option<PullAnswer>,
 }
 
@@ -121,17 +121,17 @@ pub struct Try {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
-    /// A word, for programs.
+    /// The reason in one word, for programs.
     pub reason: &'static str,
     pub message: String,
     /// What to do, as a sentence.
     pub to_do: String,
-    /// Who can do it, where the node said what is wrong.
+    /// Who can do it, where the node's message tells.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub who: Option<Who>,
 }
 
-/// Who can do what is to be done.
+/// Who can apply a remedy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Who {
@@ -146,7 +146,7 @@ pub enum Who {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EventFinding {
-    /// When it was seen last, as RFC 3339.
+    /// When it last happened, in RFC 3339.
     pub last_seen: Option<String>,
     pub count: i32,
     pub reason: String,
@@ -154,7 +154,7 @@ pub struct EventFinding {
 }
 
 impl EventFinding {
-    /// The same.
+    /// The finding about an Event.
     pub fn of(event: &EventFact) -> Self {
         Self {
             last_seen: event.at.map(|at| at.to_string()),
@@ -170,14 +170,14 @@ impl Problem {
         Self { reason, message: message.into(), to_do: to_do.into(), who: None }
     }
 
-    /// The same, which is for these to mend.
+    /// The problem, with the team that can solve it.
     pub fn of(self, who: Who) -> Self {
         Self { who: Some(who), ..self }
     }
 }
 
 impl Who {
-    /// Before what is to be done.
+    /// Prefixes the remedy with the team.
     pub fn asks(self, to_do: &str) -> String {
         match self {
             Self::Workload => to_do.to_owned(),

@@ -19,7 +19,7 @@ use crate::reader::{Reader, Right, Seen, seen};
 use kubernetes::api_error::within;
 use registry_client::Checker;
 
-/// Questions to registries at a time.
+/// Concurrent requests to registries.
 const AT_A_TIME: usize = 4;
 /// ServiceAccounts of a namespace that are read.
 const MOST_ACCOUNTS: u32 = 500;
@@ -28,7 +28,7 @@ impl Reader {
     /// Reads everything but the registries' answers.
     ///
     /// # Errors
-    /// What is explained is not there or may not be read, or the API server does not answer.
+    /// The explained object does not exist or may not be read, or the API server does not answer.
     pub async fn facts(&self, namespace: &str, target: &Target) -> Result<Facts> {
         let name = target.name.as_str();
         let any = |account: &str, namespace: &str| PodFacts {
@@ -76,7 +76,7 @@ impl Reader {
         }
     }
 
-    /// The Pod that a workload would make.
+    /// The Pod that a workload would create.
     async fn template(&self, workload: &Workload, namespace: &str, name: &str) -> Result<PodFacts> {
         let kind = workload.resource().kind;
         let objects: Api<DynamicObject> =
@@ -104,8 +104,8 @@ impl Reader {
         found.map(|found| found.items.iter().map(|it| it.name_any()).filter(|it| it != "default").collect())
     }
 
-    /// What a Pod's pulls depend on besides itself. One that is not made yet would also refer to what its ServiceAccount
-    /// does.
+    /// Reads what a Pod's pulls depend on besides itself. A Pod that does not exist yet would also get its
+    /// ServiceAccount's references.
     async fn around(&self, pod: PodFacts, is_future: bool) -> Facts {
         let (namespace, name) = (pod.namespace.as_str(), pod.name.as_str());
         let (labels, webhook, account, asked, events, controller) = futures::join!(
@@ -151,7 +151,7 @@ impl Reader {
         let found = self.object(&namespaces, name, Right::get("namespaces", name)).await;
         let mut labels = found.map(|found| found.and_then(|it| it.metadata.labels).unwrap_or_default());
         if let Seen::Known(labels) = &mut labels {
-            // As the API server does, should an old one not have.
+            // As newer API servers do, in case an old one does not.
             labels.entry("kubernetes.io/metadata.name".to_owned()).or_insert_with(|| name.to_owned());
         }
         labels
@@ -190,7 +190,7 @@ impl Reader {
     }
 }
 
-/// Asks the registries what `facts` leads to, and notes the answers in it.
+/// Asks the registries the questions of `facts`, and stores the answers in it.
 pub async fn ask(checker: &Checker, facts: &mut Facts) {
     let asked = facts.questions();
     let asked = asked.into_iter().map(async |(question, image, login)| {

@@ -1,4 +1,4 @@
-//! What becomes of one image, from everything that is known. Pure.
+//! The findings about one image. Pure.
 
 use tcr::docker_config::keyring::Credential;
 use tcr::image_name::ImageName;
@@ -18,7 +18,7 @@ mod credentials;
 mod failure;
 mod unknown_host;
 
-/// What is found out about an image; `used` is never empty.
+/// The finding about an image; `used` is never empty.
 pub(super) fn finding<'a>(image: &'a str, used: &[&ImageUse], facts: &'a Facts) -> ImageFinding {
     let users = used.iter().map(|it| it.user.clone()).collect();
     let empty = ImageFinding {
@@ -49,7 +49,7 @@ pub(super) fn finding<'a>(image: &'a str, used: &[&ImageUse], facts: &'a Facts) 
         problem.to_do = problem::debug_a_copy(facts, image);
     }
     if empty.on_node && !case.is_of_start() {
-        // What happened counts for more than what would.
+        // The kubelet's real error takes precedence over the registry's answer.
         if let Some(Problem { message, to_do, .. }) = problem.take() {
             notes.push(format!(
                 "it is on the node already; the next pull fails: {message}. Before that: {to_do}"
@@ -83,7 +83,8 @@ pub(super) fn finding<'a>(image: &'a str, used: &[&ImageUse], facts: &'a Facts) 
     }
 }
 
-/// The image in full, or why its registry cannot be asked from here. Fails where kubelets do not take it for an image.
+/// The image reference in full, or why its registry cannot be asked from here. Fails where kubelets do not
+/// accept the image either.
 fn named(image: &str) -> Result<Result<ImageRef, String>, String> {
     match (image.parse::<ImageRef>(), image.parse::<ImageName>()) {
         (Ok(parsed), _) => Ok(Ok(parsed)),
@@ -156,7 +157,7 @@ impl<'a> Case<'a> {
         self.unasked()
     }
 
-    /// Credentials that are shown in vain before the one at `position`.
+    /// Credentials that are refused before the one at `position` is tried.
     fn refused_before(&self, position: usize) -> Vec<String> {
         let before = self.tries.iter().take(position);
         let refused = before.filter_map(|(credential, answer)| match answer {
@@ -171,7 +172,7 @@ impl<'a> Case<'a> {
         refused.collect()
     }
 
-    /// The host that was not reached or not trusted by the pull that failed.
+    /// The host that the failed pull did not reach or trust.
     fn unreached(&self) -> Option<Problem> {
         let failure = self.failure.as_ref()?;
         let condition = failure.condition()?;
@@ -182,7 +183,7 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// The registry would let it be pulled, asked from here.
+    /// The conclusion where the registry, asked from here, would allow the pull.
     fn reachable(&self, mut notes: Vec<String>) -> Conclusion {
         if let Some(problem) = self.unreached() {
             return fails(problem);
@@ -199,7 +200,8 @@ impl<'a> Case<'a> {
         (Verdict::Pulls, None, notes)
     }
 
-    /// At least one credential could not be tried here: the words of the pull that failed decide.
+    /// The conclusion where at least one credential could not be tried from here: the error of the failed
+    /// pull decides.
     fn unasked(&self) -> Conclusion {
         if let Some(problem) = self.invalid().or_else(|| self.unreached()).or_else(|| self.shown_in_vain()) {
             return fails(problem);
@@ -220,13 +222,13 @@ impl<'a> Case<'a> {
         (Verdict::Likely, None, vec![note])
     }
 
-    /// No Secret that could be read is for this image.
+    /// The conclusion where no readable Secret is for this image.
     fn without_credential(&self) -> Conclusion {
         let unread = self.facts.pod.references.iter().find_map(|name| {
             let why = self.facts.secrets.get(name)?.missing()?;
             Some(format!("the Secret {name} could not be read: {why}"))
         });
-        // One that could not be read may be for it, unless the kubelet tried it in vain.
+        // An unreadable Secret may be for it, unless the kubelet already tried it without success.
         let is_sure = unread.is_none() || self.meaning() == Some(Meaning::Credential);
         if let Some(problem) = self.without_hosts() {
             return fails(problem);

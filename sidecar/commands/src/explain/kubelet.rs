@@ -1,44 +1,45 @@
-//! What a kubelet's words about a failed pull mean. Pure.
+//! Parses a kubelet's message about a failed pull. Pure.
 
 use std::net::SocketAddr;
 
 use super::conditions::{self, Condition, Meaning};
 
-/// Letters of a kubelet's sentence that are repeated: of its beginning, and of its end, where the cause is.
+/// Characters of a kubelet's message that are repeated: from its beginning, and from its end, where the cause
+/// is.
 const QUOTED: (usize, usize) = (120, 240);
 
-/// What a pull failed by.
+/// The error of a pull.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PullError {
-    /// What is known.
+    /// A known condition.
     Known(&'static Condition),
-    /// The kubelet waits, and does not say why.
+    /// The kubelet backs off, without a reason.
     BackOff,
-    /// Words that are not known here.
+    /// Unknown words.
     Unknown,
 }
 
-/// A pull that failed, as the kubelet tells it.
+/// A failed pull, from the kubelet's message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct PullFailure {
-    /// What it means.
+    /// The error.
     pub(super) error: PullError,
-    /// Its words, shortened, without what signs a URL.
+    /// The message, shortened, without a URL's signature.
     pub(super) words: String,
-    /// The last host that the sentence has as a URL's or as one that was looked up.
+    /// The last host in the message, from a URL or a look-up.
     pub(super) host: Option<String>,
-    /// The address that was dialled.
+    /// The address of the connection.
     pub(super) dialled: Option<SocketAddr>,
     /// It was about a layer, which comes from the registry's storage.
     pub(super) is_of_layer: bool,
-    /// It asked a mirror for another registry's image.
+    /// The request went to a mirror of another registry.
     pub(super) is_mirror: bool,
-    /// It asked for a token.
+    /// The request was for a token.
     pub(super) is_of_token: bool,
 }
 
 impl PullFailure {
-    /// What is known of it.
+    /// The known condition, if it is one.
     pub(super) fn condition(&self) -> Option<&'static Condition> {
         match self.error {
             PullError::Known(condition) => Some(condition),
@@ -46,19 +47,19 @@ impl PullFailure {
         }
     }
 
-    /// What else has to be known.
+    /// The facts that are needed to explain it.
     pub(super) fn meaning(&self) -> Option<Meaning> {
         self.condition().map(|it| it.meaning)
     }
 
-    /// The image is there, and by it or by the disk the container does not start.
+    /// The image was pulled, and because of it or of the disk the container does not start.
     pub(super) fn is_of_start(&self) -> bool {
         self.meaning() == Some(Meaning::Start)
             || self.condition().is_some_and(|it| matches!(it.reason, "NodeDiskFull" | "NodeDiskBroken"))
     }
 }
 
-/// What the message about an image tells; it begins with the reason that the kubelet has for it.
+/// Parses a message about an image; it begins with the kubelet's reason.
 pub(super) fn parse(message: &str, image: &str) -> PullFailure {
     let lower = message.to_ascii_lowercase();
     PullFailure {
@@ -72,7 +73,7 @@ pub(super) fn parse(message: &str, image: &str) -> PullFailure {
     }
 }
 
-/// The image's name may be made of words that mean something else.
+/// Without the image's name, which may contain words of other conditions.
 fn without_image(message: &str, image: &str) -> String {
     let image = image.to_ascii_lowercase();
     let (_, repository) = image.split_once('/').unwrap_or_default();
@@ -92,7 +93,7 @@ fn classify(message: &str) -> PullError {
     let after =
         message.rsplit_once("back-off pulling image").map(|(_, rest)| rest.trim_matches(['"', ':', ' ']));
     let is_bare = after.is_some_and(|it| !it.contains(' '));
-    // Without any sentence the reason is all there is.
+    // Without a message only the reason is left.
     if is_bare || matches!(says_no_more, "imagepullbackoff" | "errimagepull") {
         return PullError::BackOff;
     }
@@ -110,7 +111,8 @@ fn shortened(message: &str) -> String {
     format!("{beginning} ... {end}")
 }
 
-/// A URL's query may let in everybody who has it, and user information is a password. A mirror is told by its query.
+/// Without the query of a URL, which may grant access, and without its user information, which is a password.
+/// A mirror is recognised by its query.
 fn without_secrets(message: &str) -> String {
     let mut out = String::new();
     let mut rest = message;
@@ -153,7 +155,7 @@ fn last_host(message: &str) -> Option<String> {
     url.or_else(looked_up).filter(|host| !host.is_empty())
 }
 
-/// The address after `dial tcp`, or after the arrow of a connection. A name server's is none.
+/// The address after `dial tcp`, or after the arrow of a connection, unless it is a name server's.
 fn dialled(message: &str) -> Option<SocketAddr> {
     let address = |text: &str| -> Option<SocketAddr> {
         text.split([' ', '"', ',']).next()?.trim_end_matches(':').parse().ok()

@@ -1,4 +1,4 @@
-//! Kubernetes' objects, as far as facts are made of them. Pure.
+//! Makes facts of Kubernetes objects. Pure.
 
 use std::collections::BTreeMap;
 
@@ -18,9 +18,9 @@ use custom_resource::ImagePullSecret;
 
 /// Namespaces whose Pods the chart's webhook does not review by default.
 const UNREVIEWED: [&str; 3] = ["kube-system", "kube-node-lease", SYSTEM_NAMESPACE];
-/// The label by which a namespace is selected by its name.
+/// The label with a namespace's name.
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
-/// Events that tell of pulls.
+/// Reasons of Events about pulls.
 const PULL_REASONS: [&str; 9] = [
     "Failed",
     "Pulling",
@@ -33,8 +33,8 @@ const PULL_REASONS: [&str; 9] = [
     "PullSecretMissing",
 ];
 
-/// Whether the webhook is not asked about Pods of the namespace. Few may read its configuration: then what the chart
-/// leaves out by default counts.
+/// Whether the webhook does not review Pods of the namespace. Few users may read its configuration: for
+/// others the chart's defaults count.
 pub(super) fn is_unreviewed(
     webhook: &Seen<Option<MutatingWebhookConfiguration>>,
     namespace: &str,
@@ -42,7 +42,7 @@ pub(super) fn is_unreviewed(
 ) -> bool {
     let configuration = match webhook {
         Seen::Known(Some(configuration)) => configuration,
-        // Somebody else runs the policy, and asks about whatever that is configured for.
+        // Another admission controller runs the policy, and reviews whatever it is configured for.
         Seen::Known(None) => return false,
         Seen::Denied(_) | Seen::Failed(_) => return UNREVIEWED.contains(&namespace),
     };
@@ -73,7 +73,7 @@ pub(super) fn account_facts(account: &ServiceAccount) -> AccountFacts {
 pub(super) fn asked_for(object: ImagePullSecret) -> AskedFor {
     let ImagePullSecret { metadata, spec, status, .. } = object;
     let status = status.unwrap_or_default();
-    // What the status still has of a time before is no longer meant.
+    // Hosts in the status that are left from an earlier spec are ignored.
     let mut hosts = if spec.has_credential() { status.hosts } else { Vec::new() };
     hosts.extend(spec.hosts().iter().map(ToString::to_string));
     hosts.sort();
@@ -94,7 +94,7 @@ pub(super) fn asked_for(object: ImagePullSecret) -> AskedFor {
 pub(super) fn event(event: Event) -> Option<EventFact> {
     let reason = event.reason.unwrap_or_default();
     let is_about_pulls = PULL_REASONS.contains(&reason.as_str());
-    // A container that cannot start fails with the same word.
+    // A container that cannot start has the same reason.
     let message = event.message.unwrap_or_default();
     let is_about_pulls =
         is_about_pulls && (!matches!(reason.as_str(), "Failed" | "BackOff") || message.contains("mage"));
@@ -156,7 +156,7 @@ pub(super) fn pod_facts(pod: &Pod) -> PodFacts {
             .into_iter()
             .flatten()
             .map(|it| it.name)
-            // The API server allows them, and kubelets pass them over.
+            // The API server allows empty names, and kubelets skip them.
             .filter(|name| !name.is_empty())
             .collect(),
         images,
@@ -181,7 +181,7 @@ fn image_use(kind: &str, name: &str, image: Option<String>, statuses: &[Containe
         ended: ended.map(|it| of_both(&it.reason, &it.message)),
         ..ImageUse::default()
     };
-    // A container that is pulled for again still tells of the image that it had.
+    // A container whose image is pulled again still has the id of the previous image.
     let has_image = status.is_some_and(|it| !it.image_id.is_empty()) && used.waits_for_pull().is_none();
     ImageUse { is_there: is_running || has_image || used.waits_after_pull().is_some(), ..used }
 }

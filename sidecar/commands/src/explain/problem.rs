@@ -1,4 +1,4 @@
-//! What is said about each thing that keeps an image from being pulled, and the one thing to do about it.
+//! The texts about each problem that keeps an image from being pulled, and what to do about it.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use tcr::image_ref::registry_namespace_of;
@@ -14,7 +14,7 @@ use crate::reader::Seen;
 pub(super) mod node;
 pub(super) mod reach;
 
-/// How to have a Pod made again.
+/// How to have a Pod created again.
 pub(super) fn make_again(facts: &Facts) -> String {
     let (namespace, name) = (&facts.pod.namespace, &facts.pod.name);
     match &facts.pod.owner {
@@ -33,7 +33,7 @@ fn start_controller() -> String {
     format!("see why no controller runs: kubectl -n {SYSTEM_NAMESPACE} get pods")
 }
 
-/// The Pod does not refer to the Secret that is there for it.
+/// The Pod does not refer to the Secret that exists for it.
 pub(super) fn not_listed(facts: &Facts, asked: &AskedFor, secret: &str) -> Problem {
     let pod = &facts.pod;
     let lacks = format!("the Pod does not refer to {secret}");
@@ -69,7 +69,7 @@ pub(super) fn not_listed(facts: &Facts, asked: &AskedFor, secret: &str) -> Probl
         );
     }
     let refers = account.is_some_and(|it| it.references.iter().any(|it| it == secret));
-    // Made again it would get what its ServiceAccount refers to, where it brings nothing itself.
+    // Created again, it would get its ServiceAccount's references only if it has no list of its own.
     if facts.unreviewed && (!refers || !pod.references.is_empty()) {
         let namespace = &pod.namespace;
         return Problem::new(
@@ -100,8 +100,8 @@ pub(super) fn not_listed(facts: &Facts, asked: &AskedFor, secret: &str) -> Probl
     Problem::new("ReferenceMissing", message, make_again(facts))
 }
 
-/// The credential for the Pod is one of registry namespaces, and the image is in none of them. `elsewhere` is why an
-/// ImagePullSecret that may pull it is not for the Pod.
+/// The Pod's credential is limited to registry namespaces, and the image is in none of them. `elsewhere` is
+/// why an ImagePullSecret that may pull it does not select the Pod.
 pub(super) fn registry_namespace_lacking(
     facts: &Facts,
     asked: &AskedFor,
@@ -110,7 +110,7 @@ pub(super) fn registry_namespace_lacking(
 ) -> Problem {
     let name = &asked.name;
     let said = lacks(name, image);
-    // What a person at a Pod's manifest is told to do is said in full here.
+    // The remedy for a Pod's author is printed here in full.
     let why = said.split_once("; ").map_or(said.as_str(), |(why, _)| why);
     let to_do = match registry_namespace_of(image) {
         Some(namespace) => {
@@ -147,7 +147,7 @@ pub(super) fn secret_missing(case: &Case<'_>, asked: &AskedFor, is_away: bool) -
     )
 }
 
-/// The API server refuses what the controller writes.
+/// The API server refuses the controller's write.
 fn write_refused(reason: &'static str, message: &str, why: &str, then: &str) -> Problem {
     Problem::new(
         reason,
@@ -159,7 +159,7 @@ fn write_refused(reason: &'static str, message: &str, why: &str, then: &str) -> 
     .of(Who::Platform)
 }
 
-/// There is a Secret of the name, and it is not what it should be.
+/// A Secret of the name exists, and is not as it should be.
 pub(super) fn secret_useless(
     case: &Case<'_>,
     asked: &AskedFor,
@@ -206,7 +206,7 @@ pub(super) fn secret_useless(
     }
 }
 
-/// The controller says that the credential is no good.
+/// The controller reports that the credential is not valid.
 pub(super) fn credential_invalid(asked: &AskedFor, condition: &Condition) -> Problem {
     let Condition { reason, message, .. } = condition;
     Problem::new(
@@ -216,7 +216,7 @@ pub(super) fn credential_invalid(asked: &AskedFor, condition: &Condition) -> Pro
     )
 }
 
-/// The registry refuses the credential, of which the controller thinks well.
+/// The registry refuses the credential, which the controller reports as valid.
 pub(super) fn credential_refused(asked: &AskedFor, secret: &str, why: &str, is_away: bool) -> Problem {
     let message = format!("the registry refuses the credential of Secret {secret}: {why}");
     if is_away {
@@ -235,7 +235,7 @@ pub(super) fn credential_refused(asked: &AskedFor, secret: &str, why: &str, is_a
     Problem::new("CredentialRefused", message, to_do)
 }
 
-/// A registry that no Secret of the Pod is for, and no ImagePullSecret that is known.
+/// A registry that no Secret of the Pod is for, and no known ImagePullSecret.
 pub(super) fn no_credential(facts: &Facts, host: &str, why: &str) -> Problem {
     let reason = "NoCredential";
     match facts.asked.missing() {
@@ -258,7 +258,8 @@ pub(super) fn no_credential(facts: &Facts, host: &str, why: &str) -> Problem {
     }
 }
 
-/// An ephemeral container comes into a Pod whose list never changes; a copy is made as a new Pod.
+/// The list of an existing Pod never changes, so an ephemeral container cannot get the Secret; a copy is a
+/// new Pod.
 pub(super) fn debug_a_copy(facts: &Facts, image: &str) -> String {
     let (namespace, name) = (&facts.pod.namespace, &facts.pod.name);
     format!(
@@ -267,7 +268,7 @@ pub(super) fn debug_a_copy(facts: &Facts, image: &str) -> String {
     )
 }
 
-/// What has to be known and is not.
+/// A needed fact that is not known.
 pub(super) fn not_known<T>(what: &str, seen: &Seen<T>) -> Option<String> {
     seen.missing().map(|why| format!("{what}: {why}"))
 }

@@ -1,4 +1,4 @@
-//! Why an ImagePullSecret is for a Pod, or is not. Pure.
+//! Why an ImagePullSecret selects a Pod, or does not. Pure.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::facts::{AskedFor, Facts};
 use super::findings::Problem;
 use crate::reader::Seen;
 
-/// Whether an ImagePullSecret is for a Pod.
+/// Whether an ImagePullSecret selects a Pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Selected {
     /// It is.
@@ -21,14 +21,14 @@ pub(super) enum Selected {
     Unknown(String),
 }
 
-/// What has to follow where the Pod lacks the reference that is meant for it: its list never changes.
+/// What has to follow where the Pod lacks the reference, because its list never changes.
 pub(super) fn then_again(facts: &Facts, secret: &str) -> &'static str {
     let is_made = !facts.pod.name.is_empty();
     let lacks = !facts.pod.references.iter().any(|it| it == secret);
     if is_made && lacks { "; then make the Pod again" } else { "" }
 }
 
-/// Whether the ImagePullSecret is for the Pod.
+/// Whether the ImagePullSecret selects the Pod.
 pub(super) fn selected(asked: &AskedFor, facts: &Facts) -> Selected {
     let (name, namespace, account) = (&asked.name, &facts.pod.namespace, &facts.pod.account);
     let again = then_again(facts, &derived_secret_name(name));
@@ -121,7 +121,7 @@ pub(super) fn selected(asked: &AskedFor, facts: &Facts) -> Selected {
 }
 
 impl Selected {
-    /// In a few words.
+    /// The answer in a few words.
     pub(super) fn says(&self, asked: &AskedFor) -> String {
         match self {
             Self::Yes => {

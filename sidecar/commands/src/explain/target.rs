@@ -1,4 +1,4 @@
-//! What is explained: a Pod, or what Pods are made of, before there is one.
+//! The explained object: a Pod, or an object that Pods are made from.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,17 +8,17 @@ use kube::api::ObjectMeta;
 use kube::core::ApiResource;
 use serde_json::Value;
 
-/// What is explained.
+/// The explained object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     pub kind: TargetKind,
     pub name: String,
 }
 
-/// A kind of what is explained.
+/// Its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TargetKind {
-    /// A Pod that there is.
+    /// An existing Pod.
     Pod,
     /// A workload, by its Pod template.
     Workload(&'static Workload),
@@ -28,15 +28,15 @@ pub enum TargetKind {
     Namespace,
 }
 
-/// A kind that makes Pods from a template.
+/// A kind that creates Pods from a template.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Workload {
     group: &'static str,
     kind: &'static str,
     plural: &'static str,
-    /// What kubectl takes for it besides.
+    /// Further names that kubectl accepts.
     short: &'static [&'static str],
-    /// Where the template is.
+    /// The path of the template.
     template: &'static str,
 }
 
@@ -62,7 +62,7 @@ const WORKLOADS: &[Workload] = &[
 ];
 
 impl Workload {
-    /// As the API server has it.
+    /// The resource at the API server.
     pub fn resource(&self) -> ApiResource {
         ApiResource {
             group: self.group.to_owned(),
@@ -73,12 +73,12 @@ impl Workload {
         }
     }
 
-    /// The right to read it.
+    /// The plural, as RBAC names the resource.
     pub(super) fn plural(&self) -> &'static str {
         self.plural
     }
 
-    /// The Pod that it would make.
+    /// The Pod that it would create.
     pub(super) fn pod(&self, object: &Value, namespace: &str) -> Result<Pod, serde_json::Error> {
         let template = object.pointer(self.template).cloned().unwrap_or_default();
         let PodTemplateSpec { metadata, spec } = serde_json::from_value(template)?;
@@ -89,7 +89,7 @@ impl Workload {
 }
 
 impl TargetKind {
-    /// As objects have it.
+    /// The kind, as objects have it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pod => "Pod",

@@ -1,4 +1,4 @@
-//! Findings for people to read, in the manner of `kubectl describe`.
+//! Prints findings for people, in the style of `kubectl describe`.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use registry_client::PullAnswer;
 
 /// Events shown at most.
 const MOST_EVENTS: usize = 5;
-/// Where values begin.
+/// The column in which values begin.
 const COLUMN: usize = 19;
 
 /// The findings, at this time.
@@ -79,7 +79,7 @@ fn about(out: &mut String, image: &ImageFinding) {
     }
     for (index, asked) in image.asked.iter().enumerate() {
         let label = if index == 0 { "Asked for by" } else { "" };
-        // Why it does not select the Pod is a sentence that names it.
+        // The reason why it does not select the Pod is a sentence that already names it.
         let says = match asked.selected {
             true => format!("ImagePullSecret {}, {}", asked.name, asked.says),
             false => asked.says.clone(),

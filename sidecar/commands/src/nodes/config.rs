@@ -1,11 +1,11 @@
-//! Hosts entries in the languages in which nodes with an immutable hosts file are configured.
+//! Hosts entries in the configuration languages of nodes with an immutable hosts file.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use tcr::hosts_entry::HostsEntry;
 
-/// For which system configuration is printed.
+/// The system that configuration is printed for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Config {
     /// A patch of Talos' machine configuration
@@ -21,7 +21,7 @@ pub enum Config {
 /// Names by their address, in the list's order.
 type Lines<'a> = Vec<(IpAddr, Vec<&'a str>)>;
 
-/// The entries, ready to paste, with a comment that says where.
+/// The entries, ready to paste, with a comment that tells where.
 pub fn text(config: Config, entries: &[&HostsEntry]) -> String {
     let lines = lines(entries);
     match config {
@@ -43,8 +43,9 @@ fn lines<'a>(entries: &[&'a HostsEntry]) -> Lines<'a> {
     lines
 }
 
-// Names and addresses have no character that these languages read otherwise: the list's rules see to that. In quotes,
-// because YAML reads a name such as "no" or an address' final colon as its own.
+// Names and addresses contain no character with a special meaning in these languages: the list's rules ensure
+// that. They are quoted because YAML otherwise reads a name such as "no", or an address' final colon, as
+// something else.
 
 fn talos(lines: &Lines<'_>) -> String {
     let mut text = "# talosctl patch machineconfig --nodes NODE --patch @FILE\nmachine:\n  network:\n    extraHostEntries:\n".to_owned();

@@ -1,4 +1,4 @@
-//! Reads how the add-on is.
+//! Reads the state of the add-on.
 
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
@@ -11,7 +11,7 @@ use tcr::names::{
 use super::report::{Facts, Home, Replicas};
 use crate::reader::{Reader, Right};
 
-/// Everything that is known.
+/// Reads all facts.
 pub async fn facts(reader: &Reader) -> Facts {
     let client = &reader.client;
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);

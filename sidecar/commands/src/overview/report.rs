@@ -1,4 +1,4 @@
-//! What there is to tell about the add-on. Pure.
+//! The report on the add-on. Pure.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -11,7 +11,7 @@ use crate::reader::{Controller, Seen};
 use custom_resource::condition::{ConditionReason, ConditionType};
 use custom_resource::{IdentityStatus, ImagePullSecret, ImagePullSecretStatus, NodesStatus, WriteFailure};
 
-/// Everything that is known.
+/// All facts.
 #[derive(Clone, Debug)]
 pub struct Facts {
     /// The ImagePullSecrets of the cluster.
@@ -24,7 +24,8 @@ pub struct Facts {
     pub webhook: Seen<Option<Replicas>>,
     /// The DaemonSet of the nodes' agents.
     pub agents: Seen<Option<Replicas>>,
-    /// What becomes of Pods while the webhook is away; none where the add-on has none.
+    /// `Fail` or `Ignore`: how Pods are admitted while the webhook is away; none where the add-on has no
+    /// webhook.
     pub failure_policy: Seen<Option<String>>,
     /// The add-on's own namespace.
     pub namespace: Seen<Home>,
@@ -41,21 +42,21 @@ pub enum Home {
     Absent,
 }
 
-/// Pods that shall be, and are.
+/// The numbers of Pods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Replicas {
-    /// How many there shall be.
+    /// Desired Pods.
     pub desired: i32,
-    /// How many of them are ready.
+    /// Pods that are ready.
     pub ready: i32,
 }
 
-/// How the add-on is.
+/// The state of the add-on.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// Nothing is wrong, as far as it could be read.
+    /// There are no problems, as far as it could be read.
     pub ready: bool,
     /// The controller's state; none where it could not be read.
     pub controller: Option<Controller>,
@@ -65,19 +66,19 @@ pub struct Report {
     pub webhook_replicas: Option<Replicas>,
     /// The DaemonSet of the nodes' agents.
     pub agents: Option<Replicas>,
-    /// What becomes of Pods while the webhook is away.
+    /// `Fail` or `Ignore`: how Pods are admitted while the webhook is away.
     pub webhook_failure_policy: Option<String>,
     /// Each ImagePullSecret, by name.
     pub image_pull_secrets: Vec<Line>,
-    /// What is wrong, and what to do.
+    /// Problems, and what to do.
     pub problems: Vec<Finding>,
-    /// What works, and should be known.
+    /// Notes about things that work.
     pub notes: Vec<Finding>,
     /// What could not be read.
     pub not_known: Vec<String>,
 }
 
-/// What is shown of an ImagePullSecret.
+/// The printed part of an ImagePullSecret.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Line {
@@ -89,44 +90,44 @@ pub struct Line {
     pub hosts: Vec<String>,
     /// `True`, `False` or `Unknown`: the condition Ready, about the newest spec.
     pub ready: String,
-    /// `longterm`, `temp`, `serviceAccount` or `password`; `none` where none is asked for.
+    /// `longterm`, `temp`, `serviceAccount` or `password`; `none` where the spec asks for none.
     pub credential: &'static str,
     /// Id of a long-term credential, or name of a service account.
     pub token_id: Option<String>,
-    /// Who pulls, and from where, where the credential is one of an instance.
+    /// The identity that pulls, and where it was found, where the credential is an instance's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub identity: Option<IdentityStatus>,
-    /// When the credential ends, as RFC 3339.
+    /// When the credential expires, in RFC 3339.
     pub expires_at: Option<String>,
-    /// Namespaces that have the Secret, and that shall.
+    /// Namespaces that have the Secret, and that are to have it.
     pub namespaces: Count,
-    /// ServiceAccounts that refer to it, and that shall.
+    /// ServiceAccounts that refer to it, and that are to refer to it.
     pub service_accounts: Count,
-    /// An object that is not ours is in the way.
+    /// Another owner's Secret blocks ours.
     pub conflicts: bool,
     /// The reason of the condition PrivateLink, and the address while there is one; none without an instance.
     pub private_link: Option<String>,
-    /// How far the nodes are with it.
+    /// The nodes' progress with the link.
     pub nodes: Option<NodesStatus>,
 }
 
-/// What there is, of what shall be.
+/// A present and a desired number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Count {
-    /// How many there are.
+    /// The present number.
     pub current: i64,
-    /// How many there shall be.
+    /// The desired number.
     pub desired: i64,
 }
 
-/// A sentence about something.
+/// A message about an object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
-    /// What it is about.
+    /// The object.
     pub about: String,
-    /// What is said about it.
+    /// The message.
     pub message: String,
 }
 
@@ -136,7 +137,7 @@ impl Finding {
     }
 }
 
-/// How the add-on is, at this time.
+/// The report at this time.
 pub fn report(facts: &Facts, now: Timestamp) -> Report {
     let Facts { asked, controller, deployment, webhook, agents, failure_policy, namespace } = facts;
     let mut problems = Vec::new();
@@ -145,7 +146,7 @@ pub fn report(facts: &Facts, now: Timestamp) -> Report {
     let webhook_replicas = webhook.known().copied().flatten();
     let agents_known = agents.known().copied().flatten();
     let pods = format!("kubectl -n {SYSTEM_NAMESPACE} get pods");
-    // Of a namespace that goes, nothing is asked why it is not there.
+    // Where the namespace is being deleted, missing components need no explanation.
     let home = namespace.known().filter(|_| asked.known().is_some());
     let is_home_there = home.is_none_or(|it| *it == Home::There);
     problems.extend(home.and_then(|it| without_home(*it)));
@@ -197,7 +198,7 @@ pub fn report(facts: &Facts, now: Timestamp) -> Report {
     }
 }
 
-/// What is missing of the policies that hold the controller's writes.
+/// Which policies that restrict the controller's writes are missing.
 fn unlimited(limits: &WriteLimits) -> Option<String> {
     match limits {
         WriteLimits::InForce => None,
@@ -217,7 +218,8 @@ fn unlimited(limits: &WriteLimits) -> Option<String> {
     }
 }
 
-/// What to do where what runs of the add-on goes or is gone, while what it wrote elsewhere stays.
+/// What to do where the add-on's namespace is being deleted or gone, while objects in other namespaces
+/// remain.
 fn without_home(home: Home) -> Option<Finding> {
     let stays = "the ImagePullSecrets, and the webhook, references and Secrets that they led to, stay";
     let message = match home {
@@ -238,7 +240,7 @@ fn condition(status: &ImagePullSecretStatus, kind: ConditionType) -> Option<&Con
     status.conditions.iter().find(|it| it.type_ == kind.as_str())
 }
 
-/// What is wrong with one.
+/// Adds the problems of one ImagePullSecret.
 fn judge(object: &ImagePullSecret, now: Timestamp, problems: &mut Vec<Finding>, notes: &mut Vec<Finding>) {
     let name = object.metadata.name.as_deref().unwrap_or_default();
     let empty = ImagePullSecretStatus::default();
@@ -266,7 +268,8 @@ fn judge(object: &ImagePullSecret, now: Timestamp, problems: &mut Vec<Finding>, 
     if let Some(said) = condition(status, ConditionType::NodesResolve).filter(|it| it.status == "False") {
         notes.push(Finding::new(name, format!("{}: {}", said.reason, said.message)));
     }
-    // Nobody knows whether it works; or it does, and what stands in the way of the next is the reason.
+    // It is not known whether the credential works; or it works, and the condition tells why the next one
+    // cannot be made.
     if let Some(said) = condition(status, ConditionType::CredentialValid)
         .filter(|it| it.status != "False" && it.reason != ConditionReason::Valid.as_str())
     {
@@ -303,11 +306,11 @@ fn line(object: &ImagePullSecret) -> Line {
 
 fn private_link(status: &ImagePullSecretStatus) -> Option<String> {
     let told = status.private_link.as_ref().map(|link| link.summary.clone());
-    // A controller of an earlier release tells no more than the condition.
+    // A controller of an earlier release reports only the condition.
     told.or_else(|| condition(status, ConditionType::PrivateLink).map(|it| it.reason.clone()))
 }
 
-/// The registry, and what kind of credential.
+/// The registry, and the kind of its credential.
 fn what(spec: &ImagePullSecretSpec) -> (String, &'static str) {
     match (&spec.tcr, &spec.docker) {
         (Some(tcr), _) => (tcr.instance_id.clone(), tcr.credential.kind.as_str()),

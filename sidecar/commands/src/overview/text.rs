@@ -1,4 +1,4 @@
-//! The report for people to read.
+//! Prints the report for people.
 
 use std::fmt::Write as _;
 

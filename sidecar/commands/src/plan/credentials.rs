@@ -1,5 +1,5 @@
-//! What becomes of credentials, as their keepers decide it: [`credential_plan`] is asked, with the answers of a cloud
-//! that has what is stored, and of a registry that lets in what is new.
+//! The steps for credentials, as their keepers decide them: calls [`credential_plan`], with the answers of a
+//! cloud that has exactly the stored credentials, and of a registry that accepts new ones.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,40 +15,40 @@ use credential_plan::Key;
 use credential_plan::plan::{self, Desired, Held, Listed, ListedToken, RemovalStep, Step, Stored};
 use reconcile::object::Object;
 
-/// Steps of one credential; more than there can be.
+/// Steps of one credential; more than are possible.
 const MOST_STEPS: usize = 1000;
 
-/// What ImagePullSecrets would be filled from.
+/// Where the content of a derived Secret would come from.
 #[derive(Clone, Debug)]
 pub(super) enum Source {
-    /// A credential that there is.
+    /// An existing credential.
     Held(Box<Held>),
-    /// One that is yet to be made.
+    /// A credential that is yet to be made.
     New,
-    /// One that may not be read.
+    /// A credential that the user may not read.
     Unread,
 }
 
-/// What becomes of credentials.
+/// The steps for all credentials.
 #[derive(Debug, Default)]
 pub(super) struct Credentials {
     plans: Vec<CredentialPlan>,
-    /// What is done about credentials whose last user goes.
+    /// Steps for credentials whose last ImagePullSecret is deleted.
     left: Vec<CredentialPlan>,
-    /// What is done about credentials whose last user went away while no controller ran.
+    /// Steps for credentials whose last ImagePullSecret was deleted while no controller ran.
     remnants: Vec<CredentialPlan>,
     sources: BTreeMap<String, Source>,
 }
 
 impl Credentials {
-    /// What an ImagePullSecret with this key is filled from.
+    /// The source for ImagePullSecrets with this key.
     pub(super) fn source(&self, key: &Key) -> &Source {
         self.sources.get(&key.secret_name()).unwrap_or(&Source::New)
     }
 
-    /// What is done, by instance. What has no user is looked for once, and only where each ImagePullSecret has what it
-    /// asks for: until then it may still be in use somewhere.
-    /// A credential whose last user goes waits for copies of which nobody knows whose they are.
+    /// The steps, by instance. Unused credentials are looked for once, and only where each ImagePullSecret
+    /// has what it asks for: until then one of them may still be in use. A credential whose last
+    /// ImagePullSecret is deleted is kept while there are copies whose owner is not known.
     pub(super) fn into_plans(
         self,
         is_everything_filled: bool,
@@ -64,18 +64,18 @@ impl Credentials {
     }
 }
 
-/// Those who want a credential.
+/// ImagePullSecrets that use a credential.
 struct Users {
     key: Key,
     rotate_after: Option<Duration>,
     names: Vec<String>,
 }
 
-/// What becomes of every credential.
+/// Decides the steps for every credential.
 pub(super) fn credentials(known: &Known) -> Credentials {
     let mut all = Credentials::default();
     let desired = desired(&known.after);
-    // What an object that says something impossible led to before, nobody knows.
+    // An invalid object may have used any credential with its earlier spec.
     let may_use_any = known.after.iter().any(|object| object.spec.is_err() && !object.deleting);
     match &known.stored {
         Seen::Known(documents) => {
@@ -99,7 +99,7 @@ pub(super) fn credentials(known: &Known) -> Credentials {
     all
 }
 
-/// Keys that somebody wants, by the names of their Secrets.
+/// The keys that ImagePullSecrets ask for, by the names of their Secrets.
 fn desired(objects: &[Object]) -> BTreeMap<String, Users> {
     let mut desired: BTreeMap<String, Users> = BTreeMap::new();
     for object in objects.iter().filter(|object| !object.deleting) {
@@ -112,7 +112,7 @@ fn desired(objects: &[Object]) -> BTreeMap<String, Users> {
     desired
 }
 
-/// What its last user wants to become of a credential: of several that go, the last one by name.
+/// The `onDelete` of a credential's last ImagePullSecret: of several that are deleted, the last one by name.
 fn on_delete(known: &Known, key: &Key) -> Option<OnDelete> {
     let is_of = |object: &&Object| object.key().as_ref() == Some(key);
     if let Some(last) = known.after.iter().filter(|object| object.deleting).rfind(is_of) {
@@ -120,7 +120,7 @@ fn on_delete(known: &Known, key: &Key) -> Option<OnDelete> {
     }
     let mut wishes = known.before.iter().filter(is_of).map(Object::on_delete);
     let first = wishes.next()?;
-    // An ImagePullSecret with onDelete Retain may have its reasons.
+    // One ImagePullSecret with onDelete Retain is enough to keep the credential.
     Some(if wishes.any(|wish| wish == OnDelete::Retain) { OnDelete::Retain } else { first })
 }
 
@@ -143,7 +143,7 @@ fn plan_of(
     }
 }
 
-/// What the keeper of a credential does next, until it waits for something.
+/// The steps of a credential's keeper until it waits.
 fn keep(now: Timestamp, users: &Users, stored: Option<&Stored>, plans: &mut Vec<CredentialPlan>) -> Source {
     let Users { key, rotate_after, names } = users;
     let desired = Desired {
@@ -187,7 +187,7 @@ fn keep(now: Timestamp, users: &Users, stored: Option<&Stored>, plans: &mut Vec<
     held.map_or(Source::New, |held| Source::Held(Box::new(held)))
 }
 
-/// The cloud's list, where it has exactly what is stored.
+/// A list of the cloud that has exactly the stored credentials.
 fn listed(stored: &Stored, now: Timestamp) -> Listed {
     let held = [&stored.current, &stored.candidate].into_iter().flatten();
     let ids = held.filter_map(|held| held.token_id.clone());
@@ -196,7 +196,7 @@ fn listed(stored: &Stored, now: Timestamp) -> Listed {
     Listed { at: now, tokens, missing: 0 }
 }
 
-/// What becomes of a credential that nobody wants any more.
+/// The steps for a credential that no ImagePullSecret uses any more.
 fn leave(known: &Known, document: &Document, revoke: bool, plans: &mut Vec<CredentialPlan>) {
     let Document { key, stored, .. } = document;
     let desired = Desired {
@@ -233,7 +233,7 @@ fn users_before(known: &Known, key: &Key) -> Vec<String> {
     users.map(|object| object.name.clone()).collect()
 }
 
-/// The same where the stored credentials may not be read: each object's status says whether it has one.
+/// The steps where the stored credentials may not be read: each object's status tells whether it has one.
 fn by_status(known: &Known, desired: &BTreeMap<String, Users>, may_use_any: bool, all: &mut Credentials) {
     let mut there: BTreeMap<String, (Key, Option<String>)> = BTreeMap::new();
     for object in known.before.iter().filter(|object| !object.status.hosts.is_empty()) {

@@ -6,7 +6,7 @@ use tcr::names::FINALIZER;
 
 use super::report::{HostsPlan, ObjectChange, ObjectPlan, Plan, Write, WriteAction};
 
-/// Of an object: whether it is there before, and after.
+/// Whether an object exists before and after.
 #[derive(Clone, Copy)]
 struct There(bool, bool);
 
@@ -14,7 +14,7 @@ const MADE: There = There(false, true);
 const GONE: There = There(true, false);
 const ALTERED: There = There(true, true);
 
-/// Stands for what is written and not shown.
+/// Stands for content that is written and not printed.
 const CONTENT: &str = "data: (the credential)";
 const LABELS: &str = "metadata: (labels and mark)";
 

@@ -1,5 +1,5 @@
-//! What the controller would do, from what is known: its own planner is asked for each namespace, with what its own
-//! reading of each ImagePullSecret asks for. Pure.
+//! The controller's writes, from what is known: calls its own planner for each namespace, with what each
+//! ImagePullSecret asks for by its own reading. Pure.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -21,7 +21,7 @@ use reconcile::object::{Filled, NotReady, Object};
 use reconcile::overlap::overlapping;
 use reconcile::password::Passwords;
 
-/// What would come about.
+/// The expected state.
 #[derive(Debug)]
 pub struct Forecast {
     known: Known,
@@ -30,27 +30,27 @@ pub struct Forecast {
     credentials: Credentials,
     /// The default domain of each ImagePullSecret's instance, where its credential tells it.
     public_domains: BTreeMap<String, RegistryHost>,
-    /// ImagePullSecrets whose registry has no host that is known yet.
+    /// ImagePullSecrets whose registry's hosts are not known yet.
     without_hosts: BTreeSet<String>,
-    /// Those whose Secrets may stand beside another one for the same registry.
+    /// ImagePullSecrets whose Secrets a Pod may refer to together with another one for the same registry.
     overlapping: BTreeSet<String>,
-    /// Namespaces and names of Secrets that no list by our labels has.
+    /// Namespaces and names of Secrets without our labels, which no list by labels contains.
     unlisted: BTreeSet<(String, String)>,
     notes: Vec<Note>,
 }
 
-/// What an ImagePullSecret is filled with.
+/// The content of an ImagePullSecret's Secrets.
 enum Filling {
     Known(Filled),
-    /// Something that is not what there is.
+    /// Content that differs from the present one.
     New,
-    /// What most of its Secrets hold: it may not be read.
+    /// The content that most of its Secrets hold: the credential itself may not be read.
     AsDistributed,
     NotReady(NotReady),
 }
 
 impl Forecast {
-    /// What comes about from what is known and what namespaces have.
+    /// The expected state, from what is known and the observed namespaces.
     pub fn new(known: Known, observed: Observed) -> Self {
         let credentials = credentials(&known);
         let (desired, public_domains, notes) = (Desired::default(), BTreeMap::new(), Vec::new());
@@ -77,7 +77,7 @@ impl Forecast {
         let mut object = self.known.after[index].clone();
         let name = object.name.clone();
         if object.deleting && !object.is_secured() {
-            // It goes at once.
+            // It has no finalizer, so it is gone at once.
             return;
         }
         if !object.is_secured() {
@@ -144,7 +144,7 @@ impl Forecast {
         }
     }
 
-    /// What most Secrets of this name hold is what they shall hold.
+    /// Assumes that the content of most Secrets of this name is the desired one.
     fn presume(&mut self, secret: &str, digest: Digest) {
         let mut counts: HashMap<Digest, usize> = HashMap::new();
         for (_, namespace) in self.observed.iter() {
@@ -163,8 +163,9 @@ impl Forecast {
         }
     }
 
-    /// ImagePullSecrets of which a Secret would be made, or a reference to none removed, somewhere, and what the Secret
-    /// would hold, where that is known: there may be one of its name that does not carry our labels.
+    /// ImagePullSecrets for which a Secret would be created, or to whose Secret a reference would be removed,
+    /// in some namespace, with the content that it would hold, where that is known. A Secret of that name
+    /// without our labels may exist.
     pub fn to_look_for(&self) -> Vec<(String, Option<Content>)> {
         let mut names = BTreeSet::new();
         for (namespace, seen) in self.observed.iter() {
@@ -178,8 +179,8 @@ impl Forecast {
         names.into_iter().map(|name| (name.clone(), content(&name))).collect()
     }
 
-    /// There is a Secret of that name without our labels. The controller finds it where it would make its own or remove a
-    /// reference, and nowhere else.
+    /// There is a Secret of that name without our labels. The controller finds it only where it would create
+    /// its own or remove a reference.
     pub fn take_in_the_way(&mut self, name: &str, namespace: &str, found: SeenSecret) {
         let secret = derived_secret_name(name);
         let Some(distribution) = self.desired.get(name) else { return };
@@ -199,13 +200,14 @@ impl Forecast {
         }
     }
 
-    /// What would change.
+    /// The plan.
     pub fn plan(self) -> Plan {
         let Self { known, observed, desired, credentials, public_domains, unlisted, notes, .. } = self;
         let mut sums: BTreeMap<&str, Tally> = BTreeMap::new();
         let (mut writes, mut conflicts) = (Vec::new(), Vec::new());
         for (namespace, seen) in observed.iter() {
-            // Without knowing the Secrets, all of them seem to be missing, and nobody else's to be there.
+            // If the Secrets are not known, all would seem to be missing, and none would seem to be another
+            // owner's.
             if known.are_secrets_known {
                 writes.extend(plan(namespace, seen, &desired).iter().map(|it| Write::of(namespace, it)));
             }
@@ -234,7 +236,7 @@ impl Forecast {
             })
             .collect();
         let is_everything_filled = desired.iter().all(|(_, it)| it.withdrawn || it.content.is_some());
-        // The controller judges by what is listed when it starts.
+        // The controller decides by the lists that it receives when it starts.
         let has_copies = |name: &str| {
             let secret = derived_secret_name(name);
             let is_ours = |seen: &Namespace| seen.secrets.get(&secret).is_some_and(SeenSecret::is_ours);
@@ -269,7 +271,7 @@ impl Forecast {
     }
 }
 
-/// Each ImagePullSecret, and what becomes of it, by name.
+/// Each ImagePullSecret and its change, by name.
 fn objects(known: &Known) -> impl Iterator<Item = (String, ObjectChange)> {
     let mut all: BTreeMap<String, ObjectChange> = BTreeMap::new();
     for object in &known.before {
@@ -288,7 +290,7 @@ fn objects(known: &Known) -> impl Iterator<Item = (String, ObjectChange)> {
     all.into_iter()
 }
 
-/// Whether the object gave the same login before.
+/// Whether the object had the same login before.
 fn same_login(before: &Object, spec: &ImagePullSecretSpec) -> bool {
     let Ok(old) = &before.spec else { return false };
     let domains =
@@ -298,7 +300,8 @@ fn same_login(before: &Object, spec: &ImagePullSecretSpec) -> bool {
     old.docker == spec.docker && key(old) == key(spec) && domains(old) == domains(spec)
 }
 
-/// Whether the controller looks for a Secret that it does not know: where it would make its own, or remove a reference.
+/// Whether the controller looks for a Secret that it does not know: where it would create its own, or remove
+/// a reference.
 fn is_looked_for(name: &str, distribution: &Distribution, namespace: &str, seen: &Namespace) -> bool {
     let secret = derived_secret_name(name);
     if !seen.is_live() || distribution.is_on_hold() || seen.secrets.contains_key(&secret) {
@@ -310,7 +313,7 @@ fn is_looked_for(name: &str, distribution: &Distribution, namespace: &str, seen:
     }
 }
 
-/// Stands for content that nobody knows yet: with the hosts that are known, and unlike all that there is.
+/// Stands for content that is not known yet: it has the known hosts, and differs from all present content.
 fn placeholder(object: &Object) -> Content {
     let password = Sensitive::new(format!("of {}, which is not known yet", object.name));
     Content::new(DockerConfig::new(known_hosts(object), "", &password).to_bytes())

@@ -1,4 +1,4 @@
-//! What becomes of the nodes' hosts files, by [`private_link`]. Pure.
+//! The changes of the nodes' hosts files, by [`private_link`]. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,18 +15,18 @@ use private_link::networks::{self, Network, NodeVpcs};
 use private_link::{Fact, Resolved, running_first};
 use reconcile::object::Object;
 
-/// What comes and goes, and what keeps the list from being written.
+/// The changes, and why the list cannot be written.
 pub(super) fn hosts(
     known: &Known,
     public_domains: &BTreeMap<String, RegistryHost>,
 ) -> (HostsPlan, Option<Note>) {
     let nothing = HostsPlan::default();
     let Seen::Known(Some(before)) = &known.entries else { return (nothing, None) };
-    // Which agents have told of more, only the controller knows.
+    // Only the controller knows of VPCs that agents reported later.
     let of_nodes = NodeVpcs::default().with(before);
     let mut pending = Vec::new();
     let mut resolved = Vec::new();
-    // Of a spec that cannot be carried out nodes keep what they have.
+    // With an invalid spec nodes keep their entries.
     let mut kept = BTreeSet::new();
     for object in known.after.iter().filter(|object| !object.deleting) {
         if let (Err(_), Some(link)) = (&object.spec, &object.status.private_link) {
@@ -66,7 +66,8 @@ pub(super) fn hosts(
     }
 }
 
-/// What is known of a network's link: what the nodes have been told, which the controller was told by Tencent Cloud.
+/// The known state of a network's link, from the nodes' entries, which the controller wrote after asking
+/// Tencent Cloud.
 fn resolve(
     known: &Known,
     object: &Object,
@@ -125,7 +126,7 @@ fn told_address(
     before.iter().find(is_of).map(HostsEntry::ip)
 }
 
-/// The instance's default domain: its credential tells it, else what the status says that the credential is for.
+/// The instance's default domain: from its credential, else from the hosts in the status.
 fn public_domain(object: &Object, public_domains: &BTreeMap<String, RegistryHost>) -> Option<RegistryHost> {
     if let Some(public) = public_domains.get(&object.name) {
         return Some(public.clone());
@@ -133,18 +134,18 @@ fn public_domain(object: &Object, public_domains: &BTreeMap<String, RegistryHost
     let tcr = object.spec.as_ref().ok().and_then(|spec| spec.tcr.as_ref());
     let named = tcr.into_iter().flat_map(|tcr| tcr.domains.iter().chain(&tcr.private_network.domains));
     let custom: Vec<RegistryHost> = named.filter_map(|domain| domain.parse().ok()).collect();
-    // Without a credential the link's own hosts tell it.
+    // Without a credential, from the link's own hosts.
     let of_link = object.status.private_link.iter().flat_map(|link| &link.hosts);
     let hosts =
         object.status.hosts.iter().chain(of_link).filter_map(|host| host.parse::<RegistryHost>().ok());
     let mut standard = hosts.filter(|host| !custom.contains(host));
     let first = standard.next()?;
-    // The private twin of the one that is looked for.
+    // The domain for VPCs that belongs to the one that is looked for.
     let twin_of = first.as_str().replacen("-vpc.", ".", 1).parse::<RegistryHost>().ok();
     twin_of.filter(|public| public.vpc().as_ref() == Some(&first)).or(Some(first))
 }
 
-/// Whether the link is up, as the controller said last, and its word for it. `vpc_id` is that of one of several.
+/// The controller's last state of the link, and its reason. `vpc_id` is that of one of several.
 fn told<'a>(object: &'a Object, vpc_id: Option<&str>) -> Option<(bool, &'a str)> {
     if let Some(vpc_id) = vpc_id {
         let link = object.status.private_link.as_ref()?.links.iter().find(|link| link.vpc_id == vpc_id)?;
@@ -155,7 +156,7 @@ fn told<'a>(object: &'a Object, vpc_id: Option<&str>) -> Option<(bool, &'a str)>
     Some((found.status == "True", found.reason.as_str()))
 }
 
-/// Domains that would be resolved once somebody has asked Tencent Cloud.
+/// Domains that would be resolved once Tencent Cloud was asked.
 fn awaited(object: &Object, network: &Network, link: &Resolved, before: &[HostsEntry]) -> Option<Note> {
     let tcr = &network.tcr;
     if link.fact != Fact::Unknown {

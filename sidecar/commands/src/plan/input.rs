@@ -1,4 +1,4 @@
-//! What is asked: manifests or the chart's values, laid over what there is.
+//! The wanted state: manifests or the chart's values, applied to the present one.
 
 use std::path::PathBuf;
 
@@ -14,17 +14,17 @@ use super::values::Values;
 use crate::render::input::{self, Document};
 use reconcile::object::Object;
 
-/// Annotation by which helm says whose release an object is of.
+/// The annotation with the helm release of an object.
 const RELEASE_ANNOTATION: &str = "meta.helm.sh/release-name";
 
-/// What would be done.
+/// The options of the command.
 #[derive(Clone, Debug, Default)]
 pub struct Asked {
-    /// Files with ImagePullSecrets that would be applied.
+    /// Files with ImagePullSecrets to apply.
     pub files: Vec<PathBuf>,
-    /// The chart's values that would be installed.
+    /// The chart's values to install.
     pub values: Option<PathBuf>,
-    /// ImagePullSecrets that would be deleted.
+    /// ImagePullSecrets to delete.
     pub delete: Vec<String>,
 }
 
@@ -36,7 +36,7 @@ pub(super) struct Live {
     pub(super) data: Value,
 }
 
-/// What there will be.
+/// The state after the changes.
 #[derive(Debug, Default)]
 pub(super) struct Overlaid {
     pub(super) after: Vec<Object>,
@@ -44,7 +44,7 @@ pub(super) struct Overlaid {
     pub(super) notes: Vec<Note>,
 }
 
-/// What is wanted, as it was read.
+/// The wanted state, as it was read.
 pub(super) enum Wanted {
     Nothing,
     Manifests(Vec<Document>),
@@ -55,7 +55,7 @@ impl Asked {
     /// Reads the files.
     ///
     /// # Errors
-    /// One cannot be read, or there is no ImagePullSecret in all of them.
+    /// One cannot be read, or none contains an ImagePullSecret.
     pub(super) fn read(&self) -> Result<Wanted> {
         if let Some(path) = &self.values {
             return Ok(Wanted::Values(Values::read(path)?));
@@ -71,10 +71,10 @@ impl Asked {
     }
 }
 
-/// Lays what is asked over what there is.
+/// Applies the wanted changes to the present state.
 ///
 /// # Errors
-/// What is to be deleted is not there.
+/// An object to be deleted does not exist.
 pub(super) fn overlay(
     live: &[Live],
     wanted: Wanted,
@@ -128,12 +128,12 @@ pub(super) fn overlay(
     Ok(overlaid)
 }
 
-/// Somebody deletes it.
+/// Marks the object as being deleted.
 fn end(metadata: &mut ObjectMeta, now: Timestamp) {
     metadata.deletion_timestamp.get_or_insert(Time(now));
 }
 
-/// Puts a manifest in the place of what there is, unless admission would refuse it.
+/// Replaces an object by a manifest, unless admission would refuse that.
 fn apply(all: &mut Vec<Live>, place: &str, manifest: Value, settings: &Settings, overlaid: &mut Overlaid) {
     let findings = match rules::read(&manifest) {
         Ok((name, spec)) => rules::check(&name, &spec, &settings.rules()),
@@ -157,7 +157,7 @@ fn apply(all: &mut Vec<Live>, place: &str, manifest: Value, settings: &Settings,
     }
 }
 
-/// ImagePullSecrets as they are.
+/// The present ImagePullSecrets.
 pub(super) fn as_they_are(live: &[Live], settings: &Settings) -> Vec<Object> {
     let rules = settings.rules();
     live.iter().map(|live| Object::read(live.metadata.clone(), live.data.clone(), &rules)).collect()

@@ -157,7 +157,7 @@ pub enum WriteAction {
 }
 
 impl Write {
-    /// What this change writes in this namespace.
+    /// The write that this change is in this namespace.
     pub fn of(namespace: &str, change: &Change) -> Self {
         let (kind, name) = change.target();
         let (mut adds, mut removes) = (Vec::new(), Vec::new());

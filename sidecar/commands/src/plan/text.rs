@@ -1,4 +1,4 @@
-//! A plan for people to read: what is the same in many namespaces is told once.
+//! Prints a plan for people: changes that are the same in many namespaces are printed once.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,7 +8,7 @@ use super::report::{
     WriteAction,
 };
 
-/// Places that are named of many.
+/// Namespaces that are named of many.
 const MOST_NAMED: usize = 5;
 
 pub fn text(plan: &Plan) -> String {
@@ -197,7 +197,7 @@ fn counted(count: impl TryInto<i64>, what: &str) -> String {
     }
 }
 
-/// The first of many.
+/// The first names of many.
 fn named(names: &[&str]) -> String {
     let first = names.iter().take(MOST_NAMED).copied().collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(MOST_NAMED) {

@@ -1,4 +1,4 @@
-//! Manifests from files and stdin, as documents that know where they come from.
+//! Manifests from files and stdin, as documents with their place.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use serde_json::Value;
 use tcr::image_pull_secret::ImagePullSecretSpec;
 use tcr::names::{API_GROUP, API_VERSION, IMAGE_PULL_SECRET_KIND};
 
-/// More than any manifest; a wrong file should not fill the memory.
+/// More than any manifest, so that a wrong file does not fill the memory.
 const LARGEST: u64 = 16 * 1024 * 1024;
 
 /// One object of a file.
@@ -19,7 +19,7 @@ pub(crate) struct Document {
     pub(crate) value: Value,
 }
 
-/// An ImagePullSecret that obeys the rules.
+/// A valid ImagePullSecret.
 pub(crate) struct Object {
     pub(crate) file: String,
     pub(crate) name: String,
@@ -45,7 +45,7 @@ impl Document {
         }
     }
 
-    /// What keeps the document from being an ImagePullSecret, judged by its kind.
+    /// Why the document is not an ImagePullSecret, by its kind.
     pub(crate) fn not_an_image_pull_secret(&self) -> Option<String> {
         let field = |name: &str| self.value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let (kind, api_version, wanted) =
@@ -102,7 +102,7 @@ pub(crate) fn parse(text: &str) -> anyhow::Result<Vec<Value>> {
     Ok(documents.into_iter().flat_map(items).collect())
 }
 
-/// The place and nature of a mistake. The parser's own words may quote the text around it.
+/// The place and kind of a mistake. The parser's own message may quote the text around it.
 fn yaml_problem(error: &serde_saphyr::Error) -> String {
     match error.location() {
         Some(place) => format!("not YAML: mistake at line {}, column {}", place.line(), place.column()),

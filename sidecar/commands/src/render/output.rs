@@ -1,4 +1,4 @@
-//! Secrets as text, with or without their passwords.
+//! Prints Secrets, with or without their passwords.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use tcr::docker_config::DockerConfig;
 use tcr::names::SECRET_KEY;
 
-/// What stands for a password.
+/// Stands for a password.
 const MASK: &str = "***";
 
 /// How to print objects.
@@ -36,8 +36,8 @@ pub(super) fn text(secrets: &[Secret], format: Format) -> anyhow::Result<String>
     }
 }
 
-/// The Secret with its user names and hosts readable and its passwords gone: also their base64,
-/// so nothing can be decoded from what is printed.
+/// The Secret with its user names and hosts readable, and without passwords and their base64, so that nothing
+/// can be decoded from the output.
 pub(super) fn masked(mut secret: Secret) -> Secret {
     let data = secret.data.take().unwrap_or_default();
     let shown = data.get(SECRET_KEY).map(|bytes| masked_config(&bytes.0));
@@ -46,7 +46,7 @@ pub(super) fn masked(mut secret: Secret) -> Secret {
 }
 
 fn masked_config(bytes: &[u8]) -> String {
-    // What cannot be read is not shown at all.
+    // Content that cannot be parsed is not printed at all.
     let logins = DockerConfig::logins(bytes).unwrap_or_default();
     let auths: Map<String, Value> = logins
         .into_iter()

@@ -1,4 +1,4 @@
-//! Where a rendered Secret goes, as far as that is known without a cluster.
+//! The namespaces of a rendered Secret, as far as they are known without a cluster.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub(super) fn namespaces(
     tell: &mut dyn FnMut(&str),
 ) -> Vec<String> {
     let by_labels = selection.needs_namespace_labels();
-    // Labels are on Namespaces, which are in the cluster: the names alone decide here.
+    // Labels of namespaces are known only in the cluster, so names alone decide here.
     let by_name = Selection { namespace_selector: None, ..selection.clone() };
     if by_labels {
         tell(&format!(
@@ -39,7 +39,7 @@ pub(super) fn namespaces(
     selected
 }
 
-/// What would be written in a cluster, in one sentence.
+/// The writes in a cluster, in one sentence.
 pub(super) fn summary(name: &str, selection: &Selection) -> String {
     let labels =
         if selection.needs_namespace_labels() { " whose labels match spec.namespaceSelector" } else { "" };

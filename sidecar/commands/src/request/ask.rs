@@ -1,4 +1,4 @@
-//! Asks, and waits for the answer.
+//! Writes a request, and waits for its answer.
 
 use std::time::Duration;
 
@@ -18,9 +18,9 @@ use custom_resource::request::{Asked, Request, RequestId};
 use custom_resource::{ImagePullSecret, RequestStatus};
 use kubernetes::api_error::within;
 
-/// Between two looks at the status.
+/// The time between two reads of the status.
 const PAUSE: Duration = Duration::from_millis(500);
-/// Writes of somebody else in between that are given way to.
+/// Conflicts with other clients' writes after which it is given up.
 const MOST_CONFLICTS: usize = 5;
 
 /// The ImagePullSecret.
@@ -36,11 +36,12 @@ pub async fn object(reader: &Reader, name: &str) -> Result<ImagePullSecret> {
     }
 }
 
-/// Asks on this ImagePullSecret; the same thing that is already asked for and not done is waited for instead.
+/// Writes the request to this ImagePullSecret. If the same request is there and not done, that one is waited
+/// for instead.
 ///
 /// # Errors
-/// Nobody would carry it out, something else is being carried out, the annotation cannot be written, or the machine has no
-/// random numbers.
+/// No controller would carry it out, another request is being carried out, the annotation cannot be written,
+/// or the machine has no random numbers.
 pub async fn ask(reader: &Reader, name: &str, request: Request) -> Result<Asked> {
     if let Seen::Known(Controller::Away) = reader.controller().await {
         bail!("no controller leads, so that nobody would carry it out: kubectl tcr status says why");
@@ -77,7 +78,7 @@ pub async fn ask(reader: &Reader, name: &str, request: Request) -> Result<Asked>
     bail!("ImagePullSecret {name} is being changed all the time: try again")
 }
 
-/// The last request on an object, whatever became of it.
+/// The last request on an object, whatever its state.
 fn last(object: &ImagePullSecret) -> Option<RequestId> {
     let answered: Option<RequestId> =
         object.status.as_ref().and_then(|it| it.request.as_ref()?.id.parse().ok());
@@ -85,14 +86,14 @@ fn last(object: &ImagePullSecret) -> Option<RequestId> {
     answered.max(annotation.and_then(|it| Asked::parse(it).ok()).map(|it| it.id))
 }
 
-/// What was asked before on an object.
+/// The earlier request on an object.
 #[derive(Debug, PartialEq, Eq)]
 enum Before {
-    /// Nothing that is still to be done, or nothing that matters any more.
+    /// None that is unfinished or matters any more.
     Nothing,
-    /// The same.
+    /// The same request.
     Same(Asked),
-    /// Something else.
+    /// Another request.
     Other(String),
 }
 
@@ -102,7 +103,7 @@ fn before(object: &ImagePullSecret, asked: &Asked, now: Timestamp) -> Before {
     let answer = answer(object, &present);
     let is_open = match answer {
         Some(answer) => !answer.is_final(),
-        // One that nobody has taken up yet.
+        // Not accepted yet.
         None => now.duration_since(present.id.at()).abs() <= reconcile::TAKEN_UP_WITHIN,
     };
     match (is_open, present.request == asked.request, &asked.request) {
@@ -114,15 +115,15 @@ fn before(object: &ImagePullSecret, asked: &Asked, now: Timestamp) -> Before {
     }
 }
 
-/// What is said on an object of this request.
+/// The answer to this request in an object's status.
 fn answer<'a>(object: &'a ImagePullSecret, asked: &Asked) -> Option<&'a RequestStatus> {
     object.status.as_ref()?.request.as_ref().filter(|it| it.id == asked.id.to_string())
 }
 
-/// Waits for the end of a request, and tells each step of it.
+/// Waits for the end of a request, and reports each step of it.
 ///
 /// # Errors
-/// It does not end in time, another one took its place, or the object is gone.
+/// It does not end in time, another one replaced it, or the object is gone.
 pub async fn wait(
     reader: &Reader,
     name: &str,
@@ -161,7 +162,7 @@ pub async fn wait(
     }
 }
 
-/// How far it is, and the first condition that does not hold, in the controller's words.
+/// The state of the request, and the first condition that is not true, in the controller's words.
 fn standing(object: &ImagePullSecret, answer: Option<&RequestStatus>) -> String {
     let how_far = match answer {
         Some(answer) => format!("{}: {}", answer.state, answer.message),
@@ -177,11 +178,11 @@ fn standing(object: &ImagePullSecret, answer: Option<&RequestStatus>) -> String 
     how_far + &standing.unwrap_or_default()
 }
 
-/// Takes a request off that was answered.
+/// Removes an answered request.
 pub async fn take_off(reader: &Reader, name: &str) {
     let objects: Api<ImagePullSecret> = Api::all(reader.client.clone());
     let patch = Patch::Merge(json!({"metadata": {"annotations": {REQUEST_ANNOTATION: null}}}));
-    // One that stays is of no harm: it is not carried out again.
+    // A request that stays does no harm: it is not carried out again.
     drop(within(reader.deadline, objects.patch(name, &PatchParams::default(), &patch)).await);
 }
 

@@ -1,5 +1,5 @@
-//! `tcr-assistant instances`: which instances the controller's API credential can see, and whether ImagePullSecrets say
-//! the same.
+//! `tcr-assistant instances`: the instances that the controller's API credential can see, compared with the
+//! ImagePullSecrets.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,44 +17,45 @@ use custom_resource::ImagePullSecret;
 use custom_resource::condition::RequestState;
 use custom_resource::request::{Request, VisibleInstance};
 
-/// What is asked for.
+/// The options of the command.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// In this region; none for every region.
+    /// The region to list; none for every region.
     pub region: Option<String>,
-    /// On which ImagePullSecret the controller is asked; none for the first that is free.
+    /// The ImagePullSecret on which the request is written; none for the first one without a request.
     pub through: Option<String>,
     /// How long to wait for the controller.
     pub timeout: Duration,
 }
 
-/// What the API credential can see.
+/// The instances that the API credential can see.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// The region that was asked about; none for every region.
+    /// The region that was listed; none for every region.
     pub region: Option<String>,
     pub instances: Vec<Line>,
-    /// How many more there are than are listed.
+    /// The number of instances that were left out.
     pub more: i64,
-    /// What does not fit, and what to write.
+    /// ImagePullSecrets that do not match, and what to write instead.
     pub problems: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Line {
-    /// As the cloud tells it.
+    /// The instance as the cloud lists it.
     #[serde(flatten)]
     pub instance: VisibleInstance,
     /// The ImagePullSecrets that are for it.
     pub image_pull_secrets: Vec<String>,
 }
 
-/// Asks, and tells; whether every ImagePullSecret fits.
+/// Lists the instances. Returns whether every ImagePullSecret matches one.
 ///
 /// # Errors
-/// There is no ImagePullSecret to ask on, the cloud refuses, or as of [`ask::ask`] and [`ask::wait`].
+/// There is no ImagePullSecret to write the request on, the cloud refuses, or as of [`ask::ask`] and
+/// [`ask::wait`].
 pub async fn run(
     reader: &Reader,
     options: &Options,
@@ -86,7 +87,7 @@ pub async fn run(
     Ok(report.problems.is_empty())
 }
 
-/// On which ImagePullSecret to ask: one that has no request yet, rather.
+/// The ImagePullSecret to write the request on: preferably one that has none yet.
 fn free(objects: &[ImagePullSecret]) -> Option<String> {
     let lives = objects.iter().filter(|it| it.metadata.deletion_timestamp.is_none());
     let is_asked = |it: &&ImagePullSecret| it.status.as_ref().is_some_and(|it| it.request.is_some());
@@ -108,7 +109,7 @@ fn report(
         let Some(tcr) = &object.spec.tcr else { continue };
         let name = object.metadata.name.as_deref().unwrap_or_default();
         let Some(line) = lines.get_mut(&tcr.instance_id) else {
-            // Of what was not asked about, or not listed, nothing is known.
+            // Nothing is known of instances of other regions, or of those left out.
             let is_asked = region.as_ref().is_none_or(|it| *it == tcr.region) && more == 0;
             if is_asked {
                 problems.push(format!(

@@ -1,4 +1,4 @@
-//! `tcr-assistant revoke`: the end of a credential, at once.
+//! `tcr-assistant revoke`: deletes a credential at once.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -24,33 +24,33 @@ const MOST_NAMED: usize = 20;
 /// Secrets in one page of a list.
 const PAGE: u32 = 500;
 
-/// What is to be revoked.
+/// The options of the command.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// An ImagePullSecret's name, or a credential's id.
     pub target: String,
-    /// The ImagePullSecret that the credential was made for, where none uses it any more.
+    /// The ImagePullSecret that the credential was made for, where no ImagePullSecret uses it any more.
     pub of: Option<String>,
-    /// Nobody is to be asked.
+    /// No confirmation is needed.
     pub yes: bool,
     /// How long to wait for the controller.
     pub timeout: Duration,
 }
 
-/// A credential, and who uses it.
+/// A credential and its users.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Target {
     token_id: String,
-    /// On which ImagePullSecret the controller is asked.
+    /// The ImagePullSecret on which the request is written.
     name: String,
-    /// The ImagePullSecrets whose credential it is.
+    /// The ImagePullSecrets that use the credential.
     users: Vec<String>,
 }
 
-/// Revokes; whether the credential is gone.
+/// Revokes the credential. Returns whether it is gone.
 ///
 /// # Errors
-/// There is no such credential, nobody agrees, or as of [`ask::ask`] and [`ask::wait`].
+/// There is no such credential, it was not confirmed, or as of [`ask::ask`] and [`ask::wait`].
 pub async fn run(
     reader: &Reader,
     options: &Options,
@@ -74,7 +74,7 @@ pub async fn run(
     Ok(outcome.request.state() == Some(RequestState::Done))
 }
 
-/// Which credential is meant.
+/// Finds the credential.
 fn find(target: &str, of: Option<&str>, objects: &[ImagePullSecret]) -> Result<Target, String> {
     let name = |object: &ImagePullSecret| object.metadata.name.clone().unwrap_or_default();
     let named = |wanted: &str| objects.iter().find(|it| it.metadata.name.as_deref() == Some(wanted));
@@ -145,7 +145,7 @@ async fn namespaces(reader: &Reader, users: &[String]) -> Seen<BTreeSet<String>>
     }
 }
 
-/// What would stop.
+/// What would stop working.
 fn consequences(target: &Target, namespaces: &Seen<BTreeSet<String>>, objects: &[ImagePullSecret]) -> String {
     let where_ = match namespaces {
         Seen::Known(namespaces) => {
@@ -173,7 +173,7 @@ fn consequences(target: &Target, namespaces: &Seen<BTreeSet<String>>, objects: &
     )
 }
 
-/// What somebody answered to a question: only a yes is one.
+/// Whether the answer to a question is yes; any other answer is no.
 ///
 /// # Errors
 /// Nothing can be read.

@@ -1,4 +1,4 @@
-//! `tcr-assistant rotate`: another credential in the place of the one in use.
+//! `tcr-assistant rotate`: replaces the credential in use.
 
 use std::io::Write;
 use std::time::Duration;
@@ -11,10 +11,11 @@ use crate::reader::Reader;
 use custom_resource::condition::RequestState;
 use custom_resource::request::Request;
 
-/// Asks for it, and waits until no copy of the one before is left and it is deleted; whether it succeeded.
+/// Writes the request, and waits until no copy of the previous credential is left and it is deleted. Returns
+/// whether it succeeded.
 ///
 /// # Errors
-/// As of [`ask::ask`] and [`ask::wait`], or nothing can be written.
+/// As of [`ask::ask`] and [`ask::wait`], or `out` cannot be written.
 pub async fn run(
     reader: &Reader,
     name: &str,

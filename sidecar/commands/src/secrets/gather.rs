@@ -20,10 +20,10 @@ use custom_resource::ImagePullSecret;
 use distribution::SeenSecret;
 use distribution::mark::InstallationKey;
 
-/// Secrets in one page: anybody may have made each as large as etcd takes.
+/// Secrets in one page: any user may have made each as large as etcd accepts.
 const PAGE: u32 = 100;
 
-/// What is known of them.
+/// Reads the facts about them.
 pub(super) async fn facts(reader: &Reader, name: &str) -> Result<Facts> {
     let objects: Api<ImagePullSecret> = Api::all(reader.client.clone());
     let resource = "imagepullsecrets.tcr.tencentcloudcr.com";
@@ -35,7 +35,7 @@ pub(super) async fn facts(reader: &Reader, name: &str) -> Result<Facts> {
     let mut not_known = Vec::new();
     let desired = match &object {
         Seen::Known(Some(object)) => object.status.as_ref().and_then(|status| status.secrets_desired),
-        // Its Secrets may be left all the same.
+        // Its Secrets may exist all the same.
         Seen::Known(None) => None,
         other => {
             not_known.extend(other.missing().map(|why| format!("how many namespaces shall have it: {why}")));
@@ -52,7 +52,7 @@ pub(super) async fn facts(reader: &Reader, name: &str) -> Result<Facts> {
     let (mut found, mut known) = (Vec::new(), BTreeSet::new());
     for params in [
         ListParams::default().labels(&labels.join(",")),
-        // Ours that lost its labels, or somebody's own Secret of the name.
+        // Secrets of ours that lost their labels, or another owner's Secrets of the name.
         ListParams::default().fields(&format!("metadata.name={secret}")),
     ] {
         let take = |object: Secret| {
@@ -72,7 +72,7 @@ pub(super) async fn facts(reader: &Reader, name: &str) -> Result<Facts> {
     Ok(Facts { name: name.to_owned(), secret, desired, found, not_known })
 }
 
-/// What matters of a Secret; its content goes no further.
+/// The relevant part of a Secret, without its content.
 fn reduce(object: Secret, key: Option<&InstallationKey>, is_key_known: bool) -> Found {
     let has_mark = object.annotations().contains_key(MARK_ANNOTATION);
     let created = object.metadata.creation_timestamp.as_ref().map(|it| it.0);

@@ -1,4 +1,4 @@
-//! What there is to tell about the Secrets of an ImagePullSecret. Pure.
+//! The report on the Secrets of an ImagePullSecret. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,16 +8,16 @@ use serde::Serialize;
 
 use distribution::Digest;
 
-/// Everything that is known.
+/// All facts.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facts {
     /// The ImagePullSecret.
     pub(super) name: String,
     /// The Secrets' name.
     pub(super) secret: String,
-    /// Namespaces that shall have it, as the status counts them.
+    /// Namespaces that are to have it, by the status.
     pub(super) desired: Option<i64>,
-    /// Secrets of the name.
+    /// The Secrets of this name.
     pub(super) found: Vec<Found>,
     /// What could not be read.
     pub(super) not_known: Vec<String>,
@@ -28,7 +28,7 @@ pub(super) struct Facts {
 pub(super) struct Found {
     pub(super) namespace: String,
     pub(super) is_ours: bool,
-    /// Of its content; none where it holds other keys than ours.
+    /// The digest of its content; none where it holds other keys than ours.
     pub(super) digest: Option<Digest>,
     pub(super) mark: Mark,
     pub(super) created: Option<Timestamp>,
@@ -99,7 +99,7 @@ pub struct Line {
     pub written: Option<String>,
 }
 
-/// What there is to tell.
+/// Makes the report.
 pub(super) fn report(facts: Facts) -> Report {
     let Facts { name, secret, desired, mut found, not_known } = facts;
     found.sort_by(|a, b| a.namespace.cmp(&b.namespace));
@@ -110,7 +110,7 @@ pub(super) fn report(facts: Facts) -> Report {
         }
     }
     let mut groups: Vec<(Vec<u8>, Vec<&Found>)> = groups.into_iter().collect();
-    // Of two that are as common, the newer first; a digest decides nothing that is told.
+    // Of two equally common ones the newer comes first; a digest must not affect the output.
     groups.sort_by_key(|(_, all)| {
         let newest = all.iter().filter_map(|one| one.written).max();
         (

@@ -1,4 +1,4 @@
-//! Where the Secrets are, for people to read: those that hold the same in one line.
+//! Prints the Secrets for people: those that hold the same are in one line.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! Puts the questions about a private link to the cloud and to instance metadata.
+//! Asks the cloud and instance metadata the questions about a private link.
 
 use std::sync::Arc;
 
@@ -9,10 +9,10 @@ use tencent_cloud::endpoint_dns::DnsQuestion;
 
 use crate::settings::Settings;
 
-/// What is asked, and what was told once and for all.
+/// The services to ask, and answers that stay valid.
 pub(super) struct Cloud {
     settings: Arc<Settings>,
-    /// The region that instance metadata told: a machine stays in its own.
+    /// The region that instance metadata returned: a machine never changes it.
     machine_region: Option<String>,
 }
 
@@ -21,7 +21,7 @@ impl Cloud {
         Self { settings, machine_region: None }
     }
 
-    /// Asks one question about the links of an instance; adds what is told to `answers`.
+    /// Asks one question about the links of an instance, and adds the answer to `answers`.
     pub(super) async fn answer(&mut self, tcr: &Tcr, question: Question, answers: &mut Answers) {
         let (region, instance) = (&tcr.region, &tcr.instance_id);
         let cloud = self.settings.clouds.of(tcr.role_arn.as_deref(), region, instance);
@@ -54,7 +54,7 @@ impl Cloud {
         }
     }
 
-    /// The region of the nodes: as instance metadata tells it, else as the operator does.
+    /// The region of the nodes: from instance metadata, else from the settings.
     async fn vpc_region(&mut self) -> Option<String> {
         if self.machine_region.is_none()
             && let Some(metadata) = self.settings.clouds.own().metadata()

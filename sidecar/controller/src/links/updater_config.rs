@@ -1,4 +1,4 @@
-//! The ConfigMap `updater-config`, whose list the nodes' agents carry out.
+//! The ConfigMap `updater-config`, whose list the nodes' agents apply.
 
 use futures::{Stream, StreamExt as _};
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -14,17 +14,17 @@ use tokio::sync::watch;
 use crate::settings::DEADLINE;
 use kubernetes::api_error::{ApiError, within};
 
-/// Reads and writes it.
+/// Reads and writes the ConfigMap.
 pub(super) struct UpdaterConfig {
     maps: Api<ConfigMap>,
-    /// The generation of the list that is in it: empty while there is none.
+    /// The generation of its list; empty while there is none.
     generation: watch::Sender<Option<String>>,
 }
 
-/// What there was when it was read.
+/// The ConfigMap as it was read.
 pub(super) struct Read {
     map: Option<ConfigMap>,
-    /// As far as it matters.
+    /// The relevant part.
     pub(super) hosts_map: HostsMap,
 }
 
@@ -39,7 +39,7 @@ impl UpdaterConfig {
         Ok(Read { map, hosts_map })
     }
 
-    /// The list's text after each change of it, by whomever; a watch that breaks off goes on.
+    /// The list's text after each change by any client; a watch that breaks off is started again.
     pub(super) fn texts(&self) -> impl Stream<Item = Option<String>> + Send + use<> {
         let watch = watcher::watch_object(self.maps.clone(), UPDATER_CONFIG).default_backoff();
         watch.filter_map(async |changed| match changed {
@@ -51,7 +51,7 @@ impl UpdaterConfig {
         })
     }
 
-    /// Writes what is planned over what was read; the text that is there afterwards.
+    /// Writes the planned list over the one that was read; returns the text afterwards.
     pub(super) async fn write(&self, planned: Planned, read: Read) -> Result<Option<String>, ApiError> {
         let Planned { write, generation } = planned;
         let text = match write {
@@ -92,7 +92,7 @@ impl UpdaterConfig {
     }
 }
 
-/// See `withdraw` for the annotation.
+/// `withdraw` documents the annotation.
 fn hosts_map(map: &ConfigMap) -> HostsMap {
     let annotations = map.metadata.annotations.as_ref();
     let is_withdrawn = annotations.is_some_and(|all| all.contains_key(HOSTS_WITHDRAWN_ANNOTATION));

@@ -1,5 +1,5 @@
-//! The nodes' agents and how far they are: whom to ask, whom to nudge and which nodes are ready, decided from what is told.
-//! There is no client and no clock in here.
+//! The nodes' agents and their progress: which agents to ask, which Pods to annotate and which nodes are
+//! ready. It has no client and no clock.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -13,48 +13,48 @@ use crate::agent::{Agent, Answer, Confinement};
 use private_link::networks::NodeVpcs;
 use reconcile::nodes::{Affected, Fault, Nodes};
 
-/// The wait while nodes are behind.
+/// The wait while nodes do not have the list.
 const BEHIND: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
 /// The wait while all nodes have the list.
 const SETTLED: Duration = Duration::from_secs(120);
-/// Which rounds of asking nudge those again that are behind: a kubelet that was nudged before it had seen the new
-/// ConfigMap has looked at the old one. A node may also be behind for another reason, so there is an end to it.
+/// The rounds in which Pods of nodes without the list are annotated again: a kubelet that saw the annotation
+/// before the new ConfigMap has read the old one. A node may lack the list for another reason, so this ends.
 const NUDGED_AGAIN: RangeInclusive<u32> = 3..=5;
 
 /// The agents, and what is known of them.
 #[derive(Debug)]
 pub(super) struct Agents {
-    /// By the names of their Pods.
+    /// By the name of their Pod.
     agents: BTreeMap<String, Agent>,
-    /// Those of a list that is not over.
+    /// Agents in a list that is not complete.
     listing: BTreeMap<String, Agent>,
     /// Agents whose node has no start-up taint any more.
     released: BTreeSet<String>,
-    /// The VPC that each node is in, as its agent told last.
+    /// The VPC of each node, by its agent's last answer.
     vpc_ids: BTreeMap<String, String>,
-    /// The list in the ConfigMap: empty while there is none, and none before that is known.
+    /// The list in the ConfigMap: empty while there is none, and none before it is known.
     generation: Option<String>,
     due: Instant,
     /// Rounds since the list changed.
     round: u32,
-    /// Rounds in a row in which nodes were behind.
+    /// Rounds in a row in which nodes did not have the list.
     behind: u32,
     told: Option<Nodes>,
 }
 
-/// Pods whose kubelets are to look at the ConfigMap at once.
+/// Pods to annotate, so that their kubelets read the ConfigMap at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Nudge {
     pub(super) pods: Vec<String>,
-    /// What their annotation says: the generation, and behind a full stop the round, if it was said before.
+    /// The annotation: the generation and, if it is set again, a full stop and the number of the round.
     pub(super) annotation: String,
 }
 
-/// What follows from a round of answers.
+/// The result of a round of answers.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Round {
     pub(super) nudges: Vec<Nudge>,
-    /// Agents that have the list, each with its node, whose start-up taint may be there.
+    /// Agents whose node has the list, each with its node, which may have the start-up taint.
     pub(super) ready: Vec<(String, String)>,
     nodes: Nodes,
 }
@@ -79,14 +79,14 @@ impl Agents {
         self.due
     }
 
-    /// There is another list; whom to nudge. All of them at once: each is a step behind.
+    /// The list changed. Returns the Pods to annotate, all at once: no node has the new list yet.
     pub(super) fn list_changed(&mut self, generation: Option<String>, now: Instant) -> Option<Nudge> {
         self.generation = generation;
         (self.due, self.round, self.behind) = (now, 0, 0);
         self.unaware(|_| true)
     }
 
-    /// Those who have not been told of the list, of those that `is_meant` picks.
+    /// Agents, of those that `is_meant` picks, whose Pods do not name the list.
     fn unaware(&self, is_meant: impl Fn(&str) -> bool) -> Option<Nudge> {
         let generation = self.generation.as_ref().filter(|generation| !generation.is_empty())?;
         let unaware =
@@ -95,7 +95,7 @@ impl Agents {
         (!pods.is_empty()).then(|| Nudge { pods, annotation: generation.clone() })
     }
 
-    /// Takes a Pod in. Who may answer now is asked soon.
+    /// Takes in an event of a Pod. An agent that may answer now is asked soon.
     pub(super) fn pod_changed(&mut self, event: Event<Pod>, now: Instant) {
         if self.take_in(event) {
             self.behind = 0;
@@ -103,7 +103,7 @@ impl Agents {
         }
     }
 
-    /// Takes a Pod in; whether that changes whom to ask.
+    /// Takes in an event of a Pod; returns whether other agents are to be asked.
     fn take_in(&mut self, event: Event<Pod>) -> bool {
         match event {
             Event::Apply(pod) => {
@@ -136,7 +136,7 @@ impl Agents {
         }
     }
 
-    /// Begins a round: whom to ask; none before it is known which list there is.
+    /// Begins a round. Returns the agents to ask; none before the list is known.
     pub(super) fn begin(&mut self, now: Instant) -> Option<Vec<(String, Agent)>> {
         if self.generation.is_none() {
             self.due = now + SETTLED;
@@ -146,7 +146,7 @@ impl Agents {
         Some(self.agents.iter().map(|(name, agent)| (name.clone(), agent.clone())).collect())
     }
 
-    /// In which VPCs nodes are, with what these answers tell.
+    /// The VPCs that nodes are in, including these answers.
     pub(super) fn vpcs(&mut self, answers: &BTreeMap<String, Answer>) -> NodeVpcs {
         let told = answers.iter().filter_map(|(name, answer)| Some((name.clone(), answer.vpc_id.clone()?)));
         self.vpc_ids.extend(told.filter(|(name, _)| self.agents.contains_key(name)));
@@ -157,8 +157,8 @@ impl Agents {
         }
     }
 
-    /// What follows from these answers of the agents that were asked. `desired` is how many nodes should have an agent, as
-    /// far as the DaemonSet says so.
+    /// The result of these answers of the agents that were asked. `desired` is the number of nodes that
+    /// should have an agent, where the DaemonSet tells it.
     pub(super) fn answered(
         &self,
         asked: &[(String, Agent)],
@@ -187,14 +187,14 @@ impl Agents {
             let annotation = format!("{generation}.{}", self.round);
             nudges.extend((!pods.is_empty()).then_some(Nudge { pods, annotation }));
         }
-        // Without a list there is nothing to wait for but the agent.
+        // Without a list a node is ready as soon as its agent answers.
         let has_list = |name: &str| answers.contains_key(name) && (generation.is_empty() || is_current(name));
         let ready = asked.iter().filter(|(name, _)| has_list(name) && !self.released.contains(name));
         let ready = ready.filter_map(|(name, agent)| Some((name.clone(), agent.node.clone()?))).collect();
         Round { nudges, ready, nodes }
     }
 
-    /// Ends a round, after which the taint is off the nodes of `released`. What is to be told, if that is new.
+    /// Ends a round, after which the nodes of `released` have no taint. Returns the progress if it changed.
     pub(super) fn finish(
         &mut self,
         round: Round,
@@ -215,11 +215,12 @@ impl Agents {
     }
 }
 
-/// Nodes that do not resolve what they shall, by why.
+/// Nodes that do not resolve the entries, by reason.
 fn faults(asked: &[(String, Agent)], answers: &BTreeMap<String, Answer>) -> BTreeMap<Fault, Affected> {
     let answers = asked.iter().filter_map(|(name, agent)| Some((agent.node.as_deref(), answers.get(name)?)));
     let mut answers: Vec<(Option<&str>, &Answer)> = answers.filter(|(_, it)| !it.faults.is_empty()).collect();
-    // The same nodes are named each time, or the status would change with the Pods' names.
+    // Sorted by node, so that the same nodes are named each time: the status must not change with the Pods'
+    // names.
     answers.sort_by_key(|(node, _)| *node);
     let mut faults: BTreeMap<Fault, Affected> = BTreeMap::new();
     for (node, answer) in answers {

@@ -1,4 +1,4 @@
-//! What a Pod is reduced to.
+//! Reduces Pods.
 
 use distribution::Uid;
 use distribution::stuck::WaitingPod;
@@ -7,10 +7,10 @@ use tcr::names::INJECT_ANNOTATION;
 
 use crate::partial_objects::PodObject;
 
-/// Images that are remembered of one: a Pod may have as many as it likes.
+/// Images that are remembered of a Pod, which may have any number.
 const MOST_IMAGES: usize = 16;
 
-/// What matters of a Pod.
+/// The relevant part of a Pod.
 pub fn pod(pod: PodObject) -> SeenPod {
     let PodObject { metadata, spec, status } = pod;
     let uid = Uid::of(metadata.uid.as_deref().unwrap_or_default());
@@ -33,7 +33,7 @@ pub fn pod(pod: PodObject) -> SeenPod {
                 it.state.as_ref().and_then(|it| it.waiting.as_ref()).and_then(|it| it.reason.as_deref());
             matches!(reason, Some("ImagePullBackOff" | "ErrImagePull"))
         })
-        // As it was written: the status may have another form of it.
+        // The image as the spec has it: the status may have another form of it.
         .filter_map(|it| containers.iter().find(|(name, _)| *name == it.name))
         .map(|(_, image)| image.as_str().into())
         .take(MOST_IMAGES)

@@ -1,4 +1,4 @@
-//! The webhook configurations: of a validating and a mutating one the same matters here.
+//! The webhook configurations. A validating and a mutating one are handled alike.
 
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
@@ -45,7 +45,7 @@ impl Webhook {
 }
 
 impl Configuration {
-    /// That of either kind.
+    /// The configurations of both kinds.
     pub(super) fn both(client: &Client) -> [Self; 2] {
         let of = |name, resource| Self { name, api: Api::all_with(client.clone(), &resource) };
         [
@@ -54,7 +54,7 @@ impl Configuration {
         ]
     }
 
-    /// Its webhooks; none where there is no such configuration.
+    /// The configuration's webhooks; none where it does not exist.
     pub(super) async fn webhooks(&self) -> Result<Option<Vec<Webhook>>, ApiError> {
         let Some(found) = within(DEADLINE, self.api.get_opt(self.name)).await? else { return Ok(None) };
         webhooks(&found)
@@ -62,7 +62,7 @@ impl Configuration {
             .map_err(|error| ApiError::Other(format!("cannot read {}: {error}", self.name)))
     }
 
-    /// Patches it. [`ApiError::Overtaken`] where it is no longer what was read.
+    /// Patches the configuration. [`ApiError::Overtaken`] where it is no longer as it was read.
     pub(super) async fn patch(&self, operations: Vec<Value>) -> Result<(), ApiError> {
         let patch = json_patch(operations)?;
         match within(DEADLINE, self.api.patch(self.name, &PatchParams::default(), &patch)).await {
@@ -72,7 +72,7 @@ impl Configuration {
         }
     }
 
-    /// Tells when it changed.
+    /// Yields after each change of the configuration.
     pub(super) fn changes(&self) -> BoxStream<'static, ()> {
         watcher::watch_object(self.api.clone(), self.name).default_backoff().map(|_| ()).boxed()
     }

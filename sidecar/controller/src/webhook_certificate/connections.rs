@@ -1,12 +1,13 @@
-//! API servers leave their connections to a webhook that ends.
+//! Makes API servers leave their connections to a webhook Pod that ends.
 //!
-//! An API server keeps its connections to a webhook, and sends the next review over the one that it used last, also when
-//! the Pod behind it is no longer the Service's. A webhook that ends closes them, and a review that is just being sent is
-//! lost. Ours ends its connections one by one before that; those of releases before do not, and an upgrade ends them.
+//! An API server keeps its connections to a webhook, and sends the next review over the one that it used
+//! last, even when the Pod behind it no longer belongs to the Service. A webhook that ends closes its
+//! connections, and a review that is just being sent is lost. Our webhook closes its connections one by one
+//! before that; those of earlier releases do not, and an upgrade ends them.
 //!
-//! An API server has connections of its own for each `clientConfig`. So when a Pod of ours begins to end, line ends are
-//! added behind the caBundle, or taken away: the same certificates, in other bytes. From then on reviews go over new
-//! connections, to Pods that stay.
+//! An API server has separate connections for each `clientConfig`. So when a webhook Pod begins to end, line
+//! ends are added after the caBundle, or removed: the same certificates, in other bytes. From then on reviews
+//! go over new connections, to Pods that stay.
 
 use std::time::Duration;
 
@@ -23,15 +24,16 @@ use tcr::names::SYSTEM_NAMESPACE;
 use super::configuration::{Configuration, Webhook};
 use kubernetes::api_error::ApiError;
 
-/// Until the nodes know that the Pod is no longer the Service's; webhooks of every release answer for longer.
+/// Until the nodes know that the Pod no longer belongs to the Service; webhooks of every release answer for
+/// longer.
 const KNOWN: Duration = Duration::from_millis(1500);
-/// Pods of a webhook, or that may have one in them.
+/// Pods that are a webhook, or may contain one.
 const WEBHOOKS: &str = "app.kubernetes.io/component in (webhook,controller-manager)";
-/// So many line ends at most.
+/// The maximum number of line ends.
 const MOST: u32 = 7;
 
-/// Has API servers leave each Pod that ends, until the task is dropped. Every controller does: what the leader knows, it
-/// may know too late, because it changes in the same moment.
+/// Makes API servers leave each Pod that ends, until the future is dropped. Every controller does, not only
+/// the leader: leadership may change at the same moment, so the leader alone could learn of the Pod too late.
 pub async fn renew(client: Client) {
     let pods: Api<PartialObjectMeta<Pod>> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
     let configurations = Configuration::both(&client);
@@ -41,7 +43,7 @@ pub async fn renew(client: Client) {
         .applied_objects()
         .try_filter_map(async |pod| Ok(pod.metadata.deletion_timestamp.and(pod.metadata.uid)))
         .boxed();
-    // Each that ends is told of several times, and few end at a time.
+    // Each ending Pod causes several events, and few Pods end at a time.
     let mut handled: Vec<String> = Vec::new();
     while let Some(uid) = ending.next().await {
         let Ok(uid) = uid else { continue };
@@ -66,7 +68,7 @@ async fn renew_one(configuration: &Configuration, uid: &str) -> Result<(), ApiEr
         return Ok(());
     }
     match configuration.patch(operations).await {
-        // Another controller was quicker, or a new certificate came: either way the bytes are others now.
+        // Another controller was faster, or a new certificate was stored: either way the bytes have changed.
         Err(ApiError::Overtaken) => Ok(()),
         result => result,
     }
@@ -80,7 +82,7 @@ fn renewals(webhooks: &[Webhook], uid: &str) -> Vec<Value> {
         let path = format!("/webhooks/{index}/clientConfig/caBundle");
         [
             json!({"op": "test", "path": format!("/webhooks/{index}/name"), "value": webhook.name}),
-            // Another certificate may have come.
+            // The certificate may have been replaced.
             json!({"op": "test", "path": path, "value": ByteString(ca.to_vec())}),
             json!({"op": "replace", "path": path, "value": ByteString(renewed(ca, uid))}),
         ]
@@ -88,8 +90,8 @@ fn renewals(webhooks: &[Webhook], uid: &str) -> Vec<Value> {
     operations.collect()
 }
 
-/// The same certificates with another number of line ends behind them, which follows from the Pod's uid where it can: two
-/// controllers write the same.
+/// The same certificates with another number of line ends after them. The number follows from the Pod's uid
+/// where possible, so that two controllers write the same.
 fn renewed(ca: &[u8], uid: &str) -> Vec<u8> {
     let bare = ca.trim_ascii_end();
     let before = ca.len() - bare.len();

@@ -1,5 +1,5 @@
-//! Keeps the Secret with the certificate, and its CA in both webhook configurations: reads, and carries out what
-//! [`super::plan`] decides.
+//! Keeps the Secret with the certificate, and its CA in both webhook configurations: reads them, and carries
+//! out what [`super::plan`] decides.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,10 +21,10 @@ use super::{Held, Pair, Step, make};
 use crate::settings::DEADLINE;
 use kubernetes::api_error::{ApiError, within};
 
-/// When the one that waits was put there.
+/// The annotation with the time since when the next certificate waits.
 const SINCE: &str = "tcr.tencentcloudcr.com/next-since";
 
-/// Keeps the certificate of `service` until the task is dropped.
+/// Keeps the certificate of `service` until the future is dropped.
 pub async fn keep(client: Client, service: String) {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
     let keeper = Keeper { configurations: Configuration::both(&client), secrets, service };
@@ -50,7 +50,7 @@ struct Keeper {
 }
 
 impl Keeper {
-    /// One round; how long until the next, and how many have failed in a row by then.
+    /// One round. Returns how long until the next, and the number of failed rounds in a row.
     async fn round(&self, failures: u32) -> (Duration, u32) {
         let now = Timestamp::now();
         let done = self.observe_and_act(now).await;
@@ -62,7 +62,8 @@ impl Keeper {
         plan::pause(now, &done, failures)
     }
 
-    /// Until when there is nothing to do; none where something was written.
+    /// One round's reads and writes. Returns until when there is nothing to do; none where something was
+    /// written.
     async fn observe_and_act(&self, now: Timestamp) -> Result<Option<Timestamp>, ApiError> {
         let secret = within(DEADLINE, self.secrets.get_opt(WEBHOOK_CERTIFICATE)).await?;
         let held = secret.as_ref().and_then(read);
@@ -145,7 +146,7 @@ async fn write(secrets: &Api<Secret>, before: Option<Secret>, held: Held) -> Res
         None => within(DEADLINE, secrets.create(&params, &secret)).await,
         Some(before) => {
             secret.metadata.resource_version = before.metadata.resource_version;
-            // A type cannot be changed; servers do not ask for it.
+            // A Secret's type cannot be changed, and servers ignore it.
             secret.type_ = before.type_;
             within(DEADLINE, secrets.replace(WEBHOOK_CERTIFICATE, &params, &secret)).await
         }

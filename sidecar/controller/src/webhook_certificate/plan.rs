@@ -1,4 +1,4 @@
-//! What one round of the keeper does, as a function of the clock and of what was read.
+//! One round of the keeper, as a function of the clock and of what was read.
 
 use std::time::Duration;
 
@@ -19,18 +19,18 @@ pub(super) type Read = Result<Option<Vec<Webhook>>, ApiError>;
 
 #[derive(Debug, PartialEq)]
 pub(super) struct Round {
-    /// JSON patches for the configurations that do not trust the bundle yet, by their places.
+    /// JSON patches for the configurations without the bundle, by their index.
     pub(super) patches: Vec<(usize, Vec<Value>)>,
-    /// What becomes of the certificate.
+    /// The step for the certificate.
     pub(super) step: Step,
 }
 
-/// Decides what to do. `held` is what the Secret holds, where that can be used. The API servers of a configuration that
+/// Decides one round. `held` is the content of the Secret, where it is valid. API servers whose configuration
 /// could not be read, or has yet to be patched, do not trust the bundle yet.
 pub(super) fn round(now: Timestamp, service: &str, held: Option<&Held>, configurations: &[Read]) -> Round {
     let mut patches = Vec::new();
     for (place, read) in configurations.iter().enumerate() {
-        // Where there is no configuration, there is no API server to wait for.
+        // Without a configuration no API server calls the webhook.
         if let (Some(held), Ok(Some(webhooks))) = (held, read) {
             patches.push((place, trust(webhooks, &held.bundle)));
         }
@@ -40,8 +40,8 @@ pub(super) fn round(now: Timestamp, service: &str, held: Option<&Held>, configur
     Round { patches, step: decide(now, held, service, is_trusted) }
 }
 
-/// The operations that put the bundle into every webhook that lacks it. Line ends do not count, which have API servers
-/// make new connections (see [`super::connections`]).
+/// The operations that put the bundle into every webhook that lacks it. Differences in line ends are ignored:
+/// they make API servers open new connections (see [`super::connections`]).
 fn trust(webhooks: &[Webhook], bundle: &str) -> Vec<Value> {
     let bundle = bundle.as_bytes();
     let lacks = |webhook: &Webhook| webhook.ca().map(<[u8]>::trim_ascii_end) != Some(bundle.trim_ascii_end());
@@ -59,8 +59,8 @@ fn trust(webhooks: &[Webhook], bundle: &str) -> Vec<Value> {
     operations.collect()
 }
 
-/// What the Secret shall hold after a step; none after a wait. `made` is a new certificate with its CA, where the step
-/// needs one.
+/// The Secret's content after a step; none after a wait. `made` is a new certificate with its CA, where the
+/// step needs one.
 pub(super) fn after(
     step: Step,
     now: Timestamp,
@@ -84,16 +84,17 @@ pub(super) fn after(
     }
 }
 
-/// What came of the configurations, none of which waits for another. A version that was changed meanwhile comes first,
-/// because it is read again at once.
+/// The result of writing the configurations, which are independent of each other. A conflict is returned
+/// before other errors, because it leads to a new read at once.
 pub(super) fn combined(results: Vec<Result<(), ApiError>>) -> Result<(), ApiError> {
     let mut errors: Vec<ApiError> = results.into_iter().filter_map(Result::err).collect();
     errors.sort_by_key(|error| !matches!(error, ApiError::Overtaken));
     errors.into_iter().next().map_or(Ok(()), Err)
 }
 
-/// How long until the next round, and how many rounds have failed in a row by then. `done` is what came of this one: until
-/// when there is nothing to do, or none where something was written, so that the next step is decided at once.
+/// How long until the next round, and the number of failed rounds in a row. `done` is this round's result:
+/// until when there is nothing to do, or none where something was written, so that the next step is decided
+/// at once.
 pub(super) fn pause(
     now: Timestamp,
     done: &Result<Option<Timestamp>, ApiError>,

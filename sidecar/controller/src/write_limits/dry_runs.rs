@@ -1,4 +1,4 @@
-//! For each kind one write that its policy refuses and RBAC allows, as a dry run.
+//! For each kind a dry run of a write that RBAC allows and the kind's policy refuses.
 
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod, Secret, ServiceAccount};
@@ -15,10 +15,10 @@ use kubernetes::api_error::{ApiError, within};
 
 use super::DEADLINE;
 
-/// The object or annotation that a dry run would write: one that nobody has.
+/// The object or annotation that a dry run names, which does not exist.
 const DRY_RUN_NAME: &str = "tcr-assistant-write-limits-trial";
 
-/// Tries what is forbidden.
+/// Makes the dry runs.
 pub(super) struct DryRuns {
     client: Client,
 }
@@ -28,8 +28,8 @@ impl DryRuns {
         Self { client }
     }
 
-    /// Tries to write what the policy of `kind` refuses. Where there is no object to try it on, that is an answer as from
-    /// the API server: not found.
+    /// Tries to write what the policy of `kind` refuses. Where there is no object for a dry run, the result
+    /// is "not found", as from the API server.
     pub(super) async fn forbidden(&self, kind: Kind) -> Result<(), ApiError> {
         match kind {
             Kind::Secrets => {
@@ -62,7 +62,7 @@ impl DryRuns {
         }
     }
 
-    /// Nodes cannot be listed, and each has an agent.
+    /// A node that runs an agent: the controller may not list nodes.
     async fn node_of_an_agent(&self) -> Result<String, ApiError> {
         let agents =
             ListParams::default().labels(&format!("app.kubernetes.io/component={HOSTS_UPDATER}")).limit(5);
@@ -102,7 +102,7 @@ where
     within(DEADLINE, api.patch_metadata(name, &dry, &patch)).await.map(drop)
 }
 
-/// The name of some object. By metadata: the contents of an object of others may be large.
+/// The name of any object. Only metadata are read: an object of another owner may be large.
 async fn first<K>(api: &Api<K>) -> Result<String, ApiError>
 where
     K: Clone + DeserializeOwned + std::fmt::Debug,
@@ -111,7 +111,7 @@ where
     found.items.into_iter().find_map(|object| object.metadata.name).ok_or_else(nothing)
 }
 
-/// As the API server says it.
+/// The error in the API server's form.
 fn nothing() -> ApiError {
     let status = Status { code: 404, reason: "NotFound".to_owned(), ..Status::default() };
     ApiError::Refused(status.boxed())

@@ -1,45 +1,45 @@
-//! What a registry said to a login, and how the status tells it, also to the next process.
+//! A registry's answer to a login, and its form in the status, from which the next process reads it.
 
 use tcr::verdict::Verdict;
 
 use custom_resource::condition::{ConditionReason, ConditionType};
 use custom_resource::{ImagePullSecretStatus, PendingCredential};
 
-/// How its messages begin and end, and what is between is the registry's.
+/// The beginning and the end of such messages; the text between is the registry's.
 const NO_VERDICT: &str = "the registry has given no verdict on the credential, which is distributed: ";
 const CORRECT_IT: &str = ": correct spec.docker, or make its credential valid again";
 
-/// What the status tells a process that has just started.
+/// What a new process reads from the status.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recorded {
     pub(super) answer: Answer,
     pub(super) pending: Option<PendingCredential>,
 }
 
-/// What the registry said to a login.
+/// A registry's answer to a login.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// The registry has said nothing so far.
+    /// No answer so far.
     Nothing {
-        /// Why it could not be asked; none before it was.
+        /// Why there was no verdict; none before the first login check.
         reason: Option<String>,
-        /// An earlier process may have been told that the login is good.
+        /// An earlier process may have had the answer that the login is valid.
         may_be_good: bool,
     },
-    /// It lets it in.
+    /// The registry accepts the login.
     LetIn {
-        /// The login may also push; none while that is known from the status only.
+        /// Whether the login may also push; none while only the status is known.
         can_push: Option<bool>,
     },
-    /// The registry does not let it in.
+    /// The registry refuses the login.
     Refused {
-        /// What the registry answered.
+        /// The registry's message.
         reason: String,
     },
 }
 
 impl Recorded {
-    /// What the status says.
+    /// Reads the answer from a status.
     pub fn of(status: &ImagePullSecretStatus) -> Self {
         let condition = |kind: ConditionType| status.conditions.iter().find(|it| it.type_ == kind.as_str());
         let pending = status.pending_credential.clone();
@@ -65,7 +65,7 @@ impl Recorded {
 }
 
 impl Default for Answer {
-    /// Of a login that another process distributed.
+    /// For a login that another process distributed.
     fn default() -> Self {
         Self::Nothing { reason: None, may_be_good: true }
     }
@@ -81,7 +81,7 @@ impl Answer {
             (Verdict::Unknown { reason }, Self::Nothing { may_be_good, .. }) => {
                 Self::Nothing { reason: Some(reason), may_be_good: *may_be_good }
             }
-            // Not being able to ask takes nothing back that was said.
+            // An answer without a verdict takes no earlier one back.
             (Verdict::Unknown { .. }, Self::LetIn { .. } | Self::Refused { .. }) => self.clone(),
         }
     }
@@ -92,7 +92,7 @@ impl Answer {
 }
 
 impl Answer {
-    /// About a login that is distributed.
+    /// The condition's reason and message for a login that is distributed.
     pub(super) fn explained(&self) -> (ConditionReason, String) {
         match self {
             Self::LetIn { .. } => (ConditionReason::Valid, "there is a credential".to_owned()),

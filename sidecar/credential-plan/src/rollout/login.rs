@@ -1,4 +1,4 @@
-//! A login, and when its registry is asked about it.
+//! A login, and when it is tried at its registry.
 
 use std::time::Duration;
 
@@ -10,24 +10,24 @@ use super::answer::Answer;
 use crate::later::later;
 use distribution::Digest;
 
-/// How often a registry is asked about a login that it let in.
+/// How often an accepted login is tried.
 pub const ASK_EVERY: SignedDuration = SignedDuration::from_mins(10);
-/// How often it is asked about one that it refused.
+/// How often a refused login is tried.
 pub const ASK_REFUSED: SignedDuration = SignedDuration::from_secs(60);
 /// The back-off while a registry gives no verdict.
 const RETRY: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(60));
 
-/// A login and what is known of it.
+/// A login and the registry's answer to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Checked {
-    /// None where another process distributed it, so that it cannot be shown to the registry.
+    /// None where another process distributed it, so that this one has no bytes to try.
     pub(super) digest: Option<Digest>,
     pub(super) answer: Answer,
-    /// When the registry is to be asked.
+    /// When it is to be tried.
     pub(super) due: Timestamp,
-    /// It is being asked.
+    /// Its login check is running.
     pub(super) in_flight: bool,
-    /// Times in a row that it gave no verdict.
+    /// Answers in a row without a verdict.
     pub(super) failures: u32,
 }
 

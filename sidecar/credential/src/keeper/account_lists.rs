@@ -1,4 +1,5 @@
-//! Service accounts belong to an instance, and each of its keepers has to see all of them: one list serves all who wait.
+//! Service accounts belong to an instance, and each of its keepers needs all of them: keepers that wait at
+//! the same time share one list.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,14 +20,14 @@ type List = Arc<[ServiceAccount]>;
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// How often it was begun to be read.
+    /// The number of lists that were begun.
     begun: AtomicU64,
-    /// The last one that was read whole, and which one it was. Its lock is held by who reads.
+    /// The last list that was read to its end, with its number. The lock is held while a list is read.
     last: tokio::sync::Mutex<Option<(u64, List)>>,
 }
 
 impl AccountLists {
-    /// The service accounts of the instance, as they were at some time after this call began.
+    /// The service accounts of the instance at some time after this call began.
     pub(super) async fn read(
         &self,
         cloud: &Client,
@@ -47,7 +48,7 @@ impl AccountLists {
     }
 }
 
-/// The list is kept until the next one: of others' accounts only that they are there.
+/// Reduces other owners' accounts to their presence: the list is kept until the next one.
 fn forget_others(account: &mut ServiceAccount) {
     if !is_named_by_us(&account.name) {
         (account.description, account.permissions) = Default::default();
@@ -58,7 +59,7 @@ impl Shared {
     async fn read<E>(&self, list: impl AsyncFnOnce() -> Result<List, E>) -> Result<List, E> {
         let before = self.begun.load(Ordering::SeqCst);
         let mut last = self.last.lock().await;
-        // What was begun before this call may lack what the caller did just before it.
+        // A list that was begun before this call may lack what the caller changed just before it.
         if let Some((number, list)) = last.as_ref().filter(|(number, _)| *number > before) {
             tracing::trace!(number, "a list of service accounts is shared");
             return Ok(list.clone());
@@ -117,7 +118,7 @@ mod tests {
         while reads.load(Ordering::SeqCst) == 0 {
             tokio::task::yield_now().await;
         }
-        // The first list may have been read before these asked.
+        // The first list may have been begun before these calls.
         let others: Vec<_> = (0..50).map(|_| ask()).collect();
         tokio::task::yield_now().await;
         gate.add_permits(2);

@@ -1,4 +1,4 @@
-//! The steps of a keeper that change something, or ask the cloud or a registry.
+//! The steps of a keeper that change something, or call the cloud or a registry.
 
 use jiff::Timestamp;
 use tcr::image_pull_secret::{CredentialKind, DEFAULT_VALIDITY};
@@ -20,7 +20,7 @@ impl<S: Services> Keeper<S> {
         let tokens = match self.services.tokens(&self.keeping.key).await.map_err(StepError::from) {
             Ok(tokens) => tokens,
             Err(error) => {
-                // Whether the credential in use has ended with the one who signs, only the registry says.
+                // Only the registry tells whether the credential in use ended together with the API key.
                 if error.is_unknown_key() && self.keeping.is_login_due(now) {
                     self.ask_registry(false).await;
                 }
@@ -31,7 +31,8 @@ impl<S: Services> Keeper<S> {
         Ok(())
     }
 
-    /// Puts off the end of the service account in use: at the cloud first, so that what is stored is never later than it.
+    /// Extends the life of the service account in use: at the cloud first, so that the stored end is never
+    /// later than the real one.
     pub(super) async fn extend(&mut self, order: &Order) -> Result<(), StepError> {
         let Some(stored) = self.stored().cloned() else { return Ok(()) };
         let current = stored.current.as_ref();
@@ -45,7 +46,7 @@ impl<S: Services> Keeper<S> {
         Ok(())
     }
 
-    /// Gives a service account its rights back.
+    /// Restores a service account's rights.
     pub(super) async fn amend(&mut self, name: &str, drift: &str) -> Result<(), StepError> {
         let Some(stored) = self.stored().cloned() else { return Ok(()) };
         let Some(expires_at) = stored.current.as_ref().and_then(|held| held.expires_at) else {
@@ -56,7 +57,7 @@ impl<S: Services> Keeper<S> {
             missing => missing,
         };
         if restored.is_err() {
-            // What else has become of the accounts is not left unseen meanwhile.
+            // A new list shows what else has changed in the accounts.
             self.keeping.forget_list();
         }
         restored?;
@@ -65,7 +66,7 @@ impl<S: Services> Keeper<S> {
         Ok(())
     }
 
-    /// What a service account is left out of a change, nobody knows: it gets all that it shall have.
+    /// TCR does not document what becomes of parameters that a change leaves out, so it gets all of them.
     async fn set_account(&self, stored: &Stored, name: &str, expires_at: Timestamp) -> Result<(), StepError> {
         let key = &self.keeping.key;
         let text = step_error::description(key, self.services.cluster_id())?;
@@ -98,14 +99,14 @@ impl<S: Services> Keeper<S> {
         Ok(deleted?)
     }
 
-    /// Stores that a credential is to be revoked, or why it is not.
+    /// Stores that a credential is to be revoked, or why the request is refused.
     pub(super) async fn take_up(&mut self, refused: Option<String>, order: &Order) -> Result<(), StepError> {
         let Some(mut next) = self.stored().cloned() else { return Ok(()) };
         request::take_up_revocation(order.request.as_ref(), refused, &mut next);
         self.write(next, order).await
     }
 
-    /// Stores that a credential that was to be revoked is gone.
+    /// Stores that the revoked credential is gone.
     pub(super) async fn revoked(&mut self, order: &Order) -> Result<(), StepError> {
         let Some(mut next) = self.stored().cloned() else { return Ok(()) };
         let Some(token_id) = request::finish_revocation(&mut next) else { return Ok(()) };
@@ -127,7 +128,7 @@ impl<S: Services> Keeper<S> {
             let event = self.keeping.complain(ConditionReason::CredentialEnded, message);
             self.warn(event).await;
         }
-        // Before anything is written or made: an instance that cannot be used costs nothing.
+        // Before anything is written or made, so that an unusable instance has no effect.
         self.public_domain().await?;
         self.has_namespaces().await?;
         let stored = self.stored().cloned().unwrap_or_default();
@@ -147,7 +148,8 @@ impl<S: Services> Keeper<S> {
         step_error::public_domain(key, self.services.instance(key).await?)
     }
 
-    /// A right on a namespace that is not there is refused, or is one on whatever gets the name later.
+    /// A right on a missing namespace is refused, or would be valid for a namespace of that name that is
+    /// created later.
     async fn has_namespaces(&self) -> Result<(), StepError> {
         let key = &self.keeping.key;
         match key.kind {
@@ -215,7 +217,7 @@ impl<S: Services> Keeper<S> {
         let Keeper { services, orders, .. } = self;
         let verdict = tokio::select! {
             biased;
-            // Who is to end does not wait for a registry first.
+            // A keeper that is to end does not wait for a registry.
             Ok(()) = orders.changed() => return,
             verdict = services.check(&hosts, &held.username, &held.token) => verdict,
         };
@@ -232,7 +234,7 @@ impl<S: Services> Keeper<S> {
         };
         self.write(next, order).await?;
         let let_in = self.keeping.promoted();
-        // What is said of a credential comes after it.
+        // Events about a credential follow the event that announces it.
         self.tell_what_there_is().await;
         if let Some(event) = let_in {
             self.tell(event).await;
@@ -241,7 +243,7 @@ impl<S: Services> Keeper<S> {
         Ok(())
     }
 
-    /// Removes a successor that the registry does not let in: at the cloud first, so that it is not forgotten there.
+    /// Removes a successor that the registry refuses: at the cloud first, so that it is not forgotten there.
     pub(super) async fn discard(&mut self, reason: &str, order: &Order) -> Result<(), StepError> {
         let Some((next, candidate)) = self.stored().cloned().and_then(transition::discard) else {
             return Ok(());
@@ -249,7 +251,7 @@ impl<S: Services> Keeper<S> {
         if let Some(token_id) = &candidate.token_id
             && let Err(error) = self.services.delete_token(&self.keeping.key, token_id).await
         {
-            // That it is gone already, only the list tells.
+            // Only the list tells that it is gone already.
             let tokens = self.services.tokens(&self.keeping.key).await?;
             if tokens.iter().any(|token| token.id == *token_id) {
                 return Err(error.into());
@@ -261,8 +263,8 @@ impl<S: Services> Keeper<S> {
         Ok(())
     }
 
-    /// Stores what was just made. The secret is told only once, so a write without an answer is tried
-    /// again, and one that was carried out unheard is recognised.
+    /// Stores the credential that was just made. The cloud returns its secret only once, so an unanswered
+    /// write is repeated, and one that was carried out without an answer is recognised.
     async fn keep_it(&mut self, next: Stored, order: &Order) -> Result<(), StepError> {
         for failures in 1.. {
             let Err(error) = self.write(next.clone(), order).await else { break };
@@ -287,7 +289,7 @@ impl<S: Services> Keeper<S> {
                 Ok(())
             }
             Err(error) => {
-                // Until an answer says otherwise it may have been written.
+                // Until an answer says otherwise the write may have been carried out.
                 if matches!(error, ApiError::Overtaken) {
                     self.is_fresh = false;
                 }
@@ -297,13 +299,13 @@ impl<S: Services> Keeper<S> {
     }
 }
 
-/// What the service account of the key is to be.
+/// The service account that the key asks for.
 fn account(key: &Key, name: String, description: String, expires_at: Timestamp) -> ServiceAccountSpec {
     let registry_namespaces = key.registry_namespaces.clone();
     ServiceAccountSpec { name, description, registry_namespaces, expires_at }
 }
 
-/// When a service account ends that gets its end now.
+/// The end of a service account whose life begins now.
 fn account_ends_at(now: Timestamp, order: &Order) -> Timestamp {
     plan::later(now, order.validity.unwrap_or(DEFAULT_VALIDITY))
 }

@@ -1,4 +1,4 @@
-//! Whom a keeper talks to.
+//! The services that a keeper uses.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use tencent_cloud::instance::Instance;
 use tencent_cloud::instance_token::IssuedToken;
 use tencent_cloud::service_account::ServiceAccountSpec;
 
-/// All that a keeper does not decide by itself: clock, chance, the cloud, the stored Secret, the registry.
+/// All I/O of a keeper: clock, random numbers, the cloud, the stored Secret, the registry.
 #[expect(
     async_fn_in_trait,
     reason = "a keeper is spawned with its services known, so that its future is Send"
@@ -31,21 +31,21 @@ use tencent_cloud::service_account::ServiceAccountSpec;
 pub trait Services {
     /// The time, corrected by the cloud's.
     fn now(&self) -> Timestamp;
-    /// A number that nobody can guess or has drawn before: markers of credentials are made of it.
+    /// An unpredictable number that was not drawn before: markers of credentials are made of it.
     fn random(&self) -> u64;
-    /// Waits for so long, or until the clock was corrected.
+    /// Waits this long, or until the clock was corrected.
     async fn sleep(&mut self, wait: Duration);
-    /// Waits for so long.
+    /// Waits this long.
     async fn pause(&self, wait: Duration);
     /// The cluster's id, for the default description.
     fn cluster_id(&self) -> Option<&str>;
     /// Root domains that a password may be sent under.
     fn allowed_roots(&self) -> &[String];
-    /// Whether registries are asked about credentials.
+    /// Whether login checks are on.
     fn asks_registries(&self) -> bool;
-    /// The instance of the key, none when the account has none.
+    /// The instance of the key; none where the account has no such instance.
     async fn instance(&self, key: &Key) -> Result<Option<Instance>, CloudError>;
-    /// Which installation this is: another one of a cluster than of a copy of it.
+    /// The id of this installation; a copy of the cluster has another one.
     fn installation(&self) -> &str;
     /// Makes a token; every call makes another one.
     async fn create_token(&self, key: &Key, description: &str) -> Result<IssuedToken, CloudError>;
@@ -55,7 +55,7 @@ pub trait Services {
         key: &Key,
         account: &ServiceAccountSpec,
     ) -> Result<IssuedToken, CloudError>;
-    /// Makes a service account what it shall be.
+    /// Gives a service account this description, end and rights.
     async fn set_account(&self, key: &Key, account: &ServiceAccountSpec) -> Result<(), CloudError>;
     /// Those of the key's registry namespaces that the instance does not have.
     async fn missing_namespaces(&self, key: &Key) -> Result<Vec<String>, CloudError>;
@@ -63,15 +63,15 @@ pub trait Services {
     async fn tokens(&self, key: &Key) -> Result<Vec<ListedToken>, CloudError>;
     /// Deletes a credential that the instance lists.
     async fn delete_token(&self, key: &Key, token_id: &str) -> Result<(), CloudError>;
-    /// Reads the stored Secret; none where there is no such Secret.
+    /// Reads the stored Secret; none where it does not exist.
     async fn read(&self, key: &Key) -> Result<Option<Read>, ApiError>;
-    /// Writes it where `before` was read.
+    /// Writes the Secret, if it is still as `before`.
     async fn write(&self, document: Document, before: Option<&Read>) -> Result<Read, ApiError>;
-    /// Deletes it as it was read.
+    /// Deletes the Secret, if it is still as it was read.
     async fn delete(&self, read: &Read) -> Result<(), ApiError>;
-    /// What the registry says to a login.
+    /// Tries a login at its registry.
     async fn check(&self, hosts: &[RegistryHost], username: &str, password: &Sensitive) -> Verdict;
-    /// Tells users. False when nobody listens any more.
+    /// Sends an event. Returns false when the receiver is gone.
     async fn tell(&self, key: &Key, event: CredentialEvent) -> bool;
 }
 
@@ -84,7 +84,7 @@ pub struct Tools {
     pub kube: Kube,
     /// The cluster's id, for the default description.
     pub cluster_id: Option<String>,
-    /// Asks registries about credentials; none where they are not to be asked.
+    /// Tries logins at registries; none where login checks are off.
     pub registry: Option<Arc<Checker>>,
     /// Root domains that a password may be sent under.
     pub allowed_roots: Vec<String>,
@@ -92,16 +92,16 @@ pub struct Tools {
     pub events: mpsc::Sender<(Key, CredentialEvent)>,
     /// Tells when the clock was corrected.
     pub clock: watch::Receiver<i64>,
-    /// Which installation this is.
+    /// The id of this installation.
     pub installation: Arc<str>,
-    /// The lists of service accounts, which all keepers of a process share.
+    /// The lists of service accounts, shared by all keepers of a process.
     pub accounts: Arc<AccountLists>,
-    /// Turns at the API server, with as many permits as [`CALLS_AT_A_TIME`].
+    /// Limits concurrent calls of the API server to [`CALLS_AT_A_TIME`].
     pub api_calls: Arc<Semaphore>,
 }
 
-/// Calls of the API server at a time, where there may be one for each ImagePullSecret: each is a connection, and TLS
-/// keeps tens of kilobytes for it.
+/// Concurrent calls of the API server, of which there could be one for each ImagePullSecret: each is a
+/// connection, and TLS keeps tens of kilobytes for it.
 pub const CALLS_AT_A_TIME: usize = 16;
 
 impl Tools {
@@ -115,7 +115,7 @@ impl Services for Tools {
         self.cloud.now()
     }
 
-    /// From the operating system. A process without such numbers must not make a credential: it ends.
+    /// From the operating system. Without random numbers a process must not make a credential: it ends.
     fn random(&self) -> u64 {
         getrandom::u64().unwrap_or_else(|error| panic!("the machine has no random numbers: {error}"))
     }
@@ -123,7 +123,7 @@ impl Services for Tools {
     async fn sleep(&mut self, wait: Duration) {
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            // The sender lives in the client that is held here.
+            // The sender is part of the client that is held here.
             _ = self.clock.changed() => {}
         }
     }
@@ -192,7 +192,7 @@ impl Services for Tools {
         self.cloud.delete_credential(&key.region, &key.instance_id, token_id).await
     }
 
-    // The semaphore is never closed, so that each of these has its turn.
+    // The semaphore is never closed, so each of these gets a permit.
     async fn read(&self, key: &Key) -> Result<Option<Read>, ApiError> {
         let _turn = self.api_calls.acquire().await;
         self.store().read(key).await

@@ -1,4 +1,4 @@
-//! What follows from what a task came to.
+//! What the result of a task changes.
 
 use std::time::Duration;
 
@@ -17,21 +17,22 @@ use custom_resource::request::{Asked, Request};
 use registry_client::Verdict;
 use tencent_cloud::error::{CloudError, Failure, Refusal};
 
-/// How often a new credential's Secret is tried to be written before the step fails.
+/// Attempts to write a new credential's Secret before the step fails.
 const MOST_WRITES: u32 = 6;
 
 /// What to do after a new credential's Secret could not be written.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum AfterWrite {
-    /// Read the Secret: another process wrote it, or this one did and had no answer.
+    /// Read the Secret: another process wrote it, or this one's write was not answered.
     Read,
-    /// Write it again after so long: the credential is told only once.
+    /// Write it again after this time: the cloud returns the credential only once.
     Retry(Duration),
     /// Give up.
     Fail,
 }
 
-/// What follows from `error`, the failure number `failures` (from 1) in a row to write a new credential's Secret.
+/// How to go on after `error`, the failure number `failures` (from 1) in a row to write a new credential's
+/// Secret.
 pub(crate) fn after_write(error: &StepError, failures: u32) -> AfterWrite {
     match error.is_overtaken() {
         true => AfterWrite::Read,
@@ -49,7 +50,7 @@ impl Keeping {
         stored: Option<&Stored>,
         asked: Option<&Asked>,
     ) {
-        // An instance lists those of everybody, and every keeper has its list.
+        // An instance lists the credentials of all its users, and every keeper holds its list.
         let is_asked_for = |token: &ListedToken| {
             asked.is_some_and(
                 |it| matches!(&it.request, Request::Revoke { token_id } if *token_id == token.id),
@@ -58,7 +59,7 @@ impl Keeping {
         let concerns_us =
             |token: &ListedToken| stored.is_some_and(|it| plan::is_ours(it, token)) || is_asked_for(token);
         let mut tokens: Vec<ListedToken> = tokens.into_iter().filter(concerns_us).collect();
-        // Collected in place, it would keep the room of the whole list in every keeper.
+        // Collecting in place keeps the capacity of the whole list, in every keeper.
         tokens.shrink_to_fit();
         let current = stored.and_then(|stored| stored.current.as_ref()?.token_id.as_ref());
         let is_there = current.is_none_or(|id| tokens.iter().any(|token| token.id == *id));
@@ -66,27 +67,27 @@ impl Keeping {
         self.listed = Some(Listed { at: now, tokens, missing: if is_there { 0 } else { before + 1 } });
     }
 
-    /// What the cloud has is to be read anew. No error of a deletion says that a token is gone already, such as after an
-    /// answer that was lost: that, only a new list tells.
+    /// The cloud's list has to be read again. No error of a deletion tells that a token is already gone, for
+    /// example after a lost answer: only a new list does.
     pub(crate) fn forget_list(&mut self) {
         self.listed = None;
     }
 
-    /// A service account has its own rights again.
+    /// A service account has its desired rights again.
     pub(crate) fn amended(&mut self, token_id: &str) {
         let tokens = self.listed.iter_mut().flat_map(|listed| &mut listed.tokens);
         tokens.filter(|token| token.id == token_id).for_each(|token| token.drift = None);
     }
 
-    /// A token is gone from the cloud.
+    /// A token was deleted at the cloud.
     pub(crate) fn deleted(&mut self, token_id: &str) {
         if let Some(listed) = &mut self.listed {
             listed.tokens.retain(|token| token.id != token_id);
         }
     }
 
-    /// What is stored is about to be written over or deleted: the process that wrote its intent may have sent the creation
-    /// just now.
+    /// The stored state is about to be overwritten or deleted: the process that wrote its intent may have
+    /// sent the creation just now.
     pub(crate) fn wait_for_another(&mut self, now: Timestamp, stored: &Stored) {
         let Some(intent) = &stored.intent else { return };
         let is_own = self.own_intent.as_ref().is_some_and(|own| own.intent == *intent);
@@ -96,15 +97,16 @@ impl Keeping {
         }
     }
 
-    /// An intent was written, at `now` or later. `is_clean`: nothing can be at the cloud that is not stored.
+    /// An intent was written, at `now` or later. `is_clean`: no credential can be at the cloud that is not
+    /// stored.
     pub(crate) fn recorded(&mut self, now: Timestamp, intent: String, is_clean: bool) {
         self.own_intent =
             Some(OwnIntent { intent, clean: is_clean, holds_until: plan::later(now, INTENT_HOLDS) });
         self.listed = None;
     }
 
-    /// A creation failed. The credential that it made nevertheless, and that is to be deleted at once. What another one may
-    /// have left behind, because it is not known whether it was carried out, is found by its marker.
+    /// A creation failed. Returns the credential that it nevertheless made, which is to be deleted at once. A
+    /// credential of a creation with an unknown result is found by its marker.
     pub(crate) fn not_created(&mut self, error: &CloudError, now: Timestamp) -> Option<String> {
         let is_full = error.refusal() == Some(Refusal::NoRoom);
         self.not_made(error.outcome_unknown(), is_full, now);
@@ -114,26 +116,26 @@ impl Keeping {
         }
     }
 
-    /// `is_unknown`: it may have been carried out. `is_full`: the instance had no room for it.
+    /// `is_unknown`: the creation may have been carried out. `is_full`: the instance had no room.
     pub(super) fn not_made(&mut self, is_unknown: bool, is_full: bool, now: Timestamp) {
         self.full_until = is_full.then(|| plan::later(now, FULL_FOR));
         if is_unknown {
             self.appears_until = self.appears_until.max(Some(plan::later(now, APPEARS_WITHIN)));
         }
-        // A name is refused where an earlier call of the same intent was carried out late.
+        // TCR also refuses a name when an earlier call for the same intent was carried out late.
         if is_unknown || self.key.kind == CredentialKind::ServiceAccount {
             self.is_unclean();
         }
     }
 
-    /// What was made is stored.
+    /// The new credential is stored.
     pub(crate) fn made(&mut self) {
         self.intent_done();
         self.login_checks.candidate = None;
     }
 
-    /// What was made could not be stored. The token to delete at once: where another process leads, its credential counts,
-    /// and ours goes.
+    /// The new credential could not be stored. Returns the token to delete at once: where another process
+    /// leads, only that process's credential is used.
     pub(crate) fn not_stored(&mut self, is_overtaken: bool, token_id: Option<String>) -> Option<String> {
         let ours = token_id.filter(|_| is_overtaken);
         match ours.is_some() {
@@ -150,12 +152,12 @@ impl Keeping {
         }
     }
 
-    /// Whether the registry is to be asked about the credential in use.
+    /// Whether the credential in use is to be tried at the registry.
     pub(crate) fn is_login_due(&self, now: Timestamp) -> bool {
         self.login_checks.current.as_ref().is_none_or(|last| last.next_of_current() <= now)
     }
 
-    /// The registry gave its verdict on the credential in use, or on its successor. What is to be told.
+    /// The registry's verdict on the credential in use, or on its successor. Returns the event to send.
     pub(crate) fn checked(
         &mut self,
         candidate: bool,
@@ -179,7 +181,7 @@ impl Keeping {
         event
     }
 
-    /// The successor has taken the place of the credential in use. What is to be told after the credential itself.
+    /// The successor is in use. Returns the event to send after the one about the credential itself.
     pub(crate) fn promoted(&mut self) -> Option<CredentialEvent> {
         self.login_checks.promote();
         self.listed = None;
@@ -191,7 +193,7 @@ impl Keeping {
         }
     }
 
-    /// The successor was deleted. What is to be told.
+    /// The successor was deleted. Returns the event to send.
     pub(crate) fn discarded(&mut self, reason: &str, now: Timestamp) -> CredentialEvent {
         self.login_checks.discard(now);
         self.listed = None;
@@ -201,7 +203,7 @@ impl Keeping {
         self.complain(word, format!("another credential was made and removed again: {reason}"))
     }
 
-    /// The end of the service account in use was put off, and that is stored.
+    /// The extended life of the service account in use is stored.
     pub(crate) fn put_off(&mut self) {
         self.intent_done();
     }
@@ -212,7 +214,8 @@ impl Keeping {
         self.listed = None;
     }
 
-    /// The Secret could not be deleted. It may be deleted yet: whatever goes on is written first.
+    /// The Secret could not be deleted. The deletion may still be carried out, so the next step begins with a
+    /// write.
     pub(crate) fn not_forgotten(&mut self) {
         self.own_intent = None;
     }

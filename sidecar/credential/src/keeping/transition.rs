@@ -1,4 +1,4 @@
-//! What is stored after each step, and what users are told of it.
+//! The stored state after each step, and the events about it.
 
 use jiff::Timestamp;
 use tcr::credential_id::delete_command;
@@ -12,8 +12,8 @@ use credential_plan::{CredentialEvent, Key, Order};
 use custom_resource::condition::EventReason;
 use tencent_cloud::instance_token::IssuedToken;
 
-/// What is stored before a credential is made: an intent, and a marker where there is none yet. Also whether nothing can be
-/// at the cloud that is not stored, because the marker was never used.
+/// The state to store before a credential is made: an intent, and a marker where there is none yet. Also
+/// whether no credential can be at the cloud that is not stored, because the marker was never used.
 pub(crate) fn record(
     stored: Stored,
     why: Option<String>,
@@ -35,28 +35,28 @@ pub(crate) fn record(
     (next, intent, is_clean)
 }
 
-/// What is stored where a Secret is not as this process would write it: of another `onDelete`, or by a release that knew no
-/// installation. None where it is, and once its credential is no longer needed.
+/// The state to store where a Secret is not as this process would write it: with another `onDelete`, or from
+/// a release without installation ids. None where it is, and once its credential is no longer needed.
 pub(crate) fn adopt(document: &Document, order: &Order, installation: &str) -> Option<Stored> {
     let is_current = document.on_delete == order.on_delete && document.stored.installation.is_some();
     if is_current || order.is_over {
         return None;
     }
     let mut next = document.stored.clone();
-    // What an older release wrote is this cluster's until something says otherwise.
+    // A Secret of an older release belongs to this cluster unless its data say otherwise.
     next.installation.get_or_insert_with(|| installation.to_owned());
     Some(next)
 }
 
-/// What is stored of a cluster that is a copy: the credential in use stays until there is another one, and nothing of it
-/// at the cloud is ours to delete.
+/// The state to store in a copy of a cluster: the credential in use stays until there is another one, and
+/// none of its credentials at the cloud is ours to delete.
 fn of_a_copy(stored: Stored) -> Stored {
     let current = stored.current.map(|held| Held { token_id: None, ..held });
-    // What somebody asked for, the other cluster was asked for.
+    // The request was made in the other cluster.
     Stored { current, ..Stored::default() }
 }
 
-/// What is stored after the end of the service account in use was put off.
+/// The state to store after the life of the service account in use was extended.
 pub(crate) fn extend(stored: Stored, expires_at: Timestamp, now: Timestamp) -> Stored {
     let mut next = stored;
     next.intent = None;
@@ -65,8 +65,8 @@ pub(crate) fn extend(stored: Stored, expires_at: Timestamp, now: Timestamp) -> S
     next
 }
 
-/// What is stored after a credential was made. Whether it is the first one, which is used at once; else what is in use is
-/// not given up for one that nobody has tried.
+/// The state to store after a credential was made. Also whether it is the first one, which is used at once; a
+/// later one replaces the credential in use only after a login check.
 pub(crate) fn mint(
     stored: Stored,
     issued: IssuedToken,
@@ -86,7 +86,7 @@ pub(crate) fn mint(
     (next, is_first)
 }
 
-/// What is stored after the successor took the place of the credential in use; none without a successor.
+/// The state to store when the successor is put in use; none without a successor.
 pub(crate) fn promote(stored: Stored, now: Timestamp) -> Option<Stored> {
     let mut next = stored;
     let candidate = next.candidate.take()?;
@@ -97,14 +97,14 @@ pub(crate) fn promote(stored: Stored, now: Timestamp) -> Option<Stored> {
     Some(next)
 }
 
-/// What is stored without the successor, and the successor.
+/// The state to store without the successor, and the successor.
 pub(crate) fn discard(stored: Stored) -> Option<(Stored, Held)> {
     let mut next = stored;
     let candidate = next.candidate.take()?;
     Some((next, candidate))
 }
 
-/// What is stored after a token was deleted; none where it was not stored.
+/// The state to store after a token was deleted; none where it was not stored.
 pub(crate) fn delete(stored: &Stored, token_id: &str) -> Option<Stored> {
     let is_it = |old: &Replaced| old.token_id == token_id;
     stored.previous.iter().any(is_it).then(|| {
@@ -114,7 +114,7 @@ pub(crate) fn delete(stored: &Stored, token_id: &str) -> Option<Stored> {
     })
 }
 
-/// What users are told of a credential that is in use from now on.
+/// The event about a credential that is in use from now on.
 pub(crate) fn made(key: &Key, stored: &Stored) -> CredentialEvent {
     let id = stored.current.as_ref().and_then(|held| held.token_id.as_deref());
     let instance = &key.instance_id;
@@ -135,8 +135,8 @@ pub(crate) fn made(key: &Key, stored: &Stored) -> CredentialEvent {
     }
 }
 
-/// What users are told of a credential that is no longer kept; none of one that ends by itself, and of a copy's, which was
-/// never ours to delete or to leave.
+/// The event about a credential that is no longer kept; none for one that expires by itself, and none in a
+/// copy of a cluster, whose credentials were never ours to delete or to leave.
 pub(crate) fn removed(
     key: &Key,
     stored: &Stored,
@@ -164,7 +164,7 @@ pub(crate) fn removed(
     Some(CredentialEvent::Happened { reason, message })
 }
 
-/// A credential as people are told of it.
+/// The credential as messages name it.
 fn named(key: &Key, id: &str) -> String {
     match key.kind {
         CredentialKind::ServiceAccount => format!("service account {id}"),
@@ -172,7 +172,7 @@ fn named(key: &Key, id: &str) -> String {
     }
 }
 
-/// What users are told of a service account whose rights were put right.
+/// The event about a service account whose rights were restored.
 pub(crate) fn amended(key: &Key, name: &str, drift: &str) -> CredentialEvent {
     CredentialEvent::Happened {
         reason: EventReason::RightsRestored,

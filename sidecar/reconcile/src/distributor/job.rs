@@ -15,30 +15,30 @@ use distribution::{Change, Content, Distribution, Namespace, SeenSecret, Target,
 /// A Secret of ours that has to be read.
 struct Unread {
     secret: String,
-    /// What it shall hold.
+    /// The desired content.
     content: Content,
-    /// As far as its metadata say.
+    /// Whether its metadata say that it holds this content.
     is_as_wanted: bool,
 }
 
 impl Distributor {
-    /// What is to be done in a namespace now, if anything.
+    /// The job for a namespace; none when there is nothing to do now.
     pub(super) fn job(&mut self, namespace: &Arc<str>, now: Instant) -> Option<Job> {
         let Some(seen) = self.state.observed().get(namespace) else {
-            // Its last job ended after it was gone.
+            // A job's last report may arrive after its namespace is gone.
             self.failures.forget(namespace);
             return None;
         };
         let look_again = match self.look_at.get_mut(namespace) {
             Some(at) if *at <= now => {
-                // Whether or not there is anything to look at now: what stays due would never let the queue go on.
+                // In every case, because a time that stays in the past would keep the queue busy.
                 *at = now + RECHECK_INTERVAL;
                 self.foreign(seen)
             }
             _ => Vec::new(),
         };
         if !seen.is_live() {
-            // All that is in it goes with it.
+            // Its objects are deleted with it.
             self.failures.forget(namespace);
             return None;
         }
@@ -52,7 +52,7 @@ impl Distributor {
             self.backlog.push(namespace);
         }
         if !look_again.is_empty() || !unread.is_empty() {
-            // What is planned comes after that, with what was found.
+            // The writes are planned after these reads, with what they find.
             let look = unread.into_iter().map(|it| (it.secret, Some(it.content))).chain(look_again).collect();
             return Some(Job { namespace: namespace.clone(), look, unmet: Vec::new(), changes: Vec::new() });
         }
@@ -77,7 +77,8 @@ impl Distributor {
         }
         let mut changes = hold_back(changes, |kind, name| self.is_held(namespace, kind, name, now));
         if self.failures.is_any_in(namespace) {
-            // What was not refused before comes first, then what has waited longest: there may not be time for all.
+            // Writes that were not refused before come first, then those that have waited longest: a job may
+            // run out of time.
             changes.sort_by_cached_key(|change| {
                 let (kind, name) = change.target();
                 (change.stage(), self.failures.until(namespace, kind, &name))
@@ -124,8 +125,8 @@ impl Distributor {
         unmet.collect()
     }
 
-    /// Secrets of ours of which only the metadata was seen. Those that nobody wants need not be read, and those that
-    /// somebody fights for wait as long as their repair.
+    /// Secrets of ours of which only the metadata are known. Unwanted ones need not be read, and contested
+    /// ones are read when their repair is due.
     fn unread(&self, place: &Arc<str>, seen: &Namespace, now: Instant) -> Vec<Unread> {
         let unread = |(name, secret): (&str, &SeenSecret)| {
             let SeenSecret::Ours { digest, labelled, marked, unread: true, .. } = secret else { return None };
@@ -134,21 +135,21 @@ impl Distributor {
             if self.is_held(place, TargetKind::Secret, name, now) {
                 return None;
             }
-            // A Secret without a mark is one of a release that made none: it may wait.
+            // An unmarked Secret was written by a release without marks: it is not urgent.
             let is_as_wanted = *labelled && (!marked || *digest == Some(content.digest()));
             Some(Unread { secret: name.to_owned(), content, is_as_wanted })
         };
         seen.secrets.iter().filter_map(unread).collect()
     }
 
-    /// Whether the object is left as it is for now: somebody fights for it, or it was refused.
+    /// Whether the object is left as it is for now, because it is contested or its last write was refused.
     fn is_held(&self, namespace: &Arc<str>, kind: TargetKind, name: &str, now: Instant) -> bool {
         let target = || Target { namespace: namespace.clone(), kind, name: name.into() };
         (!self.contests.is_empty() && self.contests.held_until(&target(), now).is_some())
             || self.failures.holds(namespace, kind, name, now)
     }
 
-    /// Secrets of others in the way, and what ours would hold.
+    /// Blocking Secrets of other owners, and the content that ours would hold.
     fn foreign(&self, seen: &Namespace) -> Vec<(String, Option<Content>)> {
         let foreign = seen.secrets.iter().filter(|(_, secret)| !secret.is_ours());
         let wanted = |(name, _): (&str, &SeenSecret)| {

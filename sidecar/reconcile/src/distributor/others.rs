@@ -1,5 +1,5 @@
-//! Secrets of others that are in the way of ours. No label selects them: they are found where ours are to be made, watched
-//! by their names, and looked at again now and then.
+//! Secrets of other owners that block ours. No label selects them: they are found when ours are to be
+//! created, watched by name, and read again at an interval.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,11 +11,12 @@ use crate::queue::Lane;
 use distribution::{Placed, TargetKind, Uid};
 use tcr::names::derived_secret_name;
 
-/// Names that are watched at most: each is a watch of its own. Others are noticed when they are looked at again.
+/// Names that are watched at most, because each is a watch of its own. Secrets of other names are only read
+/// again at the interval.
 const MOST_WATCHED: usize = 32;
 
 impl Distributor {
-    /// Has those watched that are in the way now.
+    /// Asks for watches of the names that are blocked now.
     pub(crate) fn watch_others<'a>(
         &mut self,
         image_pull_secrets: impl Iterator<Item = &'a String>,
@@ -30,7 +31,7 @@ impl Distributor {
         }
     }
 
-    /// Takes in what the watch of all Secrets of this name tells.
+    /// Takes in an event from the watch of all Secrets of this name.
     pub(crate) fn take_other(&mut self, name: &str, event: Watched<Placed<Uid>>, now: Instant) {
         match event {
             Watched::ListBegan => {

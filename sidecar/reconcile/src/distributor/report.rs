@@ -1,4 +1,4 @@
-//! What came of a job in one namespace.
+//! What a job's report changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use distribution::job::{Ended, FailedWrite, Report, Written};
 use distribution::{SeenSecret, TargetKind};
 
 impl Distributor {
-    /// Takes in how a job ended; the ImagePullSecrets of which something was refused.
+    /// Takes in a job's report; returns the ImagePullSecrets that had a write refused.
     pub(crate) fn take_report(
         &mut self,
         report: Report,
@@ -69,7 +69,7 @@ impl Distributor {
         failing
     }
 
-    /// Remembers what was refused; whether each waits by itself.
+    /// Remembers refused writes. Returns whether each has its own back-off.
     fn take_failed(
         &mut self,
         namespace: &Arc<str>,
@@ -107,7 +107,8 @@ impl Distributor {
         waits_alone
     }
 
-    /// An Event for the first Secret of somebody else in the way; how many there are, the condition tells.
+    /// An Event for the first Secret of another owner that blocks ours; the condition tells how many there
+    /// are.
     fn first_conflict(&self, namespace: &str, secret: &str, items: &Items) -> Option<Effect> {
         let (name, distribution) = self.state.desired().of_secret(secret)?;
         self.state.observed().get(namespace).filter(|seen| distribution.wants(namespace, seen))?;

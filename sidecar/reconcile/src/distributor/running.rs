@@ -1,4 +1,4 @@
-//! Jobs that have not ended: what they report at their end may be older than what the watch has told since.
+//! Jobs that have not ended. A job's report may be older than what the watches have told since.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,32 +6,32 @@ use std::sync::Arc;
 use distribution::job::Written;
 use distribution::{Namespace, TargetKind};
 
-/// By namespace.
+/// Running jobs, by namespace.
 #[derive(Debug, Default)]
 pub(super) struct RunningJobs {
     by_namespace: BTreeMap<Arc<str>, RunningJob>,
 }
 
-/// What is known of one.
+/// A running job.
 #[derive(Debug)]
 pub(super) struct RunningJob {
     /// ImagePullSecrets that it may write for.
     image_pull_secrets: Vec<String>,
-    /// Objects that went out of sight since it began.
+    /// Objects whose deletion was seen since it began.
     lost: Vec<(TargetKind, Arc<str>)>,
-    /// Objects were listed anew since it began: any may have gone out of sight.
+    /// Whether a list was received since it began: an object that the list lacks is gone.
     was_listed: bool,
     /// Secrets that appeared since it began.
     appeared: Vec<Arc<str>>,
 }
 
 impl RunningJobs {
-    /// How many there are.
+    /// The number of running jobs.
     pub(super) fn len(&self) -> usize {
         self.by_namespace.len()
     }
 
-    /// A job begins, which may write for these ImagePullSecrets.
+    /// A job begins that may write for these ImagePullSecrets.
     pub(super) fn begin(&mut self, namespace: Arc<str>, image_pull_secrets: Vec<String>) {
         let job =
             RunningJob { image_pull_secrets, lost: Vec::new(), was_listed: false, appeared: Vec::new() };
@@ -43,7 +43,7 @@ impl RunningJobs {
         self.by_namespace.remove(namespace)
     }
 
-    /// Whether one may write for the ImagePullSecret.
+    /// Whether a running job may write for the ImagePullSecret.
     pub(super) fn is_any_for(&self, image_pull_secret: &str) -> bool {
         self.by_namespace
             .values()
@@ -51,33 +51,33 @@ impl RunningJobs {
             .any(|name| name == image_pull_secret)
     }
 
-    /// The watch told of a Secret that was not known, or is another one than was known.
+    /// A watch told of a Secret that is new or has another uid.
     pub(super) fn appeared(&mut self, namespace: &str, secret: &Arc<str>) {
         if let Some(job) = self.by_namespace.get_mut(namespace) {
             job.appeared.push(secret.clone());
         }
     }
 
-    /// A watch told that an object went out of sight.
+    /// A watch told of an object's deletion.
     pub(super) fn lost(&mut self, namespace: &str, kind: TargetKind, name: &Arc<str>) {
         if let Some(job) = self.by_namespace.get_mut(namespace) {
             job.lost.push((kind, name.clone()));
         }
     }
 
-    /// Secrets of this name were listed: any that was not known may have gone before.
+    /// Secrets of this name were listed: one that was not in the list may have been deleted before.
     pub(super) fn listed_secrets(&mut self, name: &Arc<str>) {
         self.by_namespace.values_mut().for_each(|job| job.lost.push((TargetKind::Secret, name.clone())));
     }
 
-    /// Objects were listed anew: any may have gone out of sight.
+    /// Objects were listed: any that was not in the list may have been deleted.
     pub(super) fn listed(&mut self) {
         self.by_namespace.values_mut().for_each(|job| job.was_listed = true);
     }
 }
 
 impl RunningJob {
-    /// Whether what it found of an object is older than what is known now.
+    /// Whether the job's finding about an object is older than what is known now.
     pub(super) fn is_outdated(&self, written: &Written, seen: Option<&Namespace>) -> bool {
         let was_lost = || {
             let is_it =
@@ -86,7 +86,7 @@ impl RunningJob {
         };
         match written {
             Written::Secret { name, seen: Some(found) } => {
-                // No list has those of others.
+                // No list contains Secrets of other owners.
                 ((found.is_ours() && self.was_listed) || was_lost())
                     && !seen.is_some_and(|seen| seen.secrets.contains_key(name))
             }

@@ -1,4 +1,4 @@
-//! What each watch of namespaces and of what is in them changes, and whose turn that makes it.
+//! What the events of the watches change, and which namespaces they queue.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,13 +10,14 @@ use crate::queue::Lane;
 use crate::state::{Kind, Observation};
 use distribution::{Account, Placed, SeenNamespace, SeenSecret, Target, TargetKind};
 
-/// The API server lets a client that creates something in a namespace that its own cache does not know yet wait for
-/// 50 ms (`missingNamespaceWait` in k8s.io/apiserver/pkg/admission/plugin/namespace/lifecycle), and our watch may
-/// be faster than that cache. The namespace's first ServiceAccount shows that it knows, and ends this wait.
+/// The API server delays a creation in a namespace that its own cache does not know yet by 50 ms
+/// (`missingNamespaceWait` in k8s.io/apiserver/pkg/admission/plugin/namespace/lifecycle), and our watch may
+/// be faster than that cache. The namespace's first ServiceAccount shows that the cache knows it, and ends
+/// this wait.
 const NEW_NAMESPACE_WAIT: Duration = Duration::from_millis(10);
 
 impl Distributor {
-    /// Takes in what the watch of namespaces tells.
+    /// Takes in an event from the watch of namespaces.
     pub(crate) fn take_namespace(&mut self, event: Watched<SeenNamespace>, now: Instant) {
         match event {
             Watched::Applied(seen) => {
@@ -37,7 +38,7 @@ impl Distributor {
             }
             Watched::Deleted(seen) => self.lose_namespace(&seen.name),
             Watched::ListBegan => {
-                // Others are known by what is in them: their turn comes.
+                // The other namespaces are known from their objects, and are queued too.
                 let seen = self.state.observed().iter().filter(|(_, it)| it.exists);
                 self.relist.begin(seen.map(|(name, _)| name.clone()));
             }
@@ -48,7 +49,7 @@ impl Distributor {
         }
     }
 
-    /// Takes in what the watch of ServiceAccounts tells.
+    /// Takes in an event from the watch of ServiceAccounts.
     pub(crate) fn take_account(
         &mut self,
         event: Watched<Placed<Account>>,
@@ -76,7 +77,7 @@ impl Distributor {
         }
     }
 
-    /// Takes in what the watch of Secrets tells.
+    /// Takes in an event from the watch of Secrets.
     pub(crate) fn take_secret(
         &mut self,
         event: Watched<Option<Placed<SeenSecret>>>,
@@ -120,7 +121,7 @@ impl Distributor {
         }
     }
 
-    /// Something was seen; whether there is work.
+    /// Takes in an observation; returns whether it makes work.
     pub(super) fn take_drift(
         &mut self,
         namespace: &Arc<str>,
@@ -140,7 +141,7 @@ impl Distributor {
         observation.is_change
     }
 
-    /// Whether that changes anything.
+    /// Takes in a Secret; returns whether that changes anything.
     fn see_secret(
         &mut self,
         namespace: &Arc<str>,
@@ -157,8 +158,8 @@ impl Distributor {
         is_change
     }
 
-    /// Namespaces were listed anew: one may have gone, and come again, without a word, and somebody's own Secret
-    /// with it.
+    /// Namespaces were listed: one may have been deleted and created again unseen, and with it a Secret of
+    /// another owner.
     fn look_at_others(&mut self, now: Instant) {
         for (namespace, at) in &mut self.look_at {
             *at = now;

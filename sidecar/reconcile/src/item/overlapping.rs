@@ -1,10 +1,10 @@
-//! With how many others an ImagePullSecret overlaps.
+//! The number of ImagePullSecrets that an ImagePullSecret overlaps.
 
 use super::Items;
 use crate::overlap::Claim;
 
-/// Counts anew with how many others the one of this name overlaps, after its object changed or before it goes. Those of
-/// the others for which it is the first one, or was the last.
+/// Counts again how many others the one of this name overlaps, after its object changed or before it is
+/// removed. Returns those whose own count changed from or to zero.
 pub(crate) fn recount(name: &str, claim: Option<Claim>, items: &mut Items) -> Vec<String> {
     let Some(item) = items.get_mut(name) else { return Vec::new() };
     if item.claim == claim {

@@ -7,13 +7,13 @@ use super::Item;
 use crate::input::Refused;
 use custom_resource::ImagePullSecretStatus;
 
-/// The time between two statuses of one object while there is still work.
+/// The time between two status writes of one object while work is left.
 const PAUSE: Duration = Duration::from_secs(1);
-/// The wait before a status or finalizers that could not be written are tried again.
+/// The wait after a failed write of a status or of finalizers.
 pub(super) const RETRY: Duration = Duration::from_secs(5);
 
-/// Writes that are under way of an object that is gone, perhaps with another one of its name in its place. What they are
-/// answered says nothing of that one, and until then nothing else is written of the name.
+/// Unanswered writes to an ImagePullSecret that is gone, perhaps with a new object of its name in its place.
+/// Their answers say nothing of the new object, and nothing else is written under the name until they come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct InFlight {
     pub(crate) status: bool,
@@ -21,7 +21,7 @@ pub(crate) struct InFlight {
 }
 
 impl InFlight {
-    /// Whether there is any.
+    /// Whether an answer is outstanding.
     pub(crate) fn is_any(self) -> bool {
         self.status || self.finalizers
     }
@@ -32,7 +32,7 @@ impl InFlight {
 pub(super) enum StatusWrite {
     No,
     InFlight,
-    /// That of the object before it of its name is.
+    /// The status of an earlier object of its name is being written.
     InFlightBefore,
 }
 
@@ -41,14 +41,14 @@ pub(super) enum StatusWrite {
 pub(super) enum Finalizing {
     No,
     InFlight,
-    /// Those of the object before it of its name are.
+    /// The finalizers of an earlier object of its name are being written.
     InFlightBefore,
-    /// They could not be, and are again then.
+    /// The last write failed; it is tried again at this time.
     NotBefore(Instant),
 }
 
 impl Item {
-    /// What is being written of it, or of one before it of its name.
+    /// Unanswered writes to it, or to an earlier object of its name.
     pub(crate) fn in_flight(&self) -> InFlight {
         InFlight {
             status: self.status_write != StatusWrite::No,
@@ -56,7 +56,7 @@ impl Item {
         }
     }
 
-    /// Of the object before it of its name this is still being written.
+    /// These writes to an earlier object of its name are unanswered.
     pub(crate) fn wait_for(&mut self, before: InFlight) {
         if before.status {
             self.status_write = StatusWrite::InFlightBefore;
@@ -66,18 +66,18 @@ impl Item {
         }
     }
 
-    /// Whether a status is to be made. While one is being written none is: its end makes it be looked at again.
+    /// Whether a status is to be made. None is while a write is unanswered: the answer leads to another look.
     pub(crate) fn awaits_status(&self) -> bool {
         self.needs_report && self.status_write == StatusWrite::No
     }
 
-    /// Before when no status is written.
+    /// No status is written before this time.
     pub(crate) fn status_not_before(&self, is_settled: bool) -> Option<Instant> {
         let pause = self.written_at.map(|at| at + PAUSE).filter(|_| !is_settled);
         pause.max(self.not_before)
     }
 
-    /// Begins to write the status, unless it is what there is.
+    /// Begins to write the status if it differs from the stored one.
     pub(crate) fn begin_writing_status(&mut self, status: &ImagePullSecretStatus, now: Instant) -> bool {
         self.needs_report = false;
         if *status == *self.written {
@@ -88,7 +88,7 @@ impl Item {
         true
     }
 
-    /// The status was written, or not.
+    /// The answer to a status write.
     pub(crate) fn end_writing_status(
         &mut self,
         status: Arc<ImagePullSecretStatus>,
@@ -99,15 +99,15 @@ impl Item {
             return;
         }
         match result {
-            // What was told meanwhile has asked for another one.
+            // Changes since then have asked for another status.
             Ok(()) => (self.written, self.not_before) = (status, None),
-            // Also where it is gone: the watch tells that, or of another one of the name.
+            // Also where the object is gone: the watch tells that.
             Err(_) => (self.needs_report, self.not_before) = (true, Some(now + RETRY)),
         }
     }
 
-    /// Begins to write the finalizers, unless that is under way, or has to wait for the object as it is
-    /// now.
+    /// Begins to write the finalizers, unless a write is unanswered or the object's next version has to
+    /// arrive first.
     pub(crate) fn begin_finalizing(&mut self, now: Instant) -> bool {
         let may_begin = match self.finalizing {
             Finalizing::No => true,
@@ -121,8 +121,8 @@ impl Item {
         begins
     }
 
-    /// The finalizers were written over this version, or not. The newest version may have been seen before this answer
-    /// came, so the object is looked at again.
+    /// The answer to a write of finalizers over this version. The newest version may have been observed
+    /// before the answer came, so the object is looked at again.
     pub(crate) fn end_finalizing(&mut self, version: String, result: Result<(), Refused>, now: Instant) {
         if self.finalizing == Finalizing::InFlightBefore {
             (self.finalizing, self.needs_report) = (Finalizing::No, true);
@@ -138,7 +138,7 @@ impl Item {
         }
     }
 
-    /// When finalizers that could not be written are tried again; where that is now, they are looked at.
+    /// When a failed write of finalizers is tried again; if that is now, the object is looked at.
     pub(crate) fn retry_finalizing(&mut self, now: Instant) -> Option<Instant> {
         let Finalizing::NotBefore(at) = self.finalizing else { return None };
         if at > now {

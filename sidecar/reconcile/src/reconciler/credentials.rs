@@ -1,5 +1,5 @@
-//! What is told of credentials: by their keepers, and by the registries that are asked about the logins that
-//! ImagePullSecrets themselves give. What to make of a registry's answers, [`credential_plan::rollout`] decides.
+//! Events about credentials: from their keepers, and from registries at which the logins of ImagePullSecrets
+//! are tried. [`credential_plan::rollout`] decides what a registry's answer leads to.
 
 use std::time::{Duration, Instant};
 
@@ -19,13 +19,13 @@ use custom_resource::condition::{ConditionReason, EventReason};
 use distribution::Digest;
 use tcr::verdict::Verdict;
 
-/// Questions to registries at a time.
+/// Login checks at the same time.
 const MOST_CHECKS: usize = 32;
-/// The longest sleep until what is due is looked for again: the clock may have been set.
+/// The longest sleep before the next look at what is due: the clock may have been set meanwhile.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
 impl Reconciler {
-    /// Asks registries about the logins for which it is time; when the next one is.
+    /// Starts the login checks that are due; returns when the next one is.
     pub(super) fn check_logins(&mut self, now: Now, effects: &mut Vec<Effect>) -> Option<Instant> {
         if self.config.verdict_timeout.is_none() || !self.listings.are_complete() {
             return None;
@@ -38,7 +38,7 @@ impl Reconciler {
         for (name, item) in self.items.iter_mut().filter(|(_, item)| !item.object.deleting) {
             for digest in item.rollout.due(now.wall) {
                 if self.checks_in_flight >= MOST_CHECKS {
-                    // The end of one of them is when the next begins.
+                    // The end of one of them starts the next.
                     return None;
                 }
                 self.checks_in_flight += 1;
@@ -126,7 +126,8 @@ impl Reconciler {
         self.items.values_mut().filter(move |item| item.key() == Some(key))
     }
 
-    /// Tells keepers of which credentials every copy is the one in use. What there was before is revoked only then.
+    /// Tells keepers which credentials have no older copy left in any namespace. Only then is the previous
+    /// credential revoked.
     pub(super) fn look_for_old_copies(&mut self, effects: &mut Vec<Effect>) {
         let state = self.distributor.state();
         let rolling_out = self.keepers.rolling_out().filter(|(secret_name, held)| {
@@ -148,7 +149,7 @@ impl Reconciler {
             let is_left = match &item.content {
                 _ if !may_have_old_copies => continue,
                 Some(content) => distributed::has_another(state, name, content),
-                // What it is to have is not known yet.
+                // Its desired content is not known yet.
                 None if item.object.has_credential() => continue,
                 None => distributed::is_anywhere(state, name),
             };
@@ -164,7 +165,7 @@ impl Reconciler {
     }
 }
 
-/// The registry granted these rights.
+/// The registry granted this login these rights.
 fn take_rights(item: &mut Item, can_push: bool, effects: &mut Vec<Effect>) {
     if item.can_push.replace(can_push) == Some(can_push) {
         return;

@@ -1,4 +1,4 @@
-//! What is told of ImagePullSecrets, and what each asks for now.
+//! Events about ImagePullSecrets, and what each asks for now.
 
 use super::Reconciler;
 use crate::distributed;
@@ -29,7 +29,7 @@ impl Reconciler {
                         others = overlapping::recount(&name, None, &mut self.items);
                         let mut item = Item::new(*object);
                         item.wait_for(before.unwrap_or_default());
-                        // Of one of this name before.
+                        // From an earlier object of this name.
                         item.has_unknown_copies = distributed::is_any(self.distributor.state(), &name);
                         self.items.insert(name.clone(), item);
                         true
@@ -62,13 +62,12 @@ impl Reconciler {
         self.distributor.state_mut().forget(name);
         self.keepers.settle(&self.items, effects);
         self.settle_links(effects);
-        // It had our finalizer, so nothing is left, unless somebody took that off.
+        // It had our finalizer, so nothing is left, unless another client removed the finalizer.
         self.distributor.push_holding(name, now.monotonic);
         others.iter().for_each(|other| self.refresh(other, now, effects));
     }
 
-    /// Brings what an ImagePullSecret asks for up to date after its spec, a password or a credential
-    /// changed.
+    /// Computes again what an ImagePullSecret asks for, after its spec, a password or a credential changed.
     pub(super) fn refresh(&mut self, name: &str, now: Now, effects: &mut Vec<Effect>) {
         self.take_request(name, now, effects);
         let Some(item) = self.items.get_mut(name) else { return };
@@ -83,7 +82,8 @@ impl Reconciler {
         let distribution = item.object.distribution(item.content.clone());
         item.needs_report = true;
         let is_news = state.ask(name, distribution);
-        // Only now: whether the credential before is still needed, and where its instance is, depends on the content.
+        // Last, because the content decides whether the previous credential is still needed, and where its
+        // instance is.
         self.keepers.settle(&self.items, effects);
         self.settle_links(effects);
         if is_news && self.is_ready {
@@ -92,7 +92,8 @@ impl Reconciler {
         }
     }
 
-    /// Another region's instance costs traffic and time, and may not be reached privately at all.
+    /// An instance in another region costs traffic and time, and may not be reachable by a private link at
+    /// all.
     fn compare_regions(&self, name: &str, effects: &mut Vec<Effect>) {
         let Some(item) = self.items.get(name) else { return };
         let region = self.config.region.as_deref();

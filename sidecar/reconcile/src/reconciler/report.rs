@@ -1,5 +1,5 @@
-//! What is told about each ImagePullSecret: its status and its finalizer; and what is done once with what nobody uses
-//! any more.
+//! The status and the finalizer of each ImagePullSecret, and, once after a start, the removal of credentials
+//! that no ImagePullSecret uses any more.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,8 +18,8 @@ use custom_resource::ImagePullSecretStatus;
 /// The wait before stored credentials are listed again.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// Whether credentials whose last user went away while no controller ran were looked for. Once, when everything is
-/// settled: until then one of them may still be in use somewhere.
+/// How far the search is for credentials whose last ImagePullSecret was deleted while no controller ran. It
+/// runs once, when all ImagePullSecrets are settled: until then one of them may still use such a credential.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Remnants {
     #[default]
@@ -30,7 +30,7 @@ pub(super) enum Remnants {
 }
 
 impl Reconciler {
-    /// Writes the statuses and finalizers for which it is time; when there are more.
+    /// Writes the statuses and finalizers that are due; returns when the next ones are.
     pub(super) fn report(&mut self, now: Now, effects: &mut Vec<Effect>) -> Option<Instant> {
         if !self.listings.are_complete() {
             return None;
@@ -75,7 +75,7 @@ impl Reconciler {
         next
     }
 
-    /// Writes the status, where it is another one than there is.
+    /// Writes the status if it differs from the stored one.
     fn report_status(&mut self, name: &str, now: Now, effects: &mut Vec<Effect>) {
         let Some(status) = self.status_of(name, now) else { return };
         let Some(item) = self.items.get_mut(name) else { return };
@@ -137,7 +137,7 @@ impl Reconciler {
         }))
     }
 
-    /// Puts our finalizer on, or takes it off when nothing is left.
+    /// Adds our finalizer, or removes it when nothing is left.
     fn finalize(&mut self, name: &str, now: Instant, effects: &mut Vec<Effect>) {
         let Some(item) = self.items.get(name) else { return };
         let has_to_go = item.object.deleting;
@@ -157,13 +157,13 @@ impl Reconciler {
         effects.push(Effect::WriteFinalizers { name, resource_version, finalizers });
     }
 
-    /// Whether a deleted object has left nothing: references and Secrets first, then its part in the
+    /// Whether a deleted object has left nothing: references and Secrets first, then its use of the
     /// credential, then its hosts entries.
     fn is_cleaned(&mut self, name: &str, effects: &mut Vec<Effect>) -> bool {
         let state = self.distributor.state();
         let is_left = state.sum(name).leftovers > 0
             || distributed::is_anywhere(state, name)
-            // What is under way may still arrive.
+            // A running job may still write.
             || self.distributor.is_writing_for(name);
         if is_left {
             return false;
@@ -181,7 +181,7 @@ impl Reconciler {
         released && self.links.is_withdrawn(name)
     }
 
-    /// When stored credentials are to be listed again; none where nothing but an event can change that.
+    /// When stored credentials are to be listed again; none where only an event can lead to that.
     fn look_for_remnants(&mut self, now: Instant, effects: &mut Vec<Effect>) -> Option<Instant> {
         match self.remnants {
             Remnants::InFlight | Remnants::Done => return None,
@@ -217,7 +217,7 @@ impl Reconciler {
         };
         self.remnants = Remnants::Done;
         stored.into_iter().for_each(|one| self.keepers.retire(one, effects));
-        // Those that are in use after all are taken back.
+        // Credentials that turn out to be in use are kept.
         self.keepers.settle(&self.items, effects);
     }
 }

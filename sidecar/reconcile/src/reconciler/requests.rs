@@ -1,4 +1,5 @@
-//! What people ask for once, on an ImagePullSecret: who carries it out, and what is said of it.
+//! Requests that a person makes once, by an annotation on an ImagePullSecret: which object's request is
+//! carried out, and its answer.
 
 use super::Reconciler;
 use crate::effect::Effect;
@@ -7,7 +8,7 @@ use custom_resource::condition::RequestState;
 use custom_resource::request::{Request, RequestId, VisibleInstance};
 
 impl Reconciler {
-    /// Looks at the request on an object. The keeper of its credential is told by its next order.
+    /// Reads the request on an object. The keeper of its credential receives it with the next order.
     pub(super) fn take_request(&mut self, name: &str, now: Now, effects: &mut Vec<Effect>) {
         let Some(item) = self.items.get_mut(name) else { return };
         item.take_request(now.wall);
@@ -23,7 +24,7 @@ impl Reconciler {
         }
     }
 
-    /// Of the requests about one credential the newest counts.
+    /// Of several requests about one credential the newest is carried out.
     fn give_way(&mut self, name: &str) {
         let Some(key) = self.items.get(name).and_then(|item| item.key()).cloned() else { return };
         let about_it = |item: &crate::item::Item| {

@@ -1,4 +1,4 @@
-//! What the API server answered to reads and writes.
+//! What the API server's answers to reads and writes change.
 
 use std::sync::Arc;
 
@@ -7,7 +7,8 @@ use distribution::job::Written;
 use distribution::{Account, Placed, SeenSecret};
 
 impl State {
-    /// What was looked at; for each the ImagePullSecret for which that shows that somebody undid what was done.
+    /// Takes in objects that were read; for each, the ImagePullSecret whose object another client changed
+    /// back.
     pub(crate) fn looked(
         &mut self,
         namespace: &Arc<str>,
@@ -26,7 +27,8 @@ impl State {
         observations
     }
 
-    /// What was written, from the API server's answers, so that the watch's echo changes nothing.
+    /// Takes in objects that were written, from the API server's answers, so that the watch event of the same
+    /// write changes nothing.
     pub(crate) fn written(&mut self, namespace: &Arc<str>, written: Vec<Written>) {
         for one in written {
             match one {
@@ -35,26 +37,26 @@ impl State {
                     drop(self.change(namespace, |namespace| namespace.secrets.remove(&name).is_some()));
                 }
                 Written::Account(account) => self.take_account(account),
-                // Its watch says so too, and in the right order with what comes after it.
+                // Its watch reports the deletion too, in the right order with later events.
                 Written::AccountGone { .. } => {}
             }
         }
     }
 
-    /// The API server answered with this Secret. That does not say that a list under way has it.
+    /// The API server answered with this Secret. A list that is being received need not contain it.
     fn take_secret(&mut self, namespace: &Arc<str>, name: &str, seen: SeenSecret) -> Observation {
         self.lost.remove(&(namespace.clone(), Arc::from(name)));
         let name = self.share(name);
         self.observed.add(namespace);
         self.change(namespace, |namespace| match namespace.secrets.get_mut(&name) {
-            // What is not watched has no version: it is what there is.
+            // A Secret that is not watched has no version: the answer is the newest state.
             Some(known) if seen.is_ours() && known.version() > seen.version() => false,
             Some(known) => std::mem::replace(known, seen.clone()) != seen,
             None => namespace.secrets.insert(name, seen).is_none(),
         })
     }
 
-    /// The API server answered with this ServiceAccount. That does not say that a list under way has it.
+    /// The API server answered with this ServiceAccount. A list that is being received need not contain it.
     fn take_account(&mut self, account: Placed<Account>) {
         let Placed { namespace, name, mut seen } = account;
         let name = self.share(&name);

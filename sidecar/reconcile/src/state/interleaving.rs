@@ -1,8 +1,8 @@
-//! Whatever order events arrive in, and whatever others write meanwhile: once they stop, a few plans
-//! bring the cluster to what is asked for, and then there is nothing to plan.
+//! Convergence, in whatever order events arrive and whatever other clients write meanwhile: once they stop, a
+//! few plans bring the cluster to the desired state, and the next plan is empty.
 //!
-//! A model of the API server keeps the truth and three watches that lag behind it, each by itself. That of Secrets
-//! tells metadata only: what is in them is read.
+//! A model of the API server keeps the true state and three watches, each of which lags by itself. The watch
+//! of Secrets tells metadata only: their contents are read.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -25,7 +25,7 @@ struct Stored {
     bytes: String,
     /// It has our labels.
     ours: bool,
-    /// What its mark says was written.
+    /// The content that its mark names.
     marked: Option<String>,
 }
 
@@ -43,14 +43,14 @@ enum Told {
     NoAccount(&'static str, &'static str),
 }
 
-/// What there is.
+/// The true state.
 #[derive(Default)]
 struct World {
     clock: u64,
     places: BTreeSet<&'static str>,
     secrets: BTreeMap<&'static str, Stored>,
     accounts: BTreeMap<(&'static str, &'static str), (u64, Vec<String>)>,
-    /// Of namespaces, Secrets and ServiceAccounts.
+    /// Events not delivered yet: of namespaces, Secrets and ServiceAccounts.
     watches: [VecDeque<Told>; 3],
 }
 
@@ -60,7 +60,7 @@ impl World {
         self.clock
     }
 
-    /// By us.
+    /// The controller writes a Secret.
     fn put(&mut self, place: &'static str, uid: Option<u64>, bytes: &str) -> Stored {
         self.store(place, uid, bytes, true, Some(bytes.to_owned()))
     }
@@ -78,7 +78,7 @@ impl World {
         let stored = Stored { uid: uid.unwrap_or(version), version, bytes: bytes.to_owned(), ours, marked };
         match (before.is_some_and(|it| it.ours), ours) {
             (_, true) => self.watches[1].push_back(Told::Secret(place, stored.clone())),
-            // Without the label it leaves the watch's sight.
+            // A Secret without the label leaves the watch.
             (true, false) => self.watches[1].push_back(Told::NoSecret(place, stored.uid)),
             (false, false) => {}
         }
@@ -105,7 +105,7 @@ impl World {
         }
     }
 
-    /// What somebody else does.
+    /// Another client's write.
     fn suffer(&mut self, step: &Step) {
         match step {
             Step::Place(place) if self.places.insert(place) => {
@@ -215,7 +215,7 @@ impl World {
     }
 }
 
-/// A Secret that was found where ours shall be.
+/// A Secret of another owner at a desired name.
 fn in_the_way(stored: &Stored) -> SeenSecret {
     let uid = Uid::of(&stored.uid.to_string());
     match stored.ours || stored.marked.is_some() {
@@ -232,7 +232,7 @@ fn in_the_way(stored: &Stored) -> SeenSecret {
     }
 }
 
-/// What a watch tells of a Secret.
+/// The Secret as its watch tells it.
 fn metadata(stored: &Stored) -> SeenSecret {
     let written = stored.marked.as_ref().map(|bytes| key().tag(Digest::of(bytes.as_bytes())));
     SeenSecret::Ours {
@@ -253,7 +253,7 @@ fn account_seen(place: &str, account: &str, version: u64, list: &[String]) -> Pl
     Placed { namespace: place.into(), name: account.into(), seen }
 }
 
-/// What the controller does with an event.
+/// Hands an event to the controller's state.
 fn hear(state: &mut State, told: Told) {
     match told {
         Told::Place(place) => drop(state.see_namespace(namespace(place))),
@@ -338,7 +338,7 @@ proptest! {
                 other => world.suffer(&other),
             }
         }
-        // Nobody else writes any more. Each plan's writes are heard of before the next.
+        // No other client writes any more. Each plan's writes are observed before the next plan.
         let mut rounds = 0;
         loop {
             for which in 0..3 {
@@ -347,7 +347,7 @@ proptest! {
                 }
             }
             for place in PLACES {
-                // A Secret that is not ours is in no watch: it is looked at again from time to time.
+                // A Secret of another owner is in no watch: it is read again at an interval.
                 let is_foreign = state
                     .observed()
                     .get(place)
@@ -369,7 +369,7 @@ proptest! {
         for place in &world.places {
             let is_wanted = wanted.selection.selects_namespace(place, &BTreeMap::new());
             let found = world.secrets.get(place);
-            // One of ours that lost its labels where it is no longer wanted is in no watch.
+            // A Secret of ours that lost its labels where it is no longer wanted is in no watch.
             let is_theirs = found.is_some_and(|it| !it.ours && (it.marked.is_none() || !is_wanted));
             if !is_theirs {
                 let bytes = found.map(|it| it.bytes.as_str());
@@ -377,7 +377,8 @@ proptest! {
             }
             for ((_, account), (_, list)) in world.accounts.iter().filter(|((it, _), _)| it == place) {
                 let refers = list.contains(&derived_secret_name("demo"));
-                // A reference to somebody's own Secret may be theirs, and without a Secret it helps nobody.
+                // A reference to another owner's Secret may be that owner's, and without a Secret it is
+                // useless.
                 prop_assert!(is_theirs || refers == is_wanted, "{}/{} has {:?}", place, account, list);
             }
         }

@@ -1,4 +1,4 @@
-//! How far the distribution is, and who is in its way.
+//! The conditions about distribution: its progress, and what blocks it.
 
 use tcr::names::derived_secret_name;
 

@@ -1,11 +1,11 @@
-//! What a status says of the nodes that shall resolve the domains.
+//! The condition about the nodes that resolve the domains.
 
 use super::{Facts, NewCondition};
 use crate::nodes::{Affected, Nodes};
 use custom_resource::condition::{ConditionReason, ConditionType};
 
-/// What nodes make of their entries, of interest to those who ask for entries only. Whether they resolve delays nobody:
-/// the others do.
+/// The state of the hosts entries on nodes, only for ImagePullSecrets that ask for entries. A node without
+/// entries delays no other condition.
 pub(super) fn nodes(facts: &Facts<'_>) -> Option<NewCondition> {
     let link = facts.link.filter(|link| link.resolves);
     let Nodes { desired, current, silent, faults, .. } = link.and(facts.nodes)?;

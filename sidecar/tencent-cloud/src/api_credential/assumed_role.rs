@@ -1,5 +1,5 @@
-//! The API credential of a role of whichever account, for one instance. The controller's own identity takes it on by
-//! AssumeRole, narrowed to the instance; or its Pod does by AssumeRoleWithWebIdentity, which takes no policy.
+//! The API credential of a role of any account, for one instance. The controller's own identity assumes it by
+//! AssumeRole, limited to the instance; or its Pod does by AssumeRoleWithWebIdentity, which takes no policy.
 
 use jiff::Timestamp;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -19,7 +19,7 @@ use crate::transport::Failed;
 const ACTION: &str = "AssumeRole";
 const CALLER: &str = "GetCallerIdentity";
 
-/// What the product does in a role. Not with long-term credentials, which no role makes.
+/// The actions in a role. Without those on long-term credentials, which no role makes.
 const ACTIONS: [Action; 10] = [
     Action::CreateInstanceToken,
     Action::DescribeInstances,
@@ -33,14 +33,15 @@ const ACTIONS: [Action; 10] = [
     Action::DeleteServiceAccount,
 ];
 
-/// A role, and what it is taken on for.
+/// A role, and the instance that it is assumed for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AssumedRole {
     /// `qcs::cam::uin/NUMBER:roleName/NAME`.
     pub arn: String,
-    /// What its trust policy demands to hear, if anything.
+    /// The external id that its trust policy requires, if any.
     pub external_id: Option<String>,
-    /// The OIDC provider that the role's account knows the cluster as, where the Pod takes it on by its own token.
+    /// The OIDC provider by which the role's account knows the cluster, where the Pod assumes the role with
+    /// its own token.
     pub provider_id: Option<String>,
     /// Whether the operator allows it.
     pub is_allowed: bool,
@@ -51,7 +52,7 @@ pub struct AssumedRole {
 }
 
 impl AssumedRole {
-    /// A key of the role.
+    /// Obtains a key of the role.
     pub(super) async fn take_on(
         &self,
         signer: &ApiCredentials,
@@ -82,13 +83,13 @@ impl AssumedRole {
         pod_identity::assume(&identity, self.origin(), signer.web(), now).await
     }
 
-    /// Signed for by `signer`; by another key of that one where the first is no longer taken.
+    /// Assumes the role with a key of `signer`; with another one where the first is refused.
     async fn take_on_by_signature(
         &self,
         signer: &ApiCredentials,
         now: Timestamp,
     ) -> Result<ApiCredential, ApiCredentialError> {
-        // Boxed, because a signer could be a role too, as far as the types know.
+        // Boxed, because by its type a signer could be a role too.
         let key = Box::pin(signer.current(now)).await?;
         let failed = match self.assume(&key, signer.web(), now).await {
             Ok(found) => return Ok(found),
@@ -130,8 +131,8 @@ impl AssumedRole {
         Ok(security_token::endpoint(web, &self.region)?)
     }
 
-    /// What the session may at most: what is done with one instance. What CAM is not known to grant by instance is allowed
-    /// for all that the role itself may look at or change.
+    /// The upper limit of the session: the calls for one instance. Actions that CAM is not known to grant per
+    /// instance are allowed for all instances that the role itself may use.
     fn policy(&self) -> Value {
         let id = &self.instance_id;
         let on = |resource: &str| {
@@ -142,7 +143,7 @@ impl AssumedRole {
         json!({"version": "2.0", "statement": [
             on(&format!("qcs::tcr:::instance/{id}")),
             on("*"),
-            // What the credential is made for, which may do what its maker may.
+            // The credential itself needs this: it has the rights of the identity that makes it.
             {
                 "effect": "allow",
                 "action": ["tcr:PullRepository"],
@@ -155,7 +156,7 @@ impl AssumedRole {
         ApiCredentialError::RoleRefused { arn: self.arn.clone(), reason }
     }
 
-    /// What is wrong: with the role, with the key that signed, or with the way to the service.
+    /// The fault: of the role, of the key that signed, or of the connection to the service.
     async fn error(
         &self,
         Failed { failure, date }: Failed,
@@ -184,7 +185,7 @@ impl AssumedRole {
         security_token::error(self.origin(), &failure, format!("{said}; {advice}"))
     }
 
-    /// The number of the account that asks, for the trust statement.
+    /// The number of the signing account, for the trust statement.
     async fn account_of(&self, key: &ApiCredential, web: &Web, now: Timestamp) -> Option<String> {
         let endpoint = self.endpoint(web).ok()?;
         let body = SensitiveBytes::from(b"{}".to_vec());
@@ -195,7 +196,8 @@ impl AssumedRole {
             .then_some(account)
     }
 
-    /// What somebody at each of the accounts does. The service does not say which of both is missing.
+    /// The statements that are needed at each of the two accounts. The service does not tell which one is
+    /// missing.
     fn statement(&self, account: Option<&str>) -> String {
         let account = account.unwrap_or("NUMBER-OF-THE-CONTROLLERS-ACCOUNT");
         let mut statement = json!({
@@ -212,7 +214,7 @@ impl AssumedRole {
     }
 }
 
-/// What the service says, without anything secret that it might repeat.
+/// The service's message, without secrets that it might repeat.
 fn redacted(failure: &Failure, key: &ApiCredential) -> String {
     let secrets = [Some(&key.secret_key), key.token.as_ref()];
     let said = failure.to_string();

@@ -1,4 +1,4 @@
-//! A credential, where it was found, and why there is none.
+//! An API credential, its origin, and why there is none.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -18,23 +18,23 @@ pub struct ApiCredential {
     pub secret_key: Sensitive,
     /// Sent as `X-TC-Token` with temporary credentials.
     pub token: Option<Sensitive>,
-    /// Where it was found.
+    /// The source that it was found in.
     pub origin: Origin,
-    /// When a temporary one ends.
+    /// When a temporary one expires.
     pub expires_at: Option<Timestamp>,
     /// When another one should be looked for.
     pub renew_at: Option<Timestamp>,
 }
 
 impl ApiCredential {
-    /// Whether both sign alike.
+    /// Whether both sign with the same keys.
     pub(super) fn same_keys(&self, other: &Self) -> bool {
         (&self.secret_id, &self.secret_key, &self.token)
             == (&other.secret_id, &other.secret_key, &other.token)
     }
 }
 
-/// A place where an API credential can be.
+/// A source of API credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// A folder where a Secret is mounted.
@@ -52,7 +52,7 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// Whether it may be rewritten at any time.
+    /// Whether the source may be rewritten at any time.
     pub(super) fn is_a_file(&self) -> bool {
         matches!(self, Self::Directory(_) | Self::Profile(_))
     }
@@ -75,33 +75,33 @@ impl fmt::Display for Origin {
 /// Why there is no API credential.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ApiCredentialError {
-    /// Every place is empty.
+    /// Every source is empty.
     #[error(
         "no Tencent Cloud API credential: set {} and {}, or write a profile file (looked for {looked_for})",
         environment::SECRET_ID,
         environment::SECRET_KEY
     )]
     Absent {
-        /// The profile files that are not there.
+        /// The profile files that do not exist.
         looked_for: String,
     },
-    /// A place has something that cannot be used.
+    /// A source has an unusable credential.
     #[error("cannot use the Tencent Cloud API credential from {origin}: {reason}")]
     Broken {
-        /// The place that it was found at.
+        /// The source.
         origin: Origin,
-        /// What is wrong with it; never quotes a key.
+        /// The fault; never quotes a key.
         reason: String,
     },
-    /// A role may not be taken on.
+    /// A role may not be assumed.
     #[error("cannot take on the role {arn}: {reason}")]
     RoleRefused {
         /// The role.
         arn: String,
-        /// The service's words, and what somebody can do; never quotes a key.
+        /// The service's message, and what to do; never quotes a key.
         reason: String,
     },
-    /// A role cannot be taken on while this machine's clock is wrong.
+    /// A role cannot be assumed while this machine's clock is wrong.
     #[error(
         "cannot take on the role {arn}: this machine's clock differs from the cloud's, which says {date}"
     )]

@@ -1,5 +1,5 @@
-//! The API credential in a mounted Secret: one file for each key. The kubelet keeps it as the Secret is, so a
-//! changed one is followed without a restart.
+//! The API credential in a mounted Secret: one file for each key. The kubelet updates the files with the
+//! Secret, so a changed credential is used without a restart.
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -9,7 +9,7 @@ use std::path::Path;
 use super::credential::{ApiCredential, ApiCredentialError, Origin};
 use super::environment;
 
-/// Far above any key; a wrong path should not fill the memory.
+/// Far above any key, so that a wrong path does not fill the memory.
 const LARGEST: u64 = 64 * 1024;
 
 /// The credential in the folder's files, which are named as the variables are. None when neither the id nor the

@@ -21,7 +21,7 @@ pub fn read(variables: &Variables) -> Result<Option<ApiCredential>, ApiCredentia
     read_from(variables, Origin::Environment)
 }
 
-/// The same, of what is found elsewhere under the variables' names.
+/// Reads the credential from another source with the variables' names.
 pub(super) fn read_from(
     variables: &Lookup<'_>,
     origin: Origin,
@@ -51,7 +51,7 @@ fn read_variables(variables: &Lookup<'_>, origin: &Origin) -> Result<Option<ApiC
 fn session_token(variables: &Lookup<'_>) -> Result<Option<Sensitive>, String> {
     let mut found: Option<(&str, String)> = None;
     for name in TOKENS {
-        // An empty one is how a chart passes "no token".
+        // A chart passes "no token" as an empty value.
         let Some(value) = variable(variables, name)?.filter(|value| !value.is_empty()) else { continue };
         usable(name, &value)?;
         match &found {

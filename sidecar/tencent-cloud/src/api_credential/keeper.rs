@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use super::credential::{ApiCredential, ApiCredentialError};
 use super::{AssumedRole, Chain, PodIdentity, Web};
 
-/// How often places are read again that may be rewritten at any time: a mounted Secret, a profile file.
+/// How often sources are read again that may be rewritten at any time: a mounted Secret, a profile file.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
 /// The credential in use. Callers at the same moment share one look-up.
@@ -19,14 +19,14 @@ pub struct ApiCredentials {
     state: Mutex<State>,
 }
 
-/// Where the next one comes from.
+/// The source of the next one.
 #[derive(Debug)]
 enum Source {
     Chain {
         chain: Chain,
         web: Web,
     },
-    /// From a role that another credential takes on.
+    /// A role that another credential assumes.
     Role {
         role: AssumedRole,
         signer: Arc<ApiCredentials>,
@@ -39,21 +39,21 @@ struct State {
     looked: Option<Looked>,
 }
 
-/// What the last look-up found.
+/// The result of the last look-up.
 #[derive(Clone, Copy, Debug)]
 struct Looked {
     at: Instant,
-    /// It found nothing, or the same again.
+    /// It found none, or the same credential again.
     in_vain: bool,
 }
 
-/// What the credential that there is, is good for.
+/// The usability of the present credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Use {
     Good,
-    /// It signs, and another one should be looked for.
+    /// It signs, but another one should be looked for.
     LookAgain,
-    /// It is over, or there is none.
+    /// It has expired, or there is none.
     Gone,
 }
 
@@ -63,7 +63,7 @@ impl ApiCredentials {
         Self { source: Source::Chain { chain, web }, state: Mutex::default() }
     }
 
-    /// The credential of a role that the one of `signer` takes on. Nothing is asked before the first use.
+    /// The credential of a role that the one of `signer` assumes. Nothing is called before the first use.
     pub(crate) fn of_role(role: AssumedRole, signer: Arc<ApiCredentials>) -> Self {
         Self { source: Source::Role { role, signer }, state: Mutex::default() }
     }
@@ -75,8 +75,8 @@ impl ApiCredentials {
         }
     }
 
-    /// The credential, looked up when there is none yet, and when it is time for another. A look-up that fails
-    /// leaves one in use that still signs.
+    /// The credential, looked up when there is none yet, and when another one is due. When a look-up fails,
+    /// the present one is kept as long as it signs.
     ///
     /// # Errors
     /// There is none that signs, and none was found.
@@ -105,8 +105,8 @@ impl ApiCredentials {
         }
     }
 
-    /// A credential other than `refused`, which the service no longer takes; none when the places
-    /// still hold the same.
+    /// A credential other than `refused`, which the service no longer accepts; none when the sources still
+    /// have the same one.
     ///
     /// # Errors
     /// None was found.
@@ -136,7 +136,7 @@ impl ApiCredentials {
         }
     }
 
-    /// What is asked for credentials.
+    /// The services that are called for credentials.
     pub(crate) fn web(&self) -> &Web {
         match &self.source {
             Source::Chain { web, .. } => web,
@@ -152,7 +152,7 @@ fn judge(current: Option<&ApiCredential>, looked: Option<Looked>, now: Timestamp
     }
     let rested = looked.is_none_or(|looked| instant.duration_since(looked.at) >= LOOK_AGAIN);
     let look_again = match current.renew_at {
-        // One that is due and cannot be renewed is not looked for with every call.
+        // A failed renewal is not repeated with every call.
         Some(renew_at) => renew_at <= now && (rested || looked.is_some_and(|looked| !looked.in_vain)),
         None => current.origin.is_a_file() && rested,
     };

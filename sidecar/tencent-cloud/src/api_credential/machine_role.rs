@@ -8,10 +8,10 @@ use super::credential::{ApiCredential, ApiCredentialError, Origin, usable};
 use crate::metadata::{Metadata, MetadataError};
 
 const PATH: &str = "cam/security-credentials/";
-/// A key is renewed so long before its end, as Tencent's SDKs do.
+/// How long before its end a key is renewed, as in Tencent's SDKs.
 const MARGIN: SignedDuration = SignedDuration::from_mins(5);
 
-/// The role's key; none on a machine without a role, and where there is no metadata.
+/// The role's key; none on a machine without a role, or without metadata.
 pub(crate) async fn read(
     metadata: &Metadata,
     now: Timestamp,

@@ -1,5 +1,5 @@
-//! The API credential of a role that TKE lends to a Pod: the Pod's projected ServiceAccount token against
-//! a temporary key, by AssumeRoleWithWebIdentity.
+//! The API credential of a role for a Pod: exchanges the Pod's projected ServiceAccount token for a temporary
+//! key, by AssumeRoleWithWebIdentity.
 //!
 //! TKE's pod-identity-webhook sets the four variables for a ServiceAccount with the annotation
 //! `tke.cloud.tencent.com/role-arn`: <https://cloud.tencent.com/document/product/457/81989>.
@@ -19,7 +19,7 @@ use crate::transport::Failed;
 
 /// The region to ask.
 pub const REGION: &str = "TKE_REGION";
-/// The OIDC provider that CAM knows the cluster as.
+/// The OIDC provider by which CAM knows the cluster.
 pub const PROVIDER_ID: &str = "TKE_PROVIDER_ID";
 /// The file with the projected token, which the kubelet renews.
 pub const TOKEN_FILE: &str = "TKE_WEB_IDENTITY_TOKEN_FILE";
@@ -30,7 +30,7 @@ const ACTION: &str = "AssumeRoleWithWebIdentity";
 /// Far above any token.
 const LARGEST: u64 = 64 * 1024;
 
-/// Who lends which role against what.
+/// A role and the token that it is assumed with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PodIdentity {
     /// The region, from `TKE_REGION`.
@@ -43,7 +43,7 @@ pub struct PodIdentity {
     pub role_arn: String,
 }
 
-/// What the variables say; none when neither the role nor the token's file is named.
+/// The identity in the variables; none when neither the role nor the token's file is set.
 pub fn find(variables: &Variables) -> Result<Option<PodIdentity>, ApiCredentialError> {
     let named = |name: &str| variables(name).filter(|value| !value.is_empty());
     if named(ROLE_ARN).is_none() && named(TOKEN_FILE).is_none() {
@@ -67,7 +67,7 @@ pub fn find(variables: &Variables) -> Result<Option<PodIdentity>, ApiCredentialE
     }))
 }
 
-/// Takes on the role, of whichever origin; the token's file is read anew each time.
+/// Assumes the role, of any origin; the token's file is read again each time.
 pub(crate) async fn assume(
     identity: &PodIdentity,
     origin: Origin,
@@ -86,12 +86,12 @@ pub(crate) async fn assume(
     });
     let bytes = SensitiveBytes::from(body.to_string().into_bytes());
     wipe_json(&mut body);
-    // The token says who asks: nothing is signed.
+    // The token authenticates the call, so it is not signed.
     let call = Call { action: ACTION, region: &identity.region, body: &bytes, signer: None };
     let reply = match security_token::call(&call, web, &endpoint, now).await {
         Ok(reply) => reply,
         Err(Failed { failure, .. }) => {
-            // It might repeat what it was sent.
+            // The message might repeat the token.
             let mut said = failure.to_string().replace(token.expose(), "[redacted]");
             said.push_str(&advice(identity, &origin, &token, &failure));
             let said = format!("{ACTION} of {} at {endpoint}: {said}", identity.role_arn);
@@ -103,7 +103,7 @@ pub(crate) async fn assume(
     })
 }
 
-/// What somebody at the account of a role that an object names can do.
+/// What to do at the account of a role that an object names.
 fn advice(identity: &PodIdentity, origin: &Origin, token: &Sensitive, failure: &Failure) -> String {
     let PodIdentity { role_arn, provider_id, .. } = identity;
     let owner = role_arn.strip_prefix("qcs::cam::uin/").and_then(|rest| rest.split_once(':'));

@@ -13,13 +13,13 @@ use tcr::sensitive::Sensitive;
 
 use super::credential::{ApiCredential, ApiCredentialError, Origin, Variables, usable};
 
-/// Names the file; then no other is looked for.
+/// Names the file; then no other file is looked for.
 pub const CREDENTIALS_FILE: &str = "TENCENTCLOUD_CREDENTIALS_FILE";
-/// Where the file is in a home directory.
+/// The file's path in a home directory.
 const IN_HOME: &str = ".tencentcloud/credentials";
-/// Where the Python SDK also looks.
+/// Another path of the Python SDK.
 const SYSTEM_WIDE: &str = "/etc/tencentcloud/credentials";
-/// Far above any real file; a wrong path should not fill the memory.
+/// Far above any real file, so that a wrong path does not fill the memory.
 const LARGEST: u64 = 64 * 1024;
 
 /// A file that may hold a credential.
@@ -48,7 +48,7 @@ pub fn candidates(variables: &Variables) -> Result<Vec<Candidate>, ApiCredential
     Ok(paths.map(|path| Candidate { path, named: false }).collect())
 }
 
-/// The credential in the file, none when the file is not there and nobody named it.
+/// The credential in the file; none when the file does not exist and was not named explicitly.
 pub fn read(candidate: &Candidate) -> Result<Option<ApiCredential>, ApiCredentialError> {
     let broken = |reason: String| ApiCredentialError::Broken {
         origin: Origin::Profile(candidate.path.clone()),

@@ -19,13 +19,13 @@ use crate::transport::{self, Failed, hidden, plain};
 const VERSION: &str = "2018-08-13";
 const SERVICE: &str = "sts";
 const JSON: &str = "application/json";
-/// One exchange may take so long, and so many are tried.
+/// The time limit of one exchange, and the number of attempts.
 const EXCHANGE: Duration = Duration::from_secs(5);
 const ATTEMPTS: u32 = 3;
-/// Codes that say "later" everywhere else, and here that there is no such role, or none of use.
+/// Codes that elsewhere mean "retry later", and here that the role does not exist, or is unusable.
 const FINAL: [&str; 2] = ["InternalError.GetRoleError", "InternalError.IllegalRole"];
 
-/// Seconds that a key shall live: the documented default.
+/// The validity of a key in seconds: the documented default.
 pub(super) const LIFE: i64 = 7200;
 
 /// One call.
@@ -34,16 +34,16 @@ pub(super) struct Call<'a> {
     pub(super) region: &'a str,
     /// The parameters, which may hold a token.
     pub(super) body: &'a SensitiveBytes,
-    /// Who signs; nobody where a token in the body says who asks.
+    /// The key that signs; none where a token in the body authenticates the call.
     pub(super) signer: Option<&'a ApiCredential>,
 }
 
-/// A name for a session, in the form that the service takes.
+/// A session name in the form that the service accepts.
 pub(super) fn session_name(now: Timestamp) -> Value {
     format!("tcr-assistant-{}", now.as_microsecond()).into()
 }
 
-/// Where to ask. Financial zones are isolated for this service too.
+/// The endpoint. Financial zones are isolated for this service too.
 pub(super) fn endpoint(web: &Web, region: &str) -> Result<Endpoint, EndpointError> {
     match (&web.sts, region.ends_with("-fsi")) {
         (Some(endpoint), _) => Ok(endpoint.clone()),
@@ -52,7 +52,7 @@ pub(super) fn endpoint(web: &Web, region: &str) -> Result<Endpoint, EndpointErro
     }
 }
 
-/// Calls, and calls again what may succeed later.
+/// Calls, and repeats calls that may succeed later.
 pub(super) async fn call(
     call: &Call<'_>,
     web: &Web,
@@ -116,7 +116,7 @@ fn headers(call: &Call<'_>, endpoint: &Endpoint, now: Timestamp) -> Result<Heade
     Ok(headers)
 }
 
-/// What stands in the way of a key: a role, where the service refuses it for good; else the way to it.
+/// The error about a key: a role, where the service refuses it for good; else the connection.
 pub(super) fn error(origin: Origin, failure: &Failure, said: String) -> ApiCredentialError {
     let code = failure.code();
     let is_final = failure.class() == Class::Terminal || FINAL.contains(&code);
@@ -131,13 +131,13 @@ pub(super) fn error(origin: Origin, failure: &Failure, said: String) -> ApiCrede
     }
 }
 
-/// Whether the service says that there is no such role.
+/// Whether the service says that the role does not exist.
 pub(super) fn is_no_role(failure: &Failure) -> bool {
     let code = failure.code();
     code == "ResourceNotFound.RoleNotFound" || FINAL.contains(&code)
 }
 
-/// The key that an answer holds.
+/// The key in an answer.
 pub(super) fn key(reply: &Reply, origin: Origin, now: Timestamp) -> Result<ApiCredential, Failure> {
     let lie = |reason: &str| reply.implausible(reason);
     let credentials = reply.object("Credentials")?.ok_or_else(|| lie("it has no Credentials"))?;
@@ -151,7 +151,7 @@ pub(super) fn key(reply: &Reply, origin: Origin, now: Timestamp) -> Result<ApiCr
     if end <= now {
         return Err(lie("the key has expired before it was made"));
     }
-    // A tenth of its life before the end, as Tencent's SDKs do.
+    // A tenth of its life before the end, as in Tencent's SDKs.
     let left = end.duration_since(now);
     Ok(ApiCredential {
         secret_id: text("TmpSecretId")?,

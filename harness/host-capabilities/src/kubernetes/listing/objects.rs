@@ -1,4 +1,4 @@
-//! What is kept of a list.
+//! The kept part of a list.
 
 use std::collections::BTreeMap;
 
@@ -8,9 +8,9 @@ use super::super::api_server::Failure;
 use super::super::room::{Room, Share};
 use crate::FieldMasks;
 
-/// What may be kept of a list, in bytes of JSON: a guest has room for no more.
+/// The most bytes of JSON that are kept of a list: a guest has room for no more.
 const MOST_OF_A_LIST: usize = 32 << 20;
-/// What an object takes besides its text: its name, and its place.
+/// The bytes that an object takes besides its text: its name, and its entry.
 const AN_OBJECT: usize = 100;
 
 /// Objects in the order of their namespaces and names, pruned, as JSON.

@@ -17,7 +17,7 @@ use crate::FieldMasks;
 /// Objects in one page of a list; fewer where a page of so many is too large.
 const PAGE: usize = 200;
 
-/// What a list is read by.
+/// How a list is read.
 pub(super) struct Source {
     pub(super) server: ApiServer,
     pub(super) room: Room,
@@ -65,7 +65,7 @@ struct Event<'a> {
 pub(super) enum End {
     /// It goes on from this version.
     At(String),
-    /// Everything is to be listed anew.
+    /// The list has to be read again from the start.
     Gone,
 }
 
@@ -153,7 +153,7 @@ impl Source {
             }
             let mut state = listing.state();
             let has_changed = match event.name.as_str() {
-                // Most changes are of fields that nobody asked for.
+                // Most changes are of fields outside the masks.
                 "ADDED" | "MODIFIED" => state.objects.put(object, &self.masks)?,
                 "DELETED" => state.objects.remove(&object),
                 _ => false,

@@ -1,4 +1,4 @@
-//! What runs on each node. Pure.
+//! The DaemonSet that removes entries on each node. Pure.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use k8s_openapi::api::core::v1::{Node, PodSpec};
 use serde_json::{Value, json};
 use tcr::names::{CLEANUP_NAMESPACE, HOSTS_UPDATER, MANAGED_BY, MANAGED_BY_LABEL};
 
-/// The label by which the Pods are found.
+/// The label of its Pods.
 const COMPONENT: (&str, &str) = ("app.kubernetes.io/component", "hosts-remover");
 
-/// What there is to know of the agents that are installed.
+/// Settings of the installed agents.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Installed {
     pub(super) image: Option<String>,
@@ -20,7 +20,7 @@ pub(super) struct Installed {
 }
 
 impl Installed {
-    /// Of their DaemonSet.
+    /// Reads them from the agents' DaemonSet.
     pub(super) fn of(agents: &DaemonSet) -> Self {
         let pod = agents.spec.as_ref().and_then(|spec| spec.template.spec.clone()).unwrap_or_default();
         let PodSpec { containers, image_pull_secrets, security_context, .. } = pod;
@@ -42,13 +42,13 @@ pub(super) fn is_ordinary(node: &Node) -> bool {
     label("node.kubernetes.io/instance-type") != Some("eklet") && label("type") != Some("virtual-kubelet")
 }
 
-/// The image that was asked for, else what is installed, else what most nodes have.
+/// The image that was asked for, else the installed one, else the one that most nodes have.
 pub(super) fn choose_image(asked: Option<&str>, installed: &Installed, nodes: &[Node]) -> Result<String> {
     let mut found: BTreeMap<&str, usize> = BTreeMap::new();
     let images = nodes.iter().filter_map(|node| node.status.as_ref()?.images.as_ref()).flatten();
     for name in images.flat_map(|image| image.names.iter().flatten()) {
         let repository = name.split(['@', ':']).next().unwrap_or_default();
-        // A tag can be read; a digest need not stay where it was pulled from.
+        // A tag is readable; a digest may no longer be in the registry that it was pulled from.
         if repository.ends_with(&format!("/{HOSTS_UPDATER}")) && !name.contains('@') {
             *found.entry(name).or_default() += 1;
         }
@@ -60,7 +60,7 @@ pub(super) fn choose_image(asked: Option<&str>, installed: &Installed, nodes: &[
     )
 }
 
-/// Pods that take the entries off and end. A DaemonSet starts them again, which finds nothing to do.
+/// A DaemonSet whose Pods remove the entries and end. Restarted Pods find nothing to do.
 pub(super) fn daemon_set(image: &str, image_pull_secrets: &[String], installed: &Installed) -> DaemonSet {
     let labels = json!({MANAGED_BY_LABEL: MANAGED_BY, COMPONENT.0: COMPONENT.1});
     let secrets: Vec<Value> = image_pull_secrets.iter().map(|name| json!({"name": name})).collect();
@@ -70,7 +70,7 @@ pub(super) fn daemon_set(image: &str, image_pull_secrets: &[String], installed: 
         "imagePullPolicy": "IfNotPresent",
         "command": ["/hosts-updater"],
         "args": ["--remove", "--hosts-file=/host/etc/hosts"],
-        // What keeps it from doing so is in the Pod's status.
+        // The Pod's status then tells why it failed.
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "resources": {
             "requests": {"cpu": "10m", "memory": "16Mi"},
@@ -79,12 +79,12 @@ pub(super) fn daemon_set(image: &str, image_pull_secrets: &[String], installed: 
         "securityContext": {
             "runAsUser": 0, "runAsGroup": 0, "privileged": false, "allowPrivilegeEscalation": false,
             "readOnlyRootFilesystem": true,
-            // As of the agent itself.
+            // As for the agent itself.
             "capabilities": {"drop": ["ALL"], "add": ["CHOWN", "DAC_OVERRIDE", "FOWNER"]},
         },
         "volumeMounts": [{"name": "etc", "mountPath": "/host/etc"}],
     });
-    // Where SELinux is on, a confined process may not replace the node's hosts file.
+    // With SELinux a confined process may not replace the node's hosts file.
     let se_linux = match &installed.se_linux_options {
         Value::Null => json!({"type": "spc_t"}),
         installed => installed.clone(),
@@ -99,7 +99,7 @@ pub(super) fn daemon_set(image: &str, image_pull_secrets: &[String], installed: 
                 "spec": {
                     "automountServiceAccountToken": false,
                     "enableServiceLinks": false,
-                    // Where the Pod network is broken too.
+                    // Works where the Pod network is broken too.
                     "hostNetwork": true,
                     "dnsPolicy": "Default",
                     "priorityClassName": "system-node-critical",

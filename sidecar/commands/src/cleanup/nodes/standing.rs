@@ -1,23 +1,23 @@
-//! How far each node is. Pure.
+//! The progress of each node. Pure.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{ContainerState, Node, Pod};
 use kube::ResourceExt as _;
 
-/// How far a node is.
+/// The progress of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     /// Its hosts file has no entries of ours.
     Done,
-    /// It is not there, or not well: why.
+    /// It is not ready, and why.
     Away(String),
-    /// It is well, and did not follow yet: why.
+    /// It is ready and has not finished, and why.
     Waits(String),
 }
 
 impl Standing {
-    /// Why it is not done.
+    /// Why it has not finished.
     pub(super) fn why(&self) -> Option<&str> {
         match self {
             Self::Done => None,
@@ -26,7 +26,7 @@ impl Standing {
     }
 }
 
-/// How far each node is, by the Pod on it.
+/// The progress of each node, by the Pod on it.
 pub(super) fn standing(nodes: &[Node], pods: &[Pod]) -> BTreeMap<String, Standing> {
     let on = |name: &str| {
         let is_there =
@@ -50,7 +50,7 @@ pub(super) fn standing(nodes: &[Node], pods: &[Pod]) -> BTreeMap<String, Standin
     nodes.iter().map(one).collect()
 }
 
-/// Whether the Pod has ended well once; else why not.
+/// Whether the Pod has succeeded once; else why not.
 fn ended(pod: &Pod) -> Result<(), String> {
     let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_ref());
     let Some(status) = statuses.and_then(|all| all.first()) else {

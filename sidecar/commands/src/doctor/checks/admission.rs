@@ -1,4 +1,4 @@
-//! Whether Pods get their references at admission.
+//! Whether Pods get references at admission.
 
 use jiff::SignedDuration;
 use tcr::names::{MUTATING_WEBHOOK, SYSTEM_NAMESPACE, WEBHOOK_CERTIFICATE, WEBHOOK_DEPLOYMENT};
@@ -22,7 +22,7 @@ pub(super) const CHECKS: &[Check] = &[
     },
 ];
 
-/// It is renewed long before.
+/// The certificate is renewed long before.
 const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 fn runs(facts: &Facts) -> bool {

@@ -1,4 +1,4 @@
-//! Credentials: whether there is one that works, what its identity lacks, and what it may too much.
+//! Credentials: whether there is a valid one, which rights its identity lacks, and which it should not have.
 
 use custom_resource::ImagePullSecret;
 use custom_resource::condition::{ConditionReason, ConditionType};
@@ -29,13 +29,14 @@ pub(super) const CHECKS: &[Check] = &[
     Check { name: "push-scope", about: "No credential may push.", run: push },
 ];
 
-/// One that nobody renews ends; long-term ones are renewed a year before, temporary ones at half their hour.
+/// A credential that is not renewed expires; long-term ones are renewed a year before, temporary ones at half
+/// their hour.
 const SOON: SignedDuration = SignedDuration::from_mins(15);
 
-/// The controller's own words say what to do about these.
+/// The controller's own message says what to do about these.
 const SPEC: [ConditionReason; 3] =
     [ConditionReason::InvalidSpec, ConditionReason::InvalidDomain, ConditionReason::NoDescription];
-/// Nothing is wrong, or it is told by another check.
+/// No fault, or one that another check reports.
 const NO_FAULT: [ConditionReason; 4] = [
     ConditionReason::Valid,
     ConditionReason::Pending,
@@ -43,7 +44,7 @@ const NO_FAULT: [ConditionReason; 4] = [
     ConditionReason::Deleting,
 ];
 
-/// Its condition about credentials, where something is wrong.
+/// Its condition about the credential, where that reports a fault.
 fn fault(object: &ImagePullSecret) -> Option<(ConditionReason, &str)> {
     let said = condition(object, ConditionType::CredentialValid)?;
     let reason = ConditionReason::of(&said.reason)?;
@@ -73,7 +74,8 @@ fn spec(facts: &Facts) -> Vec<Found> {
     found.collect()
 }
 
-/// What CAM has to allow, in the words of the controller: `allow the CAM action tcr:A on RESOURCE for WHO`.
+/// The CAM statement that is missing, in the controller's words: `allow the CAM action tcr:A on RESOURCE for
+/// WHO`.
 fn lacking(message: &str) -> Option<(&str, &str)> {
     let rest = message.split_once("allow the CAM action ")?.1;
     let (action, rest) = rest.split_once(" on ")?;
@@ -82,7 +84,7 @@ fn lacking(message: &str) -> Option<(&str, &str)> {
 
 fn rights(facts: &Facts) -> Vec<Found> {
     let found = objects(facts).filter_map(|object| {
-        // A link that nodes do not resolve to is looked at where that is allowed, and else not.
+        // A link that nodes do not resolve to is looked up only where the identity may do so.
         let is_needed = |type_: &str| type_ != ConditionType::PrivateLink.as_str() || resolves(object);
         let conditions = object.status.iter().flat_map(|it| &it.conditions);
         let conditions = conditions.filter(|it| is_needed(&it.type_));

@@ -1,4 +1,4 @@
-//! What keeps Secrets and references from where they shall be.
+//! Why Secrets and references are missing where they are desired.
 
 use custom_resource::condition::{ConditionReason, ConditionType};
 use custom_resource::{ImagePullSecret, WriteFailure};
@@ -21,7 +21,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check { name: "stuck-deletion", about: "What is deleted goes.", run: stuck },
 ];
 
-/// A deletion takes moments.
+/// A deletion normally takes moments.
 const LONG: SignedDuration = SignedDuration::from_mins(10);
 
 fn selects_nothing(facts: &Facts) -> Vec<Found> {
@@ -43,7 +43,7 @@ fn selects_nothing(facts: &Facts) -> Vec<Found> {
     found.collect()
 }
 
-/// Refusals of an object, by what refuses.
+/// Refused writes of an ImagePullSecret, by what refuses them.
 fn failures(object: &ImagePullSecret) -> impl Iterator<Item = &WriteFailure> {
     status(object).flat_map(|it| &it.failures)
 }

@@ -1,4 +1,4 @@
-//! What runs of the add-on, in which versions, and by which clocks.
+//! The running components of the add-on, their versions and their clocks.
 
 use custom_resource::definition;
 use jiff::{SignedDuration, Timestamp};
@@ -34,12 +34,12 @@ pub(super) const CHECKS: &[Check] = &[
     },
 ];
 
-/// Signatures and leases stand no larger difference.
+/// Signatures and leases tolerate no larger difference.
 const MOST_SKEW: SignedDuration = SignedDuration::from_secs(60);
 /// Reasons of containers that wait for an image.
 const PULLS: [&str; 4] = ["ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"];
 
-/// Whether anything of it is to be expected.
+/// Whether any component is to be expected.
 fn is_home(facts: &Facts) -> bool {
     facts.home.known().is_none_or(|it| it.home == Home::There)
 }
@@ -133,7 +133,7 @@ fn pods(facts: &Facts) -> Vec<Found> {
     let unready = workloads.into_iter().filter_map(|(kind, name, component, workload)| {
         let Workload { desired, ready, .. } =
             workload.known()?.as_ref().filter(|it| it.ready < it.desired)?;
-        // Whose image is missing is said already.
+        // A missing image is reported by another check.
         let waiting: Vec<&OwnPod> = facts
             .pods
             .known()
@@ -208,7 +208,7 @@ fn tag(image: &str) -> Option<&str> {
     name.split_once(':').map(|(_, tag)| tag)
 }
 
-/// Other tags say nothing of a version.
+/// Other tags tell no version.
 fn is_version(tag: &str) -> bool {
     let tag = tag.trim_start_matches('v');
     tag.split('.').count() == 3 && tag.starts_with(|c: char| c.is_ascii_digit())
@@ -229,7 +229,8 @@ fn definition_is_current(facts: &Facts) -> Vec<Found> {
     }
 }
 
-/// The first path at which something of ours is not there; more than ours may be, such as an API server's defaults.
+/// The first path at which a value of ours is missing; further values, such as an API server's defaults, are
+/// allowed.
 fn missing(path: &str, ours: &Value, theirs: &Value) -> Option<String> {
     match (ours, theirs) {
         (Value::Object(ours), Value::Object(theirs)) => ours.iter().find_map(|(key, value)| {

@@ -1,4 +1,4 @@
-//! Private links, the nodes that shall use them, and those that cannot.
+//! Private links, the nodes that are to use them, and those that cannot.
 
 use std::collections::BTreeSet;
 
@@ -34,7 +34,7 @@ pub(super) const CHECKS: &[Check] = &[
 
 /// Nodes that a finding names.
 const MOST_NAMED: usize = 5;
-/// Reasons for which nothing is wrong, or nothing yet.
+/// Reasons that are no fault, or none yet.
 const NO_FAULT: [ConditionReason; 4] = [
     ConditionReason::Running,
     ConditionReason::PrivateDNSAlreadyServes,
@@ -47,11 +47,11 @@ fn agents() -> String {
 }
 
 fn link(facts: &Facts) -> Vec<Found> {
-    // Where nodes do not resolve to it, nothing depends on it.
+    // Where nodes do not resolve to a link, nothing depends on it.
     let found = objects(facts).filter(|object| resolves(object)).filter_map(|object| {
         let said = condition(object, ConditionType::PrivateLink)?;
         let reason = ConditionReason::of(&said.reason)?;
-        // A right that is missing is told by its own check.
+        // A missing right is reported by another check.
         let told = said.message.contains("allow the CAM action");
         (said.status != "True" && !NO_FAULT.contains(&reason) && !told)
             .then(|| Found::new(name(object), format!("{reason}: {}", said.message), reason.action()))
@@ -127,7 +127,7 @@ fn not_resolving(facts: &Facts) -> Vec<Found> {
     let told = told(facts).into_iter().flat_map(|nodes| &nodes.not_resolving);
     let found = told.filter_map(|NotResolving { reason, count, nodes }| {
         let said = ConditionReason::of(reason)?;
-        // What a link that does not answer means for pulls has a check of its own.
+        // A link that does not answer is reported by another check, with its effect on pulls.
         if said == ConditionReason::LinkUnanswered && told_withholding(facts) > 0 {
             return None;
         }
@@ -140,7 +140,7 @@ fn not_resolving(facts: &Facts) -> Vec<Found> {
     found.collect()
 }
 
-/// What is told of the nodes: the same on every object that asks for entries.
+/// The state of the nodes: the same on every object that asks for entries.
 fn told(facts: &Facts) -> Option<&NodesStatus> {
     objects(facts).flat_map(status).find_map(|it| it.nodes.as_ref())
 }

@@ -1,4 +1,4 @@
-//! A Pod created with `dryRun`, which tells whether API servers reach the webhook.
+//! Creates a Pod with `dryRun`, which tells whether API servers reach the webhook.
 
 use std::collections::BTreeMap;
 
@@ -16,10 +16,11 @@ use crate::reader::{Reader, Right, Seen};
 use custom_resource::ImagePullSecret;
 use kubernetes::api_error::{ApiError, within};
 
-/// A reference of its own: what the ServiceAccount refers to is not added then, so that whatever is, the webhook added.
+/// A pull secret in the Pod itself: the ServiceAccount's list is then not added, so any other reference is
+/// from the webhook.
 const OWN: &str = "tcr-doctor-trial";
 
-/// Creates one where it should be patched, with an image that should have it patched.
+/// Creates a Pod with an image for which it should be patched, in a namespace where it should be.
 pub(super) async fn run(
     reader: &Reader,
     objects: &Seen<Vec<ImagePullSecret>>,
@@ -50,7 +51,7 @@ pub(super) async fn run(
 fn failed(namespace: String, error: ApiError) -> DryRun {
     let message = error.to_string();
     match error.code() {
-        // What admission refuses has the same code as a right that is missing.
+        // A refusal by admission has the same code as a missing right.
         Some(403) if message.contains("cannot create resource") => {
             DryRun::Denied(Right { verb: "create", resource: "pods", namespace: Some(namespace) })
         }
@@ -59,8 +60,8 @@ fn failed(namespace: String, error: ApiError) -> DryRun {
     }
 }
 
-/// A namespace of which the webhook is asked, and a registry of an ImagePullSecret that selects it with its ServiceAccount
-/// `default`.
+/// A namespace that the webhook reviews, and a registry of an ImagePullSecret that selects it with its
+/// ServiceAccount `default`.
 fn place(
     objects: &[ImagePullSecret],
     configuration: &MutatingWebhookConfiguration,
@@ -87,7 +88,7 @@ fn place(
     offered.min()
 }
 
-/// One that fits the strictest Pod security, and the smallest quota.
+/// A Pod that fits the strictest Pod security, and the smallest quota.
 fn pod(host: &str) -> serde_json::Value {
     json!({
         "metadata": {"generateName": "tcr-doctor-trial-"},

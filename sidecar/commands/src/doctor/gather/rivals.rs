@@ -9,7 +9,7 @@ use super::super::facts::Rival;
 use super::list;
 use crate::reader::{Reader, Right, Seen};
 
-/// A program, as it is known by the last part of its image's name.
+/// A program, recognised by the last part of its image's name.
 struct Tool {
     image: &'static str,
     name: &'static str,
@@ -17,7 +17,7 @@ struct Tool {
     to_do: &'static str,
 }
 
-/// Of each, what it does was read in its source or its documentation.
+/// The effect of each was read in its source or its documentation.
 const TOOLS: [Tool; 6] = [
     Tool {
         image: "imagepullsecret-patcher",
@@ -57,7 +57,7 @@ const TOOLS: [Tool; 6] = [
     },
 ];
 
-/// Those that are found among the cluster's Deployments.
+/// The programs in the cluster's Deployments.
 pub(super) async fn find(reader: &Reader) -> Seen<Vec<Rival>> {
     let api: Api<Deployment> = Api::all(reader.client.clone());
     let right = Right { verb: "list", resource: "deployments.apps", namespace: None };

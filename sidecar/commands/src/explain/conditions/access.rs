@@ -1,4 +1,4 @@
-//! What a credential, or the image's name, decides.
+//! Failures that depend on the credential, or on the image's name.
 
 use super::condition::by::{CONTAINERD, CRIO, REGISTRY};
 use super::condition::{Condition, Meaning, wording};

@@ -1,4 +1,4 @@
-//! What a registry, its token service or its storage answers, apart from what a credential decides.
+//! Answers of a registry, its token service or its storage that do not depend on the credential.
 
 use super::condition::by::{CONTAINERD, GO, KUBELET, REGISTRY, STORAGE};
 use super::condition::{Condition, Meaning, wording};

@@ -1,52 +1,52 @@
-//! A condition: the words of a program, what they mean, and what to do about it.
+//! A condition: a program's words, their meaning, and what to do.
 
 use super::super::findings::Who;
 
-/// What else has to be known before it can be said what to do.
+/// The facts that are needed before a remedy can be named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::explain) enum Meaning {
-    /// Nothing: neither a credential nor an answer of the registry changes it.
+    /// None: neither a credential nor an answer of the registry changes it.
     Final,
-    /// Nothing: the image was pulled, and by it the container does not start.
+    /// None: the image was pulled, and because of it the container does not start.
     Start,
-    /// A host was not reached: which, and how nodes come to it.
+    /// A host was not reached: which one, and how nodes resolve it.
     Network,
-    /// A certificate is not trusted: whose.
+    /// A certificate is not trusted: which host's.
     Certificate,
-    /// A registry wants another credential: which the kubelet has.
+    /// The registry wants another credential: which ones the kubelet has.
     Credential,
-    /// There is no such image: what the registry says now.
+    /// The image does not exist: the registry's answer now.
     NotFound,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::explain) struct Condition {
-    /// A word, for programs.
+    /// The reason in one word, for programs.
     pub(in crate::explain) reason: &'static str,
-    /// What else decides.
+    /// The facts that are needed.
     pub(in crate::explain) meaning: Meaning,
-    /// Whose the remedy is.
+    /// Who can apply the remedy.
     pub(in crate::explain) who: Who,
-    /// How programs say it.
+    /// The words of programs.
     pub(in crate::explain) wordings: &'static [Wording],
-    /// A clause. `{host}` is the host that was asked, `{registry}` the image's.
+    /// The cause, as a clause. `{host}` is the host that was asked, `{registry}` the image's registry.
     pub(in crate::explain) cause: &'static str,
-    /// What to do, after the one who can.
+    /// The remedy; printed after the one who can apply it.
     pub(in crate::explain) to_do: &'static str,
 }
 
-/// One way in which a program says it.
+/// The words of one program.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::explain) struct Wording {
-    /// By which program.
+    /// The program.
     pub(in crate::explain) by: &'static str,
-    /// By these words, in lower case; `*` is any text.
+    /// Its words, in lower case; `*` stands for any text.
     pub(in crate::explain) words: &'static str,
-    /// In this sentence, for example.
+    /// An example of a whole message.
     pub(in crate::explain) example: &'static str,
 }
 
-/// Programs, in the releases that have the words.
+/// Programs, with the releases that have the words.
 pub(super) mod by {
     pub(in super::super) const KUBELET: &str = "kubelet 1.28 to 1.36";
     pub(in super::super) const KUBELET_TO_132: &str = "kubelet 1.28 to 1.32";
@@ -73,7 +73,7 @@ pub(super) const fn wording(by: &'static str, words: &'static str, example: &'st
 }
 
 impl Condition {
-    /// Whether a message, in lower case, is one of its wordings.
+    /// Whether a message, in lower case, has one of its wordings.
     pub(in crate::explain) fn matches(&self, message: &str) -> bool {
         self.wordings.iter().any(|it| it.is_in(message))
     }

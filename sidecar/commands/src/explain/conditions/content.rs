@@ -1,4 +1,4 @@
-//! What is wrong with the image itself, or with what arrived of it.
+//! Failures because of the image itself, or of the data that arrived.
 
 use super::condition::by::{
     CONTAINERD, CONTAINERD_2, CONTAINERD_17, CONTAINERD_20, CONTAINERD_TO_20, CRIO, GO, REGISTRY,

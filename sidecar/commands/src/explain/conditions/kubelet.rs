@@ -1,4 +1,4 @@
-//! What the kubelet says itself, before or instead of what its container runtime says.
+//! Failures that the kubelet reports itself, before or instead of its container runtime.
 
 use super::condition::by::{CONTAINERD, CONTAINERD_LATER, CRIO, GO, KUBELET, KUBELET_129, KUBELET_VERIFYING};
 use super::condition::{Condition, Meaning, wording};

@@ -1,10 +1,10 @@
-//! Whether a host was reached.
+//! Failures to reach a host.
 
 use super::condition::by::{CONTAINERD, CONTAINERD_17, CONTAINERD_22, GO, KUBELET};
 use super::condition::{Condition, Meaning, wording};
 use crate::explain::findings::Who;
 
-/// A proxy fails in words that else are others'.
+/// A proxy's failures contain words that otherwise mean another cause.
 pub(super) const PROXY: &[Condition] = &[Condition {
     reason: "ProxyFailed",
     meaning: Meaning::Final,

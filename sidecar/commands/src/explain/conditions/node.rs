@@ -1,4 +1,4 @@
-//! What the node lacks, or is told wrongly.
+//! Failures because of the node's resources or its configuration.
 
 use super::condition::by::{
     CONTAINERD, CONTAINERD_1, CONTAINERD_2, CONTAINERD_17, CRIO, GO, KUBELET, KUBELET_135, KUBELET_TO_132,
@@ -7,7 +7,7 @@ use super::condition::by::{
 use super::condition::{Condition, Meaning, wording};
 use crate::explain::findings::Who;
 
-/// The disk, which may be the cause of anything else that is said.
+/// A full disk, which may cause any other message.
 pub(super) const DISK: &[Condition] = &[
     Condition {
         reason: "NodeDiskFull",

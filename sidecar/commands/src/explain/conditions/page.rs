@@ -1,4 +1,4 @@
-//! The table as a page of the documentation.
+//! Prints the table as a page of the documentation.
 
 use std::fmt::Write as _;
 
@@ -34,7 +34,7 @@ fn row(page: &mut String, condition: &Condition) {
     let _ = write!(page, "\n## {reason}\n\n{}.\n\n", capitalised(&named(cause)));
     let _ = write!(page, "To do, by {who}: {}.\n\n| words | of |\n| --- | --- |\n", named(to_do));
     for wording in *wordings {
-        // A bar would end the cell.
+        // A bar would end the table's cell.
         let _ = writeln!(page, "| `{}` | {} |", wording.words.replace('|', "\\|"), wording.by);
     }
 }

@@ -1,4 +1,4 @@
-//! TLS: who answers, and whether the node trusts it.
+//! TLS failures: a certificate that the node does not trust, or no TLS at all.
 
 use super::condition::by::GO;
 use super::condition::{Condition, Meaning, wording};

@@ -1,4 +1,4 @@
-//! Which credential is meant for an image, and what is wrong with those that there are.
+//! Which credential is meant for an image, and the faults of the existing ones.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use tcr::docker_config::keyring::Credential;
@@ -17,7 +17,7 @@ use custom_resource::condition::ConditionType;
 use registry_client::PullAnswer;
 
 impl<'a> Case<'a> {
-    /// Kubelets compare hosts as they are written, and keys of credentials are in lower case.
+    /// Kubelets compare hosts case-sensitively, and keys of credentials are in lower case.
     pub(super) fn capitals(&self) -> Option<Problem> {
         let host = host_of(self.text);
         let lower = host.to_ascii_lowercase();
@@ -35,7 +35,7 @@ impl<'a> Case<'a> {
         })
     }
 
-    /// Every entry for it is one that kubelets can make nothing of.
+    /// Every entry for it is unusable for kubelets.
     pub(super) fn without_password(&self) -> Option<Problem> {
         let (Credential { secret, key, login }, answer) =
             self.tries.iter().find(|(it, _)| it.login.password.is_empty() || it.login.is_not_utf8)?;
@@ -45,7 +45,7 @@ impl<'a> Case<'a> {
         let is_no = |answer: &Option<&PullAnswer>| {
             matches!(answer, Some(PullAnswer::Refused(_) | PullAnswer::NotAllowed(_)))
         };
-        // With an empty entry a public image is pulled as with none.
+        // With an empty entry a public image is pulled anonymously.
         let is_anonymous = login.username.is_empty() && !login.is_not_utf8;
         if is_anonymous && !is_no(answer) && self.meaning() != Some(Meaning::Credential) {
             return None;
@@ -71,7 +71,7 @@ impl<'a> Case<'a> {
         Some(Problem::new("CredentialWithoutPassword", message, to_do))
     }
 
-    /// The first Secret of the Pod's list by which every pull fails.
+    /// The first Secret of the Pod's list that makes every pull fail.
     pub(super) fn broken(&self) -> Option<(&'a str, &'a str)> {
         self.facts.pod.references.iter().find_map(|name| match self.secret(name)?.content {
             Content::Broken(ref why) => Some((name.as_str(), why.as_str())),
@@ -79,20 +79,20 @@ impl<'a> Case<'a> {
         })
     }
 
-    /// A Secret that was read and is there.
+    /// A Secret that exists and was read.
     pub(super) fn secret(&self, name: &str) -> Option<&'a SecretFacts> {
         self.facts.secrets.get(name)?.known()?.as_ref()
     }
 
-    /// The ImagePullSecret whose Secret would be the Pod's: one that selects it before one that does not, and of those the
-    /// one that lacks least.
+    /// The ImagePullSecret whose Secret the Pod should have: one that selects the Pod before one that does
+    /// not, and of those the one that lacks least.
     pub(super) fn best(&self) -> Option<(&'a AskedFor, &Selected)> {
         let is_listed =
             |asked: &AskedFor| self.facts.pod.references.contains(&derived_secret_name(&asked.name));
         let rank = |asked: &AskedFor, selected: &Selected| match selected {
             Selected::Yes => 0,
             Selected::Unknown(_) => 1,
-            // It was for the Pod when that was made.
+            // It selected the Pod when the Pod was created.
             Selected::No(_) if is_listed(asked) => 2,
             Selected::No(problem) => match problem.reason {
                 "ServiceAccountNotSelected" => 3,
@@ -102,7 +102,8 @@ impl<'a> Case<'a> {
                 _ => 7,
             },
         };
-        // What selects the Pod is meant for it, whatever it may pull; of the others one that may pull the image.
+        // An ImagePullSecret that selects the Pod is meant for it, whatever it may pull; of the others one
+        // that may pull the image.
         let rank = |asked: &AskedFor, selected: &Selected| {
             (matches!(selected, Selected::No(_)), !asked.may_pull(self.text), rank(asked, selected))
         };
@@ -123,7 +124,7 @@ impl<'a> Case<'a> {
         }
         let secret = derived_secret_name(&asked.name);
         let is_listed = self.facts.pod.references.contains(&secret);
-        // A reference to what does not exist would not help.
+        // A reference to a missing Secret would not help.
         match self.facts.secrets.get(&secret)? {
             Seen::Known(None) => {
                 if let Some(problem) = self.invalid() {
@@ -143,7 +144,7 @@ impl<'a> Case<'a> {
         (!is_listed).then(|| problem::not_listed(self.facts, asked, &secret))
     }
 
-    /// None of the credentials that are meant for the Pod may pull it, by what their ImagePullSecrets say.
+    /// By their ImagePullSecrets, none of the credentials that are meant for the Pod may pull the image.
     pub(super) fn lacking(&self) -> Option<Problem> {
         let selected = |it: &&(&'a AskedFor, Selected)| it.1 == Selected::Yes;
         let mut here = self.asked.iter().filter(selected).peekable();
@@ -163,7 +164,7 @@ impl<'a> Case<'a> {
         Some(problem::registry_namespace_lacking(self.facts, asked, self.text, elsewhere))
     }
 
-    /// Every credential that is shown is of an ImagePullSecret by which it may not pull the image.
+    /// Every credential that is tried belongs to an ImagePullSecret whose rights do not include the image.
     pub(super) fn shown_in_vain(&self) -> Option<Problem> {
         let may_not = |credential: &Credential<'_>| {
             let of = |asked: &AskedFor| derived_secret_name(&asked.name) == credential.secret;
@@ -174,7 +175,7 @@ impl<'a> Case<'a> {
         self.lacking().filter(|_| is_in_vain)
     }
 
-    /// What the controller says about the credential that is meant for it, when that is no good.
+    /// The controller's condition about the credential that is meant for the image, where that is not valid.
     pub(super) fn invalid(&self) -> Option<Problem> {
         let (asked, selected) = self.best()?;
         is_invalid(asked)
@@ -182,8 +183,8 @@ impl<'a> Case<'a> {
             .map(|it| problem::credential_invalid(asked, it))
     }
 
-    /// An ImagePullSecret that is for the Pod and got so little from the cloud that its hosts are not known: it may be the
-    /// one for this image, where no other one is.
+    /// An ImagePullSecret that selects the Pod and has so little from the cloud that its hosts are not known:
+    /// it may be the one for this image, where no other is.
     pub(super) fn without_hosts(&self) -> Option<Problem> {
         let is_of_tcr = self.host.parse::<RegistryHost>().is_ok_and(|host| host.is_under(TCR_ROOT_DOMAIN));
         if !is_of_tcr || self.best().is_some_and(|(_, selected)| *selected == Selected::Yes) {
@@ -210,7 +211,7 @@ impl<'a> Case<'a> {
         self.facts.controller == Seen::Known(Controller::Away)
     }
 
-    /// Every credential that is shown is refused.
+    /// Every credential that is tried is refused.
     pub(super) fn refused(&self) -> Problem {
         if let Some(problem) = self.shown_in_vain() {
             return problem;
@@ -250,7 +251,7 @@ impl<'a> Case<'a> {
         problem::credential_refused(asked, &secret, why, self.is_away())
     }
 
-    /// Somebody's own credential is refused, and there is none of ours on the Pod.
+    /// The Pod's own credential is refused, and it has none of ours.
     fn refused_own(&self) -> Problem {
         let own = self.tries.iter().map(|(credential, _)| credential.secret).collect::<Vec<_>>();
         let mut own = own;
@@ -259,7 +260,7 @@ impl<'a> Case<'a> {
         let message = format!("the registry refuses the credential of Secret {names}");
         let correct = format!("correct the credential in Secret {names}");
         match self.missing() {
-            // It would be the Pod's, had it not been for something.
+            // Our Secret would be on the Pod, but for this problem.
             Some(Problem { reason, message: ours, to_do, who })
                 if self.best().is_some_and(|(_, selected)| *selected == Selected::Yes) =>
             {
@@ -275,7 +276,7 @@ impl<'a> Case<'a> {
     }
 }
 
-/// The condition by which the controller says that there is no credential that works.
+/// The condition by which the controller reports that there is no valid credential.
 fn is_invalid(asked: &AskedFor) -> Option<&Condition> {
     let is_it = |it: &&Condition| it.type_ == ConditionType::CredentialValid.as_str() && it.status == "False";
     asked.conditions.iter().find(is_it)

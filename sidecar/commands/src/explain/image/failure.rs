@@ -1,4 +1,4 @@
-//! What the kubelet says about one image, and what follows from it whatever the registry answers from here.
+//! The kubelet's error about one image, and conclusions from it that do not depend on the registry's answer.
 
 use super::super::case::{Case, Conclusion, fails};
 use super::super::conditions::Meaning;
@@ -9,7 +9,7 @@ use crate::explain::conditions;
 use crate::explain::findings::Verdict;
 
 impl Case<'_> {
-    /// What the node says, and neither a credential nor an answer of the registry changes.
+    /// The node's error, where neither a credential nor an answer of the registry changes it.
     pub(super) fn node_says(&self) -> Option<Conclusion> {
         let failure = self.failure.as_ref()?;
         let condition = match failure.error {
@@ -36,8 +36,8 @@ impl Case<'_> {
             (Meaning::Credential | Meaning::NotFound, Some(host)) => (failure.is_of_layer
                 || failure.is_mirror)
                 .then(|| fails(reach::other_host(self, host, failure))),
-            // containerd before 2.0 names the registry where the storage that it was sent to has refused; to come so far
-            // it has shown a credential that was let in.
+            // containerd before 2.0 names the registry where the storage that it was redirected to refused
+            // the request; to come so far its credential must have been accepted.
             (Meaning::Credential, None) if failure.is_of_layer && failure.words.contains("403 Forbidden") => {
                 Some(fails(reach::other_host(self, &self.host, failure)))
             }
@@ -47,8 +47,8 @@ impl Case<'_> {
     }
 }
 
-/// What the kubelet's last pull failed by, while it waits to try again; or by what of the image a container does not
-/// start.
+/// The error of the kubelet's last pull, while it waits to try again; or why a container does not start
+/// because of its image.
 pub(super) fn last_failure(image: &str, used: &[&ImageUse], facts: &Facts) -> Option<PullFailure> {
     if let Some(failure) = used.iter().find_map(|it| not_started(image, it)) {
         return Some(failure);
@@ -56,7 +56,7 @@ pub(super) fn last_failure(image: &str, used: &[&ImageUse], facts: &Facts) -> Op
     let waiting = used.iter().filter_map(|it| it.waits_for_pull());
     let waiting: Vec<PullFailure> =
         waiting.map(|(reason, message)| parse(&format!("{reason}: {message}"), image)).collect();
-    // Nothing waits for a volume but the Pod as a whole.
+    // A volume's pull has no status of its own: only the Pod as a whole waits.
     let is_volume = used.iter().any(|it| !it.is_there && it.user.starts_with("volume "));
     if waiting.is_empty() && !is_volume {
         return None;
@@ -70,7 +70,7 @@ pub(super) fn last_failure(image: &str, used: &[&ImageUse], facts: &Facts) -> Op
     failure.or_else(|| waiting.into_iter().next())
 }
 
-/// Why a container does not start, where that is the image's or the disk's doing.
+/// Why a container does not start, where the image or the disk is the cause.
 fn not_started(image: &str, used: &ImageUse) -> Option<PullFailure> {
     let messages = used.waits_after_pull().into_iter().chain(&used.ended);
     messages
@@ -78,7 +78,7 @@ fn not_started(image: &str, used: &ImageUse) -> Option<PullFailure> {
         .find(PullFailure::is_of_start)
 }
 
-/// What keeps containers from running whose images are there.
+/// Why containers do not run whose images are on the node.
 pub(super) fn does_not_start(used: &[&ImageUse]) -> Vec<String> {
     let notes = used.iter().filter(|it| not_started("", it).is_none()).filter_map(|it| {
         let (reason, message) = it.waits_after_pull()?;

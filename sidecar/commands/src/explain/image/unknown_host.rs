@@ -11,8 +11,8 @@ use super::super::selection::then_again;
 use crate::reader::Seen;
 
 impl Case<'_> {
-    /// The host is none of those that ImagePullSecrets are for, and looks as if it should be: the nearest of them first,
-    /// then the Pod's own Secrets, then the instance that nobody asked for.
+    /// The host belongs to no ImagePullSecret, and looks as if it should: compared with the nearest known
+    /// host first, then the Pod's own Secrets, then the instance that no ImagePullSecret asks for.
     pub(super) fn unknown_host(&self) -> Option<Problem> {
         let host = &self.image.as_ref().ok()?.host;
         let known = self.known_hosts()?;
@@ -54,7 +54,7 @@ impl Case<'_> {
         Some(hosts.collect())
     }
 
-    /// Why the Secrets that the Pod brings itself are of no use for this host: the first that is not there, is not read, or
+    /// Why the Pod's own Secrets do not help for this host: the first that does not exist, cannot be read, or
     /// is for something else.
     pub(super) fn own_secret(&self) -> Option<Problem> {
         let (namespace, host) = (&self.facts.pod.namespace, &self.host);
@@ -102,14 +102,15 @@ impl Case<'_> {
     }
 }
 
-/// Whether a key of a Secret is meant for the host: it has it, with a path that is not the image's, or almost.
+/// Whether a key of a Secret is meant for the host: the same host with a path that does not match the image,
+/// or a similar host.
 fn is_like(key: &str, host: &str) -> bool {
     let key = key.split_once("://").map_or(key, |(_, rest)| rest);
     let key = key.split('/').next().unwrap_or_default();
     key == host || nearest_host(host, &[key]).is_some()
 }
 
-/// A host that is like one of those known.
+/// A known host that is similar.
 fn similar_host(facts: &Facts, host: &RegistryHost, known: &[(&AskedFor, RegistryHost)]) -> Option<Problem> {
     for (asked, other) in known {
         let twin = if other.vpc().as_ref() == Some(host) {
@@ -141,7 +142,7 @@ fn similar_host(facts: &Facts, host: &RegistryHost, known: &[(&AskedFor, Registr
     ))
 }
 
-/// A host of TCR that nobody asked for.
+/// A host of TCR that no ImagePullSecret asks for.
 fn unlisted_instance(facts: &Facts, host: &RegistryHost, known: &[(&AskedFor, RegistryHost)]) -> Problem {
     let names: Vec<&str> = known.iter().map(|(_, host)| host.as_str()).collect();
     let others = match names.is_empty() {
@@ -158,7 +159,8 @@ fn unlisted_instance(facts: &Facts, host: &RegistryHost, known: &[(&AskedFor, Re
     )
 }
 
-/// The known host that is meant: under the same domain one with a label like it, else one that is like it as a whole.
+/// The known host that is probably meant: under the same domain one with a similar label, else one that is
+/// similar as a whole.
 fn nearest_host<'a>(host: &str, known: &[&'a str]) -> Option<&'a str> {
     let (label, domain) = host.split_once('.')?;
     let beside = known.iter().filter_map(|it| it.split_once('.').filter(|(_, other)| *other == domain));
@@ -168,7 +170,7 @@ fn nearest_host<'a>(host: &str, known: &[&'a str]) -> Option<&'a str> {
     }
     let elsewhere: Vec<&str> =
         known.iter().copied().filter(|it| it.split_once('.').is_none_or(|(_, it)| it != domain)).collect();
-    // A third of a long name may be wrong to be near, which is another name here.
+    // Up to a third of a long name may differ, which here would be another name.
     nearest(host, &elsewhere)
         .filter(|it| it.split('.').next() == Some(label) || it.len().abs_diff(host.len()) <= 2)
 }

@@ -1,4 +1,4 @@
-//! What is said about what the node itself says.
+//! The texts about the node's own errors.
 
 use super::super::case::Case;
 use super::super::conditions::{Condition, Meaning};
@@ -10,7 +10,7 @@ pub(super) fn name(facts: &Facts) -> &str {
     facts.pod.node.as_deref().unwrap_or("the node")
 }
 
-/// The host that was asked, and what it is to the image's registry.
+/// The host that was asked, and its relation to the image's registry.
 pub(super) fn asked_host(case: &Case<'_>, failure: &PullFailure) -> String {
     let registry = &case.host;
     match failure.host.as_deref().filter(|host| !case.is_registry(host)) {
@@ -30,7 +30,7 @@ pub(super) fn to_do(case: &Case<'_>, condition: &Condition, failure: &PullFailur
     condition.who.asks(&condition.to_do.replace("{host}", host).replace("{registry}", &case.host))
 }
 
-/// Something that no credential changes.
+/// A condition that no credential changes.
 pub(in super::super) fn condition(case: &Case<'_>, condition: &Condition, failure: &PullFailure) -> Problem {
     let node = name(case.facts);
     let cause =
@@ -42,7 +42,7 @@ pub(in super::super) fn condition(case: &Case<'_>, condition: &Condition, failur
     Problem::new(condition.reason, message, to_do(case, condition, failure)).of(condition.who)
 }
 
-/// Words that are not known here.
+/// Unknown words.
 pub(in super::super) fn unknown_words(case: &Case<'_>, failure: &PullFailure) -> Problem {
     let node = name(case.facts);
     Problem::new(
@@ -54,7 +54,7 @@ pub(in super::super) fn unknown_words(case: &Case<'_>, failure: &PullFailure) ->
     .of(Who::Platform)
 }
 
-/// The sandbox of the Pod cannot be made.
+/// The sandbox of the Pod cannot be created.
 pub(in super::super) fn sandbox_failed(facts: &Facts, message: &str) -> Problem {
     let node = name(facts);
     let failure = parse(message, "");

@@ -1,4 +1,4 @@
-//! What is said about a host that the node does not reach, does not trust, or that is not the one meant.
+//! The texts about a host that the node does not reach or trust, or that is not the registry.
 
 use std::net::IpAddr;
 
@@ -13,7 +13,7 @@ use super::super::kubelet::PullFailure;
 use super::node::{asked_host, name, to_do};
 use custom_resource::condition::{ConditionReason, ConditionType};
 
-/// A host that is not the registry.
+/// A host other than the registry.
 pub(in super::super) fn other_host(case: &Case<'_>, host: &str, failure: &PullFailure) -> Problem {
     let (node, words) = (name(case.facts), &failure.words);
     let asked = match host == case.host {
@@ -90,7 +90,7 @@ pub(in super::super) fn cannot_reach(
     problem.of(Who::Platform)
 }
 
-/// What to do where nobody asked for a private link.
+/// What to do where no ImagePullSecret asks for a private link.
 fn without_link(case: &Case<'_>, condition: &Condition, failure: &PullFailure) -> String {
     let host = &case.host;
     let is_public = failure.dialled.is_none_or(|it| is_public(it.ip()));
@@ -110,7 +110,7 @@ fn without_link(case: &Case<'_>, condition: &Condition, failure: &PullFailure) -
     }
 }
 
-/// A private address that was dialled, and the one that the link has, where nodes are led there by hand.
+/// The private address of the connection and the link's present one, where nodes have an entry by hand.
 fn beside_moved_link(case: &Case<'_>, failure: &PullFailure) -> Option<(IpAddr, IpAddr)> {
     let dialled = failure.dialled.map(|it| it.ip()).filter(|it| !is_public(*it))?;
     let links: Vec<IpAddr> = case.asked.iter().flat_map(|(asked, _)| asked.link_addresses()).collect();
@@ -129,7 +129,7 @@ fn over_link(
     let answer =
         "let the nodes reach the link's address, port 443: its security group, routes, network policies";
     let is_led_to_one = failure.dialled.is_some_and(|dialled| asked.link_addresses().contains(&dialled.ip()));
-    // Of several VPCs another one may be without.
+    // Of several VPCs another one may have no link.
     if link.status == "False" && !is_led_to_one {
         return Problem::new(
             "PrivateLinkDown",
@@ -184,14 +184,14 @@ fn over_link(
     }
 }
 
-/// Why this node does not use its entries, where its agent says so.
+/// Why this node does not use its entries, where its agent reports it.
 fn not_resolving(asked: &AskedFor, node: &str) -> Option<ConditionReason> {
     let nodes = asked.nodes.as_ref()?;
     let told = nodes.not_resolving.iter().find(|it| it.nodes.iter().any(|name| name == node))?;
     ConditionReason::of(&told.reason)
 }
 
-/// Whether the node looked for the registry elsewhere than at the private link that is up for it.
+/// Whether the node connected elsewhere although the registry's private link is up.
 pub(in super::super) fn is_beside(case: &Case<'_>, failure: &PullFailure) -> bool {
     let is_registry = failure.host.as_deref().is_none_or(|host| case.is_registry(host));
     is_registry
@@ -200,18 +200,19 @@ pub(in super::super) fn is_beside(case: &Case<'_>, failure: &PullFailure) -> boo
             .is_some_and(|(asked, link)| link.status == "True" && is_beside_link(failure, asked, link))
 }
 
-/// Whether what was dialled is of another port than the registry's: a proxy.
+/// Whether the connection was to another port than the registry's, which means a proxy.
 pub(in super::super) fn is_of_proxy(case: &Case<'_>, failure: &PullFailure) -> bool {
     let Some(host) = failure.host.as_deref().filter(|host| case.is_registry(host)) else { return false };
     let port = host.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(443);
-    // Without TLS the port is another one.
+    // Without TLS the port differs.
     failure.dialled.is_some_and(|it| it.port() != port && it.port() != 80)
 }
 
 fn is_beside_link(failure: &PullFailure, asked: &AskedFor, link: &Status) -> bool {
     let mut addresses = asked.link_addresses();
     if addresses.is_empty() {
-        // A controller of an earlier release tells no more than the condition. What the link no longer is stands there too.
+        // A controller of an earlier release reports only the condition, whose message also names the former
+        // address.
         let is = link.message.split("no longer to").next().unwrap_or_default();
         let words = is.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';'));
         addresses.extend(words.filter_map(|it| it.parse::<IpAddr>().ok()));
@@ -223,11 +224,11 @@ fn is_beside_link(failure: &PullFailure, asked: &AskedFor, link: &Status) -> boo
     }
 }
 
-/// The link that nodes shall resolve the registry to.
+/// The link that nodes are to resolve the registry to.
 fn private_link<'a>(case: &Case<'a>) -> Option<(&'a AskedFor, &'a Status)> {
     let is_resolved =
         |asked: &AskedFor| asked.spec.tcr.as_ref().is_some_and(|tcr| tcr.private_network.resolve);
-    // One that asks for no credential may resolve it all the same.
+    // An ImagePullSecret without a credential may resolve it all the same.
     let all = case.facts.asked.known().map(Vec::as_slice).unwrap_or_default();
     let by_link = all.iter().filter(|asked| asked.has_link_for(&case.host));
     let asked = case.asked.iter().map(|(asked, _)| *asked).chain(by_link);
@@ -237,7 +238,7 @@ fn private_link<'a>(case: &Case<'a>) -> Option<(&'a AskedFor, &'a Status)> {
     })
 }
 
-/// Whether an address is one of the internet's, so that no private link has it.
+/// Whether the address is public, so that no private link has it.
 fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(it) => {
