@@ -9,11 +9,8 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::endpoint::Endpoint;
-use super::metadata::Metadata;
-
 pub mod assumed_role;
-mod credential;
+pub(crate) mod credential;
 pub mod directory;
 pub mod environment;
 pub mod keeper;
@@ -21,10 +18,12 @@ pub(crate) mod machine_role;
 pub mod pod_identity;
 pub mod profile;
 mod security_token;
+pub(crate) mod web;
 
 pub use assumed_role::AssumedRole;
 pub use credential::{ApiCredential, ApiCredentialError, Origin, Variables};
 pub use pod_identity::PodIdentity;
+pub(crate) use web::Web;
 
 /// The sources, in order: a mounted Secret, the environment, the role of the Pod, a profile file, the role of
 /// the machine.
@@ -45,17 +44,6 @@ pub enum Found {
         /// The sources that were searched, as a list.
         looked_for: String,
     },
-}
-
-/// Services that are called for credentials that are not on this machine.
-#[derive(Debug)]
-pub(crate) struct Web {
-    /// The client for the security token service.
-    pub(crate) http: reqwest::Client,
-    /// The endpoint of that service, unless it is the public one.
-    pub(crate) sts: Option<Endpoint>,
-    /// Instance metadata, if it may be asked.
-    pub(crate) metadata: Option<Metadata>,
 }
 
 impl Chain {

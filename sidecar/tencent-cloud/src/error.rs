@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::action::{Action, Repeat};
-use super::api_credential::ApiCredentialError;
+use super::api_credential::credential::ApiCredentialError;
 use super::endpoint::EndpointError;
 
 /// A failed call. Holds no secret.

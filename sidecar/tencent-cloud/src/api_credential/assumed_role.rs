@@ -6,11 +6,11 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use tcr::sensitive::SensitiveBytes;
 
-use super::Web;
 use super::credential::{ApiCredential, ApiCredentialError, Origin};
 use super::keeper::ApiCredentials;
 use super::pod_identity::{self, PodIdentity};
 use super::security_token::{self, Call};
+use super::web::Web;
 use crate::action::Action;
 use crate::endpoint::Endpoint;
 use crate::error::{Class, Failure};

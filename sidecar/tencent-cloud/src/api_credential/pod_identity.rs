@@ -10,9 +10,9 @@ use jiff::Timestamp;
 use serde_json::json;
 use tcr::sensitive::{Sensitive, SensitiveBytes, wipe_json};
 
-use super::Web;
 use super::credential::{ApiCredential, ApiCredentialError, Origin, Variables, usable};
 use super::security_token::{self, Call};
+use super::web::Web;
 use crate::error::Failure;
 use crate::jwt;
 use crate::transport::Failed;

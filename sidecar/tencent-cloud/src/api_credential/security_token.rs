@@ -7,8 +7,8 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue}
 use serde_json::Value;
 use tcr::sensitive::{Sensitive, SensitiveBytes};
 
-use super::Web;
 use super::credential::{ApiCredential, ApiCredentialError, Origin, usable};
+use super::web::Web;
 use crate::endpoint::{Endpoint, EndpointError};
 use crate::envelope::{self, Reply};
 use crate::error::{Class, Failure};
