@@ -46,14 +46,14 @@ impl Keepers {
     }
 
     /// Credentials of which copies of the previous one may be left, with the one that is held now.
-    pub(crate) fn rolling_out(&self) -> impl Iterator<Item = (&str, &Held)> {
-        let rolling_out = self.by_name.iter().filter(|(_, keeping)| !keeping.is_rolled_out);
-        rolling_out.filter_map(|(name, keeping)| Some((&**name, keeping.held.as_ref()?)))
+    pub(crate) fn rolling_out(&self) -> impl Iterator<Item = (&Key, &Held)> {
+        let rolling_out = self.by_name.values().filter(|keeping| !keeping.is_rolled_out);
+        rolling_out.filter_map(|keeping| Some((&keeping.key, keeping.held.as_ref()?)))
     }
 
     /// No copy of the previous credential is left.
-    pub(crate) fn set_rolled_out(&mut self, secret_name: &str, effects: &mut Vec<Effect>) {
-        let Some(keeping) = self.by_name.get_mut(secret_name) else { return };
+    pub(crate) fn set_rolled_out(&mut self, key: &Key, effects: &mut Vec<Effect>) {
+        let Some(keeping) = self.by_name.get_mut(&*key.secret_name()) else { return };
         keeping.is_rolled_out = true;
         let rolled_out = keeping.rolled_out();
         keeping.last.rolled_out.clone_from(&rolled_out);

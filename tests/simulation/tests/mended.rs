@@ -78,6 +78,31 @@ const MENDED: &[(&str, u64, &[Action])] = &[
             DeleteObject(2),
         ],
     ),
+    (
+        "a rotation deletes the credential that is distributed while its spec has moved on and the next one is missing",
+        20215,
+        &[
+            CreateObject(0, 105),
+            Start,
+            Deliver(0, Password, 8),
+            Deliver(1, Secret, 5),
+            Deliver(0, Object, 6),
+            Serve(0, Well),
+            Rotate(0),
+            CreateNamespace(2, false),
+            Deliver(0, Object, 4),
+            Deliver(0, Password, 5),
+            Serve(158, Well),
+            Serve(51, Well),
+            Serve(89, Well),
+            ChangeSpec(0, 108),
+            Serve(0, Well),
+            Pass(600_000),
+            Deliver(0, Namespace, 4),
+            Deliver(1, Password, 5),
+            Serve(4, Refused(9)),
+        ],
+    ),
 ];
 
 #[test]

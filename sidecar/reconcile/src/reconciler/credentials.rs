@@ -130,18 +130,19 @@ impl Reconciler {
     /// credential revoked.
     pub(super) fn look_for_old_copies(&mut self, effects: &mut Vec<Effect>) {
         let state = self.distributor.state();
-        let rolling_out = self.keepers.rolling_out().filter(|(secret_name, held)| {
-            let mut users = self.items.values().filter(|item| {
-                let name = item.asks_for.as_ref().map(|it| &*it.secret);
-                name == Some(*secret_name) && !item.object.deleting
-            });
-            users.all(|item| {
-                let content = item.content.as_ref().filter(|_| item.held.as_ref() == Some(*held));
-                content.is_some_and(|it| !distributed::has_another(state, &item.object.name, it))
+        let rolling_out = self.keepers.rolling_out().filter(|(key, held)| {
+            let mut items = self.items.values().filter(|item| !item.object.deleting);
+            items.all(|item| match item.key() == Some(*key) {
+                true => {
+                    let content = item.content.as_ref().filter(|_| item.held.as_ref() == Some(*held));
+                    content.is_some_and(|it| !distributed::has_another(state, &item.object.name, it))
+                }
+                // A spec that moved to another credential: what is distributed is of this one until the other is there.
+                false => !item.uses(key) || !distributed::is_any(state, &item.object.name),
             })
         });
-        let rolled_out: Vec<String> = rolling_out.map(|(secret_name, _)| secret_name.to_owned()).collect();
-        rolled_out.iter().for_each(|secret_name| self.keepers.set_rolled_out(secret_name, effects));
+        let rolled_out: Vec<Key> = rolling_out.map(|(key, _)| key.clone()).collect();
+        rolled_out.iter().for_each(|key| self.keepers.set_rolled_out(key, effects));
         let mut has_moved = false;
         for item in self.items.values_mut() {
             let name = item.object.name.as_str();
