@@ -87,10 +87,6 @@ impl Distributor {
         match event {
             Watched::Applied(Some(placed)) => {
                 let (namespace, name) = (self.state.place(&placed.namespace), placed.name.clone());
-                let known = self.state.observed().get(&namespace).and_then(|seen| seen.secrets.get(&name));
-                if known.map(SeenSecret::uid) != Some(placed.seen.uid()) {
-                    self.running.appeared(&namespace, &name);
-                }
                 if self.see_secret(&namespace, placed, now, effects) {
                     let changed = self.changed.entry(namespace).or_default();
                     if !changed.contains(&name) {
@@ -150,6 +146,10 @@ impl Distributor {
         effects: &mut Vec<Effect>,
     ) -> bool {
         let name = placed.name.clone();
+        let known = self.state.observed().get(namespace).and_then(|seen| seen.secrets.get(&name));
+        if known.map(SeenSecret::uid) != Some(placed.seen.uid()) {
+            self.running.appeared(namespace, &name);
+        }
         let observation = self.state.see_secret(placed);
         let is_change = self.take_drift(namespace, TargetKind::Secret, &name, observation, now, effects);
         if is_change {
