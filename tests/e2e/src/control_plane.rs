@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use controller::webhook_certificate;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{Pod, Secret, ServiceAccount};
+use k8s_openapi::api::core::v1::{EndpointSubset, Endpoints, Pod, Secret, ServiceAccount};
 use kube::api::PostParams;
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::{Value, json};
@@ -46,6 +46,8 @@ const PODS: [(&str, &[&str]); 6] = [
 /// A sample of what is on by default only from this minor version of Kubernetes on.
 const IMAGE_VOLUME: &str = "image-volume";
 const IMAGE_VOLUMES_SINCE: u32 = 35;
+/// From this minor version on API servers find webhooks by EndpointSlices; 1.32 did so by Endpoints.
+const WEBHOOKS_BY_SLICES_SINCE: u32 = 33;
 
 /// Tells the story.
 ///
@@ -76,6 +78,8 @@ async fn story(steps: &mut Steps, helm: &Path) -> Result<()> {
         audit: true,
         // It calls a Service's endpoints itself: there is no kube-proxy.
         apiserver_flags: vec!["--enable-aggregator-routing=true".to_owned()],
+        // It knows no Pod that is ready, and would empty what `endpoint` writes.
+        controller_manager_flags: vec!["--controllers=*,-endpoints-controller".to_owned()],
         ..Options::default()
     };
     let plane = steps.step("a control plane is ready", ControlPlane::start(options)).await?;
@@ -321,8 +325,7 @@ impl Story {
         self.plane.kubectl(&["create", "namespace", "samples"]).await?.checked()?;
         self.wait_for_account("samples").await?;
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), "samples");
-        let minor = self.client.apiserver_version().await?.minor;
-        let minor: u32 = minor.parse().with_context(|| format!("Kubernetes 1.{minor}: no minor version"))?;
+        let minor = minor_version(&self.client).await?;
         let is_known = |(name, _): &(&str, _)| *name != IMAGE_VOLUME || minor >= IMAGE_VOLUMES_SINCE;
         for (name, wanted) in PODS.into_iter().filter(is_known) {
             let mut pod: Value = serde_saphyr::from_str(&sample(&format!("pods/{name}.yaml"))?)?;
@@ -505,5 +508,37 @@ pub(crate) async fn endpoint(plane: &ControlPlane, replica: &Replica, is_ready: 
         "endpoints": [{"addresses": [POD_ADDRESS], "conditions": {"ready": is_ready}}],
         "ports": [{"name": "webhook", "port": port, "protocol": "TCP"}],
     });
-    plane.apply(&slice.to_string()).await.map(drop)
+    plane.apply(&slice.to_string()).await?;
+    endpoint_of_old(plane, port, is_ready).await
+}
+
+/// The same in the Service's Endpoints, which older API servers look at to find a webhook.
+async fn endpoint_of_old(plane: &ControlPlane, port: i32, is_ready: bool) -> Result<()> {
+    let client = plane.client().await?;
+    if minor_version(&client).await? >= WEBHOOKS_BY_SLICES_SINCE {
+        return Ok(());
+    }
+    let all: Api<Endpoints> = Api::namespaced(client, SYSTEM_NAMESPACE);
+    let before = all.get_opt(SERVICE).await?.and_then(|endpoints| endpoints.subsets).unwrap_or_default();
+    let is_this = |subset: &EndpointSubset| subset.ports.iter().flatten().any(|it| it.port == port);
+    let mut subsets: Vec<Value> = before
+        .iter()
+        .filter(|subset| !is_this(subset))
+        .map(serde_json::to_value)
+        .collect::<Result<_, _>>()?;
+    if is_ready {
+        let ports = json!([{"name": "webhook", "port": port, "protocol": "TCP"}]);
+        subsets.push(json!({"addresses": [{"ip": POD_ADDRESS}], "ports": ports}));
+    }
+    let endpoints = json!({
+        "apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": SERVICE, "namespace": SYSTEM_NAMESPACE},
+        "subsets": subsets,
+    });
+    plane.apply(&endpoints.to_string()).await.map(drop)
+}
+
+/// The API server's version of Kubernetes: 35 for 1.35.
+async fn minor_version(client: &Client) -> Result<u32> {
+    let minor = client.apiserver_version().await?.minor;
+    minor.parse().with_context(|| format!("Kubernetes 1.{minor}: no minor version"))
 }
