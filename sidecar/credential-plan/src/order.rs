@@ -24,4 +24,6 @@ pub struct Order {
     pub is_needed: bool,
     /// No ImagePullSecret uses it any more.
     pub is_over: bool,
+    /// How often that was taken back: a keeper need not have seen each order.
+    pub taken_back: u32,
 }

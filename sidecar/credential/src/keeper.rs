@@ -76,6 +76,7 @@ impl<S: Services> Keeper<S> {
             self.read = read;
             self.is_fresh = true;
         }
+        self.keeping.follow(order, stored_in(&self.read));
         self.tell_what_there_is().await;
         let installation = self.services.installation();
         let adopted = self.read.as_ref().and_then(|it| transition::adopt(&it.document, order, installation));

@@ -35,6 +35,11 @@ pub(crate) struct Keeping {
     listed: Option<Listed>,
     login_checks: LoginChecks,
     told: Option<Held>,
+    /// How often its end was taken back, as far as it knows.
+    taken_back: u32,
+    /// The credential whose end was ordered and taken back: a call to delete it may have been carried out. It is not
+    /// handed out before a list of the cloud has it.
+    in_doubt: Option<String>,
     /// A creation had no answer: its credential may still appear until this time.
     appears_until: Option<Timestamp>,
     /// The intent of another process that `appears_until` is about.
@@ -107,6 +112,8 @@ impl Keeping {
             listed: None,
             login_checks: LoginChecks::default(),
             told: None,
+            taken_back: 0,
+            in_doubt: None,
             appears_until: None,
             anothers: None,
             full_until: None,
@@ -115,6 +122,16 @@ impl Keeping {
             failures: 0,
             asked: None,
             answered: None,
+        }
+    }
+
+    /// Takes in an order, before anything is done by it.
+    pub(crate) fn follow(&mut self, order: &Order, stored: Option<&Stored>) {
+        if std::mem::replace(&mut self.taken_back, order.taken_back) != order.taken_back {
+            let current = stored.and_then(|stored| stored.current.as_ref());
+            self.in_doubt = current.and_then(|current| current.token_id.clone());
+            self.told = None;
+            self.listed = None;
         }
     }
 
@@ -211,6 +228,12 @@ impl Keeping {
     pub(crate) fn available(&mut self, now: Timestamp, stored: Option<&Stored>) -> Option<CredentialEvent> {
         let stored = stored?;
         let held = stored.current.as_ref().filter(|held| held.expires_at.is_none_or(|end| end > now))?;
+        if self.in_doubt.is_some() && self.in_doubt == held.token_id {
+            if !held.token_id.as_ref().is_some_and(|token_id| self.lists(token_id)) {
+                return None;
+            }
+            self.in_doubt = None;
+        }
         if self.told.as_ref() == Some(held) {
             return None;
         }

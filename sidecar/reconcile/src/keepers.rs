@@ -30,6 +30,8 @@ struct Keeping {
     is_rolled_out: bool,
     /// The last order while an ImagePullSecret used the credential.
     last: Order,
+    /// How often its end was ordered and taken back.
+    taken_back: u32,
     /// Started only to remove a credential that no ImagePullSecret uses.
     is_remnant: bool,
 }
@@ -88,11 +90,12 @@ impl Keepers {
         let is_in_place =
             |key: &Key| items.values().any(|item| !item.object.deleting && item.distributes(key));
         for (name, keeping) in &mut self.by_name {
-            let order = match wanted.get(name) {
+            let mut order = match wanted.get(name) {
                 Some((_, order)) => order.clone(),
                 None if !keeping.is_remnant && is_used(&keeping.key) => {
                     Order { is_needed: is_in_place(&keeping.key), ..keeping.order.clone() }
                 }
+                None if keeping.order.is_over => keeping.order.clone(),
                 None => Order {
                     is_over: true,
                     is_needed: false,
@@ -100,7 +103,13 @@ impl Keepers {
                     ..keeping.last.clone()
                 },
             };
-            if !order.is_over {
+            keeping.taken_back += u32::from(keeping.order.is_over && !order.is_over);
+            order.taken_back = keeping.taken_back;
+            if order.is_over {
+                // It may be deleted from now on: an ImagePullSecret that asks for it waits until its keeper has seen it.
+                keeping.held = None;
+                keeping.is_rolled_out = false;
+            } else {
                 keeping.last = order.clone();
                 keeping.is_remnant = false;
             }
@@ -141,6 +150,7 @@ impl Keepers {
                 request: item.asked.clone().filter(|it| it.request.is_of_a_credential()),
                 is_needed: !item.object.deleting,
                 is_over: false,
+                taken_back: 0,
             };
             let entry = wanted.entry(secret).or_insert_with(|| (key, order.clone()));
             entry.1.rotate_after = [entry.1.rotate_after, order.rotate_after].into_iter().flatten().min();
@@ -167,7 +177,16 @@ impl Keepers {
     ) {
         effects.push(Effect::StartKeeper { key: key.clone(), order: order.clone() });
         let last = order.clone();
-        let keeping = Keeping { key, order, held: None, why: None, is_rolled_out: false, last, is_remnant };
+        let keeping = Keeping {
+            key,
+            order,
+            held: None,
+            why: None,
+            is_rolled_out: false,
+            last,
+            taken_back: 0,
+            is_remnant,
+        };
         self.by_name.insert(secret_name, keeping);
     }
 }

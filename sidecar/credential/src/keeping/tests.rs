@@ -165,6 +165,23 @@ fn a_credential_is_told_once_and_an_expired_one_never() {
 }
 
 #[test]
+fn a_credential_whose_end_is_taken_back_is_told_once_a_list_has_it() {
+    let mut keeping = Keeping::new(key());
+    let stored = in_use("t1");
+    keeping.follow(&order(), Some(&stored));
+    assert!(keeping.available(at(0), Some(&stored)).is_some());
+    keeping.follow(&Order { is_over: true, ..order() }, Some(&stored));
+    keeping.follow(&Order { taken_back: 1, ..order() }, Some(&stored));
+    assert!(keeping.available(at(1), Some(&stored)).is_none(), "it may have been deleted");
+    check(&mut keeping, 1, Some(&stored), &order(), expect!["List"]);
+    keeping.listed(at(1), tokens(&["t0"]), Some(&stored), None);
+    assert!(keeping.available(at(1), Some(&stored)).is_none(), "it was deleted");
+    keeping.listed(at(2), tokens(&["t0", "t1"]), Some(&stored), None);
+    assert!(keeping.available(at(2), Some(&stored)).is_some());
+    assert!(keeping.available(at(2), Some(&in_use("t2"))).is_some(), "another one is in no doubt");
+}
+
+#[test]
 fn complaints_are_taken_back_once_nothing_is_under_way() {
     let mut keeping = Keeping::new(key());
     let stored = in_use("t1");
