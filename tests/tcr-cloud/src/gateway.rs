@@ -181,19 +181,9 @@ impl Gateway {
             )
         })?;
         let version = required_header(request, "X-TC-Version")?;
-        if version != VERSION {
-            return Err(ApiError::new(
-                "NoSuchVersion",
-                format!("The API version `{version}` does not exist."),
-            ));
-        }
+        check_version(version, VERSION)?;
         let region = required_header(request, "X-TC-Region")?;
-        if region::find(region).is_none() {
-            return Err(ApiError::new(
-                "UnsupportedRegion",
-                format!("The region `{region}` is not supported."),
-            ));
-        }
+        check_region(region)?;
         self.limit(action.name, &account.uin, action.per_second, now)?;
         let parameters = Parameters::read(&request.body, action.form)?;
         let operation = format!("tcr:{name}");
@@ -209,6 +199,22 @@ impl Gateway {
             ));
         }
         Ok((action, Caller { account, region: region.to_owned(), now }, parameters))
+    }
+}
+
+/// The version that a request names is that of its service.
+pub(crate) fn check_version(named: &str, version: &str) -> Result<(), ApiError> {
+    match named == version {
+        true => Ok(()),
+        false => Err(ApiError::new("NoSuchVersion", format!("The API version `{named}` does not exist."))),
+    }
+}
+
+/// The region that a request names is one that there is.
+pub(crate) fn check_region(name: &str) -> Result<(), ApiError> {
+    match region::find(name) {
+        Some(_) => Ok(()),
+        None => Err(ApiError::new("UnsupportedRegion", format!("The region `{name}` is not supported."))),
     }
 }
 

@@ -7,10 +7,9 @@ use serde_json::{Map, Value, json};
 use crate::{
     account::Account,
     envelope::{ApiError, Outcome, fields},
-    gateway::{Gateway, check_form, required_header},
+    gateway::{Gateway, check_form, check_region, check_version, required_header},
     http::Request,
     parameter::{Field, Kind, Parameters, optional, required},
-    region,
     role::Role,
     session_policy::SessionPolicy,
     tc3,
@@ -69,22 +68,12 @@ impl Gateway {
             ));
         }
         let version = header("x-tc-version")?;
-        if version != VERSION {
-            return Err(ApiError::new(
-                "NoSuchVersion",
-                format!("The API version `{version}` does not exist."),
-            ));
-        }
+        check_version(version, VERSION)?;
         if header("x-tc-timestamp")?.parse::<i64>().is_err() {
             return Err(ApiError::missing_parameter("X-TC-Timestamp"));
         }
         let region = header("x-tc-region")?;
-        if region::find(region).is_none() {
-            return Err(ApiError::new(
-                "UnsupportedRegion",
-                format!("The region `{region}` is not supported."),
-            ));
-        }
+        check_region(region)?;
         self.limit(WITH_WEB_IDENTITY, "", PER_SECOND, now)?;
         let parameters = Parameters::read(&request.body, WEB_IDENTITY_FORM)?;
         let life = session(&parameters)?;
@@ -155,19 +144,9 @@ impl Gateway {
         check_form(request)?;
         let caller = tc3::authenticate(&self.world.accounts, request, SERVICE, now)?.clone();
         let version = required_header(request, "X-TC-Version")?;
-        if version != VERSION {
-            return Err(ApiError::new(
-                "NoSuchVersion",
-                format!("The API version `{version}` does not exist."),
-            ));
-        }
+        check_version(version, VERSION)?;
         let region = required_header(request, "X-TC-Region")?;
-        if region::find(region).is_none() {
-            return Err(ApiError::new(
-                "UnsupportedRegion",
-                format!("The region `{region}` is not supported."),
-            ));
-        }
+        check_region(region)?;
         self.limit(action, &caller.uin, PER_SECOND, now)?;
         Ok(caller)
     }
