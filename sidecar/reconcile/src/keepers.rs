@@ -30,8 +30,6 @@ struct Keeping {
     is_rolled_out: bool,
     /// The last order while an ImagePullSecret used the credential.
     last: Order,
-    /// How often its end was ordered and taken back.
-    taken_back: u32,
     /// Started only to remove a credential that no ImagePullSecret uses.
     is_remnant: bool,
 }
@@ -103,8 +101,7 @@ impl Keepers {
                     ..keeping.last.clone()
                 },
             };
-            keeping.taken_back += u32::from(keeping.order.is_over && !order.is_over);
-            order.taken_back = keeping.taken_back;
+            order.taken_back = keeping.order.taken_back + u32::from(keeping.order.is_over && !order.is_over);
             if order.is_over {
                 // It may be deleted from now on: an ImagePullSecret that asks for it waits until its keeper has seen it.
                 keeping.held = None;
@@ -177,16 +174,7 @@ impl Keepers {
     ) {
         effects.push(Effect::StartKeeper { key: key.clone(), order: order.clone() });
         let last = order.clone();
-        let keeping = Keeping {
-            key,
-            order,
-            held: None,
-            why: None,
-            is_rolled_out: false,
-            last,
-            taken_back: 0,
-            is_remnant,
-        };
+        let keeping = Keeping { key, order, held: None, why: None, is_rolled_out: false, last, is_remnant };
         self.by_name.insert(secret_name, keeping);
     }
 }
