@@ -149,8 +149,8 @@ impl Poller {
         let before = read.as_ref().map(|read| read.hosts_map.entries()).unwrap_or_default();
         let (mut judged, mut resolved) = (Vec::new(), Vec::new());
         for request in requests {
-            let (judgement, of_networks) = self.ask(request, &before, answers).await;
-            judged.extend(judgement.map(|judgement| (request.name.clone(), judgement)));
+            let (link, of_networks) = self.ask(request, &before, answers).await;
+            judged.extend(link.map(|link| (request.name.clone(), link)));
             resolved.extend(of_networks);
         }
         if let Some(registry) = &self.settings.registry {
@@ -196,8 +196,8 @@ impl Poller {
             tokio::time::sleep(TOGETHER).await;
         }
         for request in requests {
-            let judgement = self.ask(request, &[], answers).await.0;
-            judged.extend(judgement.map(|judgement| (request.name.clone(), judgement)));
+            let link = self.ask(request, &[], answers).await.0;
+            judged.extend(link.map(|link| (request.name.clone(), link)));
         }
         judged
     }
@@ -214,8 +214,8 @@ impl Poller {
         let of_nodes = self.node_vpcs.borrow_and_update().with(before);
         for network in networks::of(&request.tcr, &of_nodes) {
             let before = network.before(before);
-            let (judgement, one) = self.ask_in(&network, request, &before, answers).await;
-            judged.push((network, judgement));
+            let (link, one) = self.ask_in(&network, request, &before, answers).await;
+            judged.push((network, link));
             resolved.push(one);
         }
         running_first(&mut resolved);
@@ -236,12 +236,12 @@ impl Poller {
             self.poll.recall(&key, tcr, vpc_id, *address);
         }
         let public = request.public_domain.as_ref();
-        let (judgement, hosts, fact) = loop {
+        let (link, hosts, fact) = loop {
             match examine(network, public, &self.settings.allowed_roots, before, answers) {
                 Examined::Ask(question) => self.cloud.answer(&request.tcr, question, answers).await,
                 Examined::Unknown { hosts, reason, message } => {
-                    let judgement = self.poll.judge_unknown(&key, tcr, hosts.clone(), reason, message);
-                    break (judgement, hosts, Fact::Unknown);
+                    let link = self.poll.judge_unknown(&key, tcr, hosts.clone(), reason, message);
+                    break (link, hosts, Fact::Unknown);
                 }
                 Examined::Found(found) => {
                     let (hosts, fact) = (found.hosts.clone(), found.fact.clone());
@@ -250,6 +250,6 @@ impl Poller {
             }
         };
         let when_down = tcr.private_network.when_link_down;
-        (judgement, Resolved { vpc_id: vpc_id.clone(), hosts, fact, when_down })
+        (link, Resolved { vpc_id: vpc_id.clone(), hosts, fact, when_down })
     }
 }
